@@ -1,0 +1,84 @@
+"""Every error a user can meet, with the exit code the command line gives it.
+
+    WdsremuxError
+    ├── UsageError           2   an option, a configuration file or an argument is wrong
+    ├── SourceError          3   the source cannot be found, opened or read
+    ├── TransformError       4   a step or the user's function failed as a whole
+    ├── TargetError          5   the output cannot be written
+    ├── CorruptDataError     6   more records were rejected than the run allows
+    ├── RecipeMismatchError  7   the output belongs to another recipe, or its source changed
+    └── InterruptedRunError  130 the user or the system asked the run to stop
+
+`RejectSample` is no error: a transform raises it to leave one sample out.
+
+A message says what happened, to which row, file or option, and what to do. Lower case, no full stop.
+"""
+
+from typing import ClassVar
+
+
+class WdsremuxError(Exception):
+    """Base of every error that the user can mend."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class UsageError(WdsremuxError):
+    """An option, a configuration file or an argument is wrong."""
+
+    exit_code = 2
+
+
+class SourceError(WdsremuxError):
+    """The source cannot be found, opened or read."""
+
+    exit_code = 3
+
+
+class TransformError(WdsremuxError):
+    """A step or the user's function failed in a way that no single record explains."""
+
+    exit_code = 4
+
+
+class TargetError(WdsremuxError):
+    """The output cannot be written."""
+
+    exit_code = 5
+
+
+class CorruptDataError(WdsremuxError):
+    """More records were rejected than the run allows, or stored data cannot be understood."""
+
+    exit_code = 6
+
+
+class RecipeMismatchError(WdsremuxError):
+    """The output was made by another recipe, or from a source that has changed since."""
+
+    exit_code = 7
+
+
+class InterruptedRunError(WdsremuxError):
+    """The run was asked to stop; what is finished stays and the same command goes on."""
+
+    exit_code = 130
+
+
+class RejectSample(Exception):  # noqa: N818 (it is a signal of the user's function, not an error)
+    """Raised by a transform to leave one sample out; the text is kept as the reason."""
+
+
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "findings",
+    2: "usage or configuration",
+    3: "source",
+    4: "transform",
+    5: "target",
+    6: "corrupt data",
+    7: "recipe mismatch",
+    70: "a bug of wdsremux",
+    130: "interrupted",
+}
+"""What each exit status of the command line means; one meaning each."""

@@ -1,0 +1,142 @@
+"""What travels along the line: a unit reads records, a worker turns them into lots of samples.
+
+Everything here is small, frozen and picklable: it crosses thread and process borders.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+Stage = Literal["read", "decode", "transform", "encode", "pack", "filter"]
+"""Where a record was rejected. "filter" is the user's own wish and does not count as an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row as read from a source."""
+
+    position: int
+    """Row number in the source, from 0, in source order."""
+    image: bytes | None
+    """The stored image, not decoded; None when the row has none."""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    """The other wanted columns, by name, as Python values."""
+    problem: str | None = None
+    """Why the row could not be read; the record is then rejected with this reason."""
+
+
+class Unit(Protocol):
+    """A small ordered piece of a source that can read itself in a worker.
+
+    Implementations are frozen dataclasses that pickle in a few kB, or carry their records themselves when the
+    source can only be streamed. `read` may be called any number of times, in any process.
+    """
+
+    @property
+    def first(self) -> int:
+        """Position of the first row."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows, at least 1."""
+
+    @property
+    def size_bytes(self) -> int:
+        """About how many bytes `read` will hand out; bounds the windows of the run."""
+
+    @property
+    def name(self) -> str:
+        """What an error message calls it, for example "data/train-0.parquet row group 3"."""
+
+    def read(self, start: int, stop: int) -> Iterator[Record]:
+        """Yield rows start..stop-1 (counted within the unit), in order, positions first+start and on.
+
+        A row that cannot be read is a Record with its `problem` set. Raises SourceError when the unit as a
+        whole cannot be read.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Rows start..stop-1 of a unit."""
+
+    unit: Unit
+    start: int
+    stop: int
+
+    @property
+    def first(self) -> int:
+        """Position of the first row of the piece."""
+        return self.unit.first + self.start
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of the piece."""
+        return self.stop - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A contiguous run of rows that one worker turns into batches, in order."""
+
+    pieces: tuple[Piece, ...]
+    """Consecutive pieces of one split."""
+    poison: tuple[tuple[int, str], ...] = ()
+    """Positions that must be rejected unread, each with its reason: they killed a worker."""
+
+    @property
+    def first(self) -> int:
+        """Position of the first row."""
+        return self.pieces[0].first
+
+    @property
+    def stop(self) -> int:
+        """Position after the last row."""
+        return self.pieces[-1].first + self.pieces[-1].rows
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that gave no sample."""
+
+    position: int
+    copy: int
+    stage: Stage
+    reason: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lot:
+    """The samples of one copy in a batch, as the exact bytes they have in a tar; lists run in parallel."""
+
+    payload: bytes | bytearray | memoryview
+    """Headers, members and padding of all samples, one after another."""
+    positions: list[int]
+    keys: list[str]
+    sizes: list[int]
+    """Bytes of each sample in the payload: a multiple of 512."""
+    crcs: list[int]
+    """CRC-32 of those bytes."""
+    members: list[tuple[int, ...]]
+    """Size of each member's content, in the dataset's member order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a worker made of consecutive rows."""
+
+    first: int
+    """Position of the first row."""
+    rows: int
+    """Rows read: samples + rejected = rows × copies."""
+    lots: tuple[Lot, ...]
+    """One for each copy."""
+    rejected: tuple[Rejected, ...] = ()
+    input_bytes: int = 0
+    """Stored image bytes read."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes held by the batch; bounds the window of finished work."""
+        return sum(len(lot.payload) for lot in self.lots)

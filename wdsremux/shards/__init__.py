@@ -1,0 +1,1 @@
+"""How samples become tar shards, and how shards are described."""
