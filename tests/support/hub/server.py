@@ -1,0 +1,185 @@
+"""The server: routes, faults drawn by a seed, counters, start and stop."""
+
+import contextlib
+import itertools
+import random
+import re
+import socket
+import threading
+from collections import Counter
+from dataclasses import replace
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote
+
+from .options import HubError, Options
+from .store import Store
+from .writes import Writes
+
+REPO = r"(?P<repo>[^/]+/[^/]+)"
+REVISION = r"(?P<revision>[^/]+)"
+ROUTES = [
+    (name, methods.split(), re.compile(pattern + "$"))
+    for name, methods, pattern in (
+        ("resolve", "GET HEAD", rf"/datasets/{REPO}/resolve/(?P<revision>.+?)/(?P<name>.+)"),
+        ("cdn", "GET HEAD", rf"/cdn/{REPO}/(?P<revision>[0-9a-f]{{40}})/(?P<name>.+)"),
+        ("tree", "GET", rf"/api/datasets/{REPO}/tree/{REVISION}(?:/(?P<name>.*))?"),
+        ("paths_info", "POST", rf"/api/datasets/{REPO}/paths-info/{REVISION}"),
+        ("info", "GET", rf"/api/datasets/{REPO}(?:/revision/{REVISION})?"),
+        ("refs", "GET", rf"/api/datasets/{REPO}/refs"),
+        ("commits", "GET", rf"/api/datasets/{REPO}/commits/{REVISION}"),
+        ("branch", "POST", rf"/api/datasets/{REPO}/branch/{REVISION}"),
+        ("preupload", "POST", rf"/api/datasets/{REPO}/preupload/{REVISION}"),
+        ("commit", "POST", rf"/api/datasets/{REPO}/commit/{REVISION}"),
+        ("lfs_batch", "POST", r"/datasets/(?P<repo>[^/]+/[^/]+?)\.git/info/lfs/objects/batch"),
+        ("lfs_put", "PUT", r"/lfs/put/(?P<oid>[0-9a-f]{64})(?:/(?P<part>\d+))?"),
+        ("lfs_done", "POST", r"/lfs/done/(?P<oid>[0-9a-f]{64})"),
+        ("xet", "GET", rf"/api/datasets/{REPO}/xet-(?:read|write)-token/{REVISION}"),
+        ("whoami", "GET", r"/api/whoami-v2"),
+        ("create_repo", "POST", r"/api/repos/create"),
+        ("delete_repo", "DELETE", r"/api/repos/delete"),
+        ("settings", "PUT", rf"/api/(?:datasets/{REPO}|repos)/settings"),
+        ("yaml", "POST", r"/api/validate-yaml"),
+    )
+]
+ONE_WORD_REPO = re.compile(r"(/api)?/datasets/[^/]+(/(resolve|tree|revision)/|$)")
+
+
+class Routes(Writes):
+    """Finds the route of a request."""
+
+    def dispatch(self):
+        if self.headers.get("Host", "").startswith("datasets-server."):
+            raise HubError(404, "no dataset viewer here")
+        if ONE_WORD_REPO.match(self.url_path):
+            raise HubError(404 if self.bearer() else 401, "Repository not found", "RepoNotFound")
+        for name, methods, pattern in ROUTES:
+            match = pattern.match(self.url_path)
+            if match and self.command in methods:
+                self.route = name
+                words = {k: unquote(v) if v else v for k, v in match.groupdict().items()}
+                getattr(self, f"r_{name}")(**words)
+                return
+        raise HubError(404, f"Sorry, we can't find {self.command} {self.url_path}")
+
+
+class Listener(ThreadingHTTPServer):
+    """A threading server that can drop its open connections."""
+
+    daemon_threads = True
+    request_queue_size = 256
+
+    def __init__(self, address, handler):
+        super().__init__(address, handler)
+        self.open_sockets = set()
+
+    def handle_error(self, request, client_address):
+        """Print nothing: broken connections are what the tests are about."""
+
+    def process_request(self, request, client_address):
+        self.open_sockets.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request):
+        self.open_sockets.discard(request)
+        super().shutdown_request(request)
+
+    def stop(self):
+        """End at once, open connections included: kept-alive ones would go on being served."""
+        self.shutdown()
+        self.server_close()
+        for request in list(self.open_sockets):
+            with contextlib.suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)
+
+
+class HubServer:
+    """A stand-in Hub over the repos below a folder; a context manager."""
+
+    def __init__(self, root, options=None, port=0):
+        self.options = options or Options()
+        Path(root).mkdir(parents=True, exist_ok=True)
+        self.store = Store(root, self.options)
+        self.lock, self.stopping = threading.Lock(), threading.Event()
+        self.signatures, self.used = itertools.count(1), Counter()
+        self.reset()
+        handler = type("Handler", (Routes,), {"hub": self})
+        self.listeners = [Listener(("127.0.0.1", port), handler)]
+        port = self.listeners[0].server_address[1]
+        self.address = f"127.0.0.1:{port}"
+        self.url = self.cdn_url = f"http://{self.address}"
+        if self.options.redirect:
+            # Another host, as on the Hub: clients must not send their token there. macOS has only 127.0.0.1.
+            with contextlib.suppress(OSError):
+                self.listeners.append(Listener(("127.0.0.2", port), handler))
+                self.cdn_url = f"http://127.0.0.2:{port}"
+
+    def configure(self, **changes):
+        """Change options while running."""
+        replace(self.options, **changes)  # refuses unknown names
+        for name, value in changes.items():
+            setattr(self.options, name, value)
+
+    def reset(self):
+        """Zero the counters and reseed the faults."""
+        with self.lock:
+            self.rng = random.Random(self.options.seed)  # noqa: S311
+            self.requests, self.sent, self.faults, self.contents = Counter(), 0, 0, 0
+            self.seen = []
+
+    def draw_fault(self, method, path):
+        """Return the fault of a request, or None."""
+        options = self.options
+        with self.lock:
+            is_content = method == "GET" and re.search(options.fault_match, path)
+            if options.dead_after is not None and self.contents >= options.dead_after:
+                return "reset"
+            if method not in options.fault_methods or not re.search(options.fault_match, path):
+                return None
+            enough = options.fault_max is not None and self.faults >= options.fault_max
+            if not options.fault_rate or enough or self.rng.random() >= options.fault_rate:
+                self.contents += bool(is_content)
+                return None
+            self.faults += 1
+            return self.rng.choice(options.fault_kinds)
+
+    def sign(self):
+        """Return a new signature."""
+        return next(self.signatures)
+
+    def redeem(self, query):
+        """Count one use of a signature; False when it has had its uses."""
+        with self.lock:
+            self.used[query["Signature"]] += 1
+            most = self.options.signed_uses
+            return most is None or self.used[query["Signature"]] <= most
+
+    def record(self, handler):
+        """Count one request."""
+        with self.lock:
+            self.requests[
+                f"{handler.command} {handler.route} {handler.status or handler.fault}"
+            ] += 1
+            self.sent += handler.sent
+            self.seen.append((handler.command, handler.path, handler.headers.get("Range")))
+
+    def count(self, start):
+        """Return how many requests were counted under a name that starts so, e.g. "GET cdn"."""
+        with self.lock:
+            return sum(n for name, n in self.requests.items() if name.startswith(start))
+
+    def __enter__(self):
+        for listener in self.listeners:
+            run = {"poll_interval": 0.05}
+            threading.Thread(target=listener.serve_forever, kwargs=run, daemon=True).start()
+        return self
+
+    def stop(self):
+        """End at once; harmless when called twice."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            for listener in self.listeners:
+                listener.stop()
+
+    def __exit__(self, *exc):
+        self.stop()
