@@ -1,7 +1,8 @@
-"""What the columns of a source are, which of them the recipe takes, and how a value becomes JSON.
+"""What the columns of a source are, and which of them a recipe takes.
 
-A dtype is what the dataset card calls it: "int64", "float64", "string", "bool", "null", "image", "binary",
-"timestamp", {"class_label": [names]}, {"list": dtype}, {"struct": {name: dtype}}, or "unsupported".
+A dtype is what the dataset card calls it: "int64", "float64", "string", "bool", "null", "image",
+"binary", "timestamp", {"class_label": [names]}, {"list": dtype}, {"struct": {name: dtype}}, or
+"unsupported".
 """
 
 from collections.abc import Sequence
@@ -13,9 +14,10 @@ from wdsremux.errors import UsageError
 Dtype = str | dict[str, Any]
 
 RESERVED = ("label", "label_name", "width", "height", "position", "copy", "key")
-"""Names our own JSON fields have; a source column of that name is written as source_NAME."""
+"""Names of our own JSON fields; a source column of that name is written as source_NAME."""
 
-LABEL_NAMES = ("label", "labels", "cls", "class", "fine_label", "target")
+LABEL_NAMES = ("label", "labels", "cls", "class", "target")
+"""A column of such a name is the label when none is a class label by its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,11 @@ class Column:
             return tuple(self.dtype["class_label"])
         return None
 
+    @property
+    def json_name(self) -> str:
+        """What the column is called in the JSON of a sample."""
+        return f"source_{self.name}" if self.name in RESERVED else self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -41,6 +48,8 @@ class Columns:
     label: Column | None
     extras: tuple[Column, ...]
     key: str | None
+    added: tuple[str, ...] = ()
+    """Extra columns that the source does not have: the user's function adds them."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -48,3 +57,95 @@ class Columns:
         label = (self.label.name,) if self.label else ()
         key = (self.key,) if self.key else ()
         return tuple(dict.fromkeys((*label, *(c.name for c in self.extras), *key)))
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnWishes:
+    """What the recipe says of columns; None is "find it", an empty text "none"."""
+
+    image: str | None = None
+    label: str | None = None
+    extras: tuple[str, ...] | None = None
+    key: str | None = None
+
+
+def choose_columns(
+    features: Sequence[Column], wishes: ColumnWishes, *, has_function: bool
+) -> Columns:
+    """Choose the columns by the wishes and the features. Raises UsageError with what there is."""
+    by_name = {column.name: column for column in features}
+    image = _image(features, by_name, wishes.image)
+    label = _label(features, by_name, wishes.label, image)
+    taken = {image, label.name if label else None}
+    if wishes.extras is None:
+        extras = tuple(c for c in features if c.name not in taken and _fits_json(c.dtype))
+        added: tuple[str, ...] = ()
+    else:
+        for name in wishes.extras:
+            if not has_function:
+                _named(by_name, name, "--extra-columns")
+        extras = tuple(
+            by_name[name] for name in wishes.extras if name in by_name and name not in taken
+        )
+        added = tuple(name for name in wishes.extras if name not in by_name)
+    if wishes.key:
+        _named(by_name, wishes.key, "--key-column")
+    return Columns(image, label, extras, wishes.key or None, added)
+
+
+def _named(by_name: dict[str, Column], name: str, flag: str) -> Column:
+    if name not in by_name:
+        raise UsageError(f"{flag} {name!r}: the source has no such column; it has {_list(by_name)}")
+    return by_name[name]
+
+
+def _list(by_name: dict[str, Column]) -> str:
+    return ", ".join(f"{c.name} ({_word(c.dtype)})" for c in by_name.values()) or "no columns"
+
+
+def _word(dtype: Dtype) -> str:
+    return dtype if isinstance(dtype, str) else next(iter(dtype))
+
+
+def _image(features: Sequence[Column], by_name: dict[str, Column], wish: str | None) -> str:
+    if wish:
+        column = _named(by_name, wish, "--image-column")
+        if column.dtype not in ("image", "binary", "string"):
+            raise UsageError(
+                f"--image-column {wish!r} holds {_word(column.dtype)}, not images; "
+                f"the source has {_list(by_name)}"
+            )
+        return wish
+    found = [c.name for c in features if c.dtype == "image"]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise UsageError(
+            f"the source has no image column; name one with --image-column; it has {_list(by_name)}"
+        )
+    raise UsageError(
+        f"the source has several image columns: {', '.join(found)}; choose one with --image-column"
+    )
+
+
+def _label(
+    features: Sequence[Column], by_name: dict[str, Column], wish: str | None, image: str
+) -> Column | None:
+    if wish == "":
+        return None
+    if wish:
+        return _named(by_name, wish, "--label-column")
+    classes = [c for c in features if c.class_names is not None]
+    named = [c for n in LABEL_NAMES if (c := by_name.get(n)) and n != image and _fits_json(c.dtype)]
+    return next(iter([*(c for c in named if c in classes), *classes, *named]), None)
+
+
+def _fits_json(dtype: Dtype) -> bool:
+    """Return whether a column is packed without being named: bytes and images are not."""
+    if isinstance(dtype, str):
+        return dtype not in ("image", "binary", "unsupported")
+    if "list" in dtype:
+        return _fits_json(dtype["list"])
+    if "struct" in dtype:
+        return all(_fits_json(inner) for inner in dtype["struct"].values())
+    return True

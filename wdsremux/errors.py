@@ -6,12 +6,12 @@
     ├── TransformError       4   a step or the user's function failed as a whole
     ├── TargetError          5   the output cannot be written
     ├── CorruptDataError     6   more records were rejected than the run allows
-    ├── RecipeMismatchError  7   the output belongs to another recipe, or its source changed
+    ├── RecipeMismatchError  7   the output has another recipe, or its source changed
     └── InterruptedRunError  130 the user or the system asked the run to stop
 
 `RejectSample` is no error: a transform raises it to leave one sample out.
 
-A message says what happened, to which row, file or option, and what to do. Lower case, no full stop.
+A message says what happened, to which row, file or option, and what to do.
 """
 
 from typing import ClassVar

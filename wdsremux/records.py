@@ -28,8 +28,9 @@ class Record:
 class Unit(Protocol):
     """A small ordered piece of a source that can read itself in a worker.
 
-    Implementations are frozen dataclasses that pickle in a few kB, or carry their records themselves when the
-    source can only be streamed. `read` may be called any number of times, in any process.
+    Implementations are frozen dataclasses with a field `first` that pickle in a few kB, or carry
+    their records themselves when the source can only be streamed. `read` may be called any number
+    of times, in any process.
     """
 
     @property
@@ -49,10 +50,10 @@ class Unit(Protocol):
         """What an error message calls it, for example "data/train-0.parquet row group 3"."""
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
-        """Yield rows start..stop-1 (counted within the unit), in order, positions first+start and on.
+        """Yield rows start..stop-1, counted within the unit, in order; positions from first+start.
 
-        A row that cannot be read is a Record with its `problem` set. Raises SourceError when the unit as a
-        whole cannot be read.
+        A row that cannot be read is a Record with its `problem` set. Raises SourceError when the
+        unit as a whole cannot be read.
         """
 
 
@@ -80,9 +81,11 @@ class Task:
     """A contiguous run of rows that one worker turns into batches, in order."""
 
     pieces: tuple[Piece, ...]
-    """Consecutive pieces of one split."""
+    """Consecutive pieces of one series."""
+    series: int = 0
+    """Number of the series the rows belong to."""
     poison: tuple[tuple[int, str], ...] = ()
-    """Positions that must be rejected unread, each with its reason: they killed a worker."""
+    """Positions to be rejected untouched, each with its reason: they killed a worker."""
 
     @property
     def first(self) -> int:
@@ -108,7 +111,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The samples of one copy in a batch, as the exact bytes they have in a tar; lists run in parallel."""
+    """The samples of one copy in a batch, as the bytes they have in a tar; lists run in parallel."""
 
     payload: bytes | bytearray | memoryview
     """Headers, members and padding of all samples, one after another."""
@@ -133,6 +136,8 @@ class Batch:
     lots: tuple[Lot, ...]
     """One for each copy."""
     rejected: tuple[Rejected, ...] = ()
+    series: int = 0
+    """Number of the series the rows belong to."""
     input_bytes: int = 0
     """Stored image bytes read."""
 

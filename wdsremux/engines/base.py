@@ -1,6 +1,9 @@
-"""The contract of an engine: one ordered map with a bounded window."""
+"""The contract of an engine: one ordered map with a bounded window.
 
-from collections.abc import Callable, Iterable, Iterator
+Tasks go in as items; what the work makes of them comes back in order, whoever made it.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 
@@ -23,23 +26,30 @@ MakeWork = Callable[[], Work[ItemT, ResultT]]
 
 
 class WorkerDiedError(Exception):
-    """A worker process ended in the middle of an item. The text names the signal or the exit status."""
+    """A worker process ended in the middle of an item.
+
+    The text says how: "killed by SIGSEGV", "exited with status 3" or "no progress for 120 s".
+    """
 
 
 Recover = Callable[[ItemT, int, WorkerDiedError, Work[ItemT, ResultT]], Iterator[ResultT]]
-"""`recover(item, results_seen, death, attempt)` yields the results of the item that are still missing.
+"""`recover(item, results_seen, death, attempt)` yields the results that the item still owes.
 
-`attempt(item)` runs an item in a fresh worker and raises WorkerDiedError if that one dies too.
+`results_seen` results of the item were delivered before the death. `attempt(item)` runs an item in
+a fresh worker and raises WorkerDiedError if that one dies too; a worker that finishes an attempt
+serves the next one. Called in a thread of the engine, at the same time as other recoveries.
 """
 
 
 class Engine(Protocol):
     """Runs work on items in parallel.
 
-    What must hold: results come out in the order of the items and, within one item, in the order the work yields
-    them; items are taken from the iterable lazily, in the caller's thread, at most a small window ahead; finished
-    results that wait for their turn are bounded in bytes; an exception of the work is raised in the caller at the
-    place of its item; closing the iterator stops all workers within seconds and leaves no process behind.
+    What must hold: results come out in the order of the items and, within one item, in the order
+    the work yields them; items are taken from the iterable lazily, in the caller's thread, at most
+    a small window ahead; finished results that wait for their turn are bounded in bytes; an
+    exception of the work, or of the iterable, is raised in the caller at the place of its item;
+    closing the generator stops all workers within seconds and leaves no process behind; nothing is
+    started before the first result is asked for.
     """
 
     def map(
@@ -47,5 +57,9 @@ class Engine(Protocol):
         make_work: MakeWork[ItemT, ResultT],
         items: Iterable[ItemT],
         recover: Recover[ItemT, ResultT] | None = None,
-    ) -> Iterator[ResultT]:
-        """Yield the results of all items, in order."""
+    ) -> Generator[ResultT, None, None]:
+        """Yield the results of all items, in order.
+
+        The caller closes the generator when it stops early (`contextlib.closing`). `recover` serves
+        engines whose workers can die alone; without it a death is raised as WorkerDiedError.
+        """

@@ -10,18 +10,19 @@ from wdsremux.records import Unit
 class Source(Protocol):
     """A dataset that can be cut into units; made by a function of its own file, opened by `opening.py`.
 
-    What must hold: the order of rows never depends on the machine, the locale or the moment; for a source whose
-    identity is equal, every position names the same row.
+    What must hold: the order of rows never depends on the machine, the locale or the moment; for
+    sources whose identity is equal, every position names the same row.
     """
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what pins the source, as JSON: kind, commit, and for each file its name and size.
+        """Return what pins the source, as JSON: kind, commit, for each file its name and size.
 
-        No absolute path of this machine, no token, no signed URL. Two identities are equal exactly when the rows are.
+        No absolute path of this machine, no token, no signed URL. Two identities are equal exactly
+        when the rows are.
         """
 
     def splits(self) -> Mapping[str, int | None]:
-        """Return the split names in source order, each with its number of rows, None where it is not known."""
+        """Return the split names in source order, each with its rows, None where not known."""
 
     def features(self) -> Sequence[Column]:
         """Return the columns, in source order."""
@@ -29,6 +30,6 @@ class Source(Protocol):
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield the units of a split in order, from the one that holds row `start` on.
 
-        `Unit.first` counts from 0 at the first row of the split, whatever `start` is. Cheap: no image is read here
-        but by sources that can only be streamed.
+        `Unit.first` counts from 0 at the first row of the split, whatever `start` is. Cheap: no
+        image is read here but by sources that can only be streamed.
         """

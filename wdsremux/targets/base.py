@@ -11,7 +11,7 @@ class Staged(Protocol):
         """Append all of data, or raise TargetError."""
 
     def commit(self) -> None:
-        """Publish the file whole (flushed, synced, size checked) or raise TargetError and leave nothing behind."""
+        """Publish the file whole and synced, or raise TargetError and leave nothing behind."""
 
     def discard(self) -> None:
         """Remove the unfinished file. Harmless after `commit` and when called twice."""
@@ -20,8 +20,8 @@ class Staged(Protocol):
 class Target(Protocol):
     """A place for whole files; names use "/" and are relative to the target's root.
 
-    What must hold: a file that is listed is whole; publishing replaces an older file of that name in one instant;
-    a published file is never edited.
+    What must hold: a file that is listed is whole; publishing replaces an older file of that name
+    in one instant; a published file is never edited.
     """
 
     def stage(self, name: str) -> Staged:

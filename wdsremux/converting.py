@@ -1,0 +1,309 @@
+"""The straight line: tasks go to the engine, batches come back in order, shards are published.
+
+One process orders, assigns, hashes and writes; it never touches a pixel.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+from wdsremux.card import card_bytes
+from wdsremux.engines.base import Engine
+from wdsremux.errors import CorruptDataError, SourceError, TransformError
+from wdsremux.events import Advanced, Begun, Done, Note, Observer, ShardDone
+from wdsremux.jsonvalues import json_bytes
+from wdsremux.ledger import REJECTED_NAME, Ledger, Standing
+from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary, totals_by_split
+from wdsremux.planning import SeriesRows, UnitsOf, pieces, tasks
+from wdsremux.poison import Recovery
+from wdsremux.records import Batch, Rejected, Task
+from wdsremux.shards.assign import Bounds
+from wdsremux.shards.series import SeriesPlan, SeriesWriter
+from wdsremux.shards.uniqueness import KeyRegister
+from wdsremux.targets.base import Target
+from wdsremux.values import ErrorLimit
+from wdsremux.worker import Job, Worker
+
+UNKNOWN_ROWS = 1000
+"""Where the rows in all are not known, a share of errors is taken of at least so many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """Everything a conversion is made of, opened and checked."""
+
+    name: str
+    units: UnitsOf
+    series: tuple[SeriesRows, ...]
+    limit: int | None
+    job: Job
+    engine: Engine
+    engine_name: str
+    workers: int
+    target: Target
+    bounds: Bounds
+    allow_oversize: bool
+    effective: Mapping[str, Any]
+    """Recipe, source identity and versions, as JSON: what the fingerprint is of."""
+    fingerprint: str
+    features: Mapping[str, Any]
+    """As in the manifest."""
+    notes: tuple[str, ...]
+    max_errors: ErrorLimit
+    fails_at_once: bool
+
+
+def convert(conversion: Conversion, observer: Observer) -> Manifest:
+    """Make the dataset, or what is missing of it, and publish its manifest last.
+
+    Raises SourceError, TransformError, TargetError, CorruptDataError or RecipeMismatchError; what
+    is published by then stays, and the same conversion goes on from there.
+    """
+    ledger = Ledger(conversion.target)
+    ledger.begin(conversion.effective)
+    manifest = ledger.manifest()
+    if manifest is not None and manifest.fingerprint == conversion.fingerprint:
+        observer(Done(manifest, was_done=True))
+        return manifest
+    line = _Line(conversion, ledger, observer)
+    line.run()
+    manifest = _manifest(conversion, line.shards())
+    ledger.write(REJECTED_NAME, rejected_lines(ledger.rejected()))
+    if not ledger.write_card(card_bytes(manifest)):
+        observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
+    ledger.write(MANIFEST_NAME, manifest.to_bytes())
+    observer(Done(manifest))
+    return manifest
+
+
+def rejected_lines(rejected: Iterator[Rejected]) -> bytes:
+    """Return the content of rejected.jsonl."""
+    return b"".join(json_bytes(asdict(item)) + b"\n" for item in rejected)
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What the error limit is held against."""
+
+    rows: int = 0
+    errors: int = 0
+    last_error: Rejected | None = None
+
+
+@dataclass(slots=True)
+class _OpenSeries:
+    """The series that batches arrive for."""
+
+    number: int
+    writers: list[SeriesWriter]
+    stop: int
+    samples: int = 0
+    shards: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+class _Line:
+    """One run of the line, from the tasks to the last shard."""
+
+    def __init__(self, conversion: Conversion, ledger: Ledger, observer: Observer) -> None:
+        self._c = conversion
+        self._ledger = ledger
+        self._observer = observer
+        self._standing = ledger.standing()
+        self._made: list[ShardSummary] = []
+        self._bases: dict[int, int] = {}
+        self._open: _OpenSeries | None = None
+        self._counts = _Counts()
+        self._register = KeyRegister() if conversion.job.columns.key else None
+
+    def run(self) -> None:
+        """Do all that is not done."""
+        c = self._c
+        self._remember()
+        self._observer(
+            Begun(_rows_in_all(c.series, c.limit), self._counts.rows, c.workers, c.engine_name)
+        )
+        recovery = Recovery(c.job.batch_size if c.job.batches_rows else None)
+        batches = c.engine.map(partial(Worker, c.job), self._tasks(), recovery)
+        try:
+            for batch in batches:
+                self._take(batch)
+            self._close_series()
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            # An engine's iterator stops its workers when it is closed.
+            close = getattr(batches, "close", None)
+            if close is not None:
+                close()
+            if self._register is not None:
+                self._register.close()
+        if not self._made and not self._standing:
+            raise SourceError("the source has no rows: nothing was written")
+
+    def shards(self) -> list[ShardSummary]:
+        """Return all shards: series by series, copy by copy, in order."""
+        found = [shard for standing in self._standing.values() for shard in standing.shards]
+        order = {rows.name: i for i, rows in enumerate(self._c.series)}
+        return sorted([*found, *self._made], key=lambda s: (order[s.split], s.copy, s.number))
+
+    def _remember(self) -> None:
+        """Take over what finished shards say: rows done, errors seen, keys given."""
+        for rows in self._c.series:
+            parts = [self._standing_of(rows, copy) for copy in range(self._c.job.copies)]
+            first = rows.ranges[0].start
+            self._counts.rows += min(part.next_row(first) for part in parts) - first
+        standing = {shard.name for part in self._standing.values() for shard in part.shards}
+        errors = set()
+        for entry in self._ledger.entries():
+            if entry.summary.name in standing:
+                errors |= {r.position for r in entry.rejected if r.stage != "filter"}
+                if self._register is not None:
+                    self._register.add(entry.keys)
+        self._counts.errors = len(errors)
+
+    def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:
+        return self._standing.get((rows.name, copy), Standing())
+
+    def _tasks(self) -> Iterator[Task]:
+        """Yield the tasks of every series that is not done."""
+        c = self._c
+        base = c.series[0].ranges[0].start
+        limit = None if c.limit is None else base + c.limit
+        for number, rows in enumerate(c.series):
+            self._bases[number] = base
+            parts = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
+            end = start = min(part.next_row(base) for part in parts)
+            if not all(part.is_done for part in parts):
+                batch_rows = c.job.batch_size if c.job.batches_rows else 1
+                # A batch function must see whole batches again, counted from the series' start.
+                aligned = start - (start - base) % batch_rows
+                found = pieces(c.units, rows, base, aligned, limit)
+                for task in tasks(found, batch_rows, number):
+                    end = task.stop
+                    yield task
+            base = end
+
+    def _take(self, batch: Batch) -> None:
+        """Write one batch."""
+        series = self._series(batch.series)
+        series.stop = batch.first + batch.rows
+        lots, rejected = batch.lots, batch.rejected
+        if self._register is not None:
+            lots, doubled = self._register.without_doubles(lots)
+            rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
+        self._judge(batch.rows, rejected)
+        for copy, (writer, lot) in enumerate(zip(series.writers, lots, strict=True)):
+            writer.reject(item for item in rejected if item.copy == copy)
+            writer.add(lot)
+        samples = sum(len(lot.keys) for lot in lots)
+        series.samples += samples
+        self._observer(Advanced(batch.rows, samples, rejected, batch.input_bytes, batch.size_bytes))
+
+    def _judge(self, rows: int, rejected: tuple[Rejected, ...]) -> None:
+        """Count errors; raise when there are more than the run allows."""
+        counts = self._counts
+        counts.rows += rows
+        errors = [item for item in rejected if item.stage != "filter"]
+        if not errors:
+            return
+        counts.errors += len({item.position for item in errors})
+        counts.last_error = errors[-1]
+        if self._c.fails_at_once:
+            raise _error_from(errors[0])
+        in_all = _rows_in_all(self._c.series, self._c.limit) or max(counts.rows, UNKNOWN_ROWS)
+        if not self._c.max_errors.allows(counts.errors, in_all):
+            last = counts.last_error
+            raise CorruptDataError(
+                f"{counts.errors} of {counts.rows} rows were rejected for errors, more than "
+                f"--max-errors {self._c.max_errors} allows; the last was row {last.position} "
+                f"({last.stage}): {last.reason}; finished shards stay: mend the source or raise "
+                "--max-errors, then run the same command again"
+            )
+
+    def _series(self, number: int) -> _OpenSeries:
+        if self._open is not None and self._open.number == number:
+            return self._open
+        self._close_series()
+        c, rows, base = self._c, self._c.series[number], self._bases[number]
+        writers = []
+        for copy in range(c.job.copies):
+            prefix = rows.name if c.job.copies == 1 else f"{rows.name}-c{copy}"
+            standing = self._standing_of(rows, copy)
+            plan = SeriesPlan(
+                rows.name, copy, prefix, c.bounds, c.job.extensions, c.fingerprint,
+                allow_oversize=c.allow_oversize,
+            )  # fmt: skip
+            writers.append(
+                SeriesWriter(
+                    c.target,
+                    plan,
+                    start=standing.next_row(base),
+                    number=standing.number,
+                    on_shard=self._note_shard,
+                )
+            )
+        self._open = _OpenSeries(number, writers, base)
+        return self._open
+
+    def _note_shard(self, shard: ShardSummary) -> None:
+        self._made.append(shard)
+        self._observer(ShardDone(shard))
+
+    def _close_series(self) -> None:
+        if self._open is None:
+            return
+        series, name = self._open, self._c.series[self._open.number].name
+        for copy, writer in enumerate(series.writers):
+            writer.finish(series.stop)
+            if not any(s.split == name and s.copy == copy for s in self.shards()):
+                last = self._counts.last_error
+                why = f"; the last was row {last.position}: {last.reason}" if last else ""
+                raise CorruptDataError(
+                    f"split {name!r} gave no sample: every row was rejected{why}"
+                )
+        self._open = None
+
+    def _abandon(self) -> None:
+        if self._open is not None:
+            for writer in self._open.writers:
+                writer.abort()
+
+
+def _rows_in_all(series: tuple[SeriesRows, ...], limit: int | None) -> int | None:
+    known = [rows.rows for rows in series]
+    if any(rows is None for rows in known):
+        return None
+    total = sum(rows for rows in known if rows is not None)
+    return total if limit is None else min(total, limit)
+
+
+def _error_from(item: Rejected) -> CorruptDataError | TransformError:
+    text = (
+        f"row {item.position} ({item.stage}): {item.reason}; mend it, or leave --on-error at skip"
+    )
+    return TransformError(text) if item.stage == "transform" else CorruptDataError(text)
+
+
+def _manifest(conversion: Conversion, shards: list[ShardSummary]) -> Manifest:
+    splits = totals_by_split(shards)
+    label = conversion.job.columns.label
+    manifest = Manifest(
+        name=conversion.name,
+        shards=tuple(shards),
+        splits=splits,
+        copies=conversion.job.copies,
+        class_names=label.class_names if label else None,
+        features=conversion.features,
+        recipe=conversion.effective["recipe"],
+        source=conversion.effective["source"],
+        versions=conversion.effective["versions"],
+        fingerprint=conversion.fingerprint,
+        notes=conversion.notes,
+    )
+    totals = manifest.totals
+    if totals.samples + totals.rejected != totals.rows * manifest.copies:
+        raise AssertionError(f"rows were lost or doubled: {totals}")
+    return manifest

@@ -1,0 +1,61 @@
+"""What a run tells while it works; `render.py` makes bars, lines and JSON of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wdsremux.manifest import Manifest, ShardSummary
+from wdsremux.records import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know, said once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The work begins, or goes on."""
+
+    rows: int | None
+    """Rows in all, where known."""
+    done_rows: int
+    """Rows that finished shards answer for already."""
+    workers: int
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A batch was written."""
+
+    rows: int
+    samples: int
+    rejected: tuple[Rejected, ...]
+    input_bytes: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDone:
+    """A shard and its entry are published."""
+
+    shard: ShardSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The manifest is written."""
+
+    manifest: Manifest
+    was_done: bool = False
+    """Nothing had to be done: the output was finished already."""
+
+
+Event = Note | Begun | Advanced | ShardDone | Done
+Observer = Callable[[Event], None]
+
+
+def nobody(_event: Event) -> None:
+    """Observe nothing."""

@@ -1,0 +1,195 @@
+"""How a value becomes JSON: by its column's dtype, so that every sample has equal types.
+
+NaN and infinities become null (JSON has no word for them), dates ISO 8601 texts, bytes base64.
+"""
+
+import base64
+import datetime as dt
+import json
+import math
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+Dtype = str | dict[str, Any]
+"""As in columns.py."""
+
+Json = Any
+Convert = Callable[[Any], Json]
+
+MAX_REASON_CHARS = 300
+
+
+class ValueFormError(ValueError):
+    """A value that does not have its column's dtype; the text is the reason."""
+
+
+def json_bytes(value: Mapping[str, Json]) -> bytes:
+    """Return the canonical JSON of an object: sorted keys, UTF-8, no blanks, no NaN."""
+    text = json.dumps(
+        value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    # A lone surrogate is no Unicode text: "replace" gives "?" instead of an exception.
+    return text.encode("utf-8", "replace")
+
+
+def converter(dtype: Dtype) -> Convert:
+    """Return the function that turns a value of this dtype into JSON or raises ValueFormError."""
+    if isinstance(dtype, dict):
+        return _nested(dtype)
+    if dtype.startswith(("int", "uint")):
+        return _integer
+    if dtype.startswith("float"):
+        return _float
+    simple: dict[str, Convert] = {
+        "bool": _boolean,
+        "binary": _binary,
+        "string": _string,
+        "null": _string,
+        "timestamp": _string,
+    }
+    return simple.get(dtype, _any)
+
+
+def card_dtype(dtype: Dtype) -> Dtype:
+    """Return what a dtype is once it stands in JSON, as the dataset card declares it."""
+    if isinstance(dtype, dict):
+        if "list" in dtype:
+            return {"list": card_dtype(dtype["list"])}
+        if "struct" in dtype:
+            return {"struct": {name: card_dtype(inner) for name, inner in dtype["struct"].items()}}
+        return dtype
+    if dtype == "bool" or dtype.startswith(("int", "uint")):
+        return dtype
+    return "float64" if dtype.startswith("float") else "string"
+
+
+def label_converter(dtype: Dtype) -> Convert:
+    """Return the converter of a label: class labels are checked against the number of classes."""
+    if dtype in ("binary", "unsupported"):
+        return _odd_label
+    return converter(dtype)
+
+
+def _odd_label(value: Any) -> Json:
+    if value is None:
+        return None
+    raise ValueFormError(f"a label cannot be {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"
+
+
+def _plain(value: Any) -> Any:
+    """Return the Python value of a NumPy scalar or array."""
+    return value.tolist() if hasattr(value, "tolist") and hasattr(value, "dtype") else value
+
+
+def _integer(value: Any) -> Json:
+    value = _plain(value)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        if value.is_integer():
+            return int(value)
+    raise ValueFormError(f"expected a whole number, got {_shown(value)}")
+
+
+def _float(value: Any) -> Json:
+    value = _plain(value)
+    if value is None:
+        return None
+    if isinstance(value, int | float | Decimal):
+        number = float(value)
+        return number if math.isfinite(number) else None
+    raise ValueFormError(f"expected a number, got {_shown(value)}")
+
+
+def _boolean(value: Any) -> Json:
+    value = _plain(value)
+    if value is None or isinstance(value, bool):
+        return value
+    raise ValueFormError(f"expected true or false, got {_shown(value)}")
+
+
+def _string(value: Any) -> Json:
+    value = _plain(value)
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta | Decimal):
+        return str(value)
+    raise ValueFormError(f"expected a text, got {_shown(value)}")
+
+
+def _binary(value: Any) -> Json:
+    if value is None:
+        return None
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    raise ValueFormError(f"expected bytes, got {_shown(value)}")
+
+
+def _nested(dtype: dict[str, Any]) -> Convert:
+    if "class_label" in dtype:
+        return _class_label(len(dtype["class_label"]))
+    if "list" in dtype:
+        return _list(converter(dtype["list"]))
+    return _struct({name: converter(inner) for name, inner in dtype["struct"].items()})
+
+
+def _class_label(classes: int) -> Convert:
+    def convert(value: Any) -> Json:
+        number = _integer(value)
+        # -1 is what the Hub's test splits have where the label is not given.
+        if number is not None and not -1 <= number < classes:
+            raise ValueFormError(f"label {number} is not one of the {classes} classes")
+        return number
+
+    return convert
+
+
+def _list(inner: Convert) -> Convert:
+    def convert(value: Any) -> Json:
+        value = _plain(value)
+        if value is None:
+            return None
+        if isinstance(value, list | tuple):
+            return [inner(item) for item in value]
+        raise ValueFormError(f"expected a list, got {_shown(value)}")
+
+    return convert
+
+
+def _struct(inner: dict[str, Convert]) -> Convert:
+    def convert(value: Any) -> Json:
+        if value is None:
+            return None
+        if isinstance(value, Mapping):
+            return {name: change(value.get(name)) for name, change in inner.items()}
+        raise ValueFormError(f"expected an object, got {_shown(value)}")
+
+    return convert
+
+
+def _any(value: Any) -> Json:
+    """Convert by the value alone: for columns whose dtype nobody told us."""
+    value = _plain(value)
+    if isinstance(value, float):
+        return _float(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _binary(value)
+    if isinstance(value, list | tuple):
+        return [_any(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): _any(item) for name, item in value.items()}
+    return _string(value)

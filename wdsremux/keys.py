@@ -1,0 +1,35 @@
+"""What a sample is called: its row number, or the user's own key made safe.
+
+WebDataset splits a member's name at the first dot after the last slash, so a key has neither; every
+reader tested agrees on `[A-Za-z0-9_-]`.
+"""
+
+import hashlib
+import re
+
+MAX_KEY_CHARS = 80
+"""So that key, copy suffix and extension stay within the 100 bytes of a ustar name."""
+
+
+def key_from_position(position: int) -> str:
+    """Return the key of a row: nine digits, so that names sort as rows do."""
+    return f"{position:09d}"
+
+
+def key_from_value(value: object) -> tuple[str, str]:
+    """Return (key, original text) of a key column's value.
+
+    A text that is changed to be safe gets a part of its SHA-256 at the end: different texts keep
+    different keys. Raises ValueError when there is no key in the value.
+    """
+    if value is None or isinstance(value, float | bytes | list | dict):
+        raise ValueError(f"a key must be a text or a whole number, not {type(value).__name__}")
+    text = str(value)
+    if not text:
+        raise ValueError("the key is empty")
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")
+    if safe == text and len(safe) <= MAX_KEY_CHARS:
+        return safe, text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    room = MAX_KEY_CHARS - len(digest) - 1
+    return f"{safe[:room]}-{digest}".lstrip("-"), text

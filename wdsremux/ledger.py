@@ -1,0 +1,198 @@
+"""Which shards stand in a target, by which recipe, and where a run goes on.
+
+A shard stands when its entry is published and its file is there at the size the entry says. What a
+killed run left without an entry is written again: the same bytes, by promise.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wdsremux.card import CARD_NAME, is_ours
+from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
+from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.records import Rejected
+from wdsremux.shards.entry import ShardEntry
+from wdsremux.targets.base import Target
+
+RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
+REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one series has come."""
+
+    shards: tuple[ShardSummary, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the series has its last shard."""
+        return bool(self.shards) and self.shards[-1].is_last
+
+    @property
+    def number(self) -> int:
+        """Number of the next shard."""
+        return len(self.shards)
+
+    def next_row(self, first: int) -> int:
+        """Position of the first row that is still to be done; `first` is that of the series."""
+        return self.shards[-1].stop if self.shards else first
+
+
+class Ledger:
+    """Reads and writes a target's state folder."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def recipe(self) -> Mapping[str, Any] | None:
+        """Return the effective recipe that the target was begun with; None for a new target."""
+        data = self._read(RECIPE_NAME)
+        if data is None:
+            return None
+        try:
+            recipe: Mapping[str, Any] = json.loads(data)
+        except ValueError as exc:
+            raise CorruptDataError(
+                f"cannot read {RECIPE_NAME!r}: {exc}; give --overwrite to start anew"
+            ) from exc
+        return recipe
+
+    def begin(self, effective: Mapping[str, Any]) -> None:
+        """Write the recipe of a new target, or check that it is the one the target has.
+
+        Raises RecipeMismatchError naming the first difference, UsageError for a folder that holds
+        shards or an index which are not ours.
+        """
+        standing = self.recipe()
+        if standing is None:
+            self._refuse_foreign()
+            self.write(RECIPE_NAME, json.dumps(effective, indent=1, sort_keys=True).encode())
+            return
+        difference = first_difference(standing, json.loads(json.dumps(effective)))
+        if difference is not None:
+            where, old, new = difference
+            raise RecipeMismatchError(
+                f"the output was begun with another recipe: {where} was {old}, now it is {new}; "
+                "give the old value to go on, another OUT, or --overwrite to start anew"
+            )
+
+    def _refuse_foreign(self) -> None:
+        names = [name for name, _ in self._target.list()]
+        foreign = [name for name in names if name.endswith(".tar") or name == MANIFEST_NAME]
+        if foreign:
+            raise UsageError(
+                f"the output folder holds {foreign[0]!r}"
+                f"{f' and {len(foreign) - 1} more' if foreign[1:] else ''}, which this command did "
+                "not make; choose an empty folder"
+            )
+
+    def standing(self) -> dict[tuple[str, int], Standing]:
+        """Return how far each (split, copy) has come: its shards without a gap from the first."""
+        sizes = dict(self._target.list())
+        found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
+        for entry in self.entries():
+            shard = entry.summary
+            if sizes.get(shard.name) == shard.size_bytes:
+                found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
+        return {series: Standing(_without_gap(shards)) for series, shards in found.items()}
+
+    def entries(self) -> Iterator[ShardEntry]:
+        """Yield the entries that can be read, in the order of their names."""
+        for name, _ in self._target.list(STATE_FOLDER):
+            if name.endswith(".msgpack"):
+                data = self._read(name)
+                if data is not None:
+                    yield ShardEntry.from_bytes(data, name)
+
+    def rejected(self) -> Iterator[Rejected]:
+        """Yield what finished shards answer for as rejected, in the order of their entries."""
+        for entry in self.entries():
+            yield from entry.rejected
+
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of a finished dataset."""
+        data = self._read(MANIFEST_NAME)
+        return None if data is None else Manifest.from_bytes(data)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Publish a small file."""
+        staged = self._target.stage(name)
+        staged.write(data)
+        staged.commit()
+
+    def write_card(self, card: bytes) -> bool:
+        """Publish the dataset card; False when a README.md that is not ours stands there."""
+        there = self._read(CARD_NAME)
+        if there is not None and not is_ours(there):
+            return False
+        self.write(CARD_NAME, card)
+        return True
+
+    def clear(self) -> None:
+        """Remove what an earlier run wrote, and only that: what its manifest and entries name."""
+        state = [name for name, _ in self._target.list(STATE_FOLDER)]
+        stems = [name.rsplit("/", 1)[1].removesuffix(".msgpack") for name in state]
+        shards = {f"{stem}.tar" for stem in stems}
+        manifest = self._our_manifest()
+        if manifest is not None:
+            shards |= {shard.name for shard in manifest.shards}
+            self._target.remove(MANIFEST_NAME)
+        for name, _ in self._target.list():
+            if name in shards:
+                self._target.remove(name)
+        card = self._read(CARD_NAME)
+        if card is not None and is_ours(card):
+            self._target.remove(CARD_NAME)
+        for name in state:
+            self._target.remove(name)
+
+    def _our_manifest(self) -> Manifest | None:
+        try:
+            return self.manifest()
+        except CorruptDataError:
+            return None
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            with self._target.open(name) as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+
+def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]:
+    whole = []
+    while (shard := shards.get(len(whole))) is not None:
+        whole.append(shard)
+    return tuple(whole)
+
+
+def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str] | None:
+    """Return (path, old value, new value) of the first place where two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(key for key in new if key not in old)]:
+            found = first_difference(
+                old.get(name), new.get(name), f"{where}.{name}" if where else name
+            )
+            if found is not None:
+                return found
+        return None
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (one, other) in enumerate(zip(old, new, strict=True)):
+            found = first_difference(one, other, f"{where}[{_item_name(one, i)}]")
+            if found is not None:
+                return found
+        return None
+    return None if old == new else (where, _short(old), _short(new))
+
+
+def _item_name(item: Any, number: int) -> str:
+    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(number)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:117]}..."

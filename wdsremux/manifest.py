@@ -1,0 +1,222 @@
+"""The dataset's table of contents: `index.json`, readable by wids as it is.
+
+Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and `shardlist` with `url`,
+`nsamples`, `filesize` are wids' own; every other field is ours and passed over by wids.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from wdsremux.errors import CorruptDataError
+
+MANIFEST_NAME = "index.json"
+STATE_FOLDER = ".wdsremux"
+MANIFEST_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSummary:
+    """What the manifest tells of a shard."""
+
+    name: str
+    split: str
+    copy: int
+    number: int
+    samples: int
+    rejected: int
+    size_bytes: int
+    sha256: str
+    first_position: int
+    """Position of the first sample."""
+    last_position: int
+    """Position of the last sample."""
+    start: int
+    """Position of the first row the shard answers for: as a sample or as rejected."""
+    stop: int
+    """Position after the last such row: the next shard starts here."""
+    is_last: bool
+    """Whether the series ends with this shard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over shards."""
+
+    rows: int
+    samples: int
+    rejected: int
+    size_bytes: int
+    shards: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return the totals as they stand in the manifest."""
+        return {
+            "rows": self.rows,
+            "samples": self.samples,
+            "rejected": self.rejected,
+            "bytes": self.size_bytes,
+            "shards": self.shards,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All that a finished dataset says of itself."""
+
+    name: str
+    shards: tuple[ShardSummary, ...]
+    splits: Mapping[str, Totals]
+    """By split, in order; samples = rows × copies - rejected."""
+    copies: int
+    class_names: tuple[str, ...] | None
+    """Names of the labels, in label order."""
+    features: Mapping[str, Any]
+    """Dtype of each field of the JSON, and of the image."""
+    recipe: Mapping[str, Any]
+    source: Mapping[str, Any]
+    versions: Mapping[str, str]
+    fingerprint: str
+    """SHA-256 over recipe, source and versions."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the images should know, for example that they were packed as stored."""
+
+    @property
+    def totals(self) -> Totals:
+        """Sums over all splits."""
+        parts = self.splits.values()
+        return Totals(
+            rows=sum(t.rows for t in parts),
+            samples=sum(t.samples for t in parts),
+            rejected=sum(t.rejected for t in parts),
+            size_bytes=sum(t.size_bytes for t in parts),
+            shards=sum(t.shards for t in parts),
+        )
+
+    def patterns(self) -> dict[str, list[str]]:
+        """Return brace patterns of the shards by split: what `webdataset.WebDataset` takes."""
+        found: dict[str, list[str]] = {}
+        for name, numbers in _series(self.shards).items():
+            split, prefix = name
+            last = max(numbers)
+            pattern = f"{prefix}-{{000000..{last:06d}}}.tar" if last else f"{prefix}-000000.tar"
+            found.setdefault(split, []).append(pattern)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `index.json` holds."""
+        return {
+            "__kind__": "wids-shard-index-v1",
+            "wids_version": 1,
+            "name": self.name,
+            "info": "made by wdsremux",
+            "format": MANIFEST_FORMAT,
+            "shardlist": [_shard_to_json(shard) for shard in self.shards],
+            "splits": {name: totals.to_json() for name, totals in self.splits.items()},
+            "totals": self.totals.to_json(),
+            "copies": self.copies,
+            "patterns": self.patterns(),
+            "class_names": list(self.class_names) if self.class_names is not None else None,
+            "features": self.features,
+            "recipe": self.recipe,
+            "source": self.source,
+            "versions": self.versions,
+            "fingerprint": self.fingerprint,
+            "notes": list(self.notes),
+        }
+
+    def to_bytes(self) -> bytes:
+        """Return the file, the same bytes for the same content."""
+        return (json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = MANIFEST_NAME) -> Self:
+        """Read a manifest of ours. Raises CorruptDataError when it is none."""
+        try:
+            return cls._from_json(json.loads(data))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise CorruptDataError(
+                f"cannot read manifest {name!r}: it is not one of wdsremux, or damaged ({exc!r})"
+            ) from exc
+
+    @classmethod
+    def _from_json(cls, raw: Mapping[str, Any]) -> Self:
+        if raw["format"] != MANIFEST_FORMAT:
+            raise ValueError(f"format {raw['format']} needs another version of wdsremux")
+        names = raw["class_names"]
+        return cls(
+            name=raw["name"],
+            shards=tuple(_shard_from_json(shard) for shard in raw["shardlist"]),
+            splits={
+                name: Totals(t["rows"], t["samples"], t["rejected"], t["bytes"], t["shards"])
+                for name, t in raw["splits"].items()
+            },
+            copies=raw["copies"],
+            class_names=tuple(names) if names is not None else None,
+            features=raw["features"],
+            recipe=raw["recipe"],
+            source=raw["source"],
+            versions=raw["versions"],
+            fingerprint=raw["fingerprint"],
+            notes=tuple(raw["notes"]),
+        )
+
+
+def totals_by_split(shards: Sequence[ShardSummary]) -> dict[str, Totals]:
+    """Sum up shards by split; every copy of a split answers for the same rows."""
+    splits: dict[str, Totals] = {}
+    for split in dict.fromkeys(shard.split for shard in shards):
+        own = [shard for shard in shards if shard.split == split]
+        splits[split] = Totals(
+            rows=max(shard.stop for shard in own) - min(shard.start for shard in own),
+            samples=sum(shard.samples for shard in own),
+            rejected=sum(shard.rejected for shard in own),
+            size_bytes=sum(shard.size_bytes for shard in own),
+            shards=len(own),
+        )
+    return splits
+
+
+def _series(shards: Sequence[ShardSummary]) -> dict[tuple[str, str], list[int]]:
+    found: dict[tuple[str, str], list[int]] = {}
+    for shard in shards:
+        prefix = shard.name.removesuffix(".tar")[:-7]
+        found.setdefault((shard.split, prefix), []).append(shard.number)
+    return found
+
+
+def _shard_to_json(shard: ShardSummary) -> dict[str, Any]:
+    return {
+        "url": shard.name,
+        "nsamples": shard.samples,
+        "filesize": shard.size_bytes,
+        "sha256": shard.sha256,
+        "split": shard.split,
+        "copy": shard.copy,
+        "number": shard.number,
+        "rejected": shard.rejected,
+        "first_position": shard.first_position,
+        "last_position": shard.last_position,
+        "start": shard.start,
+        "stop": shard.stop,
+        "last": shard.is_last,
+    }
+
+
+def _shard_from_json(raw: Mapping[str, Any]) -> ShardSummary:
+    return ShardSummary(
+        name=raw["url"],
+        split=raw["split"],
+        copy=raw["copy"],
+        number=raw["number"],
+        samples=raw["nsamples"],
+        rejected=raw["rejected"],
+        size_bytes=raw["filesize"],
+        sha256=raw["sha256"],
+        first_position=raw["first_position"],
+        last_position=raw["last_position"],
+        start=raw["start"],
+        stop=raw["stop"],
+        is_last=raw["last"],
+    )

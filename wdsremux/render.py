@@ -1,0 +1,224 @@
+"""Makes what people read of a run's events: a bar, log lines, JSON lines, a closing report."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from wdsremux.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
+
+LOG_EVERY_S = 10.0
+
+
+class Meter:
+    """Sums up what a run has done since it began."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self.rows_in_all: int | None = None
+        self.rows = 0
+        self.rows_before = 0
+        self.samples = 0
+        self.rejected = 0
+        self.shards = 0
+        self.output_bytes = 0
+
+    def note(self, event: Event) -> None:
+        """Take an event into the sums."""
+        if isinstance(event, Begun):
+            self._began = self._clock()
+            self.rows_in_all = event.rows
+            self.rows = self.rows_before = event.done_rows
+        elif isinstance(event, Advanced):
+            self.rows += event.rows
+            self.samples += event.samples
+            self.rejected += len(event.rejected)
+            self.output_bytes += event.output_bytes
+        elif isinstance(event, ShardDone):
+            self.shards += 1
+
+    @property
+    def seconds(self) -> float:
+        """Time since the work began."""
+        return max(self._clock() - self._began, 1e-9)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows done in this run, a second."""
+        return (self.rows - self.rows_before) / self.seconds
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds to go, where the rows in all are known."""
+        rate = self.rows_per_s
+        if self.rows_in_all is None or rate <= 0:
+            return None
+        return max(self.rows_in_all - self.rows, 0) / rate
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sums as a line of `--progress json` has them."""
+        return {
+            "rows": self.rows,
+            "rows_in_all": self.rows_in_all,
+            "samples": self.samples,
+            "rejected": self.rejected,
+            "shards": self.shards,
+            "output_bytes": self.output_bytes,
+            "images_per_s": round(self.rows_per_s, 1),
+            "mb_per_s": round(self.output_bytes / self.seconds / 1e6, 2),
+            "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
+        }
+
+    def line(self) -> str:
+        """Return the sums as a line of `--progress log` has them."""
+        of = f" of {self.rows_in_all}" if self.rows_in_all is not None else ""
+        eta = f", {duration(self.eta_s)} to go" if self.eta_s is not None else ""
+        return (
+            f"{self.rows}{of} rows, {self.rows_per_s:.0f} images/s, "
+            f"{self.output_bytes / self.seconds / 1e6:.1f} MB/s, {self.shards} shards, "
+            f"{self.rejected} rejected{eta}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(size_bytes: int) -> str:
+    """Return a size in decimal units, as --max-shard-size reads it."""
+    number = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.2f} TB"
+
+
+def observer(progress: str, stream: TextIO | None = None) -> Observer:
+    """Return what tells of a run in the way that --progress names."""
+    out = stream or sys.stderr
+    if progress == "auto":
+        progress = "bar" if out.isatty() else "log"
+    if progress == "none":
+        return nobody
+    if progress == "bar":
+        return _Bar(out)
+    return _Json(out) if progress == "json" else _Log(out)
+
+
+class _Log:
+    """A line every 10 s."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._meter = Meter()
+        self._last = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        self._meter.note(event)
+        if isinstance(event, Note):
+            self._say(event.text)
+        elif isinstance(event, Begun):
+            self._say(_beginning(event))
+        elif isinstance(event, Advanced) and time.monotonic() - self._last >= LOG_EVERY_S:
+            self._last = time.monotonic()
+            self._say(self._meter.line())
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)
+
+
+class _Json:
+    """One JSON object a line, for programs."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._meter = Meter()
+        self._last = 0.0
+
+    def __call__(self, event: Event) -> None:
+        self._meter.note(event)
+        if isinstance(event, Note):
+            self._say("note", {"text": event.text})
+        elif isinstance(event, ShardDone):
+            self._say("shard", {"name": event.shard.name, "bytes": event.shard.size_bytes})
+        elif isinstance(event, Done):
+            self._say("done", self._meter.to_json() | {"seconds": round(self._meter.seconds, 3)})
+        elif isinstance(event, Advanced) and time.monotonic() - self._last >= 1.0:
+            self._last = time.monotonic()
+            self._say("progress", self._meter.to_json())
+
+    def _say(self, kind: str, values: dict[str, Any]) -> None:
+        print(json.dumps({"event": kind, **values}), file=self._out, flush=True)
+
+
+class _Bar:
+    """A tqdm bar for a terminal."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._meter = Meter()
+        self._bar: Any = None
+
+    def __call__(self, event: Event) -> None:
+        self._meter.note(event)
+        if isinstance(event, Note):
+            self._write(event.text)
+        elif isinstance(event, Begun):
+            self._write(_beginning(event))
+            from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
+
+            self._bar = tqdm(
+                total=event.rows, initial=event.done_rows, unit="img", file=self._out, smoothing=0.1
+            )
+        elif isinstance(event, Advanced) and self._bar is not None:
+            meter = self._meter
+            rate = meter.output_bytes / meter.seconds / 1e6
+            self._bar.set_postfix_str(
+                f"{rate:.1f} MB/s, {meter.shards} shards, {meter.rejected} rejected", refresh=False
+            )
+            self._bar.update(event.rows)
+        elif isinstance(event, Done) and self._bar is not None:
+            self._bar.close()
+
+    def _write(self, text: str) -> None:
+        if self._bar is None:
+            print(text, file=self._out, flush=True)
+        else:
+            self._bar.write(text, file=self._out)
+
+
+def _beginning(event: Begun) -> str:
+    rows = "rows" if event.rows is None else f"{event.rows} rows"
+    resumed = (
+        f"; {event.done_rows} are done already, going on from there" if event.done_rows else ""
+    )
+    workers = "in this process" if event.workers == 0 else f"{event.workers} {event.engine}"
+    return f"converting {rows} with {workers}{resumed}"
+
+
+def report(event: Done, out: str, seconds: float) -> str:
+    """Return the closing report: what there is, and how to read it."""
+    manifest, totals = event.manifest, event.manifest.totals
+    lines = []
+    if event.was_done:
+        lines.append(f"nothing to do: {out} is finished by this very recipe")
+    rate = "" if event.was_done else f" in {duration(seconds)} ({totals.rows / seconds:.0f} rows/s)"
+    lines.append(
+        f"{totals.samples} samples of {totals.rows} rows in {totals.shards} shards, "
+        f"{size(totals.size_bytes)}, {totals.rejected} rejected{rate}"
+    )
+    lines += [f"note: {note}" for note in manifest.notes]
+    for split, patterns in manifest.patterns().items():
+        samples = manifest.splits[split].samples
+        lines += [f"  {split}: {out}/{pattern}" for pattern in patterns]
+        lines.append(f"  {split}: {samples} samples, for .with_epoch() and .with_length()")
+    return "\n".join(lines)

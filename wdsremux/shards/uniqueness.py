@@ -1,0 +1,74 @@
+"""Keys of the user's own must be unique over the whole dataset: who has a key first keeps it.
+
+The keys seen lie in a temporary SQLite file, so that memory does not grow with the dataset.
+"""
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from wdsremux.records import Lot, Rejected
+
+
+class KeyRegister:
+    """Remembers keys; made for one run and closed by its owner."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="wdsremux-keys-")
+        self._base = sqlite3.connect(Path(self._folder.name, "keys.sqlite"))
+        # A scratch file: nothing in it is worth a journal or a sync.
+        self._base.execute("PRAGMA journal_mode=OFF")
+        self._base.execute("PRAGMA synchronous=OFF")
+        self._base.execute("CREATE TABLE keys (key TEXT PRIMARY KEY) WITHOUT ROWID")
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Remember keys of shards that stand already."""
+        self._base.executemany("INSERT OR IGNORE INTO keys VALUES (?)", ((key,) for key in keys))
+
+    def without_doubles(self, lots: Sequence[Lot]) -> tuple[tuple[Lot, ...], tuple[Rejected, ...]]:
+        """Return the lots without samples whose key was given before, and those as rejected."""
+        kept, rejected = [], []
+        for copy, lot in enumerate(lots):
+            doubles = {i for i, key in enumerate(lot.keys) if not self._is_new(key)}
+            kept.append(_without(lot, doubles) if doubles else lot)
+            rejected += [
+                Rejected(
+                    lot.positions[i],
+                    copy,
+                    "pack",
+                    f"duplicate key {lot.keys[i]!r}: an earlier row has it",
+                    lot.keys[i],
+                )
+                for i in sorted(doubles)
+            ]
+        return tuple(kept), tuple(rejected)
+
+    def _is_new(self, key: str) -> bool:
+        return self._base.execute("INSERT OR IGNORE INTO keys VALUES (?)", (key,)).rowcount == 1
+
+    def close(self) -> None:
+        """Remove the scratch file."""
+        self._base.close()
+        self._folder.cleanup()
+
+
+def _without(lot: Lot, doubles: set[int]) -> Lot:
+    payload = bytearray()
+    at = 0
+    keep = []
+    for i, size in enumerate(lot.sizes):
+        if i not in doubles:
+            payload += memoryview(lot.payload)[at : at + size]
+            keep.append(i)
+        at += size
+    return replace(
+        lot,
+        payload=payload,
+        positions=[lot.positions[i] for i in keep],
+        keys=[lot.keys[i] for i in keep],
+        sizes=[lot.sizes[i] for i in keep],
+        crcs=[lot.crcs[i] for i in keep],
+        members=[lot.members[i] for i in keep],
+    )

@@ -1,0 +1,170 @@
+"""A folder as target: a local disk, or a NAS that is mounted.
+
+A file is written under a hidden temporary name in its own folder, synced, closed (where NFS says
+that the quota is full), its size checked, renamed, and the folder synced.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+from wdsremux.errors import TargetError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+class LocalTarget:
+    """Publishes files in a folder, which it makes when the first file is staged."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def stage(self, name: str) -> "LocalFile":
+        """Begin a new file."""
+        path = self.root / name
+        with _explained(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return LocalFile(path)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a published file for reading; raises FileNotFoundError."""
+        return (self.root / name).open("rb")
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        folder = self.root / prefix
+        if not folder.is_dir():
+            return
+        with _explained(folder), os.scandir(folder) as entries:
+            found = sorted(
+                (entry.name, entry.stat().st_size)
+                for entry in entries
+                if entry.is_file(follow_symlinks=False) and not _is_temporary(entry.name)
+            )
+        for name, size in found:
+            yield (f"{prefix.rstrip('/')}/{name}" if prefix else name), size
+
+    def remove(self, name: str) -> None:
+        """Remove a published file; no error when it is not there."""
+        path = self.root / name
+        with _explained(path):
+            path.unlink(missing_ok=True)
+
+    def sweep(self, prefix: str = "") -> None:
+        """Remove the temporary files that a killed run of ours left in a folder."""
+        folder = self.root / prefix
+        if folder.is_dir():
+            for path in folder.iterdir():
+                if _is_temporary(path.name) and path.is_file():
+                    with _explained(path):
+                        path.unlink(missing_ok=True)
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+
+
+class LocalFile:
+    """A file under its temporary name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        mark = f"{socket.gethostname()[:32]}-{os.getpid()}".replace(os.sep, "_")
+        self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
+        self._size = 0
+        # Unbuffered: what we write is large already, and `write` below loops over short writes.
+        self._file: FileIO | None = self._temporary.open("wb", buffering=0)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of data, or raise TargetError and remove the unfinished file."""
+        rest = memoryview(data)
+        self._size += len(rest)
+        try:
+            with _explained(self._path):
+                while rest:
+                    rest = rest[self._open_file().write(rest) :]
+        except TargetError:
+            self.discard()
+            raise
+
+    def commit(self) -> None:
+        """Publish the file, whole and synced, or raise TargetError and remove it."""
+        file = self._open_file()
+        try:
+            with _explained(self._path):
+                os.fsync(file.fileno())
+                file.close()
+                self._check_size()
+                self._temporary.replace(self._path)
+                _sync_folder(self._path.parent)
+        except TargetError:
+            self.discard()
+            raise
+        self._file = None
+
+    def discard(self) -> None:
+        """Remove the unfinished file; harmless after `commit` and when called twice."""
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+        self._file = None
+
+    def _check_size(self) -> None:
+        """Believe only what the file system says: some mounts lose bytes without an error."""
+        size = self._temporary.stat().st_size
+        if size != self._size:
+            raise TargetError(
+                f"cannot write {str(self._path)!r}: {self._size} bytes were written "
+                f"but the file has {size}; check the disk and run the same command again"
+            )
+
+    def _open_file(self) -> FileIO:
+        if self._file is None:
+            raise TargetError(f"cannot write {str(self._path)!r}: the file is closed already")
+        return self._file
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; file systems that cannot sync a folder (SMB, Windows) are excused."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turn an OSError into a TargetError that says what to do about it."""
+    try:
+        yield
+    except OSError as exc:
+        raise TargetError(
+            f"cannot write {str(path)!r}: {exc.strerror or exc}; {_remedy(exc)}"
+        ) from exc
+
+
+def _remedy(exc: OSError) -> str:
+    again = "then run the same command again: finished shards stay"
+    if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"free some space, {again}"
+    if exc.errno == errno.EFBIG:
+        return f"raise the file size limit or lower --max-shard-size, {again}"
+    if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"make the folder writable, {again}"
+    if exc.errno in (errno.ENOTDIR, errno.EEXIST):
+        return "choose a folder that is not a file"
+    return f"check the disk or the mount, {again}"

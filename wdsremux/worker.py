@@ -1,0 +1,287 @@
+"""A batch of records in, tar-ready samples out: all that runs in a worker.
+
+Record -> decode -> steps -> the user's function -> encode -> the exact bytes of the sample in its tar.
+"""
+
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wdsremux import tarbytes
+from wdsremux.columns import Columns
+from wdsremux.errors import TransformError
+from wdsremux.jsonvalues import ValueFormError, converter, json_bytes, label_converter
+from wdsremux.keys import key_from_position, key_from_value
+from wdsremux.records import Batch, Lot, Record, Rejected, Stage, Task
+from wdsremux.transforms.base import quiet_libraries, sample_rng
+from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, stored_size
+from wdsremux.transforms.picture import Frame
+from wdsremux.transforms.steps import apply_steps, steps_from_text
+from wdsremux.transforms.user import FunctionSpec, Input, Mode, Row, UserFunction
+
+CHUNK_ROWS = 256
+CHUNK_BYTES = 8 * 10**6
+"""Records are taken in chunks of so many rows or stored bytes where no batch function sees them."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker must know; it travels to worker processes once."""
+
+    columns: Columns
+    codec: Codec
+    steps: tuple[str, ...] = ()
+    function: FunctionSpec | None = None
+    mode: Mode = "batch"
+    input: Input = "pil"
+    batch_size: int = 256
+    copies: int = 1
+    seed: int = 42
+    reencode: bool = False
+
+    @property
+    def batches_rows(self) -> bool:
+        """Whether the user's function sees rows together."""
+        return self.function is not None and self.mode == "batch"
+
+    @property
+    def extensions(self) -> tuple[str, str]:
+        """Extensions of a sample's members, in order."""
+        return self.codec.extension, "json"
+
+
+class _RejectedRecordError(Exception):
+    """Ends the work on one record."""
+
+    def __init__(self, stage: Stage, reason: str) -> None:
+        super().__init__(reason)
+        self.stage: Stage = stage
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class _LotBuilder:
+    """Collects the samples of one copy."""
+
+    payload: bytearray = field(default_factory=bytearray)
+    positions: list[int] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    crcs: list[int] = field(default_factory=list)
+    members: list[tuple[int, ...]] = field(default_factory=list)
+
+    def add(self, position: int, key: str, contents: Sequence[tuple[str, bytes]]) -> None:
+        start = len(self.payload)
+        for extension, content in contents:
+            self.payload += tarbytes.header(f"{key}.{extension}", len(content))
+            self.payload += content
+            self.payload += tarbytes.padding(len(content))
+        self.positions.append(position)
+        self.keys.append(key)
+        self.sizes.append(len(self.payload) - start)
+        with memoryview(self.payload) as view:
+            self.crcs.append(zlib.crc32(view[start:]))
+        self.members.append(tuple(len(content) for _, content in contents))
+
+    def lot(self) -> Lot:
+        return Lot(self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members)
+
+
+class Worker:
+    """Turns tasks into batches; one per thread or process, made where it runs."""
+
+    def __init__(self, job: Job) -> None:
+        quiet_libraries()
+        self._job = job
+        self._steps = steps_from_text(job.steps)
+        self._function = self._user_function()
+        self._passes_through = (
+            not job.steps
+            and job.function is None
+            and not job.reencode
+            and job.codec.format == "jpeg"
+        )
+        columns = job.columns
+        self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
+        self._extras += [(name, name, converter("unsupported")) for name in columns.added]
+        self._label = label_converter(columns.label.dtype) if columns.label else None
+
+    def _user_function(self) -> UserFunction | None:
+        job = self._job
+        if job.function is None:
+            return None
+        return UserFunction(
+            job.function, job.mode, job.input, job.columns.image, job.seed, matte=job.codec.matte
+        )
+
+    def __call__(self, task: Task) -> Iterator[Batch]:
+        """Yield the batches of a task, in order.
+
+        Raises SourceError when a unit cannot be read, TransformError when the user's function
+        breaks its contract.
+        """
+        poison = dict(task.poison)
+        for records in self._chunks(task):
+            yield self._batch(records, poison, task.series)
+
+    def _chunks(self, task: Task) -> Iterator[list[Record]]:
+        max_rows = self._job.batch_size if self._job.batches_rows else CHUNK_ROWS
+        max_bytes = None if self._job.batches_rows else CHUNK_BYTES
+        held: list[Record] = []
+        size = 0
+        for piece in task.pieces:
+            for record in piece.unit.read(piece.start, piece.stop):
+                held.append(record)
+                size += len(record.image or b"")
+                if len(held) == max_rows or (max_bytes is not None and size >= max_bytes):
+                    yield held
+                    held, size = [], 0
+        if held:
+            yield held
+
+    def _batch(self, records: list[Record], poison: dict[int, str], series: int) -> Batch:
+        job = self._job
+        builders = [_LotBuilder() for _ in range(job.copies)]
+        rejected: list[Rejected] = []
+        if job.batches_rows:
+            self._together(records, poison, builders, rejected)
+        else:
+            for record in records:
+                self._together([record], poison, builders, rejected)
+        rejected.sort(key=lambda r: (r.position, r.copy))
+        return Batch(
+            first=records[0].position,
+            rows=len(records),
+            lots=tuple(builder.lot() for builder in builders),
+            rejected=tuple(rejected),
+            series=series,
+            input_bytes=sum(len(record.image or b"") for record in records),
+        )
+
+    def _together(
+        self,
+        records: list[Record],
+        poison: dict[int, str],
+        builders: list[_LotBuilder],
+        rejected: list[Rejected],
+    ) -> None:
+        """Work on records that the user's function sees in one call; one record without it."""
+        copies = range(self._job.copies)
+        rows: list[list[Row]] = [[] for _ in copies]
+        by_position = {record.position: record for record in records}
+        for record in records:
+            try:
+                if record.position in poison:
+                    raise _RejectedRecordError("transform", poison[record.position])
+                for copy, image in enumerate(self._images(record)):
+                    rows[copy].append(Row(record.position, image, dict(record.fields)))
+            except _RejectedRecordError as exc:
+                rejected.extend(
+                    Rejected(record.position, copy, exc.stage, exc.reason) for copy in copies
+                )
+        for copy in copies:
+            for outcome in self._transformed(rows[copy], copy):
+                if isinstance(outcome, Rejected):
+                    rejected.append(outcome)
+                    continue
+                try:
+                    self._pack(outcome, by_position[outcome.position], copy, builders[copy])
+                except _RejectedRecordError as exc:
+                    rejected.append(Rejected(outcome.position, copy, exc.stage, exc.reason))
+
+    def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
+        if self._function is None or not rows:
+            return rows
+        return self._function.run(rows, copy)
+
+    def _images(self, record: Record) -> list[Pixels] | list[bytes]:
+        """Return the image of each copy after the steps: pixels, or the stored bytes."""
+        job = self._job
+        if record.problem is not None:
+            raise _RejectedRecordError("read", record.problem)
+        if record.image is None:
+            raise _RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
+        if self._function is not None and job.input == "bytes":
+            return [record.image] * job.copies
+        try:
+            if self._passes_through and sniff(record.image) == "jpeg":
+                job.codec.check_whole(record.image)
+                return [record.image] * job.copies
+            frame = Frame(record.image, job.codec)
+            pictures = [frame.picture() for _ in range(job.copies)]
+            if self._steps:
+                rngs = [sample_rng(job.seed, copy, record.position) for copy in range(job.copies)]
+                apply_steps(self._steps, pictures, rngs, job.codec.matte)
+            return [picture.pixels() for picture in pictures]
+        except DecodeError as exc:
+            raise _RejectedRecordError("decode", str(exc)) from exc
+
+    def _pack(self, row: Row, record: Record, copy: int, builder: _LotBuilder) -> None:
+        """Encode a row and append its sample."""
+        encoded, width, height = self._encoded(row)
+        key, key_text = self._key(row, copy)
+        entry = self._entry(row, copy)
+        entry |= {"width": width, "height": height, "position": record.position}
+        if key_text is not None:
+            entry["key"] = key_text
+        image_extension, json_extension = self._job.extensions
+        builder.add(
+            row.position,
+            key,
+            ((image_extension, encoded), (json_extension, json_bytes(entry))),
+        )
+
+    def _encoded(self, row: Row) -> tuple[bytes, int, int]:
+        codec = self._job.codec
+        try:
+            if isinstance(row.image, bytes):
+                if self._function is not None and sniff(row.image) != codec.format:
+                    raise TransformError(
+                        f"the transform returned {sniff(row.image) or 'unknown'} bytes for row "
+                        f"{row.position}; return {codec.format} bytes, or choose another --format"
+                    )
+                width, height = stored_size(row.image)
+                return row.image, width, height
+            height, width = row.image.shape[:2]
+            return codec.encode(row.image), width, height
+        except (DecodeError, EncodeError) as exc:
+            raise _RejectedRecordError("encode", str(exc)) from exc
+
+    def _key(self, row: Row, copy: int) -> tuple[str, str | None]:
+        """Return the sample's key, and the text it was made from if a column gives it."""
+        column = self._job.columns.key
+        suffix = f"-c{copy}" if self._job.copies > 1 else ""
+        if column is None:
+            return key_from_position(row.position) + suffix, None
+        try:
+            key, text = key_from_value(row.fields.get(column))
+        except ValueError as exc:
+            raise _RejectedRecordError("pack", f"column {column!r}: {exc}") from exc
+        return key + suffix, text
+
+    def _entry(self, row: Row, copy: int) -> dict[str, Any]:
+        """Return the JSON of a sample, but for what is known only of the encoded image."""
+        entry: dict[str, Any] = {}
+        label = self._job.columns.label
+        try:
+            for name, json_name, convert in self._extras:
+                column = name
+                entry[json_name] = convert(row.fields.get(name))
+            if label is not None and self._label is not None:
+                column = label.name
+                entry["label"] = self._label(row.fields.get(label.name))
+                if label.class_names is not None:
+                    number = entry["label"]
+                    known = number is not None and number >= 0
+                    entry["label_name"] = label.class_names[number] if known else None
+        except ValueFormError as exc:
+            raise _RejectedRecordError("read", f"column {column!r}: {exc}") from exc
+        if self._job.copies > 1:
+            entry["copy"] = copy
+        return entry
