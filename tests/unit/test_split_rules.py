@@ -1,0 +1,78 @@
+import pytest
+
+from wdsremux.sources.split_rules import (
+    Place,
+    file_places,
+    folder_places,
+    numbered_places,
+    ordered,
+    split_of_file,
+)
+
+
+@pytest.mark.parametrize(
+    ("folder", "splits"),
+    [
+        ("", []),
+        ("train", ["train"]),
+        ("a/training/b", ["train"]),
+        ("my-val", ["validation"]),
+        ("dev_2", ["validation"]),
+        ("x test y", ["test"]),
+        ("eval3", ["test"]),
+        ("train/dev", ["train", "validation"]),
+        ("Train", []),
+        ("trainer", []),
+        ("contest", []),
+    ],
+)
+def test_a_folder_is_a_split_when_a_name_on_its_path_is_a_keyword_of_its_own(folder, splits):
+    assert [place.split for place in folder_places(folder)] == splits
+
+
+def test_a_folder_of_two_keywords_of_a_split_has_one_place():
+    assert folder_places("train/train_a") == (Place("train", 0),)
+
+
+@pytest.mark.parametrize(
+    ("name", "splits"),
+    [
+        ("train.png", ["train"]),
+        ("x-test.png", ["test"]),
+        ("test-set-train-0.tar", ["train", "test"]),
+        ("png", []),
+    ],
+)
+def test_a_file_name_is_a_split_when_a_keyword_stands_alone_in_it(name, splits):
+    assert [place.split for place in file_places(name)] == splits
+
+
+def test_numbered_files_lie_in_data_and_may_name_any_split():
+    assert numbered_places("data", "foo.x-00000-of-00002.png") == (Place("foo.x", 0),)
+    assert numbered_places("", "foo-00000-of-00002.png") == ()
+    assert numbered_places("data", "foo-0000-of-00002.png") == ()
+
+
+def test_splits_come_in_the_usual_order_and_then_by_name():
+    assert ordered(["z", "test", "a", "train", "validation"]) == [
+        "train",
+        "validation",
+        "test",
+        "a",
+        "z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train-000000.tar", "train"),
+        ("validation-c0-000000.tar", "validation"),
+        ("test-set-train-000000.tar", "test"),
+        ("evaluation-0.tar", "test"),
+        ("shard-000000.tar", None),
+        ("training1.tar", "train"),
+    ],
+)
+def test_a_shard_belongs_to_the_split_its_name_says_first(name, split):
+    assert split_of_file(name) == split

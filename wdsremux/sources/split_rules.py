@@ -1,0 +1,101 @@
+"""Which split a file belongs to, by its path: the rules of Hugging Face `datasets`.
+
+The first rule that any file fits decides for all files, and files that it does not name are left
+out: `data/NAME-00000-of-00001.*`, then a folder with a keyword, then a file name with one, then all
+is "train". https://huggingface.co/docs/datasets/repository_structure
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Literal, NamedTuple
+
+Rule = Literal["numbered", "folder", "file", "all"]
+
+RULES: tuple[Rule, ...] = ("numbered", "folder", "file", "all")
+"""In the order in which they are tried."""
+
+KEYWORDS: Mapping[str, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "dev", "val"),
+    "test": ("test", "testing", "eval", "evaluation"),
+}
+"""The splits that have keywords, in source order."""
+
+_SEP = "[-._ 0-9]"
+_FOLDER_FORMS = ("{0}", "{0}{1}.*", ".*{1}{0}", ".*{1}{0}{1}.*")
+_FILE_FORMS = ("{0}{1}.*", ".*{1}{0}{1}.*")
+_NUMBERED = re.compile(r"(\w+(?:\.\w+)*)-\d{5}-of-\d{5}.*\..*", re.DOTALL)
+
+
+class Place(NamedTuple):
+    """Where a file stands in the order of rows: in a split, after all files of lower ranks."""
+
+    split: str
+    rank: int
+
+
+def _forms(forms: tuple[str, ...]) -> dict[str, tuple[re.Pattern[str], ...]]:
+    return {
+        split: tuple(
+            re.compile(form.format(word, _SEP), re.DOTALL) for word in words for form in forms
+        )
+        for split, words in KEYWORDS.items()
+    }
+
+
+_FOLDERS = _forms(_FOLDER_FORMS)
+_FILES = _forms(_FILE_FORMS)
+_ANY_KEYWORD = re.compile("|".join(word for words in KEYWORDS.values() for word in words))
+
+
+def _places(
+    names: Iterable[str], forms: Mapping[str, tuple[re.Pattern[str], ...]]
+) -> tuple[Place, ...]:
+    names = [name for name in names if _ANY_KEYWORD.search(name)]
+    if not names:
+        return ()
+    found: list[Place] = []
+    for split, patterns in forms.items():
+        for rank, pattern in enumerate(patterns):
+            if any(pattern.fullmatch(name) for name in names):
+                # `datasets` lists a file once for every pattern it fits; a row is a row only once.
+                found.append(Place(split, rank))
+                break
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def folder_places(folder: str) -> tuple[Place, ...]:
+    """Return the places of the files in a folder, by the names on its path ("" is the root)."""
+    return _places(folder.split("/"), _FOLDERS) if folder else ()
+
+
+def file_places(name: str) -> tuple[Place, ...]:
+    """Return the places of a file by its own name."""
+    return _places((name,), _FILES)
+
+
+def numbered_places(folder: str, name: str) -> tuple[Place, ...]:
+    """Return the place of a file such as `data/train-00000-of-00002.jpg`."""
+    match = _NUMBERED.fullmatch(name) if folder == "data" else None
+    return (Place(match[1], 0),) if match else ()
+
+
+def ordered(splits: Iterable[str]) -> list[str]:
+    """Return split names in source order: train, validation, test, then the others by name."""
+    found = set(splits)
+    return [s for s in KEYWORDS if s in found] + sorted(found - KEYWORDS.keys())
+
+
+def split_of_file(name: str) -> str | None:
+    """Return the split whose keyword comes first in a file name, None when it has none.
+
+    For shards: a name with two keywords (`test-set-train-000000.tar`) must not put its rows in two
+    splits.
+    """
+    words = "|".join(sorted((w for ws in KEYWORDS.values() for w in ws), key=len, reverse=True))
+    match = re.search(f"(?:^|{_SEP})({words})(?={_SEP})", name)
+    if match is None:
+        return None
+    return next(split for split, names in KEYWORDS.items() if match[1] in names)
