@@ -1,1 +1,48 @@
-"""Stream an image dataset through preprocessing once and pack it into WebDataset shards."""
+"""Stream an image dataset through preprocessing once and pack it into WebDataset shards.
+
+The public face. Names are imported when they are first used: `import wdsremux` alone loads nothing
+heavy.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wdsremux.api import convert as convert
+    from wdsremux.errors import RejectSample as RejectSample
+    from wdsremux.errors import WdsremuxError as WdsremuxError
+    from wdsremux.manifest import Manifest as Manifest
+    from wdsremux.recipe import Recipe as Recipe
+    from wdsremux.recipe import Run as Run
+    from wdsremux.shards.writer import ShardWriter as ShardWriter
+
+_HOMES = {
+    "convert": "wdsremux.api",
+    "RejectSample": "wdsremux.errors",
+    "WdsremuxError": "wdsremux.errors",
+    "Manifest": "wdsremux.manifest",
+    "Recipe": "wdsremux.recipe",
+    "Run": "wdsremux.recipe",
+    "ShardWriter": "wdsremux.shards.writer",
+}
+
+__all__ = [
+    "Manifest",
+    "Recipe",
+    "RejectSample",
+    "Run",
+    "ShardWriter",
+    "WdsremuxError",
+    "convert",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        from importlib import import_module  # noqa: PLC0415 (the point of this function)
+
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

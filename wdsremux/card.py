@@ -126,7 +126,9 @@ def _text(manifest: Manifest) -> str:
 ```python
 import webdataset as wds
 
-dataset = wds.WebDataset("{patterns[0]}", shardshuffle=False).decode("pil").to_tuple("{_image(manifest.features)}", "json")
+dataset = wds.WebDataset("{patterns[0]}", shardshuffle=False)
+for image, entry in dataset.decode("pil").to_tuple("{_image(manifest.features)}", "json"):
+    ...
 ```
 
 ```python

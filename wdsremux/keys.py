@@ -11,6 +11,11 @@ MAX_KEY_CHARS = 80
 """So that key, copy suffix and extension stay within the 100 bytes of a ustar name."""
 
 
+def is_safe_key(key: str) -> bool:
+    """Return whether every reader takes a key as it is."""
+    return re.fullmatch(rf"[A-Za-z0-9_-]{{1,{MAX_KEY_CHARS}}}", key) is not None
+
+
 def key_from_position(position: int) -> str:
     """Return the key of a row: nine digits, so that names sort as rows do."""
     return f"{position:09d}"
@@ -28,8 +33,8 @@ def key_from_value(value: object) -> tuple[str, str]:
     if not text:
         raise ValueError("the key is empty")
     safe = re.sub(r"[^A-Za-z0-9_-]+", "_", text).strip("_-")
-    if safe == text and len(safe) <= MAX_KEY_CHARS:
-        return safe, text
+    if safe == text and is_safe_key(text):
+        return text, text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     room = MAX_KEY_CHARS - len(digest) - 1
     return f"{safe[:room]}-{digest}".lstrip("-"), text

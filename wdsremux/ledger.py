@@ -164,7 +164,7 @@ class Ledger:
 
 
 def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]:
-    whole = []
+    whole: list[ShardSummary] = []
     while (shard := shards.get(len(whole))) is not None:
         whole.append(shard)
     return tuple(whole)

@@ -1,7 +1,7 @@
 """The dataset's table of contents: `index.json`, readable by wids as it is.
 
-Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and `shardlist` with `url`,
-`nsamples`, `filesize` are wids' own; every other field is ours and passed over by wids.
+Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and `shardlist` with
+`url`, `nsamples`, `filesize` are wids' own; every other field is ours and passed over by wids.
 """
 
 import json

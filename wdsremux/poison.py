@@ -44,20 +44,21 @@ class Recovery:
                 rest = replace(rest, poison=(*rest.poison, (position, reason)))
             elif idle_rounds > MAX_IDLE_ROUNDS:
                 raise TransformError(
-                    f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none of "
-                    "them alone; look for memory that runs out, or try fewer --workers"
+                    f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none "
+                    "of them alone; look for memory that runs out, or try fewer --workers"
                 )
             try:
                 for batch in attempt(rest):
                     rest = rows_of(rest, batch.first + batch.rows, rest.stop)
                     idle_rounds = 0
                     yield batch
-                return
             except WorkerDiedError as exc:
                 death = exc
+            else:
+                return
 
     def _poison(self, rest: Task, attempt: Work[Task, Batch]) -> int | None:
-        """Return the first position of the next batch that kills a worker alone, if there is one."""
+        """Return the first position of the next batch that kills a worker alone, if any."""
         known = {position for position, _ in rest.poison}
         low = rest.first
         high = min(rest.stop, low + (self.batch_rows or CHUNK_ROWS))

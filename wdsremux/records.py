@@ -111,10 +111,10 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Lot:
-    """The samples of one copy in a batch, as the bytes they have in a tar; lists run in parallel."""
+    """The samples of one copy in a batch, as bytes of a tar; the lists run in parallel."""
 
     payload: bytes | bytearray | memoryview
-    """Headers, members and padding of all samples, one after another."""
+    """Headers, contents and padding of all samples, one after another."""
     positions: list[int]
     keys: list[str]
     sizes: list[int]

@@ -1,22 +1,22 @@
 """A batch of records in, tar-ready samples out: all that runs in a worker.
 
-Record -> decode -> steps -> the user's function -> encode -> the exact bytes of the sample in its tar.
+Record -> decode -> steps -> the user's function -> encode -> the bytes of the sample in its tar.
 """
 
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from wdsremux import tarbytes
 from wdsremux.columns import Columns
+from wdsremux.engines.heartbeat import heartbeat
 from wdsremux.errors import TransformError
 from wdsremux.jsonvalues import ValueFormError, converter, json_bytes, label_converter
 from wdsremux.keys import key_from_position, key_from_value
-from wdsremux.records import Batch, Lot, Record, Rejected, Stage, Task
+from wdsremux.lots import LotBuilder
+from wdsremux.records import Batch, Record, Rejected, Stage, Task
 from wdsremux.transforms.base import quiet_libraries, sample_rng
 from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.picture import Frame
@@ -51,6 +51,12 @@ class Job:
         return self.function is not None and self.mode == "batch"
 
     @property
+    def passes_through(self) -> bool:
+        """Whether stored JPEG files are packed as they are."""
+        changes = self.steps or self.function is not None or self.reencode
+        return not changes and self.codec.format == "jpeg"
+
+    @property
     def extensions(self) -> tuple[str, str]:
         """Extensions of a sample's members, in order."""
         return self.codec.extension, "json"
@@ -66,31 +72,14 @@ class _RejectedRecordError(Exception):
 
 
 @dataclass(slots=True)
-class _LotBuilder:
-    """Collects the samples of one copy."""
+class _Tray:
+    """What a batch has given so far."""
 
-    payload: bytearray = field(default_factory=bytearray)
-    positions: list[int] = field(default_factory=list)
-    keys: list[str] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    crcs: list[int] = field(default_factory=list)
-    members: list[tuple[int, ...]] = field(default_factory=list)
+    lots: list[LotBuilder]
+    rejected: list[Rejected] = field(default_factory=list)
 
-    def add(self, position: int, key: str, contents: Sequence[tuple[str, bytes]]) -> None:
-        start = len(self.payload)
-        for extension, content in contents:
-            self.payload += tarbytes.header(f"{key}.{extension}", len(content))
-            self.payload += content
-            self.payload += tarbytes.padding(len(content))
-        self.positions.append(position)
-        self.keys.append(key)
-        self.sizes.append(len(self.payload) - start)
-        with memoryview(self.payload) as view:
-            self.crcs.append(zlib.crc32(view[start:]))
-        self.members.append(tuple(len(content) for _, content in contents))
-
-    def lot(self) -> Lot:
-        return Lot(self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members)
+    def reject(self, position: int, copies: Iterable[int], error: _RejectedRecordError) -> None:
+        self.rejected.extend(Rejected(position, copy, error.stage, error.reason) for copy in copies)
 
 
 class Worker:
@@ -101,12 +90,6 @@ class Worker:
         self._job = job
         self._steps = steps_from_text(job.steps)
         self._function = self._user_function()
-        self._passes_through = (
-            not job.steps
-            and job.function is None
-            and not job.reencode
-            and job.codec.format == "jpeg"
-        )
         columns = job.columns
         self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
         self._extras += [(name, name, converter("unsupported")) for name in columns.added]
@@ -147,53 +130,48 @@ class Worker:
 
     def _batch(self, records: list[Record], poison: dict[int, str], series: int) -> Batch:
         job = self._job
-        builders = [_LotBuilder() for _ in range(job.copies)]
-        rejected: list[Rejected] = []
+        tray = _Tray([LotBuilder() for _ in range(job.copies)])
         if job.batches_rows:
-            self._together(records, poison, builders, rejected)
+            self._together(records, poison, tray)
         else:
             for record in records:
-                self._together([record], poison, builders, rejected)
-        rejected.sort(key=lambda r: (r.position, r.copy))
+                self._together([record], poison, tray)
+        tray.rejected.sort(key=lambda item: (item.position, item.copy))
         return Batch(
             first=records[0].position,
             rows=len(records),
-            lots=tuple(builder.lot() for builder in builders),
-            rejected=tuple(rejected),
+            lots=tuple(builder.lot() for builder in tray.lots),
+            rejected=tuple(tray.rejected),
             series=series,
             input_bytes=sum(len(record.image or b"") for record in records),
         )
 
-    def _together(
-        self,
-        records: list[Record],
-        poison: dict[int, str],
-        builders: list[_LotBuilder],
-        rejected: list[Rejected],
-    ) -> None:
+    def _together(self, records: list[Record], poison: dict[int, str], tray: _Tray) -> None:
         """Work on records that the user's function sees in one call; one record without it."""
+        for copy, rows in enumerate(self._rows(records, poison, tray)):
+            for outcome in self._transformed(rows, copy):
+                if isinstance(outcome, Rejected):
+                    tray.rejected.append(outcome)
+                    continue
+                try:
+                    self._pack(outcome, copy, tray.lots[copy])
+                except _RejectedRecordError as exc:
+                    tray.reject(outcome.position, [copy], exc)
+
+    def _rows(self, records: list[Record], poison: dict[int, str], tray: _Tray) -> list[list[Row]]:
+        """Return the rows of each copy: decoded, and through the steps."""
         copies = range(self._job.copies)
         rows: list[list[Row]] = [[] for _ in copies]
-        by_position = {record.position: record for record in records}
         for record in records:
+            heartbeat()
             try:
                 if record.position in poison:
                     raise _RejectedRecordError("transform", poison[record.position])
                 for copy, image in enumerate(self._images(record)):
                     rows[copy].append(Row(record.position, image, dict(record.fields)))
             except _RejectedRecordError as exc:
-                rejected.extend(
-                    Rejected(record.position, copy, exc.stage, exc.reason) for copy in copies
-                )
-        for copy in copies:
-            for outcome in self._transformed(rows[copy], copy):
-                if isinstance(outcome, Rejected):
-                    rejected.append(outcome)
-                    continue
-                try:
-                    self._pack(outcome, by_position[outcome.position], copy, builders[copy])
-                except _RejectedRecordError as exc:
-                    rejected.append(Rejected(outcome.position, copy, exc.stage, exc.reason))
+                tray.reject(record.position, copies, exc)
+        return rows
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         if self._function is None or not rows:
@@ -210,7 +188,7 @@ class Worker:
         if self._function is not None and job.input == "bytes":
             return [record.image] * job.copies
         try:
-            if self._passes_through and sniff(record.image) == "jpeg":
+            if job.passes_through and sniff(record.image) == "jpeg":
                 job.codec.check_whole(record.image)
                 return [record.image] * job.copies
             frame = Frame(record.image, job.codec)
@@ -222,16 +200,16 @@ class Worker:
         except DecodeError as exc:
             raise _RejectedRecordError("decode", str(exc)) from exc
 
-    def _pack(self, row: Row, record: Record, copy: int, builder: _LotBuilder) -> None:
+    def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
         """Encode a row and append its sample."""
         encoded, width, height = self._encoded(row)
         key, key_text = self._key(row, copy)
         entry = self._entry(row, copy)
-        entry |= {"width": width, "height": height, "position": record.position}
+        entry |= {"width": width, "height": height, "position": row.position}
         if key_text is not None:
             entry["key"] = key_text
         image_extension, json_extension = self._job.extensions
-        builder.add(
+        lot.add(
             row.position,
             key,
             ((image_extension, encoded), (json_extension, json_bytes(entry))),

@@ -121,7 +121,7 @@ class SeriesWriter:
         if not bounds.fits(0, 0, size) and not self._plan.allow_oversize:
             raise UsageError(
                 f"sample {key!r} (row {position}) needs a tar of {tarbytes.file_bytes(size)} "
-                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink the images, "
+                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink the image, "
                 "or give --allow-oversize to put it alone into a shard"
             )
         name = self._plan.shard_name(self._number)

@@ -31,7 +31,7 @@ class KeyRegister:
         """Return the lots without samples whose key was given before, and those as rejected."""
         kept, rejected = [], []
         for copy, lot in enumerate(lots):
-            doubles = {i for i, key in enumerate(lot.keys) if not self._is_new(key)}
+            doubles = {i for i, key in enumerate(lot.keys) if not self.is_new(key)}
             kept.append(_without(lot, doubles) if doubles else lot)
             rejected += [
                 Rejected(
@@ -45,7 +45,8 @@ class KeyRegister:
             ]
         return tuple(kept), tuple(rejected)
 
-    def _is_new(self, key: str) -> bool:
+    def is_new(self, key: str) -> bool:
+        """Remember a key and return whether it was unknown."""
         return self._base.execute("INSERT OR IGNORE INTO keys VALUES (?)", (key,)).rowcount == 1
 
     def close(self) -> None:

@@ -1,0 +1,115 @@
+"""The public functions: what the command line does, for Python."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Unpack
+
+from wdsremux import opening
+from wdsremux.converting import Conversion
+from wdsremux.converting import convert as run_conversion
+from wdsremux.events import Observer, nobody
+from wdsremux.jobs import (
+    columns_from_recipe,
+    effective_recipe,
+    features_of,
+    fingerprint_of,
+    job_from_recipe,
+    notes_of,
+)
+from wdsremux.ledger import Ledger
+from wdsremux.manifest import Manifest
+from wdsremux.options import ConvertOptions
+from wdsremux.planning import series_from_text
+from wdsremux.recipe import Recipe, Run
+from wdsremux.shards.assign import Bounds
+
+SourceLike = str | Path | Iterable[Mapping[str, Any]]
+Transform = str | Callable[..., Any]
+
+
+def convert(
+    source: SourceLike,
+    out: str | Path,
+    *,
+    transform: Transform | None = None,
+    observer: Observer = nobody,
+    **options: Unpack[ConvertOptions],
+) -> Manifest:
+    """Stream a dataset through preprocessing and pack it into WebDataset shards under `out`.
+
+    `source` is what the command line takes (a Hub dataset ID, a folder, a glob, a brace pattern,
+    "demo:"), or a `datasets.Dataset`, `DatasetDict`, `IterableDataset`, or any iterable of dicts
+    whose images are encoded bytes, PIL images, H×W×3 uint8 RGB arrays or paths.
+
+    `transform` is "FILE.py:NAME", "MODULE:NAME" or a function. With `transform_mode="batch"` (the
+    default) it takes a dict of lists, as with `datasets.map(batched=True)`, and returns one; with
+    "sample" a dict for a dict; with "image" an image for an image. Images come as PIL, or, as
+    `transform_input` says, as H×W×3 uint8 RGB arrays or stored bytes; they may be returned in any
+    of these forms. None for an image leaves the sample out, and so does raising `RejectSample`. A
+    parameter named `rng` gets a `numpy.random.Generator` that depends on seed, copy and row only.
+
+    The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
+    "1%") or values. The same call again goes on where an interrupted one stopped.
+
+    Raises UsageError, SourceError, TransformError, TargetError, CorruptDataError or
+    RecipeMismatchError, each of them a WdsremuxError.
+    """
+    recipe, run = _split(dict(options))
+    return convert_by(source, out, recipe, run, transform=transform, observer=observer)
+
+
+def convert_by(
+    source: SourceLike,
+    out: str | Path,
+    recipe: Recipe,
+    run: Run,
+    *,
+    transform: Transform | None = None,
+    observer: Observer = nobody,
+) -> Manifest:
+    """Do what `convert` does, with options that are made already."""
+    conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
+    if run.overwrite:
+        Ledger(conversion.target).clear()
+    return run_conversion(conversion, observer)
+
+
+def open_conversion(
+    source: SourceLike, out: str | Path, recipe: Recipe, run: Run, transform: Transform | None
+) -> Conversion:
+    """Open and check all parts of a conversion; nothing is written yet."""
+    function = opening.open_function(transform)
+    opened = opening.open_source(source, recipe, run)
+    columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
+    job = job_from_recipe(recipe, columns, function)
+    effective = effective_recipe(recipe, job, opened.identity())
+    engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
+    return Conversion(
+        name=opening.name_of(source),
+        units=lambda split, start: opened.units(split, columns, start),
+        series=series_from_text(recipe.split, opened.splits()),
+        limit=recipe.limit,
+        job=job,
+        engine=engine,
+        engine_name=engine_name,
+        workers=workers,
+        target=opening.open_target(out),
+        bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
+        allow_oversize=recipe.allow_oversize,
+        effective=effective,
+        fingerprint=fingerprint_of(effective),
+        features=features_of(job),
+        notes=notes_of(job),
+        max_errors=run.max_errors,
+        fails_at_once=run.on_error == "fail",
+    )
+
+
+def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:
+    """Return the options of the recipe and those of the run."""
+    own = {field.name for field in fields(Run)}
+    return (
+        Recipe.from_options({name: v for name, v in options.items() if name not in own}),
+        Run.from_options({name: v for name, v in options.items() if name in own}),
+    )

@@ -1,0 +1,118 @@
+"""The command line: one command for each public function, and an exit code for each kind of end.
+
+Options are made from the fields of Recipe and Run, so that each stands once.
+"""
+
+import argparse
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from wdsremux.errors import EXIT_CODES, WdsremuxError
+from wdsremux.flags import add_options, options_from_file, options_given
+
+Command = Callable[[argparse.Namespace], int]
+
+CODES_TEXT = "exit codes: " + " · ".join(f"{code} {text}" for code, text in EXIT_CODES.items())
+SOURCE_HELP = (
+    "user/name or hf://datasets/user/name[@revision] · a folder or glob of .parquet · a folder "
+    "saved by save_to_disk · a folder of images · 'train-{000000..000009}.tar' or a folder of "
+    "tars · any folder load_dataset understands · demo:"
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.command(arguments)
+    except WdsremuxError as exc:
+        return _fail(str(exc), exc.exit_code)
+    except KeyboardInterrupt:
+        return _fail(
+            "interrupted; finished shards stay, and the same command goes on from there", 130
+        )
+    except Exception:  # the outermost border: whatever comes here is a bug of ours
+        traceback.print_exc()
+        return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
+    return code
+
+
+def _fail(text: str, code: int) -> int:
+    print(f"wdsremux: {text}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wdsremux",
+        description="Stream an image dataset through preprocessing once and pack it into "
+        "WebDataset shards.",
+        epilog=CODES_TEXT,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action=_Version)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _add_convert(commands)
+    steps = commands.add_parser("steps", help="list the built-in steps with their exact meaning")
+    steps.set_defaults(command=_steps)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Prints the version; asks for it only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_ignored: object) -> None:
+        from importlib.metadata import version
+
+        print(f"wdsremux {version('wdsremux')}")
+        parser.exit()
+
+
+def _add_convert(commands: Any) -> None:
+    parser = commands.add_parser(
+        "convert",
+        help="convert a dataset into WebDataset shards",
+        description="Convert a dataset into WebDataset shards. The same command again goes on "
+        "where an interrupted one stopped.",
+        epilog=CODES_TEXT,
+        allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
+    parser.add_argument("out", metavar="OUT", help="folder for the shards; made when missing")
+    add_options(parser)
+    parser.set_defaults(command=_convert)
+
+
+def _convert(arguments: argparse.Namespace) -> int:
+    # Imported here: `wdsremux --help` needs none of it.
+    from wdsremux.api import convert_by
+    from wdsremux.events import Done, Event
+    from wdsremux.recipe import Recipe, Run
+    from wdsremux.render import observer, report
+
+    recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
+    recipe = Recipe.from_options(recipe_options)
+    run = Run.from_options(run_options)
+    tell, began = observer(run.progress), time.monotonic()
+
+    def tell_and_report(event: Event) -> None:
+        tell(event)
+        if isinstance(event, Done) and run.progress != "none":
+            print(report(event, arguments.out, time.monotonic() - began))
+
+    convert_by(arguments.source, arguments.out, recipe, run, observer=tell_and_report)
+    return 0
+
+
+def _steps(_arguments: argparse.Namespace) -> int:
+    from wdsremux.transforms.steps import catalogue_text
+
+    print(catalogue_text())
+    return 0

@@ -1,0 +1,126 @@
+"""What a recipe becomes once its source is known: the job, the fingerprint, the features."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from wdsremux.columns import Column, Columns, ColumnWishes, choose_columns
+from wdsremux.errors import UsageError
+from wdsremux.jsonvalues import card_dtype, json_bytes
+from wdsremux.recipe import Recipe
+from wdsremux.transforms.codec import Codec
+from wdsremux.transforms.resample import resampler_name
+from wdsremux.transforms.steps import steps_from_text
+from wdsremux.transforms.user import FunctionSpec
+from wdsremux.worker import Job
+
+EFFECTIVE_FORMAT = 1
+"""Raised when the same recipe begins to give other bytes."""
+BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cykooz-resizer")
+"""Libraries that decide the bytes of an image."""
+PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
+"""Fields of a recipe that say where the source is: its identity stands for them."""
+STORED_NOTE = "stored JPEG files were packed as they are, EXIF orientation tags included"
+
+
+def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> Job:
+    """Return what a worker must know. Raises UsageError for options that exclude each other."""
+    if function is not None and recipe.transform_input == "bytes" and recipe.steps:
+        raise UsageError(
+            "--transform-input bytes cannot follow --step: steps make pixels; take pil or numpy"
+        )
+    codec = Codec(
+        format=recipe.format,
+        quality=recipe.quality,
+        subsampling=recipe.subsampling,
+        matte=recipe.matte,
+        max_pixels=recipe.max_pixels,
+    )
+    return Job(
+        columns=columns,
+        codec=codec,
+        steps=tuple(str(step) for step in steps_from_text(recipe.steps)),
+        function=function,
+        mode=recipe.transform_mode,
+        input=recipe.transform_input,
+        batch_size=recipe.batch_size,
+        copies=recipe.copies,
+        seed=recipe.seed,
+        reencode=recipe.reencode,
+    )
+
+
+def columns_from_recipe(
+    recipe: Recipe, features: Sequence[Column], *, has_function: bool
+) -> Columns:
+    """Return the columns that the recipe takes from a source."""
+    wishes = ColumnWishes(
+        recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
+    )
+    return choose_columns(features, wishes, has_function=has_function)
+
+
+def effective_recipe(recipe: Recipe, job: Job, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that decides the bytes, as JSON; its hash is the fingerprint."""
+    fields = {name: value for name, value in asdict(recipe).items() if name not in PLACE_FIELDS}
+    columns = job.columns
+    fields |= {
+        "image_column": columns.image,
+        "label_column": columns.label.name if columns.label else None,
+        "extra_columns": [column.name for column in columns.extras] + list(columns.added),
+        "key_column": columns.key,
+        "steps": list(job.steps),
+        "transform": job.function.fingerprint() if job.function else None,
+        "matte": list(recipe.matte),
+        # Only a batch function can tell which rows came together.
+        "batch_size": recipe.batch_size if job.batches_rows else None,
+    }
+    if job.function is None:
+        fields |= {"transform_mode": None, "transform_input": None}
+    return {
+        "format": EFFECTIVE_FORMAT,
+        "recipe": fields,
+        "source": dict(identity),
+        "versions": versions(),
+    }
+
+
+def fingerprint_of(effective: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of an effective recipe's canonical JSON."""
+    return hashlib.sha256(json_bytes(effective)).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide bytes, and the resampler in use."""
+    found = {"resampler": resampler_name()}
+    for name in BYTE_LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def features_of(job: Job) -> dict[str, Any]:
+    """Return the dtypes of the samples as the manifest and the card tell them."""
+    columns = job.columns
+    fields = {column.json_name: card_dtype(column.dtype) for column in columns.extras}
+    fields |= dict.fromkeys(columns.added, "string")
+    fields |= {"width": "int64", "height": "int64", "position": "int64"}
+    if columns.label is not None:
+        fields["label"] = card_dtype(columns.label.dtype)
+        if columns.label.class_names is not None:
+            fields["label_name"] = "string"
+    if job.copies > 1:
+        fields["copy"] = "int64"
+    if columns.key is not None:
+        fields["key"] = "string"
+    image, _ = job.extensions
+    return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
+
+
+def notes_of(job: Job) -> tuple[str, ...]:
+    """Return what a reader of the images should know."""
+    return (STORED_NOTE,) if job.passes_through else ()

@@ -1,0 +1,47 @@
+"""The keyword options of `wdsremux.convert`, for type checkers and editors.
+
+The same names as the fields of Recipe and Run (a test compares them); values may be the texts of
+the command line.
+"""
+
+from typing import Literal, TypedDict
+
+from wdsremux.values import ErrorLimit
+
+
+class ConvertOptions(TypedDict, total=False):
+    """Every option of a conversion but source, output and transform."""
+
+    split: str
+    subset: str
+    revision: str
+    source_kind: str
+    image_column: str
+    label_column: str
+    extra_columns: str | list[str] | tuple[str, ...]
+    key_column: str
+    image_root: str
+    steps: str | list[str] | tuple[str, ...]
+    transform_mode: Literal["batch", "sample", "image"]
+    transform_input: Literal["pil", "numpy", "bytes"]
+    batch_size: int
+    copies: int
+    seed: int
+    format: Literal["jpeg", "png", "webp"]
+    quality: int
+    subsampling: Literal["444", "422", "420"]
+    reencode: bool
+    max_pixels: int
+    matte: str | tuple[int, int, int]
+    max_shard_size: str | int
+    max_shard_samples: int
+    allow_oversize: bool
+    limit: int
+    workers: int
+    engine: Literal["auto", "threads", "processes"]
+    on_error: Literal["skip", "fail"]
+    max_errors: str | int | ErrorLimit
+    give_up_after: str | float
+    record_timeout: str | float
+    overwrite: bool
+    progress: Literal["auto", "bar", "log", "json", "none"]
