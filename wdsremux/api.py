@@ -1,6 +1,5 @@
 """The public functions: what the command line does, for Python."""
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Unpack
@@ -19,13 +18,11 @@ from wdsremux.jobs import (
 )
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
+from wdsremux.opening import SourceLike, Transform
 from wdsremux.options import ConvertOptions
 from wdsremux.planning import series_from_text
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.assign import Bounds
-
-SourceLike = str | Path | Iterable[Mapping[str, Any]]
-Transform = str | Callable[..., Any]
 
 
 def convert(
@@ -82,7 +79,7 @@ def open_conversion(
     function = opening.open_function(transform)
     opened = opening.open_source(source, recipe, run)
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
-    job = job_from_recipe(recipe, columns, function)
+    job = job_from_recipe(recipe, run, columns, function)
     effective = effective_recipe(recipe, job, opened.identity())
     engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
     return Conversion(

@@ -2,26 +2,171 @@
 
 # ruff: noqa: PLC0415 (local imports keep each part out of the way of those who do not use it)
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from wdsremux.engines.base import Engine
 from wdsremux.engines.cpus import usable_cpus
-from wdsremux.errors import UsageError
-from wdsremux.recipe import Run
+from wdsremux.errors import SourceError, UsageError
+from wdsremux.recipe import Recipe, Run
+from wdsremux.sources.base import Source
 from wdsremux.targets.base import Target
 from wdsremux.targets.local import LocalTarget
 from wdsremux.transforms.user import FunctionSpec, function_from_callable, function_from_text
 
-GLOB = re.compile(r"[*?\[{]")
-REPO_ID = re.compile(r"[\w.-]+/[\w.-]+")
+DEMO = "demo:"
+HUB = "hf://datasets/"
+REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+SAVED_FILES = ("dataset_dict.json", "state.json")
+"""What `save_to_disk` leaves in its folder."""
+LOOKED_AT = 10_000
+"""Files of a folder that are looked at to tell what it holds."""
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip")
+"""Files that only `load_dataset` knows how to read."""
+
+SourceLike = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
+Transform = str | Callable[..., Any]
 
 
-def open_target(out: str | Path) -> Target:
+def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
+    """Open what the user named or gave. Raises SourceError or UsageError."""
+    if not isinstance(source, str | os.PathLike):
+        return _open_object(source)
+    words = os.fspath(source)
+    kind = recipe.source_kind or kind_of(words)
+    return _OPENERS[kind](words, recipe, run)
+
+
+def kind_of(words: str) -> str:
+    """Tell what a source is by its name and by what lies there."""
+    if words == DEMO:
+        return "demo"
+    if words.startswith(HUB):
+        return "hub"
+    path = Path(words).expanduser()
+    if path.is_dir():
+        return _kind_of_folder(path)
+    for suffix, kind in ((".tar", "tars"), (".parquet", "parquet")):
+        if words.endswith(suffix):
+            return kind
+    if path.is_file():
+        return "loadable"
+    if REPO_ID.fullmatch(words):
+        return "hub"
+    raise SourceError(
+        f"{words!r} is no file or folder, and no dataset ID such as user/name; check the spelling, "
+        "or say what it is with --source-kind"
+    )
+
+
+def _kind_of_folder(path: Path) -> str:
+    if any((path / name).is_file() for name in SAVED_FILES):
+        return "saved"
+    if next(path.glob("*.tar"), None) is not None:
+        return "tars"
+    suffixes = {Path(name).suffix.lower() for name in _file_names(path)}
+    if ".parquet" in suffixes:
+        return "parquet"
+    from wdsremux.sources.image_names import IMAGE_EXTENSIONS
+
+    if {suffix[1:] for suffix in suffixes} & IMAGE_EXTENSIONS and not _has_table(path):
+        return "folder"
+    return "loadable"
+
+
+def _file_names(path: Path) -> Iterable[str]:
+    found = (name for _, _, names in os.walk(path) for name in sorted(names))
+    return islice(found, LOOKED_AT)
+
+
+def _has_table(path: Path) -> bool:
+    """Return whether a table lies at the top that is not the metadata of an image folder."""
+    return any(
+        entry.suffix.lower() in TABLES and entry.stem != "metadata"
+        for entry in path.iterdir()
+        if entry.is_file() and not entry.name.startswith(".")
+    )
+
+
+def _open_object(source: Any) -> Source:
+    from wdsremux.sources.stream import open_dataset, open_iterable
+
+    if type(source).__module__.split(".")[0] == "datasets":
+        return open_dataset(source)
+    if not isinstance(source, Iterable):
+        raise UsageError(
+            f"a source is a text, a datasets.Dataset or an iterable of dicts, "
+            f"not {type(source).__name__}"
+        )
+    return open_iterable(source)
+
+
+def _open_hub(words: str, recipe: Recipe, run: Run) -> Source:
+    from wdsremux.sources.hub import open_hub
+
+    return open_hub(
+        words,
+        subset=recipe.subset,
+        revision=recipe.revision,
+        give_up_after_s=run.give_up_after,
+    )
+
+
+def _open_parquet(words: str, recipe: Recipe, _run: Run) -> Source:
+    from wdsremux.sources.parquet import open_parquet
+
+    root = Path(recipe.image_root) if recipe.image_root else None
+    return open_parquet(words, subset=recipe.subset, image_root=root)
+
+
+def _open_saved(words: str, _recipe: Recipe, _run: Run) -> Source:
+    from wdsremux.sources.stream import open_saved
+
+    return open_saved(words)
+
+
+def _open_folder(words: str, _recipe: Recipe, _run: Run) -> Source:
+    from wdsremux.sources.folder import open_folder
+
+    return open_folder(words)
+
+
+def _open_tars(words: str, _recipe: Recipe, _run: Run) -> Source:
+    from wdsremux.sources.tars import open_tars
+
+    return open_tars(words)
+
+
+def _open_demo(_words: str, _recipe: Recipe, _run: Run) -> Source:
+    from wdsremux.sources.demo import open_demo
+
+    return open_demo()
+
+
+def _open_loadable(words: str, recipe: Recipe, run: Run) -> Source:
+    from wdsremux.sources.stream import open_loadable
+
+    return open_loadable(words, subset=recipe.subset, give_up_after_s=run.give_up_after)
+
+
+_OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {
+    "hub": _open_hub,
+    "parquet": _open_parquet,
+    "saved": _open_saved,
+    "folder": _open_folder,
+    "tars": _open_tars,
+    "demo": _open_demo,
+    "loadable": _open_loadable,
+}
+
+
+def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
-    return LocalTarget(Path(out))
+    return LocalTarget(Path(out).expanduser())
 
 
 def open_engine(run: Run, *, has_function: bool) -> tuple[Engine, str, int]:
@@ -43,10 +188,19 @@ def open_engine(run: Run, *, has_function: bool) -> tuple[Engine, str, int]:
     return ThreadEngine(workers), "threads", workers
 
 
-def open_function(transform: str | Callable[..., Any] | None) -> FunctionSpec | None:
+def open_function(transform: Transform | None) -> FunctionSpec | None:
     """Return the user's function, named or given."""
     if transform is None:
         return None
     if isinstance(transform, str):
         return function_from_text(transform)
     return function_from_callable(transform)
+
+
+def name_of(source: SourceLike) -> str:
+    """Return what the dataset is called: the last part of the source's name."""
+    if not isinstance(source, str | os.PathLike):
+        return "dataset"
+    words = os.fspath(source).rstrip("/:").split("@")[0]
+    name = re.split(r"[/\\]", words)[-1]
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "dataset"

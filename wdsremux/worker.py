@@ -44,6 +44,8 @@ class Job:
     copies: int = 1
     seed: int = 42
     reencode: bool = False
+    record_timeout_s: float = 120.0
+    """Patience with a function, for each row it sees."""
 
     @property
     def batches_rows(self) -> bool:
@@ -176,6 +178,7 @@ class Worker:
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         if self._function is None or not rows:
             return rows
+        heartbeat(self._job.record_timeout_s * len(rows))
         return self._function.run(rows, copy)
 
     def _images(self, record: Record) -> list[Pixels] | list[bytes]:
