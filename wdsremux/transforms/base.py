@@ -1,0 +1,79 @@
+"""What all transforms share: pixels, a sample's random stream, why an image gives no sample."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
+from PIL import AvifImagePlugin
+
+Pixels = npt.NDArray[np.uint8]
+"""H×W×3 RGB, or H×W×4 RGBX, whose fourth channel means nothing."""
+
+DEFAULT_MAX_PIXELS = 178_000_000
+"""About 13,300 × 13,300: half a gigabyte of RGB."""
+
+
+class DecodeError(Exception):
+    """Stored bytes give no image; the text is the reason of the rejected record."""
+
+
+class EncodeError(Exception):
+    """Pixels cannot be stored as wanted; the text is the reason of the rejected record."""
+
+
+class StepError(Exception):
+    """A step cannot be done to this one image; the text is the reason of the rejected record."""
+
+
+class _Words(ISeedSequence):
+    """Hands a bit generator its key as it is.
+
+    `Philox(key=...)` would first gather entropy from the system and throw it away, which takes
+    three times as long.
+    """
+
+    def __init__(self, *words: int) -> None:
+        self._words = np.array(words, np.uint64)
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> npt.NDArray[np.uint64]:
+        """Return the key; Philox asks for its two 64-bit words."""
+        if n_words != len(self._words) or dtype != np.uint64:
+            raise ValueError(f"{len(self._words)} words of 64 bits are held, not {n_words}")
+        return self._words
+
+
+def sample_rng(seed: int, copy: int, position: int) -> np.random.Generator:
+    """Return the random stream of one copy of one row; costs about 7 µs.
+
+    Philox is a keyed function of a counter: the seed is the key, copy and position are the high
+    words of the counter. Streams of different (seed, copy, position) never meet before 2^128 draws,
+    and nothing else decides them. Each number is from 0 to 2^64 - 1.
+    """
+    counter = np.array((0, 0, position, copy), np.uint64)
+    key: Any = _Words(seed, 0)  # NumPy's stubs leave out that any ISeedSequence will do
+    return np.random.Generator(np.random.Philox(key, counter=counter))
+
+
+def quiet_libraries() -> None:
+    """Keep the libraries' own threads off in this process: workers are the parallelism.
+
+    Called once at the start of a worker, never at import. The results do not depend on it.
+    """
+    cv2.setNumThreads(1)
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+
+
+def rgb(pixels: Pixels) -> Pixels:
+    """Return H×W×3: the pixels themselves, or a copy without the fourth channel."""
+    if pixels.shape[2] == 3:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB), np.uint8)
+
+
+def rgbx(pixels: Pixels) -> Pixels:
+    """Return H×W×4: the pixels themselves, or a copy with a fourth channel."""
+    if pixels.shape[2] == 4:
+        return pixels
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)

@@ -1,0 +1,170 @@
+"""Stored JPEGs: what the header says, and the pixels by libjpeg-turbo, whole or not at all."""
+
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+
+from wdsremux.transforms.base import DecodeError, Pixels
+
+_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_HUFFMAN_DCT = frozenset((0xC0, 0xC1, 0xC2))
+_BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
+_START_OF_SCAN = 0xDA
+_END_OF_IMAGE = b"\xff\xd9"
+_ORIENTATION = 0x0112
+_INTEGERS = {1: "B", 3: "H", 4: "I"}
+
+_STRAY_BYTES_MAX = 4096
+_STRAY_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class JpegHeader:
+    """What a JPEG tells before its first pixel."""
+
+    size: tuple[int, int]
+    """Width and height of the stored pixels, before any turn."""
+    is_simple: bool
+    """8-bit, Huffman-coded, and RGB or gray: what `decode` below reads."""
+    orientation: int
+    """EXIF orientation, 1 to 8; 1 when there is none or a senseless one."""
+    profile: bytes | None
+    """The embedded ICC profile."""
+    data_start: int
+    """Where the first scan begins."""
+
+
+class StrayBytesError(Exception):
+    """Whole pixels may be had from this JPEG, but not from the strict decoder."""
+
+
+def read_header(data: bytes) -> JpegHeader:
+    """Walk the segments up to the first scan; about 5 µs.
+
+    Layout: ITU-T T.81 annex B; Exif in APP1 (CIPA DC-008); ICC profile in APP2 (ICC.1 annex B.4).
+
+    Raises:
+        DecodeError: the header is cut, or senseless.
+
+    """
+    frame: tuple[int, int] | None = None
+    orientation = 1
+    chunks: dict[int, bytes] = {}
+    for marker, start, stop in _segments(data):
+        if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
+            orientation = _orientation(data[start + 6 : stop])
+        elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\0", start) and stop - start > 14:
+            chunks.setdefault(data[start + 12], data[start + 14 : stop])
+        elif marker in _FRAME_HEADERS and stop - start >= 6:
+            frame = (marker, start)
+        elif marker == _START_OF_SCAN:
+            break
+    if frame is None:
+        raise DecodeError("broken JPEG: no frame header")
+    kind, place = frame
+    precision, height, width, components = struct.unpack_from(">BHHB", data, place)
+    if not width or not height:
+        raise DecodeError(f"broken JPEG: its header says {width} x {height} pixels")
+    profile = b"".join(chunks[number] for number in sorted(chunks)) or None
+    gray = components == 1 and profile is None
+    simple = kind in _HUFFMAN_DCT and precision == 8 and (components == 3 or gray)
+    return JpegHeader((width, height), simple, orientation, profile, stop)
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, first byte, end) of each segment's content up to the first scan's header."""
+    at = 2
+    marker = 0
+    while marker != _START_OF_SCAN:
+        at = data.find(b"\xff", at)
+        if at < 0 or at + 4 > len(data):
+            raise DecodeError("truncated JPEG: it ends within its header")
+        marker = data[at + 1]
+        if marker in (0x00, 0xFF) or marker in _BARE_MARKERS:
+            at += 1 if marker == 0xFF else 2
+            continue
+        stop = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if stop > len(data) or marker == _END_OF_IMAGE[1]:
+            raise DecodeError("truncated JPEG: it ends within its header")
+        yield marker, at + 4, stop
+        at = stop
+
+
+def _orientation(tiff: bytes) -> int:
+    """Find the orientation in the first directory of an Exif block; 1 when it cannot be found."""
+    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        for place in range(directory + 2, directory + 2 + 12 * entries, 12):
+            tag, kind = struct.unpack_from(order + "HH", tiff, place)
+            if tag == _ORIENTATION and kind in _INTEGERS:
+                (value,) = struct.unpack_from(order + _INTEGERS[kind], tiff, place + 8)
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass  # a broken Exif block is no reason to lose the image
+    return 1
+
+
+def check_end(data: bytes, header: JpegHeader) -> None:
+    """Raise DecodeError unless the end marker is there; the pixels between are not looked at.
+
+    An embedded thumbnail has an end marker of its own: only what follows the first scan counts.
+    """
+    if data.rfind(_END_OF_IMAGE, header.data_start) < 0:
+        raise DecodeError("truncated JPEG: its end is missing")
+
+
+def decode(data: bytes, header: JpegHeader, divisor: int, space: str) -> Pixels:
+    """Return the stored pixels at 1/divisor of their size, rounded up; `space` is simplejpeg's.
+
+    Raises:
+        StrayBytesError: the data holds a few bytes too many; a less strict decoder may read it.
+        DecodeError: the data is cut or damaged.
+
+    """
+    width, height = header.size
+    try:
+        pixels: Pixels = simplejpeg.decode_jpeg(
+            data,
+            space,
+            fastdct=False,
+            fastupsample=False,
+            min_height=-(-height // divisor),
+            min_width=-(-width // divisor),
+            min_factor=divisor,
+            strict=True,
+        )
+    except ValueError as exc:
+        raise _translated(str(exc)) from exc
+    return pixels
+
+
+def _translated(message: str) -> Exception:
+    """Tell harmless complaints of libjpeg from those that mean lost pixels."""
+    lowered = message.lower()
+    if "premature end" in lowered:
+        return DecodeError(f"truncated JPEG: {message}")
+    stray = _STRAY_BYTES.search(lowered)
+    if stray:
+        restarts = 0xD0 <= int(stray[2], 16) <= 0xD7
+        harmless = not restarts and int(stray[1]) <= _STRAY_BYTES_MAX
+        return StrayBytesError(message) if harmless else DecodeError(f"broken JPEG: {message}")
+    if "invalid sos parameters" in lowered:  # written by some phones; the scan itself is whole
+        return StrayBytesError(message)
+    return DecodeError(f"broken JPEG: {message}")
+
+
+def encode(pixels: Pixels, quality: int, subsampling: str) -> bytes:
+    """Return a baseline JPEG with standard tables and no metadata but JFIF."""
+    space = "RGBX" if pixels.shape[2] == 4 else "RGB"
+    encoded: bytes = simplejpeg.encode_jpeg(
+        np.ascontiguousarray(pixels), quality, space, subsampling, fastdct=False
+    )
+    return encoded

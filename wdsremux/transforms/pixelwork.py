@@ -1,0 +1,111 @@
+"""What steps do to pixels, by the operations of OpenCV and Pillow."""
+
+from abc import ABC, abstractmethod
+
+import cv2
+import numpy as np
+from PIL import Image, ImageEnhance, ImageOps
+
+from wdsremux.transforms.base import Pixels, rgb
+
+# Pillow's ImageFilter.SHARPEN. Every coefficient is a whole number of sixteenths, so that sums are
+# exact in floating point, in any order, on any CPU.
+_SHARPEN = np.array([[-2, -2, -2], [-2, 32, -2], [-2, -2, -2]], np.float32) / 16
+
+
+class PixelWork(ABC):
+    """The operations of a picture that need its pixels: what is pending is done first."""
+
+    matte: tuple[int, int, int]
+
+    @abstractmethod
+    def raw(self) -> Pixels:
+        """Return the pixels, H×W×3 RGB or H×W×4 RGBX."""
+
+    @abstractmethod
+    def replace(self, pixels: Pixels) -> None:
+        """Go on with other pixels."""
+
+    @abstractmethod
+    def check_room(self, width: int, height: int) -> None:
+        """Raise StepError when a size is more than an image may have."""
+
+    def pad(self, left: int, top: int, right: int, bottom: int) -> None:
+        """Put so many pixels of the matte's colour beside the image. Raises StepError."""
+        pixels = rgb(self.raw())
+        height, width = pixels.shape[:2]
+        self.check_room(left + width + right, top + height + bottom)
+        self._replace(
+            cv2.copyMakeBorder(
+                pixels, top, bottom, left, right, cv2.BORDER_CONSTANT, value=self.matte
+            )
+        )
+
+    def sharpen(self) -> None:
+        """Sharpen with the 3 × 3 kernel of Pillow's SHARPEN; edge pixels are repeated."""
+        pixels = rgb(self.raw())
+        self._replace(cv2.filter2D(pixels, -1, _SHARPEN, borderType=cv2.BORDER_REPLICATE))
+
+    def blur(self, sigma: float) -> None:
+        """Blur by a Gaussian of this standard deviation in pixels; mirrored at the edge."""
+        self._replace(cv2.GaussianBlur(rgb(self.raw()), (0, 0), sigma))
+
+    def fill(self, left: int, top: int, width: int, height: int) -> None:
+        """Make a part black."""
+        pixels = rgb(self.raw()).copy()
+        pixels[top : top + height, left : left + width] = 0
+        self.replace(pixels)
+
+    def rotate(self, degrees: float) -> None:
+        """Turn counter-clockwise about the centre, bicubic; same size, corners of the matte."""
+        self._replace_image(
+            self._image().rotate(degrees, Image.Resampling.BICUBIC, fillcolor=self.matte)
+        )
+
+    def brightness(self, factor: float) -> None:
+        """Multiply all values: 0 is black, 1 changes nothing."""
+        self._replace_image(ImageEnhance.Brightness(self._image()).enhance(factor))
+
+    def contrast(self, factor: float) -> None:
+        """Stretch the distance to the mean gray: 0 is that gray, 1 changes nothing."""
+        self._replace_image(ImageEnhance.Contrast(self._image()).enhance(factor))
+
+    def saturation(self, factor: float) -> None:
+        """Stretch the distance to the gray image: 0 is gray, 1 changes nothing."""
+        self._replace_image(ImageEnhance.Color(self._image()).enhance(factor))
+
+    def hue(self, shift: float) -> None:
+        """Turn the colour wheel by a share of its circle, -0.5 to 0.5."""
+        hue, saturation, value = self._image().convert("HSV").split()
+        turned = hue.point([(level + int(shift * 255)) % 256 for level in range(256)])
+        self._replace_image(Image.merge("HSV", (turned, saturation, value)).convert("RGB"))
+
+    def gray(self) -> None:
+        """Take the colours away: three equal channels of ITU-R 601 luma."""
+        self._replace_image(self._image().convert("L").convert("RGB"))
+
+    def autocontrast(self) -> None:
+        """Stretch every channel from its darkest to its brightest value."""
+        self._replace_image(ImageOps.autocontrast(self._image()))
+
+    def equalize(self) -> None:
+        """Make every channel's values equally frequent."""
+        self._replace_image(ImageOps.equalize(self._image()))
+
+    def posterize(self, bits: int) -> None:
+        """Keep the highest bits of every value, 1 to 8."""
+        self._replace_image(ImageOps.posterize(self._image(), bits))
+
+    def solarize(self, threshold: int) -> None:
+        """Invert all values from the threshold on."""
+        self._replace_image(ImageOps.solarize(self._image(), threshold))
+
+    def _image(self) -> Image.Image:
+        return Image.fromarray(rgb(self.raw()))
+
+    def _replace_image(self, image: Image.Image) -> None:
+        self.replace(np.array(image))
+
+    def _replace(self, pixels: object) -> None:
+        """Take over what OpenCV returns: it does not say that it stays uint8."""
+        self.replace(np.asarray(pixels, np.uint8))

@@ -1,0 +1,135 @@
+"""Pending geometry: crops, resizes and flips that were asked for and not yet done to any pixel."""
+
+import math
+from dataclasses import dataclass, replace
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels; the left edge of the first pixel is 0."""
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+_WHOLE = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One resampling of a box of stored pixels, and how the result is then turned."""
+
+    source: Size
+    """Size of the stored pixels."""
+    box: Box
+    """What is cut from them."""
+    target: Size
+    """What the box is resampled to, before it is turned."""
+    transposed: bool = False
+    """Rows and columns are exchanged first ..."""
+    mirrored: bool = False
+    """... then left and right ..."""
+    inverted: bool = False
+    """... and top and bottom."""
+
+    @property
+    def size(self) -> Size:
+        """Size of what comes out."""
+        return self.target[::-1] if self.transposed else self.target
+
+    @property
+    def resamples(self) -> bool:
+        """Whether new pixels are computed; if not, stored ones are copied as they are."""
+        box, (width, height) = self.box, self.target
+        whole = all(abs(edge - round(edge)) < _WHOLE for edge in box)
+        sides = (round(box[2] - box[0]), round(box[3] - box[1]))
+        return not whole or sides != (width, height)
+
+    @property
+    def reduction(self) -> float:
+        """How many stored pixels there are for one, along the axis where they are fewer."""
+        left, top, right, bottom = self.box
+        return min((right - left) / self.target[0], (bottom - top) / self.target[1])
+
+    def crop(self, left: float, top: float, width: float, height: float) -> "Plan":
+        """Return the plan that keeps this part of what comes out, at least one pixel."""
+        full_width, full_height = self.size
+        if self.mirrored:
+            left = full_width - left - width
+        if self.inverted:
+            top = full_height - top - height
+        if self.transposed:
+            left, top, width, height = top, left, height, width
+        x0, y0, x1, y1 = self.box
+        step_x, step_y = (x1 - x0) / self.target[0], (y1 - y0) / self.target[1]
+        box = (
+            max(x0, x0 + left * step_x),
+            max(y0, y0 + top * step_y),
+            min(x1, x0 + (left + width) * step_x),
+            min(y1, y0 + (top + height) * step_y),
+        )
+        return replace(self, box=box, target=(max(1, round(width)), max(1, round(height))))
+
+    def resize(self, width: int, height: int) -> "Plan":
+        """Return the plan that brings what comes out to this size."""
+        target = (height, width) if self.transposed else (width, height)
+        return replace(self, target=target)
+
+    def loses_detail(self, width: int, height: int) -> bool:
+        """Tell whether a resize enlarges what this plan shrinks.
+
+        The two must then be done one after the other: in one, the detail that the first throws away
+        would stay.
+        """
+        wanted = (height, width) if self.transposed else (width, height)
+        left, top, right, bottom = self.box
+        sides = (right - left, bottom - top)
+        return any(
+            now < math.floor(side) and new > now
+            for now, side, new in zip(self.target, sides, wanted, strict=True)
+        )
+
+    def flip_horizontal(self) -> "Plan":
+        """Return the plan that also exchanges left and right."""
+        return replace(self, mirrored=not self.mirrored)
+
+    def flip_vertical(self) -> "Plan":
+        """Return the plan that also exchanges top and bottom."""
+        return replace(self, inverted=not self.inverted)
+
+    def scaled(self, divisor: int) -> "Plan":
+        """Return the plan for pixels decoded at 1/divisor of their size.
+
+        Boxes shrink by exactly 1/divisor, not by the ratio of the rounded sizes: that would stretch
+        the image by a part of a pixel, which costs 5 dB.
+        """
+        if divisor == 1:
+            return self
+        width, height = self.source
+        left, top, right, bottom = (edge / divisor for edge in self.box)
+        source = (-(-width // divisor), -(-height // divisor))
+        return replace(self, source=source, box=(left, top, right, bottom))
+
+
+def whole(size: Size) -> Plan:
+    """Return the plan that changes nothing."""
+    width, height = size
+    return Plan(size, (0.0, 0.0, float(width), float(height)), size)
+
+
+_TURNS = {
+    1: (False, False, False),
+    2: (False, True, False),
+    3: (False, True, True),
+    4: (False, False, True),
+    5: (True, False, False),
+    6: (True, True, False),
+    7: (True, True, True),
+    8: (True, False, True),
+}
+
+
+def upright(size: Size, orientation: int) -> Plan:
+    """Return the plan that turns stored pixels as their EXIF orientation (1 to 8) says.
+
+    The values are the Exif standard's (CIPA DC-008, tag 0x0112): 6 means turn by 90° clockwise.
+    """
+    transposed, mirrored, inverted = _TURNS[orientation]
+    return replace(whole(size), transposed=transposed, mirrored=mirrored, inverted=inverted)

@@ -1,0 +1,81 @@
+"""Geometry carried out: crops, turns, and the one resampling of an image.
+
+The filter is antialiased bicubic (Catmull-Rom, a = -0.5), as Pillow's BICUBIC.
+
+cykooz_resizer (the Rust crate fast_image_resize) does it where it is installed, else Pillow. Its
+paths for SSE4.1, AVX2 and neither give equal bytes: a test holds that.
+"""
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from wdsremux.transforms.base import Pixels, rgb, rgbx
+from wdsremux.transforms.plan import Box, Plan, Size
+
+try:
+    import cykooz_resizer as fir
+except ImportError:  # no wheel for this platform
+    fir = None
+
+
+def resampler_name() -> str:
+    """Return the name of the package that resamples: it decides bytes."""
+    return "pillow" if fir is None else "cykooz_resizer"
+
+
+def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
+    """Return the box of H×W×3 or H×W×4 pixels at the size (width, height).
+
+    Pixels outside of the box but inside the image do reach the result at its edges, by the
+    support of the filter: as if the whole image were resampled and then cropped.
+    """
+    source = np.ascontiguousarray(rgbx(pixels))
+    result = _by_pillow(source, box, size) if fir is None else _by_fir(source, box, size)
+    return rgb(result) if pixels.shape[2] == 3 else result
+
+
+def _image(pixels: Pixels) -> Image.Image:
+    """Wrap H×W×4 pixels without a copy.
+
+    CMYK is the mode with four equal channels; in others the fourth means something.
+    """
+    height, width = pixels.shape[:2]
+    return Image.frombuffer("CMYK", (width, height), pixels, "raw", "CMYK", 0, 1)
+
+
+def _by_fir(pixels: Pixels, box: Box, size: Size) -> Pixels:
+    left, top, right, bottom = box
+    result = np.empty((size[1], size[0], 4), np.uint8)
+    target = _image(result)
+    target.readonly = 0  # else the resizer would write into a copy
+    options = fir.ResizeOptions(
+        fir.ResizeAlg.convolution(fir.FilterType.catmull_rom),
+        use_alpha=False,
+        crop_box=fir.CropBox(left, top, right - left, bottom - top),
+    )
+    # A new one each time, 10 µs: it keeps buffers and may not be shared by threads.
+    fir.Resizer().resize_pil(_image(pixels), target, options)
+    return result
+
+
+def _by_pillow(pixels: Pixels, box: Box, size: Size) -> Pixels:
+    return np.array(_image(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
+
+
+def render(pixels: Pixels, plan: Plan) -> Pixels:
+    """Carry out a plan; returns the pixels themselves if it changes nothing, else new ones."""
+    turned = plan.transposed or plan.mirrored or plan.inverted
+    if not (plan.resamples or turned) and plan.target == plan.source:
+        return pixels
+    if plan.resamples:
+        result = resample(pixels, plan.box, plan.target)
+    else:
+        left, top, right, bottom = (round(edge) for edge in plan.box)
+        result = pixels[top:bottom, left:right]
+    if plan.transposed:
+        result = np.asarray(cv2.transpose(result), np.uint8)
+    if plan.mirrored or plan.inverted:
+        code = -1 if plan.mirrored and plan.inverted else int(plan.mirrored)
+        result = np.asarray(cv2.flip(result, code), np.uint8)
+    return result if result.flags.c_contiguous and result.base is not pixels else result.copy()
