@@ -43,7 +43,9 @@ def read_back() -> None:
             sizes.add(image.size)
             labels.add(entry["label_name"])
             samples += 1
-        print(f"webdataset reads {split}: {samples} samples, sizes {sizes}, labels {sorted(labels)}")
+        print(
+            f"webdataset reads {split}: {samples} samples, sizes {sizes}, labels {sorted(labels)}"
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ Options are made from the fields of Recipe and Run, so that each stands once.
 
 import argparse
 import sys
+import textwrap
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -112,7 +113,9 @@ def _convert(arguments: argparse.Namespace) -> int:
 
 
 def _steps(_arguments: argparse.Namespace) -> int:
-    from wdsremux.transforms.steps import catalogue_text
+    from wdsremux.transforms.steps import catalogue
 
-    print(catalogue_text())
+    for usage, meaning in catalogue():
+        print(usage)
+        print(textwrap.fill(meaning, 96, initial_indent="    ", subsequent_indent="    "))
     return 0

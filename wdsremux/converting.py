@@ -64,7 +64,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     ledger.begin(conversion.effective)
     manifest = ledger.manifest()
     if manifest is not None and manifest.fingerprint == conversion.fingerprint:
-        observer(Done(manifest, was_done=True))
+        observer(Done(manifest, 0))
         return manifest
     line = _Line(conversion, ledger, observer)
     line.run()
@@ -73,7 +73,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     if not ledger.write_card(card_bytes(manifest)):
         observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
-    observer(Done(manifest))
+    observer(Done(manifest, line.rows))
     return manifest
 
 
@@ -115,6 +115,8 @@ class _Line:
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
         self._counts = _Counts()
+        self.rows = 0
+        """Rows done by this run."""
         self._register = KeyRegister() if conversion.job.columns.key else None
 
     def run(self) -> None:
@@ -206,6 +208,7 @@ class _Line:
         """Count errors; raise when there are more than the run allows."""
         counts = self._counts
         counts.rows += rows
+        self.rows += rows
         errors = [item for item in rejected if item.stage != "filter"]
         if not errors:
             return

@@ -49,8 +49,8 @@ class Done:
     """The manifest is written."""
 
     manifest: Manifest
-    was_done: bool = False
-    """Nothing had to be done: the output was finished already."""
+    rows: int
+    """Rows done by this run: 0 when the output was finished already."""
 
 
 Event = Note | Begun | Advanced | ShardDone | Done

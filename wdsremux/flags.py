@@ -17,6 +17,7 @@ from typing import Any
 from wdsremux import recipe as recipe_room
 from wdsremux.errors import UsageError
 from wdsremux.recipe import Recipe, Run
+from wdsremux.values import MB
 
 NOT_GIVEN = object()
 """Tells a flag that was not given from one given as nothing."""
@@ -36,11 +37,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_flag(group: Any, field: Field[Any], doc: str) -> None:
     meta = field.metadata
-    flag = "--" + (meta["repeat"] or field.name).replace("_", "-")
     keywords: dict[str, Any] = {
         "dest": field.name,
         "default": NOT_GIVEN,
-        "help": (doc + _default_text(field)).replace("%", "%%"),
+        "help": _help(field, doc),
     }
     if field.type is bool:
         keywords["action"] = argparse.BooleanOptionalAction
@@ -51,7 +51,12 @@ def _add_flag(group: Any, field: Field[Any], doc: str) -> None:
             del keywords["metavar"]
         if meta["repeat"]:
             keywords["action"] = _Append
-    group.add_argument(flag, **keywords)
+    group.add_argument(flag_of(field), **keywords)
+
+
+def flag_of(field: Field[Any]) -> str:
+    """Return the flag of a field: --max-errors."""
+    return "--" + (field.metadata["repeat"] or field.name).replace("_", "-")
 
 
 class _Append(argparse.Action):
@@ -62,15 +67,22 @@ class _Append(argparse.Action):
         setattr(namespace, self.dest, [values] if held is NOT_GIVEN else [*held, values])
 
 
-def _default_text(field: Field[Any]) -> str:
+def _help(field: Field[Any], doc: str) -> str:
+    default = default_text(field)
+    text = f"{doc} (default {default})" if default else doc
+    return text.replace("%", "%%")
+
+
+def default_text(field: Field[Any]) -> str:
+    """Return a field's default as a user would write it; nothing where there is none to tell."""
     default = field.default
     if default is MISSING or default is None or default is False or default == ():
         return ""
     if field.name == "max_shard_size":
-        return f" (default {default // 10**6}MB)"
+        return f"{default // MB}MB"
     if field.name == "matte":
-        return " (default white)"
-    return f" (default {default:g})" if isinstance(default, float) else f" (default {default})"
+        return "white"
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 @functools.cache

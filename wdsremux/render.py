@@ -209,12 +209,14 @@ def report(event: Done, out: str, seconds: float) -> str:
     """Return the closing report: what there is, and how to read it."""
     manifest, totals = event.manifest, event.manifest.totals
     lines = []
-    if event.was_done:
-        lines.append(f"nothing to do: {out} is finished by this very recipe")
-    rate = "" if event.was_done else f" in {duration(seconds)} ({totals.rows / seconds:.0f} rows/s)"
+    if event.rows:
+        rate = event.rows / seconds
+        lines.append(f"{event.rows} rows in {duration(seconds)}, {rate:.0f} images/s")
+    else:
+        lines.append(f"nothing to do: {out} was finished by this very recipe")
     lines.append(
         f"{totals.samples} samples of {totals.rows} rows in {totals.shards} shards, "
-        f"{size(totals.size_bytes)}, {totals.rejected} rejected{rate}"
+        f"{size(totals.size_bytes)}, {totals.rejected} rejected"
     )
     lines += [f"note: {note}" for note in manifest.notes]
     for split, patterns in manifest.patterns().items():

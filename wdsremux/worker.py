@@ -17,7 +17,7 @@ from wdsremux.jsonvalues import ValueFormError, converter, json_bytes, label_con
 from wdsremux.keys import key_from_position, key_from_value
 from wdsremux.lots import LotBuilder
 from wdsremux.records import Batch, Record, Rejected, Stage, Task
-from wdsremux.transforms.base import quiet_libraries, sample_rng
+from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.picture import Frame
 from wdsremux.transforms.steps import apply_steps, steps_from_text
@@ -202,6 +202,8 @@ class Worker:
             return [picture.pixels() for picture in pictures]
         except DecodeError as exc:
             raise _RejectedRecordError("decode", str(exc)) from exc
+        except StepError as exc:
+            raise _RejectedRecordError("transform", str(exc)) from exc
 
     def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
         """Encode a row and append its sample."""
