@@ -67,9 +67,10 @@ def convert_by(
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    if run.overwrite:
-        Ledger(conversion.target).clear()
-    return run_conversion(conversion, observer)
+    with conversion.target.lock():
+        if run.overwrite:
+            Ledger(conversion.target).clear()
+        return run_conversion(conversion, observer)
 
 
 def open_conversion(

@@ -4,6 +4,7 @@ Options are made from the fields of Recipe and Run, so that each stands once.
 """
 
 import argparse
+import shlex
 import sys
 import textwrap
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
+from wdsremux.interrupts import StopRequest, stop_on_signals
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -28,13 +30,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        code: int = arguments.command(arguments)
+        with stop_on_signals():
+            code: int = arguments.command(arguments)
     except WdsremuxError as exc:
         return _fail(str(exc), exc.exit_code)
-    except KeyboardInterrupt:
-        return _fail(
-            "interrupted; finished shards stay, and the same command goes on from there", 130
-        )
+    except StopRequest as exc:
+        again = shlex.join(["wdsremux", *(sys.argv[1:] if argv is None else argv)])
+        return _fail(f"stopped; finished shards stay; to go on: {again}", exc.exit_code)
     except Exception:  # the outermost border: whatever comes here is a bug of ours
         traceback.print_exc()
         return _fail("this is a bug of wdsremux; please report it with the lines above", 70)

@@ -80,5 +80,6 @@ EXIT_CODES: dict[int, str] = {
     7: "recipe mismatch",
     70: "a bug of wdsremux",
     130: "interrupted",
+    143: "terminated",
 }
 """What each exit status of the command line means; one meaning each."""

@@ -133,7 +133,12 @@ class Ledger:
 
     def clear(self) -> None:
         """Remove what an earlier run wrote, and only that: what its manifest and entries name."""
-        state = [name for name, _ in self._target.list(STATE_FOLDER)]
+        ours = (RECIPE_NAME, REJECTED_NAME)
+        state = [
+            name
+            for name, _ in self._target.list(STATE_FOLDER)
+            if name in ours or name.endswith(".msgpack")
+        ]
         stems = [name.rsplit("/", 1)[1].removesuffix(".msgpack") for name in state]
         shards = {f"{stem}.tar" for stem in stems}
         manifest = self._our_manifest()

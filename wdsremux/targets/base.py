@@ -1,6 +1,7 @@
 """The contract of a target: where finished files are published."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
 
@@ -35,3 +36,9 @@ class Target(Protocol):
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other runs away while the block runs; raises TargetError naming who is there.
+
+        Also removes what a killed run left unpublished.
+        """

@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wdsremux.errors import TargetError
+from wdsremux.manifest import STATE_FOLDER
+from wdsremux.targets.lock import folder_lock
 
-TEMPORARY_SUFFIX = ".tmp"
+TEMPORARY_SUFFIX = ".wdsremux-tmp"
+"""Ours alone: what ends so may be swept away."""
 
 
 class LocalTarget:
@@ -44,7 +47,7 @@ class LocalTarget:
             found = sorted(
                 (entry.name, entry.stat().st_size)
                 for entry in entries
-                if entry.is_file(follow_symlinks=False) and not _is_temporary(entry.name)
+                if entry.is_file(follow_symlinks=False) and not _is_private(entry.name)
             )
         for name, size in found:
             yield (f"{prefix.rstrip('/')}/{name}" if prefix else name), size
@@ -55,18 +58,36 @@ class LocalTarget:
         with _explained(path):
             path.unlink(missing_ok=True)
 
-    def sweep(self, prefix: str = "") -> None:
-        """Remove the temporary files that a killed run of ours left in a folder."""
-        folder = self.root / prefix
-        if folder.is_dir():
-            for path in folder.iterdir():
-                if _is_temporary(path.name) and path.is_file():
-                    with _explained(path):
-                        path.unlink(missing_ok=True)
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other runs away while the block runs; sweeps up after a killed one."""
+        state = self.root / STATE_FOLDER
+        with _explained(state):
+            state.mkdir(parents=True, exist_ok=True)
+        try:
+            with folder_lock(state / "lock"):
+                for folder in (self.root, state):
+                    self._sweep(folder)
+                yield
+        finally:
+            # A refused folder is left as it was: the state folder stays only with something in it.
+            with contextlib.suppress(OSError):
+                state.rmdir()
+
+    def _sweep(self, folder: Path) -> None:
+        """Remove temporary files of ours; only the holder of the lock may."""
+        for path in folder.iterdir():
+            if _is_temporary(path.name) and path.is_file():
+                with _explained(path):
+                    path.unlink(missing_ok=True)
 
 
 def _is_temporary(name: str) -> bool:
     return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+
+
+def _is_private(name: str) -> bool:
+    return _is_temporary(name) or name == "lock"
 
 
 class LocalFile:

@@ -1,0 +1,143 @@
+"""One run at a time on a folder: a lock file that names its holder, and `flock` where there is one.
+
+The kernel drops `flock` when its holder dies, so a lock of a killed run is taken over at once. On
+mounts where `flock` does not reach the other hosts, the file's text does: a lock of another host
+is never taken over, since nobody here can tell whether its holder lives.
+"""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wdsremux.errors import TargetError
+
+try:
+    import fcntl
+except ImportError:  # Windows has none: there the file alone is the lock
+    fcntl = None  # type: ignore[assignment]  # the name stays, without the module
+
+
+@contextlib.contextmanager
+def folder_lock(path: Path) -> Iterator[None]:
+    """Hold the lock file `path` while the block runs; its folder must be there.
+
+    Raises TargetError naming host and process of whoever holds it.
+    """
+    handle = _acquired(path)
+    try:
+        yield
+    finally:
+        # Removed while it is still held: nobody can take a file that is about to go.
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _acquired(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not _flock(handle):
+                raise _refusal(path, _holder(handle))
+            if not _is_same_file(handle, path):
+                os.close(handle)  # whoever held it removed it in the meantime
+                continue
+            holder = _holder(handle)
+            if holder and not _is_dead(holder):
+                raise _refusal(path, holder)
+            os.ftruncate(handle, 0)
+            os.lseek(handle, 0, os.SEEK_SET)
+            os.write(handle, json.dumps(_self()).encode())
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.close(handle)
+            raise
+        return handle
+
+
+def _flock(handle: int) -> bool:
+    """Take the kernel's lock; True where there is none to take."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # a mount without flock
+    return True
+
+
+def _is_same_file(handle: int, path: Path) -> bool:
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    here = os.fstat(handle)
+    return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def _holder(handle: int) -> dict[str, Any]:
+    """Return what the lock file says; nothing for a new file or one cut off by a crash."""
+    try:
+        os.lseek(handle, 0, os.SEEK_SET)
+        holder = json.loads(os.read(handle, 4096) or b"{}")
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _self() -> dict[str, Any]:
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "boot": _boot_id(),
+        "started": _start_ticks(os.getpid()),
+    }
+
+
+def _is_dead(holder: dict[str, Any]) -> bool:
+    """Return whether the holder ran on this host and is gone."""
+    if holder.get("host") != socket.gethostname():
+        return False
+    if holder.get("boot") != _boot_id():
+        return True
+    pid = holder.get("pid")
+    if not isinstance(pid, int) or pid <= 0:
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    # The number may have been given to another process since.
+    return pid == os.getpid() or _start_ticks(pid) != holder.get("started")
+
+
+def _boot_id() -> str | None:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def _start_ticks(pid: int) -> int | None:
+    """Return when a process began, in clock ticks since boot (proc(5), field 22 of stat)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        # The command in parentheses may hold blanks: count from behind it.
+        return int(stat.rsplit(")", 1)[1].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _refusal(path: Path, holder: dict[str, Any]) -> TargetError:
+    who = f"process {holder.get('pid')} on host {holder.get('host')!r}" if holder else "another run"
+    return TargetError(
+        f"the output is being written by {who}; wait for it, or, if it is surely gone, "
+        f"remove {str(path)!r}"
+    )
