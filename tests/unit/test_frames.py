@@ -1,0 +1,71 @@
+"""Frames on the pipes: what goes in comes out, large payloads are not copied through pickle."""
+
+import io
+import pickle
+
+import pytest
+
+from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
+from wdsremux.records import Batch, Lot, Rejected
+
+
+class Narrow(io.BytesIO):
+    """A pipe that takes and gives a few bytes at a time, as real ones may."""
+
+    def write(self, buffer):
+        return super().write(buffer[:7])
+
+    def readinto(self, buffer):
+        return super().readinto(memoryview(buffer)[:5])
+
+
+def sent(frame):
+    pipe = Narrow()
+    write_frame(pipe, frame)
+    pipe.seek(0)
+    return read_frame(pipe)
+
+
+def batch_with(payload):
+    lots = tuple(
+        Lot(payload, [5, 6], [f"a{copy}", "b"], [512, 1024], [1, 2], [(10, 20), (30, 40)])
+        for copy in range(2)
+    )
+    return Batch(5, 3, lots, (Rejected(7, 0, "decode", "truncated"),), 99)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_a_batch_comes_out_as_it_went_in(kind):
+    frame = sent(frame_of(Kind.RESULT, batch_with(kind(b"x" * 1536))))
+    batch = frame.value()
+    assert frame.kind is Kind.RESULT
+    assert batch == batch_with(b"x" * 1536)
+    assert batch.size_bytes == 2 * 1536
+
+
+def test_payloads_travel_beside_the_pickle():
+    frame = frame_of(Kind.RESULT, batch_with(bytes(100_000)))
+    assert [len(part) for part in frame.parts[1:]] == [100_000, 100_000]
+    assert len(frame.parts[0]) < 1_000
+
+
+def test_a_received_payload_is_used_where_it_lies():
+    frame = sent(frame_of(Kind.RESULT, batch_with(bytearray(2_000))))
+    assert frame.value().lots[0].payload is frame.parts[1]
+
+
+def test_an_empty_payload_is_a_payload():
+    assert sent(frame_of(Kind.RESULT, batch_with(b""))).value() == batch_with(b"")
+
+
+def test_a_function_that_cannot_be_imported_travels_by_value():
+    step = 3
+    assert sent(frame_of(Kind.ITEM, lambda x: x + step)).value()(4) == 7
+
+
+@pytest.mark.parametrize("length", [0, 1, 4, 12, 20])
+def test_a_frame_that_is_cut_off_is_the_end_of_the_pipe(length):
+    pipe = io.BytesIO()
+    write_frame(pipe, Frame(Kind.ITEM, [pickle.dumps("an item")]))
+    with pytest.raises(EOFError):
+        read_frame(io.BytesIO(pipe.getvalue()[:length]))

@@ -1,0 +1,62 @@
+"""An exception on its way out of a worker process: itself if it can travel, else its text."""
+
+import pickle
+import traceback
+from dataclasses import dataclass
+
+import cloudpickle
+
+
+class WorkerTracebackError(Exception):
+    """Carries a worker's traceback as text; the cause of the exception it belongs to."""
+
+    def __str__(self) -> str:
+        return f"in a worker process:\n{self.args[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An exception as it travels."""
+
+    pickled: bytes | None
+    """The exception; None when it does not survive pickling."""
+    summary: str
+    """Its type and text."""
+    trace: str
+    """Its traceback."""
+
+
+def failure_from_exception(exc: BaseException) -> Failure:
+    """Pack an exception; what would end the run by itself (SystemExit) travels as text only."""
+    summary = "".join(traceback.format_exception_only(exc)).strip()
+    trace = "".join(traceback.format_exception(exc)).rstrip()
+    return Failure(_pickled(exc) if isinstance(exc, Exception) else None, summary, trace)
+
+
+def exception_from_failure(failure: Failure) -> Exception:
+    """Unpack the exception, with the worker's traceback as its cause."""
+    exc = _unpickled(failure.pickled)
+    if exc is None:
+        exc = RuntimeError(failure.summary)
+    exc.__cause__ = WorkerTracebackError(failure.trace)
+    return exc
+
+
+def _pickled(exc: Exception) -> bytes | None:
+    try:
+        data: bytes = cloudpickle.dumps(exc, protocol=5)
+    except Exception:  # noqa: BLE001 (pickling runs foreign code, which may raise anything)
+        return None
+    # An exception whose constructor wants more than its args pickles well and breaks when it is
+    # unpickled.
+    return None if _unpickled(data) is None else data
+
+
+def _unpickled(data: bytes | None) -> Exception | None:
+    if data is None:
+        return None
+    try:
+        exc = pickle.loads(data)
+    except Exception:  # noqa: BLE001 (unpickling runs foreign code, which may raise anything)
+        return None
+    return exc if isinstance(exc, Exception) else None

@@ -1,0 +1,113 @@
+"""Frames on the pipes between the run and a worker process: a kind, a pickle and its large buffers.
+
+Layout, little endian: kind (1 byte), number of parts (4), length of each part (8 each), the parts.
+The first part is a pickle (protocol 5), the others are its out-of-band buffers: the payload of a
+lot is written from where it lies and read to where it stays, never copied through the pickle.
+"""
+
+import io
+import pickle
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Protocol
+
+import cloudpickle
+
+from wdsremux.records import Lot
+
+_HEAD = struct.Struct("<BI")
+
+
+class Kind(IntEnum):
+    """What a frame says."""
+
+    START = 1
+    """To the worker: build the work from this program."""
+    READY = 2
+    """From the worker: the work is built."""
+    ITEM = 3
+    """To the worker: work on this item."""
+    RESULT = 4
+    """From the worker: one result."""
+    DONE = 5
+    """From the worker: the item has no more results."""
+    FAILED = 6
+    """From the worker: building the work, or the item, ended with this failure."""
+    ALIVE = 7
+    """From the worker: a heartbeat, with the seconds allowed for the next stretch, or None."""
+
+
+class Pipe(Protocol):
+    """The raw, unbuffered end of a pipe."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read some bytes; 0 at the end."""
+
+    def write(self, buffer: memoryview, /) -> int | None:
+        """Write some bytes and return how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message as it travels."""
+
+    kind: Kind
+    parts: Sequence[bytes | bytearray | memoryview]
+
+    def value(self) -> Any:
+        """Unpickle what the frame carries; large buffers are used where they lie."""
+        return pickle.loads(self.parts[0], buffers=self.parts[1:])
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no type information
+    """Pickles by value what the other side cannot import, and puts the payload of lots aside."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is not Lot:
+            return super().reducer_override(obj)
+        payload = pickle.PickleBuffer(obj.payload)
+        return Lot, (payload, obj.positions, obj.keys, obj.sizes, obj.crcs, obj.members)
+
+
+def frame_of(kind: Kind, value: Any = None) -> Frame:
+    """Pickle a value into a frame; raises whatever its pickling raises."""
+    buffers: list[pickle.PickleBuffer] = []
+    body = io.BytesIO()
+    _Pickler(body, protocol=5, buffer_callback=buffers.append).dump(value)
+    return Frame(kind, [body.getbuffer(), *(buffer.raw() for buffer in buffers)])
+
+
+def write_frame(pipe: Pipe, frame: Frame) -> None:
+    """Write a whole frame; raises OSError when nobody reads."""
+    lengths = [len(part) for part in frame.parts]
+    head = _HEAD.pack(frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
+    _write_all(pipe, head + frame.parts[0])
+    for part in frame.parts[1:]:
+        _write_all(pipe, part)
+
+
+def read_frame(pipe: Pipe) -> Frame:
+    """Read a whole frame; raises EOFError at the end of the pipe, also in the middle of a frame."""
+    kind, parts = _HEAD.unpack(_read_all(pipe, _HEAD.size))
+    lengths = struct.unpack(f"<{parts}Q", _read_all(pipe, 8 * parts))
+    return Frame(Kind(kind), [_read_all(pipe, length) for length in lengths])
+
+
+def _write_all(pipe: Pipe, data: bytes | bytearray | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+
+
+def _read_all(pipe: Pipe, length: int) -> bytearray:
+    data = bytearray(length)
+    with memoryview(data) as whole:
+        got = 0
+        while got < length:
+            count = pipe.readinto(whole[got:])
+            if not count:
+                raise EOFError("the pipe was closed")
+            got += count
+    return data

@@ -1,0 +1,205 @@
+"""The run's side of one worker process: starts it, talks to it, notices its end."""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from wdsremux.engines.base import WorkerDiedError
+from wdsremux.engines.failures import exception_from_failure
+from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
+from wdsremux.errors import TransformError
+
+_START_TIMEOUT_S = 300.0
+_EXIT_GRACE_S = 5.0
+_PIPE_BYTES = 1 << 20
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from wdsremux.engines.child import main; main()"
+)
+"""The worker gets the run's own import path first: what imports here, imports there."""
+
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""One worker a core is the plan: libraries that start a thread a core would only be in the way."""
+
+
+class RemoteWorker:
+    """One worker process.
+
+    Used by one thread; `kill` and `kill_if_overdue` may be called from any. On Linux the process
+    also dies with the thread that made it.
+    """
+
+    def __init__(self, timeout_s: float | None) -> None:
+        """Start the process; without a sign of progress for `timeout_s` it is overdue."""
+        self._timeout_s = timeout_s
+        self._allowed_s = math.inf
+        self._deadline_s = math.inf
+        self._overdue_s: float | None = None
+        self._killed = False
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
+                [sys.executable, "-P", "-c", _BOOT, json.dumps([*map(str, sys.path)])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(),
+                # Ctrl-C and signals to the process group reach the run only: it decides.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as exc:
+            raise TransformError(
+                f"cannot start a worker process: {exc}; run with threads or workers=0"
+            ) from exc
+        assert self._process.stdin  # noqa: S101 (asked for above)
+        assert self._process.stdout  # noqa: S101
+        self._to: Any = self._process.stdin
+        self._from: Any = self._process.stdout
+        _widen(self._from.fileno())
+
+    def start(self, program: bytes) -> None:
+        """Build the work in the worker from `make_work` as pickled.
+
+        Raises what `make_work` raises, and TransformError when the process dies before it is ready.
+        """
+        try:
+            self._send(frame_of(Kind.START, program), _START_TIMEOUT_S)
+            frame = self._receive(_START_TIMEOUT_S)
+        except WorkerDiedError as death:
+            raise TransformError(
+                f"a worker process died while starting: {death}; its own words are above; "
+                "run with workers=0 to see where"
+            ) from death
+        if frame.kind is Kind.FAILED:
+            raise exception_from_failure(frame.value())
+        assert frame.kind is Kind.READY, f"unexpected frame {frame.kind!r}"  # noqa: S101
+
+    def run(self, item: Frame) -> Iterator[Any]:
+        """Yield the results of one item as they arrive.
+
+        Raises what the work raises, and WorkerDiedError when the process ends before the item.
+        When the iterator is left before its end the process is killed.
+        """
+        finished = False
+        try:
+            self._send(item, self._timeout_s)
+            while (frame := self._receive(self._timeout_s)).kind is Kind.RESULT:
+                yield frame.value()
+                del frame
+            finished = True
+        finally:
+            if not finished:
+                self.kill()
+        if frame.kind is Kind.FAILED:
+            raise exception_from_failure(frame.value())
+        assert frame.kind is Kind.DONE, f"unexpected frame {frame.kind!r}"  # noqa: S101
+
+    def is_running(self) -> bool:
+        """Tell whether the process can take an item; a killed one may take a moment to end."""
+        return not self._killed and self._process.poll() is None
+
+    def kill_if_overdue(self, now_s: float) -> None:
+        """Kill the process when it should have given a sign by now."""
+        if now_s > self._deadline_s:
+            self._overdue_s = self._allowed_s
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process, and what it started, at once."""
+        self._killed = True
+        if self._process.poll() is not None:
+            return
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.kill()
+
+    def close(self) -> None:
+        """End the process, gently when it is idle, and reap it."""
+        with contextlib.suppress(OSError):
+            self._to.close()
+        self._reap()
+        self._from.close()
+
+    def _send(self, frame: Frame, within_s: float | None) -> None:
+        self._expect_within(within_s)
+        try:
+            write_frame(self._to, frame)
+        except OSError as exc:
+            raise self._death() from exc
+        finally:
+            self._deadline_s = math.inf
+
+    def _receive(self, within_s: float | None) -> Frame:
+        """Wait for the next frame that is no heartbeat."""
+        try:
+            while True:
+                self._expect_within(within_s)
+                frame = read_frame(self._from)
+                if frame.kind is not Kind.ALIVE:
+                    return frame
+                if self._timeout_s is not None:
+                    within_s = frame.value() or self._timeout_s
+        except (EOFError, OSError) as exc:
+            raise self._death() from exc
+        finally:
+            self._deadline_s = math.inf
+
+    def _expect_within(self, within_s: float | None) -> None:
+        if within_s is not None:
+            self._allowed_s = within_s
+            self._deadline_s = time.monotonic() + within_s
+
+    def _death(self) -> WorkerDiedError:
+        status = self._reap()
+        if self._overdue_s is not None:
+            return WorkerDiedError(f"no progress for {self._overdue_s:g} s")
+        return WorkerDiedError(_ending(status))
+
+    def _reap(self) -> int:
+        try:
+            return self._process.wait(_EXIT_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of workers; what the user has set wins."""
+    environment = dict.fromkeys(_ONE_THREAD, "1")
+    # A function that walks over a set of strings must see the same order in every worker.
+    environment["PYTHONHASHSEED"] = "0"
+    return environment | os.environ
+
+
+def _widen(pipe: int) -> None:
+    """Give the pipe of results more room where the system can: fewer switches of process."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl  # noqa: PLC0415 (not on Windows)
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _ending(status: int) -> str:
+    """Describe the end of a process in words."""
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")
