@@ -30,20 +30,26 @@ class LocalTarget:
     def stage(self, name: str) -> "LocalFile":
         """Begin a new file."""
         path = self.root / name
-        with _explained(path):
+        with _explained("write", path):
             path.parent.mkdir(parents=True, exist_ok=True)
             return LocalFile(path)
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
-        return (self.root / name).open("rb")
+        path = self.root / name
+        try:
+            return path.open("rb")
+        except FileNotFoundError:
+            raise
+        except OSError as exc:
+            raise _error("read", path, exc) from exc
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         folder = self.root / prefix
         if not folder.is_dir():
             return
-        with _explained(folder), os.scandir(folder) as entries:
+        with _explained("read", folder), os.scandir(folder) as entries:
             found = sorted(
                 (entry.name, entry.stat().st_size)
                 for entry in entries
@@ -55,17 +61,19 @@ class LocalTarget:
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
         path = self.root / name
-        with _explained(path):
+        with _explained("remove", path):
             path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other runs away while the block runs; sweeps up after a killed one."""
         state = self.root / STATE_FOLDER
-        with _explained(state):
+        with _explained("write", state):
             state.mkdir(parents=True, exist_ok=True)
         try:
-            with folder_lock(state / "lock"):
+            with contextlib.ExitStack() as stack:
+                with _explained("lock", state):
+                    stack.enter_context(folder_lock(state / "lock"))
                 for folder in (self.root, state):
                     self._sweep(folder)
                 yield
@@ -78,7 +86,7 @@ class LocalTarget:
         """Remove temporary files of ours; only the holder of the lock may."""
         for path in folder.iterdir():
             if _is_temporary(path.name) and path.is_file():
-                with _explained(path):
+                with _explained("remove", path):
                     path.unlink(missing_ok=True)
 
 
@@ -106,7 +114,7 @@ class LocalFile:
         rest = memoryview(data)
         self._size += len(rest)
         try:
-            with _explained(self._path):
+            with _explained("write", self._path):
                 while rest:
                     rest = rest[self._open_file().write(rest) :]
         except TargetError:
@@ -117,7 +125,7 @@ class LocalFile:
         """Publish the file, whole and synced, or raise TargetError and remove it."""
         file = self._open_file()
         try:
-            with _explained(self._path):
+            with _explained("write", self._path):
                 os.fsync(file.fileno())
                 file.close()
                 self._check_size()
@@ -168,14 +176,16 @@ def _sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(verb: str, path: Path) -> Iterator[None]:
     """Turn an OSError into a TargetError that says what to do about it."""
     try:
         yield
     except OSError as exc:
-        raise TargetError(
-            f"cannot write {str(path)!r}: {exc.strerror or exc}; {_remedy(exc)}"
-        ) from exc
+        raise _error(verb, path, exc) from exc
+
+
+def _error(verb: str, path: Path, exc: OSError) -> TargetError:
+    return TargetError(f"cannot {verb} {str(path)!r}: {exc.strerror or exc}; {_remedy(exc)}")
 
 
 def _remedy(exc: OSError) -> str:
@@ -188,4 +198,6 @@ def _remedy(exc: OSError) -> str:
         return f"make the folder writable, {again}"
     if exc.errno in (errno.ENOTDIR, errno.EEXIST):
         return "choose a folder that is not a file"
+    if exc.errno == errno.EISDIR:
+        return f"move that folder away, {again}"
     return f"check the disk or the mount, {again}"

@@ -1,0 +1,72 @@
+"""A target in memory: for tests of who publishes, not of where."""
+
+import contextlib
+import io
+
+from wdsremux.errors import TargetError
+
+
+class MemoryTarget:
+    """Keeps published files in a dict; `fail_on` names one that cannot be written."""
+
+    def __init__(self, fail_on=None):
+        self.files = {}
+        self.published = []
+        """Names in the order of their publication."""
+        self.staged = set()
+        """Names on their way."""
+        self.fail_on = fail_on
+        self._is_locked = False
+
+    def stage(self, name):
+        return MemoryFile(self, name)
+
+    def open(self, name):
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return io.BytesIO(self.files[name])
+
+    def list(self, prefix=""):
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
+        for name in sorted(self.files):
+            if name.startswith(folder) and "/" not in name[len(folder) :]:
+                yield name, len(self.files[name])
+
+    def remove(self, name):
+        self.files.pop(name, None)
+
+    @contextlib.contextmanager
+    def lock(self):
+        if self._is_locked:
+            raise TargetError("the output is being written by another run")
+        self._is_locked = True
+        try:
+            yield
+        finally:
+            self._is_locked = False
+
+
+class MemoryFile:
+    """A file on its way."""
+
+    def __init__(self, target, name):
+        self._target = target
+        self._name = name
+        self._content = bytearray()
+        target.staged.add(name)
+
+    def write(self, data):
+        if self._name not in self._target.staged:
+            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+        if self._name == self._target.fail_on:
+            self.discard()
+            raise TargetError(f"cannot write {self._name!r}: no space left")
+        self._content += data
+
+    def commit(self):
+        self._target.staged.remove(self._name)
+        self._target.files[self._name] = bytes(self._content)
+        self._target.published.append(self._name)
+
+    def discard(self):
+        self._target.staged.discard(self._name)
