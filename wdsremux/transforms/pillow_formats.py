@@ -63,9 +63,12 @@ _FAILURES = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
+    Warning,
 )
-"""What Pillow raises over broken data: its readers promise nothing."""
+"""What Pillow raises over broken data: its readers promise nothing.
+
+Warnings are among them where the user has made warnings errors.
+"""
 
 _ORIENTATION = 0x0112
 _GRAY = frozenset(("1", "L", "LA", "La"))

@@ -75,4 +75,4 @@ def _does_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
 def apply_to_rgb(transform: ImageCms.ImageCmsTransform, pixels: Pixels) -> Pixels:
     """Return H×W×3 pixels in sRGB."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
-    return np.asarray(ImageCms.applyTransform(image, transform))
+    return np.array(ImageCms.applyTransform(image, transform))
