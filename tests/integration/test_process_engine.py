@@ -95,8 +95,8 @@ def test_a_dying_worker_is_named_at_the_place_of_its_item(how, text):
 def test_recovery_gives_the_missing_results_in_their_place():
     calls = []
 
-    def recover(item, results_seen, death, attempt):  # noqa: ARG001
-        calls.append((item, results_seen, str(death)))
+    def recover(item, last, death, attempt):  # noqa: ARG001
+        calls.append((item, last.first, last.rows, str(death)))
         yield Batch(item, 100, ())
         yield Batch(item, 101, ())
 
@@ -107,11 +107,11 @@ def test_recovery_gives_the_missing_results_in_their_place():
         for item in range(6)
         for rows in ((0, 100, 101) if item in (0, 3, 4) else (0, 1))
     ]
-    assert sorted(calls) == [(item, 1, "exited with status 9") for item in (0, 3, 4)]
+    assert sorted(calls) == [(item, item, 0, "exited with status 9") for item in (0, 3, 4)]
 
 
 def test_recovery_tries_items_in_fresh_workers():
-    def recover(item, results_seen, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):  # noqa: ARG001
         yield from attempt(item + 1)
         with pytest.raises(WorkerDiedError, match="exited with status 5"):
             list(attempt(item))
@@ -133,7 +133,7 @@ def test_recovery_tries_items_in_fresh_workers():
 
 
 def test_an_attempt_that_is_left_early_does_not_disturb_the_next():
-    def recover(item, results_seen, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):  # noqa: ARG001
         for number in (50, 60, 70):
             with contextlib.closing(attempt(number)) as results:
                 yield next(results)
@@ -144,7 +144,7 @@ def test_an_attempt_that_is_left_early_does_not_disturb_the_next():
 
 
 def test_a_death_in_the_recovery_reaches_the_caller():
-    def recover(item, results_seen, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):  # noqa: ARG001
         yield from attempt(item)
 
     batches = ProcessEngine(1).map(work_of("os._exit(5)"), range(3), recover)
@@ -189,7 +189,7 @@ def test_an_endless_loop_is_ended_and_named():
 
 
 def test_an_endless_loop_can_be_recovered_from():
-    def recover(item, results_seen, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):  # noqa: ARG001
         yield Batch(item, 7, ())
 
     engine = ProcessEngine(2, result_timeout_s=1)
@@ -222,6 +222,29 @@ def test_a_heartbeat_may_allow_less_time():
     batches = ProcessEngine(1, result_timeout_s=500).map(work_of(code), [0])
     with pytest.raises(WorkerDiedError, match=r"no progress for 1\.5 s"):
         list(batches)
+
+
+def test_more_time_lasts_until_the_next_heartbeat():
+    code = """
+        heartbeat(within_s=500)
+        heartbeat()
+        while True: pass
+    """
+    batches = ProcessEngine(1, result_timeout_s=1).map(work_of(code), [0])
+    with pytest.raises(WorkerDiedError, match="no progress for 1 s"):
+        list(batches)
+
+
+def test_a_death_before_the_first_result_is_recovered_with_nothing_seen():
+    def make_work():
+        import os  # noqa: PLC0415
+
+        return lambda _: os._exit(1)
+
+    def recover(item, last, death, attempt):  # noqa: ARG001
+        yield Batch(item, 1 if last is None else 2, ())
+
+    assert seen(ProcessEngine(1).map(make_work, [5], recover)) == [(5, 1)]
 
 
 def test_a_slow_caller_is_not_the_worker_s_fault():

@@ -32,12 +32,15 @@ class WorkerDiedError(Exception):
     """
 
 
-Recover = Callable[[ItemT, int, WorkerDiedError, Work[ItemT, ResultT]], Iterator[ResultT]]
-"""`recover(item, results_seen, death, attempt)` yields the results that the item still owes.
+Recover = Callable[
+    [ItemT, ResultT | None, WorkerDiedError, Work[ItemT, ResultT]], Iterator[ResultT]
+]
+"""`recover(item, last, death, attempt)` yields the results that the item still owes.
 
-`results_seen` results of the item were delivered before the death. `attempt(item)` runs an item in
-a fresh worker and raises WorkerDiedError if that one dies too; a worker that finishes an attempt
-serves the next one. Called in a thread of the engine, at the same time as other recoveries.
+`last` is the item's last result that was delivered before the death, None when there was none.
+`attempt(item)` runs an item in a fresh worker and raises WorkerDiedError if that one dies too; a
+worker that finishes an attempt serves the next one. Called in a thread of the engine, at the same
+time as other recoveries.
 """
 
 

@@ -43,18 +43,27 @@ class _Sender:
         self._outbox = outbox
         self._lock = threading.Lock()
         self._sent_s = 0.0
+        self._allowed_s: float | None = None
+        self.timeout_s: float | None = None
+        """How long the run waits for a frame if no heartbeat asks for more; None: for ever."""
 
     def send(self, frame: Frame) -> None:
         """Write one frame; blocks while the other side is busy."""
         with self._lock:
             write_frame(self._outbox, frame)
             self._sent_s = time.monotonic()
+            self._allowed_s = self.timeout_s
 
     def beat(self, within_s: float | None) -> None:
-        """Send a heartbeat, but not right after another frame: an allowance is always sent."""
-        if within_s is None and time.monotonic() - self._sent_s < _BEAT_EVERY_S:
+        """Send a heartbeat, but not right after a frame that allowed as much."""
+        if self.timeout_s is None:
             return
-        self.send(frame_of(Kind.ALIVE, within_s))
+        wanted_s = self.timeout_s if within_s is None else within_s
+        is_early = time.monotonic() - self._sent_s < _BEAT_EVERY_S
+        if is_early and wanted_s == self._allowed_s:
+            return
+        self.send(frame_of(Kind.ALIVE, wanted_s))
+        self._allowed_s = wanted_s
 
 
 class _Worker:
@@ -74,11 +83,12 @@ class _Worker:
         if start is None:
             return
         try:
-            work = _built_work(start)
+            program, self._sender.timeout_s = start.value()
+            work = _built_work(program)
         except BaseException as exc:  # noqa: BLE001 (travels to the run, whatever it is)
             self._finish(frame_of(Kind.FAILED, failure_from_exception(exc)))
             return
-        del start
+        del start, program
         self._finish(frame_of(Kind.READY))
         while (frame := self._frames.get()) is not None:
             self._finish(self._outcome(work, frame))
@@ -111,8 +121,7 @@ class _Worker:
         _exit_at_once()
 
 
-def _built_work(start: Frame) -> Work:
-    program: bytes = start.value()
+def _built_work(program: bytes) -> Work:
     try:
         make_work: Callable[[], Work] = pickle.loads(program)
     except Exception as exc:

@@ -9,7 +9,7 @@ import io
 import pickle
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -18,13 +18,15 @@ import cloudpickle
 from wdsremux.records import Lot
 
 _HEAD = struct.Struct("<BI")
+_BESIDE = [field.name for field in fields(Lot)][1:]
+"""The fields of a lot after its payload."""
 
 
 class Kind(IntEnum):
     """What a frame says."""
 
     START = 1
-    """To the worker: build the work from this program."""
+    """To the worker: the pickled `make_work`, and the time limit of the run, or None."""
     READY = 2
     """From the worker: the work is built."""
     ITEM = 3
@@ -36,7 +38,7 @@ class Kind(IntEnum):
     FAILED = 6
     """From the worker: building the work, or the item, ended with this failure."""
     ALIVE = 7
-    """From the worker: a heartbeat, with the seconds allowed for the next stretch, or None."""
+    """From the worker: a heartbeat, with the seconds allowed for the next stretch."""
 
 
 class Pipe(Protocol):
@@ -67,8 +69,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships 
     def reducer_override(self, obj: Any) -> Any:
         if type(obj) is not Lot:
             return super().reducer_override(obj)
-        payload = pickle.PickleBuffer(obj.payload)
-        return Lot, (payload, obj.positions, obj.keys, obj.sizes, obj.crcs, obj.members)
+        return Lot, (pickle.PickleBuffer(obj.payload), *(getattr(obj, name) for name in _BESIDE))
 
 
 def frame_of(kind: Kind, value: Any = None) -> Frame:

@@ -84,19 +84,18 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
 
     def run(self, item: ItemT) -> Iterator[ResultT]:
         """Yield the results of the item, in spite of a dying worker when there is a `recover`."""
-        seen = 0
+        last: ResultT | None = None
         try:
             for result in self._attempt(item):
                 yield result
-                seen += 1
-                del result
+                last = result
         except WorkerDiedError as exc:
             if self._recover is None or self._stopped:
                 raise
             death = exc
         else:
             return
-        yield from self._recover(item, seen, death, self._attempt)
+        yield from self._recover(item, last, death, self._attempt)
 
     def stop(self) -> None:
         """Kill the worker; no other is started."""

@@ -77,7 +77,7 @@ class RemoteWorker:
         Raises what `make_work` raises, and TransformError when the process dies before it is ready.
         """
         try:
-            self._send(frame_of(Kind.START, program), _START_TIMEOUT_S)
+            self._send(frame_of(Kind.START, (program, self._timeout_s)), _START_TIMEOUT_S)
             frame = self._receive(_START_TIMEOUT_S)
         except WorkerDiedError as death:
             raise TransformError(
@@ -152,8 +152,7 @@ class RemoteWorker:
                 frame = read_frame(self._from)
                 if frame.kind is not Kind.ALIVE:
                     return frame
-                if self._timeout_s is not None:
-                    within_s = frame.value() or self._timeout_s
+                within_s = frame.value()
         except (EOFError, OSError) as exc:
             raise self._death() from exc
         finally:
