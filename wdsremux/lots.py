@@ -20,10 +20,14 @@ class LotBuilder:
     members: list[tuple[int, ...]] = field(default_factory=list)
 
     def add(self, position: int, key: str, contents: Sequence[tuple[str, bytes]]) -> None:
-        """Append a sample; `contents` are its members as (extension, bytes), in order."""
+        """Append a sample; `contents` are its members as (extension, bytes), in order.
+
+        Raises ValueError for a member that a ustar header cannot hold, and appends nothing then.
+        """
+        headers = [tarbytes.header(f"{key}.{name}", len(content)) for name, content in contents]
         start = len(self.payload)
-        for extension, content in contents:
-            self.payload += tarbytes.header(f"{key}.{extension}", len(content))
+        for header, (_, content) in zip(headers, contents, strict=True):
+            self.payload += header
             self.payload += content
             self.payload += tarbytes.padding(len(content))
         self.positions.append(position)
