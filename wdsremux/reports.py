@@ -1,0 +1,110 @@
+"""What `verify` hands back: findings, gathered in bounded memory, and what was looked at."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from wdsremux.findings import Code, Finding
+
+Depth = Literal["entries", "bytes", "samples", "pixels"]
+DEPTHS: tuple[Depth, ...] = ("entries", "bytes", "samples", "pixels")
+"""Each includes the ones before."""
+
+MAX_ERRORS = 1000
+"""Errors of one kind that are told one by one for each shard; more are only counted."""
+
+
+class Collector:
+    """Gathers the findings of one shard or folder in bounded memory.
+
+    Errors are kept one by one up to MAX_ERRORS of a kind; a warning is told once, with its number.
+    """
+
+    def __init__(self, shard: str | None = None) -> None:
+        self._shard = shard
+        self._found: list[Finding] = []
+        self._counts: Counter[Code] = Counter()
+
+    def add(
+        self, code: Code, detail: str = "", *, key: str | None = None, offset: int | None = None
+    ) -> None:
+        """Note a finding in this collector's shard."""
+        self.take(Finding(code, self._shard, key, offset, detail))
+
+    def take(self, finding: Finding) -> None:
+        """Note a finding that is made already."""
+        code = finding.code
+        self._counts[code] += 1
+        if self._counts[code] <= (MAX_ERRORS if code.severity == "error" else 1):
+            self._found.append(finding)
+
+    def has(self, *codes: Code) -> bool:
+        """Return whether a finding of one of these kinds was noted."""
+        return any(code in self._counts for code in codes)
+
+    def findings(self) -> list[Finding]:
+        """Return the findings in the order in which they were made."""
+        kept = Counter(finding.code for finding in self._found)
+        more = [
+            Finding(code, self._shard, detail=f"and {count - kept[code]} more like it")
+            for code, count in self._counts.items()
+            if count > kept[code]
+        ]
+        return [*self._found, *more]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The outcome of a verification."""
+
+    out: str
+    depth: Depth
+    findings: tuple[Finding, ...]
+    """At most a hundred thousand; `counts` has all."""
+    counts: Mapping[Code, int]
+    """Findings of each kind."""
+    shards: int
+    """In the dataset."""
+    checked_shards: int
+    """Of them, how many were read (at depth entries: listed)."""
+    samples: int
+    """In the shards that were checked, as far as they can be counted."""
+    size_bytes: int
+    """Bytes read from shards."""
+    seconds: float
+    quarantined: tuple[str, ...] = field(default=())
+    """Shards that were moved to the quarantine folder."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 for a clean dataset, 1 for one with findings."""
+        return 1 if self.counts else 0
+
+    @property
+    def errors(self) -> int:
+        """Findings that are errors."""
+        return sum(n for code, n in self.counts.items() if code.severity == "error")
+
+    @property
+    def warnings(self) -> int:
+        """Findings that are warnings."""
+        return sum(self.counts.values()) - self.errors
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report for programs."""
+        return {
+            "out": self.out,
+            "depth": self.depth,
+            "clean": not self.counts,
+            "errors": self.errors,
+            "warnings": self.warnings,
+            "shards": self.shards,
+            "checked_shards": self.checked_shards,
+            "samples": self.samples,
+            "bytes": self.size_bytes,
+            "seconds": round(self.seconds, 3),
+            "counts": {code.code: n for code, n in self.counts.items()},
+            "findings": [finding.to_json() for finding in self.findings],
+            "quarantined": list(self.quarantined),
+        }
