@@ -1,1 +1,40 @@
-"""What tests of several rooms share; builders live in tests/support."""
+"""What tests of several rooms share: the stand-in Hub. Builders live in tests/support."""
+
+import os
+import tempfile
+
+import pytest
+from support.hub import HubServer
+
+_HUB = pytest.StashKey[HubServer]()
+
+
+def pytest_configure(config):
+    """Point every Hugging Face client of this process and its children to the stand-in Hub.
+
+    The clients read these when they are imported, which is before any fixture.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="wdsremux-hub-")
+    hub = HubServer(f"{folder.name}/repos")
+    config.stash[_HUB] = hub
+    config.add_cleanup(folder.cleanup)
+    config.add_cleanup(hub.stop)
+    os.environ |= {
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": f"{folder.name}/home",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "NO_PROXY": "127.0.0.1,127.0.0.2",
+    }
+    for name in ("HF_TOKEN", "HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def hub(pytestconfig):
+    """Return the stand-in Hub with default options and zero counts; `new_repo` gives a place."""
+    server = pytestconfig.stash[_HUB]
+    server.start()
+    server.fresh()
+    return server

@@ -7,7 +7,6 @@ from wdsremux.sources.parquet_schema import (
     columns_from_schema,
     dtype_from_arrow,
     guessable,
-    is_image,
     with_guessed_images,
 )
 
@@ -79,11 +78,3 @@ def test_nothing_is_guessed_where_an_image_is_declared():
     columns = (Column("image", "image"), Column("mask", "binary"))
     assert guessable(columns) == []
     assert with_guessed_images(columns, {"mask": jpeg(0)}, NO_FILES) == columns
-
-
-@pytest.mark.parametrize(
-    "head", [b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0WEBPVP8 ", b"\0\0\0 ftypavif", b"BM6"]
-)
-def test_image_files_are_known_by_their_beginning(head):
-    assert is_image(head)
-    assert not is_image(b"x" + head)

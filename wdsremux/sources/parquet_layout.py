@@ -17,21 +17,18 @@ import yaml
 from wdsremux.columns import Dtype
 from wdsremux.errors import SourceError, UsageError
 from wdsremux.sources.feature_dtypes import dtypes_from_card
+from wdsremux.sources.split_rules import (
+    Place,
+    file_places,
+    folder_places,
+    numbered_places,
+    ordered,
+)
 
 Card = Mapping[str, Any]
 """The YAML head of a README.md."""
 
 SplitFiles = dict[str, tuple[str, ...]]
-
-KEYWORDS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "valid", "dev", "val"),
-    "test": ("test", "testing", "eval", "evaluation"),
-}
-_SHARDED = "data/{split}-" + "[0-9]" * 5 + "-of-" + "[0-9]" * 5 + "*.*"
-_EDGE = "[-._ 0-9]"
-_FOLDER_PATTERNS = ("**/{0}/**", "**/{0}{1}*/**", "**/*{1}{0}/**", "**/*{1}{0}{1}*/**")
-_FILE_PATTERNS = ("**/{0}{1}*", "**/*{1}{0}{1}*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +71,10 @@ def layout_from_names(names: Iterable[str], card: Card, subset: str | None) -> L
     if "data_files" in config:
         patterns = _patterns_from_config(config["data_files"])
         _refuse_missing(patterns, inside)
+        matching = {split: _matching(inside, each) for split, each in patterns.items()}
     else:
-        patterns = _default_patterns(list(inside))
-    splits = {
-        split: tuple(inside[n] for n in _matching(inside, each)) for split, each in patterns.items()
-    }
-    splits = {split: files for split, files in splits.items() if files}
+        matching = _by_names(inside)
+    splits = {split: tuple(inside[n] for n in each) for split, each in matching.items() if each}
     if not splits:
         raise SourceError(
             f"no .parquet file fits the data_files of subset {name!r} in README.md; "
@@ -90,33 +85,40 @@ def layout_from_names(names: Iterable[str], card: Card, subset: str | None) -> L
 
 def dtypes_of(card: Card, subset: str) -> dict[str, Dtype]:
     """Return the column dtypes that a card declares for a subset."""
-    infos = card.get("dataset_info")
-    infos = [infos] if isinstance(infos, Mapping) else infos
-    infos = [i for i in infos if isinstance(i, Mapping)] if isinstance(infos, list) else []
+    infos = _infos(card)
     for info in infos:
         if len(infos) == 1 or info.get("config_name", "default") == subset:
             return dtypes_from_card(info.get("features"))
     return {}
 
 
+def _infos(card: Card) -> list[Mapping[str, Any]]:
+    infos = card.get("dataset_info")
+    infos = [infos] if isinstance(infos, Mapping) else infos
+    return [i for i in infos if isinstance(i, Mapping)] if isinstance(infos, list) else []
+
+
 def _config(card: Card, subset: str | None) -> Mapping[str, Any]:
     listed = card.get("configs")
     configs = [c for c in listed if isinstance(c, Mapping)] if isinstance(listed, list) else []
-    names = [str(c.get("config_name")) for c in configs] or ["default"]
-    if subset is None:
-        defaults = [
-            c
-            for c, name in zip(configs, names, strict=False)
-            if len(configs) == 1 or name == "default" or c.get("default")
-        ]
-        if configs and len(defaults) != 1:
-            raise UsageError(
-                f"the source has several subsets: {', '.join(names)}; choose one with --subset"
-            )
-        return defaults[0] if defaults else {}
-    if subset not in names:
-        raise UsageError(f"--subset {subset!r}: the source has {', '.join(names)}")
-    return configs[names.index(subset)] if configs else {}
+    by_name = {str(c.get("config_name")): c for c in configs}
+    name = subset or _default_name(by_name, _infos(card))
+    if subset and subset not in (by_name or ("default",)):
+        raise UsageError(f"--subset {subset!r}: the source has {', '.join(by_name) or 'default'}")
+    if by_name and name not in by_name:
+        raise UsageError(
+            f"the source has several subsets: {', '.join(by_name)}; choose one with --subset"
+        )
+    return by_name.get(name, {})
+
+
+def _default_name(configs: Mapping[str, Any], infos: Sequence[Mapping[str, Any]]) -> str:
+    """Return the name of the subset that is meant when none is named; "" when none is."""
+    defaults = [n for n, c in configs.items() if n == "default" or c.get("default")]
+    if len(configs) == 1 or len(defaults) == 1:
+        return (defaults or list(configs))[0]
+    # A single description stands for the subset it describes.
+    return str(infos[0].get("config_name", "")) if len(infos) == 1 and not defaults else ""
 
 
 def _is_below(name: str, base: str) -> bool:
@@ -147,21 +149,30 @@ def _refuse_missing(patterns: Mapping[str, Sequence[str]], names: Container[str]
             )
 
 
-def _default_patterns(names: Sequence[str]) -> dict[str, list[str]]:
-    matching = _matching(names, [_SHARDED.replace("{split}", "*")])
-    sharded = {re.split(r"-\d{5}-of-", n.removeprefix("data/"))[0] for n in matching}
-    if sharded:
-        order = [*(s for s in KEYWORDS if s in sharded), *sorted(sharded - set(KEYWORDS))]
-        return {split: [_SHARDED.replace("{split}", split)] for split in order}
-    for forms in (_FOLDER_PATTERNS, _FILE_PATTERNS):
-        patterns = {
-            split: [form.format(word, _EDGE) for word in words for form in forms]
-            for split, words in KEYWORDS.items()
-        }
-        found = {split: each for split, each in patterns.items() if _matching(names, each)}
+def _by_names(names: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files by split, by the first rule of names that any file fits."""
+    shown = _matching(names, ["**"])
+    for rule in (numbered_places, _folder_places, _file_places):
+        found: dict[str, list[tuple[int, str]]] = {}
+        for name in shown:
+            for place in rule(*_folder_and_file(name)):
+                found.setdefault(place.split, []).append((place.rank, name))
         if found:
-            return found
-    return {"train": ["**"]}
+            return {split: [name for _, name in sorted(found[split])] for split in ordered(found)}
+    return {"train": shown}
+
+
+def _folder_and_file(name: str) -> tuple[str, str]:
+    folder, _, file = name.rpartition("/")
+    return folder, file
+
+
+def _folder_places(folder: str, _file: str) -> tuple[Place, ...]:
+    return folder_places(folder)
+
+
+def _file_places(_folder: str, file: str) -> tuple[Place, ...]:
+    return file_places(file)
 
 
 def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:

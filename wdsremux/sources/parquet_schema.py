@@ -12,22 +12,13 @@ import pyarrow as pa
 
 from wdsremux.columns import Column, Dtype
 from wdsremux.sources.feature_dtypes import dtype_from_word, dtypes_from_features
-
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".jp2",
-    ".j2k", ".avif", ".ppm", ".pgm",
-)  # fmt: skip
+from wdsremux.sources.image_names import is_image_name, is_image_start
 
 IMAGE_NAMES = (
     "image", "images", "img", "picture", "photo", "file", "file_name", "filename", "file_path",
     "filepath", "path", "image_path", "img_path", "image_file",
 )  # fmt: skip
 """Names of text columns that are taken to hold paths of images."""
-
-_MAGIC = (
-    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"BM", b"II*\x00", b"MM\x00*",
-    b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51",
-)  # fmt: skip
 
 
 def columns_from_schema(
@@ -64,19 +55,10 @@ def with_guessed_images(
 
 def _holds_images(name: str, value: Any, file_exists: Callable[[str], bool]) -> bool:
     if isinstance(value, bytes):
-        return is_image(value)
-    if not isinstance(value, str) or not value.lower().endswith(IMAGE_SUFFIXES):
+        return is_image_start(value)
+    if not isinstance(value, str) or not is_image_name(value):
         return False
     return name.lower() in IMAGE_NAMES or file_exists(value)
-
-
-def is_image(data: bytes) -> bool:
-    """Return whether bytes begin as an image file does."""
-    return (
-        data.startswith(_MAGIC)
-        or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
-        or (data[4:8] == b"ftyp" and data[8:12] in (b"avif", b"avis", b"heic", b"mif1"))
-    )
 
 
 def dtypes_from_metadata(metadata: Mapping[bytes, bytes] | None) -> dict[str, Dtype]:

@@ -37,8 +37,6 @@ class Options:
     """Serve LFS files from another host behind a signed, short-lived URL, as the Hub does."""
     signed_for_s: float = 3600.0
     """How long a signed URL holds."""
-    signed_uses: int | None = None
-    """How many requests a signed URL holds; None is no limit."""
     lfs_threshold: int | None = None
     """Uploads of this many bytes or more use LFS; None: only those of push_to_hub."""
     lfs_chunk: int | None = None

@@ -1,13 +1,12 @@
 """The server: routes, faults drawn by a seed, counters, start and stop."""
 
 import contextlib
-import itertools
 import random
 import re
 import socket
 import threading
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import unquote
@@ -84,9 +83,10 @@ class Listener(ThreadingHTTPServer):
         self.open_sockets.discard(request)
         super().shutdown_request(request)
 
-    def stop(self):
+    def stop(self, *, was_started):
         """End at once, open connections included: kept-alive ones would go on being served."""
-        self.shutdown()
+        if was_started:
+            self.shutdown()
         self.server_close()
         for request in list(self.open_sockets):
             with contextlib.suppress(OSError):
@@ -101,7 +101,8 @@ class HubServer:
         Path(root).mkdir(parents=True, exist_ok=True)
         self.store = Store(root, self.options)
         self.lock, self.stopping = threading.Lock(), threading.Event()
-        self.signatures, self.used = itertools.count(1), Counter()
+        self.signature = self.repos = 0
+        self.is_started = False
         self.reset()
         handler = type("Handler", (Routes,), {"hub": self})
         self.listeners = [Listener(("127.0.0.1", port), handler)]
@@ -144,15 +145,26 @@ class HubServer:
             return self.rng.choice(options.fault_kinds)
 
     def sign(self):
-        """Return a new signature."""
-        return next(self.signatures)
+        """Return a signature."""
+        return self.signature
 
-    def redeem(self, query):
-        """Count one use of a signature; False when it has had its uses."""
+    def revoke_signatures(self):
+        """Let all URLs signed so far lapse."""
+        self.signature += 1
+
+    def fresh(self):
+        """Take the default options and zero the counters: for the next test."""
+        self.configure(**asdict(Options()))
+        self.reset()
+
+    def new_repo(self):
+        """Return (repo id, its folder) of a new empty repo."""
         with self.lock:
-            self.used[query["Signature"]] += 1
-            most = self.options.signed_uses
-            return most is None or self.used[query["Signature"]] <= most
+            self.repos += 1
+            repo = f"u/set{self.repos}"
+        folder = self.store.root / repo
+        folder.mkdir(parents=True)
+        return repo, folder
 
     def record(self, handler):
         """Count one request."""
@@ -169,17 +181,24 @@ class HubServer:
             return sum(n for name, n in self.requests.items() if name.startswith(start))
 
     def __enter__(self):
+        self.start()
+        return self
+
+    def start(self):
+        """Begin to serve; harmless when called twice."""
+        if self.is_started:
+            return
+        self.is_started = True
         for listener in self.listeners:
             run = {"poll_interval": 0.05}
             threading.Thread(target=listener.serve_forever, kwargs=run, daemon=True).start()
-        return self
 
     def stop(self):
         """End at once; harmless when called twice."""
         if not self.stopping.is_set():
             self.stopping.set()
             for listener in self.listeners:
-                listener.stop()
+                listener.stop(was_started=self.is_started)
 
     def __exit__(self, *exc):
         self.stop()

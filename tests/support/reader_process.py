@@ -1,0 +1,57 @@
+"""A process of its own that reads a source, for tests of memory and of the interpreter's end.
+
+    python reader_process.py LOCATION all    reads everything, prints {"rows": n, "peak_bytes": n}
+    python reader_process.py LOCATION open   reads one row and ends with the stream left open
+
+LOCATION is a folder or, with "hub:" before it, a dataset ID.
+"""
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+from wdsremux.columns import Columns
+from wdsremux.sources.parquet import open_parquet
+
+
+def opened(location):
+    if not location.startswith("hub:"):
+        return open_parquet(location, subset=None, image_root=None)
+    from wdsremux.sources.http_ranges import Access  # noqa: PLC0415 (not in the other measure)
+    from wdsremux.sources.hub import open_hub  # noqa: PLC0415
+    from wdsremux.sources.hub_layout import hub_layout  # noqa: PLC0415
+
+    repo = location.removeprefix("hub:")
+    layout = hub_layout(repo, subset=None, revision=None, access=Access())
+    return open_hub(layout, Access())
+
+
+def records(source):
+    for unit in source.units("train", Columns("image", None, (), None), 0):
+        yield from unit.read(0, unit.rows)
+
+
+def peak_bytes():
+    """Return the highest resident size of this process."""
+    status = Path("/proc/self/status")
+    if status.exists():  # unlike getrusage it does not count the parent before the exec
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    scale = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
+
+
+def main(location, mode):
+    stream = records(opened(location))
+    if mode == "open":
+        next(stream)
+        sys.stdout.write("left open")
+        return stream
+    rows = sum(1 for _ in stream)
+    sys.stdout.write(json.dumps({"rows": rows, "peak_bytes": peak_bytes()}))
+    return None
+
+
+if __name__ == "__main__":
+    LEFT_OPEN = main(*sys.argv[1:])
