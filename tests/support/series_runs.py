@@ -1,0 +1,86 @@
+"""Runs of a SeriesWriter over the same rows, from the start or from where another run stood."""
+
+from dataclasses import dataclass, field
+
+from support.memory_target import MemoryTarget
+from support.samples import cut, lot_of, rejected
+
+from wdsremux.shards.assign import Bounds
+from wdsremux.shards.entry import ShardEntry, entry_name
+from wdsremux.shards.series import SeriesPlan, SeriesWriter
+
+
+def plan_of(bounds=None, *, allow_oversize=False, **changes):
+    """Return a plan of the split "train"."""
+    fixed = {
+        "split": "train",
+        "copy": 0,
+        "prefix": "train",
+        "bounds": bounds or Bounds(30_720),
+        "extensions": ("jpg", "json"),
+        "fingerprint": "f" * 64,
+    }
+    return SeriesPlan(**(fixed | changes), allow_oversize=allow_oversize)
+
+
+@dataclass
+class Rows:
+    """The rows of a series: a pair of sizes gives a sample, None a rejected row."""
+
+    outcomes: list
+    batch_rows: list = field(default_factory=lambda: [3, 1, 5])
+    """Rows of the batches, used in turn."""
+    first: int = 0
+    """Position of the first row."""
+
+    @property
+    def stop(self):
+        return self.first + len(self.outcomes)
+
+    @property
+    def positions(self):
+        """Positions of the samples."""
+        return [self.first + i for i, sizes in enumerate(self.outcomes) if sizes is not None]
+
+    @property
+    def rejected_positions(self):
+        return [self.first + i for i, sizes in enumerate(self.outcomes) if sizes is None]
+
+    def batches(self, start=None):
+        """Yield (lot, rejected) of the batches from row `start` on."""
+        low = self.first if start is None else start
+        rows = list(enumerate(self.outcomes, self.first))[low - self.first :]
+        for batch in cut(rows, self.batch_rows):
+            kept = [(position, sizes) for position, sizes in batch if sizes is not None]
+            lot = lot_of([sizes for _, sizes in kept], [position for position, _ in kept])
+            yield lot, [rejected(position) for position, sizes in batch if sizes is None]
+
+
+@dataclass
+class Written:
+    """What a run published."""
+
+    target: MemoryTarget
+    summaries: list
+
+    @property
+    def shards(self):
+        return {name: data for name, data in self.target.files.items() if name.endswith(".tar")}
+
+    @property
+    def entries(self):
+        """Entries in shard order."""
+        names = [entry_name(name) for name in sorted(self.shards)]
+        return [ShardEntry.from_bytes(self.target.files[name], name) for name in names]
+
+
+def write(rows, plan, *, start=None, number=0, read_from=None):
+    """Write a series, or its rest from position `start` on; batches begin at row `read_from`."""
+    target, summaries = MemoryTarget(), []
+    start = rows.first if start is None else start
+    writer = SeriesWriter(target, plan, start=start, number=number, on_shard=summaries.append)
+    for lot, out in rows.batches(start if read_from is None else read_from):
+        writer.reject(out)
+        writer.add(lot)
+    writer.finish(rows.stop)
+    return Written(target, summaries)
