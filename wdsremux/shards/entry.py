@@ -100,7 +100,9 @@ class ShardEntry:
                 "crcs": _packed(self.crcs),
                 "members": _packed(self.members),
                 "rejected": [[r.position, r.copy, r.stage, r.reason, r.key] for r in self.rejected],
-            }
+            },
+            # A reason may quote a file name that is no Unicode: Python has lone surrogates for it.
+            unicode_errors="surrogatepass",
         )
         return packed
 
@@ -108,7 +110,7 @@ class ShardEntry:
     def from_bytes(cls, data: bytes, name: str) -> Self:
         """Read an entry file. Raises CorruptDataError when it is damaged or of a later format."""
         try:
-            raw = msgpack.unpackb(data)
+            raw = msgpack.unpackb(data, unicode_errors="surrogatepass")
             if raw["format"] != ENTRY_FORMAT:
                 raise CorruptDataError(
                     f"cannot read entry {name!r}: format {raw['format']} needs a newer wdsremux"
@@ -125,15 +127,19 @@ class ShardEntry:
 
     @classmethod
     def _from_raw(cls, raw: Mapping[str, Any]) -> Self:
-        positions = _unpacked(raw["positions"])
-        if not len(raw["keys"]) == len(positions) == len(_unpacked(raw["sizes"])):
+        positions, sizes = _unpacked(raw["positions"]), _unpacked(raw["sizes"])
+        crcs, members = _unpacked(raw["crcs"]), _unpacked(raw["members"])
+        samples = len(raw["keys"])
+        if not samples == len(positions) == len(sizes) == len(crcs) or (
+            len(members) != samples * len(raw["extensions"])
+        ):
             raise ValueError("its lists differ in length")
         summary = ShardSummary(
             name=raw["shard"],
             split=raw["split"],
             copy=raw["copy"],
             number=raw["number"],
-            samples=len(positions),
+            samples=samples,
             rejected=len(raw["rejected"]),
             size_bytes=raw["bytes"],
             sha256=raw["sha256"],
@@ -149,9 +155,9 @@ class ShardEntry:
             extensions=tuple(raw["extensions"]),
             keys=raw["keys"],
             positions=positions,
-            sizes=_unpacked(raw["sizes"]),
-            crcs=_unpacked(raw["crcs"]),
-            members=_unpacked(raw["members"]),
+            sizes=sizes,
+            crcs=crcs,
+            members=members,
             rejected=tuple(Rejected(p, c, _stage(s), r, k) for p, c, s, r, k in raw["rejected"]),
         )
 

@@ -1,0 +1,64 @@
+"""Builders of shard summaries, entries and manifests."""
+
+from array import array
+
+from wdsremux.manifest import Manifest, ShardSummary, totals_by_split
+from wdsremux.shards.entry import ShardEntry
+
+
+def summary_of(number=0, start=0, stop=10, *, split="train", copy=0, prefix=None, **changes):
+    """Return the summary of a shard whose rows all became samples."""
+    known = {
+        "name": f"{prefix or split}-{number:06d}.tar",
+        "split": split,
+        "copy": copy,
+        "number": number,
+        "samples": stop - start - changes.get("rejected", 0),
+        "rejected": 0,
+        "size_bytes": 10_240,
+        "sha256": f"{number:064x}",
+        "first_position": start,
+        "last_position": stop - 1,
+        "start": start,
+        "stop": stop,
+        "is_last": False,
+    }
+    return ShardSummary(**(known | changes))
+
+
+def entry_of(summary, rejected=(), fingerprint="f" * 64):
+    """Return an entry with as many samples as its summary tells, of 100 and 20 bytes each."""
+    positions = range(summary.start, summary.start + summary.samples)
+    return ShardEntry(
+        summary=summary,
+        fingerprint=fingerprint,
+        extensions=("jpg", "json"),
+        keys=[f"{position:09d}" for position in positions],
+        positions=array("Q", positions),
+        sizes=array("Q", [2048] * summary.samples),
+        crcs=array("Q", range(summary.samples)),
+        members=array("Q", [100, 20] * summary.samples),
+        rejected=tuple(rejected),
+    )
+
+
+def manifest_of(shards=None, **changes):
+    """Return the manifest of a dataset with cats and dogs."""
+    shards = (summary_of(is_last=True),) if shards is None else tuple(shards)
+    known = {
+        "name": "pets",
+        "shards": shards,
+        "splits": totals_by_split(shards),
+        "copies": 1,
+        "class_names": ("cat", "dog"),
+        "features": {
+            "jpg": "image",
+            "json": {"struct": {"label": {"class_label": ["cat", "dog"]}, "width": "int64"}},
+        },
+        "recipe": {"seed": 42, "steps": ["resize=256"]},
+        "source": {"kind": "demo"},
+        "versions": {"pillow": "12.0"},
+        "fingerprint": "a" * 64,
+        "notes": ("packed as stored",),
+    }
+    return Manifest(**(known | changes))
