@@ -1,8 +1,6 @@
 """`python -m wdsremux` is the command `wdsremux`."""
 
-import sys
-
-from wdsremux.cli import main
+from wdsremux.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

@@ -4,13 +4,14 @@ Options are made from the fields of Recipe and Run, so that each stands once.
 """
 
 import argparse
+import os
 import shlex
 import sys
 import textwrap
 import time
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
@@ -41,6 +42,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         traceback.print_exc()
         return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
     return code
+
+
+def command() -> NoReturn:
+    """Run the command line and end the process; what the installed `wdsremux` calls."""
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if "datasets" in sys.modules:
+        # Its Parquet streams can hang or abort the interpreter at exit (apache/arrow#45214), and
+        # nothing of ours is open any more.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _fail(text: str, code: int) -> int:

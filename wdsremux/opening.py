@@ -93,9 +93,11 @@ def _has_table(path: Path) -> bool:
 
 
 def _open_object(source: Any) -> Source:
-    from wdsremux.sources.stream import open_dataset, open_iterable
+    from wdsremux.sources.stream import open_iterable
 
     if type(source).__module__.split(".")[0] == "datasets":
+        from wdsremux.sources.hf_dataset import open_dataset
+
         return open_dataset(source)
     if not isinstance(source, Iterable):
         raise UsageError(
@@ -106,14 +108,14 @@ def _open_object(source: Any) -> Source:
 
 
 def _open_hub(words: str, recipe: Recipe, run: Run) -> Source:
+    from wdsremux.sources.http_ranges import Access
     from wdsremux.sources.hub import open_hub
+    from wdsremux.sources.hub_layout import hub_layout
+    from wdsremux.sources.loadable import open_hub_stream
 
-    return open_hub(
-        words,
-        subset=recipe.subset,
-        revision=recipe.revision,
-        give_up_after_s=run.give_up_after,
-    )
+    access = Access(run.give_up_after)
+    layout = hub_layout(words, subset=recipe.subset, revision=recipe.revision, access=access)
+    return open_hub(layout, access) if layout.is_parquet else open_hub_stream(layout, access)
 
 
 def _open_parquet(words: str, recipe: Recipe, _run: Run) -> Source:
@@ -124,7 +126,7 @@ def _open_parquet(words: str, recipe: Recipe, _run: Run) -> Source:
 
 
 def _open_saved(words: str, _recipe: Recipe, _run: Run) -> Source:
-    from wdsremux.sources.stream import open_saved
+    from wdsremux.sources.hf_dataset import open_saved
 
     return open_saved(words)
 
@@ -148,7 +150,7 @@ def _open_demo(_words: str, _recipe: Recipe, _run: Run) -> Source:
 
 
 def _open_loadable(words: str, recipe: Recipe, run: Run) -> Source:
-    from wdsremux.sources.stream import open_loadable
+    from wdsremux.sources.loadable import open_loadable
 
     return open_loadable(words, subset=recipe.subset, give_up_after_s=run.give_up_after)
 
