@@ -88,7 +88,8 @@ class _Counts:
 
     rows: int = 0
     errors: int = 0
-    last_error: Rejected | None = None
+    first_error: Rejected | None = None
+    last_rejected: Rejected | None = None
 
 
 @dataclass(slots=True)
@@ -209,20 +210,21 @@ class _Line:
         counts = self._counts
         counts.rows += rows
         self.rows += rows
+        if rejected:
+            counts.last_rejected = rejected[-1]
         errors = [item for item in rejected if item.stage != "filter"]
         if not errors:
             return
         counts.errors += len({item.position for item in errors})
-        counts.last_error = errors[-1]
+        first = counts.first_error = counts.first_error or errors[0]
         if self._c.fails_at_once:
-            raise _error_from(errors[0])
+            raise _error_from(first)
         in_all = _rows_in_all(self._c.series, self._c.limit) or max(counts.rows, UNKNOWN_ROWS)
         if not self._c.max_errors.allows(counts.errors, in_all):
-            last = counts.last_error
             raise CorruptDataError(
                 f"{counts.errors} of {counts.rows} rows were rejected for errors, more than "
-                f"--max-errors {self._c.max_errors} allows; the last was row {last.position} "
-                f"({last.stage}): {last.reason}; finished shards stay: mend the source or raise "
+                f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
+                f"({first.stage}): {first.reason}; finished shards stay: mend the source or raise "
                 "--max-errors, then run the same command again"
             )
 
@@ -262,7 +264,7 @@ class _Line:
         for copy, writer in enumerate(series.writers):
             writer.finish(series.stop)
             if not any(s.split == name and s.copy == copy for s in self.shards()):
-                last = self._counts.last_error
+                last = self._counts.last_rejected
                 why = f"; the last was row {last.position}: {last.reason}" if last else ""
                 raise CorruptDataError(
                     f"split {name!r} gave no sample: every row was rejected{why}"
