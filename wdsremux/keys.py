@@ -12,8 +12,8 @@ MAX_KEY_CHARS = 80
 
 
 def is_safe_key(key: str) -> bool:
-    """Return whether every reader takes a key as it is."""
-    return re.fullmatch(rf"[A-Za-z0-9_-]{{1,{MAX_KEY_CHARS}}}", key) is not None
+    """Return whether every reader takes a key as it is; some pass over names that begin with __."""
+    return re.fullmatch(rf"(?!__)[A-Za-z0-9_-]{{1,{MAX_KEY_CHARS}}}", key) is not None
 
 
 def key_from_position(position: int) -> str:

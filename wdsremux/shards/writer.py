@@ -1,10 +1,12 @@
 """ShardWriter: the writer alone, for whoever makes samples in their own loop."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from wdsremux import tarbytes
 from wdsremux.errors import UsageError
 from wdsremux.jsonvalues import json_bytes
 from wdsremux.keys import is_safe_key
@@ -14,9 +16,12 @@ from wdsremux.shards.assign import Bounds
 from wdsremux.shards.series import SeriesPlan, SeriesWriter
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.local import LocalTarget
-from wdsremux.values import size_from_text
+from wdsremux.values import number_from, size_from_text
 
 FLUSH_BYTES = 4 * 10**6
+
+EXTENSION = re.compile(r"(?!_)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
+"""Small letters: webdataset makes them small, others take them as they are."""
 
 
 class ShardWriter:
@@ -39,19 +44,22 @@ class ShardWriter:
         max_shard_size: str | int = "512MB",
         max_shard_samples: int | None = None,
     ) -> None:
-        """Raise UsageError for a folder that holds shards or an index already."""
+        """Raise UsageError for an option that makes no sense, and for a folder in use already."""
+        if not is_safe_key(split):
+            raise UsageError(f"split {split!r} cannot name shards; use letters, digits, _ and -")
+        self._bounds = _bounds(max_shard_size, max_shard_samples)
         self._target = LocalTarget(Path(out))
-        held = [name for name, _ in self._target.list() if name.endswith((".tar", MANIFEST_NAME))]
-        if held:
-            raise UsageError(f"{str(out)!r} holds {held[0]!r} already; choose an empty folder")
+        for name, _ in self._target.list():
+            if name.endswith(".tar") or name == MANIFEST_NAME:
+                raise UsageError(f"{str(out)!r} holds {name!r} already; choose an empty folder")
         self._name = Path(out).name
         self._split = split
-        self._bounds = Bounds(size_from_text(max_shard_size), max_shard_samples)
         self._extensions: tuple[str, ...] = ()
         self._series: SeriesWriter | None = None
         self._lot = LotBuilder()
         self._register = KeyRegister()
         self._shards: list[ShardSummary] = []
+        self._is_closed = False
         self.samples = 0
 
     def write(self, sample: Mapping[str, Any]) -> None:
@@ -63,22 +71,27 @@ class ShardWriter:
         Raises UsageError for a key or a member that WebDataset readers would not find again, for a
         key given twice, and for a sample over the bound; TargetError when the disk refuses.
         """
+        if self._is_closed:
+            raise UsageError("the ShardWriter is closed: its index is written already")
         key = sample.get("__key__")
         contents = {name: value for name, value in sample.items() if name != "__key__"}
         if not isinstance(key, str) or not is_safe_key(key):
             raise UsageError(
-                f"the key {key!r} cannot name a sample; use letters, digits, _ and -, at most 80"
+                f"the key {key!r} cannot name a sample; use letters, digits, _ and -, at most 80, "
+                "and no __ at the start"
             )
-        if not self._extensions:
-            self._begin(tuple(contents))
-        if set(contents) != set(self._extensions):
+        extensions = self._extensions or _checked_extensions(contents)
+        if set(contents) != set(extensions):
             raise UsageError(
                 f"sample {key!r} has the members {sorted(contents)}, the first had "
-                f"{sorted(self._extensions)}; every sample of a dataset has the same"
+                f"{sorted(extensions)}; every sample of a dataset has the same"
             )
+        members = [(name, _content(key, name, contents[name])) for name in extensions]
+        self._check_size(key, members)
         if not self._register.is_new(key):
             raise UsageError(f"the key {key!r} was given before; keys are unique in a dataset")
-        members = [(name, _content(key, name, contents[name])) for name in self._extensions]
+        # Only now: a sample that was refused may be mended and given again.
+        self._extensions = extensions
         self._lot.add(self.samples, key, members)
         self.samples += 1
         if len(self._lot.payload) >= FLUSH_BYTES:
@@ -86,10 +99,12 @@ class ShardWriter:
 
     def close(self) -> Manifest:
         """Publish the last shard and the index, and return the manifest."""
-        self._flush()
-        if self._series is not None:
-            self._series.finish(self.samples)
-        self._register.close()
+        try:
+            self._flush()
+            if self._series is not None:
+                self._series.finish(self.samples)
+        finally:
+            self._release()
         manifest = Manifest(
             name=self._name,
             shards=tuple(self._shards),
@@ -119,36 +134,76 @@ class ShardWriter:
         if kind is None:
             self.close()
             return
+        self._release()
+
+    def _check_size(self, key: str, members: Sequence[tuple[str, bytes]]) -> None:
+        """Refuse what no shard can hold while the caller still knows which sample it is."""
+        size = sum(tarbytes.member_bytes(len(content)) for _, content in members)
+        if not self._bounds.fits(0, 0, size):
+            raise UsageError(
+                f"sample {key!r} needs a tar of {tarbytes.file_bytes(size)} bytes, more than "
+                f"max_shard_size {self._bounds.max_bytes}; raise it, or make the sample smaller"
+            )
+        for name, _ in members:
+            if len(f"{key}.{name}") > tarbytes.MAX_NAME_BYTES:
+                raise UsageError(
+                    f"the name '{key}.{name}' is too long; key and extension have at most "
+                    f"{tarbytes.MAX_NAME_BYTES} characters together"
+                )
+
+    def _flush(self) -> None:
+        if self._extensions and self._series is None:
+            plan = SeriesPlan(
+                self._split, 0, self._split, self._bounds, self._extensions, fingerprint=""
+            )
+            self._series = SeriesWriter(self._target, plan, on_shard=self._shards.append)
+        if self._series is not None:
+            self._series.add(self._lot.lot())
+        self._lot = LotBuilder()
+
+    def _release(self) -> None:
+        """Drop what is unfinished and the scratch file; harmless when called twice."""
+        self._is_closed = True
         if self._series is not None:
             self._series.abort()
         self._register.close()
 
-    def _begin(self, extensions: tuple[str, ...]) -> None:
-        odd = [name for name in extensions if not is_safe_key(name.replace(".", ""))]
-        if odd or not extensions or any(name.startswith("_") for name in extensions):
-            raise UsageError(
-                f"members are named by their extension, such as jpg, json or seg.png; got "
-                f"{list(extensions)}"
-            )
-        self._extensions = extensions
-        plan = SeriesPlan(self._split, 0, self._split, self._bounds, extensions, fingerprint="")
-        self._series = SeriesWriter(self._target, plan, on_shard=self._shards.append)
 
-    def _flush(self) -> None:
-        if self._series is not None:
-            self._series.add(self._lot.lot())
-        self._lot = LotBuilder()
+def _bounds(max_size: str | int, max_samples: int | None) -> Bounds:
+    name, value = "max_shard_size", max_size
+    try:
+        max_bytes = size_from_text(max_size)
+        name, value = "max_shard_samples", max_samples or 0
+        return Bounds(max_bytes, None if max_samples is None else number_from(1)(max_samples))
+    except ValueError as exc:
+        raise UsageError(f"{name} cannot be {value!r}: {exc}") from exc
+
+
+def _checked_extensions(names: Collection[object]) -> tuple[str, ...]:
+    """Return the extensions that a first sample fixes for all."""
+    # A caller without a type checker may bring names that are no texts.
+    found = tuple(n for n in names if isinstance(n, str) and EXTENSION.fullmatch(n))
+    if not found or len(found) != len(names):
+        raise UsageError(
+            "members are named by their extension, such as jpg, json or seg.png, in small letters; "
+            f"got {list(names)}"
+        )
+    return found
 
 
 def _content(key: str, name: str, value: Any) -> bytes:
     if isinstance(value, bytes | bytearray | memoryview):
         return bytes(value)
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value).encode()
-    if name.rsplit(".", 1)[-1] == "json":
-        return json_bytes(value)
+    reason = "encode it to bytes"
+    try:
+        if isinstance(value, str):
+            return value.encode()
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value).encode()
+        if name.rsplit(".", 1)[-1] == "json":
+            return json_bytes(value)
+    except (TypeError, ValueError) as exc:
+        reason = str(exc)
     raise UsageError(
-        f"sample {key!r}, member {name!r}: cannot pack a {type(value).__name__}; encode it to bytes"
+        f"sample {key!r}, member {name!r}: cannot pack a {type(value).__name__}; {reason}"
     )

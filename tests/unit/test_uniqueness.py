@@ -1,0 +1,86 @@
+"""Keys that are given once: the first row that has a key keeps it."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+
+import pytest
+from support.samples import lot_of, members_of
+
+from wdsremux import tarbytes
+from wdsremux.shards.uniqueness import KeyRegister
+
+
+@pytest.fixture
+def register():
+    register = KeyRegister()
+    yield register
+    register.close()
+
+
+def named(lot, keys):
+    """Return a lot whose samples have other keys; the bytes stay."""
+    return dataclasses.replace(lot, keys=list(keys))
+
+
+def test_a_key_is_new_once(register):
+    assert register.is_new("a")
+    assert not register.is_new("a")
+    assert register.is_new("A")
+
+
+def test_keys_of_standing_shards_are_known(register):
+    register.add(["a", "b", "a"])
+    assert not register.is_new("a")
+    assert register.is_new("c")
+
+
+def test_a_lot_without_doubles_is_handed_on_as_it_is(register):
+    lot = lot_of([(10, 10), (20, 10)])
+    assert register.without_doubles([lot]) == ((lot,), ())
+
+
+def test_the_first_of_two_equal_keys_stays_and_the_second_is_rejected(register):
+    lot = named(lot_of([(10, 1), (20, 2), (30, 3)], positions=[5, 6, 7]), ["a", "a", "b"])
+    (kept,), (double,) = register.without_doubles([lot])
+    assert (kept.positions, kept.keys) == ([5, 7], ["a", "b"])
+    assert (double.position, double.copy, double.stage, double.key) == (6, 0, "pack", "a")
+    assert double.reason == "duplicate key 'a': an earlier row has it"
+
+
+def test_what_stays_of_a_lot_is_still_whole(register):
+    whole = lot_of([(10, 1), (2000, 2), (30, 3)])
+    (kept,), _ = register.without_doubles([named(whole, ["a", "a", "b"])])
+    found = members_of(bytes(kept.payload) + tarbytes.trailer(len(kept.payload)))
+    assert [name for name, _, _ in found] == [
+        "000000000.jpg",
+        "000000000.json",
+        "000000002.jpg",
+        "000000002.json",
+    ]
+    assert kept.sizes == [whole.sizes[0], whole.sizes[2]]
+    assert kept.crcs == [whole.crcs[0], whole.crcs[2]]
+    assert kept.members == [(10, 1), (30, 3)]
+
+
+def test_keys_are_remembered_from_lot_to_lot(register):
+    register.without_doubles([named(lot_of([(1, 1)]), ["a"])])
+    (kept,), (double,) = register.without_doubles([named(lot_of([(1, 1)], positions=[9]), ["a"])])
+    assert (kept.keys, bytes(kept.payload)) == ([], b"")
+    assert double.position == 9
+
+
+def test_a_double_is_rejected_in_every_copy(register):
+    lots = [named(lot_of([(1, 1), (1, 1)]), [f"a-c{copy}", f"a-c{copy}"]) for copy in range(2)]
+    kept, doubles = register.without_doubles(lots)
+    assert [lot.keys for lot in kept] == [["a-c0"], ["a-c1"]]
+    assert [(item.position, item.copy) for item in doubles] == [(1, 0), (1, 1)]
+
+
+def test_closing_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    register = KeyRegister()
+    register.add(str(i) for i in range(1000))
+    assert list(Path(tmp_path).iterdir()) != []
+    register.close()
+    assert list(Path(tmp_path).iterdir()) == []
