@@ -1,0 +1,36 @@
+"""Exceptions of the user's code in one line: what, and where in the user's own file."""
+
+import os
+import traceback
+from pathlib import Path
+
+_MAX_CHARS = 500
+_OURS = str(Path(__file__).parents[1]) + os.sep
+_IMPORT_MACHINERY = "<frozen importlib"
+
+
+def described(exc: BaseException, file: str | None) -> str:
+    """Return "ValueError: text (aug.py:12)".
+
+    The line is the innermost one in `file`; else the innermost one that is not ours; else none.
+    """
+    text = " ".join(str(exc).split())
+    what = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    if len(what) > _MAX_CHARS:
+        what = what[: _MAX_CHARS - 1] + "…"
+    where = _where(exc, file)
+    return f"{what} ({where})" if where else what
+
+
+def _where(exc: BaseException, file: str | None) -> str | None:
+    if isinstance(exc, SyntaxError):  # its text names the place
+        return None
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if not frame.filename.startswith((_OURS, _IMPORT_MACHINERY))
+    ]
+    frames = [frame for frame in frames if frame.filename == file] or frames
+    if not frames:
+        return None
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
