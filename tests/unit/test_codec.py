@@ -149,7 +149,7 @@ def test_hidden_colours_of_an_alpha_channel_do_not_show():
 
 
 def test_gray_with_alpha_is_matted():
-    image = Image.fromarray(np.array([[[100, 0], [100, 255]]], np.uint8), "LA")
+    image = Image.fromarray(np.array([[[100, 0], [100, 255]]], np.uint8))
     assert Codec(matte=(9, 8, 7)).decode(saved(image, "PNG")).tolist() == [[[9, 8, 7], [100] * 3]]
 
 

@@ -151,10 +151,27 @@ def test_the_hue_turns_within_its_range_and_nothing_else_does():
     assert 0.23 < max(turns) < 0.26
 
 
-def test_jitters_come_in_random_order():
-    pixels = noise(8, 8)
-    fixed = "color-jitter=0.9,0.9,0.9,0.5"
-    assert len({stepped(pixels, fixed, seed=seed).tobytes() for seed in range(20)}) == 20
+class Noting:
+    """Stands for a picture and notes down in what order its colours are changed."""
+
+    def __init__(self):
+        self.changes = []
+
+    def __getattr__(self, name):
+        return lambda _factor: self.changes.append(name)
+
+
+def test_jitters_come_in_every_order():
+    (step,) = steps_from_text(["color-jitter=0.9,0.9,0.9,0.5"])
+    orders = set()
+    for seed in range(300):
+        picture = Noting()
+        step.apply(picture, sample_rng(seed, 0, 0))
+        orders.add(tuple(picture.changes))
+    assert len(orders) == 24
+    assert {frozenset(order) for order in orders} == {
+        frozenset(("brightness", "contrast", "saturation", "hue"))
+    }
 
 
 def test_an_erased_part_is_a_black_rectangle_of_the_right_area_and_shape():

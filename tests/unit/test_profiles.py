@@ -45,8 +45,9 @@ def test_a_transform_is_made_once_while_it_is_remembered():
     made = cache.transform(first, "RGB")
     cache.transform(second, "RGB")
     assert cache.transform(first, "RGB") is made
-    cache.transform(third, "RGB")
+    newest = cache.transform(third, "RGB")
     assert cache.transform(first, "RGB") is made
+    assert cache.transform(third, "RGB") is newest
     assert len(cache._transforms) == 2
 
 

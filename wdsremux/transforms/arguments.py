@@ -4,7 +4,6 @@ A step is a frozen dataclass; each field says what values it takes. Nothing heav
 or by the steps' own files: `--help` lists them.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -57,7 +56,7 @@ def number(low: float, high: float, default: Any = MISSING) -> Any:
     """Declare a field that takes numbers from low to high."""
 
     def accepts(value: Any) -> bool:
-        return _is_number(value) and math.isfinite(value) and low <= value <= high
+        return _is_number(value) and low <= value <= high
 
     return _argument(_Argument(float, accepts, f"a number from {low} to {high}"), default)
 

@@ -87,8 +87,9 @@ def open_image(data: bytes, kind: Kind) -> ImageFile.ImageFile:
 def read_orientation(image: ImageFile.ImageFile, kind: Kind) -> int:
     """Return the EXIF orientation that is still to be applied, 1 to 8.
 
-    Pillow turns TIFFs by itself. A PNG may have its Exif block behind the pixels: it is decoded to
-    find it.
+    Pillow turns TIFFs by itself. A PNG may have its Exif block behind the pixels, and Pillow
+    decodes them to find it: that is done here first, so that a cut PNG is refused and not taken
+    for upright.
     """
     if kind == "tiff":
         return 1

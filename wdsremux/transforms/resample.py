@@ -48,7 +48,7 @@ def _by_fir(pixels: Pixels, box: Box, size: Size) -> Pixels:
     left, top, right, bottom = box
     result = np.empty((size[1], size[0], 4), np.uint8)
     target = _image(result)
-    target.readonly = 0  # else the resizer would write into a copy
+    target.readonly = 0  # Pillow takes mapped memory for someone else's; this is ours
     options = fir.ResizeOptions(
         fir.ResizeAlg.convolution(fir.FilterType.catmull_rom),
         use_alpha=False,
