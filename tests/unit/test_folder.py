@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import pickle
@@ -152,6 +153,7 @@ def test_metadata_csv_gives_the_rows_and_columns_of_imagefolder(tmp_path):
         Column("empty", "string"),
         Column("file_name", "string"),
     )
+    gc.collect()  # here, where the warning is expected
 
 
 def test_a_class_called_none_stays_a_text_in_csv(tmp_path):

@@ -1,3 +1,4 @@
+import gc
 import io
 import json
 import pickle
@@ -70,6 +71,7 @@ def test_samples_are_those_the_webdataset_library_reads(shards):
     assert [record.fields["label"] for record in ours] == [
         json.loads(s["json"])["label"] for s in theirs
     ]
+    gc.collect()  # here, where the warning is expected
 
 
 @pytest.mark.parametrize("start", [0, 4, 5, 6, 260, 261, 304])

@@ -1,0 +1,91 @@
+import zipfile
+
+import pytest
+
+from wdsremux.sources.links import Bounds, Link, contents
+
+HUB = "hf://datasets/u/n@" + "a" * 40
+
+
+def content(path, bounds):
+    ((data, problem),) = contents([Link(str(path), bounds)])
+    assert (data is None) == (problem is not None)
+    return data if problem is None else problem
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "root"
+    (root / "a").mkdir(parents=True)
+    (root / "a/1.png").write_bytes(b"one")
+    (tmp_path / "secret.png").write_bytes(b"secret")
+    with zipfile.ZipFile(root / "z.zip", "w") as archive:
+        archive.writestr("d/2.png", b"two")
+        archive.writestr("broken.png", b"x" * 100, zipfile.ZIP_STORED)
+    data = (root / "z.zip").read_bytes()
+    (root / "z.zip").write_bytes(data.replace(b"x" * 100, b"x" * 99 + b"y"))
+    return root
+
+
+def test_relative_and_full_paths_inside_the_root_are_read(folder):
+    bounds = Bounds(str(folder))
+    assert content("a/1.png", bounds) == b"one"
+    assert content(folder / "a/1.png", bounds) == b"one"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../secret.png",
+        "/etc/hostname",
+        "a/../../secret.png",
+        "file:///etc/hostname",
+        "https://example.com/a.png",
+        f"{HUB}/a.png",
+        "local://x",
+        "zip://d/2.png::../z.zip",
+        "zip://d/2.png::https://example.com/z.zip",
+        "a\0b",
+    ],
+)
+def test_a_path_out_of_the_root_is_never_followed(folder, path):
+    assert "outside" in content(path, Bounds(str(folder)))
+
+
+def test_a_link_out_of_the_root_is_never_followed(folder):
+    (folder / "out.png").symlink_to(folder.parent / "secret.png")
+    assert "outside" in content("out.png", Bounds(str(folder)))
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/hostname", "file:///etc/hostname", "hf://datasets/u/other@x/a", f"{HUB}/../x"]
+)
+def test_a_dataset_of_the_hub_names_only_its_own_files(path):
+    assert "outside" in content(path, Bounds(HUB))
+
+
+def test_rows_of_ones_own_program_may_name_any_file_but_no_address(folder):
+    assert content(folder / "a/1.png", Bounds(None)) == b"one"
+    assert "outside" in content("https://example.com/a.png", Bounds(None))
+
+
+def test_a_missing_file_or_a_folder_is_a_problem(folder):
+    assert "not there" in content("a/2.png", Bounds(str(folder)))
+    assert "not there" in content("a", Bounds(str(folder)))
+
+
+def test_members_of_a_zip_are_read(folder):
+    bounds = Bounds(str(folder))
+    assert content(f"zip://d/2.png::{folder / 'z.zip'}", bounds) == b"two"
+    assert "no member" in content(f"zip://d/3.png::{folder / 'z.zip'}", bounds)
+    assert "Bad CRC" in content(f"zip://broken.png::{folder / 'z.zip'}", bounds)
+    assert "cannot read" in content(f"zip://d/2.png::{folder / 'a/1.png'}", bounds)
+    assert "cannot read" in content(f"zip://d/2.png::{folder / 'none.zip'}", bounds)
+
+
+def test_many_links_keep_their_order(folder):
+    for i in range(50):
+        (folder / f"{i}.png").write_bytes(b"%d" % i)
+    bounds = Bounds(str(folder))
+    found = contents([Link(f"{i}.png", bounds) for i in range(50)])
+    assert [data for data, _ in found] == [b"%d" % i for i in range(50)]

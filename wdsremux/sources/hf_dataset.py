@@ -1,0 +1,251 @@
+"""Objects of the `datasets` library, and folders it saved: random access where there is one.
+
+Images are never decoded here: tables are taken as Arrow, streams with decoding off.
+"""
+
+import hashlib
+import io
+import os
+import pickle
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from wdsremux.columns import Column, Columns
+from wdsremux.errors import SourceError, UsageError
+from wdsremux.records import Record, Unit
+from wdsremux.sources.hf_stream import RowStream, columns_from
+from wdsremux.sources.links import Bounds
+from wdsremux.sources.stream_unit import (
+    UNIT_ROWS,
+    Item,
+    StreamUnit,
+    bundled,
+    item_from_row,
+)
+
+MAX_PICKLE_BYTES = 1 << 16
+"""A table whose pickle is larger holds its rows itself: they travel, not the table."""
+_CHUNK_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class PickledTable:
+    """A table whose rows lie in files, as `datasets` pickles it: by their names."""
+
+    pickled: bytes
+
+    def load(self) -> Any:
+        """Return the `Dataset`."""
+        return pickle.loads(self.pickled)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTable:
+    """A table that `save_to_disk` wrote."""
+
+    folder: str
+
+    def load(self) -> Any:
+        """Return the `Dataset`."""
+        import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+
+        return _prepared(datasets.load_from_disk(self.folder))
+
+
+Handle = PickledTable | SavedTable
+
+
+@lru_cache(maxsize=4)
+def _opened(handle: Handle) -> Any:
+    return handle.load()
+
+
+@dataclass(frozen=True, slots=True)
+class TableUnit:
+    """Rows of a table that every worker can open."""
+
+    first: int
+    handle: Handle
+    offset: int
+    """Number of its first row in the table."""
+    rows: int
+    size_bytes: int
+    image: str
+    fields: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What an error message calls it."""
+        return f"rows {self.offset} to {self.offset + self.rows - 1} of the dataset"
+
+    def read(self, start: int, stop: int) -> Iterator[Record]:
+        """Yield the records of rows start..stop-1."""
+        table = _opened(self.handle)
+        for at in range(start, stop, _CHUNK_ROWS):
+            end = min(at + _CHUNK_ROWS, stop)
+            items = _items(table, self.image, self.fields, self.offset + at, self.offset + end)
+            yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
+
+
+def _items(
+    table: Any, image: str, fields: tuple[str, ...], start: int, stop: int
+) -> Iterator[Item]:
+    wanted = dict.fromkeys((image, *fields))
+    try:
+        chunk = table[start:stop].select([name for name in wanted if name in table.column_names])
+        rows = chunk.to_pylist()
+    except (OSError, ValueError, IndexError) as exc:
+        raise SourceError(f"cannot read rows {start} to {stop - 1} of the dataset: {exc}") from exc
+    for row in rows:
+        yield item_from_row(row, image, fields, Bounds(None))
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Tables with random access; made by `open_dataset` and `open_saved`."""
+
+    tables: Mapping[str, Any]
+    """By split, prepared: Arrow format, images undecoded."""
+    handles: Mapping[str, Handle]
+    """By split, of those that workers can open themselves."""
+    facts: Mapping[str, Any]
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the rows and the fingerprint of each split, or the files of a saved dataset."""
+        return self.facts
+
+    def splits(self) -> Mapping[str, int | None]:
+        """Return the splits with their numbers of rows."""
+        return {split: len(table) for split, table in self.tables.items()}
+
+    def features(self) -> Sequence[Column]:
+        """Return the columns."""
+        return columns_from(next(iter(self.tables.values())).features)
+
+    def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
+        """Yield units of 256 rows, at any place without reading what is before."""
+        if split not in self.tables:
+            raise SourceError(f"the dataset has no split {split!r}, only {', '.join(self.tables)}")
+        table, handle = self.tables[split], self.handles.get(split)
+        if handle is None:
+            places = range(start, len(table), _CHUNK_ROWS)
+            chunks = (
+                _items(table, columns.image, columns.fields, at, min(at + _CHUNK_ROWS, len(table)))
+                for at in places
+            )
+            yield from bundled(chain.from_iterable(chunks), start)
+            return
+        row_bytes = table.data.nbytes // max(1, len(table.data))
+        for first in range(start - start % UNIT_ROWS, len(table), UNIT_ROWS):
+            rows = min(UNIT_ROWS, len(table) - first)
+            yield TableUnit(
+                first, handle, first, rows, rows * row_bytes, columns.image, columns.fields
+            )
+
+
+def _prepared(table: Any) -> Any:
+    """Return a `Dataset` that gives Arrow tables. Raises UsageError when it has a transform."""
+    if table.format["type"] == "custom":
+        raise UsageError(
+            "the dataset has a transform of its own (set_transform): give that function as "
+            "transform= and the dataset as dataset.with_format(None)"
+        )
+    return table.with_format("arrow")
+
+
+def open_dataset(dataset: Any) -> TableSource | RowStream:
+    """Open a Dataset, an IterableDataset, or a DatasetDict or IterableDatasetDict of splits.
+
+    A Dataset whose rows lie in files is read by the workers, at random; others are read here.
+
+    Raises:
+        UsageError: it has a transform of its own, or it is another object.
+
+    """
+    import datasets  # noqa: PLC0415 (the caller has it already, or there is no dataset)
+
+    splits = dict(dataset) if isinstance(dataset, dict) else {_split_of(dataset): dataset}
+    if not splits:
+        raise SourceError("the dataset has no split")
+    if all(isinstance(each, datasets.IterableDataset) for each in splits.values()):
+        return RowStream(splits, {"kind": "iterable", "resumable": False}, Bounds(None))
+    if not all(isinstance(each, datasets.Dataset) for each in splits.values()):
+        raise UsageError(f"a {type(dataset).__name__} is no dataset that can be converted")
+    tables = {str(split): _prepared(table) for split, table in splits.items()}
+    handles = {split: handle for split, table in tables.items() if (handle := _pickled(table))}
+    facts = {
+        "kind": "dataset",
+        "splits": {
+            split: {"rows": len(table), "fingerprint": table._fingerprint}  # noqa: SLF001 (no other)
+            for split, table in tables.items()
+        },
+    }
+    return TableSource(tables, handles, facts)
+
+
+def _split_of(dataset: Any) -> str:
+    split = str(getattr(dataset, "split", None) or "train")
+    return split if split.replace("_", "").isalnum() else "train"  # not "train[:10]" or "a+b"
+
+
+def _pickled(table: Any) -> PickledTable | None:
+    """Return a handle of a table that lies in files; None when the pickle would carry the rows."""
+    if not table.cache_files:
+        return None
+    out = _SmallFile()
+    try:
+        pickle.Pickler(out, protocol=pickle.HIGHEST_PROTOCOL).dump(table)
+    except _TooLargeError:
+        return None
+    return PickledTable(out.getvalue())
+
+
+class _TooLargeError(Exception):
+    """More was written than a unit may carry."""
+
+
+class _SmallFile(io.BytesIO):
+    """A file that refuses to grow: a table in memory must not be copied to learn its size."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(memoryview(data).cast("B")) > MAX_PICKLE_BYTES:
+            raise _TooLargeError
+        return super().write(data)
+
+
+def open_saved(path: str | os.PathLike[str]) -> TableSource:
+    """Open a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
+
+    Raises:
+        SourceError: it is no such folder.
+
+    """
+    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+
+    root = Path(path).resolve()
+    try:
+        found = datasets.load_from_disk(str(root))
+    except (OSError, ValueError, KeyError) as exc:
+        raise SourceError(f"{str(path)!r} is no dataset that save_to_disk wrote: {exc}") from exc
+    is_dict = isinstance(found, dict)
+    splits = dict(found) if is_dict else {_split_of(found): found}
+    if not splits:
+        raise SourceError(f"the saved dataset {str(path)!r} has no split")
+    return TableSource(
+        {split: _prepared(table) for split, table in splits.items()},
+        {split: SavedTable(str(root / split if is_dict else root)) for split in splits},
+        _facts(root),
+    )
+
+
+def _facts(root: Path) -> dict[str, Any]:
+    found = sorted((*root.glob("*.arrow"), *root.glob("*/*.arrow")), key=os.fsencode)
+    states = sorted((*root.glob("state.json"), *root.glob("*/state.json")), key=os.fsencode)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in states))
+    files = [{"name": p.relative_to(root).as_posix(), "bytes": p.stat().st_size} for p in found]
+    # The state holds the fingerprint, which is another one after every change of the rows.
+    return {"kind": "saved", "files": files, "state": digest.hexdigest()}

@@ -1,0 +1,145 @@
+"""What `datasets` streams, as a source: read in the calling process, row by row."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from wdsremux.columns import Column, Columns
+from wdsremux.errors import SourceError
+from wdsremux.sources.feature_dtypes import dtypes_from_features
+from wdsremux.sources.links import Bounds
+from wdsremux.sources.pictures import columns_of_rows, settled
+from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
+
+_ROWS_SEEN = 256
+_RETRY_S = 5
+_TRY_S = 28
+"""What one try of `datasets` takes: 23 s of tries in huggingface_hub inside it, and the pause."""
+
+Row = Mapping[str, Any]
+
+
+def columns_from(features: Any) -> tuple[Column, ...]:
+    """Return the columns of a `Features` object."""
+    dtypes = dtypes_from_features(features.to_dict())
+    return tuple(Column(name, dtype) for name, dtype in dtypes.items())
+
+
+@contextmanager
+def bounded_retries(give_up_after_s: float) -> Iterator[None]:
+    """Let `datasets` retry for so long and no longer; alone it goes on for 9 to 20 minutes."""
+    import datasets  # noqa: PLC0415 (imported by now)
+
+    config = datasets.config
+    names = ("STREAMING_READ_MAX_RETRIES", "STREAMING_READ_RETRY_INTERVAL", "USE_PARQUET_EXPORT")
+    before = {name: getattr(config, name) for name in names if hasattr(config, name)}
+    tries = max(1, int(give_up_after_s / _TRY_S))
+    values = dict(zip(names, (tries, _RETRY_S, False), strict=True))
+    try:
+        for name in before:
+            setattr(config, name, values[name])
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(config, name, value)
+
+
+class RowStream:
+    """What `datasets` streams, read in the calling process.
+
+    Its Parquet readers can hang or abort the interpreter at exit when a stream is left before its
+    end (apache/arrow#45214): `left_open` tells a command line that it must leave by `os._exit`.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, Any],
+        facts: Mapping[str, Any],
+        bounds: Bounds,
+        convert: Callable[[Row], Row | None] | None = None,
+        columns: Sequence[Column] | None = None,
+    ) -> None:
+        self._streams = {split: _undecoded(stream) for split, stream in streams.items()}
+        self._facts, self._bounds = facts, bounds
+        self._convert = convert or _as_it_is
+        self._open = 0
+        self._columns = tuple(columns) if columns is not None else self._find_columns()
+
+    @property
+    def left_open(self) -> bool:
+        """Whether a stream was begun and not read to its end."""
+        return self._open > 0
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what is known of where the rows come from."""
+        return self._facts
+
+    def splits(self) -> Mapping[str, int | None]:
+        """Return the splits; a stream does not know its length, whatever a card claims."""
+        return dict.fromkeys(self._streams)
+
+    def features(self) -> Sequence[Column]:
+        """Return the columns, declared or as the first rows show them."""
+        return self._columns
+
+    def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
+        """Yield units that carry their rows; those before `start` are streamed and dropped."""
+        if split not in self._streams:
+            raise SourceError(
+                f"the dataset has no split {split!r}, only {', '.join(self._streams)}"
+            )
+        rows = islice(self._rows(self._streams[split]), start, None)
+        items = (item_from_row(row, columns.image, columns.fields, self._bounds) for row in rows)
+        yield from bundled(items, start)
+
+    def _find_columns(self) -> tuple[Column, ...]:
+        stream = next(iter(self._streams.values()))
+        declared = None if stream.features is None else columns_from(stream.features)
+        if declared and any(column.dtype == "image" for column in declared):
+            return declared
+        # `take` reads its rows to their end: no reader stays open.
+        rows = [
+            {name: settled(value) for name, value in row.items()}
+            for row in self._rows(stream.take(_ROWS_SEEN))
+        ]
+        if not rows:
+            raise SourceError("the dataset gave no row")
+        seen = columns_of_rows(rows, lambda path: _may_be_there(path, self._bounds))
+        images = {column.name for column in seen if column.dtype == "image"}
+        return tuple(Column(c.name, "image") if c.name in images else c for c in declared or seen)
+
+    def _rows(self, stream: Any) -> Iterator[Row]:
+        """Yield the converted rows of a stream. Raises SourceError for whatever it raises."""
+        number = 0
+        rows = iter(stream)
+        self._open += 1
+        with bounded_retries(self._bounds.access.give_up_after_s):
+            while True:
+                try:
+                    row = next(rows)
+                except StopIteration:
+                    self._open -= 1
+                    return
+                except Exception as exc:  # of formats, networks and functions of strangers
+                    raise SourceError(f"the stream failed at row {number}: {exc!r}") from exc
+                converted = self._convert(row)
+                if converted is not None:
+                    yield converted
+                number += 1
+
+
+def _as_it_is(row: Row) -> Row:
+    return row
+
+
+def _may_be_there(path: str, bounds: Bounds) -> bool:
+    full = bounds.absolute(path)
+    return bounds.allows(full) and ("://" in full or Path(full).is_file())
+
+
+def _undecoded(stream: Any) -> Any:
+    """Return a stream of plain rows whose images, if declared, are not decoded."""
+    stream = stream.with_format(None)
+    return stream if stream.features is None else stream.decode(enable=False)
