@@ -93,6 +93,9 @@ class Web:
         try:
             with transport_errors(self._access.stall_timeout_s):
                 self._follow(file, fill)
+            if not fill.is_full:
+                missing = fill.stop - fill.start - len(fill.data)
+                raise TemporaryError(f"the answer ended {missing} bytes early")
         except TemporaryError as error:
             error.has_progress = len(fill.data) > came
             raise
@@ -106,12 +109,13 @@ class Web:
                     url = self._get(file, file.url, fill)
                     self._remember(file, url or file.url)
         for _ in range(MAX_HOPS):
-            if url is None or fill.is_full:
+            if url is None:
                 return
             url = self._get(file, url, fill)
             if url:
                 self._remember(file, url)
-        raise SourceError(f"cannot read {file.name}: the Hub redirects in circles")
+        if url:
+            raise SourceError(f"cannot read {file.name}: the Hub redirects in circles")
 
     def _resolving(self, file: RemoteFile) -> threading.Lock:
         with self._lock:
@@ -160,8 +164,6 @@ def _take(chunks: Iterator[bytes], fill: Fill) -> None:
         missing -= len(chunk)
         if missing < 0:
             return
-    if missing > 0:
-        raise TemporaryError(f"the answer ended {missing} bytes early")
 
 
 def _check_place(content_range: str, file: RemoteFile, fill: Fill) -> None:
