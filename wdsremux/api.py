@@ -81,12 +81,14 @@ def open_conversion(
     opened = opening.open_source(source, recipe, run)
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
     job = job_from_recipe(recipe, run, columns, function)
-    effective = effective_recipe(recipe, job, opened.identity())
+    series = series_from_text(recipe.split, opened.splits())
+    names = [rows.name for rows in series]
+    effective = effective_recipe(recipe, job, opened.identity(), names)
     engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
     return Conversion(
         name=opening.name_of(source),
         units=lambda split, start: opened.units(split, columns, start),
-        series=series_from_text(recipe.split, opened.splits()),
+        series=series,
         limit=recipe.limit,
         job=job,
         engine=engine,

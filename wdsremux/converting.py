@@ -19,7 +19,7 @@ from wdsremux.planning import SeriesRows, UnitsOf, pieces, tasks
 from wdsremux.poison import Recovery
 from wdsremux.records import Batch, Rejected, Task
 from wdsremux.shards.assign import Bounds
-from wdsremux.shards.series import SeriesPlan, SeriesWriter
+from wdsremux.shards.series import SeriesPlan, SeriesWriter, prefix_of
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.base import Target
 from wdsremux.values import ErrorLimit
@@ -235,7 +235,7 @@ class _Line:
         c, rows, base = self._c, self._c.series[number], self._bases[number]
         writers = []
         for copy in range(c.job.copies):
-            prefix = rows.name if c.job.copies == 1 else f"{rows.name}-c{copy}"
+            prefix = prefix_of(rows.name, copy, c.job.copies)
             standing = self._standing_of(rows, copy)
             plan = SeriesPlan(
                 rows.name, copy, prefix, c.bounds, c.job.extensions, c.fingerprint,

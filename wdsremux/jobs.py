@@ -10,6 +10,7 @@ from wdsremux.columns import Column, Columns, ColumnWishes, choose_columns
 from wdsremux.errors import UsageError
 from wdsremux.jsonvalues import card_dtype, json_bytes
 from wdsremux.recipe import Recipe, Run
+from wdsremux.shards.series import prefix_of
 from wdsremux.transforms.codec import Codec
 from wdsremux.transforms.resample import resampler_name
 from wdsremux.transforms.steps import steps_from_text
@@ -65,7 +66,9 @@ def columns_from_recipe(
     return choose_columns(features, wishes, has_function=has_function)
 
 
-def effective_recipe(recipe: Recipe, job: Job, identity: Mapping[str, Any]) -> dict[str, Any]:
+def effective_recipe(
+    recipe: Recipe, job: Job, identity: Mapping[str, Any], series: Sequence[str]
+) -> dict[str, Any]:
     """Return all that decides the bytes, as JSON; its hash is the fingerprint."""
     fields = {name: value for name, value in asdict(recipe).items() if name not in PLACE_FIELDS}
     columns = job.columns
@@ -84,6 +87,9 @@ def effective_recipe(recipe: Recipe, job: Job, identity: Mapping[str, Any]) -> d
         fields |= {"transform_mode": None, "transform_input": None}
     return {
         "format": EFFECTIVE_FORMAT,
+        "series": [
+            prefix_of(name, copy, job.copies) for name in series for copy in range(job.copies)
+        ],
         "recipe": fields,
         "source": dict(identity),
         "versions": versions(),

@@ -5,7 +5,8 @@ killed run left without an entry is written again: the same bytes, by promise.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from wdsremux.targets.base import Target
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
+SHARD_NAME = re.compile(r".+-\d{6}\.tar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,18 @@ class Ledger:
                 "give the old value to go on, another OUT, or --overwrite to start anew"
             )
 
-    def _refuse_foreign(self) -> None:
-        names = [name for name, _ in self._target.list()]
-        foreign = [name for name in names if name.endswith(".tar") or name == MANIFEST_NAME]
+    def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
+        """Refuse a folder with shards or an index of somebody else: ours might replace them."""
+        foreign = [
+            name
+            for name, _ in self._target.list()
+            if (SHARD_NAME.fullmatch(name) or name == MANIFEST_NAME) and name not in ours
+        ]
         if foreign:
+            more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
             raise UsageError(
-                f"the output folder holds {foreign[0]!r}"
-                f"{f' and {len(foreign) - 1} more' if foreign[1:] else ''}, which this command did "
-                "not make; choose an empty folder"
+                f"the output folder holds {foreign[0]!r}{more}, which this command did not make; "
+                "choose an empty folder"
             )
 
     def standing(self) -> dict[tuple[str, int], Standing]:
@@ -132,27 +138,46 @@ class Ledger:
         return True
 
     def clear(self) -> None:
-        """Remove what an earlier run wrote, and only that: what its manifest and entries name."""
-        ours = (RECIPE_NAME, REJECTED_NAME)
-        state = [
-            name
-            for name, _ in self._target.list(STATE_FOLDER)
-            if name in ours or name.endswith(".msgpack")
-        ]
-        stems = [name.rsplit("/", 1)[1].removesuffix(".msgpack") for name in state]
-        shards = {f"{stem}.tar" for stem in stems}
-        manifest = self._our_manifest()
-        if manifest is not None:
-            shards |= {shard.name for shard in manifest.shards}
-            self._target.remove(MANIFEST_NAME)
+        """Remove what an earlier run wrote: what its manifest, its entries and its recipe name.
+
+        Raises UsageError, and removes nothing, when shards of somebody else lie there too.
+        """
+        published = self._published()
+        self._refuse_foreign(published)
         for name, _ in self._target.list():
-            if name in shards:
+            if name in published:
                 self._target.remove(name)
         card = self._read(CARD_NAME)
         if card is not None and is_ours(card):
             self._target.remove(CARD_NAME)
-        for name in state:
+        for name in self._state_names():
             self._target.remove(name)
+
+    def _published(self) -> set[str]:
+        """Return the names of the shards and the index that are ours."""
+        stems = [name.rsplit("/", 1)[1].removesuffix(".msgpack") for name in self._state_names()]
+        names = {f"{stem}.tar" for stem in stems}
+        manifest = self._our_manifest()
+        if manifest is not None:
+            names |= {MANIFEST_NAME, *(shard.name for shard in manifest.shards)}
+        recipe = self.recipe()
+        if recipe is not None:
+            # A run that was killed between a shard and its entry left a shard that only its
+            # series names.
+            names.add(MANIFEST_NAME)
+            names |= {
+                name
+                for name, _ in self._target.list()
+                if SHARD_NAME.fullmatch(name) and name[:-11] in recipe.get("series", ())
+            }
+        return names
+
+    def _state_names(self) -> list[str]:
+        return [
+            name
+            for name, _ in self._target.list(STATE_FOLDER)
+            if name in (RECIPE_NAME, REJECTED_NAME) or name.endswith(".msgpack")
+        ]
 
     def _our_manifest(self) -> Manifest | None:
         try:

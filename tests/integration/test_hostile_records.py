@@ -1,16 +1,18 @@
 """What a record cannot break: it is rejected with its position and reason, or one error says why."""
 
-import datetime
+import datetime as dt
 import json
 import math
-import os
 import re
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-import wdsremux
 from support.corpora import jpeg, jpegs, write_parquet_dataset, write_table
 from support.runs import convert, entries, manifest, rejected, samples
+
+import wdsremux
 
 pytestmark = [
     pytest.mark.integration,
@@ -91,8 +93,6 @@ def test_a_label_of_an_odd_type_is_rejected_with_its_column(tmp_path, label):
 def test_a_class_label_out_of_range_is_rejected(tmp_path):
     corpus = write_parquet_dataset(tmp_path / "in", rows=5)
     path = corpus.folder / corpus.files[0]
-    import pyarrow.parquet as pq
-
     table = pq.read_table(path)
     table = table.set_column(1, table.schema.field(1), pa.array([7] * len(table), pa.int64()))
     pq.write_table(table, path)
@@ -101,7 +101,7 @@ def test_a_class_label_out_of_range_is_rejected(tmp_path):
 
 
 def test_odd_values_of_extra_columns_become_json(tmp_path):
-    moment = datetime.datetime(2026, 1, 2, 3, 4, 5)
+    moment = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     rows = rows_of(
         GOOD, GOOD,
         score=[1.5, math.nan],
@@ -113,7 +113,7 @@ def test_odd_values_of_extra_columns_become_json(tmp_path):
     one, two = entries(tmp_path / "out")
     assert (one["score"], two["score"]) == (1.5, None)
     assert one["nested"] == [[1, 2], [3]]
-    assert one["when"] == "2026-01-02T03:04:05"
+    assert one["when"] == "2026-01-02T03:04:05+00:00"
     assert (one["text"], two["text"]) == ("line\nbreak", "🙂")
     assert set(one) == set(two)
 
@@ -193,8 +193,6 @@ def numbered(tmp_path):
     corpus = write_parquet_dataset(
         tmp_path / "in", rows=20, row_group_size=20, files=1, class_names=names
     )
-    import pyarrow.parquet as pq
-
     path = corpus.folder / corpus.files[0]
     table = pq.read_table(path)
     table = table.set_column(1, table.schema.field(1), pa.array(range(20), pa.int64()))
@@ -274,4 +272,4 @@ def test_a_wrong_option_is_a_usage_error_without_a_traceback(numbered, tmp_path,
     done = convert(numbered[0], tmp_path / "out", flag, "nonsense!", code=2)
     assert "nonsense!" in done.stderr
     assert "Traceback" not in done.stderr
-    assert not os.path.exists(tmp_path / "out" / "index.json")
+    assert not Path(tmp_path / "out" / "index.json").exists()

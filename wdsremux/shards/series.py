@@ -15,6 +15,11 @@ from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.targets.base import Staged, Target
 
 
+def prefix_of(split: str, copy: int, copies: int) -> str:
+    """Return what the shards of a series are called before their number."""
+    return split if copies == 1 else f"{split}-c{copy}"
+
+
 @dataclass(frozen=True, slots=True)
 class SeriesPlan:
     """What is fixed for a series before its first sample."""
@@ -121,7 +126,7 @@ class SeriesWriter:
         if not bounds.fits(0, 0, size) and not self._plan.allow_oversize:
             raise UsageError(
                 f"sample {key!r} (row {position}) needs a tar of {tarbytes.file_bytes(size)} "
-                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink the image, "
+                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink images, "
                 "or give --allow-oversize to put it alone into a shard"
             )
         name = self._plan.shard_name(self._number)
