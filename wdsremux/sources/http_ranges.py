@@ -150,7 +150,7 @@ class Web:
             if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
                 if url != file.url and answer.status_code in (400, 401, 403, 404, 410):
                     self._forget(file, url)  # the signed URL has lapsed
-                    raise TemporaryError("the link to the file has lapsed")
+                    raise TemporaryError(f"the link to the file has lapsed ({answer.status_code})")
                 raise_for_status(answer.status_code, answer.headers, file)
             _check_place(answer.headers.get("content-range", ""), file, fill)
             _take(answer.iter_raw(), fill)
