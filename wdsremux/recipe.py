@@ -18,6 +18,7 @@ from wdsremux.values import (
     number_from,
     seconds_from_text,
     size_from_text,
+    switch_from,
     texts,
 )
 
@@ -59,12 +60,13 @@ class Options:
     @staticmethod
     def _parsed(name: str, meta: Mapping[str, Any], value: Any) -> Any:
         flag = "--" + (meta["repeat"] or name.replace("_", "-"))
-        if meta["choices"] and value not in meta["choices"]:
-            raise UsageError(f"{flag} is {value!r}; it can be {', '.join(meta['choices'])}")
         try:
-            return meta["parse"](value)
+            parsed = meta["parse"](value)
         except (ValueError, TypeError) as exc:
             raise UsageError(f"{flag} cannot be {value!r}: {exc}") from exc
+        if meta["choices"] and parsed not in meta["choices"]:
+            raise UsageError(f"{flag} is {value!r}; it can be {', '.join(meta['choices'])}")
+        return parsed
 
 
 KINDS = ("hub", "parquet", "saved", "folder", "tars", "demo", "loadable")
@@ -116,7 +118,7 @@ class Recipe(Options):
     """quality of JPEG and WebP"""
     subsampling: Literal["444", "422", "420"] = option("420", choices=("444", "422", "420"))
     """chroma subsampling of JPEG"""
-    reencode: bool = option(False, bool)
+    reencode: bool = option(False, switch_from)
     """encode anew even where a stored JPEG could be packed as it is"""
     max_pixels: int = option(178_000_000, number_from(1), metavar="N")
     """images with more pixels are rejected before they are decoded"""
@@ -126,7 +128,7 @@ class Recipe(Options):
     """no shard file is larger; MB is 10^6 bytes, MiB is 2^20"""
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
     """no shard holds more samples"""
-    allow_oversize: bool = option(False, bool)
+    allow_oversize: bool = option(False, switch_from)
     """a sample larger than --max-shard-size gets a shard of its own instead of an error"""
     limit: int | None = option(None, number_from(1), metavar="N")
     """stop after N rows"""
@@ -150,7 +152,7 @@ class Run(Options):
     """give up on a source that has not answered for so long"""
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
     """a record that takes longer in a worker process is rejected"""
-    overwrite: bool = option(False, bool)
+    overwrite: bool = option(False, switch_from)
     """remove what an earlier run wrote to OUT (and nothing else), then start anew"""
     progress: Literal["auto", "bar", "log", "json", "none"] = option(
         "auto", choices=("auto", "bar", "log", "json", "none")

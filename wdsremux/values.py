@@ -3,6 +3,9 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from operator import index
+from typing import SupportsIndex
 
 MB = 10**6
 SIZE_UNITS = {
@@ -33,7 +36,8 @@ def size_from_text(value: str | int) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
     if not match or match[2].upper() not in SIZE_UNITS:
         raise ValueError("write a size such as 512MB (10^6 bytes), 512MiB (2^20 bytes) or 1.5GB")
-    size = int(float(match[1]) * SIZE_UNITS[match[2].upper()])
+    # Not by float: 1.001KB is 1001 bytes.
+    size = int(Decimal(match[1]) * SIZE_UNITS[match[2].upper()])
     if size <= 0:
         raise ValueError("a size must be larger than 0")
     return size
@@ -49,40 +53,71 @@ def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
     return ErrorLimit(rows=int(match[1])) if match[1] else ErrorLimit(percent=float(match[2]))
 
 
-def colour_from_text(value: str | tuple[int, int, int]) -> tuple[int, int, int]:
+def colour_from_text(value: object) -> tuple[int, int, int]:
     """Return (red, green, blue) of a name Pillow knows ("white") or of "#rrggbb"."""
     if not isinstance(value, str):
-        if not all(0 <= part <= 255 for part in value):
-            raise ValueError("write three numbers from 0 to 255")
-        return value[0], value[1], value[2]
+        parts = tuple(value) if isinstance(value, tuple | list) else ()
+        if len(parts) != 3 or not all(type(part) is int and 0 <= part <= 255 for part in parts):
+            raise ValueError("write three whole numbers from 0 to 255")
+        return parts[0], parts[1], parts[2]
     from PIL import ImageColor  # noqa: PLC0415 (keeps Pillow out of `--help`)
 
     colour = ImageColor.getrgb(value)
     return colour[0], colour[1], colour[2]
 
 
-def names_from_text(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def names_from_text(value: object) -> tuple[str, ...]:
     """Return the names of "a,b", or of a list; an empty text is no name at all."""
-    names = value.split(",") if isinstance(value, str) else value
+    names = value.split(",") if isinstance(value, str) else _texts_in(value)
+    if names is None:
+        raise ValueError("write names such as a,b, or a list of them")
     return tuple(name.strip() for name in names if name.strip())
 
 
-def texts(value: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def texts(value: object) -> tuple[str, ...]:
     """Return a tuple of texts; one text alone is a tuple of one."""
-    return (value,) if isinstance(value, str) else tuple(str(item) for item in value)
+    found = [value] if isinstance(value, str) else _texts_in(value)
+    if found is None:
+        raise ValueError("write a text, or a list of texts")
+    return tuple(found)
 
 
-def number_from(low: int, high: int | None = None) -> Callable[[str | int], int]:
+def _texts_in(value: object) -> list[str] | None:
+    """Return the texts of a list; None when there is anything else in it."""
+    if not isinstance(value, tuple | list):
+        return None
+    found = [item for item in value if isinstance(item, str)]
+    return found if len(found) == len(value) else None
+
+
+def number_from(low: int, high: int | None = None) -> Callable[[object], int]:
     """Return a parser of whole numbers in a range."""
 
-    def parse(value: str | int) -> int:
-        number = int(value)
-        if number < low or (high is not None and number > high):
+    def parse(value: object) -> int:
+        number = _whole_number(value)
+        if number is None or number < low or (high is not None and number > high):
             above = "" if high is None else f" to {high}"
             raise ValueError(f"write a whole number from {low}{above}")
         return number
 
     return parse
+
+
+def _whole_number(value: object) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"\s*-?\d+\s*", value):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        return None
+    return index(value)  # NumPy's integers are whole numbers too
+
+
+def switch_from(value: object) -> bool:
+    """Return true or false; a text such as "no" is neither."""
+    if not isinstance(value, bool):
+        raise ValueError("write true or false")  # noqa: TRY004 (as every parser here)
+    return value
 
 
 def seconds_from_text(value: str | float) -> float:

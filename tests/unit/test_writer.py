@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.readers import webdataset_samples, wids_samples
 from support.samples import content, keys_of, members_of
@@ -42,6 +42,7 @@ def test_samples_are_packed_in_order_with_an_index(tmp_path):
     assert keys_of(tar) == [f"{i:06d}" for i in range(5)]
 
 
+@settings(max_examples=30)  # each syncs its files to the disk
 @given(
     sizes=st.lists(st.integers(0, 7000), min_size=1, max_size=25),
     max_bytes=st.integers(10_240, 40_000),
