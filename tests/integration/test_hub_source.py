@@ -316,7 +316,7 @@ def test_a_script_dataset_is_told(hub):
 
 
 def test_a_copy_in_the_cache_never_stands_for_the_dataset(hub, dataset):
-    import datasets  # noqa: PLC0415
+    import datasets
 
     repo, corpus = dataset
     datasets.load_dataset(repo)

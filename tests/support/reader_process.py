@@ -18,9 +18,9 @@ from wdsremux.sources.parquet import open_parquet
 def opened(location):
     if not location.startswith("hub:"):
         return open_parquet(location, subset=None, image_root=None)
-    from wdsremux.sources.http_ranges import Access  # noqa: PLC0415 (not in the other measure)
-    from wdsremux.sources.hub import open_hub  # noqa: PLC0415
-    from wdsremux.sources.hub_layout import hub_layout  # noqa: PLC0415
+    from wdsremux.sources.http_ranges import Access
+    from wdsremux.sources.hub import open_hub
+    from wdsremux.sources.hub_layout import hub_layout
 
     repo = location.removeprefix("hub:")
     layout = hub_layout(repo, subset=None, revision=None, access=Access())
