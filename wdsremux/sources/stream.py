@@ -1,8 +1,4 @@
-"""Sources that come as objects of a program or that only `datasets` can read.
-
-Any iterable of rows is read here, in the calling process; `datasets` objects in hf_dataset.py,
-folders and repos that `load_dataset` understands in loadable.py.
-"""
+"""Any iterable of rows as a source: read in the calling process, pixels encoded by the workers."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
@@ -11,13 +7,9 @@ from typing import Any
 
 from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
-from wdsremux.sources.hf_dataset import open_dataset, open_saved
 from wdsremux.sources.links import Bounds
-from wdsremux.sources.loadable import open_hub_stream, open_loadable
 from wdsremux.sources.pictures import Pixels, columns_of_rows, settled
 from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
-
-__all__ = ["open_dataset", "open_hub_stream", "open_iterable", "open_loadable", "open_saved"]
 
 ROWS_SEEN = 256
 _SEEN_BYTES = 64 << 20
