@@ -5,6 +5,7 @@ A dtype is what the dataset card calls it: "int64", "float64", "string", "bool",
 "unsupported".
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,8 @@ Dtype = str | dict[str, Any]
 
 RESERVED = ("label", "label_name", "width", "height", "position", "copy", "key")
 """Names of our own JSON fields; a source column of that name is written as source_NAME."""
+
+_RENAMED = re.compile(f"(source_)*({'|'.join(RESERVED)})")
 
 LABEL_NAMES = ("label", "labels", "cls", "class", "target")
 """A column of such a name is the label when none is a class label by its type."""
@@ -36,8 +39,9 @@ class Column:
 
     @property
     def json_name(self) -> str:
-        """What the column is called in the JSON of a sample."""
-        return f"source_{self.name}" if self.name in RESERVED else self.name
+        """What the column is called in the JSON of a sample; different for different columns."""
+        # Shards of ours are sources too: they have a source_position beside a position.
+        return f"source_{self.name}" if _RENAMED.fullmatch(self.name) else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,33 @@ def choose_columns(
         extras = tuple(c for c in features if c.name not in taken and _fits_json(c.dtype))
         added: tuple[str, ...] = ()
     else:
-        for name in wishes.extras:
+        names = dict.fromkeys(wishes.extras)
+        for name in names:
             if not has_function:
                 _named(by_name, name, "--extra-columns")
-        extras = tuple(
-            by_name[name] for name in wishes.extras if name in by_name and name not in taken
-        )
-        added = tuple(name for name in wishes.extras if name not in by_name)
+        extras = tuple(by_name[name] for name in names if name in by_name and name not in taken)
+        added = tuple(name for name in names if name not in by_name)
+    _refuse_clashes(extras, added, label)
     if wishes.key:
         _named(by_name, wishes.key, "--key-column")
     return Columns(image, label, extras, wishes.key or None, added)
+
+
+def _refuse_clashes(extras: Sequence[Column], added: Sequence[str], label: Column | None) -> None:
+    """Refuse columns of which one would silently replace the other in the JSON."""
+    free = ("label", "label_name") if label is None else ()
+    for name in added:
+        if name in RESERVED and name not in free:
+            raise UsageError(
+                f"--extra-columns {name!r}: the JSON has a field of that name already; let the "
+                "function give it another"
+            )
+    for column in extras:
+        if column.json_name in added:
+            raise UsageError(
+                f"--extra-columns {column.json_name!r}: column {column.name!r} is called so in the "
+                "JSON; let the function give its own another name"
+            )
 
 
 def _named(by_name: dict[str, Column], name: str, flag: str) -> Column:
@@ -133,6 +154,8 @@ def _label(
 ) -> Column | None:
     if wish == "":
         return None
+    if wish == image:
+        raise UsageError(f"--label-column {wish!r} is the image; name another, or '' for none")
     if wish:
         return _named(by_name, wish, "--label-column")
     classes = [c for c in features if c.class_names is not None]
