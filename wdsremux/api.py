@@ -10,11 +10,9 @@ from wdsremux.converting import convert as run_conversion
 from wdsremux.events import Observer, nobody
 from wdsremux.jobs import (
     columns_from_recipe,
-    effective_recipe,
-    features_of,
-    fingerprint_of,
+    head_from,
     job_from_recipe,
-    notes_of,
+    place_of,
 )
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
@@ -82,11 +80,12 @@ def open_conversion(
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
     job = job_from_recipe(recipe, run, columns, function)
     series = series_from_text(recipe.split, opened.splits())
-    names = [rows.name for rows in series]
-    effective = effective_recipe(recipe, job, opened.identity(), names)
+    head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
+    words = str(source) if isinstance(source, str | Path) else None
+    head |= {"name": opening.name_of(source), "place": place_of(words, recipe)}
     engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
     return Conversion(
-        name=opening.name_of(source),
+        head=head,
         units=lambda split, start: opened.units(split, columns, start),
         series=series,
         limit=recipe.limit,
@@ -97,10 +96,6 @@ def open_conversion(
         target=opening.open_target(out),
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
-        effective=effective,
-        fingerprint=fingerprint_of(effective),
-        features=features_of(job),
-        notes=notes_of(job),
         max_errors=run.max_errors,
         fails_at_once=run.on_error == "fail",
     )

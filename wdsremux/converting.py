@@ -14,7 +14,7 @@ from wdsremux.errors import CorruptDataError, SourceError, TransformError
 from wdsremux.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.jsonvalues import json_bytes
 from wdsremux.ledger import REJECTED_NAME, Ledger, Standing
-from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary, totals_by_split
+from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.planning import SeriesRows, UnitsOf, pieces, tasks
 from wdsremux.poison import Recovery
 from wdsremux.records import Batch, Rejected, Task
@@ -33,7 +33,8 @@ UNKNOWN_ROWS = 1000
 class Conversion:
     """Everything a conversion is made of, opened and checked."""
 
-    name: str
+    head: Mapping[str, Any]
+    """What `recipe.json` holds: `Manifest.head` tells the fields."""
     units: UnitsOf
     series: tuple[SeriesRows, ...]
     limit: int | None
@@ -44,14 +45,13 @@ class Conversion:
     target: Target
     bounds: Bounds
     allow_oversize: bool
-    effective: Mapping[str, Any]
-    """Recipe, source identity and versions, as JSON: what the fingerprint is of."""
-    fingerprint: str
-    features: Mapping[str, Any]
-    """As in the manifest."""
-    notes: tuple[str, ...]
     max_errors: ErrorLimit
     fails_at_once: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that decides the bytes."""
+        return str(self.head["fingerprint"])
 
 
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
@@ -61,14 +61,15 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     is published by then stays, and the same conversion goes on from there.
     """
     ledger = Ledger(conversion.target)
-    ledger.begin(conversion.effective)
+    ledger.begin(conversion.head)
     manifest = ledger.manifest()
     if manifest is not None and manifest.fingerprint == conversion.fingerprint:
         observer(Done(manifest, 0))
         return manifest
     line = _Line(conversion, ledger, observer)
     line.run()
-    manifest = _manifest(conversion, line.shards())
+    manifest = Manifest.from_head(conversion.head, line.shards())
+    _check_sums(manifest)
     ledger.write(REJECTED_NAME, rejected_lines(ledger.rejected()))
     if not ledger.write_card(card_bytes(manifest)):
         observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
@@ -292,23 +293,7 @@ def _error_from(item: Rejected) -> CorruptDataError | TransformError:
     return TransformError(text) if item.stage == "transform" else CorruptDataError(text)
 
 
-def _manifest(conversion: Conversion, shards: list[ShardSummary]) -> Manifest:
-    splits = totals_by_split(shards)
-    label = conversion.job.columns.label
-    manifest = Manifest(
-        name=conversion.name,
-        shards=tuple(shards),
-        splits=splits,
-        copies=conversion.job.copies,
-        class_names=label.class_names if label else None,
-        features=conversion.features,
-        recipe=conversion.effective["recipe"],
-        source=conversion.effective["source"],
-        versions=conversion.effective["versions"],
-        fingerprint=conversion.fingerprint,
-        notes=conversion.notes,
-    )
+def _check_sums(manifest: Manifest) -> None:
     totals = manifest.totals
     if totals.samples + totals.rejected != totals.rows * manifest.copies:
         raise AssertionError(f"rows were lost or doubled: {totals}")
-    return manifest

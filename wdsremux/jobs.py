@@ -9,6 +9,7 @@ from typing import Any
 from wdsremux.columns import Column, Columns, ColumnWishes, choose_columns
 from wdsremux.errors import UsageError
 from wdsremux.jsonvalues import card_dtype, json_bytes
+from wdsremux.manifest import MANIFEST_FORMAT
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.series import prefix_of
 from wdsremux.transforms.codec import Codec
@@ -17,8 +18,6 @@ from wdsremux.transforms.steps import steps_from_text
 from wdsremux.transforms.user import FunctionSpec
 from wdsremux.worker import Job
 
-EFFECTIVE_FORMAT = 1
-"""Raised when the same recipe begins to give other bytes."""
 BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cykooz-resizer")
 """Libraries that decide the bytes of an image."""
 PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
@@ -66,10 +65,41 @@ def columns_from_recipe(
     return choose_columns(features, wishes, has_function=has_function)
 
 
-def effective_recipe(
-    recipe: Recipe, job: Job, identity: Mapping[str, Any], series: Sequence[str]
+def head_from(
+    recipe: Recipe, job: Job, identity: Mapping[str, Any], splits: Sequence[str]
 ) -> dict[str, Any]:
-    """Return all that decides the bytes, as JSON; its hash is the fingerprint."""
+    """Return what a dataset knows of itself before its first shard, but for name and place.
+
+    Its fingerprint is the SHA-256 of the canonical JSON of all that decides the bytes.
+    """
+    label = job.columns.label
+    deciding = {
+        "format": MANIFEST_FORMAT,
+        "series": [
+            prefix_of(name, copy, job.copies) for name in splits for copy in range(job.copies)
+        ],
+        "recipe": effective_recipe(recipe, job),
+        "source": dict(identity),
+        "versions": versions(),
+    }
+    return {
+        **deciding,
+        "copies": job.copies,
+        "class_names": list(label.class_names) if label and label.class_names else None,
+        "features": features_of(job),
+        "fingerprint": hashlib.sha256(json_bytes(deciding)).hexdigest(),
+        "notes": [STORED_NOTE] if job.passes_through else [],
+    }
+
+
+def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
+    """Return the words that name source and function, for whoever opens them again."""
+    words = {name: getattr(recipe, name) for name in PLACE_FIELDS}
+    return {"source": source, "transform": recipe.transform, **words}
+
+
+def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
+    """Return the recipe's fields as they take effect."""
     fields = {name: value for name, value in asdict(recipe).items() if name not in PLACE_FIELDS}
     columns = job.columns
     fields |= {
@@ -85,20 +115,7 @@ def effective_recipe(
     }
     if job.function is None:
         fields |= {"transform_mode": None, "transform_input": None}
-    return {
-        "format": EFFECTIVE_FORMAT,
-        "series": [
-            prefix_of(name, copy, job.copies) for name in series for copy in range(job.copies)
-        ],
-        "recipe": fields,
-        "source": dict(identity),
-        "versions": versions(),
-    }
-
-
-def fingerprint_of(effective: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of an effective recipe's canonical JSON."""
-    return hashlib.sha256(json_bytes(effective)).hexdigest()
+    return fields
 
 
 def versions() -> dict[str, str]:
@@ -128,8 +145,3 @@ def features_of(job: Job) -> dict[str, Any]:
         fields["key"] = "string"
     image, _ = job.extensions
     return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
-
-
-def notes_of(job: Job) -> tuple[str, ...]:
-    """Return what a reader of the images should know."""
-    return (STORED_NOTE,) if job.passes_through else ()

@@ -19,6 +19,8 @@ from wdsremux.targets.base import Target
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
+DECIDING_FIELDS = ("format", "recipe", "source", "versions", "series")
+"""Fields of a head that decide the bytes, in the order in which a difference is told."""
 SHARD_NAME = re.compile(r".+-\d{6}\.tar")
 
 
@@ -50,7 +52,7 @@ class Ledger:
         self._target = target
 
     def recipe(self) -> Mapping[str, Any] | None:
-        """Return the effective recipe that the target was begun with; None for a new target."""
+        """Return the head that the target was begun with (`Manifest.head`); None for a new one."""
         data = self._read(RECIPE_NAME)
         if data is None:
             return None
@@ -62,8 +64,8 @@ class Ledger:
             ) from exc
         return recipe
 
-    def begin(self, effective: Mapping[str, Any]) -> None:
-        """Write the recipe of a new target, or check that it is the one the target has.
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Write the head of a new target, or check that it has the recipe of the one there.
 
         Raises RecipeMismatchError naming the first difference, UsageError for a folder that holds
         shards or an index which are not ours.
@@ -71,15 +73,17 @@ class Ledger:
         standing = self.recipe()
         if standing is None:
             self._refuse_foreign()
-            self.write(RECIPE_NAME, json.dumps(effective, indent=1, sort_keys=True).encode())
+            self.write(RECIPE_NAME, json.dumps(head, indent=1, ensure_ascii=False).encode())
             return
-        difference = first_difference(standing, json.loads(json.dumps(effective)))
-        if difference is not None:
-            where, old, new = difference
-            raise RecipeMismatchError(
-                f"the output was begun with another recipe: {where} was {old}, now it is {new}; "
-                "give the old value to go on, another OUT, or --overwrite to start anew"
-            )
+        given = json.loads(json.dumps(head))
+        for name in DECIDING_FIELDS:
+            difference = first_difference(standing.get(name), given[name], name)
+            if difference is not None:
+                where, old, new = difference
+                raise RecipeMismatchError(
+                    f"the output was begun with another recipe: {where} was {old}, now it is "
+                    f"{new}; give the old value to go on, another OUT, or --overwrite to start anew"
+                )
 
     def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
         """Refuse a folder with shards or an index of somebody else: ours might replace them."""

@@ -6,7 +6,7 @@ Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and 
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from wdsremux.errors import CorruptDataError
@@ -14,6 +14,7 @@ from wdsremux.errors import CorruptDataError
 MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
 MANIFEST_FORMAT = 1
+"""Raised when the manifest changes, or when the same recipe begins to give other bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +79,21 @@ class Manifest:
     source: Mapping[str, Any]
     versions: Mapping[str, str]
     fingerprint: str
-    """SHA-256 over recipe, source and versions."""
+    """SHA-256 over series, recipe, source and versions."""
+    series: tuple[str, ...] = ()
+    """What the shards of each series are called before their number."""
+    place: Mapping[str, Any] = field(default_factory=dict)
+    """The words that source and function were named by; they decide no byte."""
     notes: tuple[str, ...] = ()
     """What a reader of the images should know, for example that they were packed as stored."""
+
+    @classmethod
+    def from_head(cls, head: Mapping[str, Any], shards: Sequence[ShardSummary]) -> Self:
+        """Make a manifest of what was known before the first shard (`head`), and of the shards.
+
+        Raises ValueError, KeyError or TypeError for a head that is none of ours.
+        """
+        return cls._from_json(head, tuple(shards), totals_by_split(shards))
 
     @property
     def totals(self) -> Totals:
@@ -104,26 +117,34 @@ class Manifest:
             found.setdefault(split, []).append(pattern)
         return found
 
+    def head(self) -> dict[str, Any]:
+        """Return what is known before the first shard: what `recipe.json` holds."""
+        return {
+            "format": MANIFEST_FORMAT,
+            "name": self.name,
+            "copies": self.copies,
+            "class_names": list(self.class_names) if self.class_names is not None else None,
+            "features": self.features,
+            "series": list(self.series),
+            "recipe": self.recipe,
+            "source": self.source,
+            "versions": self.versions,
+            "fingerprint": self.fingerprint,
+            "place": self.place,
+            "notes": list(self.notes),
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Return the object that `index.json` holds."""
         return {
             "__kind__": "wids-shard-index-v1",
             "wids_version": 1,
-            "name": self.name,
             "info": "made by wdsremux",
-            "format": MANIFEST_FORMAT,
             "shardlist": [_shard_to_json(shard) for shard in self.shards],
             "splits": {name: totals.to_json() for name, totals in self.splits.items()},
             "totals": self.totals.to_json(),
-            "copies": self.copies,
             "patterns": self.patterns(),
-            "class_names": list(self.class_names) if self.class_names is not None else None,
-            "features": self.features,
-            "recipe": self.recipe,
-            "source": self.source,
-            "versions": self.versions,
-            "fingerprint": self.fingerprint,
-            "notes": list(self.notes),
+            **self.head(),
         }
 
     def to_bytes(self) -> bytes:
@@ -134,24 +155,32 @@ class Manifest:
     def from_bytes(cls, data: bytes, name: str = MANIFEST_NAME) -> Self:
         """Read a manifest of ours. Raises CorruptDataError when it is none."""
         try:
-            return cls._from_json(json.loads(data))
+            raw = json.loads(data)
+            shards = tuple(_shard_from_json(shard) for shard in raw["shardlist"])
+            splits = {
+                name: Totals(t["rows"], t["samples"], t["rejected"], t["bytes"], t["shards"])
+                for name, t in raw["splits"].items()
+            }
+            return cls._from_json(raw, shards, splits)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise CorruptDataError(
                 f"cannot read manifest {name!r}: it is not one of wdsremux, or damaged ({exc!r})"
             ) from exc
 
     @classmethod
-    def _from_json(cls, raw: Mapping[str, Any]) -> Self:
+    def _from_json(
+        cls,
+        raw: Mapping[str, Any],
+        shards: tuple[ShardSummary, ...],
+        splits: Mapping[str, Totals],
+    ) -> Self:
         if raw["format"] != MANIFEST_FORMAT:
             raise ValueError(f"format {raw['format']} needs another version of wdsremux")
         names = raw["class_names"]
         return cls(
             name=raw["name"],
-            shards=tuple(_shard_from_json(shard) for shard in raw["shardlist"]),
-            splits={
-                name: Totals(t["rows"], t["samples"], t["rejected"], t["bytes"], t["shards"])
-                for name, t in raw["splits"].items()
-            },
+            shards=shards,
+            splits=splits,
             copies=raw["copies"],
             class_names=tuple(names) if names is not None else None,
             features=raw["features"],
@@ -159,6 +188,8 @@ class Manifest:
             source=raw["source"],
             versions=raw["versions"],
             fingerprint=raw["fingerprint"],
+            series=tuple(raw["series"]),
+            place=raw["place"],
             notes=tuple(raw["notes"]),
         )
 

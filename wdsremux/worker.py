@@ -181,7 +181,7 @@ class Worker:
         heartbeat(self._job.record_timeout_s * len(rows))
         return self._function.run(rows, copy)
 
-    def _images(self, record: Record) -> list[Pixels] | list[bytes]:
+    def _images(self, record: Record) -> Sequence[Pixels | bytes]:
         """Return the image of each copy after the steps: pixels, or the stored bytes."""
         job = self._job
         if record.problem is not None:

@@ -9,16 +9,15 @@ import contextlib
 import json
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from wdsremux.errors import TargetError
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows has none: there the file alone is the lock
-    fcntl = None  # type: ignore[assignment]  # the name stays, without the module
 
 
 @contextlib.contextmanager
@@ -59,8 +58,8 @@ def _acquired(path: Path) -> int:
 
 
 def _flock(handle: int) -> bool:
-    """Take the kernel's lock; True where there is none to take."""
-    if fcntl is None:
+    """Take the kernel's lock; True where there is none to take: there the file alone is the lock."""
+    if sys.platform == "win32":
         return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
