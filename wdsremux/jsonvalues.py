@@ -38,7 +38,7 @@ def converter(dtype: Dtype) -> Convert:
     if isinstance(dtype, dict):
         return _nested(dtype)
     if dtype.startswith(("int", "uint")):
-        return _integer
+        return _integer_of(dtype)
     if dtype.startswith("float"):
         return _float
     simple: dict[str, Convert] = {
@@ -94,11 +94,26 @@ def _integer(value: Any) -> Json:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
-        if math.isnan(value):
+        if not math.isfinite(value):
             return None
         if value.is_integer():
             return int(value)
     raise ValueFormError(f"expected a whole number, got {_shown(value)}")
+
+
+def _integer_of(dtype: str) -> Convert:
+    """Return the converter of a column of whole numbers: none that its type cannot hold."""
+    digits = dtype.removeprefix("u").removeprefix("int")
+    bits = int(digits) if digits.isdecimal() else 64
+    low, high = (0, 2**bits - 1) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+    def convert(value: Any) -> Json:
+        number = _integer(value)
+        if number is not None and not low <= number <= high:
+            raise ValueFormError(f"expected {dtype}, got {_shown(number)}")
+        return number
+
+    return convert
 
 
 def _float(value: Any) -> Json:
@@ -106,7 +121,10 @@ def _float(value: Any) -> Json:
     if value is None:
         return None
     if isinstance(value, int | float | Decimal):
-        number = float(value)
+        try:
+            number = float(value)
+        except (OverflowError, ValueError):  # beyond the largest float, or a signaling NaN
+            return None
         return number if math.isfinite(number) else None
     raise ValueFormError(f"expected a number, got {_shown(value)}")
 
