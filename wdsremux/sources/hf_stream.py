@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,15 @@ def bounded_retries(give_up_after_s: float) -> Iterator[None]:
             setattr(config, name, value)
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Columns that differ from those that `datasets` gives."""
+
+    columns: tuple[Column, ...]
+    convert: Callable[[Row], Row | None]
+    """Turns a row of `datasets` into one with the columns; None leaves it out."""
+
+
 class RowStream:
     """What `datasets` streams, read in the calling process.
 
@@ -58,14 +68,15 @@ class RowStream:
         streams: Mapping[str, Any],
         facts: Mapping[str, Any],
         bounds: Bounds,
-        convert: Callable[[Row], Row | None] | None = None,
-        columns: Sequence[Column] | None = None,
+        shape: Shape | None = None,
+        give_up_after_s: float = 120.0,
     ) -> None:
         self._streams = {split: _undecoded(stream) for split, stream in streams.items()}
         self._facts, self._bounds = facts, bounds
-        self._convert = convert or _as_it_is
+        self._give_up_after_s = give_up_after_s
+        self._convert = shape.convert if shape else _as_it_is
         self._open = 0
-        self._columns = tuple(columns) if columns is not None else self._find_columns()
+        self._columns = shape.columns if shape else self._find_columns()
 
     @property
     def left_open(self) -> bool:
@@ -115,7 +126,7 @@ class RowStream:
         number = 0
         rows = iter(stream)
         self._open += 1
-        with bounded_retries(self._bounds.access.give_up_after_s):
+        with bounded_retries(self._give_up_after_s):
             while True:
                 try:
                     row = next(rows)

@@ -14,10 +14,11 @@ from typing import Any
 from wdsremux.columns import Column, Dtype
 from wdsremux.errors import SourceError
 from wdsremux.sources.feature_dtypes import dtypes_from_features
-from wdsremux.sources.hf_stream import RowStream, bounded_retries
+from wdsremux.sources.hf_stream import RowStream, Shape, bounded_retries
 from wdsremux.sources.http_ranges import Access
 from wdsremux.sources.hub_errors import builder_error
 from wdsremux.sources.hub_layout import HubLayout
+from wdsremux.sources.hub_links import HubFetcher
 from wdsremux.sources.image_names import is_image_name
 from wdsremux.sources.links import Bounds, open_zip
 from wdsremux.sources.tar_schema import KEY_COLUMN
@@ -58,7 +59,7 @@ def open_loadable(
         "subset": builder.config.name,
         **_listing(folder, names),
     }
-    return _open_builder(builder, facts, Bounds(str(folder), Access(give_up_after_s)))
+    return _open_builder(builder, facts, Bounds(str(folder)), give_up_after_s)
 
 
 def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
@@ -75,8 +76,8 @@ def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
         "subset": layout.subset,
         "format": _format(layout.builder),
     }
-    bounds = Bounds(f"hf://datasets/{layout.repo}@{layout.commit}", access)
-    return _open_builder(layout.builder, facts, bounds)
+    bounds = Bounds(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
+    return _open_builder(layout.builder, facts, bounds, access.give_up_after_s)
 
 
 def _format(builder: Any) -> str:
@@ -96,9 +97,11 @@ def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     return {"files": len(set(names)), "bytes": total, "listing": digest.hexdigest()}
 
 
-def _open_builder(builder: Any, facts: Mapping[str, Any], bounds: Bounds) -> RowStream:
+def _open_builder(
+    builder: Any, facts: Mapping[str, Any], bounds: Bounds, give_up_after_s: float
+) -> RowStream:
     form = _format(builder)
-    with bounded_retries(bounds.access.give_up_after_s):
+    with bounded_retries(give_up_after_s):
         zipped = _ZippedImages.of(builder, bounds) if form == "imagefolder" else None
         try:
             streams = builder.as_streaming_dataset()
@@ -109,24 +112,12 @@ def _open_builder(builder: Any, facts: Mapping[str, Any], bounds: Bounds) -> Row
     streams = {str(split): stream for split, stream in streams.items()}
     features = next(iter(streams.values())).features
     declared = dtypes_from_features(features.to_dict()) if features is not None else {}
+    shape = None
     if form == "webdataset":
-        picks = _webdataset_picks(declared)
-        return RowStream(streams, facts, bounds, picks.row, picks.columns)
-    if zipped and list(declared) == ["image"]:
-        return RowStream(streams, facts, bounds, zipped.row, zipped.columns)
-    return RowStream(streams, facts, bounds)
-
-
-@dataclass(frozen=True, slots=True)
-class _Picks:
-    """Columns that lie deeper in the rows of `datasets`, or under another name."""
-
-    columns: tuple[Column, ...]
-    paths: Mapping[str, tuple[str, ...]]
-
-    def row(self, row: Row) -> Row:
-        """Return a row with the columns."""
-        return {name: _at(row, path) for name, path in self.paths.items()}
+        shape = _webdataset_shape(declared)
+    elif zipped and list(declared) == ["image"]:
+        shape = Shape(zipped.columns, zipped.row)
+    return RowStream(streams, facts, bounds, shape, give_up_after_s)
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:
@@ -135,7 +126,7 @@ def _at(row: Any, path: tuple[str, ...]) -> Any:
     return row
 
 
-def _webdataset_picks(declared: Mapping[str, Dtype]) -> _Picks:
+def _webdataset_shape(declared: Mapping[str, Dtype]) -> Shape:
     """Return the columns that tars.py would give: the JSON's at the top, no shard's address."""
     images = [name for name, dtype in declared.items() if dtype == "image"]
     bare = [name for name in images if "." not in name]
@@ -153,7 +144,8 @@ def _webdataset_picks(declared: Mapping[str, Dtype]) -> _Picks:
     for key, dtype in (whole.get("struct", {}) if isinstance(whole, dict) else {}).items():
         found[f"json_{key}" if key in found else key] = ("json", key), dtype
     columns = tuple(Column(name, dtype) for name, (_, dtype) in found.items())
-    return _Picks(columns, {name: path for name, (path, _) in found.items()})
+    paths = {name: path for name, (path, _) in found.items()}
+    return Shape(columns, lambda row: {name: _at(row, path) for name, path in paths.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +161,7 @@ class _ZippedImages:
         if not files or not all(name.lower().endswith(".zip") for name in files):
             return None
         builder.config.drop_labels = True
-        members = [n for f in files for n in open_zip(f, bounds.access).namelist() if _is_row(n)]
+        members = [n for f in files for n in open_zip(f, bounds.fetcher).namelist() if _is_row(n)]
         names = sorted({_folder(name) for name in members})
         depths = {name.count("/") for name in members}
         numbers = {name: number for number, name in enumerate(names)}
