@@ -12,7 +12,7 @@ from typing import Any
 
 from wdsremux.card import CARD_NAME, is_ours
 from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
-from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary, indented_json
 from wdsremux.records import Rejected
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.targets.base import Target
@@ -73,7 +73,7 @@ class Ledger:
         standing = self.recipe()
         if standing is None:
             self._refuse_foreign()
-            self.write(RECIPE_NAME, json.dumps(head, indent=1, ensure_ascii=False).encode())
+            self.write(RECIPE_NAME, indented_json(head))
             return
         given = json.loads(json.dumps(head))
         for name in DECIDING_FIELDS:

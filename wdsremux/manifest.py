@@ -149,7 +149,7 @@ class Manifest:
 
     def to_bytes(self) -> bytes:
         """Return the file, the same bytes for the same content."""
-        return (json.dumps(self.to_json(), ensure_ascii=False, indent=1) + "\n").encode()
+        return indented_json(self.to_json())
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = MANIFEST_NAME) -> Self:
@@ -192,6 +192,14 @@ class Manifest:
             place=raw["place"],
             notes=tuple(raw["notes"]),
         )
+
+
+def indented_json(value: Mapping[str, Any]) -> bytes:
+    """Return JSON for people, as UTF-8; `json.loads` gives back what was written."""
+    text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
+    # A class may be called after a folder whose name is no Unicode: its lone surrogates, which
+    # UTF-8 cannot hold, become \udcff, and that is how JSON writes them.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def totals_by_split(shards: Sequence[ShardSummary]) -> dict[str, Totals]:
