@@ -57,7 +57,9 @@ class Ledger:
         if data is None:
             return None
         try:
-            recipe: Mapping[str, Any] = json.loads(data)
+            recipe = json.loads(data)
+            if not isinstance(recipe, dict):
+                raise ValueError("it holds no object")  # noqa: TRY004 (as for what is no JSON)
         except ValueError as exc:
             raise CorruptDataError(
                 f"cannot read {RECIPE_NAME!r}: {exc}; give --overwrite to start anew"
@@ -148,23 +150,27 @@ class Ledger:
         """
         published = self._published()
         self._refuse_foreign(published)
+        if MANIFEST_NAME in published:
+            # First: a manifest stands only where all its shards do.
+            self._target.remove(MANIFEST_NAME)
         for name, _ in self._target.list():
             if name in published:
                 self._target.remove(name)
         card = self._read(CARD_NAME)
         if card is not None and is_ours(card):
             self._target.remove(CARD_NAME)
-        for name in self._state_names():
+        # The recipe last: as long as entries lie here, it tells whose they are.
+        for name in sorted(self._state_names(), key=lambda name: name == RECIPE_NAME):
             self._target.remove(name)
 
     def _published(self) -> set[str]:
         """Return the names of the shards and the index that are ours."""
-        stems = [name.rsplit("/", 1)[1].removesuffix(".msgpack") for name in self._state_names()]
-        names = {f"{stem}.tar" for stem in stems}
+        entries = [name for name in self._state_names() if name.endswith(".msgpack")]
+        names = {f"{name.rsplit('/', 1)[1].removesuffix('.msgpack')}.tar" for name in entries}
         manifest = self._our_manifest()
         if manifest is not None:
             names |= {MANIFEST_NAME, *(shard.name for shard in manifest.shards)}
-        recipe = self.recipe()
+        recipe = self._our_recipe()
         if recipe is not None:
             # A run that was killed between a shard and its entry left a shard that only its
             # series names.
@@ -182,6 +188,12 @@ class Ledger:
             for name, _ in self._target.list(STATE_FOLDER)
             if name in (RECIPE_NAME, REJECTED_NAME) or name.endswith(".msgpack")
         ]
+
+    def _our_recipe(self) -> Mapping[str, Any] | None:
+        try:
+            return self.recipe()
+        except CorruptDataError:
+            return {}
 
     def _our_manifest(self) -> Manifest | None:
         try:

@@ -1,0 +1,422 @@
+"""The ledger: whose folder it is, how far it has come, and what may be removed from it."""
+
+import dataclasses
+import json
+
+import pytest
+from support.memory_target import MemoryTarget
+from support.samples import rejected
+from support.summaries import entry_of, manifest_of, summary_of
+from support.target_conformance import publish
+
+from wdsremux.card import card_bytes
+from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
+from wdsremux.ledger import RECIPE_NAME, REJECTED_NAME, Ledger, Standing, first_difference
+from wdsremux.shards.entry import entry_name
+
+HEAD = manifest_of(series=("train",)).head()
+
+
+def publish_shard(target, summary, rejected_rows=(), *, with_entry=True):
+    """Publish a file of the summary's size, and its entry."""
+    publish(target, summary.name, bytes(summary.size_bytes))
+    if with_entry:
+        publish(target, entry_name(summary.name), entry_of(summary, rejected_rows).to_bytes())
+
+
+def publish_series(target, count, **changes):
+    """Publish `count` shards of ten rows each; the last one says so."""
+    shards = [
+        summary_of(i, 10 * i, 10 * i + 10, is_last=i == count - 1, **changes) for i in range(count)
+    ]
+    for shard in shards:
+        publish_shard(target, shard)
+    return shards
+
+
+def finished():
+    """Return the target of a finished dataset, and its shards."""
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    shards = publish_series(target, 2)
+    manifest = manifest_of(shards, series=("train",))
+    publish(target, REJECTED_NAME, b"")
+    publish(target, "README.md", card_bytes(manifest))
+    publish(target, "index.json", manifest.to_bytes())
+    return target, shards
+
+
+def mismatch(old, new):
+    target = MemoryTarget()
+    Ledger(target).begin(old)
+    with pytest.raises(RecipeMismatchError) as caught:
+        Ledger(target).begin(new)
+    return str(caught.value)
+
+
+def test_a_new_target_has_no_recipe():
+    assert Ledger(MemoryTarget()).recipe() is None
+
+
+def test_a_new_target_gets_the_head():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    assert json.loads(target.files[RECIPE_NAME]) == HEAD
+    assert Ledger(target).recipe() == HEAD
+
+
+def test_the_same_recipe_goes_on():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    before = dict(target.files)
+    Ledger(target).begin(manifest_of(series=("train",)).head())
+    assert target.files == before
+
+
+def test_tuples_of_a_recipe_are_the_lists_they_become():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD | {"recipe": {"steps": ("a", "b")}})
+    Ledger(target).begin(HEAD | {"recipe": {"steps": ["a", "b"]}})
+
+
+def test_another_recipe_is_refused_with_the_first_difference_and_both_values():
+    text = mismatch(HEAD, HEAD | {"recipe": {"seed": 43, "steps": ["resize=224"]}})
+    assert "recipe.seed was 42, now it is 43" in text
+    assert "resize" not in text
+    assert "--overwrite" in text
+
+
+def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
+    changed = {"versions": {"pillow": "13.0"}, "recipe": HEAD["recipe"] | {"seed": 1}}
+    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, HEAD | changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"source": {"kind": "parquet"}}, 'source.kind was "demo", now it is "parquet"'),
+        ({"versions": {"pillow": "13.0"}}, 'versions.pillow was "12.0", now it is "13.0"'),
+        ({"series": ["train", "test"]}, 'series was ["train"], now it is ["train", "test"]'),
+        ({"format": 2}, "format was 1, now it is 2"),
+    ],
+)
+def test_whatever_decides_bytes_must_be_equal(changes, text):
+    assert text in mismatch(HEAD, HEAD | changes)
+
+
+def test_what_decides_no_bytes_may_differ():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    Ledger(target).begin(HEAD | {"place": {"source": "elsewhere"}, "name": "other", "notes": []})
+
+
+@pytest.mark.parametrize("name", ["train-000000.tar", "other-000012.tar", "index.json"])
+def test_a_folder_of_somebody_else_is_refused(name):
+    target = MemoryTarget()
+    publish(target, name)
+    with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
+        Ledger(target).begin(HEAD)
+    assert list(target.files) == [name]
+
+
+def test_the_refusal_tells_how_many_foreign_files_there_are():
+    target = MemoryTarget()
+    for i in range(3):
+        publish(target, f"train-{i:06d}.tar")
+    with pytest.raises(UsageError, match=r"holds 'train-000000\.tar' and 2 more"):
+        Ledger(target).begin(HEAD)
+
+
+@pytest.mark.parametrize("name", ["README.md", "notes.txt", "backup.tar", "data/train-000000.tar"])
+def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
+    target = MemoryTarget()
+    publish(target, name)
+    Ledger(target).begin(HEAD)
+    assert name in target.files
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
+def test_a_recipe_that_cannot_be_read_is_told_with_its_remedy(data):
+    target = MemoryTarget()
+    publish(target, RECIPE_NAME, data)
+    with pytest.raises(CorruptDataError, match=r"recipe\.json.*give --overwrite to start anew"):
+        Ledger(target).recipe()
+
+
+@pytest.mark.parametrize("data", [b"[]", b"null", b"7", b'"text"'])
+def test_a_recipe_that_is_no_object_is_damaged_too(data):
+    target = MemoryTarget()
+    publish(target, RECIPE_NAME, data)
+    with pytest.raises(CorruptDataError, match=r"recipe\.json"):
+        Ledger(target).begin(HEAD)
+
+
+def test_a_target_without_shards_stands_at_its_beginning():
+    assert Ledger(MemoryTarget()).standing() == {}
+    assert (Standing().number, Standing().next_row(1000), Standing().is_done) == (0, 1000, False)
+
+
+def test_shards_with_an_entry_and_the_right_size_stand():
+    target = MemoryTarget()
+    shards = publish_series(target, 3)
+    standing = Ledger(target).standing()
+    assert standing == {("train", 0): Standing(tuple(shards))}
+    assert standing["train", 0].is_done
+    assert (standing["train", 0].number, standing["train", 0].next_row(0)) == (3, 30)
+
+
+def test_a_series_without_its_last_shard_is_not_done():
+    target = MemoryTarget()
+    for shard in publish_series(target, 3)[2:]:
+        target.remove(shard.name)
+    standing = Ledger(target).standing()["train", 0]
+    assert (standing.is_done, standing.number, standing.next_row(0)) == (False, 2, 20)
+
+
+def test_a_shard_without_an_entry_does_not_stand():
+    target = MemoryTarget()
+    publish_shard(target, summary_of(0))
+    publish_shard(target, summary_of(1, 10, 20), with_entry=False)
+    assert Ledger(target).standing()["train", 0].number == 1
+
+
+@pytest.mark.parametrize("size", [0, 10_239, 10_241])
+def test_a_shard_of_another_size_than_its_entry_says_does_not_stand(size):
+    target = MemoryTarget()
+    publish_series(target, 2)
+    publish(target, "train-000001.tar", bytes(size))
+    assert Ledger(target).standing()["train", 0].number == 1
+
+
+def test_what_comes_after_a_gap_does_not_stand():
+    target = MemoryTarget()
+    publish_series(target, 4)
+    target.remove("train-000001.tar")
+    standing = Ledger(target).standing()["train", 0]
+    assert (standing.number, standing.next_row(0)) == (1, 10)
+
+
+def test_a_series_without_its_first_shard_stands_at_its_beginning():
+    target = MemoryTarget()
+    publish_series(target, 2)
+    target.remove("train-000000.tar")
+    assert Ledger(target).standing()["train", 0] == Standing()
+
+
+def test_splits_and_copies_stand_apart():
+    target = MemoryTarget()
+    publish_series(target, 2, prefix="train-c0", copy=0)
+    publish_series(target, 1, prefix="train-c1", copy=1)
+    publish_series(target, 3, split="test")
+    standing = Ledger(target).standing()
+    assert {series: part.number for series, part in standing.items()} == {
+        ("train", 0): 2,
+        ("train", 1): 1,
+        ("test", 0): 3,
+    }
+
+
+def test_a_damaged_entry_is_named():
+    target = MemoryTarget()
+    publish_series(target, 1)
+    publish(target, entry_name("train-000000.tar"), b"damaged")
+    with pytest.raises(CorruptDataError, match=r"'\.wdsremux/train-000000\.msgpack'"):
+        Ledger(target).standing()
+
+
+def test_rejected_rows_come_in_the_order_of_the_entries():
+    target = MemoryTarget()
+    publish_shard(target, summary_of(1, 10, 20, rejected=1), [rejected(13)])
+    publish_shard(target, summary_of(0, 0, 10, rejected=2), [rejected(3), rejected(5)])
+    assert [item.position for item in Ledger(target).rejected()] == [3, 5, 13]
+
+
+def test_a_target_without_an_index_has_no_manifest():
+    assert Ledger(MemoryTarget()).manifest() is None
+
+
+def test_the_manifest_is_read_back():
+    target, shards = finished()
+    assert Ledger(target).manifest() == manifest_of(shards, series=("train",))
+
+
+def test_a_card_is_written_and_replaced():
+    target, ledger = MemoryTarget(), Ledger(MemoryTarget())
+    ledger = Ledger(target)
+    one, other = card_bytes(manifest_of(name="one")), card_bytes(manifest_of(name="other"))
+    assert ledger.write_card(one)
+    assert ledger.write_card(other)
+    assert target.files["README.md"] == other
+
+
+def test_a_readme_of_somebody_else_is_left_alone():
+    target = MemoryTarget()
+    publish(target, "README.md", b"# my own text")
+    assert not Ledger(target).write_card(card_bytes(manifest_of()))
+    assert target.files["README.md"] == b"# my own text"
+
+
+def test_clearing_a_finished_dataset_leaves_nothing():
+    target, _ = finished()
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+def test_clearing_a_new_target_is_harmless():
+    target = MemoryTarget()
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "backup.tar",
+        "recipe.json.tar",
+        "rejected.jsonl.tar",
+        ".wdsremux/notes.txt",
+        "data/train-000000.tar",
+        "train-000000.tar.bak",
+    ],
+)
+def test_clearing_leaves_files_of_somebody_else(name):
+    target, _ = finished()
+    publish(target, name, b"mine")
+    Ledger(target).clear()
+    assert target.files == {name: b"mine"}
+
+
+def test_clearing_leaves_a_readme_of_somebody_else():
+    target, _ = finished()
+    publish(target, "README.md", b"# my own text")
+    Ledger(target).clear()
+    assert target.files == {"README.md": b"# my own text"}
+
+
+def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    publish_shard(target, summary_of(0), with_entry=False)
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+@pytest.mark.parametrize("name", ["other-000000.tar", "train-c0-000000.tar", "index.json"])
+def test_a_folder_with_shards_of_somebody_else_is_not_cleared(name):
+    target = MemoryTarget()
+    publish(target, name, b"somebody's")
+    with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
+        Ledger(target).clear()
+    assert target.files == {name: b"somebody's"}
+
+
+def test_nothing_is_removed_when_shards_of_somebody_else_lie_among_ours():
+    target, _ = finished()
+    publish(target, "other-000000.tar", b"somebody's")
+    before = dict(target.files)
+    with pytest.raises(UsageError, match=r"other-000000\.tar"):
+        Ledger(target).clear()
+    assert target.files == before
+
+
+def test_a_damaged_dataset_can_be_cleared():
+    target, _ = finished()
+    publish(target, "index.json", b"damaged")
+    publish(target, entry_name("train-000000.tar"), b"damaged")
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+def test_a_dataset_with_a_damaged_recipe_can_be_cleared():
+    target, _ = finished()
+    publish(target, RECIPE_NAME, b"{")
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class DyingTarget(MemoryTarget):
+    """Ends the process after some removals."""
+
+    def __init__(self, files, removals):
+        super().__init__()
+        self.files = dict(files)
+        self.removals_left = removals
+
+    def remove(self, name):
+        if self.removals_left == 0:
+            raise _Killed
+        self.removals_left -= 1
+        super().remove(name)
+
+
+def killed_while_clearing(removals, split="train"):
+    """Return the target of a finished dataset whose clearing ended after some removals."""
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD | {"series": [split]})
+    shards = publish_series(target, 2, split=split)
+    publish(target, "index.json", manifest_of(shards).to_bytes())
+    dying = DyingTarget(target.files, removals)
+    with pytest.raises(_Killed):
+        Ledger(dying).clear()
+    dying.removals_left = -1
+    return dying
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_a_clearing_that_was_killed_can_be_done_again(removals):
+    target = killed_while_clearing(removals)
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+@pytest.mark.parametrize("removals", range(6))
+@pytest.mark.parametrize("split", ["all", "train"])
+def test_a_manifest_is_gone_before_the_first_of_its_shards(removals, split):
+    files = killed_while_clearing(removals, split).files
+    if "index.json" in files:
+        assert {f"{split}-000000.tar", f"{split}-000001.tar"} <= files.keys()
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_the_recipe_is_known_as_long_as_anything_of_it_is_left(removals):
+    assert RECIPE_NAME in killed_while_clearing(removals).files
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": None}, {}, None),
+        ({"a": 1}, {"a": 2}, ("a", "1", "2")),
+        ({"a": 1}, {}, ("a", "1", "null")),
+        ({}, {"a": 1}, ("a", "null", "1")),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ("a.b[1]", "2", "3")),
+        ({"a": [1]}, {"a": [1, 2]}, ("a", "[1]", "[1, 2]")),
+        (
+            {"files": [{"name": "x.tar", "size": 1}]},
+            {"files": [{"name": "x.tar", "size": 2}]},
+            ("files[x.tar].size", "1", "2"),
+        ),
+        ({"a": {"b": 1}}, {"a": "b"}, ("a", '{"b": 1}', '"b"')),
+        ({"a": "ü"}, {"a": "o"}, ("a", '"ü"', '"o"')),
+        ({"b": 1, "a": 1}, {"a": 2, "b": 2}, ("b", "1", "2")),
+    ],
+)
+def test_the_first_difference_is_told_by_its_path_with_both_values(old, new, difference):
+    assert first_difference(old, new) == difference
+
+
+def test_long_values_are_told_by_their_beginning():
+    _, old, new = first_difference({"a": "x" * 1000}, {"a": "y" * 1000})
+    assert len(old) == len(new) == 120
+    assert old.endswith("...")
+
+
+def test_a_standing_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Standing().shards = ()
