@@ -133,7 +133,7 @@ def test_webdataset_tars_have_the_columns_of_local_tars(hub):
                 tar.addfile(info, io.BytesIO(content))
     found = records(opened(repo), start=2)
     assert [record.image for record in found] == [jpeg(number) for number in range(2, 6)]
-    assert found[0].fields == {"label": 2, "source_key": "002"}
+    assert found[0].fields == {"label": 2, "key": "002"}
 
 
 def test_the_identity_names_the_commit_and_no_address(hub, class_folders):

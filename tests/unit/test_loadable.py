@@ -109,10 +109,10 @@ def test_webdataset_tars_have_the_columns_our_own_reader_gives(tmp_path):
     assert source.features() == (
         Column("image", "image"),
         Column("txt", "string"),
-        Column("source_key", "string"),
+        Column("key", "string"),
         Column("label", "int64"),
     )
-    assert records(source)[6].fields == {"txt": "t", "source_key": "6", "label": 6}
+    assert records(source)[6].fields == {"txt": "t", "key": "6", "label": 6}
     assert records(source)[6].image == PNG
 
 

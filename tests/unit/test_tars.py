@@ -66,7 +66,7 @@ def test_samples_are_those_the_webdataset_library_reads(shards):
     urls = [str(path) for path in sorted(shards.glob("train-*.tar"))]
     theirs = list(webdataset.WebDataset(urls, shardshuffle=False))
 
-    assert [record.fields["source_key"] for record in ours] == [s["__key__"] for s in theirs]
+    assert [record.fields["key"] for record in ours] == [s["__key__"] for s in theirs]
     assert [record.image for record in ours] == [s["jpg"] for s in theirs]
     assert [record.fields["label"] for record in ours] == [
         json.loads(s["json"])["label"] for s in theirs
@@ -201,9 +201,9 @@ def test_the_keys_of_json_are_columns_with_their_types(tmp_path):
         "b": "string",
         "c": {"list": "string"},
         "d": {"struct": {"e": "bool"}},
-        "source_key": "string",
+        "key": "string",
     }
-    assert records(source)[1].fields == {**rows[1], "c": None, "source_key": "1"}
+    assert records(source)[1].fields == {**rows[1], "c": None, "key": "1"}
 
 
 def test_other_members_are_columns_by_their_suffix(tmp_path):
@@ -212,6 +212,7 @@ def test_other_members_are_columns_by_their_suffix(tmp_path):
         "cls": b"7\n",
         "txt": "é".encode(),
         "caption.txt": b"c",
+        "key.txt": b"d",
         "id": b"12",
         "meta.json": b'{"x": 1}',
         "npy": b"\x93NUMPY",
@@ -223,9 +224,10 @@ def test_other_members_are_columns_by_their_suffix(tmp_path):
         "label": 7,
         "txt": "é",
         "caption": "c",
+        "key_txt": "d",
         "id": 12,
         "meta": {"x": 1},
-        "source_key": "k",
+        "key": "k",
     }
 
 
@@ -236,15 +238,15 @@ def test_a_json_that_is_no_object_is_one_column(tmp_path):
 
 
 def test_a_json_key_called_like_a_member_gets_another_name(tmp_path):
-    members = {"jpg": b"i", "cls": b"1", "json": b'{"label": 2, "image": 3, "source_key": 4}'}
+    members = {"jpg": b"i", "cls": b"1", "json": b'{"label": 2, "image": 3, "key": 4}'}
     (record,) = records(open_tars(write_tar(tmp_path / "a.tar", [("k", members)])))
     assert record.image == b"i"
     assert record.fields == {
         "label": 1,
         "json_label": 2,
         "json_image": 3,
-        "json_source_key": 4,
-        "source_key": "k",
+        "json_key": 4,
+        "key": "k",
     }
 
 

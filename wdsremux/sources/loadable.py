@@ -138,7 +138,8 @@ def _webdataset_shape(declared: Mapping[str, Dtype]) -> Shape:
         if name == "json" and isinstance(dtype, dict) and "struct" in dtype:
             continue
         if name != "__url__":
-            stem = name.rpartition(".")[0].replace(".", "_")
+            stem = name.rpartition(".")[0]
+            stem = (name if stem == KEY_COLUMN else stem).replace(".", "_")
             found[names.get(name) or stem or name] = (name,), dtype
     whole = declared.get("json")
     for key, dtype in (whole.get("struct", {}) if isinstance(whole, dict) else {}).items():

@@ -9,7 +9,8 @@ from wdsremux.columns import Column, Dtype
 from wdsremux.sources.image_names import IMAGE_EXTENSIONS
 from wdsremux.sources.inference import dtype_of, merged
 
-KEY_COLUMN = "source_key"
+KEY_COLUMN = "key"
+"""The column with the samples' keys; in the JSON of what is made of them it is "source_key"."""
 
 _TEXTS = ("txt", "text", "transcript")
 _INTEGERS = ("cls", "cls2", "index", "inx", "id")
@@ -160,8 +161,8 @@ class _Makers:
 
     def _column(self, field: str, form: Form) -> str:
         stem, _, suffix = field.rpartition(".")
-        if stem:
-            return stem.replace(".", "_")
+        if stem:  # "key" alone is the sample's own
+            return (field if stem == KEY_COLUMN else stem).replace(".", "_")
         if form == "image" and self.one_image:
             return "image"
         return "label" if field == "cls" else suffix

@@ -114,7 +114,7 @@ class TarSource:
         }
 
     def features(self) -> Sequence[Column]:
-        """Return the columns the first 100 samples show, and "source_key", the sample's key."""
+        """Return the columns the first 100 samples show, and "key", the sample's key."""
         return self.schema.columns
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[TarUnit]:
