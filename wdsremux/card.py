@@ -23,10 +23,24 @@ def is_ours(card: bytes) -> bool:
 
 def card_bytes(manifest: Manifest) -> bytes:
     """Return the card of a dataset."""
+    text = f"---\n{_yaml(_metadata(manifest))}---\n{CARD_MARK}\n\n{_text(manifest)}"
+    # In the YAML, lone surrogates (of file names that are no Unicode) are escaped already.
+    return text.encode("utf-8", "replace")
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
     import yaml  # noqa: PLC0415 (only a finished run needs it)
 
-    header = yaml.safe_dump(_metadata(manifest), sort_keys=False, allow_unicode=True, width=100)
-    return f"---\n{header}---\n{CARD_MARK}\n\n{_text(manifest)}".encode()
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML ships no types
+        """Writes line breaks of every kind as escapes: read unquoted, U+0085 becomes a blank."""
+
+        def represent_text(self, text: str) -> Any:
+            style = None if text.isprintable() else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+    Dumper.add_representer(str, Dumper.represent_text)
+    dumped: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return dumped
 
 
 def _metadata(manifest: Manifest) -> dict[str, Any]:
@@ -98,12 +112,13 @@ def _size_category(samples: int) -> str:
     low, low_name = 0, ""
     for high, name in (
         (10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"),
-        (10**7, "10M"), (10**8, "100M"), (10**9, "1B"),
+        (10**7, "10M"), (10**8, "100M"), (10**9, "1B"), (10**10, "10B"), (10**11, "100B"),
+        (10**12, "1T"),
     ):  # fmt: skip
         if low <= samples < high:
             return f"{low_name}<n<{name}" if low_name else f"n<{name}"
         low, low_name = high, name
-    return "n>1B"
+    return "n>1T"
 
 
 def _text(manifest: Manifest) -> str:
