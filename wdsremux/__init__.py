@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from wdsremux.recipe import Recipe as Recipe
     from wdsremux.recipe import Run as Run
     from wdsremux.shards.writer import ShardWriter as ShardWriter
+    from wdsremux.verifying import verify as verify
 
 _HOMES = {
     "convert": "wdsremux.api",
@@ -23,6 +24,7 @@ _HOMES = {
     "Recipe": "wdsremux.recipe",
     "Run": "wdsremux.recipe",
     "ShardWriter": "wdsremux.shards.writer",
+    "verify": "wdsremux.verifying",
 }
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "ShardWriter",
     "WdsremuxError",
     "convert",
+    "verify",
 ]
 
 

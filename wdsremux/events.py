@@ -53,9 +53,28 @@ class Done:
     """Rows done by this run: 0 when the output was finished already."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckBegun:
+    """A verification knows what it is going to read."""
+
+    shards: int
+    size_bytes: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAdvanced:
+    """A verification has read more."""
+
+    size_bytes: int
+    shards: int = 0
+
+
 Event = Note | Begun | Advanced | ShardDone | Done
+CheckEvent = CheckBegun | CheckAdvanced
 Observer = Callable[[Event], None]
+CheckObserver = Callable[[CheckEvent], None]
 
 
-def nobody(_event: Event) -> None:
+def nobody(_event: Event | CheckEvent) -> None:
     """Observe nothing."""

@@ -71,7 +71,7 @@ class Code(Enum):
     )  # fmt: skip
     KEY_DUPLICATE = (
         "W118", "error", "two samples of the dataset have one key",
-        "pack again with --key-column '' or unique keys",
+        "pack again with unique keys, or without --key-column",
     )  # fmt: skip
     TEMPORARY_LEFT = (
         "W119", "warning", "a killed run left an unfinished file", f"remove it, or {_AGAIN}",
@@ -91,7 +91,7 @@ class Code(Enum):
 
     SAMPLE_DAMAGED = ("W201", "error", "bytes of a sample are damaged", _REPAIR_SHARD)
     END_DAMAGED = (
-        "W202", "error", "bytes behind the last sample are damaged; every sample is whole",
+        "W202", "error", "bytes behind the last sample are damaged: end blocks or padding",
         _REPAIR_SHARD,
     )  # fmt: skip
     SHARD_SWAPPED = (

@@ -5,7 +5,8 @@ Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,6 +16,11 @@ MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
 MANIFEST_FORMAT = 1
 """Raised when the manifest changes, or when the same recipe begins to give other bytes."""
+
+
+INDEX_WRITER = "index"
+"""The `writer` in the recipe of a manifest that `wdsremux index` made for shards of others."""
+_NUMBERED = re.compile(r"(.*?)(\d+)\.tar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +115,12 @@ class Manifest:
 
     def patterns(self) -> dict[str, list[str]]:
         """Return brace patterns of the shards by split: what `webdataset.WebDataset` takes."""
+        series: dict[tuple[str, int], list[str]] = {}
+        for shard in self.shards:
+            series.setdefault((shard.split, shard.copy), []).append(shard.name)
         found: dict[str, list[str]] = {}
-        for name, numbers in _series(self.shards).items():
-            split, prefix = name
-            last = max(numbers)
-            pattern = f"{prefix}-{{000000..{last:06d}}}.tar" if last else f"{prefix}-000000.tar"
-            found.setdefault(split, []).append(pattern)
+        for (split, _), names in series.items():
+            found.setdefault(split, []).extend(_patterns(names))
         return found
 
     def head(self) -> dict[str, Any]:
@@ -217,12 +223,30 @@ def totals_by_split(shards: Sequence[ShardSummary]) -> dict[str, Totals]:
     return splits
 
 
-def _series(shards: Sequence[ShardSummary]) -> dict[tuple[str, str], list[int]]:
-    found: dict[tuple[str, str], list[int]] = {}
-    for shard in shards:
-        prefix = shard.name.removesuffix(".tar")[:-7]
-        found.setdefault((shard.split, prefix), []).append(shard.number)
-    return found
+def _patterns(names: Sequence[str]) -> Iterator[str]:
+    """Yield brace patterns of names in order: one for each run of numbers without a gap."""
+    run: list[str] = []
+    for name in names:
+        if run and not _follows(run[-1], name):
+            yield _pattern(run)
+            run = []
+        run.append(name)
+    if run:
+        yield _pattern(run)
+
+
+def _follows(name: str, other: str) -> bool:
+    one, two = _NUMBERED.fullmatch(name), _NUMBERED.fullmatch(other)
+    if one is None or two is None:
+        return False
+    return (two[1], len(two[2]), int(two[2])) == (one[1], len(one[2]), int(one[2]) + 1)
+
+
+def _pattern(run: Sequence[str]) -> str:
+    first, last = _NUMBERED.fullmatch(run[0]), _NUMBERED.fullmatch(run[-1])
+    if len(run) == 1 or first is None or last is None:
+        return run[0]
+    return f"{first[1]}{{{first[2]}..{last[2]}}}.tar"
 
 
 def _shard_to_json(shard: ShardSummary) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from wdsremux.findings import Code, Finding
@@ -12,19 +12,21 @@ DEPTHS: tuple[Depth, ...] = ("entries", "bytes", "samples", "pixels")
 """Each includes the ones before."""
 
 MAX_ERRORS = 1000
-"""Errors of one kind that are told one by one for each shard; more are only counted."""
+"""Findings of one kind that are told one by one for each shard; more are only counted."""
 
 
 class Collector:
     """Gathers the findings of one shard or folder in bounded memory.
 
-    Errors are kept one by one up to MAX_ERRORS of a kind; a warning is told once, with its number.
+    Each kind is told one by one up to MAX_ERRORS; warnings of a shard once, with their number.
     """
 
     def __init__(self, shard: str | None = None) -> None:
         self._shard = shard
-        self._found: list[Finding] = []
-        self._counts: Counter[Code] = Counter()
+        self.kept: list[Finding] = []
+        """As many as are told one by one."""
+        self.counts: Counter[Code] = Counter()
+        """All that were noted."""
 
     def add(
         self, code: Code, detail: str = "", *, key: str | None = None, offset: int | None = None
@@ -35,23 +37,43 @@ class Collector:
     def take(self, finding: Finding) -> None:
         """Note a finding that is made already."""
         code = finding.code
-        self._counts[code] += 1
-        if self._counts[code] <= (MAX_ERRORS if code.severity == "error" else 1):
-            self._found.append(finding)
+        self.counts[code] += 1
+        if self.counts[code] <= (1 if _is_told_once(code, self._shard) else MAX_ERRORS):
+            self.kept.append(finding)
 
     def has(self, *codes: Code) -> bool:
         """Return whether a finding of one of these kinds was noted."""
-        return any(code in self._counts for code in codes)
+        return any(code in self.counts for code in codes)
+
+    def merge(self, other: "Collector") -> None:
+        """Take over what another collector has noted of the same shard."""
+        for finding in other.kept:
+            self.take(finding)
+        for code, count in other.counts.items():
+            self.counts[code] += count - sum(f.code is code for f in other.kept)
 
     def findings(self) -> list[Finding]:
         """Return the findings in the order in which they were made."""
-        kept = Counter(finding.code for finding in self._found)
-        more = [
-            Finding(code, self._shard, detail=f"and {count - kept[code]} more like it")
-            for code, count in self._counts.items()
-            if count > kept[code]
+        kept = Counter(finding.code for finding in self.kept)
+        more = {code: n - kept[code] for code, n in self.counts.items() if n > kept[code]}
+        found = [_with_more(finding, more, self._shard) for finding in self.kept]
+        return found + [
+            Finding(code, self._shard, detail=f"and {n} more like it")
+            for code, n in more.items()
+            if not _is_told_once(code, self._shard)
         ]
-        return [*self._found, *more]
+
+
+def _is_told_once(code: Code, shard: str | None) -> bool:
+    return code.severity == "warning" and shard is not None
+
+
+def _with_more(finding: Finding, more: Mapping[Code, int], shard: str | None) -> Finding:
+    """Return a warning with the number of those that were left out."""
+    if finding.code not in more or not _is_told_once(finding.code, shard):
+        return finding
+    count = f"and {more[finding.code]} more in this shard"
+    return replace(finding, detail=", ".join(filter(None, (finding.detail, count))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

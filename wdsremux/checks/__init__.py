@@ -1,0 +1,1 @@
+"""What `verify` looks at: a dataset of ours, a folder that others made, one shard."""

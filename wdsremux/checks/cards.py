@@ -1,0 +1,83 @@
+"""Whether README.md tells `load_dataset` the truth about the shards beside it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wdsremux.card import CARD_NAME, card_bytes, is_ours
+from wdsremux.findings import Code, Finding
+from wdsremux.manifest import Manifest
+from wdsremux.reports import Collector
+from wdsremux.untrusted import UntrustedFolder
+
+MAX_CARD_BYTES = 1 << 20
+
+
+def read_card(folder: UntrustedFolder) -> bytes | None:
+    """Return README.md; None when there is none that can be read."""
+    try:
+        return folder.read(CARD_NAME, MAX_CARD_BYTES)
+    except OSError:
+        return None
+
+
+def card_header(card: bytes) -> Mapping[str, Any] | None:
+    """Return the YAML at the beginning of a card; None when there is none."""
+    import yaml  # noqa: PLC0415 (only a card needs it)
+
+    begin, mark, rest = card.partition(b"---\n")
+    header, end, _ = rest.partition(b"\n---")
+    if begin.strip() or not mark or not end:
+        return None
+    try:
+        value = yaml.safe_load(header)
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def names_files(card: bytes | None) -> bool:
+    """Return whether a card says which files are data, so that nothing beside them disturbs."""
+    header = card_header(card) if card is not None else None
+    configs = header.get("configs") if header is not None else None
+    return isinstance(configs, list) and all(
+        isinstance(config, dict) and config.get("data_files") for config in configs
+    )
+
+
+def check_card(folder: UntrustedFolder, manifest: Manifest, found: Collector) -> None:
+    """Compare the card of a converted dataset with its manifest."""
+    card = read_card(folder)
+    if card is None or not names_files(card):
+        detail = "" if card is None else "it has no YAML that names the data files"
+        found.take(Finding(Code.CARD_MISSING, CARD_NAME, detail=detail))
+        return
+    header, made = card_header(card), _card_of(manifest)
+    if header is None or made is None:
+        return
+    if not is_ours(card):
+        if _examples(header) - _examples(made):
+            found.take(Finding(Code.CARD_STALE, CARD_NAME, detail="other numbers of examples"))
+        return
+    for name in ("configs", "dataset_info"):
+        if header.get(name) != made[name]:
+            found.take(Finding(Code.CARD_STALE, CARD_NAME, detail=f"{name!r} differs"))
+
+
+def _card_of(manifest: Manifest) -> Mapping[str, Any] | None:
+    """Return the YAML that the card should have; None for features that nobody wrote."""
+    try:
+        return card_header(card_bytes(manifest))
+    except (LookupError, TypeError, AttributeError, ValueError, StopIteration):
+        return None
+
+
+def _examples(header: Mapping[str, Any]) -> set[tuple[str, str]]:
+    """Return (split, examples) of every configuration that tells them."""
+    infos = header.get("dataset_info")
+    found = set()
+    for info in infos if isinstance(infos, list) else [infos]:
+        splits = info.get("splits") if isinstance(info, dict) else None
+        for split in splits if isinstance(splits, list) else ():
+            if isinstance(split, dict) and "num_examples" in split:
+                found.add((str(split.get("name")), str(split["num_examples"])))
+    return found

@@ -1,0 +1,141 @@
+"""Whether an entry or a manifest makes sense in itself: they are read before they are believed."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wdsremux import tarbytes
+from wdsremux.manifest import Manifest, ShardSummary, Totals
+from wdsremux.shards.entry import ShardEntry
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_COUNT = 2**63
+
+Numbers = npt.NDArray[np.uint64]
+
+
+def summary_problem(shard: ShardSummary) -> str | None:
+    """Return what cannot be in a shard's summary; None when nothing is wrong."""
+    # What the annotations say is exactly what is in doubt.
+    texts: tuple[Any, ...] = (shard.name, shard.split, shard.sha256)
+    is_last: Any = shard.is_last
+    if not all(isinstance(text, str) for text in texts) or not isinstance(is_last, bool):
+        return "a field has another type"
+    numbers = (
+        shard.copy, shard.number, shard.samples, shard.rejected, shard.size_bytes,
+        shard.first_position, shard.last_position, shard.start, shard.stop,
+    )  # fmt: skip
+    if not all(_is_count(number) for number in numbers):
+        return "a field is no whole number"
+    if not _SHA256.fullmatch(shard.sha256):
+        return "its sha256 is none"
+    if not shard.start <= shard.first_position <= shard.last_position < shard.stop:
+        return "its positions are not in order"
+    return None
+
+
+def manifest_problem(manifest: Manifest) -> str | None:
+    """Return what has a form that no manifest has; None when nothing is wrong."""
+    for number, shard in enumerate(manifest.shards):
+        problem = summary_problem(shard)
+        if problem is not None:
+            return f"shard {number}: {problem}"
+    mappings: tuple[Any, ...] = (
+        manifest.splits,
+        manifest.features,
+        manifest.recipe,
+        manifest.source,
+    )
+    if not all(isinstance(value, Mapping) for value in mappings):
+        return "a field has another type"
+    texts: tuple[Any, ...] = (manifest.fingerprint, manifest.name)
+    if not all(isinstance(text, str) for text in texts):
+        return "a field has another type"
+    if not _is_count(manifest.copies) or not all(map(_are_counts, manifest.splits.values())):
+        return "a field is no whole number"
+    return None
+
+
+def entry_problem(entry: ShardEntry, *, is_ours: bool) -> str | None:
+    """Return what cannot be in an entry; None when nothing is wrong.
+
+    `is_ours` says that its shard has the layout that `tarbytes` makes.
+    """
+    problem = summary_problem(entry.summary)
+    if problem is not None:
+        return problem
+    checks: tuple[Callable[[ShardEntry], str | None], ...] = (_lists, _names, _sizes, _positions)
+    for check in checks:
+        problem = check(entry)
+        if problem is not None:
+            return problem
+    payload_bytes = sum(entry.sizes)
+    if is_ours and tarbytes.file_bytes(payload_bytes) != entry.summary.size_bytes:
+        return "its sample sizes do not add up to the shard's"
+    if payload_bytes > entry.summary.size_bytes:
+        return "its samples are larger than the shard"
+    return None
+
+
+def _lists(entry: ShardEntry) -> str | None:
+    samples = len(entry.keys)
+    lengths = {len(entry.positions), len(entry.sizes), len(entry.crcs)}
+    if lengths != {samples} or len(entry.members) != samples * len(entry.extensions):
+        return "its lists differ in length"
+    return None
+
+
+def _names(entry: ShardEntry) -> str | None:
+    texts: tuple[Any, ...] = (*entry.extensions, *entry.keys, entry.fingerprint)
+    if not all(isinstance(text, str) for text in texts):
+        return "a name is no text"
+    if not entry.extensions:  # a foreign layout: its names are not ours to judge
+        return None
+    longest = max(map(len, entry.keys)) + 1 + max(map(len, entry.extensions))
+    if longest > tarbytes.MAX_NAME_BYTES or not "".join(texts).isascii() or "" in texts[:-1]:
+        return "a name does not fit into a tar"
+    return None
+
+
+def _sizes(entry: ShardEntry) -> str | None:
+    sizes = _numbers(entry.sizes)
+    if (sizes % tarbytes.BLOCK_BYTES).any() or not sizes.all() or (sizes >= _MAX_COUNT).any():
+        return "a sample's size is no whole number of blocks"
+    if (_numbers(entry.crcs) >> np.uint64(32)).any():
+        return "a CRC has more than 32 bits"
+    if entry.extensions:
+        contents = _numbers(entry.members).reshape(len(sizes), -1)
+        if (contents > tarbytes.MAX_MEMBER_BYTES).any():
+            return "a member is larger than a tar can hold"
+        block = np.uint64(tarbytes.BLOCK_BYTES)
+        blocks = np.uint64(1) + (contents + block - np.uint64(1)) // block
+        if (blocks.sum(axis=1) * block != sizes).any():
+            return "a sample's members do not add up to its size"
+    return None
+
+
+def _positions(entry: ShardEntry) -> str | None:
+    positions = _numbers(entry.positions)
+    if (positions[1:] <= positions[:-1]).any():
+        return "its positions do not ascend"
+    shard = entry.summary
+    places = [rejected.position for rejected in entry.rejected]
+    if not all(_is_count(place) and shard.start <= place < shard.stop for place in places):
+        return "a rejected row is none of the shard's"
+    return None
+
+
+def _numbers(values: Any) -> Numbers:
+    return np.frombuffer(values, np.uint64) if len(values) else np.zeros(0, np.uint64)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MAX_COUNT
+
+
+def _are_counts(totals: Totals) -> bool:
+    values = (totals.rows, totals.samples, totals.rejected, totals.size_bytes, totals.shards)
+    return all(map(_is_count, values))

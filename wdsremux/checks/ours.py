@@ -1,0 +1,228 @@
+"""The depth `entries` for a dataset of ours: manifest, entries, recipe and files agree."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from wdsremux.checks.cards import check_card
+from wdsremux.checks.contents import parsed_object
+from wdsremux.checks.entries import manifest_problem
+from wdsremux.checks.manifests import check_head, check_manifest, check_series
+from wdsremux.checks.plan import Plan, ShardTask
+from wdsremux.checks.reading import (
+    MAX_MANIFEST_BYTES,
+    RejectedLines,
+    finding_of,
+    read_entry,
+    read_file,
+)
+from wdsremux.errors import CorruptDataError
+from wdsremux.findings import Code, Finding
+from wdsremux.ledger import RECIPE_NAME
+from wdsremux.manifest import INDEX_WRITER, MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.reports import Collector
+from wdsremux.shards.damage import whole_samples
+from wdsremux.shards.entry import ShardEntry, entry_name
+from wdsremux.shards.holders import KeyHolders
+from wdsremux.targets.local import TEMPORARY_SUFFIX
+from wdsremux.untrusted import Item, NotAFileError, UntrustedFolder, is_safe_name
+
+
+class OurDataset:
+    """Reads what a dataset tells of itself, once, and holds only a summary of each shard."""
+
+    def __init__(self, folder: UntrustedFolder, found: Collector, holders: KeyHolders) -> None:
+        self._folder = folder
+        self._found = found
+        self._holders = holders
+        self._items = {item.name: item for item in folder.items()}
+        self._state = {item.name: item for item in self._state_items()}
+        self._entries: dict[str, ShardSummary] = {}
+        self._prints: set[str] = set()
+        self._cuts: dict[str, str] = {}
+        self._manifest, self._raw = self._read_manifest()
+        self._recipe = self._read_recipe()
+        self._head = self._manifest.head() if self._manifest else self._recipe or {}
+        self._writer = _mapping(self._head.get("recipe")).get("writer")
+
+    def inspect(self) -> Plan:
+        """Report what does not agree, and return what there is to read."""
+        self._read_entries()
+        self._check_manifest()
+        shards = self._shards()
+        check_series(list(shards.values()), self._found, is_finished=self._manifest is not None)
+        self._check_items(shards)
+        tasks = [task for shard in shards.values() if (task := self._task(shard)) is not None]
+        return Plan(
+            tasks=tuple(tasks),
+            shards=len(shards),
+            is_ours=self._is_ours,
+            features=_mapping(self._head.get("features")),
+            max_pixels=_mapping(self._head.get("recipe")).get("max_pixels"),
+        )
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the shards have our layout; only known once the entries are read."""
+        prints = {self._head.get("fingerprint", ""), *self._prints}
+        return self._writer not in (None, INDEX_WRITER) or prints != {""}
+
+    def _take(self, code: Code, name: str | None, detail: str = "") -> None:
+        self._found.take(Finding(code, name, detail=detail))
+
+    def _state_items(self) -> list[Item]:
+        try:
+            return self._folder.items(STATE_FOLDER)
+        except NotAFileError:
+            self._take(Code.NOT_A_FILE, STATE_FOLDER)
+            return []
+
+    def _read_manifest(self) -> tuple[Manifest | None, Mapping[str, Any]]:
+        data = read_file(self._folder, MANIFEST_NAME, MAX_MANIFEST_BYTES, self._found)
+        if data is None:
+            return None, {}
+        try:
+            manifest = Manifest.from_bytes(data)
+            problem = manifest_problem(manifest)
+        except (CorruptDataError, RecursionError) as exc:
+            problem = str(exc.__cause__ or exc)
+        if problem is not None:
+            self._take(Code.MANIFEST_UNREADABLE, MANIFEST_NAME, problem[:200])
+            return None, {}
+        return manifest, json.loads(data)
+
+    def _check_manifest(self) -> None:
+        manifest, found = self._manifest, self._found
+        if manifest is not None:
+            check_manifest(manifest, self._raw, found)
+            if manifest.features and self._is_ours:
+                check_card(self._folder, manifest, found)
+        elif MANIFEST_NAME not in self._items:
+            found.add(Code.UNFINISHED, f"{len(self._entries)} shards have their entries")
+        if self._recipe is not None:
+            check_head(manifest, self._recipe, self._prints, found)
+
+    def _read_recipe(self) -> Mapping[str, Any] | None:
+        """Return recipe.json, which holds the head of the dataset."""
+        manifest = self._manifest
+        if manifest is not None and not manifest.fingerprint:
+            return None  # written by a ShardWriter, or for shards of others: there is none
+        data = read_file(self._folder, RECIPE_NAME, MAX_MANIFEST_BYTES, self._found)
+        recipe = parsed_object(data) if data is not None else None
+        if recipe is not None:
+            return recipe
+        detail = "it is not there" if data is None else "it is no JSON object"
+        if data is not None or manifest is not None:
+            self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, detail)
+        return None
+
+    def _read_entries(self) -> None:
+        """Read every entry, note its keys, and compare what was rejected."""
+        rejected = RejectedLines(self._folder, self._found)
+        all_read = True
+        try:
+            for name in self._state:
+                if name.endswith(".msgpack"):
+                    entry = self._read_entry(name)
+                    all_read = all_read and entry is not None
+                    if entry is not None:
+                        self._note(entry)
+                        rejected.compare(entry.rejected)
+            if all_read and self._manifest is not None and self._manifest.fingerprint:
+                rejected.finish()
+        finally:
+            rejected.close()
+
+    def _read_entry(self, name: str) -> ShardEntry | None:
+        try:
+            entry, problem = read_entry(
+                self._folder, name, is_ours=self._writer not in (None, INDEX_WRITER)
+            )
+        except OSError as exc:
+            self._found.take(finding_of(exc, name))
+            return None
+        if entry is None:
+            self._take(Code.ENTRY_DAMAGED, name, problem or "")
+        elif entry_name(entry.summary.name) != name:
+            self._take(Code.ENTRY_EXTRA, name, f"it tells of {entry.summary.name[:200]!r}")
+            return None
+        return entry
+
+    def _note(self, entry: ShardEntry) -> None:
+        shard = entry.summary
+        self._entries[shard.name] = shard
+        self._prints.add(entry.fingerprint)
+        for number, holder in self._holders.doubles(shard.name, entry.keys):
+            key, offset = entry.keys[number], sum(entry.sizes[:number])
+            detail = f"also in {holder}" if holder != shard.name else "twice in this shard"
+            self._found.take(Finding(Code.KEY_DUPLICATE, shard.name, key, offset, detail))
+        there = self._items.get(shard.name)
+        if there is not None and there.size_bytes < shard.size_bytes:
+            whole = whole_samples(entry, there.size_bytes)
+            lost = f", lost from {entry.keys[whole]!r} on" if whole < shard.samples else ""
+            self._cuts[shard.name] = f"; {whole} of {shard.samples} samples are whole{lost}"
+
+    def _shards(self) -> dict[str, ShardSummary]:
+        """Return the shards the dataset should have: by the manifest, or by the entries."""
+        if self._manifest is None:
+            return self._entries
+        listed = {shard.name: shard for shard in self._manifest.shards}
+        for name, shard in listed.items():
+            entry = self._entries.get(name)
+            if entry is None and entry_name(name) not in self._state:
+                self._take(Code.ENTRY_MISSING, name)
+            elif entry is not None and entry != shard:
+                self._take(Code.ENTRY_DISAGREES, name, _difference(entry, shard))
+        for name in self._entries:
+            if name not in listed:
+                self._take(Code.ENTRY_EXTRA, entry_name(name), "index.json does not list its shard")
+        return listed
+
+    def _check_items(self, shards: Mapping[str, ShardSummary]) -> None:
+        """Report files that do not belong here."""
+        for item in (*self._items.values(), *self._state.values()):
+            if item.base.startswith(".") and item.base.endswith((TEMPORARY_SUFFIX, ".tmp")):
+                self._take(Code.TEMPORARY_LEFT, item.name)
+        # In an unfinished dataset a shard without its entry is on its way, and will be made again.
+        if MANIFEST_NAME in self._items:
+            for name in self._items:
+                if name.endswith(".tar") and name not in shards and name not in self._entries:
+                    self._take(Code.SHARD_EXTRA, name)
+
+    def _task(self, shard: ShardSummary) -> ShardTask | None:
+        """Return what to read of a shard; None when there is nothing to be read."""
+        name, entry = shard.name, self._entries.get(shard.name)
+        if not is_safe_name(name) or "/" in name:
+            self._take(Code.UNSAFE_NAME, name[:200])
+            return None
+        there = self._items.get(name)
+        if there is None or there.kind != "file":
+            code = Code.SHARD_MISSING if there is None else Code.NOT_A_FILE
+            self._take(code, name, "" if there is None else f"a {there.kind}")
+            return None
+        if there.size_bytes != shard.size_bytes:
+            sizes = f"{there.size_bytes} bytes, {shard.size_bytes} are recorded"
+            self._take(Code.SHARD_SIZE, name, sizes + self._cuts.get(name, ""))
+        return ShardTask(
+            name=name,
+            size_bytes=there.size_bytes,
+            recorded_bytes=shard.size_bytes,
+            manifest_sum=shard.sha256 if self._manifest is not None else None,
+            entry_sum=entry.sha256 if entry is not None else None,
+            samples=shard.samples,
+            has_entry=entry is not None,
+        )
+
+
+def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
+    """Name the first field in which two summaries differ."""
+    for field in fields(ShardSummary):
+        one, other = getattr(entry, field.name), getattr(listed, field.name)
+        if one != other:
+            return f"{field.name} is {one!r} in the entry, {other!r} in index.json"
+    return ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,176 @@
+"""The commands `verify` and `index`, and what they print."""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from typing import Any, TextIO
+
+from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, CheckObserver
+from wdsremux.findings import Code
+from wdsremux.render import LOG_EVERY_S, duration, size
+from wdsremux.reports import DEPTHS, Report
+
+MAX_LINES = 1000
+"""Findings of one kind that are printed; --json has more."""
+
+
+def add_commands(commands: Any, epilog: str) -> None:
+    """Add both commands to the parser's."""
+    _add_verify(commands, epilog)
+    parser = commands.add_parser(
+        "index",
+        help="make an index for shards that others packed",
+        description="Make index.json, the entries and, where there is none, a README.md for a "
+        "folder of shards that others packed. The shards stay as they are.",
+        epilog=epilog,
+        allow_abbrev=False,
+    )
+    parser.add_argument("out", metavar="OUT", help="folder with .tar shards")
+    parser.set_defaults(command=_index)
+
+
+def _add_verify(commands: Any, epilog: str) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="check a dataset and name what is damaged",
+        description="Check a dataset: one line for each finding on stdout, exit code 0 for a clean "
+        "one, 1 for one with findings, 6 where there is no dataset. Nothing is changed.",
+        epilog=epilog,
+        allow_abbrev=False,
+    )
+    parser.add_argument("out", metavar="OUT", help="folder of a dataset, or of any .tar shards")
+    parser.add_argument(
+        "--depth",
+        choices=DEPTHS,
+        default="bytes",
+        help="entries: manifest, entries and files agree; bytes: and every SHA-256; samples: and "
+        "tar structure, CRCs, JSON, labels; pixels: and every image decodes (default bytes)",
+    )
+    parser.add_argument(
+        "--subset",
+        metavar="1/20|5%",
+        help="read only a part of the shards: 1/20 the first of 20 parts, 5%% so many of all",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=int, help="shards read at a time; as many as CPUs by default"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--quarantine",
+        action="store_true",
+        help="move damaged shards to OUT/.wdsremux/quarantine, each with its findings",
+    )
+    parser.set_defaults(command=_verify)
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from wdsremux.verifying import verify
+
+    report = verify(
+        arguments.out,
+        arguments.depth,
+        subset=arguments.subset,
+        workers=arguments.workers,
+        quarantine=arguments.quarantine,
+        observer=progress(sys.stderr),
+    )
+    if arguments.json:
+        print(json.dumps(report.to_json()))
+    else:
+        print("\n".join(report_lines(report)))
+    return report.exit_code
+
+
+def _index(arguments: argparse.Namespace) -> int:
+    from wdsremux.indexing import index
+
+    totals = index(arguments.out).totals
+    print(
+        f"{totals.samples} samples in {totals.shards} shards, {size(totals.size_bytes)}: "
+        f"wrote {arguments.out}/index.json"
+    )
+    return 0
+
+
+def report_lines(report: Report) -> list[str]:
+    """Return what people read of a report: a line for each finding, and a closing one."""
+    told: Counter[Code] = Counter()
+    lines = []
+    for finding in report.findings:
+        told[finding.code] += 1
+        if told[finding.code] <= MAX_LINES:
+            lines.append(finding.line())
+    for code, count in report.counts.items():
+        if count > MAX_LINES:
+            lines.append(f"{code.code} {code.severity} and {count - MAX_LINES} more")
+    lines += [f"moved to {name}" for name in report.quarantined]
+    verdict = (
+        "clean"
+        if not report.counts
+        else ", ".join(
+            f"{number} {word}{'s' if number > 1 else ''}"
+            for number, word in ((report.errors, "error"), (report.warnings, "warning"))
+            if number
+        )
+    )
+    of = "" if report.checked_shards == report.shards else f" of {report.shards}"
+    lines.append(
+        f"{verdict}: {report.samples} samples in {report.checked_shards}{of} shards, "
+        f"{size(report.size_bytes)} read in {duration(report.seconds)}, depth {report.depth}"
+    )
+    return lines
+
+
+def progress(out: TextIO) -> CheckObserver:
+    """Return what tells how far a verification is: a bar on a terminal, else a line every 10 s."""
+    return _Bar(out) if out.isatty() else _Log(out)
+
+
+class _Bar:
+    """A tqdm bar over the bytes."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._bar: Any = None
+
+    def __call__(self, event: CheckEvent) -> None:
+        if isinstance(event, CheckBegun):
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=event.size_bytes, unit="B", unit_scale=True, file=self._out, leave=False
+            )
+        elif self._bar is not None:
+            self._bar.update(event.size_bytes)
+            if self._bar.n >= self._bar.total:
+                self._bar.close()
+
+
+class _Log:
+    """A line every 10 s."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._began = self._last = time.monotonic()
+        self._begun = CheckBegun(0, 0, 0)
+        self._read_bytes = self._shards = 0
+
+    def __call__(self, event: CheckEvent) -> None:
+        now = time.monotonic()
+        if isinstance(event, CheckAdvanced):
+            self._read_bytes += event.size_bytes
+            self._shards += event.shards
+        else:
+            self._begun = event
+        if now - self._last < LOG_EVERY_S:
+            return
+        self._last = now
+        rate = self._read_bytes / (now - self._began) / 1e6
+        print(
+            f"{self._shards} of {self._begun.shards} shards, {size(self._read_bytes)} of "
+            f"{size(self._begun.size_bytes)}, {rate:.0f} MB/s",
+            file=self._out,
+            flush=True,
+        )

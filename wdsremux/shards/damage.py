@@ -1,0 +1,122 @@
+"""Names what is damaged in a shard by its entry's offsets, never by walking the damaged tar."""
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import FileIO
+from itertools import accumulate
+
+from wdsremux import tarbytes
+from wdsremux.bitflips import flipped_bit
+from wdsremux.shards.blocks import BLOCK_READ, BlockReader
+from wdsremux.shards.entry import SampleEntry, ShardEntry
+
+_ZEROS = bytes(BLOCK_READ)
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A sample whose bytes are not those its entry has the CRC-32 of."""
+
+    key: str
+    offset: int
+    """Byte in the shard where the damage begins, as near as can be told."""
+    detail: str
+
+
+def damaged_samples(file: FileIO, entry: ShardEntry, *, is_ours: bool) -> Iterator[Damage]:
+    """Yield the damaged samples among those that lie within the file; reads all of it.
+
+    `is_ours` says that headers and padding are as `tarbytes` makes them, so that damage in them
+    can be told to the byte.
+    """
+    file.seek(0)
+    reader = BlockReader(file)
+    for sample in entry.samples():
+        if sample.offset + sample.size_bytes > reader.size_bytes:
+            return
+        crc = reader.crc32(sample.size_bytes)
+        if crc != sample.crc32:
+            yield _damage(file, sample, crc, is_ours=is_ours)
+
+
+def whole_samples(entry: ShardEntry, size_bytes: int) -> int:
+    """Return how many samples lie within the first bytes of a shard."""
+    return bisect_right(list(accumulate(entry.sizes)), size_bytes)
+
+
+def sample_at(entry: ShardEntry, offset: int) -> str | None:
+    """Return the key of the sample a byte belongs to; None behind the last one."""
+    number = whole_samples(entry, offset)
+    return entry.keys[number] if number < len(entry.keys) else None
+
+
+def damaged_end(file: FileIO, entry: ShardEntry) -> int | None:
+    """Return where the bytes behind the last sample are not zero; None when they all are."""
+    offset = sum(entry.sizes)
+    while block := os.pread(file.fileno(), BLOCK_READ, offset):
+        if block != _ZEROS[: len(block)]:
+            return offset + len(block) - len(block.lstrip(b"\0"))
+        offset += len(block)
+    return None
+
+
+def _damage(file: FileIO, sample: SampleEntry, crc: int, *, is_ours: bool) -> Damage:
+    offset, how = _known_difference(file, sample) if is_ours else None, ""
+    flip = flipped_bit(sample.crc32, crc, sample.size_bytes)
+    if flip is not None and (offset is None or offset == sample.offset + flip[0]):
+        offset, how = sample.offset + flip[0], f"bit {flip[1]} is flipped"
+    if offset is None:
+        offset = _block_of_zeros(file, sample)
+        how = "a block of zeros" if offset is not None else ""
+    if offset is None:
+        where = "its content" if is_ours else "somewhere in it"
+        return Damage(sample.key, _first_content(sample), where)
+    return Damage(sample.key, offset, ", ".join(filter(None, (_place(sample, offset), how))))
+
+
+def _first_content(sample: SampleEntry) -> int:
+    return sample.members[0][1] if sample.members else sample.offset
+
+
+def _known_difference(file: FileIO, sample: SampleEntry) -> int | None:
+    """Return the first byte of a header or of padding that is not what it must be."""
+    for extension, offset, size in sample.members:
+        name = f"{sample.key}.{extension}"
+        for start, expected in (
+            (offset - tarbytes.BLOCK_BYTES, tarbytes.header(name, size)),
+            (offset + size, tarbytes.padding(size)),
+        ):
+            found = os.pread(file.fileno(), len(expected), start)
+            if found != expected:
+                pairs = zip(found, expected, strict=False)
+                return start + next((i for i, (one, other) in enumerate(pairs) if one != other), 0)
+    return None
+
+
+def _block_of_zeros(file: FileIO, sample: SampleEntry) -> int | None:
+    """Return the first block of a sample that is all zeros, as a lost sector is.
+
+    JPEG and JSON never have so many of them.
+    """
+    block_bytes = tarbytes.BLOCK_BYTES
+    stop = sample.offset + sample.size_bytes
+    for start in range(sample.offset, stop, BLOCK_READ):
+        piece = os.pread(file.fileno(), min(BLOCK_READ, stop - start), start)
+        for at in range(0, len(piece), block_bytes):
+            if piece[at : at + block_bytes] == _ZEROS[:block_bytes]:
+                return start + at
+    return None
+
+
+def _place(sample: SampleEntry, offset: int) -> str:
+    """Say what a byte of a sample belongs to."""
+    for extension, start, size in sample.members:
+        if offset < start:
+            return f"header of .{extension}"
+        if offset < start + size:
+            return f"content of .{extension}"
+        if offset < start + size + len(tarbytes.padding(size)):
+            return f"padding behind .{extension}"
+    return ""

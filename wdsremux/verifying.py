@@ -1,0 +1,229 @@
+"""Proves a dataset: what its manifest says, its entries say and its shards hold is one thing.
+
+Shards are checked side by side in threads: hashing, checksums and decoding release Python's lock.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from wdsremux.checks.contents import ImageCheck, Schema
+from wdsremux.checks.foreign import inspect_foreign
+from wdsremux.checks.kinds import owner_of
+from wdsremux.checks.mixture import Mixture
+from wdsremux.checks.ours import OurDataset
+from wdsremux.checks.plan import Plan, ShardTask, subset_of
+from wdsremux.checks.quarantine import DAMAGE
+from wdsremux.checks.quarantine import quarantine as move_away
+from wdsremux.checks.shard import Bench, Verdict, check_shard
+from wdsremux.checks.structure import Expected
+from wdsremux.engines.cpus import usable_cpus
+from wdsremux.errors import CorruptDataError, UsageError
+from wdsremux.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
+from wdsremux.findings import Code, Finding
+from wdsremux.reports import DEPTHS, Collector, Depth, Report
+from wdsremux.shards.holders import KeyHolders
+from wdsremux.transforms.base import quiet_libraries
+from wdsremux.untrusted import UntrustedFolder
+
+MAX_FINDINGS = 100_000
+"""Told one by one; more are only counted."""
+TELL_EVERY_S = 0.2
+
+
+def verify(
+    out: str | Path,
+    depth: Depth = "bytes",
+    *,
+    subset: str | None = None,
+    workers: int | None = None,
+    quarantine: bool = False,
+    observer: CheckObserver = nobody,
+) -> Report:
+    """Check the dataset in a folder and return what was found; nothing is changed.
+
+    Each depth includes the ones before:
+
+    * `entries`: manifest, entries and files agree, sizes are right, keys are unique, counts add up;
+    * `bytes`: the SHA-256 of every shard; damage is traced to the sample and, as near as can be
+      told, to the byte;
+    * `samples`: the tars' structure, every sample's CRC-32, JSON schema, label range;
+    * `pixels`: every image decodes to the size its JSON says.
+
+    Shards that others made have no recorded sums: there `bytes` reads them from end to end and
+    checks their structure. `subset` ("1/20", "5%") chooses the shards that are read. With
+    `quarantine`, damaged shards are moved to `.wdsremux/quarantine/` under `out`.
+
+    Raises CorruptDataError when there is no dataset, UsageError, or TargetError when a shard
+    cannot be moved.
+    """
+    began = time.monotonic()
+    if depth not in DEPTHS:
+        raise UsageError(f"--depth {depth!r} is none of {', '.join(DEPTHS)}")
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers} cannot read anything; give 1 or more")
+    with _opened(out) as folder:
+        run = _Run(folder, depth, observer)
+        try:
+            run.inspect(out)
+            run.read(subset, workers or usable_cpus())
+        finally:
+            run.close()
+        moved = run.move_damaged() if quarantine else ()
+        return run.report(str(out), moved, time.monotonic() - began)
+
+
+def _opened(out: str | Path) -> UntrustedFolder:
+    try:
+        return UntrustedFolder(Path(out))
+    except OSError as exc:
+        raise CorruptDataError(
+            f"cannot read {str(out)!r}: {exc.strerror or exc}; give the folder of a dataset"
+        ) from exc
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Counts what the threads have read, and makes them stop."""
+
+    read_bytes: int = 0
+    is_stopped: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __call__(self, size_bytes: int) -> None:
+        if self.is_stopped:
+            raise InterruptedError("the run was stopped")
+        with self._lock:
+            self.read_bytes += size_bytes
+
+
+class _Run:
+    """One verification."""
+
+    def __init__(self, folder: UntrustedFolder, depth: Depth, observer: CheckObserver) -> None:
+        self._folder = folder
+        self._depth: Depth = depth
+        self._observer = observer
+        self._found = Collector()
+        self._holders = KeyHolders()
+        self._meter = _Meter()
+        self._plan = Plan(tasks=(), shards=0, is_ours=False)
+        self._tasks: tuple[ShardTask, ...] = ()
+        self._verdicts: list[Verdict] = []
+
+    def inspect(self, out: str | Path) -> None:
+        """Do all that needs no byte of a shard."""
+        owner = owner_of(self._folder)
+        if owner == "nobody":
+            raise CorruptDataError(
+                f"{str(out)!r} holds no dataset: no index.json, no shard; "
+                "give the folder that convert wrote, or one with .tar shards"
+            )
+        if owner == "ours":
+            self._plan = OurDataset(self._folder, self._found, self._holders).inspect()
+        else:
+            self._plan = inspect_foreign(self._folder, self._found)
+
+    def read(self, subset: str | None, workers: int) -> None:
+        """Read the shards of the subset, as many at a time as there are workers."""
+        plan = self._plan
+        self._tasks = subset_of(plan.tasks, subset)
+        if self._depth == "entries":
+            return
+        if self._depth == "pixels":
+            quiet_libraries()
+        bench = Bench(
+            folder=self._folder,
+            plan=plan,
+            expected=Expected(
+                depth=self._depth,
+                schema=Schema(plan.features),
+                images=ImageCheck(plan.max_pixels),
+                is_ours=plan.is_ours,
+            ),
+            holders=self._holders,
+            names_by_sum=plan.names_by_sum(),
+            on_bytes=self._meter,
+        )
+        size_bytes = sum(task.size_bytes for task in self._tasks)
+        self._observer(CheckBegun(len(self._tasks), size_bytes, workers))
+        verdicts = dict(self._verdicts_of(bench, workers))
+        self._verdicts = [verdicts[number] for number in range(len(self._tasks))]
+        self._compare_shards()
+
+    def _verdicts_of(self, bench: Bench, workers: int) -> Iterator[tuple[int, Verdict]]:
+        """Yield (number of the task, verdict) as they come."""
+        waiting = iter(enumerate(self._tasks))
+        pending: dict[Future[Verdict], int] = {}
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+        told = 0
+        try:
+            while True:
+                for number, task in islice(waiting, 2 * workers - len(pending)):
+                    pending[pool.submit(check_shard, task, bench)] = number
+                if not pending:
+                    return
+                done, _ = wait(pending, TELL_EVERY_S, FIRST_COMPLETED)
+                read_bytes = self._meter.read_bytes
+                self._observer(CheckAdvanced(read_bytes - told, len(done)))
+                told = read_bytes
+                yield from ((pending.pop(future), future.result()) for future in done)
+        finally:
+            # After an interruption the threads end at their next block.
+            self._meter.is_stopped = True
+            pool.shutdown(cancel_futures=True)
+
+    def _compare_shards(self) -> None:
+        """Report shards whose samples are of another kind than those of the first."""
+        mixture = Mixture()
+        for verdict in self._verdicts:
+            differences = mixture.merge(verdict.mixture)
+            for code, detail in zip(
+                (Code.MIXED_MEMBERS, Code.MIXED_JSON), differences, strict=True
+            ):
+                if detail is not None:
+                    name = verdict.task.name
+                    self._found.take(Finding(code, name, detail=f"{detail} (between shards)"))
+
+    def move_damaged(self) -> tuple[str, ...]:
+        """Move damaged shards to the quarantine folder and return their new names."""
+        damaged: dict[str, list[Finding]] = {}
+        for finding in self._findings():
+            if finding.shard is not None and finding.code in DAMAGE:
+                damaged.setdefault(finding.shard, []).append(finding)
+        there = [task.name for task in self._plan.tasks if task.name in damaged]
+        return tuple(move_away(self._folder, name, damaged[name]) for name in there)
+
+    def report(self, out: str, moved: tuple[str, ...], seconds: float) -> Report:
+        """Return the outcome."""
+        findings = self._findings()
+        samples = (
+            (task.samples or 0 for task in self._tasks)
+            if self._depth == "entries"
+            else (verdict.samples for verdict in self._verdicts)
+        )
+        return Report(
+            out=out,
+            depth=self._depth,
+            findings=tuple(findings[:MAX_FINDINGS]),
+            counts=Counter(finding.code for finding in findings),
+            shards=self._plan.shards,
+            checked_shards=len(self._tasks),
+            samples=sum(samples),
+            size_bytes=self._meter.read_bytes,
+            seconds=seconds,
+            quarantined=moved,
+        )
+
+    def _findings(self) -> Sequence[Finding]:
+        of_shards = (finding for verdict in self._verdicts for finding in verdict.findings)
+        return [*self._found.findings(), *of_shards]
+
+    def close(self) -> None:
+        """Remove the scratch file."""
+        self._holders.close()
