@@ -27,6 +27,8 @@ class RowRange:
     split: str
     start: int = 0
     stop: int | None = None
+    is_sure: bool = True
+    """Whether the split is known to reach to `stop`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,9 @@ def _range_from_text(text: str, splits: Mapping[str, int | None]) -> RowRange:
     start = 0 if match[2] is None else _row_from_text(match[2], rows, text)
     stop = rows if match[3] is None else _row_from_text(match[3], rows, text)
     if stop is not None and stop <= start:
-        raise UsageError(f"--split {text!r} takes no row: {name!r} has {rows} rows")
-    return RowRange(name, start, stop)
+        why = f"{name!r} has {rows} rows" if rows is not None else "it stops where it starts"
+        raise UsageError(f"--split {text!r} takes no row: {why}")
+    return RowRange(name, start, stop, is_sure=rows is not None)
 
 
 def _row_from_text(text: str, rows: int | None, slice_text: str) -> int:
@@ -94,8 +97,9 @@ def pieces(
     for row_range in rows.ranges:
         shift = base - row_range.start
         skip = max(row_range.start, start - shift)
+        known_stop = row_range.stop if row_range.is_sure else None
         # Without a known length the rows passed over have to be walked, to count them.
-        begin = row_range.start if row_range.stop is None else skip
+        begin = row_range.start if known_stop is None else skip
         end = row_range.start
         for unit in units_of(row_range.split, begin):
             stop = unit.rows
@@ -109,7 +113,7 @@ def pieces(
             if end > skip:
                 low = max(0, skip - unit.first)
                 yield Piece(_shifted(unit, shift), low, stop)
-        base = (end if row_range.stop is None else row_range.stop) + shift
+        base = (end if known_stop is None else known_stop) + shift
 
 
 def _shifted(unit: Unit, shift: int) -> Unit:
