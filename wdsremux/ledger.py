@@ -84,7 +84,8 @@ class Ledger:
                 where, old, new = difference
                 raise RecipeMismatchError(
                     f"the output was begun with another recipe: {where} was {old}, now it is "
-                    f"{new}; give the old value to go on, another OUT, or --overwrite to start anew"
+                    f"{new}; {_way_back(where, old)} to go on, another OUT, or --overwrite to "
+                    "start anew"
                 )
 
     def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
@@ -233,6 +234,17 @@ def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str
                 return found
         return None
     return None if old == new else (where, _short(old), _short(new))
+
+
+def _way_back(where: str, old: str) -> str:
+    """Return what the user must do to have the old value again."""
+    if where == "source.commit":
+        return "give --revision " + old.strip('"')
+    if where.startswith("source"):
+        return "give the source as it was"
+    if where.startswith("versions."):
+        return "install the old version"
+    return "give the old value"
 
 
 def _item_name(item: Any, number: int) -> str:
