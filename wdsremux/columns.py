@@ -6,7 +6,7 @@ A dtype is what the dataset card calls it: "int64", "float64", "string", "bool",
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,9 @@ RESERVED = ("label", "label_name", "width", "height", "position", "copy", "key")
 """Names of our own JSON fields; a source column of that name is written as source_NAME."""
 
 _RENAMED = re.compile(f"(source_)*({'|'.join(RESERVED)})")
+
+ADDED_TYPES = ("string", "int64", "float64", "bool")
+"""Types that a column added by the user's function may be given, as NAME:TYPE."""
 
 LABEL_NAMES = ("label", "labels", "cls", "class", "target")
 """A column of such a name is the label when none is a class label by its type."""
@@ -52,7 +55,7 @@ class Columns:
     label: Column | None
     extras: tuple[Column, ...]
     key: str | None
-    added: tuple[str, ...] = ()
+    added: tuple[Column, ...] = ()
     """Extra columns that the source does not have: the user's function adds them."""
 
     @property
@@ -82,32 +85,54 @@ def choose_columns(
     label = _label(features, by_name, wishes.label, image)
     taken = {image, label.name if label else None}
     if wishes.extras is None:
+        taken |= _made_by_us(by_name)
         extras = tuple(c for c in features if c.name not in taken and _fits_json(c.dtype))
-        added: tuple[str, ...] = ()
+        added: tuple[Column, ...] = ()
     else:
         names = dict.fromkeys(wishes.extras)
         for name in names:
             if not has_function:
                 _named(by_name, name, "--extra-columns")
         extras = tuple(by_name[name] for name in names if name in by_name and name not in taken)
-        added = tuple(name for name in names if name not in by_name)
+        added = tuple(_added(name) for name in names if name not in by_name)
     _refuse_clashes(extras, added, label)
     if wishes.key:
         _named(by_name, wishes.key, "--key-column")
     return Columns(image, label, extras, wishes.key or None, added)
 
 
-def _refuse_clashes(extras: Sequence[Column], added: Sequence[str], label: Column | None) -> None:
+def _made_by_us(by_name: Mapping[str, Column]) -> set[str]:
+    """Return the fields that an earlier conversion of ours wrote: they are made anew."""
+    every = {"width", "height", "position"}
+    return every | {"label_name", "copy"} if every <= by_name.keys() else set()
+
+
+def _added(text: str) -> Column:
+    """Read NAME or NAME:TYPE of a column that the user's function adds."""
+    name, _, dtype = text.partition(":")
+    plain = dtype.removesuffix("[]")
+    if dtype and plain not in ADDED_TYPES:
+        raise UsageError(
+            f"--extra-columns {text!r}: the type can be {', '.join(ADDED_TYPES)}, or a list of "
+            f"them such as {ADDED_TYPES[0]}[]"
+        )
+    return Column(name, {"list": plain} if dtype.endswith("[]") else dtype or "string")
+
+
+def _refuse_clashes(
+    extras: Sequence[Column], added: Sequence[Column], label: Column | None
+) -> None:
     """Refuse columns of which one would silently replace the other in the JSON."""
     free = ("label", "label_name") if label is None else ()
-    for name in added:
+    names = [column.name for column in added]
+    for name in names:
         if name in RESERVED and name not in free:
             raise UsageError(
                 f"--extra-columns {name!r}: the JSON has a field of that name already; let the "
                 "function give it another"
             )
     for column in extras:
-        if column.json_name in added:
+        if column.json_name in names:
             raise UsageError(
                 f"--extra-columns {column.json_name!r}: column {column.name!r} is called so in the "
                 "JSON; let the function give its own another name"

@@ -98,7 +98,7 @@ def field_docs(module: ModuleType) -> dict[str, str]:
                     and isinstance(text, ast.Expr)
                     and isinstance(text.value, ast.Constant)
                 ):
-                    docs[field.target.id] = str(text.value.value)
+                    docs[field.target.id] = " ".join(str(text.value.value).split())
     return docs
 
 

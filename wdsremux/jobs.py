@@ -105,7 +105,8 @@ def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
     fields |= {
         "image_column": columns.image,
         "label_column": columns.label.name if columns.label else None,
-        "extra_columns": [column.name for column in columns.extras] + list(columns.added),
+        "extra_columns": [column.name for column in columns.extras],
+        "added_columns": {column.name: column.dtype for column in columns.added},
         "key_column": columns.key,
         "steps": list(job.steps),
         "transform": job.function.fingerprint() if job.function else None,
@@ -133,7 +134,7 @@ def features_of(job: Job) -> dict[str, Any]:
     """Return the dtypes of the samples as the manifest and the card tell them."""
     columns = job.columns
     fields = {column.json_name: card_dtype(column.dtype) for column in columns.extras}
-    fields |= dict.fromkeys(columns.added, "string")
+    fields |= {column.name: card_dtype(column.dtype) for column in columns.added}
     fields |= {"width": "int64", "height": "int64", "position": "int64"}
     if columns.label is not None:
         fields["label"] = card_dtype(columns.label.dtype)

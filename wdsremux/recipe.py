@@ -89,7 +89,9 @@ class Recipe(Options):
     label_column: str | None = option(None, metavar="NAME")
     """column with the label; found from the features, '' for none"""
     extra_columns: tuple[str, ...] | None = option(None, names_from_text, metavar="A,B")
-    """other columns to pack into the JSON; all that JSON can hold, '' for none"""
+    """other columns to pack into the JSON: all that JSON can hold by default, '' for none; one that
+    your function adds is named as NAME or NAME:TYPE (string, int64, float64, bool; [] for lists)
+    """
     key_column: str | None = option(None, metavar="NAME")
     """column whose text names the samples, made safe; the row number by default"""
     image_root: str | None = option(None, metavar="DIR")

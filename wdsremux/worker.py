@@ -94,7 +94,7 @@ class Worker:
         self._function = self._user_function()
         columns = job.columns
         self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
-        self._extras += [(name, name, converter("unsupported")) for name in columns.added]
+        self._extras += [(c.name, c.name, converter(c.dtype)) for c in columns.added]
         self._label = label_converter(columns.label.dtype) if columns.label else None
 
     def _user_function(self) -> UserFunction | None:

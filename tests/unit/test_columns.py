@@ -147,13 +147,13 @@ def test_image_and_label_are_no_extras_even_when_they_are_named():
 
 def test_an_extra_named_twice_is_taken_once():
     assert chosen(extras=("caption", "caption")).extras == (Column("caption", "string"),)
-    assert chosen(extras=("new", "new"), has_function=True).added == ("new",)
+    assert chosen(extras=("new", "new"), has_function=True).added == (Column("new", "string"),)
 
 
 def test_extras_that_a_function_adds_are_kept_apart():
     columns = chosen(extras=("caption", "hash"), has_function=True)
     assert columns.extras == (Column("caption", "string"),)
-    assert columns.added == ("hash",)
+    assert columns.added == (Column("hash", "string"),)
     assert "hash" not in columns.fields
 
 
@@ -184,10 +184,33 @@ def test_a_function_cannot_add_a_field_of_ours(name):
 
 def test_a_function_may_add_the_label_where_the_source_has_none():
     columns = chosen([Column("image", "image")], extras=("label", "label_name"), has_function=True)
-    assert columns.added == ("label", "label_name")
+    assert [column.name for column in columns.added] == ["label", "label_name"]
 
 
 def test_class_names_come_in_label_order():
     assert Column("label", LABELS).class_names == ("cat", "dog")
     assert Column("label", "int64").class_names is None
     assert Column("label", {"list": LABELS}).class_names is None
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype"),
+    [("new:int64", "int64"), ("new:float64[]", {"list": "float64"}), ("new", "string")],
+)
+def test_what_the_function_adds_has_the_type_it_is_given(text, dtype):
+    assert chosen(extras=(text,), has_function=True).added == (Column("new", dtype),)
+
+
+def test_an_unknown_type_of_an_added_column_is_refused():
+    with pytest.raises(UsageError, match="int64"):
+        chosen(extras=("new:tensor",), has_function=True)
+
+
+def test_fields_of_an_earlier_conversion_are_made_anew_not_kept():
+    own = [Column(name, "int64") for name in ("width", "height", "position", "copy")]
+    found = choose_columns(
+        [Column("image", "image"), *own, Column("caption", "string")],
+        ColumnWishes(),
+        has_function=False,
+    )
+    assert [column.name for column in found.extras] == ["caption"]
