@@ -15,6 +15,9 @@ from wdsremux.worker import CHUNK_ROWS
 MAX_IDLE_ROUNDS = 3
 """Deaths in a row at one place that no single record explains."""
 
+MAX_KILLERS = 20
+"""Records in a row, without a batch done, that kill workers: past them the fault is not theirs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
@@ -35,22 +38,21 @@ class Recovery:
         Raises TransformError when workers die on rows that do them no harm one by one.
         """
         rest = task if last is None else rows_of(task, last.first + last.rows, task.stop)
-        idle_rounds = 0
+        idle_rounds = killers = 0
         while rest.pieces:
             position = self._poison(rest, attempt)
-            idle_rounds = idle_rounds + 1 if position is None else 0
-            if position is not None:
+            if position is None:
+                idle_rounds += 1
+            else:
+                idle_rounds, killers = 0, killers + 1
                 reason = f"the worker died on this record: {death}"
                 rest = replace(rest, poison=(*rest.poison, (position, reason)))
-            elif idle_rounds > MAX_IDLE_ROUNDS:
-                raise TransformError(
-                    f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none "
-                    "of them alone; look for memory that runs out, or try fewer --workers"
-                )
+            if idle_rounds > MAX_IDLE_ROUNDS or killers > MAX_KILLERS:
+                raise _given_up(rest, death, killers)
             try:
                 for batch in attempt(rest):
                     rest = rows_of(rest, batch.first + batch.rows, rest.stop)
-                    idle_rounds = 0
+                    idle_rounds = killers = 0
                     yield batch
             except WorkerDiedError as exc:
                 death = exc
@@ -70,6 +72,18 @@ class Recovery:
                 low = middle
         alone = rows_of(rest, low, high)
         return low if low not in known and _dies(alone, attempt) else None
+
+
+def _given_up(rest: Task, death: WorkerDiedError, killers: int) -> TransformError:
+    if killers > MAX_KILLERS:
+        return TransformError(
+            f"workers die on row after row from {rest.first} on ({death}): not the records are to "
+            "blame but the function or a library; try it on a few rows with --workers 0 --limit 5"
+        )
+    return TransformError(
+        f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none of them "
+        "alone; look for memory that runs out, or try fewer --workers"
+    )
 
 
 def _dies(task: Task, attempt: Work[Task, Batch]) -> bool:
