@@ -9,10 +9,8 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def usable_cpus(cgroup: Path = CGROUP) -> int:
     """Return the number of CPUs to plan for, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        cpus = len(os.sched_getaffinity(0))
-    else:
-        cpus = os.cpu_count() or 1
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
 
@@ -23,10 +21,12 @@ def _quota(cgroup: Path) -> float | None:
         limit, period = (cgroup / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text().strip()
+            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text()
+            period = (cgroup / "cpu/cpu.cfs_period_us").read_text()
         except OSError:
             return None
-    if limit in ("max", "-1"):
+    try:
+        granted_us, period_us = int(limit), int(period)
+    except ValueError:  # "max" is no limit, and what we do not understand is none either
         return None
-    return int(limit) / int(period)
+    return granted_us / period_us if granted_us > 0 and period_us > 0 else None
