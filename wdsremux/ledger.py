@@ -69,11 +69,13 @@ class Ledger:
     def begin(self, head: Mapping[str, Any]) -> None:
         """Write the head of a new target, or check that it has the recipe of the one there.
 
+        A target that holds nothing but a recipe is as good as new.
+
         Raises RecipeMismatchError naming the first difference, UsageError for a folder that holds
         shards or an index which are not ours.
         """
         standing = self.recipe()
-        if standing is None:
+        if standing is None or not self._is_begun():
             self._refuse_foreign()
             self.write(RECIPE_NAME, indented_json(head))
             return
@@ -87,6 +89,13 @@ class Ledger:
                     f"{new}; {_way_back(where, old)} to go on, another OUT, or --overwrite to "
                     "start anew"
                 )
+
+    def _is_begun(self) -> bool:
+        """Return whether anything of ours was published: an entry, a shard, the index."""
+        published = self._published()
+        return any(name.endswith(".msgpack") for name in self._state_names()) or any(
+            name in published for name, _ in self._target.list()
+        )
 
     def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
         """Refuse a folder with shards or an index of somebody else: ours might replace them."""

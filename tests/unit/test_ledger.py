@@ -49,6 +49,7 @@ def finished():
 def mismatch(old, new):
     target = MemoryTarget()
     Ledger(target).begin(old)
+    publish_series(target, 1)
     with pytest.raises(RecipeMismatchError) as caught:
         Ledger(target).begin(new)
     return str(caught.value)
@@ -56,6 +57,21 @@ def mismatch(old, new):
 
 def test_a_new_target_has_no_recipe():
     assert Ledger(MemoryTarget()).recipe() is None
+
+
+def test_a_target_without_a_shard_takes_another_recipe():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
+    assert Ledger(target).recipe()["recipe"] == {"seed": 43}
+
+
+def test_a_shard_without_its_entry_keeps_another_recipe_out():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    publish(target, "train-000000.tar")
+    with pytest.raises(RecipeMismatchError):
+        Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
 
 
 def test_a_new_target_gets_the_head():
