@@ -96,8 +96,9 @@ def size(size_bytes: int) -> str:
     """Return a size in decimal units, as --max-shard-size reads it."""
     number = float(size_bytes)
     for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        text = f"{number:.0f}" if unit == "B" else f"{number:.1f}"
+        if float(text) < 1000:
+            return f"{text} {unit}"
         number /= 1000
     return f"{number:.2f} TB"
 
@@ -201,8 +202,8 @@ def _beginning(event: Begun) -> str:
     resumed = (
         f"; {event.done_rows} are done already, going on from there" if event.done_rows else ""
     )
-    workers = "in this process" if event.workers == 0 else f"{event.workers} {event.engine}"
-    return f"converting {rows} with {workers}{resumed}"
+    where = f"with {event.workers} {event.engine}" if event.workers else "in this process"
+    return f"converting {rows} {where}{resumed}"
 
 
 def report(event: Done, out: str, seconds: float) -> str:
