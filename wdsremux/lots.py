@@ -1,8 +1,8 @@
 """Lays samples out as the exact bytes they have in a tar."""
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, field, replace
 
 from wdsremux import tarbytes
 from wdsremux.records import Lot
@@ -40,3 +40,24 @@ class LotBuilder:
     def lot(self) -> Lot:
         """Return what was collected; the builder is used up."""
         return Lot(self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members)
+
+
+def lot_without(lot: Lot, numbers: Container[int]) -> Lot:
+    """Return a lot without the samples that have these numbers in it."""
+    payload = bytearray()
+    at = 0
+    keep = []
+    for i, size in enumerate(lot.sizes):
+        if i not in numbers:
+            payload += memoryview(lot.payload)[at : at + size]
+            keep.append(i)
+        at += size
+    return replace(
+        lot,
+        payload=payload,
+        positions=[lot.positions[i] for i in keep],
+        keys=[lot.keys[i] for i in keep],
+        sizes=[lot.sizes[i] for i in keep],
+        crcs=[lot.crcs[i] for i in keep],
+        members=[lot.members[i] for i in keep],
+    )

@@ -86,6 +86,8 @@ class Task:
     """Number of the series the rows belong to."""
     poison: tuple[tuple[int, str], ...] = ()
     """Positions to be rejected untouched, each with its reason: they killed a worker."""
+    copy: int | None = None
+    """The one copy to be made; None for all."""
 
     @property
     def first(self) -> int:
@@ -134,7 +136,7 @@ class Batch:
     rows: int
     """Rows read: samples + rejected = rows × copies."""
     lots: tuple[Lot, ...]
-    """One for each copy."""
+    """One for each copy; empty for a copy that the task does not ask for."""
     rejected: tuple[Rejected, ...] = ()
     series: int = 0
     """Number of the series the rows belong to."""

@@ -3,7 +3,7 @@
 Record -> decode -> steps -> the user's function -> encode -> the bytes of the sample in its tar.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,6 +78,9 @@ class _Tray:
     """What a batch has given so far."""
 
     lots: list[LotBuilder]
+    copies: Sequence[int]
+    """Those to be made."""
+    poison: Mapping[int, str]
     rejected: list[Rejected] = field(default_factory=list)
 
     def reject(self, position: int, copies: Iterable[int], error: _RejectedRecordError) -> None:
@@ -112,8 +115,10 @@ class Worker:
         breaks its contract.
         """
         poison = dict(task.poison)
+        copies = range(self._job.copies) if task.copy is None else (task.copy,)
         for records in self._chunks(task):
-            yield self._batch(records, poison, task.series)
+            tray = _Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
+            yield self._batch(records, tray, task.series)
 
     def _chunks(self, task: Task) -> Iterator[list[Record]]:
         max_rows = self._job.batch_size if self._job.batches_rows else CHUNK_ROWS
@@ -130,14 +135,12 @@ class Worker:
         if held:
             yield held
 
-    def _batch(self, records: list[Record], poison: dict[int, str], series: int) -> Batch:
-        job = self._job
-        tray = _Tray([LotBuilder() for _ in range(job.copies)])
-        if job.batches_rows:
-            self._together(records, poison, tray)
+    def _batch(self, records: list[Record], tray: _Tray, series: int) -> Batch:
+        if self._job.batches_rows:
+            self._together(records, tray)
         else:
             for record in records:
-                self._together([record], poison, tray)
+                self._together([record], tray)
         tray.rejected.sort(key=lambda item: (item.position, item.copy))
         return Batch(
             first=records[0].position,
@@ -148,9 +151,9 @@ class Worker:
             input_bytes=sum(len(record.image or b"") for record in records),
         )
 
-    def _together(self, records: list[Record], poison: dict[int, str], tray: _Tray) -> None:
+    def _together(self, records: list[Record], tray: _Tray) -> None:
         """Work on records that the user's function sees in one call; one record without it."""
-        for copy, rows in enumerate(self._rows(records, poison, tray)):
+        for copy, rows in zip(tray.copies, self._rows(records, tray), strict=True):
             for outcome in self._transformed(rows, copy):
                 if isinstance(outcome, Rejected):
                     tray.rejected.append(outcome)
@@ -160,19 +163,18 @@ class Worker:
                 except _RejectedRecordError as exc:
                     tray.reject(outcome.position, [copy], exc)
 
-    def _rows(self, records: list[Record], poison: dict[int, str], tray: _Tray) -> list[list[Row]]:
-        """Return the rows of each copy: decoded, and through the steps."""
-        copies = range(self._job.copies)
-        rows: list[list[Row]] = [[] for _ in copies]
+    def _rows(self, records: list[Record], tray: _Tray) -> list[list[Row]]:
+        """Return the rows of each copy to be made: decoded, and through the steps."""
+        rows: list[list[Row]] = [[] for _ in tray.copies]
         for record in records:
             heartbeat()
             try:
-                if record.position in poison:
-                    raise _RejectedRecordError("transform", poison[record.position])
-                for copy, image in enumerate(self._images(record)):
-                    rows[copy].append(Row(record.position, image, dict(record.fields)))
+                if record.position in tray.poison:
+                    raise _RejectedRecordError("transform", tray.poison[record.position])
+                for own, image in zip(rows, self._images(record, tray.copies), strict=True):
+                    own.append(Row(record.position, image, dict(record.fields)))
             except _RejectedRecordError as exc:
-                tray.reject(record.position, copies, exc)
+                tray.reject(record.position, tray.copies, exc)
         return rows
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
@@ -181,7 +183,7 @@ class Worker:
         heartbeat(self._job.record_timeout_s * len(rows))
         return self._function.run(rows, copy)
 
-    def _images(self, record: Record) -> Sequence[Pixels | bytes]:
+    def _images(self, record: Record, copies: Sequence[int]) -> Sequence[Pixels | bytes]:
         """Return the image of each copy after the steps: pixels, or the stored bytes."""
         job = self._job
         if record.problem is not None:
@@ -189,15 +191,15 @@ class Worker:
         if record.image is None:
             raise _RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
         if self._function is not None and job.input == "bytes":
-            return [record.image] * job.copies
+            return [record.image] * len(copies)
         try:
             if job.passes_through and sniff(record.image) == "jpeg":
                 job.codec.check_whole(record.image)
-                return [record.image] * job.copies
+                return [record.image] * len(copies)
             frame = Frame(record.image, job.codec)
-            pictures = [frame.picture() for _ in range(job.copies)]
+            pictures = [frame.picture() for _ in copies]
             if self._steps:
-                rngs = [sample_rng(job.seed, copy, record.position) for copy in range(job.copies)]
+                rngs = [sample_rng(job.seed, copy, record.position) for copy in copies]
                 apply_steps(self._steps, pictures, rngs, job.codec.matte)
             return [picture.pixels() for picture in pictures]
         except DecodeError as exc:

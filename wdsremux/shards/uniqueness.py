@@ -6,9 +6,9 @@ The keys seen lie in a temporary SQLite file, so that memory does not grow with 
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
+from wdsremux.lots import lot_without
 from wdsremux.records import Lot, Rejected
 
 
@@ -32,7 +32,7 @@ class KeyRegister:
         kept, rejected = [], []
         for copy, lot in enumerate(lots):
             doubles = {i for i, key in enumerate(lot.keys) if not self.is_new(key)}
-            kept.append(_without(lot, doubles) if doubles else lot)
+            kept.append(lot_without(lot, doubles) if doubles else lot)
             rejected += [
                 Rejected(
                     lot.positions[i],
@@ -53,23 +53,3 @@ class KeyRegister:
         """Remove the scratch file."""
         self._base.close()
         self._folder.cleanup()
-
-
-def _without(lot: Lot, doubles: set[int]) -> Lot:
-    payload = bytearray()
-    at = 0
-    keep = []
-    for i, size in enumerate(lot.sizes):
-        if i not in doubles:
-            payload += memoryview(lot.payload)[at : at + size]
-            keep.append(i)
-        at += size
-    return replace(
-        lot,
-        payload=payload,
-        positions=[lot.positions[i] for i in keep],
-        keys=[lot.keys[i] for i in keep],
-        sizes=[lot.sizes[i] for i in keep],
-        crcs=[lot.crcs[i] for i in keep],
-        members=[lot.members[i] for i in keep],
-    )
