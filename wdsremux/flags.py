@@ -106,21 +106,29 @@ def options_from_file(path: str | None) -> dict[str, Any]:
     """Read option values from a TOML file. Raises UsageError for a key that is no option."""
     if path is None:
         return {}
-    try:
-        with Path(path).open("rb") as file:
-            values = tomllib.load(file)
-    except OSError as exc:
-        raise UsageError(f"--config {path!r} cannot be read: {exc.strerror}") from exc
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-        raise UsageError(f"--config {path!r} is not TOML: {exc}") from exc
     known = {name: field.name for name, field in _file_names().items()}
-    for key in values:
-        if key.replace("-", "_") not in known:
+    given: dict[str, Any] = {}
+    for key, value in _toml(path).items():
+        name = known.get(key.replace("-", "_"))
+        if name is None:
             raise UsageError(
                 f"--config {path!r}: unknown option {key!r}; the options are "
                 f"{', '.join(sorted(name.replace('_', '-') for name in known))}"
             )
-    return {known[key.replace("-", "_")]: value for key, value in values.items()}
+        if name in given:
+            raise UsageError(f"--config {path!r}: {key!r} is given twice, with - and with _")
+        given[name] = value
+    return given
+
+
+def _toml(path: str) -> dict[str, Any]:
+    try:
+        with Path(path).open("rb") as file:
+            return tomllib.load(file)
+    except OSError as exc:
+        raise UsageError(f"--config {path!r} cannot be read: {exc.strerror}") from exc
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+        raise UsageError(f"--config {path!r} is not TOML: {exc}") from exc
 
 
 def _file_names() -> dict[str, Field[Any]]:
