@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from wdsremux import opening
-from wdsremux.converting import Conversion
+from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
 from wdsremux.events import Observer, nobody
 from wdsremux.jobs import (
@@ -85,7 +85,8 @@ def open_conversion(
     head |= {"name": opening.name_of(source), "place": place_of(words, recipe)}
     engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
     return Conversion(
-        head=head,
+        # In the order that a manifest has: each can be made of the other, byte for byte.
+        head=Manifest.from_head(head, ()).head(),
         units=lambda split, start: opened.units(split, columns, start),
         series=series,
         limit=recipe.limit,

@@ -3,55 +3,22 @@
 One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from functools import partial
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from wdsremux.card import card_bytes
-from wdsremux.engines.base import Engine
+from wdsremux.conversion import Conversion
 from wdsremux.errors import CorruptDataError, SourceError, TransformError
 from wdsremux.events import Advanced, Begun, Done, Note, Observer, ShardDone
-from wdsremux.jsonvalues import json_bytes
-from wdsremux.ledger import REJECTED_NAME, Ledger, Standing
+from wdsremux.ledger import Ledger, Standing
 from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary
-from wdsremux.planning import SeriesRows, UnitsOf, pieces, tasks
-from wdsremux.poison import Recovery
+from wdsremux.planning import SeriesRows
 from wdsremux.records import Batch, Rejected, Task
-from wdsremux.shards.assign import Bounds
-from wdsremux.shards.series import SeriesPlan, SeriesWriter, prefix_of
+from wdsremux.shards.series import SeriesWriter
 from wdsremux.shards.uniqueness import KeyRegister
-from wdsremux.targets.base import Target
-from wdsremux.values import ErrorLimit
-from wdsremux.worker import Job, Worker
 
 UNKNOWN_ROWS = 1000
 """Where the rows in all are not known, a share of errors is taken of at least so many."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conversion:
-    """Everything a conversion is made of, opened and checked."""
-
-    head: Mapping[str, Any]
-    """What `recipe.json` holds: `Manifest.head` tells the fields."""
-    units: UnitsOf
-    series: tuple[SeriesRows, ...]
-    limit: int | None
-    job: Job
-    engine: Engine
-    engine_name: str
-    workers: int
-    target: Target
-    bounds: Bounds
-    allow_oversize: bool
-    max_errors: ErrorLimit
-    fails_at_once: bool
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over all that decides the bytes."""
-        return str(self.head["fingerprint"])
 
 
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
@@ -68,19 +35,15 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
         return manifest
     line = _Line(conversion, ledger, observer)
     line.run()
-    manifest = Manifest.from_head(conversion.head, line.shards())
+    # Of the words that decide no byte, those count that the output was begun with.
+    manifest = Manifest.from_head(ledger.recipe() or conversion.head, line.shards())
     _check_sums(manifest)
-    ledger.write(REJECTED_NAME, rejected_lines(ledger.rejected()))
+    ledger.write_rejected(ledger.rejected())
     if not ledger.write_card(card_bytes(manifest)):
         observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
     observer(Done(manifest, line.rows))
     return manifest
-
-
-def rejected_lines(rejected: Iterator[Rejected]) -> bytes:
-    """Return the content of rejected.jsonl."""
-    return b"".join(json_bytes(asdict(item)) + b"\n" for item in rejected)
 
 
 @dataclass(slots=True)
@@ -128,8 +91,7 @@ class _Line:
         self._observer(
             Begun(_rows_in_all(c.series, c.limit), self._counts.rows, c.workers, c.engine_name)
         )
-        recovery = Recovery(c.job.batch_size if c.job.batches_rows else None)
-        batches = c.engine.map(partial(Worker, c.job), self._tasks(), recovery)
+        batches = c.batches(self._tasks())
         try:
             for batch in batches:
                 self._take(batch)
@@ -138,10 +100,7 @@ class _Line:
             self._abandon()
             raise
         finally:
-            # An engine's iterator stops its workers when it is closed.
-            close = getattr(batches, "close", None)
-            if close is not None:
-                close()
+            batches.close()
             if self._register is not None:
                 self._register.close()
         if not self._made and not self._standing:
@@ -174,18 +133,13 @@ class _Line:
     def _tasks(self) -> Iterator[Task]:
         """Yield the tasks of every series that is not done."""
         c = self._c
-        base = c.series[0].ranges[0].start
-        limit = None if c.limit is None else base + c.limit
+        base = c.base
         for number, rows in enumerate(c.series):
             self._bases[number] = base
             parts = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
             end = start = min(part.next_row(base) for part in parts)
             if not all(part.is_done for part in parts):
-                batch_rows = c.job.batch_size if c.job.batches_rows else 1
-                # A batch function must see whole batches again, counted from the series' start.
-                aligned = start - (start - base) % batch_rows
-                found = pieces(c.units, rows, base, aligned, limit)
-                for task in tasks(found, batch_rows, number):
+                for task in c.tasks(number, base, start, c.stop):
                     end = task.stop
                     yield task
             base = end
@@ -236,16 +190,11 @@ class _Line:
         c, rows, base = self._c, self._c.series[number], self._bases[number]
         writers = []
         for copy in range(c.job.copies):
-            prefix = prefix_of(rows.name, copy, c.job.copies)
             standing = self._standing_of(rows, copy)
-            plan = SeriesPlan(
-                rows.name, copy, prefix, c.bounds, c.job.extensions, c.fingerprint,
-                allow_oversize=c.allow_oversize,
-            )  # fmt: skip
             writers.append(
                 SeriesWriter(
                     c.target,
-                    plan,
+                    c.plan(number, copy),
                     start=standing.next_row(base),
                     number=standing.number,
                     on_shard=self._note_shard,

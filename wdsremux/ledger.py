@@ -6,8 +6,9 @@ killed run left without an entry is written again: the same bytes, by promise.
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from wdsremux.card import CARD_NAME, is_ours
@@ -21,6 +22,7 @@ RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
 DECIDING_FIELDS = ("format", "recipe", "source", "versions", "series")
 """Fields of a head that decide the bytes, in the order in which a difference is told."""
+LINES_A_WRITE = 1000
 SHARD_NAME = re.compile(r".+-\d{6}\.tar")
 
 
@@ -145,6 +147,18 @@ class Ledger:
         staged.write(data)
         staged.commit()
 
+    def write_rejected(self, rejected: Iterable[Rejected]) -> None:
+        """Publish rejected.jsonl, in parts: nobody knows how many lines there are."""
+        lines = map(rejected_line, rejected)
+        staged = self._target.stage(REJECTED_NAME)
+        try:
+            while part := b"".join(islice(lines, LINES_A_WRITE)):
+                staged.write(part)
+            staged.commit()
+        except BaseException:
+            staged.discard()
+            raise
+
     def write_card(self, card: bytes) -> bool:
         """Publish the dataset card; False when a README.md that is not ours stands there."""
         there = self._read(CARD_NAME)
@@ -217,6 +231,13 @@ class Ledger:
                 return file.read()
         except FileNotFoundError:
             return None
+
+
+def rejected_line(item: Rejected) -> bytes:
+    """Return a line of rejected.jsonl: canonical JSON that gives back what was written."""
+    text = json.dumps(asdict(item), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    # A reason may quote a file name that is no Unicode: JSON writes its lone surrogates as escapes.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]:

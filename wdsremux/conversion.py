@@ -1,0 +1,83 @@
+"""A conversion, opened and checked: `converting` does it in full, `repair` for single shards."""
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from wdsremux.engines.base import Engine
+from wdsremux.planning import SeriesRows, UnitsOf, pieces, tasks
+from wdsremux.poison import Recovery
+from wdsremux.records import Batch, Task
+from wdsremux.shards.assign import Bounds
+from wdsremux.shards.series import SeriesPlan, prefix_of
+from wdsremux.targets.base import Target
+from wdsremux.values import ErrorLimit
+from wdsremux.worker import Job, Worker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """Everything a conversion is made of."""
+
+    head: Mapping[str, Any]
+    """What `recipe.json` holds: `Manifest.head` tells the fields."""
+    units: UnitsOf
+    series: tuple[SeriesRows, ...]
+    limit: int | None
+    job: Job
+    engine: Engine
+    engine_name: str
+    workers: int
+    target: Target
+    bounds: Bounds
+    allow_oversize: bool
+    max_errors: ErrorLimit
+    fails_at_once: bool
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that decides the bytes."""
+        return str(self.head["fingerprint"])
+
+    @property
+    def base(self) -> int:
+        """Position of the first row of the first series."""
+        return self.series[0].ranges[0].start
+
+    @property
+    def stop(self) -> int | None:
+        """Position at which --limit ends the run."""
+        return None if self.limit is None else self.base + self.limit
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows that a function sees together, counted from the first of a series."""
+        return self.job.batch_size if self.job.batches_rows else 1
+
+    def tasks(self, series: int, base: int, start: int, stop: int | None) -> Iterator[Task]:
+        """Yield the tasks of a series from row `start` on, and from the beginning of its batch.
+
+        `base` is the position of the series' first row.
+        """
+        aligned = start - (start - base) % self.batch_rows
+        found = pieces(self.units, self.series[series], base, aligned, stop)
+        return tasks(found, self.batch_rows, series)
+
+    def batches(self, found: Iterator[Task]) -> Generator[Batch, None, None]:
+        """Yield the batches of tasks, in order; closing the generator stops the workers."""
+        recovery = Recovery(self.job.batch_size if self.job.batches_rows else None)
+        return self.engine.map(partial(Worker, self.job), found, recovery)
+
+    def plan(self, series: int, copy: int) -> SeriesPlan:
+        """Return what is fixed for the shards of one copy of a series."""
+        name = self.series[series].name
+        return SeriesPlan(
+            split=name,
+            copy=copy,
+            prefix=prefix_of(name, copy, self.job.copies),
+            bounds=self.bounds,
+            extensions=self.job.extensions,
+            fingerprint=self.fingerprint,
+            allow_oversize=self.allow_oversize,
+        )
