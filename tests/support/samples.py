@@ -59,3 +59,13 @@ def members_of(tar_bytes):
 def keys_of(tar_bytes):
     """Return the keys of a shard's samples, in order."""
     return list(dict.fromkeys(name.split(".")[0] for name, _, _ in members_of(tar_bytes)))
+
+
+def sample_of(number, size=1000):
+    """Return a sample as ShardWriter takes it."""
+    return {"__key__": f"{number:06d}", "jpg": content(number, size), "json": {"label": number}}
+
+
+def shards_in(folder):
+    """Return the bytes of a folder's shards by name, in order."""
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("*.tar"))}

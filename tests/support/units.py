@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from wdsremux.planning import pieces, series_from_text
 from wdsremux.records import Record
 
 
@@ -43,3 +44,14 @@ class MemorySource:
 
     def rows(self, split):
         return sum(self.splits[split])
+
+
+def positions_of(found):
+    return [piece.first + i for piece in found for i in range(piece.rows)]
+
+
+def planned(source, text, *, base=0, start=None, limit=None):
+    """Return the pieces of the only series of an expression."""
+    splits = {name: source.rows(name) for name in source.splits}
+    [series] = series_from_text(text, splits)
+    return list(pieces(source.units, series, base, base if start is None else start, limit))

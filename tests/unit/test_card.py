@@ -4,7 +4,7 @@ import pytest
 import yaml
 from datasets import ClassLabel, Features, Image, List, Value
 from huggingface_hub import DatasetCard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.summaries import manifest_of, summary_of
 
@@ -75,6 +75,7 @@ def test_image_and_json_are_declared_by_their_members():
     )
 
 
+@settings(max_examples=40)
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,8}", fullmatch=True), dtypes, min_size=1))
 def test_every_dtype_is_declared_as_datasets_reads_it(fields):
     fields.pop("_type", None)
