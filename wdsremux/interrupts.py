@@ -18,7 +18,7 @@ class StopRequest(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a StopRequest; a second one ends the process at once."""
+    """Turn the first SIGINT or SIGTERM into a StopRequest; a second ends the process at once."""
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         for each in watched:

@@ -2,7 +2,8 @@
 
 The kernel drops `flock` when its holder dies, so a lock of a killed run is taken over at once. On
 mounts where `flock` does not reach the other hosts, the file's text does: a lock of another host
-is never taken over, since nobody here can tell whether its holder lives.
+is never taken over, since nobody here can tell whether its holder lives. Two hosts that begin in
+the same instant on such a mount can both believe that they hold it.
 """
 
 import contextlib
@@ -30,43 +31,66 @@ def folder_lock(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Removed while it is still held: nobody can take a file that is about to go.
-        path.unlink(missing_ok=True)
-        os.close(handle)
+        _release(handle, path)
 
 
 def _acquired(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            if not _flock(handle):
+            has_flock = _flock(handle)
+            if has_flock is False:
                 raise _refusal(path, _holder(handle))
             if not _is_same_file(handle, path):
                 os.close(handle)  # whoever held it removed it in the meantime
                 continue
             holder = _holder(handle)
-            if holder and not _is_dead(holder):
+            if holder and not _is_dead(holder, had_flock=has_flock is True):
                 raise _refusal(path, holder)
-            os.ftruncate(handle, 0)
-            os.lseek(handle, 0, os.SEEK_SET)
-            os.write(handle, json.dumps(_self()).encode())
         except BaseException:
             with contextlib.suppress(OSError):
                 os.close(handle)
             raise
+        try:
+            _sign(handle)
+        except BaseException:
+            _release(handle, path)
+            raise
         return handle
 
 
-def _flock(handle: int) -> bool:
-    """Take the kernel's lock; True where there is none to take: there the file alone is the lock."""
+def _sign(handle: int) -> None:
+    """Write who we are into the lock file."""
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, json.dumps(_self()).encode())
+
+
+def _release(handle: int, path: Path) -> None:
+    """Remove and let go of the lock file that we hold.
+
+    A disk that refuses has told why already, or does no harm: a lock of a dead process is taken
+    over.
+    """
+    with contextlib.suppress(OSError):
+        # Removed while it is still held: nobody can take a file that is about to go. Unless it was
+        # removed by hand, and this is the lock of another run.
+        if _is_same_file(handle, path):
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        os.close(handle)
+
+
+def _flock(handle: int) -> bool | None:
+    """Take the kernel's lock and return whether we have it; None for a mount that has none."""
     if sys.platform == "win32":
-        return True
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        return True  # a mount without flock
+        return None
     return True
 
 
@@ -98,23 +122,35 @@ def _self() -> dict[str, Any]:
     }
 
 
-def _is_dead(holder: dict[str, Any]) -> bool:
-    """Return whether the holder ran on this host and is gone."""
+def _is_dead(holder: dict[str, Any], *, had_flock: bool) -> bool:
+    """Return whether the holder ran on this host and is gone.
+
+    Under one kernel its lock speaks for itself: a container that was started again may have another
+    host name, and has other process numbers.
+    """
+    boot = _boot_id()
+    if had_flock and boot is not None and holder.get("boot") == boot:
+        return True
     if holder.get("host") != socket.gethostname():
         return False
-    if holder.get("boot") != _boot_id():
+    if holder.get("boot") != boot:
         return True
     pid = holder.get("pid")
-    if not isinstance(pid, int) or pid <= 0:
-        return True
+    return not isinstance(pid, int) or not _is_alive(pid, holder.get("started"))
+
+
+def _is_alive(pid: int, started: Any) -> bool:
+    """Return whether another process than this one has that number since that moment."""
+    if pid <= 0 or pid == os.getpid():
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
-        return True
-    except PermissionError:
         return False
+    except PermissionError:
+        return True
     # The number may have been given to another process since.
-    return pid == os.getpid() or _start_ticks(pid) != holder.get("started")
+    return _start_ticks(pid) == started
 
 
 def _boot_id() -> str | None:
