@@ -9,13 +9,14 @@ from wdsremux.errors import TargetError
 class MemoryTarget:
     """Keeps published files in a dict; `fail_on` names one that cannot be written."""
 
-    def __init__(self, fail_on=None):
+    def __init__(self, fail_on=None, free_bytes=None):
         self.files = {}
         self.published = []
         """Names in the order of their publication."""
         self.staged = set()
         """Names on their way."""
         self.fail_on = fail_on
+        self.room = free_bytes
         self._is_locked = False
 
     def stage(self, name):
@@ -34,6 +35,9 @@ class MemoryTarget:
 
     def remove(self, name):
         self.files.pop(name, None)
+
+    def free_bytes(self):
+        return self.room
 
     @contextlib.contextmanager
     def lock(self):

@@ -1,9 +1,12 @@
 """The local target: the contract, and what a folder alone can do wrong."""
 
 import errno
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from support.target_conformance import TargetConformance, content_of, listed, publish
@@ -54,6 +57,15 @@ def test_a_lock_that_cannot_be_taken_for_the_disks_sake_is_a_target_error(tmp_pa
     (tmp_path / ".wdsremux" / "lock").mkdir(parents=True)
     with pytest.raises(TargetError, match="cannot lock"), LocalTarget(tmp_path).lock():
         pass
+
+
+def test_a_run_that_was_stopped_in_the_middle_leaves_no_unfinished_file(tmp_path):
+    target = LocalTarget(tmp_path / "out")
+    with pytest.raises(KeyboardInterrupt), target.lock():  # noqa: PT012
+        for name in ("a.tar", ".wdsremux/a.msgpack"):
+            target.stage(name)._file.close()
+        raise KeyboardInterrupt
+    assert names_in(tmp_path / "out") == []
 
 
 def test_locking_leaves_hidden_files_of_others(tmp_path):
@@ -145,6 +157,84 @@ def test_every_failure_of_a_disk_comes_with_its_remedy(tmp_path, number, remedy)
         raise OSError(number, "what the system says")
     text = str(caught.value)
     assert text.startswith(f"cannot write {str(path)!r}: what the system says; {remedy}")
+
+
+class FullDisk:
+    """Stands for a file on a disk that takes so many bytes in all."""
+
+    def __init__(self, room, number):
+        self.room, self.number = room, number
+
+    def write(self, data):
+        if not self.room:
+            raise OSError(self.number, os.strerror(self.number))
+        taken = min(len(data), self.room)
+        self.room -= taken
+        return taken
+
+    def close(self):
+        """Do nothing."""
+
+
+def refusal_of(tmp_path, monkeypatch, *, free, number=errno.ENOSPC):
+    """Return what is said when a file of 5000 bytes does not fit."""
+    target = LocalTarget(tmp_path)
+    staged = target.stage("a.tar")
+    staged._file.close()
+    staged._file = FullDisk(4096, number)
+    monkeypatch.setattr(LocalTarget, "free_bytes", lambda _self: free)
+    with pytest.raises(TargetError) as caught:
+        staged.write(bytes(5000))
+    assert names_in(tmp_path) == []
+    return str(caught.value).removeprefix(f"cannot write {str(tmp_path / 'a.tar')!r}: ")
+
+
+def test_a_full_disk_is_told_by_bytes_needed_and_bytes_free(tmp_path, monkeypatch):
+    assert refusal_of(tmp_path, monkeypatch, free=4096) == (
+        "No space left on device (it needs at least 5000 bytes, 4096 are free); free some space, "
+        "then run the same command again: finished shards stay"
+    )
+
+
+def test_a_disk_that_is_full_in_spite_of_free_bytes_is_told(tmp_path, monkeypatch):
+    text = refusal_of(tmp_path, monkeypatch, free=10**9)
+    assert "(but 1000000000 bytes are free: look for a quota, or for too many files)" in text
+
+
+@pytest.mark.parametrize(
+    ("free", "number"), [(None, errno.ENOSPC), (10**9, errno.EDQUOT), (0, errno.EIO)]
+)
+def test_free_bytes_are_not_told_where_they_say_nothing(tmp_path, monkeypatch, free, number):
+    assert "free)" not in refusal_of(tmp_path, monkeypatch, free=free, number=number)
+
+
+def test_the_room_is_that_of_the_nearest_folder_there_is(tmp_path, monkeypatch):
+    asked = []
+
+    def usage(folder):
+        asked.append(folder)
+        return shutil._ntuple_diskusage(100, 60, 40)
+
+    monkeypatch.setattr(local.shutil, "disk_usage", usage)
+    assert LocalTarget(tmp_path / "not" / "there" / "yet").free_bytes() == 40
+    monkeypatch.chdir(tmp_path)
+    assert LocalTarget(Path("not")).free_bytes() == 40
+    assert asked == [tmp_path, tmp_path]
+
+
+def test_a_mount_that_does_not_know_its_size_has_no_known_room(tmp_path, monkeypatch):
+    empty = shutil._ntuple_diskusage(0, 0, 0)
+    monkeypatch.setattr(local.shutil, "disk_usage", lambda _folder: empty)
+    assert LocalTarget(tmp_path).free_bytes() is None
+
+
+def test_new_folders_are_synced_in_the_folders_above_them(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(local, "_sync_folder", synced.append)
+    LocalTarget(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    LocalTarget(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
+    assert len(synced) == 3
 
 
 FILLS_THE_DISK = """

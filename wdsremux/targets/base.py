@@ -37,8 +37,11 @@ class Target(Protocol):
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
 
+    def free_bytes(self) -> int | None:
+        """Return how many bytes there is room for; None where nobody knows."""
+
     def lock(self) -> AbstractContextManager[None]:
         """Keep other runs away while the block runs; raises TargetError naming who is there.
 
-        Also removes what a killed run left unpublished.
+        Also removes what a killed run left unpublished, and what this one leaves so.
         """

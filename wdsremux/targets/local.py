@@ -7,6 +7,7 @@ that the quota is full), its size checked, renamed, and the folder synced.
 import contextlib
 import errno
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from io import FileIO
@@ -31,7 +32,7 @@ class LocalTarget:
         """Begin a new file."""
         path = self.root / name
         with _explained("write", path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
             return LocalFile(path)
 
     def open(self, name: str) -> BinaryIO:
@@ -64,30 +65,52 @@ class LocalTarget:
         with _explained("remove", path):
             path.unlink(missing_ok=True)
 
+    def free_bytes(self) -> int | None:
+        """Return the room on the file system where the folder is, or is going to be."""
+        folder = self.root.absolute()
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        try:
+            usage = shutil.disk_usage(folder)
+        except OSError:
+            return None
+        # Some network mounts know nothing of their size.
+        return usage.free if usage.total else None
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other runs away while the block runs; sweeps up after a killed one."""
+        """Keep other runs away while the block runs; sweeps up after a killed one, and at the end.
+
+        A run that a signal stopped may have left a file half-written wherever it stood.
+        """
         state = self.root / STATE_FOLDER
         with _explained("write", state):
-            state.mkdir(parents=True, exist_ok=True)
+            _make_folder(state)
         try:
             with contextlib.ExitStack() as stack:
                 with _explained("lock", state):
                     stack.enter_context(folder_lock(state / "lock"))
-                for folder in (self.root, state):
-                    self._sweep(folder)
-                yield
+                self._sweep()
+                try:
+                    yield
+                finally:
+                    # A disk that refuses has told why already.
+                    with contextlib.suppress(TargetError):
+                        self._sweep()
         finally:
             # A refused folder is left as it was: the state folder stays only with something in it.
             with contextlib.suppress(OSError):
                 state.rmdir()
 
-    def _sweep(self, folder: Path) -> None:
+    def _sweep(self) -> None:
         """Remove temporary files of ours; only the holder of the lock may."""
-        for path in folder.iterdir():
-            if _is_temporary(path.name) and path.is_file():
+        for folder in (self.root, self.root / STATE_FOLDER):
+            with _explained("read", folder):
+                left = [path for path in folder.iterdir() if _is_temporary(path.name)]
+            for path in left:
                 with _explained("remove", path):
-                    path.unlink(missing_ok=True)
+                    if path.is_file():
+                        path.unlink(missing_ok=True)
 
 
 def _is_temporary(name: str) -> bool:
@@ -113,27 +136,20 @@ class LocalFile:
         """Append all of data, or raise TargetError and remove the unfinished file."""
         rest = memoryview(data)
         self._size += len(rest)
-        try:
-            with _explained("write", self._path):
-                while rest:
-                    rest = rest[self._open_file().write(rest) :]
-        except TargetError:
-            self.discard()
-            raise
+        file = self._open_file()
+        with self._or_discarded():
+            while rest:
+                rest = rest[file.write(rest) :]
 
     def commit(self) -> None:
         """Publish the file, whole and synced, or raise TargetError and remove it."""
         file = self._open_file()
-        try:
-            with _explained("write", self._path):
-                os.fsync(file.fileno())
-                file.close()
-                self._check_size()
-                self._temporary.replace(self._path)
-                _sync_folder(self._path.parent)
-        except TargetError:
-            self.discard()
-            raise
+        with self._or_discarded():
+            os.fsync(file.fileno())
+            file.close()
+            self._check_size()
+            self._temporary.replace(self._path)
+            _sync_folder(self._path.parent)
         self._file = None
 
     def discard(self) -> None:
@@ -145,6 +161,18 @@ class LocalFile:
         with contextlib.suppress(OSError):
             self._temporary.unlink(missing_ok=True)
         self._file = None
+
+    @contextlib.contextmanager
+    def _or_discarded(self) -> Iterator[None]:
+        try:
+            yield
+        except TargetError:
+            self.discard()
+            raise
+        except OSError as exc:
+            # First: what is free then is what another try will find.
+            self.discard()
+            raise _error("write", self._path, exc, needs_bytes=self._size) from exc
 
     def _check_size(self) -> None:
         """Believe only what the file system says: some mounts lose bytes without an error."""
@@ -161,11 +189,23 @@ class LocalFile:
         return self._file
 
 
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they outlast a power cut."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; file systems that cannot sync a folder (SMB, Windows) are excused."""
+    """Make names durable; file systems that cannot sync a folder (SMB, Windows) are excused."""
     if os.name == "nt":
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder of others that we may use but not read
     try:
         os.fsync(handle)
     except OSError as exc:
@@ -184,8 +224,21 @@ def _explained(verb: str, path: Path) -> Iterator[None]:
         raise _error(verb, path, exc) from exc
 
 
-def _error(verb: str, path: Path, exc: OSError) -> TargetError:
-    return TargetError(f"cannot {verb} {str(path)!r}: {exc.strerror or exc}; {_remedy(exc)}")
+def _error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> TargetError:
+    what = exc.strerror or str(exc)
+    if exc.errno == errno.ENOSPC:
+        what += _room(path, needs_bytes)
+    return TargetError(f"cannot {verb} {str(path)!r}: {what}; {_remedy(exc)}")
+
+
+def _room(path: Path, needs_bytes: int) -> str:
+    """Tell what a file needs, as far as is known, and what there is."""
+    free = LocalTarget(path.parent).free_bytes()
+    if free is None or not needs_bytes:
+        return ""
+    if free >= needs_bytes:
+        return f" (but {free} bytes are free: look for a quota, or for too many files)"
+    return f" (it needs at least {needs_bytes} bytes, {free} are free)"
 
 
 def _remedy(exc: OSError) -> str:
