@@ -1,5 +1,6 @@
 """One shard at its depth: all that needs its bytes comes from one reading, block by block."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -78,6 +79,8 @@ class _Check:
     def explained(self, exc: OSError) -> Finding:
         """Return what the system's refusal means, with the sample it stopped at."""
         offset = self._reader.offset if self._reader is not None else None
+        with contextlib.suppress(OSError):
+            self._load_entry()
         key = sample_at(self._entry, offset) if self._entry is not None and offset else None
         return finding_of(exc, self._task.name, key, offset)
 
