@@ -8,10 +8,10 @@ from wdsremux.records import Unit
 
 
 class Source(Protocol):
-    """A dataset that can be cut into units; made by a function of its own file, opened by `opening.py`.
+    """A dataset that can be cut into units; opened by a function of its own file.
 
-    What must hold: the order of rows never depends on the machine, the locale or the moment; for
-    sources whose identity is equal, every position names the same row.
+    What must hold: the order of rows never depends on the machine, locale or moment; for sources
+    whose identity is equal, every position names the same row.
     """
 
     def identity(self) -> Mapping[str, Any]:
