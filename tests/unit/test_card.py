@@ -102,6 +102,13 @@ def test_no_name_breaks_the_card(found, name):
     assert features_of(manifest)["json"]["label"].names == found
 
 
+def test_letters_of_other_languages_stay_as_they_are():
+    dtype = {"class_label": ["grün", "猫"]}
+    card = card_bytes(manifest_of(features={"jpg": "image", "json": {"struct": {"label": dtype}}}))
+    assert "grün" in card.decode()
+    assert "猫" in card.decode()
+
+
 def test_a_class_of_a_thousand_keeps_its_number():
     found = [f"class {i}" for i in range(1000)]
     manifest = manifest_of(

@@ -39,6 +39,10 @@ def test_different_texts_have_different_keys(one, other):
     assert (key_from_value(one)[0] == key_from_value(other)[0]) == (one == other)
 
 
+def test_texts_that_differ_in_what_is_no_unicode_have_different_keys():
+    assert key_from_value("a\udc80")[0] != key_from_value("a\udc81")[0]
+
+
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,78}[A-Za-z0-9]", fullmatch=True))
 def test_a_safe_text_is_its_own_key(text):
     assert key_from_value(text) == (text, text)

@@ -197,6 +197,7 @@ def test_ranges_of_unknown_length_are_walked_to_their_ends(sizes, data):
     start = data.draw(st.integers(0, rows))
     found = list(pieces(source.units, series, 0, start))
     assert positions_of(found) == list(range(start, rows))
+    assert all(piece.rows > 0 for piece in found)
 
 
 @given(unit_rows, st.integers(1, 600), st.data())

@@ -28,13 +28,17 @@ def task_of(sizes, first=0):
 class Workers:
     """Attempts in fresh workers: they die on killers that the task does not name as poison."""
 
-    def __init__(self, killers=(), batch_rows=CHUNK_ROWS, *, deaths=0, kills_together=()):
+    def __init__(
+        self, killers=(), batch_rows=CHUNK_ROWS, *, deaths=0, kills_together=(), kills_in_reading=()
+    ):
         self.killers = set(killers)
         self.batch_rows = batch_rows
         self.deaths_left = deaths
         """Attempts that die whatever they are given."""
         self.kills_together = set(kills_together)
         """Positions that kill only in one batch."""
+        self.kills_in_reading = set(kills_in_reading)
+        """Positions that kill even when the task names them as poison."""
         self.attempts = 0
 
     def __call__(self, task):
@@ -46,7 +50,7 @@ class Workers:
         rows = [piece.first + i for piece in task.pieces for i in range(piece.rows)]
         for at in range(0, len(rows), self.batch_rows):
             batch = rows[at : at + self.batch_rows]
-            if self.killers & set(batch) - masked.keys():
+            if (self.killers - masked.keys() | self.kills_in_reading) & set(batch):
                 raise WorkerDiedError("killed by SIGSEGV")
             if self.kills_together and self.kills_together <= set(batch):
                 raise WorkerDiedError("killed by SIGABRT")
@@ -159,6 +163,13 @@ def test_deaths_that_no_record_explains_end_in_an_error_that_names_the_rows():
     text = str(caught.value)
     assert text.startswith("workers die on rows 16 to 47 (killed by SIGABRT), but on none of them")
     assert "fewer --workers" in text
+
+
+def test_a_record_that_kills_even_when_it_is_passed_over_ends_in_an_error_soon():
+    workers = Workers(batch_rows=16, kills_in_reading=[5])
+    with pytest.raises(TransformError, match="workers die on rows 0 to 15"):
+        recovered(workers, task_of([16]), batch_rows=16)
+    assert workers.attempts <= (poison.MAX_IDLE_ROUNDS + 2) * 10
 
 
 def test_what_comes_before_unexplained_deaths_is_delivered():
