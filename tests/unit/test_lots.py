@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.samples import content, lot_of, members_of, starts
 
 from wdsremux import tarbytes
-from wdsremux.lots import LotBuilder
+from wdsremux.lots import LotBuilder, lot_without
 
 sample_sizes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 600)), max_size=10)
 
@@ -69,3 +69,10 @@ def test_a_sample_that_cannot_be_laid_out_leaves_no_trace_in_the_lot():
 def test_an_empty_lot_has_no_bytes():
     lot = LotBuilder().lot()
     assert (bytes(lot.payload), lot.keys, lot.sizes) == (b"", [], [])
+
+
+@given(sample_sizes, st.data())
+def test_a_lot_without_some_samples_is_the_lot_of_the_others(sizes, data):
+    numbers = data.draw(st.sets(st.integers(0, 12)))
+    left = [i for i in range(len(sizes)) if i not in numbers]
+    assert lot_without(lot_of(sizes), numbers) == lot_of([sizes[i] for i in left], left)
