@@ -104,7 +104,7 @@ def report_lines(report: Report) -> list[str]:
             lines.append(finding.line())
     for code, count in report.counts.items():
         if count > MAX_LINES:
-            lines.append(f"{code.code} {code.severity} and {count - MAX_LINES} more")
+            lines.append(f"{code.code} {code.severity}: and {count - MAX_LINES} more")
     lines += [f"moved to {name}" for name in report.quarantined]
     verdict = (
         "clean"

@@ -13,7 +13,14 @@ from typing import Any
 
 from wdsremux.card import CARD_NAME, is_ours
 from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
-from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary, indented_json
+from wdsremux.manifest import (
+    INDEX_WRITER,
+    MANIFEST_NAME,
+    STATE_FOLDER,
+    Manifest,
+    ShardSummary,
+    indented_json,
+)
 from wdsremux.records import Rejected
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.targets.base import Target
@@ -172,6 +179,12 @@ class Ledger:
 
         Raises UsageError, and removes nothing, when shards of somebody else lie there too.
         """
+        manifest = self._our_manifest()
+        if manifest is not None and manifest.recipe.get("writer") == INDEX_WRITER:
+            raise UsageError(
+                "the output folder holds shards that others packed, which `wdsremux index` only "
+                "listed; choose an empty folder"
+            )
         published = self._published()
         self._refuse_foreign(published)
         if MANIFEST_NAME in published:
