@@ -22,7 +22,7 @@ def wids_samples(index, cache):
 
 def webdataset_samples(folder, pattern):
     """Return all samples as webdataset reads them, not decoded."""
-    import webdataset  # noqa: PLC0415 (takes half a second)
+    import webdataset
 
     urls = f"{folder}/{pattern}"
     with warnings.catch_warnings():
@@ -38,7 +38,7 @@ class _Subscriptable(Generic[T]):
 def _wids():
     """Import wids, which wants two names of torch for a sampler that no test uses."""
     if "wids" in sys.modules or "torch" in sys.modules:
-        import wids  # noqa: PLC0415
+        import wids
 
         return wids
     stubs = {name: types.ModuleType(name) for name in _TORCH_NAMES}
@@ -46,7 +46,7 @@ def _wids():
     stubs["torch.utils.data"].Dataset = stubs["torch.utils.data"].Sampler = _Subscriptable
     sys.modules.update(stubs)
     try:
-        import wids  # noqa: PLC0415
+        import wids
     finally:
         for name in stubs:
             del sys.modules[name]
