@@ -1,13 +1,13 @@
 """The public functions: what the command line does, for Python."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from wdsremux import opening
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
-from wdsremux.events import Observer, nobody
+from wdsremux.events import Note, Observer, nobody
 from wdsremux.jobs import (
     columns_from_recipe,
     head_from,
@@ -65,10 +65,19 @@ def convert_by(
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    with conversion.target.lock():
+    with conversion.target.lock() as died:
         if run.overwrite:
             Ledger(conversion.target).clear()
+        if died:
+            observer(Note("the last run on this output was killed or crashed; going on from there"))
+            conversion = replace(conversion, **_careful_engine(conversion, run))
         return run_conversion(conversion, observer)
+
+
+def _careful_engine(conversion: Conversion, run: Run) -> dict[str, Any]:
+    has_function = conversion.job.function is not None
+    engine, name, workers = opening.open_engine(run, has_function=has_function, after_death=True)
+    return {"engine": engine, "engine_name": name, "workers": workers}
 
 
 def open_conversion(

@@ -171,8 +171,14 @@ def open_target(out: str | os.PathLike[str]) -> Target:
     return LocalTarget(Path(out).expanduser())
 
 
-def open_engine(run: Run, *, has_function: bool) -> tuple[Engine, str, int]:
-    """Return the engine, what it is called, and its number of workers."""
+def open_engine(
+    run: Run, *, has_function: bool, after_death: bool = False
+) -> tuple[Engine, str, int]:
+    """Return the engine, what it is called, and its number of workers.
+
+    After a run that died, "auto" takes processes: if a record killed it (a codec that crashes takes
+    all threads with it), it is found and rejected this time.
+    """
     from wdsremux.engines.processes import ProcessEngine
     from wdsremux.engines.serial import SerialEngine
     from wdsremux.engines.threads import ThreadEngine
@@ -185,7 +191,7 @@ def open_engine(run: Run, *, has_function: bool) -> tuple[Engine, str, int]:
             "--engine threads cannot run your function: it would share Python's lock and the "
             "global random generators; leave --engine at auto"
         )
-    if has_function or run.engine == "processes":
+    if has_function or run.engine == "processes" or (after_death and run.engine == "auto"):
         return ProcessEngine(workers, result_timeout_s=run.record_timeout), "processes", workers
     return ThreadEngine(workers), "threads", workers
 

@@ -145,7 +145,9 @@ class Run(Options):
     engine: Literal["auto", "threads", "processes"] = option(
         "auto", choices=("auto", "threads", "processes")
     )
-    """what the workers are; auto takes threads for built-in steps, processes for your function"""
+    """what the workers are; auto takes threads for built-in steps, and processes for your function
+    and after a run that crashed
+    """
     on_error: Literal["skip", "fail"] = option("skip", choices=("skip", "fail"))
     """leave a bad record out and go on, or stop at the first"""
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")

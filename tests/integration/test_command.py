@@ -190,3 +190,13 @@ def test_the_lock_of_a_killed_run_is_taken_over(slow_run, source, tmp_path):
     assert (tmp_path / "out" / ".wdsremux" / "lock").exists()
     convert(source, tmp_path / "out", "--overwrite")
     assert not (tmp_path / "out" / ".wdsremux" / "lock").exists()
+
+
+def test_after_a_run_that_died_worker_processes_take_over(slow_run, source, tmp_path):
+    os.killpg(slow_run.pid, signal.SIGKILL)
+    slow_run.communicate(timeout=TIMEOUT_S)
+    words = ("--overwrite", "--progress", "log", *step_words("resize=16"))
+    first = wdsremux("convert", source, tmp_path / "out", *words)
+    second = wdsremux("convert", source, tmp_path / "out", *words)
+    assert "processes" in first.stderr
+    assert "threads" in second.stderr

@@ -45,7 +45,7 @@ class MemoryTarget:
             raise TargetError("the output is being written by another run")
         self._is_locked = True
         try:
-            yield
+            yield False
         finally:
             self._is_locked = False
 

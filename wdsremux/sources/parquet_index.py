@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from wdsremux.columns import Column, Columns
 from wdsremux.records import Unit
 from wdsremux.sources.image_paths import ImageFolder
-from wdsremux.sources.parquet_rows import RowGroup, wanted_fields
+from wdsremux.sources.parquet_rows import RowGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class RowGroupSource:
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield the row groups of a split from the one that holds row `start` on."""
         files = self.files[split]
-        fields = wanted_fields(columns)
+        fields = columns.fields
         ends = list(accumulate(file.rows for file in files))
         for i in range(bisect_right(ends, start), len(files)):
             file, first = files[i], ends[i] - files[i].rows

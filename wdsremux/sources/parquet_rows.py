@@ -10,7 +10,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wdsremux.columns import Columns
 from wdsremux.errors import SourceError
 from wdsremux.records import Record
 from wdsremux.sources.image_paths import ImageFolder
@@ -46,11 +45,6 @@ class RowGroup:
     def batch_rows(self) -> int:
         """How many rows are taken at a time."""
         return min(BATCH_ROWS, max(1, BATCH_BYTES * self.rows // max(1, self.size_bytes)))
-
-
-def wanted_fields(columns: Columns) -> tuple[str, ...]:
-    """Return the columns to be handed out as fields."""
-    return tuple(name for name in columns.fields if name not in columns.added)
 
 
 def read_records(

@@ -40,8 +40,8 @@ class Target(Protocol):
     def free_bytes(self) -> int | None:
         """Return how many bytes there is room for; None where nobody knows."""
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Keep other runs away while the block runs; raises TargetError naming who is there.
+    def lock(self) -> AbstractContextManager[bool]:
+        """Keep other runs away while the block runs; gives whether the run before died.
 
-        Also removes what a killed run left unpublished, and what this one leaves so.
+        Removes what a killed run left unpublished. Raises TargetError naming who is there.
         """

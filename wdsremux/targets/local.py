@@ -78,9 +78,10 @@ class LocalTarget:
         return usage.free if usage.total else None
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
+    def lock(self) -> Iterator[bool]:
         """Keep other runs away while the block runs; sweeps up after a killed one, and at the end.
 
+        Gives whether the run before died in the middle.
         A run that a signal stopped may have left a file half-written wherever it stood.
         """
         state = self.root / STATE_FOLDER
@@ -89,10 +90,10 @@ class LocalTarget:
         try:
             with contextlib.ExitStack() as stack:
                 with _explained("lock", state):
-                    stack.enter_context(folder_lock(state / "lock"))
+                    died = stack.enter_context(folder_lock(state / "lock"))
                 self._sweep()
                 try:
-                    yield
+                    yield died
                 finally:
                     # A disk that refuses has told why already.
                     with contextlib.suppress(TargetError):

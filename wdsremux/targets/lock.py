@@ -22,19 +22,20 @@ if sys.platform != "win32":
 
 
 @contextlib.contextmanager
-def folder_lock(path: Path) -> Iterator[None]:
+def folder_lock(path: Path) -> Iterator[bool]:
     """Hold the lock file `path` while the block runs; its folder must be there.
 
+    Gives whether the holder before died with the lock in its hands, since this machine started.
     Raises TargetError naming host and process of whoever holds it.
     """
-    handle = _acquired(path)
+    handle, died = _acquired(path)
     try:
-        yield
+        yield died
     finally:
         _release(handle, path)
 
 
-def _acquired(path: Path) -> int:
+def _acquired(path: Path) -> tuple[int, bool]:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -56,7 +57,7 @@ def _acquired(path: Path) -> int:
         except BaseException:
             _release(handle, path)
             raise
-        return handle
+        return handle, bool(holder) and holder.get("boot") == _boot_id()
 
 
 def _sign(handle: int) -> None:
@@ -150,7 +151,7 @@ def _is_alive(pid: int, started: Any) -> bool:
     except PermissionError:
         return True
     # The number may have been given to another process since.
-    return _start_ticks(pid) == started
+    return bool(_start_ticks(pid) == started)
 
 
 def _boot_id() -> str | None:
