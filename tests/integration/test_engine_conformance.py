@@ -26,7 +26,7 @@ def counting(results, size_bytes=0):
     """Return a `make_work` that gives `results(item)` batches for an item."""
 
     def make_work():
-        from wdsremux.records import Batch, Lot  # noqa: PLC0415
+        from wdsremux.records import Batch, Lot
 
         lots = (Lot(bytes(size_bytes), [], [], [], [], []),)
 
@@ -41,7 +41,7 @@ def counting(results, size_bytes=0):
 
 def failing(bad_item):
     def make_work():
-        from wdsremux.records import Batch  # noqa: PLC0415
+        from wdsremux.records import Batch
 
         def work(item):
             yield Batch(item, 0, ())
@@ -56,7 +56,7 @@ def failing(bad_item):
 
 def endless():
     def make_work():
-        from wdsremux.records import Batch  # noqa: PLC0415
+        from wdsremux.records import Batch
 
         def work(item):
             number = 0
@@ -73,9 +73,9 @@ def waiting_for(folder):
     """Item 0 ends after item 2 has begun: results are finished out of order."""
 
     def make_work():
-        import time  # noqa: PLC0415
+        import time
 
-        from wdsremux.records import Batch  # noqa: PLC0415
+        from wdsremux.records import Batch
 
         def work(item):
             (folder / str(item)).touch()

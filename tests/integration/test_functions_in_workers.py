@@ -44,10 +44,10 @@ def crash(batch):
 
 def worker_of(spec):
     def make_work():
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
-        from wdsremux.records import Batch, Lot  # noqa: PLC0415
-        from wdsremux.transforms.user import Row, UserFunction  # noqa: PLC0415
+        from wdsremux.records import Batch, Lot
+        from wdsremux.transforms.user import Row, UserFunction
 
         function = UserFunction(spec, "batch", "numpy", "image", 42)
 

@@ -40,14 +40,14 @@ def work_of(source, **names):
     code = textwrap.dedent(source)
 
     def make_work():
-        import ctypes  # noqa: PLC0415
-        import os  # noqa: PLC0415
-        import signal  # noqa: PLC0415
-        import sys  # noqa: PLC0415
-        import time  # noqa: PLC0415
+        import ctypes
+        import os
+        import signal
+        import sys
+        import time
 
-        from wdsremux.engines.heartbeat import heartbeat  # noqa: PLC0415
-        from wdsremux.records import Batch  # noqa: PLC0415
+        from wdsremux.engines.heartbeat import heartbeat
+        from wdsremux.records import Batch
 
         scope = {
             "ctypes": ctypes,
@@ -95,7 +95,7 @@ def test_a_dying_worker_is_named_at_the_place_of_its_item(how, text):
 def test_recovery_gives_the_missing_results_in_their_place():
     calls = []
 
-    def recover(item, last, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):
         calls.append((item, last.first, last.rows, str(death)))
         yield Batch(item, 100, ())
         yield Batch(item, 101, ())
@@ -111,7 +111,7 @@ def test_recovery_gives_the_missing_results_in_their_place():
 
 
 def test_recovery_tries_items_in_fresh_workers():
-    def recover(item, last, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):
         yield from attempt(item + 1)
         with pytest.raises(WorkerDiedError, match="exited with status 5"):
             list(attempt(item))
@@ -133,7 +133,7 @@ def test_recovery_tries_items_in_fresh_workers():
 
 
 def test_an_attempt_that_is_left_early_does_not_disturb_the_next():
-    def recover(item, last, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):
         for number in (50, 60, 70):
             with contextlib.closing(attempt(number)) as results:
                 yield next(results)
@@ -144,7 +144,7 @@ def test_an_attempt_that_is_left_early_does_not_disturb_the_next():
 
 
 def test_a_death_in_the_recovery_reaches_the_caller():
-    def recover(item, last, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):
         yield from attempt(item)
 
     batches = ProcessEngine(1).map(work_of("os._exit(5)"), range(3), recover)
@@ -167,7 +167,7 @@ def test_a_worker_that_dies_while_idle_is_replaced_and_no_item_is_blamed():
 
 def test_a_worker_that_dies_while_starting_is_a_clear_error_and_not_a_loop(tmp_path):
     def make_work():
-        import os  # noqa: PLC0415
+        import os
 
         tmp_path.joinpath(str(os.getpid())).touch()
         os._exit(4)
@@ -189,7 +189,7 @@ def test_an_endless_loop_is_ended_and_named():
 
 
 def test_an_endless_loop_can_be_recovered_from():
-    def recover(item, last, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):
         yield Batch(item, 7, ())
 
     engine = ProcessEngine(2, result_timeout_s=1)
@@ -237,11 +237,11 @@ def test_more_time_lasts_until_the_next_heartbeat():
 
 def test_a_death_before_the_first_result_is_recovered_with_nothing_seen():
     def make_work():
-        import os  # noqa: PLC0415
+        import os
 
         return lambda _: os._exit(1)
 
-    def recover(item, last, death, attempt):  # noqa: ARG001
+    def recover(item, last, death, attempt):
         yield Batch(item, 1 if last is None else 2, ())
 
     assert seen(ProcessEngine(1).map(make_work, [5], recover)) == [(5, 1)]
@@ -252,7 +252,7 @@ def test_a_slow_caller_is_not_the_worker_s_fault():
     engine = ProcessEngine(1, max_buffer_bytes=1, result_timeout_s=1)
 
     def make_work():
-        from wdsremux.records import Batch, Lot  # noqa: PLC0415
+        from wdsremux.records import Batch, Lot
 
         def work(item):
             for number in range(4):
@@ -287,7 +287,7 @@ def test_what_the_function_prints_cannot_damage_the_results(capfd):
 
 def test_results_may_be_huge():
     def make_work():
-        from wdsremux.records import Batch, Lot  # noqa: PLC0415
+        from wdsremux.records import Batch, Lot
 
         def work(item):
             payload = bytes([item]) * 50_000_000
@@ -341,7 +341,7 @@ def test_an_item_that_cannot_be_pickled_says_so_at_its_place():
 def test_a_module_the_worker_cannot_import_is_named(tmp_path, monkeypatch):
     (tmp_path / "fleeting_module.py").write_text("def make_work():\n    return iter\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    import fleeting_module  # noqa: PLC0415
+    import fleeting_module
 
     batches = ProcessEngine(1).map(fleeting_module.make_work, [1])
     (tmp_path / "fleeting_module.py").unlink()
