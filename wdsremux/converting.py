@@ -4,13 +4,14 @@ One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wdsremux.card import card_bytes
 from wdsremux.conversion import Conversion
 from wdsremux.errors import CorruptDataError, SourceError, TransformError
 from wdsremux.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.ledger import Ledger, Standing
+from wdsremux.lots import lot_from
 from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.planning import SeriesRows
 from wdsremux.records import Batch, Rejected, Task
@@ -62,10 +63,9 @@ class _OpenSeries:
 
     number: int
     writers: list[SeriesWriter]
+    starts: tuple[int, ...]
+    """Of each copy, the position from which on this run writes it."""
     stop: int
-    samples: int = 0
-    shards: int = 0
-    rejected: list[Rejected] = field(default_factory=list)
 
 
 class _Line:
@@ -80,6 +80,8 @@ class _Line:
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
         self._counts = _Counts()
+        self._known_errors: set[int] = set()
+        """Positions that finished shards answer for as errors."""
         self.rows = 0
         """Rows done by this run."""
         self._register = KeyRegister() if conversion.job.columns.key else None
@@ -114,12 +116,16 @@ class _Line:
 
     def _remember(self) -> None:
         """Take over what finished shards say: rows done, errors seen, keys given."""
+        base = self._c.base
         for rows in self._c.series:
             parts = [self._standing_of(rows, copy) for copy in range(self._c.job.copies)]
-            first = rows.ranges[0].start
-            self._counts.rows += min(part.next_row(first) for part in parts) - first
+            start = min(part.next_row(base) for part in parts)
+            self._counts.rows += start - base
+            if not all(part.is_done for part in parts):
+                break
+            base = start
         standing = {shard.name for part in self._standing.values() for shard in part.shards}
-        errors = set()
+        errors = self._known_errors
         for entry in self._ledger.entries():
             if entry.summary.name in standing:
                 errors |= {r.position for r in entry.rejected if r.stage != "filter"}
@@ -147,18 +153,22 @@ class _Line:
     def _take(self, batch: Batch) -> None:
         """Write one batch."""
         series = self._series(batch.series)
-        series.stop = batch.first + batch.rows
-        lots, rejected = batch.lots, batch.rejected
+        stop = batch.first + batch.rows
+        starts, series.stop = series.starts, stop
+        rows = max(0, stop - max(batch.first, min(starts)))
+        # A resumed run reads rows again that stand already: the head of a batch, and what one copy
+        # has and another has not.
+        lots = tuple(map(lot_from, batch.lots, starts))
+        rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
         if self._register is not None:
             lots, doubled = self._register.without_doubles(lots)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
-        self._judge(batch.rows, rejected)
+        self._judge(rows, rejected)
         for copy, (writer, lot) in enumerate(zip(series.writers, lots, strict=True)):
             writer.reject(item for item in rejected if item.copy == copy)
             writer.add(lot)
         samples = sum(len(lot.keys) for lot in lots)
-        series.samples += samples
-        self._observer(Advanced(batch.rows, samples, rejected, batch.input_bytes, batch.size_bytes))
+        self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
 
     def _judge(self, rows: int, rejected: tuple[Rejected, ...]) -> None:
         """Count errors; raise when there are more than the run allows."""
@@ -170,7 +180,7 @@ class _Line:
         errors = [item for item in rejected if item.stage != "filter"]
         if not errors:
             return
-        counts.errors += len({item.position for item in errors})
+        counts.errors += len({item.position for item in errors} - self._known_errors)
         first = counts.first_error = counts.first_error or errors[0]
         if self._c.fails_at_once:
             raise _error_from(first)
@@ -188,19 +198,19 @@ class _Line:
             return self._open
         self._close_series()
         c, rows, base = self._c, self._c.series[number], self._bases[number]
-        writers = []
-        for copy in range(c.job.copies):
-            standing = self._standing_of(rows, copy)
-            writers.append(
-                SeriesWriter(
-                    c.target,
-                    c.plan(number, copy),
-                    start=standing.next_row(base),
-                    number=standing.number,
-                    on_shard=self._note_shard,
-                )
+        standing = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
+        starts = tuple(part.next_row(base) for part in standing)
+        writers = [
+            SeriesWriter(
+                c.target,
+                c.plan(number, copy),
+                start=start,
+                number=part.number,
+                on_shard=self._note_shard,
             )
-        self._open = _OpenSeries(number, writers, base)
+            for copy, (part, start) in enumerate(zip(standing, starts, strict=True))
+        ]
+        self._open = _OpenSeries(number, writers, starts, base)
         return self._open
 
     def _note_shard(self, shard: ShardSummary) -> None:

@@ -1,6 +1,7 @@
 """Lays samples out as the exact bytes they have in a tar."""
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -60,4 +61,19 @@ def lot_without(lot: Lot, numbers: Container[int]) -> Lot:
         sizes=[lot.sizes[i] for i in keep],
         crcs=[lot.crcs[i] for i in keep],
         members=[lot.members[i] for i in keep],
+    )
+
+
+def lot_from(lot: Lot, start: int) -> Lot:
+    """Return the part of a lot from position `start` on."""
+    first = bisect_left(lot.positions, start)
+    if first == 0:
+        return lot
+    return Lot(
+        memoryview(lot.payload)[sum(lot.sizes[:first]) :],
+        lot.positions[first:],
+        lot.keys[first:],
+        lot.sizes[first:],
+        lot.crcs[first:],
+        lot.members[first:],
     )
