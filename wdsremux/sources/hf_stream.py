@@ -10,9 +10,11 @@ from typing import Any
 from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
 from wdsremux.sources.feature_dtypes import dtypes_from_features
+from wdsremux.sources.http_ranges import Access
 from wdsremux.sources.links import Bounds
 from wdsremux.sources.pictures import columns_of_rows, settled
 from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
+from wdsremux.sources.timeouts import bound_requests
 
 _ROWS_SEEN = 256
 _RETRY_S = 5
@@ -36,6 +38,7 @@ def bounded_retries(give_up_after_s: float) -> Iterator[None]:
     config = datasets.config
     names = ("STREAMING_READ_MAX_RETRIES", "STREAMING_READ_RETRY_INTERVAL", "USE_PARQUET_EXPORT")
     before = {name: getattr(config, name) for name in names if hasattr(config, name)}
+    bound_requests(Access(give_up_after_s))
     tries = max(1, int(give_up_after_s / _TRY_S))
     values = dict(zip(names, (tries, _RETRY_S, False), strict=True))
     try:
@@ -128,6 +131,7 @@ class RowStream:
         self._open += 1
         with bounded_retries(self._give_up_after_s):
             while True:
+                bound_requests(Access(self._give_up_after_s))
                 try:
                     row = next(rows)
                 except StopIteration:

@@ -41,6 +41,16 @@ class Access:
     token: str | None = field(default=None, repr=False)
     """Only when one was given by hand; else workers find it as huggingface_hub does."""
 
+    @property
+    def timeout_s(self) -> float:
+        """How long one try waits for the next byte."""
+        return min(self.stall_timeout_s, self.longest_timeout_s)
+
+    @property
+    def longest_timeout_s(self) -> float:
+        """How long any try may wait: several fit into the time of giving up."""
+        return self.give_up_after_s / 3
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
@@ -91,7 +101,7 @@ class Web:
         """
         came = len(fill.data)
         try:
-            with transport_errors(self._access.stall_timeout_s):
+            with transport_errors(self._access.timeout_s):
                 self._follow(file, fill)
             if not fill.is_full:
                 missing = fill.stop - fill.start - len(fill.data)
@@ -143,7 +153,7 @@ class Web:
             "accept-encoding": "identity",
         }
         options: dict[str, Any] = {"follow_redirects": False, "headers": headers}
-        timeout = self._access.stall_timeout_s
+        timeout = self._access.timeout_s
         with get_session().stream("GET", url, timeout=timeout, **options) as answer:
             if answer.status_code in REDIRECT_STATUSES:
                 return urljoin(url, answer.headers["location"])

@@ -16,6 +16,7 @@ from huggingface_hub.errors import (
 from wdsremux.errors import SourceError, UsageError
 from wdsremux.sources.http_ranges import RETRY_STATUSES, Access, HttpError, retry_after_s
 from wdsremux.sources.patience import Patience, TemporaryError
+from wdsremux.sources.timeouts import bound_requests
 
 ValueT = TypeVar("ValueT")
 
@@ -36,6 +37,7 @@ def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
     """Call until it answers, as long as the access allows; translate what the Hub refuses."""
     patience = Patience(f"dataset {repo!r}", access.give_up_after_s)
     while True:
+        bound_requests(access)
         try:
             return call()
         except OfflineModeIsEnabled as exc:

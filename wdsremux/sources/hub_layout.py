@@ -73,7 +73,7 @@ def hub_layout(
 
 def _commit_of(repo: str, revision: str | None, access: Access) -> str:
     api = HfApi(token=access.token, library_name="wdsremux")
-    info = patiently(lambda: api.dataset_info(repo, revision=revision, timeout=30), repo, access)
+    info = patiently(lambda: api.dataset_info(repo, revision=revision), repo, access)
     if not info.sha:
         raise SourceError(f"dataset {repo!r} has no commit yet")
     return info.sha
