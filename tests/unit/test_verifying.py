@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -217,6 +218,17 @@ def test_a_damaged_manifest_is_told_and_the_entries_go_on(out, data):
 def test_a_stale_manifest_is_found(out, change, expected):
     edit_json(out / "index.json", change)
     assert set(codes(verify(out))) - {121} == expected - {121}
+
+
+def test_a_sum_that_is_wrong_everywhere_is_no_damage(out):
+    wrong = "0" * 64
+    edit_json(out / "index.json", lambda m: m["shardlist"][1].update(sha256=wrong))
+    entry = entry_of(out)
+    entry_path(out).write_bytes(
+        replace(entry, summary=replace(entry.summary, sha256=wrong)).to_bytes()
+    )
+    (finding,) = verify(out).findings
+    assert (finding.code.code, finding.shard) == ("W204", SHARD)
 
 
 @pytest.mark.parametrize("name", ["../secret.tar", "/etc/hostname.tar", "sub/x.tar", "..", ""])
