@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wdsremux.api import convert as convert
+    from wdsremux.api import repair as repair
     from wdsremux.errors import RejectSample as RejectSample
     from wdsremux.errors import WdsremuxError as WdsremuxError
     from wdsremux.manifest import Manifest as Manifest
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "convert": "wdsremux.api",
+    "repair": "wdsremux.api",
     "RejectSample": "wdsremux.errors",
     "WdsremuxError": "wdsremux.errors",
     "Manifest": "wdsremux.manifest",
@@ -35,6 +37,7 @@ __all__ = [
     "ShardWriter",
     "WdsremuxError",
     "convert",
+    "repair",
     "verify",
 ]
 

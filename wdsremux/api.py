@@ -1,12 +1,15 @@
 """The public functions: what the command line does, for Python."""
 
-from dataclasses import fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from wdsremux import opening
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
+from wdsremux.engines.cpus import usable_cpus
+from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
 from wdsremux.events import Note, Observer, nobody
 from wdsremux.jobs import (
     columns_from_recipe,
@@ -17,9 +20,14 @@ from wdsremux.jobs import (
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
 from wdsremux.opening import SourceLike, Transform
-from wdsremux.options import ConvertOptions
+from wdsremux.options import ConvertOptions, RepairOptions
 from wdsremux.planning import series_from_text
 from wdsremux.recipe import Recipe, Run
+from wdsremux.repairing import RepairObserver
+from wdsremux.repairing import repair as run_repair
+from wdsremux.repairs.heads import Head
+from wdsremux.repairs.recorded import recipe_from_head
+from wdsremux.reports import RepairReport
 from wdsremux.shards.assign import Bounds
 
 
@@ -78,6 +86,86 @@ def _careful_engine(conversion: Conversion, run: Run) -> dict[str, Any]:
     has_function = conversion.job.function is not None
     engine, name, workers = opening.open_engine(run, has_function=has_function, after_death=True)
     return {"engine": engine, "engine_name": name, "workers": workers}
+
+
+def repair(
+    out: str | Path,
+    *,
+    shards: Iterable[str] = (),
+    source: SourceLike | None = None,
+    transform: Transform | None = None,
+    observer: RepairObserver = nobody,
+    **options: Unpack[RepairOptions],
+) -> RepairReport:
+    """Make missing and damaged shards of a dataset again, and rebuild its other files.
+
+    Every shard is read, or those that `shards` names. One that is missing or damaged is made again
+    from the source and by the function that are recorded, and published only if its SHA-256 is the
+    recorded one. Entries, `index.json`, `recipe.json`, `rejected.jsonl` and the card are made of
+    each other and of the shards, byte for byte as they were. Nothing else is touched.
+
+    `source` and `transform` are needed where they have moved, or where `convert` got objects.
+
+    Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
+    as it was, and what `convert` raises; what is mended by then stays.
+    """
+    run = Run.from_options(dict(options))
+    return run_repair(
+        Path(out).expanduser(),
+        opening.open_target(out),
+        _Reopening(out, run, source, transform),
+        shards=[shards] if isinstance(shards, str) else shards,
+        workers=usable_cpus() if run.workers is None else run.workers,
+        observer=observer,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reopening:
+    """Opens what a dataset was made from, as it is recorded or as it was given now."""
+
+    out: str | Path
+    run: Run
+    source: SourceLike | None
+    transform: Transform | None
+
+    def __call__(self, head: Head, *, after_death: bool) -> Conversion:
+        source = self._source(head["place"])
+        function = self._function(head)
+        recipe = recipe_from_head(head, function if isinstance(function, str) else None)
+        try:
+            conversion = open_conversion(source, self.out, recipe, self.run, function)
+        except UsageError as exc:
+            raise RecipeMismatchError(
+                f"the source does not fit the recipe any more: {exc}"
+            ) from exc
+        except SourceError as exc:
+            raise SourceError(f"{exc}; if the source has moved, name it with --source") from exc
+        if not after_death:
+            return conversion
+        return replace(conversion, **_careful_engine(conversion, self.run))
+
+    def _source(self, place: Mapping[str, Any]) -> SourceLike:
+        source = place.get("source") if self.source is None else self.source
+        if source is None:
+            raise UsageError(
+                "the source was a Python object, which no record can name; give it again: "
+                "wdsremux.repair(out, source=...)"
+            )
+        return opening.without_revision(source)
+
+    def _function(self, head: Head) -> Transform | None:
+        if head["recipe"]["transform"] is None:
+            return None
+        place = head["place"]
+        function = place.get("transform") if self.transform is None else self.transform
+        if function is None:
+            raise UsageError(
+                "the function was a Python object, which no record can name; give it again: "
+                "wdsremux.repair(out, transform=...)"
+            )
+        opening.open_function(function)  # its errors are told before the source is opened
+        return function
 
 
 def open_conversion(

@@ -8,7 +8,7 @@ import ast
 import functools
 import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import ModuleType
@@ -33,6 +33,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE.toml", help="options from a TOML file; flags win over it"
     )
+
+
+def add_run_options(parser: argparse.ArgumentParser, names: Container[str]) -> None:
+    """Add the flags of some fields of Run."""
+    docs = field_docs(recipe_room)
+    for field in fields(Run):
+        if field.name in names:
+            _add_flag(parser, field, docs[field.name])
 
 
 def _add_flag(group: Any, field: Field[Any], doc: str) -> None:

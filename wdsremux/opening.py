@@ -41,6 +41,12 @@ def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
     return _OPENERS[kind](words, recipe, run)
 
 
+def without_revision(source: SourceLike) -> SourceLike:
+    """Return a source without the revision that a Hub dataset's words may name."""
+    is_hub = isinstance(source, str) and source.startswith(HUB)
+    return str(source).partition("@")[0] if is_hub else source
+
+
 def kind_of(words: str) -> str:
     """Tell what a source is by its name and by what lies there."""
     if words == DEMO:

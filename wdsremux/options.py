@@ -1,4 +1,4 @@
-"""The keyword options of `wdsremux.convert`, for type checkers and editors.
+"""The keyword options of `wdsremux.convert` and `repair`, for type checkers and editors.
 
 The same names as the fields of Recipe and Run (a test compares them); values may be the texts of
 the command line.
@@ -7,6 +7,15 @@ the command line.
 from typing import Literal, TypedDict
 
 from wdsremux.values import ErrorLimit
+
+
+class RepairOptions(TypedDict, total=False):
+    """The options of a repair that decide only how it is done: those of a conversion."""
+
+    workers: int
+    engine: Literal["auto", "threads", "processes"]
+    give_up_after: str | float
+    record_timeout: str | float
 
 
 class ConvertOptions(TypedDict, total=False):

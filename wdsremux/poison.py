@@ -9,8 +9,11 @@ from dataclasses import dataclass, replace
 
 from wdsremux.engines.base import Work, WorkerDiedError
 from wdsremux.errors import TransformError
-from wdsremux.records import Batch, Piece, Task
+from wdsremux.records import Batch, Piece, Rejected, Task
 from wdsremux.worker import CHUNK_ROWS
+
+KILLED_BY_RECORD = "the worker died on this record: "
+"""How the reason begins for which such a record is rejected."""
 
 MAX_IDLE_ROUNDS = 3
 """Deaths in a row at one place that no single record explains."""
@@ -45,7 +48,7 @@ class Recovery:
                 idle_rounds += 1
             else:
                 idle_rounds, killers = 0, killers + 1
-                reason = f"the worker died on this record: {death}"
+                reason = f"{KILLED_BY_RECORD}{death}"
                 rest = replace(rest, poison=(*rest.poison, (position, reason)))
             if idle_rounds > MAX_IDLE_ROUNDS or killers > MAX_KILLERS:
                 raise _given_up(rest, death, killers)
@@ -84,6 +87,11 @@ def _given_up(rest: Task, death: WorkerDiedError, killers: int) -> TransformErro
         f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none of them "
         "alone; look for memory that runs out, or try fewer --workers"
     )
+
+
+def is_poison(rejected: Rejected) -> bool:
+    """Return whether a record was rejected because it killed a worker."""
+    return rejected.stage == "transform" and rejected.reason.startswith(KILLED_BY_RECORD)
 
 
 def _dies(task: Task, attempt: Work[Task, Batch]) -> bool:

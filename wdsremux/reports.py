@@ -1,4 +1,4 @@
-"""What `verify` hands back: findings, gathered in bounded memory, and what was looked at."""
+"""What `verify` and `repair` hand back; findings are gathered in bounded memory."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -130,3 +130,25 @@ class Report:
             "findings": [finding.to_json() for finding in self.findings],
             "quarantined": list(self.quarantined),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairReport:
+    """The outcome of a repair."""
+
+    out: str
+    shards: int
+    """In the dataset."""
+    checked_shards: int
+    """Of them, how many were read."""
+    remade: tuple[str, ...]
+    """Shards that were made again, each with its entry."""
+    rebuilt: tuple[str, ...]
+    """Other files that were written anew."""
+    left: tuple[str, ...]
+    """What could not be mended: name, why, and what to do."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 when everything is whole now, 1 when something is left."""
+        return 1 if self.left else 0

@@ -74,12 +74,15 @@ class SeriesWriter:
         start: int = 0,
         number: int = 0,
         on_shard: Callable[[ShardSummary], None] = lambda _summary: None,
+        approve: Callable[[ShardSummary], None] = lambda _summary: None,
     ) -> None:
+        """Before a shard is published `approve` sees it; what that raises keeps the shard out."""
         self._target = target
         self._plan = plan
         self._start = start
         self._number = number
         self._on_shard = on_shard
+        self._approve = approve
         self._shard: _OpenShard | None = None
         self._rejected: list[Rejected] = []
 
@@ -101,10 +104,13 @@ class SeriesWriter:
         """Note records that gave no sample; call it before `add` with what comes after them."""
         self._rejected.extend(r for r in rejected if r.position >= self._start)
 
-    def finish(self, stop: int) -> None:
-        """Publish the last shard; `stop` is the position after the last row of the series."""
+    def finish(self, stop: int, *, is_last: bool = True) -> None:
+        """Publish the last shard; `stop` is the position after the last row.
+
+        Of the series, or, when more shards follow that are not to be written, of the shard.
+        """
         if self._shard is not None:
-            self._publish(self._shard, stop, is_last=True)
+            self._publish(self._shard, stop, is_last=is_last)
 
     def abort(self) -> None:
         """Drop the unfinished shard; what is published stays."""
@@ -148,8 +154,9 @@ class SeriesWriter:
 
     def _publish(self, shard: _OpenShard, stop: int, *, is_last: bool) -> None:
         shard.write(tarbytes.trailer(shard.payload_bytes))
-        shard.staged.commit()
         entry = self._entry(shard, stop, is_last=is_last)
+        self._approve(entry.summary)
+        shard.staged.commit()
         staged = self._target.stage(entry_name(entry.summary.name))
         staged.write(entry.to_bytes())
         staged.commit()

@@ -1,0 +1,1 @@
+"""What `repair` works with: what is recorded of a dataset, what is left of it, how it is remade."""

@@ -1,0 +1,105 @@
+"""Reads shards and holds them, and their entries, against what is recorded of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from wdsremux.manifest import ShardSummary
+from wdsremux.records import Rejected
+from wdsremux.repairs.heads import Head, read
+from wdsremux.repairs.records import Record, Records
+from wdsremux.repairs.rejections import Rejections
+from wdsremux.shards.entry import ShardEntry, entry_name
+from wdsremux.shards.readback import ShardContent, read_back
+from wdsremux.untrusted import UntrustedFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one shard."""
+
+    record: Record
+    problem: str | None
+    """Why the shard has to be made again: it is missing, or damaged; None for a whole one."""
+    summary: ShardSummary
+    """What is true of the shard, as far as can be told."""
+    rejected: tuple[Rejected, ...] | None = None
+    """What it answers for as rejected; None when only its rows can tell."""
+    entry: ShardEntry | None = None
+    """The entry that a whole shard should have, where it has another or none."""
+    sha256: str | None = None
+    """Of the file that is there."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether there is nothing to mend."""
+        return self.problem is None and self.entry is None and self.rejected is not None
+
+
+class Examination:
+    """Examines shards, several at a time."""
+
+    def __init__(
+        self,
+        folder: UntrustedFolder,
+        head: Head,
+        records: Records,
+        rejections: Rejections,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        self._folder = folder
+        self._fingerprint: str = head["fingerprint"]
+        self._extensions = tuple(head["features"])
+        self._records = records
+        self._rejections = rejections
+        self._on_bytes = on_bytes
+        self._is_stopped = False
+
+    def verdicts(self, records: Iterable[Record], workers: int) -> Iterator[Verdict]:
+        """Yield what became of each shard, in order; a few are read ahead."""
+        waiting = iter(records)
+        pending: list[Future[Verdict]] = []
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="repair")
+        try:
+            while True:
+                more = islice(waiting, workers + 1 - len(pending))
+                pending += [pool.submit(self.verdict, record) for record in more]
+                if not pending:
+                    return
+                yield pending.pop(0).result()
+        finally:
+            # After an interruption the threads end at their next block.
+            self._is_stopped = True
+            pool.shutdown(cancel_futures=True)
+
+    def verdict(self, record: Record) -> Verdict:
+        """Read one shard and its entry."""
+        entry = self._records.entry(record)
+        content = self._content(record.name)
+        summary = next((s for s in record.summaries if content and content.fits(s)), None)
+        if content is None or summary is None:
+            rejected = self._rejections.of(record.summaries[0], entry)
+            problem = "is missing" if content is None else "is damaged"
+            sha256 = content.sha256 if content is not None else None
+            return Verdict(record, problem, record.summaries[0], rejected, sha256=sha256)
+        rejected = self._rejections.of(summary, entry)
+        right = None
+        if rejected is not None:
+            right = content.entry(summary, self._fingerprint, self._extensions, rejected)
+            if right.to_bytes() == read(self._folder, entry_name(record.name)):
+                right = None
+        return Verdict(record, None, summary, rejected, right, content.sha256)
+
+    def _content(self, name: str) -> ShardContent | None:
+        """Return what a shard holds; None when there is no such file, or the disk refuses."""
+        try:
+            with self._folder.open(name) as file:
+                return read_back(file, self._extensions, [self._count])
+        except OSError:
+            return None
+
+    def _count(self, block: memoryview) -> None:
+        if self._is_stopped:
+            raise InterruptedError("the run was stopped")
+        self._on_bytes(len(block))
