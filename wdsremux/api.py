@@ -178,8 +178,11 @@ def open_conversion(
     job = job_from_recipe(recipe, run, columns, function)
     series = series_from_text(recipe.split, opened.splits())
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
-    words = str(source) if isinstance(source, str | Path) else None
-    head |= {"name": opening.name_of(source), "place": place_of(words, recipe)}
+    # What is no text has no words: whoever opens it again must be given it.
+    source_words = str(source) if isinstance(source, str | Path) else None
+    function_words = transform if isinstance(transform, str) else None
+    place = place_of(source_words, replace(recipe, transform=function_words))
+    head |= {"name": opening.name_of(source), "place": place}
     engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
     return Conversion(
         # In the order that a manifest has: each can be made of the other, byte for byte.
