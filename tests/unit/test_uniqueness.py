@@ -1,8 +1,10 @@
 """Keys that are given once: the first row that has a key keeps it."""
 
 import dataclasses
-import tempfile
-from pathlib import Path
+import os
+import signal
+import subprocess
+import sys
 
 import pytest
 from support.samples import lot_of, members_of
@@ -77,10 +79,29 @@ def test_a_double_is_rejected_in_every_copy(register):
     assert [(item.position, item.copy) for item in doubles] == [(1, 0), (1, 1)]
 
 
-def test_closing_leaves_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    register = KeyRegister()
-    register.add(str(i) for i in range(1000))
-    assert list(Path(tmp_path).iterdir()) != []
-    register.close()
-    assert list(Path(tmp_path).iterdir()) == []
+FILLS_A_REGISTER = """
+import os, pathlib, signal
+from wdsremux.shards.uniqueness import KeyRegister
+
+register = KeyRegister()
+register.add(f"a-rather-long-key-{i:040d}" for i in range(100_000))
+files = [path for path in pathlib.Path("/proc/self/fd").iterdir() if path.is_symlink()]
+nameless = [path for path in files if os.readlink(path).endswith("(deleted)")]
+print([os.stat(path).st_size > 10**6 for path in nameless], flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_process_leaves_no_file_of_its_keys(tmp_path):
+    folders = {"TMPDIR": str(tmp_path), "SQLITE_TMPDIR": str(tmp_path)}
+    killed = subprocess.run(
+        [sys.executable, "-c", FILLS_A_REGISTER],
+        env={**os.environ, **folders},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # They lay on disk, not in memory; but under no name.
+    assert killed.stdout == "[True]\n", killed.stderr
+    assert killed.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []

@@ -1,12 +1,10 @@
 """Keys of the user's own must be unique over the whole dataset: who has a key first keeps it.
 
-The keys seen lie in a temporary SQLite file, so that memory does not grow with the dataset.
+The keys seen lie in a private SQLite file, so that memory does not grow with the dataset.
 """
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from wdsremux.lots import lot_without
 from wdsremux.records import Lot, Rejected
@@ -16,9 +14,10 @@ class KeyRegister:
     """Remembers keys; made for one run and closed by its owner."""
 
     def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="wdsremux-keys-")
-        self._base = sqlite3.connect(Path(self._folder.name, "keys.sqlite"))
-        # A scratch file: nothing in it is worth a journal or a sync.
+        # Without a name SQLite makes a temporary file that goes with its process, also by kill -9.
+        # https://www.sqlite.org/inmemorydb.html#temp_db
+        self._base = sqlite3.connect("")
+        # Nothing in it is worth a journal or a sync.
         self._base.execute("PRAGMA journal_mode=OFF")
         self._base.execute("PRAGMA synchronous=OFF")
         self._base.execute("CREATE TABLE keys (key TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -52,4 +51,3 @@ class KeyRegister:
     def close(self) -> None:
         """Remove the scratch file."""
         self._base.close()
-        self._folder.cleanup()
