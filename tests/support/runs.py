@@ -48,6 +48,12 @@ def tree(folder):
     }
 
 
+def published(folder):
+    """Return the SHA-256 of every file that stands under its final name, by name."""
+    private = ("lock", ".wdsremux-tmp")
+    return {name: digest for name, digest in tree(folder).items() if not name.endswith(private)}
+
+
 def shards(folder):
     """Return the SHA-256 of every shard below a folder, by name."""
     return {name: digest for name, digest in tree(folder).items() if name.endswith(".tar")}

@@ -140,7 +140,7 @@ def _is_dead(holder: dict[str, Any], *, had_flock: bool) -> bool:
     return not isinstance(pid, int) or not _is_alive(pid, holder.get("started"))
 
 
-def _is_alive(pid: int, started: Any) -> bool:
+def _is_alive(pid: int, started: object) -> bool:
     """Return whether another process than this one has that number since that moment."""
     if pid <= 0 or pid == os.getpid():
         return False
