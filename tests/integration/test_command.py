@@ -148,8 +148,18 @@ def slow_run(source, tmp_path):
     started, function = tmp_path / "started", tmp_path / "slow.py"
     function.write_text(SLOW.format(started=str(started)))
     process = subprocess.Popen(
-        [COMMAND, "convert", str(source), str(tmp_path / "out"), "--workers", "2"]
-        + ["--transform", f"{function}:slow", "--transform-mode", "image"],
+        [
+            COMMAND,
+            "convert",
+            str(source),
+            str(tmp_path / "out"),
+            "--workers",
+            "2",
+            "--transform",
+            f"{function}:slow",
+            "--transform-mode",
+            "image",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
