@@ -94,6 +94,18 @@ def test_tars_that_no_plain_entry_describes_are_traced_to_the_sample(tmp_path):
         flip(path, offset)
 
 
+@pytest.mark.parametrize("between", [member("d/", kind=b"5"), member("README", b"x" * 700)])
+def test_members_between_samples_belong_to_one_of_them(tmp_path, between):
+    out = tmp_path / "out"
+    path = write_tar(
+        out / "train-0.tar", [member("a.json", b"{}"), between, member("b.json", b"{}")]
+    )
+    index(out)
+    assert verify(out).findings == ()
+    flip(path, 1024 + 700)
+    assert verify(out).findings[0].key == ("b" if len(between) == 512 else "a")
+
+
 def test_splits_come_from_the_names(tmp_path):
     out = tmp_path / "out"
     for name, key in (("test-0.tar", "a"), ("train-0.tar", "b"), ("train-1.tar", "c")):

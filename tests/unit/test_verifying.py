@@ -336,6 +336,20 @@ def test_a_recipe_that_is_lost_damaged_or_another_is_found(out):
     assert set(codes(verify(out, "entries"))) == {115}
 
 
+def test_a_recipe_that_was_edited_does_not_fit_its_own_fingerprint(out):
+    (out / "index.json").unlink()
+    edit_json(out / ".wdsremux/recipe.json", lambda head: head["recipe"].update(seed=5))
+    assert sorted(codes(verify(out, "entries"))) == [102, 115]
+
+
+def test_entries_of_another_recipe_are_found(out):
+    path = entry_path(out)
+    path.write_bytes(replace(entry_of(out), fingerprint="f" * 64).to_bytes())
+    (finding,) = verify(out, "entries").findings
+    assert finding.code.code == "W115"
+    assert "ffffffffffff" in finding.detail
+
+
 def test_left_over_files_and_cards_are_warnings(out):
     (out / ".train-000004.tar.host-1.wdsremux-tmp").write_bytes(b"")
     (out / ".wdsremux/.x.msgpack.host-1.wdsremux-tmp").write_bytes(b"")
