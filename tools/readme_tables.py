@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wdsremux import recipe
 from wdsremux.errors import EXIT_CODES
+from wdsremux.findings import catalogue_markdown
 from wdsremux.flags import default_text, field_docs, flag_of
 from wdsremux.recipe import Recipe, Run
 from wdsremux.transforms.steps import catalogue
@@ -53,6 +54,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "run": lambda: options_table(Run),
     "steps": steps_table,
     "codes": codes_table,
+    "findings": catalogue_markdown,
 }
 
 
