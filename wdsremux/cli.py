@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from wdsremux import cli_repair, cli_verify
+from wdsremux import cli_bench, cli_repair, cli_verify
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     cli_verify.add_commands(commands, CODES_TEXT)
     cli_repair.add_command(commands, CODES_TEXT)
+    cli_bench.add_commands(commands, CODES_TEXT, SOURCE_HELP)
     steps = commands.add_parser("steps", help="list the built-in steps with their exact meaning")
     steps.set_defaults(command=_steps)
     return parser
@@ -105,6 +106,11 @@ def _add_convert(commands: Any) -> None:
     )
     parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
     parser.add_argument("out", metavar="OUT", help="folder for the shards; made when missing")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="measure for some seconds, tell what the conversion would take, and write nothing",
+    )
     add_options(parser)
     parser.set_defaults(command=_convert)
 
@@ -119,6 +125,8 @@ def _convert(arguments: argparse.Namespace) -> int:
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
     recipe = Recipe.from_options(recipe_options)
     run = Run.from_options(run_options)
+    if arguments.dry_run:
+        return cli_bench.dry_run(arguments.source, arguments.out, recipe, run)
     tell, began = observer(run.progress), time.monotonic()
 
     def tell_and_report(event: Event) -> None:

@@ -1,0 +1,75 @@
+"""The commands bench and doctor, and convert --dry-run, as installed."""
+
+import json
+
+import pytest
+from support.corpora import write_parquet_dataset
+from support.runs import step_words, wdsremux
+
+pytestmark = pytest.mark.integration
+
+STEPS = step_words("random-resized-crop=24", "hflip")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    return write_parquet_dataset(tmp_path_factory.mktemp("corpus"), rows=60).folder
+
+
+def test_bench_tells_speed_time_and_size(source, tmp_path):
+    env = {"TMPDIR": str(tmp_path)}
+    words = (source, *STEPS, "--workers", 2, "--seconds", 1)
+    done = wdsremux("bench", *words, "--json", env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = json.loads(done.stdout)
+    assert found["conversion"]["rows"] == 60
+    assert found["conversion"]["engine"] == "threads"
+    assert set(found["one_worker"]["ms_per_image"]) >= {"read", "decode", "encode"}
+    assert found["loading"]["shards_images_per_s"] > 0
+    told = wdsremux("bench", *words, env=env).stdout
+    assert "one core: " in told
+    assert "loading to pixels: " in told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bench_runs_a_function_in_processes(source, tmp_path):
+    function = tmp_path / "aug.py"
+    function.write_text(
+        "def small(batch):\n"
+        "    batch['image'] = [image.resize((8, 8)) for image in batch['image']]\n"
+        "    return batch\n"
+    )
+    words = ("--transform", f"{function}:small", "--workers", 1, "--seconds", 1, "--json")
+    done = wdsremux("bench", source, *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["conversion"]["engine"] == "processes"
+
+
+def test_bench_of_a_wrong_option_is_a_usage_error(source):
+    done = wdsremux("bench", source, "--step", "resise=3")
+    assert done.returncode == 2
+    assert "resise" in done.stderr
+
+
+def test_a_dry_run_estimates_and_writes_nothing(source, tmp_path):
+    out = tmp_path / "out"
+    done = wdsremux("convert", source, out, *STEPS, "--dry-run")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "60 rows; measured on the first 60" in done.stdout
+    assert "1 shard" in done.stdout
+    assert "nothing was written" in done.stdout
+    done = wdsremux("convert", source, out, "--dry-run", "--progress", "json")
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["shards"]) == (60, 1)
+    assert found["free_bytes"] > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_finds_a_healthy_machine(tmp_path):
+    done = wdsremux("doctor", tmp_path, env={"HF_TOKEN": "hf_the_secret"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "resampler" in done.stdout
+    assert "free space" in done.stdout
+    found = json.loads(wdsremux("doctor", "--json").stdout)
+    assert found["problems"] == []
+    assert "secret" not in done.stdout
