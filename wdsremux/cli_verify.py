@@ -9,8 +9,9 @@ from typing import Any, TextIO
 
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, CheckObserver
 from wdsremux.findings import Code
-from wdsremux.render import LOG_EVERY_S, duration, size
+from wdsremux.render import LOG_EVERY_S, duration
 from wdsremux.reports import DEPTHS, Report
+from wdsremux.values import size
 
 MAX_LINES = 1000
 """Findings of one kind that are printed; --json has more."""

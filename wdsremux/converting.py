@@ -17,6 +17,7 @@ from wdsremux.planning import SeriesRows
 from wdsremux.records import Batch, Rejected, Task
 from wdsremux.shards.series import SeriesWriter
 from wdsremux.shards.uniqueness import KeyRegister
+from wdsremux.space import SpaceWatch, source_bytes
 
 UNKNOWN_ROWS = 1000
 """Where the rows in all are not known, a share of errors is taken of at least so many."""
@@ -30,10 +31,15 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     """
     ledger = Ledger(conversion.target)
     ledger.begin(conversion.head)
-    manifest = ledger.manifest()
-    if manifest is not None and manifest.fingerprint == conversion.fingerprint:
+    manifest, missed = ledger.finished(conversion.fingerprint)
+    if manifest is not None and not missed:
         observer(Done(manifest, 0))
         return manifest
+    if missed:
+        lost = f"the output was finished, but {missed} of its shards are gone or cut since"
+        observer(
+            Note(f"{lost}; making the first and all after it again (wdsremux repair: only those)")
+        )
     line = _Line(conversion, ledger, observer)
     line.run()
     # Of the words that decide no byte, those count that the output was begun with.
@@ -84,6 +90,9 @@ class _Line:
         """Positions that finished shards answer for as errors."""
         self.rows = 0
         """Rows done by this run."""
+        rows_in_all = _rows_in_all(conversion.series, conversion.limit)
+        stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
+        self._space = SpaceWatch(conversion.target, rows_in_all, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
 
     def run(self) -> None:
@@ -93,6 +102,9 @@ class _Line:
         self._observer(
             Begun(_rows_in_all(c.series, c.limit), self._counts.rows, c.workers, c.engine_name)
         )
+        for shard in self.shards():
+            self._space.add(shard)
+        self._look_at_space()
         batches = c.batches(self._tasks())
         try:
             for batch in batches:
@@ -216,6 +228,13 @@ class _Line:
     def _note_shard(self, shard: ShardSummary) -> None:
         self._made.append(shard)
         self._observer(ShardDone(shard))
+        self._space.add(shard)
+        self._look_at_space()
+
+    def _look_at_space(self) -> None:
+        warning = self._space.warning()
+        if warning is not None:
+            self._observer(Note(warning))
 
     def _close_series(self) -> None:
         if self._open is None:

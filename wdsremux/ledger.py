@@ -22,7 +22,7 @@ from wdsremux.manifest import (
     indented_json,
 )
 from wdsremux.records import Rejected
-from wdsremux.shards.entry import ShardEntry
+from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.targets.base import Target
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
@@ -147,6 +147,22 @@ class Ledger:
         """Return the manifest of a finished dataset."""
         data = self._read(MANIFEST_NAME)
         return None if data is None else Manifest.from_bytes(data)
+
+    def finished(self, fingerprint: str) -> tuple[Manifest | None, int]:
+        """Return the manifest of that recipe, if there is one, and how many shards it misses.
+
+        A shard is missed when its file, at its size, or its entry is not there.
+        """
+        manifest = self._our_manifest()
+        if manifest is None or manifest.fingerprint != fingerprint:
+            return None, 0
+        files = {*self._target.list(), *((name, 0) for name in self._state_names())}
+        missed = [
+            shard
+            for shard in manifest.shards
+            if not {(shard.name, shard.size_bytes), (entry_name(shard.name), 0)} <= files
+        ]
+        return manifest, len(missed)
 
     def write(self, name: str, data: bytes) -> None:
         """Publish a small file."""

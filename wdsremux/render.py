@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from wdsremux.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
+from wdsremux.values import size
 
 LOG_EVERY_S = 10.0
 
@@ -90,17 +91,6 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def size(size_bytes: int) -> str:
-    """Return a size in decimal units, as --max-shard-size reads it."""
-    number = float(size_bytes)
-    for unit in ("B", "kB", "MB", "GB"):
-        text = f"{number:.0f}" if unit == "B" else f"{number:.1f}"
-        if float(text) < 1000:
-            return f"{text} {unit}"
-        number /= 1000
-    return f"{number:.2f} TB"
 
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:

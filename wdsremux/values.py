@@ -53,6 +53,17 @@ def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
     return ErrorLimit(rows=int(match[1])) if match[1] else ErrorLimit(percent=float(match[2]))
 
 
+def size(size_bytes: int) -> str:
+    """Return a size in decimal units, as --max-shard-size reads it."""
+    number = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        text = f"{number:.0f}" if unit == "B" else f"{number:.1f}"
+        if float(text) < 1000:
+            return f"{text} {unit}"
+        number /= 1000
+    return f"{number:.2f} TB"
+
+
 def colour_from_text(value: object) -> tuple[int, int, int]:
     """Return (red, green, blue) of a name Pillow knows ("white") or of "#rrggbb"."""
     if not isinstance(value, str):

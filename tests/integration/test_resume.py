@@ -1,10 +1,18 @@
 """The same command goes on where a run stopped, whatever stands already."""
 
 import json
+from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
-from support.corpora import jpegs, write_parquet_dataset, write_table
+from support.corpora import jpeg, jpegs, write_parquet_dataset, write_table
 from support.runs import convert, shards, step_words, tree, wdsremux
+
+from wdsremux.api import open_conversion
+from wdsremux.converting import convert as run_conversion
+from wdsremux.events import Note, ShardDone
+from wdsremux.recipe import Recipe, Run
+from wdsremux.targets.local import LocalTarget
 
 pytestmark = pytest.mark.integration
 
@@ -71,3 +79,90 @@ def test_what_is_done_already_is_counted_over_all_splits(tmp_path):
     report = json.loads(done.stderr.splitlines()[-1])
     assert report["event"] == "done"
     assert report["rows"] == report["rows_in_all"] == 70
+
+
+@pytest.mark.parametrize("name", ["train-000001.tar", ".wdsremux/train-000001.msgpack"])
+def test_of_a_finished_output_a_lost_file_is_made_again(tmp_path, name):
+    source = write_parquet_dataset(tmp_path / "in").folder
+    words = ("--max-shard-size", "20KB", "--progress", "log")
+    wdsremux("convert", source, tmp_path / "out", *words)
+    whole = tree(tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    done = wdsremux("convert", source, tmp_path / "out", *words)
+    assert done.returncode == 0
+    assert "1 of its shards are gone or cut" in done.stderr
+    assert tree(tmp_path / "out") == whole
+
+
+def group_spans(corpus):
+    """Return (file, first byte, byte after the last) of the images of every row group, in order."""
+    spans = []
+    for name in corpus.files:
+        metadata = pq.read_metadata(corpus.folder / name)
+        for i in range(metadata.num_row_groups):
+            chunk = metadata.row_group(i).column(0)
+            start = chunk.dictionary_page_offset or chunk.data_page_offset
+            spans.append((name, start, start + chunk.total_compressed_size))
+    return spans
+
+
+def groups_read(hub, corpus):
+    """Return the numbers of the row groups whose images were asked for."""
+    asked = []
+    for method, path, wanted in hub.seen:
+        name = next((name for name in corpus.files if f"/{name}?" in path), None)
+        if method != "GET" or name is None or not wanted:
+            continue
+        low, high = map(int, wanted.removeprefix("bytes=").split("-"))
+        if high + 1 < (corpus.folder / name).stat().st_size:  # what ends with the file is a footer
+            asked.append((name, low, high))
+    return [
+        number
+        for number, (name, start, stop) in enumerate(group_spans(corpus))
+        if any(file == name and low < stop and high >= start for file, low, high in asked)
+    ]
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+def test_of_what_is_done_a_resumed_run_reads_no_more_than_one_row_group(hub, tmp_path, workers):
+    repo, folder = hub.new_repo()
+    images = [jpeg(i, 100, 100, noisy=True) for i in range(96)]
+    corpus = write_parquet_dataset(folder, images=images, row_group_size=8)
+    words = ("--max-shard-samples", 21, "--workers", workers)
+    convert(repo, tmp_path / "out", *words)
+    assert groups_read(hub, corpus) == list(range(12))
+    whole = tree(tmp_path / "out")
+    for shards_kept in (1, 3):
+        remove_tail(tmp_path / "out", shards_kept)
+        hub.reset()
+        convert(repo, tmp_path / "out", *words)
+        assert tree(tmp_path / "out") == whole
+        # The shards end in the middle of a group: this one comes again, and none before it.
+        assert groups_read(hub, corpus) == list(range(shards_kept * 21 // 8, 12))
+
+
+class NearlyFullTarget(LocalTarget):
+    """A folder on a disk that says it has little room."""
+
+    room = 100_000
+
+    def free_bytes(self):
+        return self.room
+
+
+def notes_of(conversion):
+    """Return what a conversion tells, each event as its type or, of a note, its text."""
+    told = []
+    run_conversion(conversion, told.append)
+    return [event.text if isinstance(event, Note) else type(event) for event in told]
+
+
+def test_a_disk_that_will_get_full_is_told_once_and_before_the_first_shard(tmp_path):
+    images = [jpeg(i, 100, 100, noisy=True) for i in range(40)]
+    source = write_parquet_dataset(tmp_path / "in", images=images).folder
+    made = open_conversion(source, tmp_path / "out", Recipe(max_shard_samples=10), Run(), None)
+    told = notes_of(replace(made, target=NearlyFullTarget(tmp_path / "out")))
+    warnings = [i for i, event in enumerate(told) if str(event).startswith("the disk ")]
+    assert len(warnings) == 1
+    assert told[warnings[0]].startswith("the disk may get full: the rows take ")
+    assert warnings[0] < told.index(ShardDone)

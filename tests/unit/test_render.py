@@ -10,7 +10,8 @@ from support.summaries import manifest_of, summary_of
 
 from wdsremux import render
 from wdsremux.events import Advanced, Begun, Done, Note, ShardDone, nobody
-from wdsremux.render import Meter, duration, observer, report, size
+from wdsremux.render import Meter, duration, observer, report
+from wdsremux.values import size
 
 
 class Clock:
