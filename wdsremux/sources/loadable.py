@@ -15,7 +15,7 @@ from wdsremux.columns import Column, Dtype
 from wdsremux.errors import SourceError
 from wdsremux.sources.feature_dtypes import dtypes_from_features
 from wdsremux.sources.hf_stream import RowStream, Shape, bounded_retries
-from wdsremux.sources.http_ranges import Access
+from wdsremux.sources.http_ranges import Access, HttpError
 from wdsremux.sources.hub_errors import builder_error
 from wdsremux.sources.hub_layout import HubLayout
 from wdsremux.sources.hub_links import HubFetcher
@@ -105,7 +105,7 @@ def _open_builder(
         zipped = _ZippedImages.of(builder, bounds) if form == "imagefolder" else None
         try:
             streams = builder.as_streaming_dataset()
-        except (OSError, ValueError, RuntimeError, NotImplementedError) as exc:
+        except (OSError, ValueError, RuntimeError, NotImplementedError, HttpError) as exc:
             raise SourceError(
                 f"`datasets` cannot stream {facts.get('repo', 'it')!r}: {exc}"
             ) from exc

@@ -70,6 +70,8 @@ def parquet_errors(name: str) -> Iterator[None]:
     try:
         yield
     except SourceError as exc:
+        if str(exc).startswith("cannot read "):  # what lies below has named the file
+            raise
         raise SourceError(f"{name}: {exc}") from exc
     except (pa.ArrowException, OSError, EOFError) as exc:
         reason = next(iter(str(exc).splitlines()), type(exc).__name__)
