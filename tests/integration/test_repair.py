@@ -1,8 +1,10 @@
 """Whatever was damaged or lost is made again as it was, to the byte."""
 
+import io
 import random
 
 import pytest
+from PIL import Image
 from support.corpora import write_parquet_dataset
 from support.mended import DAMAGES, KINDS, Made, cut, entry, images, make, remove, shard, state
 from support.runs import tree
@@ -200,3 +202,36 @@ def test_an_unfinished_conversion_is_mended_as_far_as_it_goes(made, tmp_path):
     assert not (out / "index.json").exists()
     made().convert(out)
     assert tree(out) == whole
+
+
+POISON = """
+import os, pathlib, signal
+
+def fragile(image):
+    if image.getpixel((0, 0)) == (1, 2, 3):
+        pathlib.Path({started!r}).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return image
+"""
+
+
+@pytest.mark.parametrize("lost", ["shard", "shard and entry", "all entries"])
+def test_a_record_that_killed_its_worker_is_not_run_again(tmp_path, lost):
+    made = Made(tmp_path)
+    file, started = tmp_path / "fragile.py", tmp_path / "started"
+    file.write_text(POISON.format(started=str(started)))
+    deadly = io.BytesIO()
+    Image.new("RGB", (20, 20), (1, 2, 3)).save(deadly, "PNG")
+    good = images(40, ())
+    write_parquet_dataset(made.source, images=[*good[:12], deadly.getvalue(), *good[13:]])
+    made.options = {"transform": f"{file}:fragile", "transform_mode": "image", "workers": 1}
+    made.convert()
+    whole = tree(made.out)
+    number = next(i for i in range(9) if b"SIGKILL" in entry(made.out, i).read_bytes())
+    started.unlink()
+    kept = shard(made.out, number)
+    gone = {"shard": [kept], "shard and entry": [entry(made.out, number), kept]}
+    remove(*gone.get(lost, [*made.out.glob(".wdsremux/*.msgpack"), kept]))
+    assert wdsremux.repair(made.out, workers=1).remade == (kept.name,)
+    assert tree(made.out) == whole
+    assert not started.exists()

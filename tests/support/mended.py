@@ -52,9 +52,9 @@ class Made:
         return folder
 
 
-def images(rows=ROWS, broken=BROKEN):
+def images(rows=ROWS, broken=BROKEN, seed=5):
     return [
-        b"broken" if i in broken else jpeg((5, i), 30, 20, noisy=i % 3 == 0) for i in range(rows)
+        b"broken" if i in broken else jpeg((seed, i), 30, 20, noisy=i % 3 == 0) for i in range(rows)
     ]
 
 

@@ -234,3 +234,28 @@ def test_the_series_of_a_copy_names_its_shards_by_its_prefix():
         "train-c1-000000.tar",
     ]
     assert written.summaries[0].copy == 1
+
+
+def test_a_shard_that_is_not_approved_is_not_published():
+    target, seen = MemoryTarget(), []
+
+    def approve(summary):
+        seen.append(summary.name)
+        raise KeyError(summary.sha256)
+
+    writer = SeriesWriter(target, plan_of(), approve=approve)
+    writer.add(lot_of([(10, 10)]))
+    with pytest.raises(KeyError):
+        writer.finish(1)
+    writer.abort()
+    assert seen == ["train-000000.tar"]
+    assert target.files == {}
+
+
+def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
+    summaries = []
+    writer = SeriesWriter(MemoryTarget(), plan_of(), start=5, number=2, on_shard=summaries.append)
+    writer.add(lot_of([(10, 10)], [6]))
+    writer.finish(9, is_last=False)
+    (summary,) = summaries
+    assert (summary.number, summary.start, summary.stop, summary.is_last) == (2, 5, 9, False)
