@@ -20,6 +20,8 @@ from wdsremux.interrupts import StopRequest, stop_on_signals
 
 Command = Callable[[argparse.Namespace], int]
 
+STOPPED_CODES = (130, 143)
+
 CODES_TEXT = "exit codes: " + " · ".join(f"{code} {text}" for code, text in EXIT_CODES.items())
 SOURCE_HELP = (
     "user/name or hf://datasets/user/name[@revision] · a folder or glob of .parquet · a folder "
@@ -30,15 +32,15 @@ SOURCE_HELP = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    words = [*(sys.argv[1:] if argv is None else argv)]
+    arguments = _parser().parse_args(words)
     try:
-        with stop_on_signals():
+        with stop_on_signals(lambda: f"wdsremux: {_stopped(words, arguments)}"):
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
         return _fail(str(exc), exc.exit_code)
     except StopRequest as exc:
-        again = shlex.join(["wdsremux", *(sys.argv[1:] if argv is None else argv)])
-        return _fail(f"stopped; finished shards stay; to go on: {again}", exc.exit_code)
+        return _fail(_stopped(words, arguments), exc.exit_code)
     except Exception:  # the outermost border: whatever comes here is a bug of ours
         traceback.print_exc()
         return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
@@ -50,11 +52,23 @@ def command() -> NoReturn:
     code = main()
     sys.stdout.flush()
     sys.stderr.flush()
-    if "datasets" in sys.modules:
-        # Its Parquet streams can hang or abort the interpreter at exit (apache/arrow#45214), and
-        # nothing of ours is open any more.
+    if "datasets" in sys.modules or code in STOPPED_CODES:
+        # The Parquet streams of `datasets` can hang or abort the interpreter at exit
+        # (apache/arrow#45214), and threads that wait for a source can hold it up. Nothing of ours
+        # is open any more.
         os._exit(code)
     sys.exit(code)
+
+
+def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
+    """Tell the command that goes on."""
+    again = [*words]
+    if getattr(arguments, "has_begun", False):
+        # What was there before is removed already: to remove what came since is not to go on.
+        again = [word for word in words if word != "--overwrite"]
+        if again == [*words]:  # the option came from a file
+            again.append("--no-overwrite")
+    return f"stopped; finished shards stay; to go on: {shlex.join(['wdsremux', *again])}"
 
 
 def _fail(text: str, code: int) -> int:
@@ -130,6 +144,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     tell, began = observer(run.progress), time.monotonic()
 
     def tell_and_report(event: Event) -> None:
+        arguments.has_begun = run.overwrite
         tell(event)
         if isinstance(event, Done) and run.progress != "none":
             print(report(event, arguments.out, time.monotonic() - began))

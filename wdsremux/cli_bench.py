@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.recipe import Recipe, Run
-from wdsremux.render import duration, size
-from wdsremux.values import seconds_from_text
+from wdsremux.render import duration
+from wdsremux.values import seconds_from_text, size
 
 if TYPE_CHECKING:
     from wdsremux.benching import Bench, Estimate

@@ -11,6 +11,7 @@ import atexit
 import logging
 import queue
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -22,6 +23,9 @@ DEFAULT_BUFFER_BYTES = 128_000_000
 """Finished results that wait for their turn; each runner may hold one more in its hands."""
 
 _JOIN_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 3.0
+"""For all threads together: whoever stops a run does not wait for each of them."""
+
 _WAKE_S = 1.0  # on Windows a wait without end cannot be interrupted by Ctrl-C
 
 _log = logging.getLogger(__name__)
@@ -153,8 +157,9 @@ class OrderedMap(Generic[ItemT, ResultT]):
                 runner.stop()
         for _ in self._threads:
             self._todo.put(None)
+        deadline_s = time.monotonic() + (_STOP_TIMEOUT_S if early else _JOIN_TIMEOUT_S)
         for thread in self._threads:
-            thread.join(_JOIN_TIMEOUT_S)
+            thread.join(max(0.0, deadline_s - time.monotonic()))
             if thread.is_alive():
                 _log.warning("%s does not end; it is left behind", thread.name)
         self._slots.clear()

@@ -10,8 +10,8 @@ class ThreadEngine:
     """Runs items in threads of this process.
 
     The work is built once in each thread. A thread cannot be ended from outside: work that never
-    comes back is left behind after 10 s when the map is closed, and a crash of a native library
-    ends the whole process. Use ProcessEngine for functions that are not ours.
+    comes back is left behind soon after the map is closed, and a crash of a native library ends the
+    whole process. Use ProcessEngine for functions that are not ours.
     """
 
     def __init__(self, workers: int, *, max_buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> None:
