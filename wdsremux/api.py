@@ -175,7 +175,7 @@ def open_conversion(
     function = opening.open_function(transform)
     opened = opening.open_source(source, recipe, run)
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
-    job = job_from_recipe(recipe, run, columns, function)
+    job = job_from_recipe(recipe, columns, function)
     series = series_from_text(recipe.split, opened.splits())
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     # What is no text has no words: whoever opens it again must be given it.

@@ -52,7 +52,8 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
         data_files = [
             {
                 "split": split,
-                "path": f"{split}-{'' if copy is None else f'c{copy}-'}*.tar",
+                # Digits: "train-*" would take the shards of a split "train-x" too.
+                "path": f"{split}-{_copies_glob(manifest, copy)}[0-9]*.tar",
             }
             for split in splits
         ]
@@ -77,6 +78,12 @@ def _configs(manifest: Manifest) -> list[tuple[str, int | None]]:
     """One configuration with everything and, for several copies, one for each of them."""
     copies = range(manifest.copies) if manifest.copies > 1 else ()
     return [("default", None), *((f"copy{copy}", copy) for copy in copies)]
+
+
+def _copies_glob(manifest: Manifest, copy: int | None) -> str:
+    if copy is not None:
+        return f"c{copy}-"
+    return "c[0-9]*-" if manifest.copies > 1 else ""
 
 
 def _split(name: str, shards: Sequence[Any]) -> dict[str, Any]:

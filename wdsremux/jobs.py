@@ -10,7 +10,7 @@ from wdsremux.columns import Column, Columns, ColumnWishes, choose_columns
 from wdsremux.errors import UsageError
 from wdsremux.jsonvalues import card_dtype, json_bytes
 from wdsremux.manifest import MANIFEST_FORMAT
-from wdsremux.recipe import Recipe, Run
+from wdsremux.recipe import Recipe
 from wdsremux.shards.series import prefix_of
 from wdsremux.transforms.codec import Codec
 from wdsremux.transforms.resample import resampler_name
@@ -25,9 +25,7 @@ PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
 STORED_NOTE = "stored JPEG files were packed as they are, EXIF orientation tags included"
 
 
-def job_from_recipe(
-    recipe: Recipe, run: Run, columns: Columns, function: FunctionSpec | None
-) -> Job:
+def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> Job:
     """Return what a worker must know. Raises UsageError for options that exclude each other."""
     if function is not None and recipe.transform_input == "bytes" and recipe.steps:
         raise UsageError(
@@ -51,7 +49,6 @@ def job_from_recipe(
         copies=recipe.copies,
         seed=recipe.seed,
         reencode=recipe.reencode,
-        record_timeout_s=run.record_timeout,
     )
 
 

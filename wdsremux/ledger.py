@@ -14,7 +14,6 @@ from typing import Any
 from wdsremux.card import CARD_NAME, is_ours
 from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
 from wdsremux.manifest import (
-    INDEX_WRITER,
     MANIFEST_NAME,
     STATE_FOLDER,
     Manifest,
@@ -195,12 +194,6 @@ class Ledger:
 
         Raises UsageError, and removes nothing, when shards of somebody else lie there too.
         """
-        manifest = self._our_manifest()
-        if manifest is not None and manifest.recipe.get("writer") == INDEX_WRITER:
-            raise UsageError(
-                "the output folder holds shards that others packed, which `wdsremux index` only "
-                "listed; choose an empty folder"
-            )
         published = self._published()
         self._refuse_foreign(published)
         if MANIFEST_NAME in published:
@@ -217,10 +210,16 @@ class Ledger:
             self._target.remove(name)
 
     def _published(self) -> set[str]:
-        """Return the names of the shards and the index that are ours."""
+        """Return the names of the shards and the index that a conversion made.
+
+        What a ShardWriter wrote, or `wdsremux index` only listed, has no recipe: nobody could make
+        it again.
+        """
+        manifest = self._our_manifest()
+        if RECIPE_NAME not in self._state_names() and not (manifest and manifest.fingerprint):
+            return set()
         entries = [name for name in self._state_names() if name.endswith(".msgpack")]
         names = {f"{name.rsplit('/', 1)[1].removesuffix('.msgpack')}.tar" for name in entries}
-        manifest = self._our_manifest()
         if manifest is not None:
             names |= {MANIFEST_NAME, *(shard.name for shard in manifest.shards)}
         recipe = self._our_recipe()

@@ -6,10 +6,10 @@ names one row of the whole output.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from wdsremux.errors import UsageError
+from wdsremux.errors import SourceError, UsageError
 from wdsremux.records import Piece, Task, Unit
 
 UnitsOf = Callable[[str, int], Iterator[Unit]]
@@ -48,12 +48,25 @@ class SeriesRows:
 def series_from_text(text: str, splits: Mapping[str, int | None]) -> tuple[SeriesRows, ...]:
     """Read a split expression: NAME, NAME[a:b], NAME[:10%], A+B, or "all".
 
-    Raises UsageError for a split that is not there or a slice that cannot be counted.
+    Raises UsageError for a split that is not there or a slice that cannot be counted, SourceError
+    for a split whose name cannot be part of a file name.
     """
     if text.strip() == "all":
-        return tuple(SeriesRows(name, (RowRange(name, 0, splits[name]),)) for name in splits)
+        every = (RowRange(name, 0, rows) for name, rows in splits.items())
+        return tuple(SeriesRows(_series_name([each.split]), (each,)) for each in every)
     ranges = tuple(_range_from_text(part.strip(), splits) for part in text.split("+"))
-    return (SeriesRows("_".join(dict.fromkeys(r.split for r in ranges)), ranges),)
+    return (SeriesRows(_series_name([each.split for each in ranges]), ranges),)
+
+
+def _series_name(splits: Sequence[str]) -> str:
+    """Return what a series is called after its splits: a name from data, and part of file names."""
+    name = "_".join(dict.fromkeys(splits))
+    if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
+        raise SourceError(
+            f"the source calls a split {name!r}, which cannot name shards; take other splits by "
+            "--split, or rename it in the source"
+        )
+    return name
 
 
 def _range_from_text(text: str, splits: Mapping[str, int | None]) -> RowRange:

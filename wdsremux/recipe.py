@@ -155,7 +155,9 @@ class Run(Options):
     give_up_after: float = option(120.0, seconds_from_text, metavar="SECONDS")
     """give up on a source that has not answered for so long"""
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """a record that takes longer in a worker process is rejected"""
+    """so long may a record, or a batch that your function sees together, take in a worker process;
+    the record that takes longer is found and rejected
+    """
     overwrite: bool = option(False, switch_from)
     """remove what an earlier run wrote to OUT (and nothing else), then start anew"""
     progress: Literal["auto", "bar", "log", "json", "none"] = option(

@@ -44,8 +44,6 @@ class Job:
     copies: int = 1
     seed: int = 42
     reencode: bool = False
-    record_timeout_s: float = 120.0
-    """Patience with a function, for each row it sees."""
 
     @property
     def batches_rows(self) -> bool:
@@ -127,6 +125,7 @@ class Worker:
         size = 0
         for piece in task.pieces:
             for record in piece.unit.read(piece.start, piece.stop):
+                heartbeat()
                 held.append(record)
                 size += len(record.image or b"")
                 if len(held) == max_rows or (max_bytes is not None and size >= max_bytes):
@@ -180,7 +179,7 @@ class Worker:
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         if self._function is None or not rows:
             return rows
-        heartbeat(self._job.record_timeout_s * len(rows))
+        heartbeat()
         return self._function.run(rows, copy)
 
     def _images(self, record: Record, copies: Sequence[int]) -> Sequence[Pixels | bytes]:

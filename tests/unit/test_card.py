@@ -146,8 +146,8 @@ def test_every_split_names_its_files():
         {
             "config_name": "default",
             "data_files": [
-                {"split": "train", "path": "train-*.tar"},
-                {"split": "test", "path": "test-*.tar"},
+                {"split": "train", "path": "train-[0-9]*.tar"},
+                {"split": "test", "path": "test-[0-9]*.tar"},
             ],
         }
     ]
@@ -157,9 +157,9 @@ def test_every_copy_is_a_configuration_of_its_own():
     shards = [summary_of(0, copy=copy, prefix=f"train-c{copy}") for copy in range(2)]
     found = metadata(manifest_of(shards, copies=2))
     assert [(c["config_name"], c["data_files"][0]["path"]) for c in found["configs"]] == [
-        ("default", "train-*.tar"),
-        ("copy0", "train-c0-*.tar"),
-        ("copy1", "train-c1-*.tar"),
+        ("default", "train-c[0-9]*-[0-9]*.tar"),
+        ("copy0", "train-c0-[0-9]*.tar"),
+        ("copy1", "train-c1-[0-9]*.tar"),
     ]
     assert [
         (info["config_name"], info["splits"][0]["num_examples"]) for info in found["dataset_info"]

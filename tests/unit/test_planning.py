@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.units import MemorySource, planned, positions_of
 
-from wdsremux.errors import UsageError
+from wdsremux.errors import SourceError, UsageError
 from wdsremux.planning import RowRange, SeriesRows, pieces, series_from_text
 
 SPLITS = {"train": 1000, "validation": 100, "test": 7}
@@ -208,3 +208,9 @@ def test_a_slice_that_ends_after_an_unknown_end_leaves_no_hole(sizes, stop, data
     start = data.draw(st.integers(0, rows))
     found = list(pieces(source.units, series, 0, start))
     assert positions_of(found) == list(range(start, rows))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/abs/evil", "a/b", ".hidden", "", "-x", "näme"])
+def test_a_split_of_a_source_never_becomes_a_path(name):
+    with pytest.raises(SourceError, match="cannot name shards"):
+        series_from_text("all", {name: 3})

@@ -98,15 +98,15 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
         found = dict(zip(names, pool.map(read, names), strict=True))
     images = ImageFolder(None)
 
-    def make_unit(file: FileIndex, part: RowGroup, position: int) -> Unit:
-        return HubUnit(position, files[file.name], file.footer_bytes, part)
+    def make_units(file: FileIndex, part: RowGroup, position: int) -> list[Unit]:
+        return [HubUnit(position, files[file.name], file.footer_bytes, part)]
 
     declared = dtypes_from_features(layout.features or {})
     columns = columns_from_schema(found[first][1], declared)
     columns = _guessed(columns, files[first], found[first][0], images)
     index = {split: [found[name][0] for name in each] for split, each in layout.splits.items()}
     head = {"kind": "hub", "repo": layout.repo, "commit": layout.commit}
-    return RowGroupSource(head, index, columns, images, make_unit)
+    return RowGroupSource(head, index, columns, images, make_units)
 
 
 def _remote_files(layout: HubLayout, names: Sequence[str], access: Access) -> dict[str, RemoteFile]:

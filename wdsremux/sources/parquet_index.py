@@ -2,7 +2,7 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -60,8 +60,8 @@ def top_column(path: str, known: Mapping[str, int]) -> str:
     return path if path in known else path.split(".", 1)[0]
 
 
-MakeUnit = Callable[[FileIndex, RowGroup, int], Unit]
-"""Makes the unit of a row group whose first row has that position."""
+MakeUnits = Callable[[FileIndex, RowGroup, int], Iterable[Unit]]
+"""Makes the units of a row group whose first row has that position: one, or slices in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class RowGroupSource:
     columns: Sequence[Column]
     images: ImageFolder
     """Where paths in an image column lead."""
-    make_unit: MakeUnit
+    make_units: MakeUnits
 
     def identity(self) -> Mapping[str, Any]:
         """Return kind, files with sizes and rows, and what else pins the rows."""
@@ -95,7 +95,7 @@ class RowGroupSource:
         return self.columns
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
-        """Yield the row groups of a split from the one that holds row `start` on."""
+        """Yield the units of a split from the one that holds row `start` on."""
         files = self.files[split]
         fields = columns.fields
         ends = list(accumulate(file.rows for file in files))
@@ -107,5 +107,7 @@ class RowGroupSource:
                 if rows and first + rows > start:
                     size_bytes = max(1, round(size * share))
                     part = RowGroup(number, rows, size_bytes, columns.image, fields, self.images)
-                    yield self.make_unit(file, part, first)
+                    for unit in self.make_units(file, part, first):
+                        if unit.first + unit.rows > start:
+                            yield unit
                 first += rows
