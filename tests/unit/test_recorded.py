@@ -7,7 +7,7 @@ import pytest
 from wdsremux.columns import Column
 from wdsremux.errors import UsageError
 from wdsremux.jobs import columns_from_recipe, head_from, job_from_recipe, place_of
-from wdsremux.recipe import Recipe, Run
+from wdsremux.recipe import Recipe
 from wdsremux.repairs.recorded import Changes, changes_between, recipe_from_head
 from wdsremux.transforms.function import function_from_callable
 
@@ -32,7 +32,7 @@ def head_of(recipe, function=None):
     """Return the head that a recipe gives, as it is read back."""
     function = function_from_callable(function) if function else None
     columns = columns_from_recipe(recipe, FEATURES, has_function=function is not None)
-    job = job_from_recipe(recipe, Run(), columns, function)
+    job = job_from_recipe(recipe, columns, function)
     head = head_from(recipe, job, SOURCE, ["train"])
     return json.loads(json.dumps(head | {"place": place_of("user/name", recipe)}))
 
