@@ -5,11 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check format clean
+.PHONY: help setup demo test check lint format clean
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
-	@echo "make test     run the whole test suite"
+	@echo "make test     lint, types, floors, and the whole test suite"
 	@echo "make check    format check, lint, types, floors, unit tests (< 90 s)"
 	@echo "make format   format the code"
 
@@ -24,15 +24,17 @@ $(READY): pyproject.toml
 demo: $(READY)
 	@$(BIN)/python tools/demo.py
 
-test: $(READY)
+test: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal tests
 
-check: $(READY)
+check: lint
+	$(BIN)/python -m pytest -q -n auto tests/unit
+
+lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -q -n auto tests/unit
 
 format: $(READY)
 	$(BIN)/ruff format .
