@@ -1,11 +1,16 @@
-"""Finds the record that kills its worker: by halves of its batch, in fresh workers.
+"""Finds the record that kills its worker: row by row, in fresh workers.
 
-A record is rejected only when it kills a worker all alone; a worker that dies for another reason
-(an operator's kill, memory taken by a neighbour) costs a second try and no record.
+Deaths are what costs: a new worker takes half a second, or much longer when the user's function
+imports much, and a record that hangs takes all the patience. So the rows of the batch go through a
+probe one by one, which dies at the culprit, and not by halves, of which many would die.
+
+A record is rejected only when it kills workers all alone, twice; a worker that dies for another
+reason (an operator's kill, memory taken by a neighbour) costs another try and no record.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from wdsremux.engines.base import Work, WorkerDiedError
 from wdsremux.errors import TransformError
@@ -14,6 +19,9 @@ from wdsremux.worker import CHUNK_ROWS
 
 KILLED_BY_RECORD = "the worker died on this record: "
 """How the reason begins for which such a record is rejected."""
+
+TRIALS = 2
+"""Workers that a record must kill all alone before it is rejected."""
 
 MAX_IDLE_ROUNDS = 3
 """Deaths in a row at one place that no single record explains."""
@@ -43,13 +51,9 @@ class Recovery:
         rest = task if last is None else rows_of(task, last.first + last.rows, task.stop)
         idle_rounds = killers = 0
         while rest.pieces:
-            position = self._poison(rest, attempt)
-            if position is None:
-                idle_rounds += 1
-            else:
-                idle_rounds, killers = 0, killers + 1
-                reason = f"{KILLED_BY_RECORD}{death}"
-                rest = replace(rest, poison=(*rest.poison, (position, reason)))
+            found = list(islice(self._killers(rest, attempt), MAX_KILLERS + 1 - killers))
+            rest = replace(rest, poison=(*rest.poison, *found))
+            idle_rounds, killers = 0 if found else idle_rounds + 1, killers + len(found)
             if idle_rounds > MAX_IDLE_ROUNDS or killers > MAX_KILLERS:
                 raise _given_up(rest, death, killers)
             try:
@@ -62,19 +66,45 @@ class Recovery:
             else:
                 return
 
-    def _poison(self, rest: Task, attempt: Work[Task, Batch]) -> int | None:
-        """Return the first position of the next batch that kills a worker alone, if any."""
+    def _killers(self, rest: Task, attempt: Work[Task, Batch]) -> Iterator[tuple[int, str]]:
+        """Yield the rows of the next batch that kill a worker alone, each with its reason."""
         known = {position for position, _ in rest.poison}
         low = rest.first
         high = min(rest.stop, low + (self.batch_rows or CHUNK_ROWS))
-        while high - low > 1:
-            middle = (low + high) // 2
-            if _dies(rows_of(rest, low, middle), attempt):
-                high = middle
-            else:
-                low = middle
-        alone = rows_of(rest, low, high)
-        return low if low not in known and _dies(alone, attempt) else None
+        acquitted = 0
+        while low < high and acquitted <= MAX_IDLE_ROUNDS:
+            suspect, death = _probed(rows_of(rest, low, high), attempt)
+            if death is None:
+                return
+            low = suspect + 1
+            if suspect not in known:
+                death = _tried(rows_of(rest, suspect, low), attempt)
+                if death is not None:
+                    yield suspect, f"{KILLED_BY_RECORD}{death}"
+                    continue
+            acquitted += 1
+
+
+def _tried(alone: Task, attempt: Work[Task, Batch]) -> WorkerDiedError | None:
+    """Return how workers died of a row, when all did that got it alone."""
+    death: WorkerDiedError | None = None
+    for _ in range(TRIALS):
+        death = _probed(alone, attempt)[1]
+        if death is None:
+            return None
+    return death
+
+
+def _probed(task: Task, attempt: Work[Task, Batch]) -> tuple[int, WorkerDiedError | None]:
+    """Work on rows one by one; return the row at which the worker died, and how it did."""
+    position = task.first
+    try:
+        for batch in attempt(replace(task, is_probe=True)):
+            position = batch.first + batch.rows
+    except WorkerDiedError as death:
+        # After the last row there is none to blame but the last.
+        return min(position, task.stop - 1), death
+    return position, None
 
 
 def _given_up(rest: Task, death: WorkerDiedError, killers: int) -> TransformError:
@@ -92,15 +122,6 @@ def _given_up(rest: Task, death: WorkerDiedError, killers: int) -> TransformErro
 def is_poison(rejected: Rejected) -> bool:
     """Return whether a record was rejected because it killed a worker."""
     return rejected.stage == "transform" and rejected.reason.startswith(KILLED_BY_RECORD)
-
-
-def _dies(task: Task, attempt: Work[Task, Batch]) -> bool:
-    try:
-        for _ in attempt(task):
-            pass
-    except WorkerDiedError:
-        return True
-    return False
 
 
 def rows_of(task: Task, low: int, high: int) -> Task:

@@ -88,6 +88,8 @@ class Task:
     """Positions to be rejected untouched, each with its reason: they killed a worker."""
     copy: int | None = None
     """The one copy to be made; None for all."""
+    is_probe: bool = False
+    """Rows go one by one, and each gives an empty batch when it is done: to see which one kills."""
 
     @property
     def first(self) -> int:

@@ -3,6 +3,7 @@
 Record -> decode -> steps -> the user's function -> encode -> the bytes of the sample in its tar.
 """
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -116,10 +117,22 @@ class Worker:
         copies = range(self._job.copies) if task.copy is None else (task.copy,)
         for records in self._chunks(task):
             tray = _Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
-            yield self._batch(records, tray, task.series)
+            if task.is_probe:
+                yield self._probed(records, tray, task.series)
+            else:
+                yield self._batch(records, tray, task.series)
+
+    def _probed(self, records: list[Record], tray: _Tray, series: int) -> Batch:
+        """Work on records, keep nothing, and report that this worker is still alive."""
+        # A function may well fail on a batch of one row: it will be called with the whole batch.
+        with contextlib.suppress(TransformError):
+            self._batch(records, tray, series)
+        return Batch(records[0].position, len(records), (), series=series)
 
     def _chunks(self, task: Task) -> Iterator[list[Record]]:
         max_rows = self._job.batch_size if self._job.batches_rows else CHUNK_ROWS
+        if task.is_probe:
+            max_rows = 1
         max_bytes = None if self._job.batches_rows else CHUNK_BYTES
         held: list[Record] = []
         size = 0

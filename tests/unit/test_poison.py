@@ -39,22 +39,33 @@ class Workers:
         """Positions that kill only in one batch."""
         self.kills_in_reading = set(kills_in_reading)
         """Positions that kill even when the task names them as poison."""
-        self.attempts = 0
+        self.attempts = self.deaths = 0
 
     def __call__(self, task):
         self.attempts += 1
+        try:
+            yield from self.work(task)
+        except WorkerDiedError:
+            self.deaths += 1
+            raise
+
+    def work(self, task):
         if self.deaths_left:
             self.deaths_left -= 1
             raise WorkerDiedError("killed by SIGKILL")
         masked = dict(task.poison)
         rows = [piece.first + i for piece in task.pieces for i in range(piece.rows)]
-        for at in range(0, len(rows), self.batch_rows):
-            batch = rows[at : at + self.batch_rows]
+        batch_rows = 1 if task.is_probe else self.batch_rows
+        for at in range(0, len(rows), batch_rows):
+            batch = rows[at : at + batch_rows]
             if (self.killers - masked.keys() | self.kills_in_reading) & set(batch):
                 raise WorkerDiedError("killed by SIGSEGV")
             if self.kills_together and self.kills_together <= set(batch):
                 raise WorkerDiedError("killed by SIGABRT")
-            yield batch_of(batch, masked, task.series)
+            if task.is_probe:
+                yield Batch(batch[0], 1, (), series=task.series)
+            else:
+                yield batch_of(batch, masked, task.series)
 
 
 def batch_of(rows, masked, series=0):
@@ -127,19 +138,19 @@ def test_a_task_whose_batches_were_all_delivered_owes_nothing():
     assert workers.attempts == 0
 
 
-@pytest.mark.parametrize("deaths", [0, 1, 2, 4])
+@pytest.mark.parametrize("deaths", [0, 1, 2])
 def test_a_death_that_does_not_come_again_rejects_nothing(deaths):
     rows, rejected = recovered(Workers(batch_rows=16, deaths=deaths), task_of([16]), batch_rows=16)
     assert rows == [list(range(16))]
     assert rejected == {}
 
 
-def test_the_reason_tells_of_the_last_death():
+def test_the_reason_tells_of_the_death_alone():
+    # The patience with a whole batch depends on its rows, and what a worker died of on its neighbours.
     recovery = Recovery(16)
-    workers = Workers([3], 16)
-    slow = WorkerDiedError("no progress for 120 s")
-    [batch] = recovery(task_of([16]), None, slow, workers)
-    assert batch.rejected[0].reason == "the worker died on this record: no progress for 120 s"
+    slow = WorkerDiedError("no progress for 1920 s")
+    [batch] = recovery(task_of([16]), None, slow, Workers([3], 16))
+    assert batch.rejected[0].reason == "the worker died on this record: killed by SIGSEGV"
 
 
 def test_poison_that_was_known_before_stays():
@@ -187,11 +198,27 @@ def test_workers_that_die_on_everything_end_in_an_error_in_bounded_time():
     assert workers.attempts <= (poison.MAX_KILLERS + 1) * 10
 
 
-def test_a_few_attempts_find_a_killer():
-    workers = Workers([200])
+@pytest.mark.parametrize("killer", [0, 1, 127, 128, 254, 255])
+def test_three_deaths_find_a_killer_wherever_it_stands(killer):
+    workers = Workers([killer])
     recovered(workers, task_of([256]))
-    # Eight halvings, the record alone, and the task without it.
-    assert workers.attempts <= 10
+    assert workers.deaths == 1 + poison.TRIALS
+
+
+def test_workers_that_die_whatever_they_do_end_in_bounded_time():
+    def attempt(task):
+        attempts.append(task)
+        rows = [piece.first + i for piece in task.pieces for i in range(piece.rows)]
+        if task.is_probe:
+            yield from (Batch(row, 1, (), series=task.series) for row in rows[:2])
+        if len(rows) > 1:
+            raise WorkerDiedError("killed by SIGKILL")
+
+    attempts = []
+    with pytest.raises(TransformError, match="but on none of them alone"):
+        list(Recovery(256)(task_of([256]), None, DEATH, attempt))
+    rounds = poison.MAX_IDLE_ROUNDS + 1
+    assert len(attempts) <= rounds * (rounds * (1 + poison.TRIALS) + 1)
 
 
 def test_an_error_of_the_work_is_not_taken_for_a_death():
