@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format clean
+.PHONY: help setup demo test check lint format clean bench bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
 	@echo "make test     lint, types, floors, and the whole test suite"
 	@echo "make check    format check, lint, types, floors, unit tests (< 90 s)"
 	@echo "make format   format the code"
+	@echo "make bench    run all benchmarks that can run here (half an hour or more)"
+	@echo "make bench-smoke    every benchmark once, as small as it goes"
+	@echo "make bench-peers    install the heavy peers into .venv-peers (several GB)"
+	@echo "make bench-photos   fetch larger photos for the benchmarks (Debian only)"
 
 setup: $(READY)
 
@@ -36,9 +40,38 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+BENCH := out/bench
+PHOTOS = $(wildcard $(BENCH)/photos)
+ROUNDS ?= 5
+
+bench: $(READY)
+	$(BIN)/python tools/bench/make_corpus.py --out $(BENCH)/corpus $(if $(PHOTOS),--photos $(PHOTOS))
+	$(BIN)/python tools/bench/run.py --corpus $(BENCH)/corpus --out $(BENCH)/results.json --rounds $(ROUNDS)
+	$(BIN)/python tools/bench/report.py $(BENCH)/results.json --chart $(BENCH)/chart.png
+
+bench-smoke: $(READY)
+	$(BIN)/python tools/bench/make_corpus.py --out $(BENCH)/smoke/corpus --images 24 --only inet,hires
+	$(BIN)/python tools/bench/run.py --smoke --corpus $(BENCH)/smoke/corpus --out $(BENCH)/smoke/results.json
+	$(BIN)/python tools/bench/report.py $(BENCH)/smoke/results.json --chart $(BENCH)/smoke/chart.png
+
+bench-peers:
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-peers/bin/python -m pip install --quiet --group peers
+
+# Free photographs of high resolution; the small ones come with the package.
+WALLPAPERS := mate-backgrounds gnome-backgrounds plasma-workspace-wallpapers lomiri-wallpapers-16.04 lomiri-wallpapers-20.04
+
+bench-photos:
+	mkdir -p $(BENCH)/debs $(BENCH)/photos
+	cd $(BENCH)/debs && apt-get download $(WALLPAPERS)
+	for deb in $(BENCH)/debs/*.deb; do dpkg -x "$$deb" $(BENCH)/debs/unpacked || exit 1; done
+	find $(BENCH)/debs/unpacked -type f \( -name '*.jpg' -o -name '*.jpeg' -o -name '*.png' -o -name '*.webp' \) -size +100k -exec cp {} $(BENCH)/photos/ \;
+	cp wdsremux/sources/photos/*.jpg $(BENCH)/photos/
+
 format: $(READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,149 @@
+"""Tells what the main process costs when its workers only hand over ready samples, as JSON.
+
+Each worker gives the same 256 finished samples again and again; positions and keys go on. What the
+main process spends on ordering, assigning, reading pipes and noting down is told apart from hashing
+and writing, by the CPU clock.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from wdsremux.api import open_conversion
+from wdsremux.conversion import Conversion
+from wdsremux.converting import convert
+from wdsremux.engines.base import Engine
+from wdsremux.events import Begun, Done, Event
+from wdsremux.planning import RowRange, SeriesRows
+from wdsremux.recipe import Recipe, Run
+from wdsremux.records import Batch, Lot, Record, Task
+from wdsremux.shards import series
+from wdsremux.transforms.steps import FOUNDING
+from wdsremux.worker import Worker
+
+ROWS = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A unit of which nothing is read."""
+
+    first: int
+    rows: int = ROWS
+    size_bytes: int = 10**7
+    name: str = "blank"
+
+    def read(self, _start: int, _stop: int) -> Iterator[Record]:
+        """Yield nothing."""
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Work that was done before."""
+
+    lot: Lot
+
+    def __call__(self, task: Task) -> Iterator[Batch]:
+        """Yield the same samples for every unit, under its positions."""
+        for piece in task.pieces:
+            positions = list(range(piece.first, piece.first + ROWS))
+            keys = [f"{position:09d}" for position in positions]
+            yield Batch(piece.first, ROWS, (replace(self.lot, positions=positions, keys=keys),))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyEngine:
+    """An engine that lets its workers do ready work, whatever work is asked for."""
+
+    engine: Engine
+    lot: Lot
+
+    def map(self, _make_work: Any, items: Iterable[Any], _recover: Any = None) -> Generator[Any]:
+        """Yield the ready results of all items."""
+        lot = self.lot
+        return self.engine.map(lambda: Ready(lot), items)
+
+
+def ready_conversion(source: Path, out: Path, run: Run, samples: int) -> Conversion:
+    """Return a conversion of so many blank rows, with an engine that has them ready."""
+    conversion = open_conversion(str(source), out, Recipe(steps=FOUNDING), run, None)
+    task = next(conversion.tasks(0, 0, 0, ROWS))
+    batches = list(Worker(conversion.job)(task))
+    lot = _repeated(batches[0].lots[0])
+    units = samples // ROWS
+    return replace(
+        conversion,
+        units=lambda _split, start: (Blank(i * ROWS) for i in range(start // ROWS, units)),
+        series=(SeriesRows("train", (RowRange("train", 0, units * ROWS),)),),
+        engine=ReadyEngine(conversion.engine, lot),
+    )
+
+
+def _repeated(lot: Lot) -> Lot:
+    """Return a lot of ROWS samples, made of those of a smaller one."""
+    view, at, parts = memoryview(lot.payload), 0, []
+    for size in lot.sizes:
+        parts.append(bytes(view[at : at + size]))
+        at += size
+    order = [i % len(parts) for i in range(ROWS)]
+    return Lot(
+        b"".join(parts[i] for i in order),
+        list(range(ROWS)),
+        [""] * ROWS,
+        [lot.sizes[i] for i in order],
+        [lot.crcs[i] for i in order],
+        [lot.members[i] for i in order],
+    )
+
+
+class Clock:
+    """Sums up the CPU time of hashing and writing."""
+
+    def __init__(self) -> None:
+        self.spent_s = 0.0
+
+    def watch(self) -> None:
+        """Put a clock around the one place that hashes and writes."""
+        write = series._OpenShard.write  # noqa: SLF001 (there is no other place to measure at)
+
+        def timed(shard: Any, data: memoryview | bytes) -> None:
+            began = time.thread_time()
+            write(shard, data)
+            self.spent_s += time.thread_time() - began
+
+        series._OpenShard.write = timed  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def main() -> None:
+    """Run the line over ready samples."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--src", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--engine", choices=("threads", "processes"), default="processes")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--samples", type=int, default=40_000)
+    given = parser.parse_args()
+    run = Run(workers=given.workers, engine=given.engine)
+    conversion = ready_conversion(given.src, given.out, run, given.samples)
+    clock, cpu_s, main_s = Clock(), {}, {}
+    clock.watch()
+
+    def note(event: Event) -> None:
+        cpu_s[type(event)], main_s[type(event)] = time.process_time(), time.thread_time()
+
+    done = convert(conversion, note).totals.samples
+    # Threads that only make lists of numbers stand for workers elsewhere: they are not the main
+    # process's own. With processes the threads that read the pipes are.
+    times = cpu_s if given.engine == "processes" else main_s
+    beyond_s = times[Done] - times[Begun] - clock.spent_s
+    told = {"beyond_us": 1e6 * beyond_s / done, "hash_and_write_us": 1e6 * clock.spent_s / done}
+    print(json.dumps({"samples": done, **told}))
+
+
+if __name__ == "__main__":
+    main()
