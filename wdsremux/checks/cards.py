@@ -69,7 +69,7 @@ def _card_of(manifest: Manifest) -> bytes | None:
     """Return the card that should be there; None for features that nobody wrote."""
     try:
         return card_bytes(manifest)
-    except (LookupError, TypeError, AttributeError, ValueError, StopIteration):
+    except (LookupError, TypeError, AttributeError, ValueError, StopIteration, RecursionError):
         return None
 
 

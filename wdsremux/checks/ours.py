@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from itertools import accumulate
 from typing import Any
 
 from wdsremux.checks.cards import check_card
 from wdsremux.checks.contents import parsed_object
 from wdsremux.checks.entries import manifest_problem
+from wdsremux.checks.heads import head_problem
 from wdsremux.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.checks.plan import Plan, ShardTask
 from wdsremux.checks.reading import (
@@ -109,13 +111,16 @@ class OurDataset:
         if manifest is not None and not manifest.fingerprint:
             return None  # written by a ShardWriter, or for shards of others: there is none
         data = read_file(self._folder, RECIPE_NAME, MAX_MANIFEST_BYTES, self._found)
-        recipe = parsed_object(data) if data is not None else None
-        if recipe is not None:
-            return recipe
-        detail = "it is not there" if data is None else "it is no JSON object"
-        if data is not None or manifest is not None:
-            self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, detail)
-        return None
+        if data is None:
+            if manifest is not None:
+                self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, "it is not there")
+            return None
+        recipe = parsed_object(data)
+        problem = head_problem(recipe) if recipe is not None else "it is no JSON object"
+        if problem is not None:
+            self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, problem)
+            return None
+        return recipe
 
     def _read_entries(self) -> None:
         """Read every entry, note its keys, and compare what was rejected."""
@@ -153,8 +158,10 @@ class OurDataset:
         shard = entry.summary
         self._entries[shard.name] = shard
         self._prints.add(entry.fingerprint)
-        for number, holder in self._holders.doubles(shard.name, entry.keys):
-            key, offset = entry.keys[number], sum(entry.sizes[:number])
+        doubles = self._holders.doubles(shard.name, entry.keys)
+        offsets = list(accumulate(entry.sizes, initial=0)) if doubles else []
+        for number, holder in doubles:
+            key, offset = entry.keys[number], offsets[number]
             detail = f"also in {holder}" if holder != shard.name else "twice in this shard"
             self._found.take(Finding(Code.KEY_DUPLICATE, shard.name, key, offset, detail))
         there = self._items.get(shard.name)
@@ -220,7 +227,7 @@ def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
     for field in fields(ShardSummary):
         one, other = getattr(entry, field.name), getattr(listed, field.name)
         if one != other:
-            return f"{field.name} is {one!r} in the entry, {other!r} in index.json"
+            return f"{field.name} is {one!r} in the entry, {other!r} in index.json"[:400]
     return ""
 
 
