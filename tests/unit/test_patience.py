@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from wdsremux.engines.heartbeat import listen
 from wdsremux.errors import SourceError
 from wdsremux.sources import patience
 from wdsremux.sources.patience import Patience, TemporaryError
@@ -55,3 +56,15 @@ def test_a_pause_that_the_server_asks_for_is_kept_within_bounds(clock):
 def test_no_wait_outlasts_the_patience(clock):
     Patience("it", 5, last_success=0).wait(TemporaryError("the Hub answers 429", retry_after_s=50))
     assert clock == [5]
+
+
+def test_a_wait_is_told_to_the_engine_and_not_taken_for_a_hang(monkeypatch):
+    told = []
+    fake = SimpleNamespace(monotonic=lambda: 0, sleep=lambda wait_s: told.append(("sleep", wait_s)))
+    monkeypatch.setattr(patience, "time", fake)
+    listen(lambda within_s: told.append(("heartbeat", within_s)))
+    try:
+        Patience("it", 300, last_success=0).wait(TemporaryError("busy", retry_after_s=50))
+    finally:
+        listen(None)
+    assert told == [("heartbeat", 80), ("sleep", 50), ("heartbeat", None)]

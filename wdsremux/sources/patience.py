@@ -4,12 +4,15 @@ import random
 import time
 from dataclasses import dataclass, field
 
+from wdsremux.engines.heartbeat import heartbeat
 from wdsremux.errors import SourceError
 
 FIRST_WAIT_S = 0.1
 MAX_WAIT_S = 15.0
 MAX_ASKED_WAIT_S = 60.0
 """A server that asks for a longer pause is asked again after this one."""
+_SPARE_S = 30.0
+"""A worker process may oversleep by so much before it is taken to hang."""
 
 
 class TemporaryError(Exception):
@@ -56,4 +59,9 @@ class Patience:
         backoff_s = min(MAX_WAIT_S, FIRST_WAIT_S * 2**self.failures) * random.uniform(0.5, 1)  # noqa: S311
         self.failures += 1
         asked_s = min(error.retry_after_s, MAX_ASKED_WAIT_S)
-        time.sleep(min(max(backoff_s, asked_s), left_s))
+        wait_s = min(max(backoff_s, asked_s), left_s)
+        # To wait for a server is no hang, however short the time for a record; the try is timed
+        # like any other.
+        heartbeat(wait_s + _SPARE_S)
+        time.sleep(wait_s)
+        heartbeat()
