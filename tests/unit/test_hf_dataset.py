@@ -193,17 +193,6 @@ def test_splits_of_iterable_datasets_are_kept():
         records(source, "dev")
 
 
-def test_a_stream_that_is_left_before_its_end_says_so():
-    source = open_dataset(table_of(600).to_iterable_dataset())
-    assert not source.left_open
-    records(source)
-    assert not source.left_open
-    begun = source.units("train", all_columns(source), 0)
-    next(begun)
-    begun.close()
-    assert source.left_open
-
-
 def test_a_stream_that_fails_names_the_row():
     def rows():
         yield from rows_of(3)

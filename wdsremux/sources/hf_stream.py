@@ -63,7 +63,8 @@ class RowStream:
     """What `datasets` streams, read in the calling process.
 
     Its Parquet readers can hang or abort the interpreter at exit when a stream is left before its
-    end (apache/arrow#45214): `left_open` tells a command line that it must leave by `os._exit`.
+    end (apache/arrow#45214): a program that reads only a part should leave by `os._exit`, as the
+    command line does.
     """
 
     def __init__(
@@ -78,13 +79,7 @@ class RowStream:
         self._facts, self._bounds = facts, bounds
         self._give_up_after_s = give_up_after_s
         self._convert = shape.convert if shape else _as_it_is
-        self._open = 0
         self._columns = shape.columns if shape else self._find_columns()
-
-    @property
-    def left_open(self) -> bool:
-        """Whether a stream was begun and not read to its end."""
-        return self._open > 0
 
     def identity(self) -> Mapping[str, Any]:
         """Return what is known of where the rows come from."""
@@ -128,14 +123,12 @@ class RowStream:
         """Yield the converted rows of a stream. Raises SourceError for whatever it raises."""
         number = 0
         rows = iter(stream)
-        self._open += 1
         with bounded_retries(self._give_up_after_s):
             while True:
                 bound_requests(Access(self._give_up_after_s))
                 try:
                     row = next(rows)
                 except StopIteration:
-                    self._open -= 1
                     return
                 except Exception as exc:  # of formats, networks and functions of strangers
                     raise SourceError(f"the stream failed at row {number}: {exc!r}") from exc
