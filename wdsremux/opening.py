@@ -35,7 +35,7 @@ Transform = str | Callable[..., Any]
 def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
     """Open what the user named or gave. Raises SourceError or UsageError."""
     if not isinstance(source, str | os.PathLike):
-        return _open_object(source)
+        return _open_object(source, run)
     words = os.fspath(source)
     kind = recipe.source_kind or kind_of(words)
     return _OPENERS[kind](words, recipe, run)
@@ -98,13 +98,13 @@ def _has_table(path: Path) -> bool:
     )
 
 
-def _open_object(source: Any) -> Source:
+def _open_object(source: Any, run: Run) -> Source:
     from wdsremux.sources.stream import open_iterable
 
     if type(source).__module__.split(".")[0] == "datasets":
         from wdsremux.sources.hf_dataset import open_dataset
 
-        return open_dataset(source)
+        return open_dataset(source, run.give_up_after)
     if not isinstance(source, Iterable):
         raise UsageError(
             f"a source is a text, a datasets.Dataset or an iterable of dicts, "

@@ -69,6 +69,22 @@ def test_rows_of_ones_own_program_may_name_any_file_but_no_address(folder):
     assert "outside" in content("https://example.com/a.png", Bounds(None))
 
 
+class Named:
+    """A fetcher whose files hold their own names."""
+
+    def fetch(self, paths):
+        return (path.encode() for path in paths)
+
+
+def test_rows_of_ones_own_program_may_name_files_of_the_hub_where_they_can_be_read(folder):
+    bounds = Bounds(None, Named())
+    assert content(f"{HUB}/a.png", bounds) == f"{HUB}/a.png".encode()
+    assert content(folder / "a/1.png", bounds) == b"one"
+    assert content(f"zip://d/2.png::{folder / 'z.zip'}", bounds) == b"two"
+    assert "outside" in content("https://example.com/a.png", bounds)
+    assert "outside" in content(f"{HUB}/a.png", Bounds(None))
+
+
 def test_a_missing_file_or_a_folder_is_a_problem(folder):
     assert "not there" in content("a/2.png", Bounds(str(folder)))
     assert "not there" in content("a", Bounds(str(folder)))

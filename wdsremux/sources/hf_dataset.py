@@ -157,7 +157,7 @@ def _prepared(table: Any) -> Any:
     return table.with_format("arrow")
 
 
-def open_dataset(dataset: Any) -> TableSource | RowStream:
+def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | RowStream:
     """Open a Dataset, an IterableDataset, or a DatasetDict or IterableDatasetDict of splits.
 
     A Dataset whose rows lie in files is read by the workers, at random; others are read here.
@@ -172,7 +172,7 @@ def open_dataset(dataset: Any) -> TableSource | RowStream:
     if not splits:
         raise SourceError("the dataset has no split")
     if all(isinstance(each, datasets.IterableDataset) for each in splits.values()):
-        return RowStream(splits, {"kind": "iterable", "resumable": False}, Bounds(None))
+        return _streamed(splits, give_up_after_s)
     if not all(isinstance(each, datasets.Dataset) for each in splits.values()):
         raise UsageError(f"a {type(dataset).__name__} is no dataset that can be converted")
     tables = {str(split): _prepared(table) for split, table in splits.items()}
@@ -185,6 +185,16 @@ def open_dataset(dataset: Any) -> TableSource | RowStream:
         },
     }
     return TableSource(tables, handles, facts)
+
+
+def _streamed(splits: Mapping[str, Any], give_up_after_s: float) -> RowStream:
+    # A stream of images on the Hub only names them.
+    from wdsremux.sources.http_ranges import Access  # noqa: PLC0415 (tables need no network)
+    from wdsremux.sources.hub_links import HubFetcher  # noqa: PLC0415
+
+    bounds = Bounds(None, HubFetcher(Access(give_up_after_s)))
+    facts = {"kind": "iterable", "resumable": False}
+    return RowStream(splits, facts, bounds, give_up_after_s=give_up_after_s)
 
 
 def _split_of(dataset: Any) -> str:

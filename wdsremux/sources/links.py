@@ -18,6 +18,7 @@ Content = tuple[bytes | None, str | None]
 """The bytes, or None and what is wrong."""
 
 _MAX_BYTES = 1 << 30
+_HUB = "hf://datasets/"
 
 
 class Fetcher(Protocol):
@@ -43,7 +44,7 @@ class Bounds:
     root: str | None
     """A folder or `hf://datasets/REPO@COMMIT`; None: any file here, for a program's own rows."""
     fetcher: Fetcher | None = None
-    """What reads below a root that is no folder."""
+    """What reads below a root that is no folder; without a root, files of the Hub."""
 
     def absolute(self, path: str) -> str:
         """Return a path as a full one: what is relative lies below the root."""
@@ -56,7 +57,7 @@ class Bounds:
         if "\0" in path:
             return False
         if self.root is None:
-            return "://" not in path
+            return "://" not in path or (self.fetcher is not None and path.startswith(_HUB))
         if "://" in self.root:
             return path.startswith(self.root + "/") and ".." not in re.split(r"[/\\]", path)
         return "://" not in path and Path(os.path.realpath(path)).is_relative_to(
@@ -83,7 +84,8 @@ class Link:
     def fetcher(self) -> Fetcher | None:
         """What reads the file; None when it lies here, in a zip, or out of bounds."""
         member, path = self.parts
-        return self.bounds.fetcher if not member and self.bounds.allows(path) else None
+        is_fetched = not member and "://" in path and self.bounds.allows(path)
+        return self.bounds.fetcher if is_fetched else None
 
 
 def contents(links: Sequence[Link]) -> Iterator[Content]:
@@ -112,7 +114,7 @@ def _local(link: Link) -> Content:
         if not link.bounds.allows(path):
             return None, f"the image {name!r} lies outside of the dataset"
         if member:
-            return _zip_member(path, member, link.bounds.fetcher)
+            return _zip_member(path, member, link.bounds.fetcher if "://" in path else None)
         if not Path(path).is_file():
             return None, _missing(link)
         return Path(path).read_bytes(), None
