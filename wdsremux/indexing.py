@@ -28,7 +28,7 @@ from wdsremux.manifest import (
 from wdsremux.reports import Collector
 from wdsremux.shards.blocks import BlockReader, CrcCuts
 from wdsremux.shards.entry import entry_name
-from wdsremux.shards.holders import KeyHolders
+from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.sources.split_rules import ordered, split_of_file
 from wdsremux.targets.local import LocalTarget
 from wdsremux.untrusted import UntrustedFolder
@@ -127,7 +127,7 @@ class _Indexing:
         numbers: dict[str, int] = {}
         last = dict(names)
         position = 0
-        holders = KeyHolders()
+        holders = KeyRegister()
         pool = ThreadPoolExecutor(usable_cpus(), thread_name_prefix="index")
         try:
             for (split, name), scanned in zip(names, self._scanned(pool, names), strict=True):

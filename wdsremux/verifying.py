@@ -27,7 +27,7 @@ from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
 from wdsremux.findings import Code, Finding
 from wdsremux.reports import DEPTHS, Collector, Depth, Report
-from wdsremux.shards.holders import KeyHolders
+from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.transforms.base import quiet_libraries
 from wdsremux.untrusted import UntrustedFolder
 
@@ -110,7 +110,7 @@ class _Run:
         self._depth: Depth = depth
         self._observer = observer
         self._found = Collector()
-        self._holders = KeyHolders()
+        self._holders = KeyRegister()
         self._meter = _Meter()
         self._plan = Plan(tasks=(), shards=0, is_ours=False)
         self._tasks: tuple[ShardTask, ...] = ()

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from support.samples import lot_of, members_of
@@ -79,12 +80,43 @@ def test_a_double_is_rejected_in_every_copy(register):
     assert [(item.position, item.copy) for item in doubles] == [(1, 0), (1, 1)]
 
 
+def test_a_key_belongs_to_the_shard_that_had_it_first(register):
+    assert register.doubles("a.tar", ["1", "2"]) == []
+    assert register.doubles("b.tar", ["3", "2", "1"]) == [(1, "a.tar"), (2, "a.tar")]
+    assert register.doubles("c.tar", ["3"]) == [(0, "b.tar")]
+
+
+def test_a_key_that_comes_back_in_its_own_shard_is_told(register):
+    assert register.doubles("a.tar", ["1", "2", "1"]) == [(2, "a.tar")]
+    assert register.doubles("a.tar", ["2"]) == [(0, "a.tar")]
+
+
+def test_any_text_can_be_a_key_and_any_name_a_shard(register):
+    assert register.doubles("\udc80.tar", ["", "ä\0b", "x" * 10_000]) == []
+    assert register.doubles("b.tar", ["ä\0b"]) == [(0, "\udc80.tar")]
+
+
+def test_several_threads_may_ask(register):
+    keys = [str(i) for i in range(500)]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: register.doubles(f"{n}.tar", keys), range(4)))
+    assert sum(len(doubles) for doubles in found) == 3 * 500
+
+
+def test_a_key_remembered_without_an_owner_is_nobodys(register):
+    register.add(["a"])
+    assert not register.is_new("a")
+    assert register.doubles("a.tar", ["b", "a"]) == [(1, "")]
+    assert not register.is_new("b")
+
+
 FILLS_A_REGISTER = """
-import os, pathlib, signal
+import os, pathlib, signal, sys
 from wdsremux.shards.uniqueness import KeyRegister
 
 register = KeyRegister()
-register.add(f"a-rather-long-key-{i:040d}" for i in range(100_000))
+keys = (f"a-rather-long-key-{i:040d}" for i in range(100_000))
+register.doubles("a.tar", keys) if "owned" in sys.argv else register.add(keys)
 files = [path for path in pathlib.Path("/proc/self/fd").iterdir() if path.is_symlink()]
 nameless = [path for path in files if os.readlink(path).endswith("(deleted)")]
 print([os.stat(path).st_size > 10**6 for path in nameless], flush=True)
@@ -92,10 +124,11 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_killed_process_leaves_no_file_of_its_keys(tmp_path):
+@pytest.mark.parametrize("whose", ["owned", "nobody's"])
+def test_a_killed_process_leaves_no_file_of_its_keys(tmp_path, whose):
     folders = {"TMPDIR": str(tmp_path), "SQLITE_TMPDIR": str(tmp_path)}
     killed = subprocess.run(
-        [sys.executable, "-c", FILLS_A_REGISTER],
+        [sys.executable, "-c", FILLS_A_REGISTER, whose],
         env={**os.environ, **folders},
         capture_output=True,
         text=True,

@@ -26,7 +26,7 @@ from wdsremux.manifest import INDEX_WRITER, MANIFEST_NAME, STATE_FOLDER, Manifes
 from wdsremux.reports import Collector
 from wdsremux.shards.damage import whole_samples
 from wdsremux.shards.entry import ShardEntry, entry_name
-from wdsremux.shards.holders import KeyHolders
+from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.local import TEMPORARY_SUFFIX
 from wdsremux.untrusted import Item, NotAFileError, UntrustedFolder, is_safe_name
 
@@ -34,7 +34,7 @@ from wdsremux.untrusted import Item, NotAFileError, UntrustedFolder, is_safe_nam
 class OurDataset:
     """Reads what a dataset tells of itself, once, and holds only a summary of each shard."""
 
-    def __init__(self, folder: UntrustedFolder, found: Collector, holders: KeyHolders) -> None:
+    def __init__(self, folder: UntrustedFolder, found: Collector, holders: KeyRegister) -> None:
         self._folder = folder
         self._found = found
         self._holders = holders

@@ -15,7 +15,7 @@ from wdsremux.reports import Collector
 from wdsremux.shards.blocks import BlockReader, CrcCuts, Tap
 from wdsremux.shards.damage import damaged_end, damaged_samples, sample_at
 from wdsremux.shards.entry import ShardEntry, entry_name
-from wdsremux.shards.holders import KeyHolders
+from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.untrusted import UntrustedFolder
 
 
@@ -26,7 +26,7 @@ class Bench:
     folder: UntrustedFolder
     plan: Plan
     expected: Expected
-    holders: KeyHolders
+    holders: KeyRegister
     names_by_sum: dict[str, str]
     on_bytes: Callable[[int], None]
     """Told how many bytes were read."""

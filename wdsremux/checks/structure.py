@@ -21,8 +21,8 @@ from wdsremux.findings import Code
 from wdsremux.reports import Collector, Depth
 from wdsremux.shards.blocks import BlockReader
 from wdsremux.shards.entry import SampleEntry
-from wdsremux.shards.holders import KeyHolders
 from wdsremux.shards.scan import Member, TarFault, TarScan
+from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.tarheaders import split_name
 
 SAMPLES_AT_ONCE = 4096
@@ -246,7 +246,7 @@ class ShardWalk:
 
 
 def note_keys(
-    holders: KeyHolders, shard: str, samples: Sequence[SeenSample], found: Collector
+    holders: KeyRegister, shard: str, samples: Sequence[SeenSample], found: Collector
 ) -> None:
     """Report samples whose key was seen before, in this shard or another."""
     for number, holder in holders.doubles(shard, (sample.key for sample in samples)):

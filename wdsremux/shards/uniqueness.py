@@ -1,30 +1,53 @@
-"""Keys of the user's own must be unique over the whole dataset: who has a key first keeps it.
+"""Keys must be unique over the whole dataset: who has a key first keeps it.
 
 The keys seen lie in a private SQLite file, so that memory does not grow with the dataset.
 """
 
 import sqlite3
+import threading
 from collections.abc import Iterable, Sequence
 
 from wdsremux.lots import lot_without
 from wdsremux.records import Lot, Rejected
 
+_INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
+
 
 class KeyRegister:
-    """Remembers keys; made for one run and closed by its owner."""
+    """Remembers keys, and whose they are; made for one run and closed by its owner.
+
+    May be used by several threads.
+    """
 
     def __init__(self) -> None:
         # Without a name SQLite makes a temporary file that goes with its process, also by kill -9.
         # https://www.sqlite.org/inmemorydb.html#temp_db
-        self._base = sqlite3.connect("")
+        self._base = sqlite3.connect("", check_same_thread=False)
         # Nothing in it is worth a journal or a sync.
         self._base.execute("PRAGMA journal_mode=OFF")
         self._base.execute("PRAGMA synchronous=OFF")
-        self._base.execute("CREATE TABLE keys (key TEXT PRIMARY KEY) WITHOUT ROWID")
+        self._base.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, owner INTEGER) WITHOUT ROWID")
+        self._lock = threading.Lock()
+        self._owners: list[str] = []
+        self._numbers: dict[str, int] = {}
 
     def add(self, keys: Iterable[str]) -> None:
         """Remember keys of shards that stand already."""
-        self._base.executemany("INSERT OR IGNORE INTO keys VALUES (?)", ((key,) for key in keys))
+        with self._lock:
+            self._base.executemany(_INSERT, ((key, None) for key in keys))
+
+    def doubles(self, owner: str, keys: Iterable[str]) -> list[tuple[int, str]]:
+        """Remember an owner's keys; return (number in `keys`, who has it) of the known ones.
+
+        A key that `add` or `is_new` remembered belongs to "".
+        """
+        with self._lock:
+            number = self._number_of(owner)
+            return [
+                (place, self._owner_of(key))
+                for place, key in enumerate(keys)
+                if not self._insert(key, number)
+            ]
 
     def without_doubles(self, lots: Sequence[Lot]) -> tuple[tuple[Lot, ...], tuple[Rejected, ...]]:
         """Return the lots without samples whose key was given before, and those as rejected."""
@@ -46,8 +69,23 @@ class KeyRegister:
 
     def is_new(self, key: str) -> bool:
         """Remember a key and return whether it was unknown."""
-        return self._base.execute("INSERT OR IGNORE INTO keys VALUES (?)", (key,)).rowcount == 1
+        with self._lock:
+            return self._insert(key, None)
 
     def close(self) -> None:
         """Remove the scratch file."""
         self._base.close()
+
+    def _insert(self, key: str, owner: int | None) -> bool:
+        return self._base.execute(_INSERT, (key, owner)).rowcount == 1
+
+    def _number_of(self, owner: str) -> int:
+        """Return the number an owner goes by in the table."""
+        if owner not in self._numbers:
+            self._numbers[owner] = len(self._owners)
+            self._owners.append(owner)
+        return self._numbers[owner]
+
+    def _owner_of(self, key: str) -> str:
+        row = self._base.execute("SELECT owner FROM keys WHERE key = ?", (key,)).fetchone()
+        return "" if row[0] is None else self._owners[row[0]]

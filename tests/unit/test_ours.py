@@ -1,0 +1,38 @@
+"""What the entries tell together: whose keys they are, and where their samples lie."""
+
+from array import array
+from contextlib import closing
+from dataclasses import replace
+
+from support.verified import SHARD, entry_path, make_dataset
+
+from wdsremux.checks.ours import OurDataset
+from wdsremux.findings import Code
+from wdsremux.reports import Collector
+from wdsremux.shards.entry import ShardEntry
+from wdsremux.shards.uniqueness import KeyRegister
+from wdsremux.untrusted import UntrustedFolder
+
+
+class Unsliced(array):
+    """Sizes that nobody may cut out: to sum them up for each key takes quadratic time."""
+
+    def __getitem__(self, place):
+        assert isinstance(place, int)
+        return super().__getitem__(place)
+
+
+def test_offsets_of_double_keys_are_summed_up_once(tmp_path):
+    out = make_dataset(tmp_path / "out", rows=20, broken=())
+    entry = ShardEntry.from_bytes(entry_path(out).read_bytes(), SHARD)
+    entry = replace(entry, sizes=Unsliced("Q", entry.sizes))
+    twin = replace(entry, summary=replace(entry.summary, name="train-000009.tar"))
+    found = Collector()
+    with UntrustedFolder(out) as folder, closing(KeyRegister()) as keys:
+        dataset = OurDataset(folder, found, keys)
+        dataset._note(entry)
+        dataset._note(twin)
+    doubles = found.findings()
+    assert {finding.code for finding in doubles} == {Code.KEY_DUPLICATE}
+    assert [finding.offset for finding in doubles] == [one.offset for one in entry.samples()]
+    assert {finding.detail for finding in doubles} == {f"also in {SHARD}"}
