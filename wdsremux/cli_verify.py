@@ -37,7 +37,8 @@ def _add_verify(commands: Any, epilog: str) -> None:
         "verify",
         help="check a dataset and name what is damaged",
         description="Check a dataset: one line for each finding on stdout, exit code 0 for a clean "
-        "one, 1 for one with findings, 6 where there is no dataset. Nothing is changed.",
+        "one, 1 for one with findings, 6 where there is no dataset. "
+        "Nothing is changed, but by --quarantine.",
         epilog=epilog,
         allow_abbrev=False,
     )

@@ -45,7 +45,9 @@ def verify(
     quarantine: bool = False,
     observer: CheckObserver = nobody,
 ) -> Report:
-    """Check the dataset in a folder and return what was found; nothing is changed.
+    """Check the dataset in a folder and return what was found.
+
+    Nothing is changed, but by `quarantine`.
 
     Each depth includes the ones before:
 

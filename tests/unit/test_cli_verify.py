@@ -127,3 +127,9 @@ def test_on_a_terminal_progress_is_a_bar(made):
     verify(made, observer=progress(out))
     assert "/133k" in out.getvalue()
     assert out.getvalue().endswith("\r")
+
+
+def test_the_help_says_what_changes_something(capsys):
+    with pytest.raises(SystemExit):
+        main(["verify", "--help"])
+    assert "Nothing is changed, but by --quarantine." in " ".join(capsys.readouterr().out.split())

@@ -10,6 +10,10 @@ from wdsremux.reports import Collector
 from wdsremux.untrusted import UntrustedFolder
 
 MAX_CARD_BYTES = 1 << 20
+MAX_NAME_CHARS = 1000
+"""Of a split."""
+MAX_VALUES = 1 << 23
+"""In a card's YAML. Aliases of aliases stand for more than anybody can compare in a lifetime."""
 
 
 def read_card(folder: UntrustedFolder) -> bytes | None:
@@ -29,10 +33,28 @@ def card_header(card: bytes) -> Mapping[str, Any] | None:
     if begin.strip() or not mark or not end:
         return None
     try:
-        value = yaml.safe_load(header)
+        loader = yaml.SafeLoader(header)
+        node = loader.get_single_node()
+        if node is None or _values_in(node, {}) > MAX_VALUES:
+            return None
+        value = loader.construct_document(node)
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _values_in(node: Any, known: dict[int, int]) -> int:
+    """Return how many values a YAML node stands for, each alias counted as what it repeats."""
+    if isinstance(node.value, str):
+        return 1
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = MAX_VALUES + 1  # as long as it is not counted: it may hold itself
+    children = (
+        child for item in node.value for child in (item if isinstance(item, tuple) else (item,))
+    )
+    known[id(node)] = 1 + sum(_values_in(child, known) for child in children)
+    return known[id(node)]
 
 
 def names_files(card: bytes | None) -> bool:
@@ -73,13 +95,23 @@ def _card_of(manifest: Manifest) -> bytes | None:
         return None
 
 
-def _examples(header: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """Return (split, examples) of every configuration that tells them."""
+def _examples(header: Mapping[str, Any]) -> set[tuple[str, int | None]]:
+    """Return (split, examples) of every configuration that tells them; None for no number."""
     infos = header.get("dataset_info")
     found = set()
     for info in infos if isinstance(infos, list) else [infos]:
         splits = info.get("splits") if isinstance(info, dict) else None
         for split in splits if isinstance(splits, list) else ():
             if isinstance(split, dict) and "num_examples" in split:
-                found.add((str(split.get("name")), str(split["num_examples"])))
+                found.add((_name_of(split), _count_of(split)))
     return found
+
+
+def _name_of(split: Mapping[str, Any]) -> str:
+    name = split.get("name")
+    return name if isinstance(name, str) and len(name) <= MAX_NAME_CHARS else ""
+
+
+def _count_of(split: Mapping[str, Any]) -> int | None:
+    count = split["num_examples"]
+    return count if isinstance(count, int) and not isinstance(count, bool) else None
