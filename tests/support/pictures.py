@@ -60,14 +60,15 @@ def worst(one, other):
     return int(np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max())
 
 
-def icc_profile(space, gamma):
-    """Return a small ICC profile (ICC.1:2001-04): "RGB " with sRGB's primaries, or "GRAY"; pure gamma."""
+SRGB = ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+"""XYZ (D50) of the three primaries."""
+DISPLAY_P3 = ((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841))
+
+
+def icc_profile(space, gamma, primaries=SRGB):
+    """Return a small ICC profile (ICC.1:2001-04): "RGB " with such primaries, or "GRAY"; pure gamma."""
     curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)) + bytes(2)
-    primaries = {
-        b"rXYZ": (0.4361, 0.2225, 0.0139),
-        b"gXYZ": (0.3851, 0.7169, 0.0971),
-        b"bXYZ": (0.1431, 0.0606, 0.7141),
-    }
+    primaries = dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True))
     tags = {b"wtpt": _xyz(0.9642, 1.0, 0.8249)}
     if space == "GRAY":
         tags[b"kTRC"] = curve
