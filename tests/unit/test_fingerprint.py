@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,6 +100,31 @@ def capturing(value):
     return lambda x: x + value
 
 
+class Foreign:
+    """As an object of a library that a function captures."""
+
+    def __init__(self, limit=1, inner=()):
+        self.limit, self.inner = limit, inner
+
+
+class Slotted:
+    __slots__ = ("limit",)
+
+    def __init__(self, limit):
+        self.limit = limit
+
+
+class Drawing:
+    """Keeps generators and what its last call drew, as the transforms of albumentations do."""
+
+    def __init__(self, limit=1, inner=()):
+        self.limit, self.inner = limit, inner
+        self.params = {}
+
+    def set_random_seed(self, seed):
+        self.params = {"seed": seed}
+
+
 def test_functions_of_different_text_differ():
     assert sha256_of_callable(scaled) != sha256_of_callable(calling)
 
@@ -128,6 +154,18 @@ def test_defaults_count(monkeypatch):
         (Step(1).__call__, Step(2).__call__),
         (functools.partial(sharper, amount=1), functools.partial(sharper, amount=2)),
         (functools.partial(sharper, 1), functools.partial(sharper, 2)),
+        (capturing(Foreign(1)), capturing(Foreign(2))),
+        (capturing([Foreign(1)]), capturing([Foreign(2)])),
+        (capturing(Foreign(inner=[Slotted(1)])), capturing(Foreign(inner=[Slotted(2)]))),
+        (capturing(Foreign(scaled)), capturing(Foreign(calling))),
+        (capturing(SimpleNamespace(a=1)), capturing(SimpleNamespace(a=2))),
+        (capturing(Drawing(1)), capturing(Drawing(2))),
+        (capturing(Drawing(inner=[Drawing(1)])), capturing(Drawing(inner=[Drawing(2)]))),
+        (
+            functools.partial(sharper, amount=Foreign(1)),
+            functools.partial(sharper, amount=Foreign(2)),
+        ),
+        (Step(Foreign(1)), Step(Foreign(2))),
     ],
 )
 def test_what_is_captured_counts(one, other):
@@ -143,3 +181,18 @@ def test_things_that_hold_themselves_are_described_too():
     loop = []
     loop.append(loop)
     assert sha256_of_callable(capturing(loop)) == sha256_of_callable(capturing(loop))
+
+
+def test_what_a_call_leaves_in_a_seeded_object_does_not_count():
+    drawing = Drawing()
+    before = sha256_of_callable(capturing(drawing))
+    drawing.set_random_seed(7)
+    assert sha256_of_callable(capturing(drawing)) == before
+
+
+def test_objects_that_hold_one_another_in_many_ways_come_to_an_end():
+    layer = [Foreign(number) for number in range(8)]
+    for _ in range(8):
+        layer = [Foreign(number, layer) for number in range(8)]
+    layer[0].inner = layer
+    assert sha256_of_callable(capturing(layer)) == sha256_of_callable(capturing(layer))

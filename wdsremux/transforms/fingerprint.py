@@ -1,92 +1,186 @@
 """What a function object is, as a sha256 that is the same in every process that has the same code.
 
-The function's own text counts, the functions and plain values of its module that it names, its
-defaults, and the plain values it has captured. What it imports and objects of foreign classes count
-by their name only.
+The function's own text counts, the functions and values of its module that it names, its defaults,
+and the values it has captured. Objects count by the name of their class and their attributes, as
+far as the bounds below allow; modules, classes and objects of the standard library by name only.
 """
 
 import functools
 import hashlib
 import inspect
 import json
+import sys
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from typing import Any
 
 import numpy as np
 
-_Seen = frozenset[int]
+_MAX_DEPTH = 6
+"""Objects within objects that are looked into."""
+_MAX_OBJECTS = 2_000
+"""Objects that are looked into in all: what holds one another in many ways must come to an end."""
+_SETTINGS_MODULES = ("argparse", "types")
+"""Of the standard library, whose namespaces hold what users set; its other objects hold a state."""
+
+
+@dataclass(slots=True)
+class _Purse:
+    left: int = _MAX_OBJECTS
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How a value was reached."""
+
+    ids: frozenset[int] = frozenset()
+    depth: int = 0
+    purse: _Purse = field(default_factory=_Purse)
+
+    def passed(self, value: Any) -> bool:
+        return id(value) in self.ids
+
+    def into(self, value: Any) -> "_Way":
+        return replace(self, ids=self.ids | {id(value)})
+
+    def deeper(self, value: Any) -> "_Way | None":
+        """Return the way into an object, None when it is one too many."""
+        if self.depth >= _MAX_DEPTH or self.purse.left <= 0:
+            return None
+        self.purse.left -= 1
+        return replace(self.into(value), depth=self.depth + 1)
 
 
 def sha256_of_callable(function: Callable[..., Any]) -> str:
     """Return the fingerprint of a function, lambda, partial, bound method or callable object."""
-    text = json.dumps(_callable(function, frozenset()), sort_keys=True)
+    text = json.dumps(_callable(function, _Way()), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _callable(value: Callable[..., Any], seen: _Seen) -> Any:
-    if id(value) in seen:
+def _callable(value: Callable[..., Any], way: _Way) -> Any:
+    if way.passed(value):
         return "seen"
-    seen |= {id(value)}
+    way = way.into(value)
     if isinstance(value, functools.partial):
-        keywords = {name: _value(item, seen) for name, item in value.keywords.items()}
-        arguments = [_value(item, seen) for item in value.args]
-        return {"partial": _callable(value.func, seen), "args": arguments, "keywords": keywords}
+        keywords = {name: _value(item, way) for name, item in value.keywords.items()}
+        arguments = [_value(item, way) for item in value.args]
+        return {"partial": _callable(value.func, way), "args": arguments, "keywords": keywords}
     if isinstance(value, types.MethodType):
-        return {"method": _callable(value.__func__, seen), "of": _object(value.__self__, seen)}
+        return {"method": _callable(value.__func__, way), "of": _object(value.__self__, way)}
     if isinstance(value, types.FunctionType):
-        return _function(value, seen)
+        return _function(value, way)
     if isinstance(value, types.BuiltinFunctionType):
         return {"builtin": value.__qualname__, "module": value.__module__}
-    return _object(value, seen)
+    return _object(value, way)
 
 
-def _function(function: types.FunctionType, seen: _Seen) -> Any:
+def _function(function: types.FunctionType, way: _Way) -> Any:
     names = sorted(set(_names(function.__code__)))
     module = function.__globals__
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return {
         "source": _source(function) or _code(function.__code__),
-        "defaults": _value(function.__defaults__, seen),
-        "keyword defaults": _value(function.__kwdefaults__, seen),
-        "captured": {name: _captured(cell, seen) for name, cell in cells},
+        "defaults": _value(function.__defaults__, way),
+        "keyword defaults": _value(function.__kwdefaults__, way),
+        "captured": {name: _captured(cell, way) for name, cell in cells},
         "names": {
-            name: _value(module[name], seen)
+            name: _value(module[name], way)
             for name in names
             if name in module and not isinstance(module[name], types.ModuleType)
         },
     }
 
 
-def _captured(cell: types.CellType, seen: _Seen) -> Any:
+def _captured(cell: types.CellType, way: _Way) -> Any:
     try:
-        return _value(cell.cell_contents, seen)
+        return _value(cell.cell_contents, way)
     except ValueError:  # not filled yet
         return "empty"
 
 
-def _object(value: Any, seen: _Seen) -> Any:
+def _object(value: Any, way: _Way) -> Any:
     """Describe an object that can be called: its class's text and its plain attributes."""
     attributes = getattr(value, "__dict__", {})
     return {
         "class": _class_name(type(value)),
         "source": _source(type(value)),
-        "attributes": {name: _value(item, seen) for name, item in sorted(attributes.items())},
+        "attributes": {name: _value(item, way) for name, item in sorted(attributes.items())},
     }
 
 
-def _value(value: Any, seen: _Seen) -> Any:
+def _foreign(value: Any, way: _Way) -> Any:
+    """Describe an object that the function only uses: its class's name and its attributes."""
+    name = _class_name(type(value))
+    if way.passed(value):
+        return "seen"
+    attributes = dict(_attributes(value))
+    inner = way.deeper(value) if attributes else None
+    if inner is None:
+        return name
+    home = _package(type(value))
+    return {
+        "class": name,
+        "attributes": {
+            key: _class_name(item) if _is_function_of(item, home) else _value(item, inner)
+            for key, item in sorted(attributes.items())
+        },
+    }
+
+
+def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes that decide what an object does, not those that only a call leaves."""
+    cls = type(value)
+    if _package(cls) in sys.stdlib_module_names and cls.__module__ not in _SETTINGS_MODULES:
+        return
+    held = vars(value) if isinstance(getattr(value, "__dict__", None), dict) else {}
+    # What is seeded before each call keeps what the last call drew, as in albumentations: of that
+    # only what it was made with counts, which is what its own `to_dict` has.
+    chosen = _settings(cls) if callable(getattr(cls, "set_random_seed", None)) else held.keys()
+    yield from ((name, held[name]) for name in held if isinstance(name, str) and name in chosen)
+    for name in {name for each in cls.__mro__ for name in _slots_of(each)}:
+        if hasattr(value, name):
+            yield name, getattr(value, name)
+
+
+def _slots_of(cls: type) -> tuple[str, ...]:
+    slots = vars(cls).get("__slots__", ())
+    names = (slots,) if isinstance(slots, str) else tuple(slots)
+    return tuple(name for name in names if not name.startswith("__"))
+
+
+def _settings(cls: type) -> set[str]:
+    makers = [vars(each)["__init__"] for each in cls.__mro__ if "__init__" in vars(each)]
+    codes = [code for maker in makers if (code := getattr(maker, "__code__", None))]
+    return {name for code in codes for name in code.co_varnames[: _count_of_arguments(code)]}
+
+
+def _count_of_arguments(code: types.CodeType) -> int:
+    return code.co_argcount + code.co_kwonlyargcount
+
+
+def _is_function_of(value: Any, package: str) -> bool:
+    """Return whether a value is a function that its package names."""
+    is_function = isinstance(value, types.FunctionType) and "<" not in value.__qualname__
+    return is_function and _package(value) == package
+
+
+def _package(thing: Any) -> str:
+    return str(thing.__module__).partition(".")[0]
+
+
+def _value(value: Any, way: _Way) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple | set | frozenset | dict):
-        return _container(value, seen)
+        return _container(value, way)
     if isinstance(value, types.FunctionType | types.MethodType | functools.partial):
-        return _callable(value, seen)
-    return _leaf(value)
+        return _callable(value, way)
+    return _leaf(value, way)
 
 
-def _leaf(value: Any) -> Any:
+def _leaf(value: Any, way: _Way) -> Any:
     if isinstance(value, bytes):
         return {"bytes": hashlib.sha256(value).hexdigest()}
     if isinstance(value, PurePath):
@@ -94,17 +188,17 @@ def _leaf(value: Any) -> Any:
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         data = hashlib.sha256(value.tobytes()).hexdigest()
         return {"array": [value.dtype.str, list(value.shape), data]}
-    return _class_name(value if isinstance(value, type) else type(value))
+    return _class_name(value) if isinstance(value, type) else _foreign(value, way)
 
 
-def _container(value: Any, seen: _Seen) -> Any:
-    if id(value) in seen:
+def _container(value: Any, way: _Way) -> Any:
+    if way.passed(value):
         return "seen"
-    seen |= {id(value)}
+    way = way.into(value)
     if isinstance(value, dict):
-        pairs = [[_value(key, seen), _value(item, seen)] for key, item in value.items()]
+        pairs = [[_value(key, way), _value(item, way)] for key, item in value.items()]
         return {"dict": sorted(pairs, key=json.dumps)}
-    items = [_value(item, seen) for item in value]
+    items = [_value(item, way) for item in value]
     if isinstance(value, set | frozenset):
         items.sort(key=json.dumps)
     return {type(value).__name__: items}
@@ -120,7 +214,7 @@ def _source(thing: Any) -> str | None:
 def _code(code: types.CodeType) -> Any:
     """Describe compiled code whose text is not at hand; differs between Python versions."""
     constants = [
-        _code(constant) if isinstance(constant, types.CodeType) else _value(constant, frozenset())
+        _code(constant) if isinstance(constant, types.CodeType) else _value(constant, _Way())
         for constant in code.co_consts
     ]
     return [code.co_code.hex(), constants, code.co_names, code.co_varnames]
@@ -134,5 +228,5 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _class_name(cls: type) -> str:
+def _class_name(cls: type | types.FunctionType) -> str:
     return f"{cls.__module__}.{cls.__qualname__}"
