@@ -105,8 +105,8 @@ def report_lines(report: Report) -> list[str]:
         if told[finding.code] <= MAX_LINES:
             lines.append(finding.line())
     for code, count in report.counts.items():
-        if count > MAX_LINES:
-            lines.append(f"{code.code} {code.severity}: and {count - MAX_LINES} more")
+        if count != min(told[code], MAX_LINES):
+            lines.append(f"{code.code} {code.severity}: {count} in all")
     lines += [f"moved to {name}" for name in report.quarantined]
     verdict = (
         "clean"

@@ -1,7 +1,8 @@
 """What `verify` and `repair` hand back; findings are gathered in bounded memory."""
 
+import heapq
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ class Collector:
         """As many as are told one by one."""
         self.counts: Counter[Code] = Counter()
         """All that were noted."""
+        self.codes: dict[str, set[Code]] = {}
+        """Kinds that were noted of each file."""
 
     def add(
         self, code: Code, detail: str = "", *, key: str | None = None, offset: int | None = None
@@ -38,6 +41,8 @@ class Collector:
         """Note a finding that is made already."""
         code = finding.code
         self.counts[code] += 1
+        if finding.shard is not None:
+            self.codes.setdefault(finding.shard, set()).add(code)
         if self.counts[code] <= (1 if _is_told_once(code, self._shard) else MAX_ERRORS):
             self.kept.append(finding)
 
@@ -49,6 +54,8 @@ class Collector:
         """Take over what another collector has noted of the same shard."""
         for finding in other.kept:
             self.take(finding)
+        for name, codes in other.codes.items():
+            self.codes.setdefault(name, set()).update(codes)
         for code, count in other.counts.items():
             self.counts[code] += count - sum(f.code is code for f in other.kept)
 
@@ -76,6 +83,46 @@ def _with_more(finding: Finding, more: Mapping[Code, int], shard: str | None) ->
     return replace(finding, detail=", ".join(filter(None, (finding.detail, count))))
 
 
+class Gathering:
+    """Keeps the first findings of a dataset in the order of its shards, and counts all.
+
+    Shards may come in any order; what is kept does not depend on it.
+    """
+
+    def __init__(self, max_findings: int) -> None:
+        self.counts: Counter[Code] = Counter()
+        """All, also those that were not kept."""
+        self._max_findings = max_findings
+        self._kept: dict[int, list[Finding]] = {}
+        self._last: list[int] = []
+        """Heap of the shards that have findings, negative: the last comes first."""
+        self._size = 0
+
+    def take(self, place: int, findings: Sequence[Finding], counts: Mapping[Code, int]) -> None:
+        """Take what was found in the shard at a place; each place is taken once."""
+        self.counts.update(counts)
+        if not findings:
+            return
+        self._kept[place] = list(findings)
+        self._size += len(findings)
+        heapq.heappush(self._last, -place)
+        while self._size > self._max_findings:
+            self._drop(self._size - self._max_findings)
+
+    def findings(self) -> list[Finding]:
+        """Return the findings that were kept, by place."""
+        return [finding for place in sorted(self._kept) for finding in self._kept[place]]
+
+    def _drop(self, excess: int) -> None:
+        """Drop so many findings of the last shard, or as many as it has."""
+        kept = self._kept[-self._last[0]]
+        excess = min(excess, len(kept))
+        del kept[len(kept) - excess :]
+        self._size -= excess
+        if not kept:
+            del self._kept[-heapq.heappop(self._last)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The outcome of a verification."""
@@ -83,9 +130,9 @@ class Report:
     out: str
     depth: Depth
     findings: tuple[Finding, ...]
-    """At most a hundred thousand; `counts` has all."""
+    """At most a hundred thousand, and a thousand of one kind in one file; `counts` has all."""
     counts: Mapping[Code, int]
-    """Findings of each kind."""
+    """Findings of each kind, also those that are not told one by one."""
     shards: int
     """In the dataset."""
     checked_shards: int

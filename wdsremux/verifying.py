@@ -5,10 +5,9 @@ Shards are checked side by side in threads: hashing, checksums and decoding rele
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
 from wdsremux.findings import Code, Finding
-from wdsremux.reports import DEPTHS, Collector, Depth, Report
+from wdsremux.reports import DEPTHS, Collector, Depth, Gathering, Report
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.transforms.base import quiet_libraries
 from wdsremux.untrusted import UntrustedFolder
@@ -74,6 +73,7 @@ def verify(
         try:
             run.inspect(out)
             run.read(subset, workers or usable_cpus())
+            run.gather()
         finally:
             run.close()
         moved = run.move_damaged() if quarantine else ()
@@ -117,6 +117,8 @@ class _Run:
         self._plan = Plan(tasks=(), shards=0, is_ours=False)
         self._tasks: tuple[ShardTask, ...] = ()
         self._verdicts: list[Verdict] = []
+        """Without their findings, which lie in `_gathered`."""
+        self._gathered = Gathering(MAX_FINDINGS)
 
     def inspect(self, out: str | Path) -> None:
         """Do all that needs no byte of a shard."""
@@ -154,9 +156,16 @@ class _Run:
         )
         size_bytes = sum(task.size_bytes for task in self._tasks)
         self._observer(CheckBegun(len(self._tasks), size_bytes, workers))
-        verdicts = dict(self._verdicts_of(bench, workers))
+        verdicts: dict[int, Verdict] = {}
+        for number, verdict in self._verdicts_of(bench, workers):
+            self._gathered.take(number, verdict.findings, verdict.counts)
+            verdicts[number] = replace(verdict, findings=())
         self._verdicts = [verdicts[number] for number in range(len(self._tasks))]
         self._compare_shards()
+
+    def gather(self) -> None:
+        """Put what was found without reading shards before the rest, once nothing is to come."""
+        self._gathered.take(-1, self._found.findings(), self._found.counts)
 
     def _verdicts_of(self, bench: Bench, workers: int) -> Iterator[tuple[int, Verdict]]:
         """Yield (number of the task, verdict) as they come."""
@@ -194,16 +203,27 @@ class _Run:
 
     def move_damaged(self) -> tuple[str, ...]:
         """Move damaged shards to the quarantine folder and return their new names."""
-        damaged: dict[str, list[Finding]] = {}
-        for finding in self._findings():
-            if finding.shard is not None and finding.code in DAMAGE:
-                damaged.setdefault(finding.shard, []).append(finding)
-        there = [task.name for task in self._plan.tasks if task.name in damaged]
-        return tuple(move_away(self._folder, name, damaged[name]) for name in there)
+        damage = {name: codes & DAMAGE for name, codes in self._found.codes.items()}
+        for verdict in self._verdicts:
+            name = verdict.task.name
+            damage[name] = damage.get(name, set()) | (verdict.counts.keys() & DAMAGE)
+        told: dict[str | None, list[Finding]] = {}
+        for finding in self._gathered.findings():
+            if finding.code in DAMAGE:
+                told.setdefault(finding.shard, []).append(finding)
+        there = [task.name for task in self._plan.tasks if damage.get(task.name)]
+        # Beyond MAX_FINDINGS only the kinds are known.
+        return tuple(
+            move_away(
+                self._folder,
+                name,
+                told.get(name) or [Finding(code, name) for code in Code if code in damage[name]],
+            )
+            for name in there
+        )
 
     def report(self, out: str, moved: tuple[str, ...], seconds: float) -> Report:
         """Return the outcome."""
-        findings = self._findings()
         samples = (
             (task.samples or 0 for task in self._tasks)
             if self._depth == "entries"
@@ -212,8 +232,8 @@ class _Run:
         return Report(
             out=out,
             depth=self._depth,
-            findings=tuple(findings[:MAX_FINDINGS]),
-            counts=Counter(finding.code for finding in findings),
+            findings=tuple(self._gathered.findings()),
+            counts=self._gathered.counts,
             shards=self._plan.shards,
             checked_shards=len(self._tasks),
             samples=sum(samples),
@@ -221,10 +241,6 @@ class _Run:
             seconds=seconds,
             quarantined=moved,
         )
-
-    def _findings(self) -> Sequence[Finding]:
-        of_shards = (finding for verdict in self._verdicts for finding in verdict.findings)
-        return [*self._found.findings(), *of_shards]
 
     def close(self) -> None:
         """Remove the scratch file."""

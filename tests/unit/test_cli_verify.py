@@ -94,7 +94,7 @@ def test_long_lists_are_cut_and_counted(out, monkeypatch):
     monkeypatch.setattr(cli_verify, "MAX_LINES", 2)
     lines = report_lines(verify(out))
     assert sum(line.startswith("W201") for line in lines) == 3
-    assert "W201 error: and 3 more" in lines
+    assert "W201 error: 5 in all" in lines
 
 
 def test_index_makes_an_index_and_says_so(tmp_path, capsys):

@@ -4,6 +4,7 @@ import os
 import pytest
 from support.verified import SHARD, codes, copied, flip, make_dataset, sample, write_tar
 
+from wdsremux import reports, verifying
 from wdsremux.errors import TargetError
 from wdsremux.verifying import verify
 
@@ -81,3 +82,18 @@ def test_a_quarantine_that_is_a_link_is_refused(tmp_path, link):
         verify(tmp_path / "out", quarantine=True)
     assert list(elsewhere.iterdir()) == []
     assert (tmp_path / "out/train-0.tar").exists()
+
+
+def test_damaged_shards_are_moved_though_their_findings_are_only_counted(out, monkeypatch):
+    shards = sorted(path.name for path in out.glob("*.tar"))
+    for name in shards[:3]:
+        flip(out / name, 600)
+    for name in shards[3:]:
+        os.truncate(out / name, 5000)
+    monkeypatch.setattr(verifying, "MAX_FINDINGS", 1)
+    monkeypatch.setattr(reports, "MAX_ERRORS", 1)
+    report = verify(out, "bytes", quarantine=True)
+    assert report.quarantined == tuple(f"{PLACE}/{name}" for name in shards)
+    for name in shards:
+        told = json.loads((out / PLACE / f"{name}.json").read_bytes())
+        assert {finding["shard"] for finding in told} == {name}

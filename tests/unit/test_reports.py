@@ -1,6 +1,8 @@
+import itertools
+
 from wdsremux import reports
-from wdsremux.findings import Code
-from wdsremux.reports import Collector, Report
+from wdsremux.findings import Code, Finding
+from wdsremux.reports import Collector, Gathering, Report
 
 
 def report(counts):
@@ -55,3 +57,36 @@ def test_a_report_counts_errors_and_warnings():
     raw = made.to_json()
     assert raw["counts"] == {"W120": 2, "W108": 3}
     assert raw["clean"] is False
+
+
+def test_what_is_kept_of_many_shards_does_not_depend_on_their_order():
+    shards = {
+        place: [Finding(Code.SAMPLE_DAMAGED, str(place), offset=i) for i in range(place)]
+        for place in range(4)
+    }
+    for order in itertools.permutations(shards):
+        gathering = Gathering(4)
+        for place in order:
+            gathering.take(place, shards[place], {Code.SAMPLE_DAMAGED: 10 * place})
+        told = [(finding.shard, finding.offset) for finding in gathering.findings()]
+        assert told == [("1", 0), ("2", 0), ("2", 1), ("3", 0)]
+        assert gathering.counts == {Code.SAMPLE_DAMAGED: 60}
+
+
+def test_no_more_findings_are_held_than_are_told():
+    gathering = Gathering(5)
+    for place in reversed(range(100)):
+        gathering.take(place, [Finding(Code.BYTES_DAMAGED, str(place))] * 3, {})
+        assert sum(map(len, gathering._kept.values())) <= 5
+        assert len(gathering._last) == len(gathering._kept) <= 5
+    assert [finding.shard for finding in gathering.findings()] == ["0", "0", "0", "1", "1"]
+
+
+def test_a_collector_knows_the_kinds_of_every_file(monkeypatch):
+    monkeypatch.setattr(reports, "MAX_ERRORS", 1)
+    one, two = Collector(), Collector()
+    for name in "ab":
+        one.take(Finding(Code.SHARD_SIZE, name))
+    two.merge(one)
+    assert len(two.kept) == 1
+    assert two.codes == {"a": {Code.SHARD_SIZE}, "b": {Code.SHARD_SIZE}}

@@ -19,9 +19,11 @@ from support.verified import (
 )
 
 import wdsremux
+from wdsremux import reports, verifying
 from wdsremux.engines import cpus
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import CheckAdvanced, CheckBegun
+from wdsremux.findings import Code
 from wdsremux.reports import DEPTHS
 from wdsremux.shards.blocks import BlockReader
 from wdsremux.shards.entry import ShardEntry
@@ -447,6 +449,27 @@ def test_the_report_does_not_depend_on_the_workers(out):
     one, four = verify(out, "pixels", workers=1), verify(out, "pixels", workers=4)
     assert one.findings == four.findings
     assert len(one.findings) > 4
+
+
+def test_counts_are_exact_beyond_the_findings_that_are_kept(out, monkeypatch):
+    for path in out.glob("*.tar"):
+        flip(path, 600)
+        flip(path, 9000)
+    (out / "README.md").unlink()
+    whole = verify(out)
+    monkeypatch.setattr(verifying, "MAX_FINDINGS", 3)
+    monkeypatch.setattr(reports, "MAX_ERRORS", 1)
+    for workers in (1, 4):
+        report = verify(out, workers=workers)
+        assert report.counts == whole.counts
+        told = [(finding.code, finding.shard) for finding in report.findings]
+        assert told == [
+            (Code.CARD_MISSING, "README.md"),
+            (Code.SAMPLE_DAMAGED, "train-000000.tar"),
+            (Code.SAMPLE_DAMAGED, "train-000000.tar"),
+        ]
+        assert report.findings[-1].detail == "and 1 more like it"
+    assert sum(whole.counts.values()) == len(whole.findings) == 11
 
 
 def test_progress_tells_every_byte(made):

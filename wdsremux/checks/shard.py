@@ -2,7 +2,7 @@
 
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import FileIO
 
@@ -37,7 +37,10 @@ class Verdict:
     """What became of one shard."""
 
     task: ShardTask
-    findings: list[Finding]
+    findings: Sequence[Finding]
+    """As they are told."""
+    counts: Mapping[Code, int]
+    """All that were found."""
     samples: int
     mixture: Mixture = field(default_factory=Mixture)
 
@@ -52,7 +55,7 @@ def check_shard(task: ShardTask, bench: Bench) -> Verdict:
         check.found.add(Code.SHARD_MISSING, "it was there a moment ago")
     except OSError as exc:
         check.found.take(check.explained(exc))
-    return Verdict(task, check.found.findings(), check.samples, check.mixture)
+    return Verdict(task, check.found.findings(), check.found.counts, check.samples, check.mixture)
 
 
 class _Check:
