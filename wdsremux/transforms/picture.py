@@ -84,6 +84,8 @@ class Picture(PixelWork):
     ) -> None:
         self._source = source
         self._plans = [plan]
+        self._done: Plan | None = None
+        """The plan of pixels at hand to which nothing was added yet."""
         self._max_pixels = max_pixels
         self.matte = matte
         """Colour of what is put beside the image."""
@@ -148,6 +150,8 @@ class Picture(PixelWork):
         first, *rest = self._plans
         if isinstance(self._source, Frame):
             pixels = self._source.cut(self, first)
+        elif first is self._done and not rest:
+            return self._source
         else:
             pixels = render(self._source, first)
         for plan in rest:
@@ -157,15 +161,18 @@ class Picture(PixelWork):
 
     def pixels(self) -> Pixels:
         """Return the pixels as H×W×3 uint8 RGB. Raises DecodeError."""
-        pixels = rgb(self.raw())
-        self.replace(pixels)
+        raw = self.raw()
+        pixels = rgb(raw)
+        if pixels is not raw:
+            self.replace(pixels)
         return pixels
 
     def replace(self, pixels: Pixels) -> None:
         """Go on with other pixels, H×W×3 RGB or H×W×4 RGBX uint8, which are not copied."""
         height, width = pixels.shape[:2]
         self._source = pixels
-        self._plans = [whole((width, height))]
+        self._done = whole((width, height))
+        self._plans = [self._done]
 
     def check_room(self, width: int, height: int) -> None:
         """Raise StepError when a size is more than an image may have."""
