@@ -31,9 +31,18 @@ class Failure:
     """Only so many fail; None: all that follow."""
     short: bool = False
     """The first of them, a write, does half and says so; that is no error yet."""
+    after: str | None = None
+    """Only once a file of this name was published."""
+
+    def note(self, published):
+        """Take note of a file that was published."""
+        if published == self.after:
+            self.after = None
 
     def strikes(self, op, name):
         """Return whether a call fails, and count it."""
+        if self.after is not None:
+            return False
         if op != self.op or not re.search(self.name, name) or self.times == 0:
             return False
         if self.skip:
@@ -230,14 +239,17 @@ class Layer:
     def os_replace(self, source, target, **kwargs):
         name = self.name_of(target)
         if name is None:
-            return self.real["replace"](source, target, **kwargs)
+            self.real["replace"](source, target, **kwargs)
+            return
         self.moment("replace", name)
         temporary = self.name_of(source)
         if not os.path.exists(target):
             self.renamed.append((temporary, name))
         if temporary in self.unsynced:
             self.unsynced[name] = self.unsynced.pop(temporary)
-        return self.real["replace"](source, target, **kwargs)
+        self.real["replace"](source, target, **kwargs)
+        for failure in self.faults.failures:
+            failure.note(name)
 
     def os_unlink(self, path, **kwargs):
         return self._changed("unlink", path, **kwargs)

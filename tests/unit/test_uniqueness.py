@@ -11,6 +11,7 @@ import pytest
 from support.samples import lot_of, members_of
 
 from wdsremux import tarbytes
+from wdsremux.errors import TargetError
 from wdsremux.shards.uniqueness import KeyRegister
 
 
@@ -138,3 +139,11 @@ def test_a_killed_process_leaves_no_file_of_its_keys(tmp_path, whose):
     assert killed.stdout == "[True]\n", killed.stderr
     assert killed.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_temporary_disk_is_told_with_its_remedy(register):
+    register._base.execute("PRAGMA max_page_count = 20")
+    with pytest.raises(TargetError, match=r"disk is full; free some space, or set TMPDIR"):
+        register.add(f"a-rather-long-key-{i:040d}" for i in range(5000))
+    with pytest.raises(TargetError, match="disk is full"):
+        [register.is_new(f"another-rather-long-key-{i:040d}") for i in range(5000)]

@@ -3,10 +3,12 @@
 The keys seen lie in a private SQLite file, so that memory does not grow with the dataset.
 """
 
+import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from wdsremux.errors import TargetError
 from wdsremux.lots import lot_without
 from wdsremux.records import Lot, Rejected
 
@@ -33,7 +35,7 @@ class KeyRegister:
 
     def add(self, keys: Iterable[str]) -> None:
         """Remember keys of shards that stand already."""
-        with self._lock:
+        with self._lock, _room_for_keys():
             self._base.executemany(_INSERT, ((key, None) for key in keys))
 
     def doubles(self, owner: str, keys: Iterable[str]) -> list[tuple[int, str]]:
@@ -41,7 +43,7 @@ class KeyRegister:
 
         A key that `add` or `is_new` remembered belongs to "".
         """
-        with self._lock:
+        with self._lock, _room_for_keys():
             number = self._number_of(owner)
             return [
                 (place, self._owner_of(key))
@@ -69,7 +71,7 @@ class KeyRegister:
 
     def is_new(self, key: str) -> bool:
         """Remember a key and return whether it was unknown."""
-        with self._lock:
+        with self._lock, _room_for_keys():
             return self._insert(key, None)
 
     def close(self) -> None:
@@ -89,3 +91,15 @@ class KeyRegister:
     def _owner_of(self, key: str) -> str:
         row = self._base.execute("SELECT owner FROM keys WHERE key = ?", (key,)).fetchone()
         return "" if row[0] is None else self._owners[row[0]]
+
+
+@contextlib.contextmanager
+def _room_for_keys() -> Iterator[None]:
+    """Tell what to do when the temporary file cannot grow."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise TargetError(
+            f"cannot keep the keys seen in a temporary file: {exc}; free some space, or set TMPDIR "
+            "to a folder that has it, then run the same command again: finished shards stay"
+        ) from exc
