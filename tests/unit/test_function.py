@@ -1,6 +1,7 @@
 """Functions named as FILE.py:NAME or MODULE:NAME, and functions given as they are."""
 
 import functools
+import importlib
 import re
 import sys
 import textwrap
@@ -170,6 +171,37 @@ def test_a_file_that_changes_during_the_run_is_noticed(folder):
     (folder / "aug.py").write_text("def augment(batch):\n    return None\n")
     with pytest.raises(TransformError, match=r"aug\.py was changed during the run"):
         spec.load()
+
+
+@pytest.fixture
+def steps(folder, monkeypatch):
+    """Return the file of a module; no compiled file may stand for it."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = folder / "steps_of_mine.py"
+    file.write_text("TIMES = 2\n\ndef times(value):\n    return value * TIMES\n")
+    importlib.invalidate_caches()
+    return file
+
+
+@pytest.mark.parametrize("change", [("TIMES = 2", "TIMES = 3"), ("value * TIMES", "value + 1")])
+def test_a_module_that_changed_after_a_run_is_not_taken_for_the_new_one(steps, change):
+    assert function_from_text("steps_of_mine:times").load()(5) == 10
+    assert function_from_text("steps_of_mine:times").load()(5) == 10
+    steps.write_text(steps.read_text().replace(*change))
+    with pytest.raises(TransformError, match="'steps_of_mine' has changed since it was imported"):
+        function_from_text("steps_of_mine:times").load()
+    importlib.reload(sys.modules["steps_of_mine"])
+    assert function_from_text("steps_of_mine:times").load()(5) in (15, 6)
+
+
+def test_a_module_that_changed_after_the_program_imported_it_is_noticed(steps, monkeypatch):
+    monkeypatch.syspath_prepend(steps.parent)
+    importlib.import_module("steps_of_mine")
+    assert function_from_text("steps_of_mine:times").load()(5) == 10
+    importlib.reload(sys.modules["steps_of_mine"])
+    steps.write_text("def times(value):\n    return 0\n")
+    with pytest.raises(TransformError, match="has changed since it was imported"):
+        function_from_text("steps_of_mine:times").load()
 
 
 def test_the_fingerprint_is_of_the_text_and_not_of_the_place(folder, tmp_path_factory):

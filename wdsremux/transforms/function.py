@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import hashlib
-import importlib
 import importlib.util
 import inspect
 import os
@@ -16,6 +15,7 @@ from typing import Any
 
 from wdsremux.errors import TransformError, UsageError
 from wdsremux.transforms.blame import described
+from wdsremux.transforms.imported import module_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,10 @@ class FunctionSpec:
             sys.path.insert(0, self.folder)  # as Python does for a script's own folder
         try:
             if self.module is not None:
-                return importlib.import_module(self.module)
+                return module_of(self.module, file, self.sha256)
             return _module_from_file(file, self.sha256)
+        except TransformError:
+            raise
         except (Exception, SystemExit) as exc:
             raise TransformError(f"cannot import {self.origin}: {described(exc, file)}") from exc
 
