@@ -14,6 +14,8 @@ DEPTHS: tuple[Depth, ...] = ("entries", "bytes", "samples", "pixels")
 
 MAX_ERRORS = 1000
 """Findings of one kind that are told one by one for each shard; more are only counted."""
+MAX_DETAIL_CHARS = 1000
+"""Details may repeat what a damaged or hostile file says."""
 
 
 class Collector:
@@ -44,6 +46,8 @@ class Collector:
         if finding.shard is not None:
             self.codes.setdefault(finding.shard, set()).add(code)
         if self.counts[code] <= (1 if _is_told_once(code, self._shard) else MAX_ERRORS):
+            if len(finding.detail) > MAX_DETAIL_CHARS:
+                finding = replace(finding, detail=f"{finding.detail[: MAX_DETAIL_CHARS - 3]}...")
             self.kept.append(finding)
 
     def has(self, *codes: Code) -> bool:

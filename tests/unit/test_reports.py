@@ -90,3 +90,10 @@ def test_a_collector_knows_the_kinds_of_every_file(monkeypatch):
     two.merge(one)
     assert len(two.kept) == 1
     assert two.codes == {"a": {Code.SHARD_SIZE}, "b": {Code.SHARD_SIZE}}
+
+
+def test_a_detail_is_never_longer_than_a_screen():
+    found = Collector("s.tar")
+    found.add(Code.IMAGE_SIZE, "x" * 10**6)
+    (told,) = found.findings()
+    assert told.detail == "x" * 997 + "..."
