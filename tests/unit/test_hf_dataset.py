@@ -193,6 +193,16 @@ def test_splits_of_iterable_datasets_are_kept():
         records(source, "dev")
 
 
+def test_the_identity_tells_two_iterable_datasets_apart():
+    one, same, other = (table_of(20, first).to_iterable_dataset() for first in (0, 0, 1))
+    identity = open_dataset(one).identity()
+    assert (identity["kind"], identity["resumable"]) == ("iterable", False)
+    source = open_dataset(same)
+    assert source.identity() == identity
+    assert_rows(records(source), 0, 20)
+    assert open_dataset(other).identity() != identity
+
+
 def test_a_stream_that_fails_names_the_row():
     def rows():
         yield from rows_of(3)

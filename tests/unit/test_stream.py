@@ -189,8 +189,16 @@ def test_no_row_at_all_is_an_error():
         open_iterable([])
 
 
-def test_an_iterable_has_one_split_and_cannot_be_told_from_others():
+def test_an_iterable_has_one_split():
     source = open_iterable(rows_of(3))
-    assert source.identity() == {"kind": "iterable", "resumable": False}
     with pytest.raises(SourceError, match="'test'"):
         next(source.units("test", all_columns(source), 0))
+
+
+def test_the_identity_tells_rows_apart_by_the_first_of_them():
+    identity = open_iterable(rows_of(300)).identity()
+    assert (identity["kind"], identity["resumable"]) == ("iterable", False)
+    source = open_iterable(list(rows_of(300)))
+    records(source)
+    assert source.identity() == identity
+    assert open_iterable(list(rows_of(300))[1:]).identity() != identity

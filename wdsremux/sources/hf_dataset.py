@@ -193,8 +193,7 @@ def _streamed(splits: Mapping[str, Any], give_up_after_s: float) -> RowStream:
     from wdsremux.sources.hub_links import HubFetcher  # noqa: PLC0415
 
     bounds = Bounds(None, HubFetcher(Access(give_up_after_s)))
-    facts = {"kind": "iterable", "resumable": False}
-    return RowStream(splits, facts, bounds, give_up_after_s=give_up_after_s)
+    return RowStream(splits, None, bounds, give_up_after_s=give_up_after_s)
 
 
 def _split_of(dataset: Any) -> str:

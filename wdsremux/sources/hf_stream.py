@@ -13,10 +13,13 @@ from wdsremux.sources.feature_dtypes import dtypes_from_features
 from wdsremux.sources.http_ranges import Access
 from wdsremux.sources.links import Bounds
 from wdsremux.sources.pictures import columns_of_rows, settled
+from wdsremux.sources.row_digest import digest_of_rows
 from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
 from wdsremux.sources.timeouts import bound_requests
 
 _ROWS_SEEN = 256
+_ROWS_COMPARED = 16
+"""Few: they may come over a network, and come again when they are converted."""
 _RETRY_S = 5
 _TRY_S = 28
 """What one try of `datasets` takes: 23 s of tries in huggingface_hub inside it, and the pause."""
@@ -62,6 +65,8 @@ class Shape:
 class RowStream:
     """What `datasets` streams, read in the calling process.
 
+    Without `facts` of where they come from, the first 16 rows of each split stand for its rows.
+
     Its Parquet readers can hang or abort the interpreter at exit when a stream is left before its
     end (apache/arrow#45214): a program that reads only a part should leave by `os._exit`, as the
     command line does.
@@ -70,7 +75,7 @@ class RowStream:
     def __init__(
         self,
         streams: Mapping[str, Any],
-        facts: Mapping[str, Any],
+        facts: Mapping[str, Any] | None,
         bounds: Bounds,
         shape: Shape | None = None,
         give_up_after_s: float = 120.0,
@@ -82,7 +87,10 @@ class RowStream:
         self._columns = shape.columns if shape else self._find_columns()
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what is known of where the rows come from."""
+        """Return what is known of where the rows come from, or a digest of the first rows."""
+        if self._facts is None:
+            digests = {name: self._digest(stream) for name, stream in self._streams.items()}
+            self._facts = {"kind": "iterable", "resumable": False, "first_rows": digests}
         return self._facts
 
     def splits(self) -> Mapping[str, int | None]:
@@ -118,6 +126,10 @@ class RowStream:
         seen = columns_of_rows(rows, lambda path: _may_be_there(path, self._bounds))
         images = {column.name for column in seen if column.dtype == "image"}
         return tuple(Column(c.name, "image") if c.name in images else c for c in declared or seen)
+
+    def _digest(self, stream: Any) -> str:
+        rows = self._rows(stream.take(_ROWS_COMPARED))
+        return digest_of_rows({n: settled(value) for n, value in row.items()} for row in rows)
 
     def _rows(self, stream: Any) -> Iterator[Row]:
         """Yield the converted rows of a stream. Raises SourceError for whatever it raises."""

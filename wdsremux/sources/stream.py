@@ -9,6 +9,7 @@ from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
 from wdsremux.sources.links import Bounds
 from wdsremux.sources.pictures import Pixels, columns_of_rows, settled
+from wdsremux.sources.row_digest import digest_of_rows
 from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
 
 ROWS_SEEN = 256
@@ -49,10 +50,11 @@ class IterableSource:
         if not self._head:
             raise SourceError("the iterable gave no row; give one dict for each image")
         self._columns = columns_of_rows(self._head, os.path.isfile)
+        self._digest = digest_of_rows(self._head)
 
     def identity(self) -> Mapping[str, Any]:
-        """Return that nothing is known which would tell these rows from others."""
-        return {"kind": "iterable", "resumable": False}
+        """Return a digest of the first rows: all that is known to tell these rows from others."""
+        return {"kind": "iterable", "resumable": False, "first_rows": self._digest}
 
     def splits(self) -> Mapping[str, int | None]:
         """Return one split, "train", with its rows where the iterable has a length."""
