@@ -131,10 +131,10 @@ def _open_parquet(words: str, recipe: Recipe, _run: Run) -> Source:
     return open_parquet(words, subset=recipe.subset, image_root=root)
 
 
-def _open_saved(words: str, _recipe: Recipe, _run: Run) -> Source:
+def _open_saved(words: str, recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.hf_dataset import open_saved
 
-    return open_saved(words)
+    return open_saved(words, recipe.image_root)
 
 
 def _open_folder(words: str, _recipe: Recipe, _run: Run) -> Source:

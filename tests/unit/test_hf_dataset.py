@@ -245,6 +245,50 @@ def test_the_identity_of_a_saved_dataset_is_its_files_and_state(tmp_path):
     assert open_saved(tmp_path / "t").identity() != identity
 
 
+def test_a_folder_that_is_written_anew_is_read_anew(tmp_path):
+    for first in (0, 100):
+        table_of(5, first).save_to_disk(tmp_path / "s")
+        assert_rows(records(open_saved(tmp_path / "s")), 0, 5, shift=first)
+
+
+def test_a_folder_that_is_written_anew_during_a_run_is_noticed(tmp_path):
+    table_of(5).save_to_disk(tmp_path / "s")
+    source = open_saved(tmp_path / "s")
+    table_of(5, 100).save_to_disk(tmp_path / "s")
+    with pytest.raises(SourceError, match="'s' was written anew during the run"):
+        records(source)
+
+
+def test_a_saved_dataset_names_no_file_outside_of_its_folder(tmp_path):
+    for place in (tmp_path, tmp_path / "s"):
+        place.mkdir(exist_ok=True)
+        (place / "a.jpg").write_bytes(jpeg(1))
+    names = [str(tmp_path / "a.jpg"), "../a.jpg", str(tmp_path / "s/a.jpg"), "a.jpg"]
+    datasets.Dataset.from_dict({"image": names}).save_to_disk(tmp_path / "s")
+    source = open_saved(tmp_path / "s")
+    outside, above, inside, relative = (
+        record
+        for unit in source.units("train", Columns("image", None, (), None), 0)
+        for record in unit.read(0, unit.rows)
+    )
+    assert "outside of the dataset" in outside.problem
+    assert "--image-root" in above.problem
+    assert (outside.image, above.image) == (None, None)
+    assert inside.image == relative.image == jpeg(1)
+
+
+def test_the_user_may_name_the_folder_of_a_saved_datasets_images(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(jpeg(1))
+    table = datasets.Dataset.from_dict({"image": [str(tmp_path / "a.jpg"), "a.jpg", "s/b.jpg"]})
+    table.save_to_disk(tmp_path / "s")
+    (unit,) = open_saved(tmp_path / "s", tmp_path).units(
+        "train", Columns("image", None, (), None), 0
+    )
+    full, relative, missing = unit.read(0, 3)
+    assert full.image == relative.image == jpeg(1)
+    assert "not there" in missing.problem
+
+
 def test_a_folder_that_was_not_saved_is_refused(tmp_path):
     with pytest.raises(SourceError, match="save_to_disk"):
         open_saved(tmp_path)

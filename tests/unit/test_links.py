@@ -99,6 +99,19 @@ def test_members_of_a_zip_are_read(folder):
     assert "cannot read" in content(f"zip://d/2.png::{folder / 'none.zip'}", bounds)
 
 
+def test_a_zip_that_is_written_anew_is_opened_anew(folder):
+    bounds = Bounds(str(folder))
+    assert content("zip://d/2.png::z.zip", bounds) == b"two"
+    with zipfile.ZipFile(folder / "z.zip", "w") as archive:
+        archive.writestr("d/2.png", b"another two")
+    assert content("zip://d/2.png::z.zip", bounds) == b"another two"
+
+
+def test_what_to_do_about_a_path_out_of_the_root_is_said(folder):
+    problem = content("/etc/hostname", Bounds(str(folder), remedy="name the right folder"))
+    assert problem == "the image '/etc/hostname' lies outside of the dataset; name the right folder"
+
+
 def test_many_links_keep_their_order(folder):
     for i in range(50):
         (folder / f"{i}.png").write_bytes(b"%d" % i)

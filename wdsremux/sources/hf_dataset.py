@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -21,7 +21,6 @@ from wdsremux.sources.hf_stream import RowStream, columns_from
 from wdsremux.sources.links import Bounds
 from wdsremux.sources.stream_unit import (
     UNIT_ROWS,
-    Item,
     StreamUnit,
     bundled,
     item_from_row,
@@ -30,6 +29,7 @@ from wdsremux.sources.stream_unit import (
 MAX_PICKLE_BYTES = 1 << 16
 """A table whose pickle is larger holds its rows itself: they travel, not the table."""
 _CHUNK_ROWS = 16
+_REMEDY = "if you trust it, name the folder of its images with --image-root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,18 @@ class SavedTable:
     """A table that `save_to_disk` wrote."""
 
     folder: str
+    state: str
+    """Digest of its files' sizes and times: a folder that is written anew is another table."""
 
     def load(self) -> Any:
-        """Return the `Dataset`."""
+        """Return the `Dataset`. Raises SourceError when it is not the one it was."""
         import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
 
+        if _state_of(Path(self.folder)) != self.state:
+            name = Path(self.folder).name
+            raise SourceError(
+                f"the saved dataset {name!r} was written anew during the run; start it again"
+            )
         return _prepared(datasets.load_from_disk(self.folder))
 
 
@@ -76,6 +83,7 @@ class TableUnit:
     size_bytes: int
     image: str
     fields: tuple[str, ...]
+    bounds: Bounds
 
     @property
     def name(self) -> str:
@@ -87,21 +95,18 @@ class TableUnit:
         table = _opened(self.handle)
         for at in range(start, stop, _CHUNK_ROWS):
             end = min(at + _CHUNK_ROWS, stop)
-            items = _items(table, self.image, self.fields, self.offset + at, self.offset + end)
+            rows = _rows(table, (self.image, *self.fields), self.offset + at, self.offset + end)
+            items = (item_from_row(row, self.image, self.fields, self.bounds) for row in rows)
             yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
 
 
-def _items(
-    table: Any, image: str, fields: tuple[str, ...], start: int, stop: int
-) -> Iterator[Item]:
-    wanted = dict.fromkeys((image, *fields))
+def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[str, Any]]:
+    wanted = [name for name in dict.fromkeys(names) if name in table.column_names]
     try:
-        chunk = table[start:stop].select([name for name in wanted if name in table.column_names])
-        rows = chunk.to_pylist()
+        rows: list[dict[str, Any]] = table[start:stop].select(wanted).to_pylist()
     except (OSError, ValueError, IndexError) as exc:
         raise SourceError(f"cannot read rows {start} to {stop - 1} of the dataset: {exc}") from exc
-    for row in rows:
-        yield item_from_row(row, image, fields, Bounds(None))
+    return rows
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ class TableSource:
     handles: Mapping[str, Handle]
     """By split, of those that workers can open themselves."""
     facts: Mapping[str, Any]
+    bounds: Bounds = Bounds(None)
+    """Where images that a row only names may lie; a program's own rows may name any file here."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return the rows and the fingerprint of each split, or the files of a saved dataset."""
@@ -132,18 +139,21 @@ class TableSource:
             raise SourceError(f"the dataset has no split {split!r}, only {', '.join(self.tables)}")
         table, handle = self.tables[split], self.handles.get(split)
         if handle is None:
+            names = (columns.image, *columns.fields)
             places = range(start, len(table), _CHUNK_ROWS)
-            chunks = (
-                _items(table, columns.image, columns.fields, at, min(at + _CHUNK_ROWS, len(table)))
-                for at in places
+            chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in places)
+            items = (
+                item_from_row(row, columns.image, columns.fields, self.bounds)
+                for row in chain.from_iterable(chunks)
             )
-            yield from bundled(chain.from_iterable(chunks), start)
+            yield from bundled(items, start)
             return
         row_bytes = table.data.nbytes // max(1, len(table.data))
         for first in range(start - start % UNIT_ROWS, len(table), UNIT_ROWS):
             rows = min(UNIT_ROWS, len(table) - first)
+            size_bytes = rows * row_bytes
             yield TableUnit(
-                first, handle, first, rows, rows * row_bytes, columns.image, columns.fields
+                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.bounds
             )
 
 
@@ -226,8 +236,13 @@ class _SmallFile(io.BytesIO):
         return super().write(data)
 
 
-def open_saved(path: str | os.PathLike[str]) -> TableSource:
+def open_saved(
+    path: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None
+) -> TableSource:
     """Open a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
+
+    It may come from a stranger: images that its rows only name are read below `image_root`, or
+    below the folder itself, and nowhere else.
 
     Raises:
         SourceError: it is no such folder.
@@ -244,11 +259,21 @@ def open_saved(path: str | os.PathLike[str]) -> TableSource:
     splits = dict(found) if is_dict else {_split_of(found): found}
     if not splits:
         raise SourceError(f"the saved dataset {str(path)!r} has no split")
+    folders = {split: root / split if is_dict else root for split in splits}
     return TableSource(
         {split: _prepared(table) for split, table in splits.items()},
-        {split: SavedTable(str(root / split if is_dict else root)) for split in splits},
+        {split: SavedTable(str(each), _state_of(each)) for split, each in folders.items()},
         _facts(root),
+        Bounds(str(Path(image_root or root).resolve()), remedy=_REMEDY),
     )
+
+
+def _state_of(folder: Path) -> str:
+    """Return a digest that is another one when files of a saved table were written anew."""
+    files = sorted(each for each in folder.iterdir() if each.suffix in (".arrow", ".json"))
+    states = [(each.name, each.stat()) for each in files]
+    facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _facts(root: Path) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Bounds:
     """A folder or `hf://datasets/REPO@COMMIT`; None: any file here, for a program's own rows."""
     fetcher: Fetcher | None = None
     """What reads below a root that is no folder; without a root, files of the Hub."""
+    remedy: str = ""
+    """What to do about an image outside, for the message."""
 
     def absolute(self, path: str) -> str:
         """Return a path as a full one: what is relative lies below the root."""
@@ -112,7 +114,8 @@ def _local(link: Link) -> Content:
     name = link.path.partition("::")[0]
     try:
         if not link.bounds.allows(path):
-            return None, f"the image {name!r} lies outside of the dataset"
+            remedy = f"; {link.bounds.remedy}" if link.bounds.remedy else ""
+            return None, f"the image {name!r} lies outside of the dataset{remedy}"
         if member:
             return _zip_member(path, member, link.bounds.fetcher if "://" in path else None)
         if not Path(path).is_file():
@@ -134,7 +137,16 @@ def _zip_member(path: str, member: str, fetcher: Fetcher | None) -> Content:
         return None, f"cannot read the zip member {member!r}: {exc}"
 
 
-@lru_cache(maxsize=4)
 def open_zip(path: str, fetcher: Fetcher | None) -> zipfile.ZipFile:
     """Return a zip of this machine or of the fetcher's; the last few stay open."""
+    if fetcher is not None:  # its files are those of one commit
+        return _opened_zip(path, fetcher, None)
+    state = Path(path).stat()
+    return _opened_zip(path, None, (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4)
+def _opened_zip(
+    path: str, fetcher: Fetcher | None, _state: tuple[int, ...] | None
+) -> zipfile.ZipFile:
     return zipfile.ZipFile(fetcher.open(path) if fetcher else path)
