@@ -1,6 +1,7 @@
 """Makes what people read of a run's events: a bar, log lines, JSON lines, a closing report."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -168,7 +169,13 @@ class _Bar:
             from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
 
             self._bar = tqdm(
-                total=event.rows, initial=event.done_rows, unit="img", file=self._out, smoothing=0.1
+                total=event.rows,
+                initial=event.done_rows,
+                unit="img",
+                file=self._out,
+                ncols=_columns(self._out),
+                dynamic_ncols=True,
+                smoothing=0.1,
             )
         elif isinstance(event, Advanced) and self._bar is not None:
             meter = self._meter
@@ -185,6 +192,15 @@ class _Bar:
             print(text, file=self._out, flush=True)
         else:
             self._bar.write(text, file=self._out)
+
+
+def _columns(out: TextIO) -> int | None:
+    """Return a width for a terminal that does not tell its own: tqdm would show nothing at all."""
+    try:
+        told = os.get_terminal_size(out.fileno()).columns
+    except (OSError, ValueError):
+        return None
+    return None if told else 80
 
 
 def _beginning(event: Begun) -> str:

@@ -1,0 +1,129 @@
+"""--progress: a bar on a terminal, lines elsewhere, JSON for programs, nothing when asked."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+
+import pytest
+from support.corpora import jpegs, write_parquet_dataset
+from support.runs import COMMAND, wdsremux
+
+pytestmark = pytest.mark.integration
+
+FIELDS = re.compile(
+    r"(?P<done>\d+)/(?P<all>\d+) \[\d+:\d+<(?P<eta>\d+:\d+), *(?P<rate>[\d.]+) ?img/s, "
+    r"(?P<mb>[\d.]+) MB/s, (?P<shards>\d+) shards?, (?P<rejected>\d+) rejected"
+)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    images = jpegs(600)
+    images[5] = b"broken"
+    folder = tmp_path_factory.mktemp("corpus")
+    return write_parquet_dataset(folder, images=images, row_group_size=50).folder
+
+
+SLOW = """
+import time
+
+def slow(image):
+    time.sleep(0.005)
+    return image
+"""
+
+
+@pytest.fixture
+def words(source, tmp_path):
+    """Return a command that takes long enough to be watched."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    function = ["--transform", f"{tmp_path}/slow.py:slow", "--transform-mode", "image"]
+    out = ["--max-shard-samples", "100", "--batch-size", "20", "--workers", "0"]
+    return ["convert", str(source), str(tmp_path / "out"), *function, *out]
+
+
+def on_a_terminal(words, columns):
+    """Return (exit code, all that was shown) of the command on a terminal of its own."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        [COMMAND, *words], stdin=theirs, stdout=theirs, stderr=theirs, env=env
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while select.select([ours], [], [], 60)[0]:
+            try:
+                block = os.read(ours, 1 << 16)
+            except OSError:  # how Linux tells that the other side has gone
+                break
+            if not block:
+                break
+            shown += block
+        os.close(ours)
+    return process.returncode, shown.decode()
+
+
+@pytest.mark.parametrize("flag", [[], ["--progress", "bar"]], ids=["auto", "bar"])
+def test_a_terminal_gets_a_bar_with_every_figure(words, flag):
+    code, shown = on_a_terminal([*words, *flag], columns=140)
+    assert code == 0, shown
+    seen = [match.groupdict() for match in FIELDS.finditer(shown)]
+    assert seen, shown
+    last = seen[-1]
+    assert (last["done"], last["all"], last["rejected"]) == ("600", "600", "1")
+    assert int(last["shards"]) >= 5
+    assert float(last["rate"]) > 0
+    assert float(last["mb"]) > 0
+    assert len({match["done"] for match in seen}) > 1
+    assert "599 samples of 600 rows" in shown
+
+
+def test_a_terminal_that_does_not_know_its_width_gets_a_bar_too(words):
+    code, shown = on_a_terminal(words, columns=0)
+    assert code == 0, shown
+    assert "600/600" in shown
+    assert "img/s" in shown
+
+
+def test_a_log_gets_lines_and_no_bar(words):
+    done = wdsremux(*words)
+    assert done.returncode == 0
+    assert "converting 600 rows in this process" in done.stderr
+    assert "\r" not in done.stderr
+    assert "599 samples of 600 rows in 6 shards" in done.stdout
+    assert "1 rejected" in done.stdout
+
+
+def test_json_is_an_object_a_line_with_every_figure(words):
+    done = wdsremux(*words, "--progress", "json")
+    assert done.returncode == 0
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    assert [event["event"] for event in events].count("shard") == 6
+    assert "progress" in {event["event"] for event in events}
+    last = events[-1]
+    assert last["event"] == "done"
+    assert (last["rows"], last["samples"], last["rejected"]) == (600, 599, 1)
+    for event in events:
+        if event["event"] in ("progress", "done"):
+            figures = {"images_per_s", "mb_per_s", "shards", "rejected", "eta_s"}
+            assert figures <= set(event)
+
+
+def test_none_is_silent(words):
+    done = wdsremux(*words, "--progress", "none")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_run_that_was_stopped_by_an_error_goes_on(words):
+    first = wdsremux(*words, "--progress", "none", "--on-error", "fail")
+    assert first.returncode == 6
+    done = wdsremux(*words, "--progress", "log")
+    assert done.returncode == 0
+    assert "599 samples of 600 rows" in done.stdout
