@@ -172,6 +172,7 @@ def open_conversion(
     source: SourceLike, out: str | Path, recipe: Recipe, run: Run, transform: Transform | None
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
+    opening.refuse_own_source(source, out)
     function = opening.open_function(transform)
     opened = opening.open_source(source, recipe, run)
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)

@@ -201,8 +201,8 @@ class _Line:
             raise CorruptDataError(
                 f"{counts.errors} of {counts.rows} rows were rejected for errors, more than "
                 f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
-                f"({first.stage}): {first.reason}; finished shards stay: mend the source or raise "
-                "--max-errors, then run the same command again"
+                f"({first.stage}): {first.reason}; finished shards stay: raise --max-errors and "
+                "run this command again, or mend what is wrong and start anew with --overwrite"
             )
 
     def _series(self, number: int) -> _OpenSeries:

@@ -26,7 +26,7 @@ NOT_GIVEN = object()
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add a flag for every field of Recipe and Run, and --config."""
     docs = field_docs(recipe_room)
-    for title, kind in (("recipe: decides the bytes", Recipe), ("run: decides the speed", Run)):
+    for title, kind in (("recipe: decides the bytes", Recipe), ("run: decides only how", Run)):
         group = parser.add_argument_group(title)
         for field in fields(kind):
             _add_flag(group, field, docs[field.name])

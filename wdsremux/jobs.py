@@ -22,7 +22,10 @@ BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cy
 """Libraries that decide the bytes of an image."""
 PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
 """Fields of a recipe that say where the source is: its identity stands for them."""
-STORED_NOTE = "stored JPEG files were packed as they are, EXIF orientation tags included"
+STORED_NOTE = (
+    "what was a JPEG already was packed as stored, EXIF orientation tag included; "
+    "--reencode applies it"
+)
 
 
 def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> Job:

@@ -20,6 +20,7 @@ from wdsremux.transforms.user import FunctionSpec, function_from_callable, funct
 
 DEMO = "demo:"
 HUB = "hf://datasets/"
+GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 SAVED_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in its folder."""
@@ -37,8 +38,27 @@ def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
     if not isinstance(source, str | os.PathLike):
         return _open_object(source, run)
     words = os.fspath(source)
+    if not words:
+        raise UsageError("SOURCE is empty; write . for the folder you are in")
     kind = recipe.source_kind or kind_of(words)
-    return _OPENERS[kind](words, recipe, run)
+    try:
+        return _OPENERS[kind](words, recipe, run)
+    except PermissionError as exc:
+        raise SourceError(f"cannot read {exc.filename or words!r}: {exc.strerror}") from exc
+
+
+def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
+    """Refuse an output folder in which the source lies: shards would mix with what they are of."""
+    if not os.fspath(out):
+        raise UsageError("OUT is empty; write . for the folder you are in")
+    if not isinstance(source, str | os.PathLike):
+        return
+    path = Path(source).expanduser()
+    folder = path if path.is_dir() else path.parent
+    target = Path(out).expanduser()
+    is_named = path.exists() or GLOB.search(path.name)
+    if is_named and folder.is_dir() and target.is_dir() and folder.samefile(target):
+        raise UsageError(f"OUT {str(out)!r} is where the source lies; choose another folder")
 
 
 def without_revision(source: SourceLike) -> SourceLike:

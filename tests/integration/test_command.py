@@ -210,3 +210,20 @@ def test_after_a_run_that_died_worker_processes_take_over(slow_run, source, tmp_
     second = wdsremux("convert", source, tmp_path / "out", *words)
     assert "processes" in first.stderr
     assert "threads" in second.stderr
+
+
+def test_the_folder_of_the_source_is_refused_as_output_and_left_alone(source, tmp_path):
+    convert(source, tmp_path / "out")
+    before = tree(tmp_path / "out")
+    for words in ((), ("--overwrite",)):
+        done = convert(tmp_path / "out", tmp_path / "out", *words, code=2)
+        assert "where the source lies" in done.stderr
+        convert(f"{tmp_path}/out/train-*.tar", tmp_path / "out", *words, code=2)
+    assert tree(tmp_path / "out") == before
+
+
+@pytest.mark.parametrize(("given", "word"), [(("", "out"), "SOURCE"), (("demo:", ""), "OUT")])
+def test_an_empty_word_is_not_taken_for_this_folder(tmp_path, given, word):
+    done = convert(*given, code=2, cwd=tmp_path)
+    assert f"{word} is empty" in done.stderr
+    assert not list(tmp_path.iterdir())

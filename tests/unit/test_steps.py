@@ -113,7 +113,7 @@ def test_steps_made_in_python_are_checked_alike():
 def test_the_catalogue_tells_how_each_step_is_written_and_what_it_means():
     rows = dict(catalogue())
     assert len(rows) == len(STEPS)
-    assert rows["hflip[=P]"] == "Exchange left and right with probability P."
+    assert rows["hflip[=P]"] == "Exchange left and right with probability P. Default: P 0.5."
     assert "random-resized-crop=SIZE[,SCALE_LO[,SCALE_HI[,RATIO_LO[,RATIO_HI]]]]" in rows
     assert "color-jitter=B[,C[,S[,H]]]" in rows
     assert all(meaning.endswith(".") for meaning in rows.values())

@@ -115,15 +115,10 @@ def test_returned_columns_replace_and_extend_and_the_others_stay():
     assert [row.position for row in outcomes] == [10, 11, 12]
 
 
-def test_an_image_that_is_not_returned_stays_as_it_was():
-    def work(batch):
-        for image in batch["picture"]:
-            image[:] = 99
-        return {"label": [7, 7, 7]}
-
-    outcomes = run(work)
-    assert values(outcomes) == [0, 1, 2]
-    assert [row.fields["label"] for row in outcomes] == [7, 7, 7]
+@pytest.mark.parametrize("mode", ["batch", "sample"])
+def test_a_dict_without_the_image_is_an_error_that_names_what_came(mode):
+    with pytest.raises(TransformError, match="'label' but not 'picture'; return the image too"):
+        run(lambda _given: {"label": [7, 7, 7]}, mode)
 
 
 def test_a_batch_may_come_back_as_one_array():
@@ -159,7 +154,10 @@ def test_a_sample_can_be_left_out_with_a_reason(mode):
 
 
 def test_sample_columns_replace_and_extend_and_the_others_stay():
-    outcomes = run(lambda sample: {"label": sample["label"] + 1, "new": 5}, "sample")
+    outcomes = run(
+        lambda sample: {"picture": sample["picture"], "label": sample["label"] + 1, "new": 5},
+        "sample",
+    )
     assert values(outcomes) == [0, 1, 2]
     assert [row.fields for row in outcomes] == [
         {"label": n + 1, "tags": ["a", f"t{n}"], "new": 5} for n in range(3)

@@ -129,6 +129,12 @@ class Step:
         return cls.name + text + closing
 
     @classmethod
+    def defaults(cls) -> str:
+        """Return the defaults of what may be left out, for example "P 0.5"."""
+        known = ((each.name.upper(), each.default) for each in fields(cls))
+        return ", ".join(f"{name} {value:.4g}" for name, value in known if value is not MISSING)
+
+    @classmethod
     def from_arguments(cls, texts: Sequence[str]) -> Self:
         """Read the arguments; raises UsageError that says which is wrong and what is allowed."""
         declared = fields(cls)

@@ -52,7 +52,13 @@ FOUNDING: tuple[str, ...] = ("center-crop-scale=0.7,1.0", "resize=256x256", "hfl
 
 def catalogue() -> list[tuple[str, str]]:
     """Return how each step is written and what it does."""
-    return [(step.usage(), " ".join((step.__doc__ or "").split())) for step in STEPS.values()]
+    return [(step.usage(), _meaning(step)) for step in STEPS.values()]
+
+
+def _meaning(step: type[Step]) -> str:
+    text = " ".join((step.__doc__ or "").split())
+    defaults = step.defaults()
+    return f"{text} Default: {defaults}." if defaults else text
 
 
 def steps_from_text(texts: Sequence[str]) -> tuple[Step, ...]:

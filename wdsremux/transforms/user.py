@@ -140,12 +140,13 @@ class UserFunction:
                 "with mode 'sample' it would be told which row it is, and only that one rejected"
             ) from exc
         columns = self._columns(returned, call)
-        images = columns.pop(self._image_column, None)
+        if self._image_column not in columns:
+            raise self._forgot_image(call, columns)
+        images = columns.pop(self._image_column)
         outcomes: list[Row | Rejected] = []
         for index, row in enumerate(call.rows):
             fields = row.fields | {name: values[index] for name, values in columns.items()}
-            image = row.image if images is None else images[index]
-            outcomes.append(self._outcome(row, image, fields, call.copy))
+            outcomes.append(self._outcome(row, images[index], fields, call.copy))
         return outcomes
 
     def _single(self, call: _Call) -> Row | Rejected:
@@ -164,9 +165,18 @@ class UserFunction:
             return self._outcome(row, returned, row.fields, call.copy)
         if not isinstance(returned, Mapping):
             raise self._broken(call, f"returned {_kind(returned)}; return a dict, or None")
+        if self._image_column not in returned:
+            raise self._forgot_image(call, returned)
         fields = row.fields | dict(returned)
-        image = fields.pop(self._image_column, row.image)
+        image = fields.pop(self._image_column)
         return self._outcome(row, image, fields, call.copy)
+
+    def _forgot_image(self, call: _Call, returned: Mapping[str, Any]) -> TransformError:
+        """Return the error for a dict without the image: the untouched one would hide it."""
+        names = ", ".join(map(repr, returned)) or "nothing"
+        return self._broken(
+            call, f"returned {names} but not {self._image_column!r}; return the image too"
+        )
 
     def _called(self, call: _Call) -> Any:
         def once() -> Any:
