@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from wdsremux.card import CARD_NAME, is_ours
+from wdsremux.differences import head_difference
 from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
 from wdsremux.manifest import (
     MANIFEST_NAME,
@@ -89,13 +90,10 @@ class Ledger:
             return
         given = json.loads(json.dumps(head))
         for name in DECIDING_FIELDS:
-            difference = first_difference(standing.get(name), given[name], name)
+            difference = head_difference(standing, given, name)
             if difference is not None:
-                where, old, new = difference
                 raise RecipeMismatchError(
-                    f"the output was begun with another recipe: {where} was {old}, now it is "
-                    f"{new}; {_way_back(where, old)} to go on, another OUT, or --overwrite to "
-                    "start anew"
+                    f"{difference}, give another OUT, or --overwrite to start anew"
                 )
 
     def _is_begun(self) -> bool:
@@ -273,42 +271,3 @@ def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]
     while (shard := shards.get(len(whole))) is not None:
         whole.append(shard)
     return tuple(whole)
-
-
-def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str] | None:
-    """Return (path, old value, new value) of the first place where two JSON values differ."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in [*old, *(key for key in new if key not in old)]:
-            found = first_difference(
-                old.get(name), new.get(name), f"{where}.{name}" if where else name
-            )
-            if found is not None:
-                return found
-        return None
-    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for i, (one, other) in enumerate(zip(old, new, strict=True)):
-            found = first_difference(one, other, f"{where}[{_item_name(one, i)}]")
-            if found is not None:
-                return found
-        return None
-    return None if old == new else (where, _short(old), _short(new))
-
-
-def _way_back(where: str, old: str) -> str:
-    """Return what the user must do to have the old value again."""
-    if where == "source.commit":
-        return "give --revision " + old.strip('"')
-    if where.startswith("source"):
-        return "give the source as it was"
-    if where.startswith("versions."):
-        return "install the old version"
-    return "give the old value"
-
-
-def _item_name(item: Any, number: int) -> str:
-    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(number)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 120 else f"{text[:117]}..."

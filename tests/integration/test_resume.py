@@ -1,10 +1,12 @@
 """The same command goes on where a run stopped, whatever stands already."""
 
 import json
+import re
 from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
+from huggingface_hub import HfApi
 from support.corpora import jpeg, jpegs, write_parquet_dataset, write_table
 from support.runs import convert, shards, step_words, tree, wdsremux
 
@@ -139,6 +141,39 @@ def test_of_what_is_done_a_resumed_run_reads_no_more_than_one_row_group(hub, tmp
         assert tree(tmp_path / "out") == whole
         # The shards end in the middle of a group: this one comes again, and none before it.
         assert groups_read(hub, corpus) == list(range(shards_kept * 21 // 8, 12))
+
+
+def test_a_changed_file_of_the_source_is_named_with_both_sizes(tmp_path):
+    corpus = write_parquet_dataset(tmp_path / "in", rows=20)
+    convert(corpus.folder, tmp_path / "out")
+    whole, path = tree(tmp_path / "out"), corpus.folder / corpus.files[1]
+    before = path.stat().st_size
+    pq.write_table(pq.read_table(path).slice(1), path)
+    done = convert(corpus.folder, tmp_path / "out", code=7)
+    assert f"file {corpus.files[1]!r}: bytes was {before}, now it is {path.stat().st_size}" in (
+        done.stderr
+    )
+    assert tree(tmp_path / "out") == whole
+
+
+def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_goes_on(hub, tmp_path):
+    repo, folder = hub.new_repo()
+    corpus = write_parquet_dataset(folder, rows=60)
+    words = ("--max-shard-samples", 20)
+    convert(repo, tmp_path / "out", *words)
+    whole = tree(tmp_path / "out")
+    remove_tail(tmp_path / "out", 1)
+    HfApi().upload_file(
+        path_or_fileobj=(folder / corpus.files[0]).read_bytes(),
+        path_in_repo=corpus.files[1],
+        repo_id=repo,
+        repo_type="dataset",
+    )
+    done = convert(repo, tmp_path / "out", *words, code=7)
+    assert f"the source has changed: file {corpus.files[1]!r}: bytes was" in done.stderr
+    revision = re.search(r"give --revision (\w{40}) to go on", done.stderr)[1]
+    convert(repo, tmp_path / "out", *words, "--revision", revision)
+    assert tree(tmp_path / "out") == whole
 
 
 class NearlyFullTarget(LocalTarget):

@@ -12,7 +12,7 @@ from support.target_conformance import publish
 
 from wdsremux.card import card_bytes
 from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
-from wdsremux.ledger import RECIPE_NAME, Ledger, Standing, first_difference
+from wdsremux.ledger import RECIPE_NAME, Ledger, Standing
 from wdsremux.shards.entry import entry_name
 
 
@@ -240,36 +240,6 @@ def test_a_readme_of_somebody_else_is_left_alone():
     publish(target, "README.md", b"# my own text")
     assert not Ledger(target).write_card(card_bytes(manifest_of()))
     assert target.files["README.md"] == b"# my own text"
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "difference"),
-    [
-        ({"a": 1}, {"a": 1}, None),
-        ({"a": None}, {}, None),
-        ({"a": 1}, {"a": 2}, ("a", "1", "2")),
-        ({"a": 1}, {}, ("a", "1", "null")),
-        ({}, {"a": 1}, ("a", "null", "1")),
-        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ("a.b[1]", "2", "3")),
-        ({"a": [1]}, {"a": [1, 2]}, ("a", "[1]", "[1, 2]")),
-        (
-            {"files": [{"name": "x.tar", "size": 1}]},
-            {"files": [{"name": "x.tar", "size": 2}]},
-            ("files[x.tar].size", "1", "2"),
-        ),
-        ({"a": {"b": 1}}, {"a": "b"}, ("a", '{"b": 1}', '"b"')),
-        ({"a": "ü"}, {"a": "o"}, ("a", '"ü"', '"o"')),
-        ({"b": 1, "a": 1}, {"a": 2, "b": 2}, ("b", "1", "2")),
-    ],
-)
-def test_the_first_difference_is_told_by_its_path_with_both_values(old, new, difference):
-    assert first_difference(old, new) == difference
-
-
-def test_long_values_are_told_by_their_beginning():
-    _, old, new = first_difference({"a": "x" * 1000}, {"a": "y" * 1000})
-    assert len(old) == len(new) == 120
-    assert old.endswith("...")
 
 
 def test_a_standing_is_frozen():

@@ -9,9 +9,10 @@ from typing import Any
 from wdsremux.card import CARD_NAME, card_bytes
 from wdsremux.checks.entries import manifest_problem
 from wdsremux.checks.reading import MAX_MANIFEST_BYTES
+from wdsremux.differences import first_difference
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.jsonvalues import json_bytes
-from wdsremux.ledger import DECIDING_FIELDS, RECIPE_NAME, first_difference
+from wdsremux.ledger import DECIDING_FIELDS, RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, indented_json
 from wdsremux.untrusted import UntrustedFolder, is_safe_name
 

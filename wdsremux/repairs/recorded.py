@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from wdsremux.differences import first_difference
 from wdsremux.errors import UsageError
-from wdsremux.ledger import first_difference
 from wdsremux.recipe import Recipe
 
 

@@ -7,7 +7,7 @@ are read by our own requests, because its streams are slow to resume and can han
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -84,12 +84,13 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
     Raises SourceError when they cannot be read.
     """
     names = sorted({name for each in layout.splits.values() for name in each})
-    files = _remote_files(layout, names, access)
+    files, oids = _remote_files(layout, names, access)
 
     def read(name: str) -> tuple[FileIndex, pa.Schema]:
         with parquet_errors(files[name].name):
             metadata = _footer(files[name])
         index = index_from_metadata(name, files[name].size_bytes, metadata)
+        index = replace(index, oid=oids[name])
         # One schema is all that is kept: thousands of footers would fill the memory.
         return index, metadata.schema.to_arrow_schema() if name == first else None
 
@@ -109,10 +110,13 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
     return RowGroupSource(head, index, columns, images, make_units)
 
 
-def _remote_files(layout: HubLayout, names: Sequence[str], access: Access) -> dict[str, RemoteFile]:
-    """Return the files by name, with their sizes."""
+def _remote_files(
+    layout: HubLayout, names: Sequence[str], access: Access
+) -> tuple[dict[str, RemoteFile], dict[str, str]]:
+    """Return the files by name, with their sizes, and what Git calls their contents."""
     api = HfApi(token=access.token, library_name="wdsremux")
     sizes: dict[str, int] = {}
+    oids: dict[str, str] = {}
     for at in range(0, len(names), PATHS_A_CALL):
         some = list(names[at : at + PATHS_A_CALL])
 
@@ -121,11 +125,12 @@ def _remote_files(layout: HubLayout, names: Sequence[str], access: Access) -> di
                 layout.repo, paths, repo_type="dataset", revision=layout.commit
             )
 
-        sizes |= {e.path: e.size for e in patiently(ask, layout.repo, access)}
+        for entry in patiently(ask, layout.repo, access):
+            sizes[entry.path], oids[entry.path] = entry.size, entry.blob_id
     missing = [name for name in names if name not in sizes]
     if missing:
         raise SourceError(f"dataset {layout.repo!r} has no file {missing[0]!r} any more")
-    return {
+    files = {
         name: RemoteFile(
             f"{layout.repo} {name}",
             hf_hub_url(layout.repo, name, repo_type="dataset", revision=layout.commit),
@@ -134,6 +139,7 @@ def _remote_files(layout: HubLayout, names: Sequence[str], access: Access) -> di
         )
         for name in names
     }
+    return files, oids
 
 
 def _footer(file: RemoteFile) -> pq.FileMetaData:

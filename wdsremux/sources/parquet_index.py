@@ -28,6 +28,8 @@ class FileIndex:
     """Uncompressed."""
     column_bytes: Mapping[str, int]
     """Uncompressed, over all row groups."""
+    oid: str | None = None
+    """What Git calls this content, on the Hub."""
 
     @property
     def rows(self) -> int:
@@ -81,6 +83,7 @@ class RowGroupSource:
         """Return kind, files with sizes and rows, and what else pins the rows."""
         files = [
             {"name": f.name, "split": split, "bytes": f.size_bytes, "rows": f.rows}
+            | ({"oid": f.oid} if f.oid is not None else {})
             for split, each in self.files.items()
             for f in each
         ]
