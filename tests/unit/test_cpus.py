@@ -73,5 +73,37 @@ def test_a_version_1_quota_that_cannot_be_read_is_none(tmp_path, quota, period):
     assert usable_cpus(group_v1(tmp_path, quota, period)) == 8
 
 
+@pytest.mark.parametrize(
+    ("own", "outer", "cpus"),
+    [("200000", "max", 2), ("max", "300000", 3), ("400000", "300000", 3), ("max", "max", 8)],
+)
+def test_a_nested_version_2_group_is_bound_by_all_above_it(tmp_path, own, outer, cpus):
+    inner = tmp_path / "user.slice" / "run-1.scope"
+    inner.mkdir(parents=True)
+    group_v2(inner, f"{own} 100000\n")
+    group_v2(inner.parent, f"{outer} 100000\n")
+    membership = tmp_path / "membership"
+    membership.write_text("0::/user.slice/run-1.scope\n")
+    assert usable_cpus(tmp_path, membership) == cpus
+
+
+def test_a_nested_version_1_group_counts(tmp_path):
+    folder = tmp_path / "cpu" / "job_7"
+    folder.mkdir(parents=True)
+    (folder / "cpu.cfs_quota_us").write_text("200000\n")
+    (folder / "cpu.cfs_period_us").write_text("100000\n")
+    membership = tmp_path / "membership"
+    membership.write_text("4:memory:/x\n3:cpu,cpuacct:/job_7\n1:name=systemd:/\n")
+    assert usable_cpus(tmp_path, membership) == 2
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", "0::/not/there\n", "0::/../up\n", "0::/\n"])
+def test_a_group_that_cannot_be_found_leaves_that_of_the_root(tmp_path, text):
+    group_v2(tmp_path, "300000 100000\n")
+    membership = tmp_path / "membership"
+    membership.write_text(text)
+    assert usable_cpus(tmp_path, membership) == 3
+
+
 def test_this_machine_has_at_least_one_cpu():
     assert usable_cpus() >= 1

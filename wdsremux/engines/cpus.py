@@ -1,28 +1,55 @@
-"""How many CPUs this process may use: by affinity and by the container's quota."""
+"""How many CPUs this process may use: by affinity and by the quotas of its control groups."""
 
 import math
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 CGROUP = Path("/sys/fs/cgroup")
+MEMBERSHIP = Path("/proc/self/cgroup")
 
 
-def usable_cpus(cgroup: Path = CGROUP) -> int:
+def usable_cpus(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Return the number of CPUs to plan for, at least 1."""
     has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
     cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return max(1, cpus if quota is None else min(cpus, math.ceil(quota)))
+    quotas = [quota for group in _groups(cgroup, membership) if (quota := _quota(group))]
+    return max(1, min([cpus, *map(math.ceil, quotas)]))
 
 
-def _quota(cgroup: Path) -> float | None:
-    """Return the CPUs a Linux control group grants, version 2 or 1; None without a limit."""
+def _groups(cgroup: Path, membership: Path) -> Iterator[Path]:
+    """Yield the folders of the Linux control groups that bind this process, version 2 and 1.
+
+    A group is bound by all above it. In a container its own group is usually the root.
+    """
+    for name in _own_groups(membership, ""):
+        yield cgroup / name
+    for name in _own_groups(membership, "cpu"):
+        yield cgroup / "cpu" / name
+
+
+def _own_groups(membership: Path, controller: str) -> list[str]:
+    """Return the group of this process and those above it, relative to the root, which is last.
+
+    Lines are NUMBER:CONTROLLERS:PATH, without controllers in version 2 (cgroups(7)).
+    """
     try:
-        limit, period = (cgroup / "cpu.max").read_text().split()
+        lines = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except (OSError, ValueError):
+        lines = []
+    paths = [line[2] for line in lines if len(line) == 3 and controller in line[1].split(",")]
+    own = PurePosixPath(paths[0].lstrip("/")) if paths and ".." not in paths[0] else PurePosixPath()
+    return [str(group) for group in (own, *own.parents)]
+
+
+def _quota(group: Path) -> float | None:
+    """Return the CPUs that a group grants; None without a limit."""
+    try:
+        limit, period = (group / "cpu.max").read_text().split()
     except (OSError, ValueError):
         try:
-            limit = (cgroup / "cpu/cpu.cfs_quota_us").read_text()
-            period = (cgroup / "cpu/cpu.cfs_period_us").read_text()
+            limit = (group / "cpu.cfs_quota_us").read_text()
+            period = (group / "cpu.cfs_period_us").read_text()
         except OSError:
             return None
     try:
