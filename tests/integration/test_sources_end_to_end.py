@@ -2,7 +2,7 @@
 
 import datasets
 import pytest
-from support.corpora import CLASS_NAMES, write_parquet_dataset, write_table
+from support.corpora import CLASS_NAMES, jpeg, write_parquet_dataset, write_table
 from support.forms import (
     NAMES,
     write_class_folders,
@@ -205,3 +205,13 @@ def test_a_forced_kind_is_taken(tmp_path):
     convert(form.folder, tmp_path / "out", "--source-kind", "loadable")
     assert_holds(tmp_path / "out", form)
     assert manifest(tmp_path / "out")["source"]["kind"] == "loadable"
+
+
+def test_a_folder_beside_the_function_stands_in_for_no_library(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "__init__.py").write_text("")
+    (tmp_path / "f.py").write_text("def same(image):\n    return image\n")
+    source = datasets.Dataset.from_dict({"image": [jpeg(1)]}).cast_column("image", datasets.Image())
+    source.save_to_disk(tmp_path / "in")
+    words = ("--transform", f"{tmp_path}/f.py:same", "--transform-mode", "image", "--workers", 1)
+    convert(tmp_path / "in", tmp_path / "out", *words)

@@ -70,7 +70,9 @@ class FunctionSpec:
 
     def _imported(self, file: str) -> types.ModuleType:
         if self.folder is not None and self.folder not in sys.path:
-            sys.path.insert(0, self.folder)  # as Python does for a script's own folder
+            # Behind what is installed: a folder "datasets" beside the function is common, and must
+            # not stand in for the library that we read with.
+            sys.path.append(self.folder)
         try:
             if self.module is not None:
                 return module_of(self.module, file, self.sha256)
@@ -147,7 +149,7 @@ def _is_part_of(missing: str | None, module: str) -> bool:
 
 @contextlib.contextmanager
 def _on_path(folder: str) -> Iterator[None]:
-    sys.path.insert(0, folder)
+    sys.path.append(folder)
     try:
         yield
     finally:
