@@ -159,6 +159,16 @@ class TestAccess:
         assert files
         assert all(TOKEN.encode() not in path.read_bytes() for path in files)
 
+    def test_the_token_of_a_login_is_found_by_worker_processes_too(self, hub, tmp_path, write):
+        repo, folder = hub.new_repo()
+        form = write(folder)
+        (folder / ".private").touch()
+        hub.configure(token=TOKEN)
+        (tmp_path / "token").write_text(TOKEN)
+        words = ("--engine", "processes", "--workers", 2)
+        convert(repo, tmp_path / "out", *words, env={"HF_TOKEN_PATH": tmp_path / "token"})
+        assert [sample["jpg"] for sample in samples(tmp_path / "out")] == form.images
+
     def test_without_the_token_the_way_to_log_in_is_told(self, hub, tmp_path, write):
         repo, folder = hub.new_repo()
         write(folder)
@@ -238,6 +248,16 @@ def test_a_branch_that_has_moved_on_is_another_source(parquet, tmp_path):
     done = convert(repo, tmp_path / "out", code=7)
     assert f"--revision {commit} to go on" in done.stderr
     convert(repo, tmp_path / "out", "--revision", commit)
+
+
+def test_every_image_is_fetched_once_for_all_copies(hub, parquet, tmp_path):
+    sent = []
+    for copies in (1, 3):
+        hub.reset()
+        words = ("--copies", copies, "--step", "random-crop=8", "--workers", 1)
+        convert(parquet[0], tmp_path / str(copies), *words)
+        sent.append(hub.sent)
+    assert sent[1] == pytest.approx(sent[0], rel=0.01)
 
 
 def test_images_of_every_row_group_come_from_the_hub_undecoded_in_the_parent(hub, tmp_path):
