@@ -11,6 +11,7 @@ from wdsremux.converting import convert as run_conversion
 from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
 from wdsremux.events import Note, Observer, nobody
+from wdsremux.extending import taken_up
 from wdsremux.jobs import (
     columns_from_recipe,
     head_from,
@@ -79,7 +80,7 @@ def convert_by(
         if died:
             observer(Note("the last run on this output was killed or crashed; going on from there"))
             conversion = replace(conversion, **_careful_engine(conversion, run))
-        return run_conversion(conversion, observer)
+        return run_conversion(taken_up(conversion, extend=run.extend), observer)
 
 
 def _careful_engine(conversion: Conversion, run: Run) -> dict[str, Any]:
@@ -200,6 +201,7 @@ def open_conversion(
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
         fails_at_once=run.on_error == "fail",
+        breaks=recipe.break_at,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from wdsremux.engines.base import Engine
@@ -34,6 +35,8 @@ class Conversion:
     allow_oversize: bool
     max_errors: ErrorLimit
     fails_at_once: bool
+    breaks: tuple[int, ...] = ()
+    """Rows at which a shard and a batch begin, in order."""
 
     @property
     def fingerprint(self) -> str:
@@ -52,17 +55,27 @@ class Conversion:
 
     @property
     def batch_rows(self) -> int:
-        """Rows that a function sees together, counted from the first of a series."""
+        """Rows that a function sees together, counted from the first of a series or a break."""
         return self.job.batch_size if self.job.batches_rows else 1
 
     def tasks(self, series: int, base: int, start: int, stop: int | None) -> Iterator[Task]:
         """Yield the tasks of a series from row `start` on, and from the beginning of its batch.
 
-        `base` is the position of the series' first row.
+        `base` is the position of the series' first row. No task reaches over a break.
         """
-        aligned = start - (start - base) % self.batch_rows
-        found = pieces(self.units, self.series[series], base, aligned, stop)
-        return tasks(found, self.batch_rows, series)
+        inside = [row for row in self.breaks if base < row and (stop is None or row < stop)]
+        for low, high in pairwise([base, *inside, stop]):
+            if low is not None and (high is None or high > start):
+                first = max(start, low)
+                aligned = first - (first - low) % self.batch_rows
+                found = pieces(self.units, self.series[series], base, aligned, high)
+                yield from tasks(found, self.batch_rows, series)
+
+    def batch_end(self, base: int, row: int) -> int:
+        """Return where the batch ends that holds the row before `row`; `base` as in `tasks`."""
+        low = max([base, *(at for at in self.breaks if at < row)])
+        end = low + -(-(row - low) // self.batch_rows) * self.batch_rows
+        return min([end, *(at for at in self.breaks if at >= row)])
 
     def batches(self, found: Iterator[Task]) -> Generator[Batch, None, None]:
         """Yield the batches of tasks, in order; closing the generator stops the workers."""

@@ -167,6 +167,9 @@ class _Line:
         series = self._series(batch.series)
         stop = batch.first + batch.rows
         starts, series.stop = series.starts, stop
+        if batch.first in self._c.breaks:
+            for writer in series.writers:
+                writer.finish(batch.first, is_last=False)
         rows = max(0, stop - max(batch.first, min(starts)))
         # A resumed run reads rows again that stand already: the head of a batch, and what one copy
         # has and another has not.

@@ -111,6 +111,7 @@ def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
         "steps": list(job.steps),
         "transform": job.function.fingerprint() if job.function else None,
         "matte": list(recipe.matte),
+        "break_at": list(recipe.break_at),
         # Only a batch function can tell which rows came together.
         "batch_size": recipe.batch_size if job.batches_rows else None,
     }

@@ -7,7 +7,7 @@ killed run left without an entry is written again: the same bytes, by promise.
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -88,13 +88,25 @@ class Ledger:
             self._refuse_foreign()
             self.write(RECIPE_NAME, indented_json(head))
             return
-        given = json.loads(json.dumps(head))
-        for name in DECIDING_FIELDS:
-            difference = head_difference(standing, given, name)
-            if difference is not None:
-                raise RecipeMismatchError(
-                    f"{difference}, give another OUT, or --overwrite to start anew"
+        refuse_difference(standing, head)
+
+    def extend(self, head: Mapping[str, Any]) -> None:
+        """Replace the head of a target by one that takes in more rows."""
+        self.write(RECIPE_NAME, indented_json(head))
+
+    def adopt(self, fingerprint: str, breaks: Collection[int]) -> None:
+        """Let entries tell of the head as it is since the target was extended.
+
+        They get its fingerprint, and what was the last shard is no more the last.
+        """
+        for entry in self.entries():
+            shard = entry.summary
+            is_last = shard.is_last and shard.stop not in breaks
+            if (entry.fingerprint, shard.is_last) != (fingerprint, is_last):
+                adopted = replace(
+                    entry, fingerprint=fingerprint, summary=replace(shard, is_last=is_last)
                 )
+                self.write(entry_name(shard.name), adopted.to_bytes())
 
     def _is_begun(self) -> bool:
         """Return whether anything of ours was published: an entry, a shard, the index."""
@@ -150,7 +162,7 @@ class Ledger:
 
         A shard is missed when its file, at its size, or its entry is not there.
         """
-        manifest = self._our_manifest()
+        manifest = self.readable_manifest()
         if manifest is None or manifest.fingerprint != fingerprint:
             return None, 0
         files = {*self._target.list(), *((name, 0) for name in self._state_names())}
@@ -213,7 +225,7 @@ class Ledger:
         What a ShardWriter wrote, or `wdsremux index` only listed, has no recipe: nobody could make
         it again.
         """
-        manifest = self._our_manifest()
+        manifest = self.readable_manifest()
         if RECIPE_NAME not in self._state_names() and not (manifest and manifest.fingerprint):
             return set()
         entries = [name for name in self._state_names() if name.endswith(".msgpack")]
@@ -245,7 +257,8 @@ class Ledger:
         except CorruptDataError:
             return {}
 
-    def _our_manifest(self) -> Manifest | None:
+    def readable_manifest(self) -> Manifest | None:
+        """Return the manifest, if there is one that is not damaged."""
         try:
             return self.manifest()
         except CorruptDataError:
@@ -257,6 +270,17 @@ class Ledger:
                 return file.read()
         except FileNotFoundError:
             return None
+
+
+def refuse_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise RecipeMismatchError naming the first thing that decides bytes and is another."""
+    given = json.loads(json.dumps(new))
+    for name in DECIDING_FIELDS:
+        difference = head_difference(old, given, name)
+        if difference is not None:
+            raise RecipeMismatchError(
+                f"{difference}, give another OUT, or --overwrite to start anew"
+            )
 
 
 def rejected_line(item: Rejected) -> bytes:

@@ -45,6 +45,7 @@ class ConvertOptions(TypedDict, total=False):
     max_shard_size: str | int
     max_shard_samples: int
     allow_oversize: bool
+    break_at: int | list[int] | tuple[int, ...]
     limit: int
     workers: int
     engine: Literal["auto", "threads", "processes"]
@@ -52,5 +53,6 @@ class ConvertOptions(TypedDict, total=False):
     max_errors: str | int | ErrorLimit
     give_up_after: str | float
     record_timeout: str | float
+    extend: bool
     overwrite: bool
     progress: Literal["auto", "bar", "log", "json", "none"]

@@ -16,6 +16,7 @@ from wdsremux.values import (
     error_limit_from_text,
     names_from_text,
     number_from,
+    rows_from,
     seconds_from_text,
     size_from_text,
     switch_from,
@@ -132,6 +133,8 @@ class Recipe(Options):
     """no shard holds more samples"""
     allow_oversize: bool = option(False, switch_from)
     """a sample larger than --max-shard-size gets a shard of its own instead of an error"""
+    break_at: tuple[int, ...] = option((), rows_from, metavar="ROW", repeat="break_at")
+    """begin a new shard, and a new batch, at this row; --extend notes here where rows were added"""
     limit: int | None = option(None, number_from(1), metavar="N")
     """stop after N rows"""
 
@@ -158,6 +161,8 @@ class Run(Options):
     """so long may a record, or a batch that your function sees together, take in a worker process;
     the record that takes longer is found and rejected
     """
+    extend: bool = option(False, switch_from)
+    """add shards for files that came to the source behind those of a finished output"""
     overwrite: bool = option(False, switch_from)
     """remove what an earlier run wrote to OUT (and nothing else), then start anew"""
     progress: Literal["auto", "bar", "log", "json", "none"] = option(

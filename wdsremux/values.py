@@ -85,6 +85,12 @@ def names_from_text(value: object) -> tuple[str, ...]:
     return tuple(name.strip() for name in names if name.strip())
 
 
+def rows_from(value: object) -> tuple[int, ...]:
+    """Return row numbers in order, each once: of one, or of a list of them."""
+    items = value if isinstance(value, tuple | list) else [value]
+    return tuple(sorted({number_from(1)(item) for item in items}))
+
+
 def texts(value: object) -> tuple[str, ...]:
     """Return a tuple of texts; one text alone is a tuple of one."""
     found = [value] if isinstance(value, str) else _texts_in(value)

@@ -11,6 +11,7 @@ from wdsremux.values import (
     error_limit_from_text,
     names_from_text,
     number_from,
+    rows_from,
     seconds_from_text,
     size_from_text,
     switch_from,
@@ -203,3 +204,16 @@ def test_a_switch_is_true_or_false(value):
 def test_a_switch_is_nothing_else(value):
     with pytest.raises(ValueError, match="write true or false"):
         switch_from(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "rows"), [("30", (30,)), (7, (7,)), (["50", "30", 30], (30, 50)), ((), ())]
+)
+def test_rows_are_put_in_order_each_once(value, rows):
+    assert rows_from(value) == rows
+
+
+@pytest.mark.parametrize("value", ["0", "x", [1, "a"], -1, 1.5, None])
+def test_what_is_no_row_is_refused(value):
+    with pytest.raises(ValueError, match="whole number"):
+        rows_from(value)

@@ -118,7 +118,7 @@ class Remaking:
                 continue
             base = self._first_row(order.series)
             # To the end of the batch: a batch function must see all of its rows.
-            stop = base + -(-(order.stop - base) // c.batch_rows) * c.batch_rows
+            stop = c.batch_end(base, order.stop)
             stop = stop if c.stop is None else min(stop, c.stop)
             for task in c.tasks(number, base, self._start_of(order), stop):
                 poison = tuple(
