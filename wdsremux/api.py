@@ -73,6 +73,7 @@ def convert_by(
     observer: Observer = nobody,
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
+    opening.refuse_own_source(source, out)
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
     with conversion.target.lock() as died:
         if run.overwrite:
@@ -173,7 +174,6 @@ def open_conversion(
     source: SourceLike, out: str | Path, recipe: Recipe, run: Run, transform: Transform | None
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
-    opening.refuse_own_source(source, out)
     function = opening.open_function(transform)
     opened = opening.open_source(source, recipe, run)
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
