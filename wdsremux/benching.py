@@ -209,7 +209,8 @@ def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECO
         kind: Any = "auto" if conversion.engine_name == "serial" else conversion.engine_name
         same = replace(run, workers=conversion.workers, engine=kind)
         as_they_are = Recipe(split="all", max_pixels=recipe.max_pixels, format=recipe.format)
-        shards = open_conversion(str(out), out, as_they_are, same, None)
+        nowhere = Path(folder, "nothing is written here")
+        shards = open_conversion(str(out), nowhere, as_they_are, same, None)
         return Bench(
             profiled,
             _estimate(conversion, converted),

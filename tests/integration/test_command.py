@@ -137,7 +137,7 @@ import pathlib, time
 
 def slow(image):
     pathlib.Path({started!r}).touch()
-    time.sleep(0.05)
+    time.sleep(0.5)
     return image
 """
 
