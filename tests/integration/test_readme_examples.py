@@ -72,7 +72,7 @@ def test_the_quick_start(dataset, tmp_path):
 def test_the_steps(dataset, tmp_path):
     (command,) = commands_with("--step center-crop-scale")
     run(command, dataset, tmp_path)
-    assert {entry["width"] for entry in entries(tmp_path / "out" / "dataset")} == {256}
+    assert {entry["width"] for entry in entries(tmp_path / "out" / "founding")} == {256}
 
 
 def test_the_pattern_that_is_printed_is_read_as_the_readme_reads_it(dataset, tmp_path):
