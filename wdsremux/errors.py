@@ -5,6 +5,7 @@
     ├── SourceError          3   the source cannot be found, opened or read
     ├── TransformError       4   a step or the user's function failed as a whole
     ├── TargetError          5   the output cannot be written
+    │   └── UnreachableTargetError   it may be written when tried again
     ├── CorruptDataError     6   more records were rejected than the run allows
     ├── RecipeMismatchError  7   the output has another recipe, or its source changed
     └── InterruptedRunError  130 the user or the system asked the run to stop
@@ -45,6 +46,10 @@ class TargetError(WdsremuxError):
     """The output cannot be written."""
 
     exit_code = 5
+
+
+class UnreachableTargetError(TargetError):
+    """The output cannot be reached just now; the same may go well when it is tried again."""
 
 
 class CorruptDataError(WdsremuxError):

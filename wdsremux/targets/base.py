@@ -1,8 +1,20 @@
 """The contract of a target: where finished files are published."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import BinaryIO, Protocol
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "reread"]
+"""How sure it is that a target holds a file, from no to yes:
+
+* `absent`, `differs`: it does not;
+* `unverified`: only its size, or what we said of it ourselves, can be had;
+* `etag`: the server's MD5 (of the whole, or of the parts' MD5s) is that of our bytes;
+* `checksum`: a checksum that the server is known to compute itself is that of our bytes;
+* `reread`: the bytes were read back and have the same SHA-256.
+"""
 
 
 class Staged(Protocol):
@@ -44,4 +56,56 @@ class Target(Protocol):
         """Keep other runs away while the block runs; gives whether the run before died.
 
         Removes what a killed run left unpublished. Raises TargetError naming who is there.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What a file's bytes are known by."""
+
+    size_bytes: int
+    sha256: str
+    """Hexadecimal."""
+    receipt: Mapping[str, str] = field(default_factory=dict)
+    """What the target said of these bytes when it took them (`Proof.receipt`), if it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How sure it is that a target holds a file with certain bytes."""
+
+    level: ProofLevel
+    how: str = ""
+    """What was compared, for people: "CRC64NVME of the whole object"."""
+    receipt: Mapping[str, str] = field(default_factory=dict)
+    """Checksums by which the target can be asked again without the bytes at hand."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nothing says that the file is another."""
+        return self.level not in ("absent", "differs")
+
+
+class RemoteTarget(Target, Protocol):
+    """A target to which finished files are carried, and which can prove that it holds them."""
+
+    @property
+    def url(self) -> str:
+        """What people call the target; holds no credentials."""
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = ...
+    ) -> Proof:
+        """Publish a copy of a file of this machine whole, or raise TargetError and leave nothing.
+
+        What came over from an earlier try is not sent again where the target allows that.
+        `on_bytes` is told how many more bytes are there; may be called by several threads.
+        Raises TargetError when the bytes that arrived, or those of `path`, are not those of `sums`.
+        """
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
+        """Return how sure it is that `name` has these bytes, without reading them over a network.
+
+        With `path`, where the same bytes lie on this machine, more can be compared. Raises
+        TargetError when the target cannot be asked.
         """
