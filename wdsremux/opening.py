@@ -15,8 +15,10 @@ from wdsremux.errors import SourceError, UsageError
 from wdsremux.recipe import Recipe, Run
 from wdsremux.sources.base import Source
 from wdsremux.targets.base import Target
+from wdsremux.targets.folder import RemoteFolder
 from wdsremux.targets.local import LocalTarget
 from wdsremux.transforms.user import FunctionSpec, function_from_callable, function_from_text
+from wdsremux.untrusted import Folder, UntrustedFolder
 
 DEMO = "demo:"
 HUB = "hf://datasets/"
@@ -195,6 +197,17 @@ _OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {
 def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
     return LocalTarget(Path(out).expanduser())
+
+
+def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder:
+    """Return the files of an output, as what nobody vouches for. Raises OSError or TargetError.
+
+    `is_cold` asks for bytes from the disk, not from memory, where they lie on one.
+    """
+    target = open_target(out)
+    if isinstance(target, LocalTarget):
+        return UntrustedFolder(target.root, is_cold=is_cold)
+    return RemoteFolder(target)
 
 
 def open_engine(

@@ -4,15 +4,16 @@ The root itself may be reached by a link: the user named it. Everything below is
 from there, so that nothing can be exchanged under the reader's feet.
 """
 
+import contextlib
 import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import FileIO
+from io import FileIO, RawIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Protocol, Self
 
 Kind = Literal["file", "folder", "link", "other"]
 
@@ -46,11 +47,45 @@ class Item:
         return self.name.rpartition("/")[2]
 
 
+class Folder(Protocol):
+    """Files that nobody vouches for, wherever they lie; may be used by several threads."""
+
+    def __enter__(self) -> Self:
+        """Return the folder; leaving the block lets go of what it holds."""
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None: ...
+
+    def items(self, folder: str = "") -> list[Item]:
+        """Return what lies in a folder, sorted by name; nothing when the folder is not there."""
+
+    def tree(self, folder: str = "") -> Iterator[Item]:
+        """Yield everything below a folder but folders, as far as they are looked into."""
+
+    def open(self, name: str) -> RawIOBase:
+        """Open a regular file for reading; the caller closes it.
+
+        Raises FileNotFoundError, NotAFileError, or another OSError.
+        """
+
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return a file's content, None without the file; raises TooLargeError, or as `open`."""
+
+
 class UntrustedFolder:
     """An open folder; a context manager. May be used by several threads."""
 
-    def __init__(self, root: Path) -> None:
-        """Raise OSError when the root is no folder or cannot be read."""
+    def __init__(self, root: Path, *, is_cold: bool = False) -> None:
+        """Raise OSError when the root is no folder or cannot be read.
+
+        With `is_cold` the system is asked to forget what it holds of a file in memory before it is
+        read: what comes then comes from the disk, or from the server of a mount, where it can.
+        """
+        self._is_cold = is_cold
         self._handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
 
     def __enter__(self) -> Self:
@@ -107,6 +142,9 @@ class UntrustedFolder:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             os.close(handle)
             raise NotAFileError(errno.EINVAL, "not a regular file", name)
+        if self._is_cold and hasattr(os, "posix_fadvise"):
+            with contextlib.suppress(OSError):
+                os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
         return FileIO(handle, "rb")
 
     def read(self, name: str, max_bytes: int) -> bytes | None:

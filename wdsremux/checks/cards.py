@@ -7,7 +7,7 @@ from wdsremux.card import CARD_NAME, card_bytes, is_ours
 from wdsremux.findings import Code, Finding
 from wdsremux.manifest import Manifest
 from wdsremux.reports import Collector
-from wdsremux.untrusted import UntrustedFolder
+from wdsremux.untrusted import Folder
 
 MAX_CARD_BYTES = 1 << 20
 MAX_NAME_CHARS = 1000
@@ -16,7 +16,7 @@ MAX_VALUES = 1 << 23
 """In a card's YAML. Aliases of aliases stand for more than anybody can compare in a lifetime."""
 
 
-def read_card(folder: UntrustedFolder) -> bytes | None:
+def read_card(folder: Folder) -> bytes | None:
     """Return README.md; None when there is none that can be read."""
     try:
         return folder.read(CARD_NAME, MAX_CARD_BYTES)
@@ -66,7 +66,7 @@ def names_files(card: bytes | None) -> bool:
     )
 
 
-def check_card(folder: UntrustedFolder, manifest: Manifest, found: Collector) -> None:
+def check_card(folder: Folder, manifest: Manifest, found: Collector) -> None:
     """Compare the card of a converted dataset with its manifest."""
     card, made = read_card(folder), _card_of(manifest)
     if card is not None and card == made:

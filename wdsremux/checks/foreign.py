@@ -13,7 +13,7 @@ from wdsremux.manifest import MANIFEST_NAME
 from wdsremux.reports import Collector
 from wdsremux.sources.split_rules import file_places, folder_places
 from wdsremux.tarbytes import BLOCK_BYTES
-from wdsremux.untrusted import Item, UntrustedFolder
+from wdsremux.untrusted import Folder, Item
 
 COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4")
 _LOADABLE = frozenset(
@@ -33,7 +33,7 @@ _IGNORED = frozenset(
 """Names that `datasets` passes over."""
 
 
-def inspect_foreign(folder: UntrustedFolder, found: Collector) -> Plan:
+def inspect_foreign(folder: Folder, found: Collector) -> Plan:
     """Report what can be told of the files without reading shards, and return what to read."""
     items = list(folder.tree())
     shards = [i for i in items if i.name.endswith(".tar") and not i.base.startswith(".")]
@@ -67,7 +67,7 @@ def _task(item: Item, index: Mapping[str, Any], found: Collector) -> ShardTask |
     )
 
 
-def _wids_index(folder: UntrustedFolder, found: Collector) -> Mapping[str, Any]:
+def _wids_index(folder: Folder, found: Collector) -> Mapping[str, Any]:
     """Return what a wids index says, by the file names it has; nothing when there is none."""
     data = read_file(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES, found)
     if data is None:

@@ -6,12 +6,12 @@ from typing import Any, Literal
 from wdsremux.checks.reading import MAX_MANIFEST_BYTES
 from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER
-from wdsremux.untrusted import UntrustedFolder
+from wdsremux.untrusted import Folder
 
 Owner = Literal["ours", "others", "nobody"]
 
 
-def owner_of(folder: UntrustedFolder) -> Owner:
+def owner_of(folder: Folder) -> Owner:
     """Return whose dataset lies in a folder; "nobody" when there is none."""
     names = {item.name for item in folder.items()}
     index = _index(folder) if MANIFEST_NAME in names else None
@@ -25,14 +25,14 @@ def owner_of(folder: UntrustedFolder) -> Owner:
     return "others" if is_wids or has_tar else "nobody"
 
 
-def _index(folder: UntrustedFolder) -> Any:
+def _index(folder: Folder) -> Any:
     try:
         return json.loads(folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES) or b"")
     except (OSError, ValueError, RecursionError):
         return None
 
 
-def _has_state(folder: UntrustedFolder) -> bool:
+def _has_state(folder: Folder) -> bool:
     try:
         names = [item.name for item in folder.items(STATE_FOLDER)]
     except OSError:

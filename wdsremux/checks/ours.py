@@ -28,13 +28,13 @@ from wdsremux.shards.damage import whole_samples
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.local import TEMPORARY_SUFFIX
-from wdsremux.untrusted import Item, NotAFileError, UntrustedFolder, is_safe_name
+from wdsremux.untrusted import Folder, Item, NotAFileError, is_safe_name
 
 
 class OurDataset:
     """Reads what a dataset tells of itself, once, and holds only a summary of each shard."""
 
-    def __init__(self, folder: UntrustedFolder, found: Collector, holders: KeyRegister) -> None:
+    def __init__(self, folder: Folder, found: Collector, holders: KeyRegister) -> None:
         self._folder = folder
         self._found = found
         self._holders = holders

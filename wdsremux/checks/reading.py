@@ -12,14 +12,14 @@ from wdsremux.ledger import REJECTED_NAME
 from wdsremux.records import Rejected
 from wdsremux.reports import Collector
 from wdsremux.shards.entry import ShardEntry
-from wdsremux.untrusted import NotAFileError, UntrustedFolder
+from wdsremux.untrusted import Folder, NotAFileError
 
 MAX_MANIFEST_BYTES = 1 << 27
 MAX_ENTRY_BYTES = 1 << 28
 MAX_LINE_BYTES = 1 << 20
 
 
-def read_file(folder: UntrustedFolder, name: str, max_bytes: int, found: Collector) -> bytes | None:
+def read_file(folder: Folder, name: str, max_bytes: int, found: Collector) -> bytes | None:
     """Return a file's content; None, and a finding, when the system refuses; None without it."""
     try:
         return folder.read(name, max_bytes)
@@ -36,9 +36,7 @@ def finding_of(
     return Finding(code, name, key, offset, exc.strerror or str(exc))
 
 
-def read_entry(
-    folder: UntrustedFolder, name: str, *, is_ours: bool
-) -> tuple[ShardEntry | None, str | None]:
+def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry | None, str | None]:
     """Return (entry, None) or, where it cannot be believed, (None, why). Raises OSError."""
     data = folder.read(name, MAX_ENTRY_BYTES)
     if data is None:
@@ -55,7 +53,7 @@ def read_entry(
 class RejectedLines:
     """Compares rejected.jsonl, line by line, with what the entries say was rejected."""
 
-    def __init__(self, folder: UntrustedFolder, found: Collector) -> None:
+    def __init__(self, folder: Folder, found: Collector) -> None:
         self._found = found
         self._line = 0
         self._file: io.BufferedReader | None = None

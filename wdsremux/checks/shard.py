@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import FileIO
+from io import RawIOBase
 
 from wdsremux.checks.mixture import Mixture
 from wdsremux.checks.plan import Plan, ShardTask
@@ -16,14 +16,14 @@ from wdsremux.shards.blocks import BlockReader, CrcCuts, Tap
 from wdsremux.shards.damage import damaged_end, damaged_samples, sample_at
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.shards.uniqueness import KeyRegister
-from wdsremux.untrusted import UntrustedFolder
+from wdsremux.untrusted import Folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """What the checks of all shards share; may be used by several threads."""
 
-    folder: UntrustedFolder
+    folder: Folder
     plan: Plan
     expected: Expected
     holders: KeyRegister
@@ -70,7 +70,7 @@ class _Check:
         self._reader: BlockReader | None = None
         self._entry: ShardEntry | None = None
 
-    def run(self, file: FileIO) -> None:
+    def run(self, file: RawIOBase) -> None:
         """Choose by what is recorded of the shard."""
         if not self._task.sums:
             self._check_foreign(file)
@@ -87,7 +87,7 @@ class _Check:
         key = sample_at(self._entry, offset) if self._entry is not None and offset else None
         return finding_of(exc, self._task.name, key, offset)
 
-    def _check_foreign(self, file: FileIO) -> None:
+    def _check_foreign(self, file: RawIOBase) -> None:
         """Walk a shard of which nothing is recorded but, perhaps, an MD5."""
         md5 = hashlib.md5(usedforsecurity=False) if self._task.md5 is not None else None
         taps: list[Tap] = [] if md5 is None else [md5.update]
@@ -98,7 +98,7 @@ class _Check:
             if md5.hexdigest() != self._task.md5:
                 self.found.add(Code.BYTES_DAMAGED, "its MD5 is another in index.json")
 
-    def _check_recorded(self, file: FileIO) -> None:
+    def _check_recorded(self, file: RawIOBase) -> None:
         """Hash a shard, and at the greater depths walk it, in one reading."""
         digest = hashlib.sha256()
         if self._bench.expected.depth == "bytes":
@@ -118,14 +118,14 @@ class _Check:
         else:
             self.mixture = Mixture()
 
-    def _check_resized(self, file: FileIO) -> None:
+    def _check_resized(self, file: RawIOBase) -> None:
         """Look at a shard that has another size: the entries already said so."""
         twins = [t for t in self._bench.plan.tasks if t.recorded_bytes == self._task.size_bytes]
         if twins and self._is_swapped(self._hashed(file)):
             return
         self._name_damage(file)
 
-    def _judge(self, file: FileIO, digest: str) -> bool:
+    def _judge(self, file: RawIOBase, digest: str) -> bool:
         """Hold the SHA-256 of a shard against what is recorded; return whether it is whole."""
         task = self._task
         if digest not in task.sums:
@@ -146,12 +146,12 @@ class _Check:
         self.found.add(Code.SHARD_SWAPPED, f"those of {owner}")
         return True
 
-    def _hashed(self, file: FileIO) -> str:
+    def _hashed(self, file: RawIOBase) -> str:
         digest = hashlib.sha256()
         self._read(file, [digest.update]).finish()
         return digest.hexdigest()
 
-    def _name_damage(self, file: FileIO) -> None:
+    def _name_damage(self, file: RawIOBase) -> None:
         """Find which samples are damaged, by the offsets in the entry."""
         self._load_entry()
         entry, found = self._entry, self.found
@@ -205,7 +205,7 @@ class _Check:
             name = entry_name(self._task.name)
             self._entry, _ = read_entry(self._bench.folder, name, is_ours=self._bench.plan.is_ours)
 
-    def _read(self, file: FileIO, taps: list[Tap], *, jumps: bool = False) -> BlockReader:
+    def _read(self, file: RawIOBase, taps: list[Tap], *, jumps: bool = False) -> BlockReader:
         file.seek(0)
         count: Tap = lambda block: self._bench.on_bytes(len(block))  # noqa: E731
         self._reader = BlockReader(file, [*taps, count], jumps=jumps)

@@ -1,10 +1,11 @@
 """Reads a shard once, from front to back, in large blocks that several watchers see."""
 
+import io
 import os
 import zlib
 from array import array
 from collections.abc import Callable, Sequence
-from io import FileIO
+from io import BytesIO, RawIOBase
 
 BLOCK_READ = 1 << 20
 
@@ -15,21 +16,21 @@ Tap = Callable[[memoryview], None]
 class BlockReader:
     """Hands out the bytes of a file one after another; every tap sees all of them.
 
-    Holds one block of 1 MiB. With `jumps`, what is passed over is not read where the file has holes
-    (`truncate -s 1T` costs nobody an hour); taps then miss the holes.
+    Holds one block of at most 1 MiB. With `jumps`, what is passed over is not read where the file
+    has holes (`truncate -s 1T` costs nobody an hour); taps then miss the holes.
     """
 
-    def __init__(self, file: FileIO, taps: Sequence[Tap] = (), *, jumps: bool = False) -> None:
+    def __init__(
+        self, file: RawIOBase | BytesIO, taps: Sequence[Tap] = (), *, jumps: bool = False
+    ) -> None:
         self._file = file
         self._taps = taps
-        self._block = memoryview(bytearray(BLOCK_READ))
         self._begin = self._end = 0
         self.offset = 0
         """Of the next byte to be handed out."""
-        status = os.fstat(file.fileno())
-        self.size_bytes = status.st_size
-        has_holes = hasattr(os, "SEEK_DATA") and status.st_blocks * 512 < status.st_size
+        self.size_bytes, has_holes = _size_of(file)
         self._jumps = jumps and has_holes
+        self._block = memoryview(bytearray(min(BLOCK_READ, self.size_bytes + 1)))
 
     def take(self, size_bytes: int) -> bytes:
         """Return the next bytes: fewer at the end of the file."""
@@ -87,6 +88,31 @@ class BlockReader:
         self.offset += jumped
         os.lseek(self._file.fileno(), self.offset, os.SEEK_SET)
         return jumped
+
+
+def read_at(file: RawIOBase, size_bytes: int, offset: int) -> bytes:
+    """Return bytes of a file, fewer at its end; where it stands does not change."""
+    before = file.tell()
+    file.seek(offset)
+    parts = []
+    while size_bytes and (piece := file.read(size_bytes)):
+        parts.append(piece)
+        size_bytes -= len(piece)
+    file.seek(before)
+    return b"".join(parts)
+
+
+def _size_of(file: RawIOBase | BytesIO) -> tuple[int, bool]:
+    """Return (size, whether it has holes) of an open file."""
+    try:
+        status = os.fstat(file.fileno())
+    except io.UnsupportedOperation:  # it lies behind a network
+        before = file.tell()
+        size_bytes = file.seek(0, os.SEEK_END)
+        file.seek(before)
+        return size_bytes, False
+    has_holes = hasattr(os, "SEEK_DATA") and status.st_blocks * 512 < status.st_size
+    return status.st_size, has_holes
 
 
 class CrcCuts:

@@ -1,15 +1,14 @@
 """Names what is damaged in a shard by its entry's offsets, never by walking the damaged tar."""
 
-import os
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import FileIO
+from io import RawIOBase
 from itertools import accumulate
 
 from wdsremux import tarbytes
 from wdsremux.bitflips import flipped_bit
-from wdsremux.shards.blocks import BLOCK_READ, BlockReader
+from wdsremux.shards.blocks import BLOCK_READ, BlockReader, read_at
 from wdsremux.shards.entry import SampleEntry, ShardEntry
 
 _ZEROS = bytes(BLOCK_READ)
@@ -25,7 +24,7 @@ class Damage:
     detail: str
 
 
-def damaged_samples(file: FileIO, entry: ShardEntry, *, is_ours: bool) -> Iterator[Damage]:
+def damaged_samples(file: RawIOBase, entry: ShardEntry, *, is_ours: bool) -> Iterator[Damage]:
     """Yield the damaged samples among those that lie within the file; reads all of it.
 
     `is_ours` says that headers and padding are as `tarbytes` makes them, so that damage in them
@@ -52,17 +51,17 @@ def sample_at(entry: ShardEntry, offset: int) -> str | None:
     return entry.keys[number] if number < len(entry.keys) else None
 
 
-def damaged_end(file: FileIO, entry: ShardEntry) -> int | None:
+def damaged_end(file: RawIOBase, entry: ShardEntry) -> int | None:
     """Return where the bytes behind the last sample are not zero; None when they all are."""
     offset = sum(entry.sizes)
-    while block := os.pread(file.fileno(), BLOCK_READ, offset):
+    while block := read_at(file, BLOCK_READ, offset):
         if block != _ZEROS[: len(block)]:
             return offset + len(block) - len(block.lstrip(b"\0"))
         offset += len(block)
     return None
 
 
-def _damage(file: FileIO, sample: SampleEntry, crc: int, *, is_ours: bool) -> Damage:
+def _damage(file: RawIOBase, sample: SampleEntry, crc: int, *, is_ours: bool) -> Damage:
     offset, how = _known_difference(file, sample) if is_ours else None, ""
     flip = flipped_bit(sample.crc32, crc, sample.size_bytes)
     if flip is not None and (offset is None or offset == sample.offset + flip[0]):
@@ -80,7 +79,7 @@ def _first_content(sample: SampleEntry) -> int:
     return sample.members[0][1] if sample.members else sample.offset
 
 
-def _known_difference(file: FileIO, sample: SampleEntry) -> int | None:
+def _known_difference(file: RawIOBase, sample: SampleEntry) -> int | None:
     """Return the first byte of a header or of padding that is not what it must be."""
     for extension, offset, size in sample.members:
         name = f"{sample.key}.{extension}"
@@ -88,14 +87,14 @@ def _known_difference(file: FileIO, sample: SampleEntry) -> int | None:
             (offset - tarbytes.BLOCK_BYTES, tarbytes.header(name, size)),
             (offset + size, tarbytes.padding(size)),
         ):
-            found = os.pread(file.fileno(), len(expected), start)
+            found = read_at(file, len(expected), start)
             if found != expected:
                 pairs = zip(found, expected, strict=False)
                 return start + next((i for i, (one, other) in enumerate(pairs) if one != other), 0)
     return None
 
 
-def _block_of_zeros(file: FileIO, sample: SampleEntry) -> int | None:
+def _block_of_zeros(file: RawIOBase, sample: SampleEntry) -> int | None:
     """Return the first block of a sample that is all zeros, as a lost sector is.
 
     JPEG and JSON never have so many of them.
@@ -103,7 +102,7 @@ def _block_of_zeros(file: FileIO, sample: SampleEntry) -> int | None:
     block_bytes = tarbytes.BLOCK_BYTES
     stop = sample.offset + sample.size_bytes
     for start in range(sample.offset, stop, BLOCK_READ):
-        piece = os.pread(file.fileno(), min(BLOCK_READ, stop - start), start)
+        piece = read_at(file, min(BLOCK_READ, stop - start), start)
         for at in range(0, len(piece), block_bytes):
             if piece[at : at + block_bytes] == _ZEROS[:block_bytes]:
                 return start + at
