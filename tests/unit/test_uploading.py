@@ -1,0 +1,174 @@
+"""The uploader: one ordered line of files, patient with outages, final with all else."""
+
+import threading
+
+import pytest
+from support.remote_target import MemoryRemote
+
+from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.targets.base import Sums
+from wdsremux.targets.uploading import Parcel, Uploader
+
+PATIENCE_S = 30.0
+"""Long enough for the slowest machine."""
+
+
+class Case:
+    """An uploader to a remote in memory, and files to send."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.remote = MemoryRemote()
+        self.told = []
+        self.sent = []
+        self.uploader = self.new_uploader(PATIENCE_S)
+
+    def new_uploader(self, give_up_after_s):
+        return Uploader(
+            self.remote,
+            give_up_after_s=give_up_after_s,
+            tell=self.told.append,
+            on_sent=lambda parcel, _proof: self.sent.append(parcel.name),
+            first_wait_s=0.001,
+        )
+
+    def add(self, name, content=b"content"):
+        path = self.folder / name
+        path.write_bytes(content)
+        import hashlib
+
+        sums = Sums(len(content), hashlib.sha256(content).hexdigest())
+        self.uploader.add(Parcel(name, path, sums))
+
+
+@pytest.fixture
+def case(tmp_path):
+    found = Case(tmp_path)
+    yield found
+    found.uploader.stop()
+
+
+def test_files_are_published_in_the_order_they_came(case):
+    names = [f"{letter}.tar" for letter in "cabed"]
+    for name in names:
+        case.add(name)
+    case.uploader.flush()
+    assert case.remote.published == case.sent == names
+    assert (case.uploader.files, case.uploader.queued_bytes) == (0, 0)
+
+
+def test_adding_waits_for_nothing(case):
+    gate = threading.Event()
+    case.remote.before_put = lambda _name, _path: gate.wait(PATIENCE_S)
+    case.add("a.tar", b"12")
+    case.add("b.tar", b"345")
+    assert (case.uploader.files, case.uploader.queued_bytes) == (2, 5)
+    assert case.uploader.holds("b.tar")
+    assert case.remote.published == []
+    gate.set()
+    case.uploader.flush()
+    assert not case.uploader.holds("b.tar")
+
+
+def test_nothing_queued_is_nothing_to_wait_for(case):
+    case.uploader.flush()
+
+
+def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(case):
+    failures = iter(range(5))
+
+    def fail_five_times(_name, _path):
+        if next(failures, None) is not None:
+            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail_five_times
+    case.add("a.tar")
+    case.add("b.tar")
+    case.uploader.flush()
+    assert case.remote.published == ["a.tar", "b.tar"]
+    assert case.told == [
+        "cannot reach mem://bucket: refused; going on, and trying again",
+        "mem://bucket/prefix can be reached again",
+    ]
+
+
+def test_who_waits_gives_up_on_an_outage_after_so_long(case):
+    def fail(_name, _path):
+        raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail
+    case.uploader = case.new_uploader(0.05)
+    case.add("a.tar")
+    with pytest.raises(UnreachableTargetError, match=r"refused; gave up after 0\.05 s"):
+        case.uploader.flush()
+    # It is not waited for once more.
+    with pytest.raises(UnreachableTargetError, match="gave up"):
+        case.uploader.flush()
+
+
+def test_who_does_not_wait_never_gives_up(case):
+    tries = threading.Semaphore(0)
+    is_back = threading.Event()
+
+    def fail_until_it_is_back(_name, _path):
+        tries.release()
+        if not is_back.is_set():
+            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail_until_it_is_back
+    case.uploader = case.new_uploader(0.001)
+    case.add("a.tar")
+    for _ in range(10):
+        assert tries.acquire(timeout=PATIENCE_S)
+        case.uploader.wait_until(lambda: True)
+    is_back.set()
+    assert tries.acquire(timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("error", [TargetError("access denied"), ZeroDivisionError("a bug")])
+def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, error):
+    def refuse_b(name, _path):
+        if name == "b.tar":
+            raise error
+
+    case.remote.before_put = refuse_b
+    for name in ("a.tar", "b.tar", "c.tar"):
+        case.add(name)
+    with pytest.raises(type(error), match=str(error)):
+        case.uploader.flush()
+    with pytest.raises(type(error)):
+        case.uploader.wait_until(lambda: True)
+    assert case.remote.published == ["a.tar"]
+
+
+def test_stopping_ends_a_wait_for_the_next_try(case):
+    tries = threading.Semaphore(0)
+
+    def fail(_name, _path):
+        tries.release()
+        raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail
+    case.uploader._first_wait_s = PATIENCE_S
+    case.add("a.tar")
+    assert tries.acquire(timeout=PATIENCE_S)
+    case.uploader.stop()
+    assert not case.uploader._thread.is_alive()
+
+
+def test_stopping_ends_what_is_being_sent_at_its_next_bytes(case):
+    is_sending, gate = threading.Event(), threading.Event()
+
+    def hold(_name, _path):
+        is_sending.set()
+        gate.wait(PATIENCE_S)
+
+    case.remote.before_put = hold
+    case.add("a.tar")
+    assert is_sending.wait(PATIENCE_S)
+    case.uploader._is_stopping = True
+    gate.set()
+    case.uploader.stop()
+    assert not case.uploader._thread.is_alive()
+    assert case.remote.published == []
+    case.uploader.stop()

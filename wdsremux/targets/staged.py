@@ -1,0 +1,265 @@
+"""A remote target that is written to at the disk's speed: files are staged here and sent beside.
+
+At most `max_bytes` lie here: then whoever writes waits until something was sent. So what writes and
+what sends run side by side, together as fast as the slower of the two.
+"""
+
+import contextlib
+import errno
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+from wdsremux.errors import TargetError, WdsremuxError
+from wdsremux.targets.base import Proof, RemoteTarget, Sums
+from wdsremux.targets.uploading import FIRST_WAIT_S, Parcel, Uploader
+from wdsremux.values import size
+
+RIDES_ALONG = (".tar", ".msgpack")
+"""Shards and their entries: nobody waits for these. All other files tell how many of them stand."""
+
+
+class StagedTarget:
+    """Publishes files at a remote target, whole and in the order of their commits.
+
+    `commit` of a shard or an entry returns before it is published; that of any other file when it
+    is, and all before it. Reading waits for what is on its way. Written to by one thread.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteTarget,
+        folder: Path,
+        max_bytes: int,
+        *,
+        give_up_after_s: float = 120.0,
+        tell: Callable[[str], None] = lambda _text: None,
+        first_wait_s: float = FIRST_WAIT_S,
+    ) -> None:
+        """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
+        self.remote = remote
+        self.folder = folder
+        self.receipts: dict[str, Mapping[str, str]] = {}
+        """What the target said of each shard that it took (`Proof.receipt`)."""
+        self._max_bytes = max_bytes
+        self._give_up_after_s = give_up_after_s
+        self._tell = tell
+        self._first_wait_s = first_wait_s
+        self._uploader: Uploader | None = None
+        self._files = 0
+        self._open_bytes = 0
+        """What is staged and not committed."""
+        self._is_bound_told = False
+
+    @property
+    def url(self) -> str:
+        """What people call the target."""
+        return self.remote.url
+
+    def stage(self, name: str) -> "StagedFile":
+        """Begin a new file, in the staging folder."""
+        self._files += 1
+        path = self.folder / f"{self._files:06d}-{Path(name).name}"
+        with self._explained():
+            if self._files == 1:
+                self._make_folder()
+            return StagedFile(self, name, path)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a published file for reading; raises FileNotFoundError."""
+        uploader = self._line()
+        if uploader.holds(name):
+            uploader.wait_until(lambda: not uploader.holds(name))
+        return self.remote.open(name)
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        self._line().flush()
+        return self.remote.list(prefix)
+
+    def remove(self, name: str) -> None:
+        """Remove a published file; no error when it is not there."""
+        self._line().flush()
+        self.remote.remove(name)
+
+    def free_bytes(self) -> int | None:
+        """Return None: nobody knows how much the target takes, and little is needed here."""
+        return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Keep other runs away while the block runs, and leave nothing staged behind.
+
+        Unless it is stopped, what is committed is published before the lock is given back.
+        """
+        with self.remote.lock() as died:
+            try:
+                self._line().flush()
+                self._clear()
+                yield died
+                self._line().flush()
+            except WdsremuxError:
+                # Finished shards stay: those on their way go on to the end. If that is what went
+                # wrong, this raises the same again.
+                with contextlib.suppress(WdsremuxError):
+                    self._line().flush()
+                raise
+            finally:
+                self.close()
+
+    def close(self) -> None:
+        """Stop sending and remove the staging folder."""
+        if self._uploader is not None:
+            self._uploader.stop()
+            self._uploader = None
+        # What cannot be removed is swept away by the next run.
+        with contextlib.suppress(TargetError):
+            self._clear()
+
+    def reserve(self, more_bytes: int) -> None:
+        """Wait until there is room for more bytes, or nothing that could make room.
+
+        Raises what has ended the sending.
+        """
+        line = self._line()
+        line.wait_until(
+            lambda: not line.files or self._staged_bytes() + more_bytes <= self._max_bytes
+        )
+        self._open_bytes += more_bytes
+        if self._staged_bytes() > self._max_bytes and not self._is_bound_told:
+            self._is_bound_told = True
+            self._tell(
+                f"--staging-max {size(self._max_bytes)} has no room for the shards being written: "
+                "more is staged; raise it or lower --max-shard-size"
+            )
+
+    def has_made_room(self) -> bool:
+        """Wait until one more file was sent; False when none is on its way."""
+        line = self._line()
+        files = line.files
+        line.wait_until(lambda: line.files < files or not files)
+        return files > 0
+
+    def take(self, parcel: Parcel) -> None:
+        """Publish a finished file when its turn comes, and wait where others rely on it."""
+        line = self._line()
+        self._open_bytes -= parcel.sums.size_bytes
+        line.add(parcel)
+        if not parcel.name.endswith(RIDES_ALONG):
+            line.flush()
+
+    def give_back(self, reserved_bytes: int) -> None:
+        """Take note that so much of what was reserved is not needed."""
+        self._open_bytes -= reserved_bytes
+
+    def _staged_bytes(self) -> int:
+        return self._open_bytes + self._line().queued_bytes
+
+    def _line(self) -> Uploader:
+        if self._uploader is None:
+            self._uploader = Uploader(
+                self.remote,
+                give_up_after_s=self._give_up_after_s,
+                tell=self._tell,
+                on_sent=self._note_sent,
+                first_wait_s=self._first_wait_s,
+            )
+        return self._uploader
+
+    def _note_sent(self, parcel: Parcel, proof: Proof) -> None:
+        if parcel.name.endswith(".tar"):
+            self.receipts[parcel.name] = proof.receipt
+        with contextlib.suppress(OSError):
+            parcel.path.unlink()
+
+    def _make_folder(self) -> None:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Not `exist_ok`: in a folder for all, somebody else may have made it.
+        self.folder.mkdir(mode=0o700)
+
+    def _clear(self) -> None:
+        """Remove the folder: what a killed run staged is made again, to the byte."""
+        self._files = self._open_bytes = 0
+        with self._explained(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise staging_error(self.folder, exc) from exc
+
+
+class StagedFile:
+    """A file on its way: written here, and sent after its commit."""
+
+    def __init__(self, target: StagedTarget, name: str, path: Path) -> None:
+        self._target = target
+        self._name = name
+        self._path = path
+        self._size = 0
+        self._digest = hashlib.sha256()
+        self._file: FileIO | None = path.open("xb", buffering=0)
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of data, when there is room for it.
+
+        Raises TargetError, also for what went wrong with the files before this one.
+        """
+        if self._file is None:
+            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+        try:
+            self._target.reserve(len(data))
+        except BaseException:
+            self.discard()
+            raise
+        self._size += len(data)
+        self._digest.update(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self._written(self._file, rest) :]
+
+    def commit(self) -> None:
+        """Hand the file over to be published; see `StagedTarget` for who waits."""
+        file, self._file = self._file, None
+        if file is None:
+            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+        try:
+            file.close()
+        except OSError as exc:
+            raise staging_error(self._path, exc) from exc
+        sums = Sums(self._size, self._digest.hexdigest())
+        self._target.take(Parcel(self._name, self._path, sums))
+
+    def discard(self) -> None:
+        """Remove the unfinished file; harmless after `commit` and when called twice."""
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+        self._file = None
+        self._target.give_back(self._size)
+
+    def _written(self, file: FileIO, data: memoryview) -> int:
+        while True:
+            try:
+                return file.write(data)
+            except OSError as exc:
+                # A full disk is a bound like that of `max_bytes`: what is sent makes room.
+                if exc.errno != errno.ENOSPC or not self._target.has_made_room():
+                    self.discard()
+                    raise staging_error(self._path, exc) from exc
+
+
+def staging_error(path: Path, exc: OSError) -> TargetError:
+    """Return what to say when the staging folder fails."""
+    return TargetError(
+        f"cannot stage {str(path)!r}: {exc.strerror or exc}; make room there, or name another "
+        "folder with --staging, then run the same command again: finished shards stay"
+    )

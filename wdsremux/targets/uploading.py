@@ -1,0 +1,204 @@
+"""Sends finished files to a remote target beside other work: one thread, in the order they came."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.targets.base import Proof, RemoteTarget, Sums
+
+FIRST_WAIT_S = 1.0
+LONGEST_WAIT_S = 30.0
+STOPS_WITHIN_S = 2.0
+"""What is being sent may not end sooner; the process may end without it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A finished file of this machine that is to be published under a name."""
+
+    name: str
+    path: Path
+    sums: Sums
+
+
+@dataclass(slots=True)
+class _Outage:
+    """The target cannot be reached."""
+
+    since: float
+    """When it last took anything, or failed first."""
+    error: TargetError
+
+
+class _Stopped(Exception):  # noqa: N818 (it is a signal to our own thread, not an error)
+    """Ends a sending that nobody waits for any more."""
+
+
+class Uploader:
+    """One ordered line of files to a remote target.
+
+    A file that cannot be sent just now is tried again without end: only who has to wait for it, in
+    `wait_until`, gives up on it. Any other failure ends the line, and the next call raises it: what
+    stands behind a file is never published without it.
+
+    All methods are for one thread, that of the caller; `tell` is called in it too, `on_sent` in the
+    thread that sends.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteTarget,
+        *,
+        give_up_after_s: float,
+        tell: Callable[[str], None],
+        on_sent: Callable[[Parcel, Proof], None] = lambda _parcel, _proof: None,
+        first_wait_s: float = FIRST_WAIT_S,
+    ) -> None:
+        """`tell` is told once when an outage begins, and once when it is over."""
+        self._remote = remote
+        self._give_up_after_s = give_up_after_s
+        self._tell = tell
+        self._on_sent = on_sent
+        self._first_wait_s = first_wait_s
+        self._changed = threading.Condition()
+        self._queue: deque[Parcel] = deque()
+        """The first is being sent."""
+        self._queued_bytes = 0
+        self._notes: deque[str] = deque()
+        self._outage: _Outage | None = None
+        self._failure: BaseException | None = None
+        self._is_stopping = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def files(self) -> int:
+        """How many files are not published yet."""
+        return len(self._queue)
+
+    @property
+    def queued_bytes(self) -> int:
+        """What these files hold."""
+        return self._queued_bytes
+
+    def holds(self, name: str) -> bool:
+        """Return whether a file of that name is not published yet."""
+        with self._changed:
+            return any(parcel.name == name for parcel in self._queue)
+
+    def add(self, parcel: Parcel) -> None:
+        """Queue a file; it must lie still until it is sent."""
+        with self._changed:
+            self._queue.append(parcel)
+            self._queued_bytes += parcel.sums.size_bytes
+            self._changed.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="wdsremux-upload", daemon=True)
+            self._thread.start()
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that sending can bring about.
+
+        Raises what ended the line, or UnreachableTargetError when nothing could be sent for
+        `give_up_after_s` since this call.
+        """
+        began = time.monotonic()
+        while True:
+            with self._changed:
+                notes = [*self._notes]
+                self._notes.clear()
+                if not notes:
+                    if self._failure is not None:
+                        raise self._failure
+                    if holds():
+                        return
+                    self._changed.wait(self._patience_s(began))
+            for note in notes:
+                self._tell(note)
+
+    def flush(self) -> None:
+        """Wait until all is published; raises as `wait_until`."""
+        self.wait_until(lambda: not self._queue)
+
+    def stop(self) -> None:
+        """Send no more; harmless when called twice."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(STOPS_WITHIN_S)
+
+    def _patience_s(self, began: float) -> float | None:
+        """Return how long to wait on; raises when that was long enough."""
+        outage = self._outage
+        if outage is None:
+            return None
+        left = max(began, outage.since) + self._give_up_after_s - time.monotonic()
+        if left <= 0:
+            self._failure = UnreachableTargetError(
+                f"{outage.error}; gave up after {self._give_up_after_s:g} s: finished shards that "
+                "are there stay, and the same command goes on"
+            )
+            raise self._failure from outage.error
+        return left
+
+    def _work(self) -> None:
+        try:
+            while True:
+                parcel = self._first()
+                proof = self._sent(parcel)
+                self._on_sent(parcel, proof)
+                self._dequeue(parcel)
+        except BaseException as exc:  # noqa: BLE001 (a thread has nobody above it: the caller gets it)
+            with self._changed:
+                if not self._is_stopping:
+                    self._failure = exc
+                self._changed.notify_all()
+
+    def _first(self) -> Parcel:
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._is_stopping)
+            self._go_on()
+            return self._queue[0]
+
+    def _sent(self, parcel: Parcel) -> Proof:
+        wait_s = self._first_wait_s
+        while True:
+            try:
+                return self._remote.put(parcel.name, parcel.path, parcel.sums, self._progressed)
+            except UnreachableTargetError as exc:
+                with self._changed:
+                    self._note_outage(exc)
+                    self._changed.wait_for(lambda: self._is_stopping, wait_s)
+                    self._go_on()
+                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    def _dequeue(self, parcel: Parcel) -> None:
+        with self._changed:
+            self._queue.popleft()
+            self._queued_bytes -= parcel.sums.size_bytes
+            if self._outage is not None:
+                self._notes.append(f"{self._remote.url} can be reached again")
+                self._outage = None
+            self._changed.notify_all()
+
+    def _note_outage(self, error: UnreachableTargetError) -> None:
+        if self._outage is None:
+            self._outage = _Outage(time.monotonic(), error)
+            self._notes.append(f"{error}; going on, and trying again")
+        self._outage.error = error
+        self._changed.notify_all()
+
+    def _progressed(self, sent_bytes: int) -> None:
+        """Take note that bytes went over; may be called by several threads."""
+        self._go_on()
+        outage = self._outage
+        if outage is not None and sent_bytes:
+            outage.since = time.monotonic()
+
+    def _go_on(self) -> None:
+        if self._is_stopping:
+            raise _Stopped
