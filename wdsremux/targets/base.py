@@ -1,6 +1,6 @@
 """The contract of a target: where finished files are published."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,3 +109,27 @@ class RemoteTarget(Target, Protocol):
         With `path`, where the same bytes lie on this machine, more can be compared. Raises
         TargetError when the target cannot be asked.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A finished file of this machine that is to be published under a name."""
+
+    name: str
+    path: Path
+    sums: Sums
+
+
+class BulkTarget(RemoteTarget, Protocol):
+    """A remote target that takes many files far better together than one by one."""
+
+    def put_many(
+        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = ...
+    ) -> Mapping[str, Proof]:
+        """Publish copies of files as `put` does, none before one that stands ahead of it.
+
+        So a table of contents belongs at the end. When it raises, the first so many are published.
+        """
+
+    def remove_many(self, names: Sequence[str]) -> None:
+        """Remove published files; no error for those that are not there."""
