@@ -9,17 +9,24 @@ import errno
 import os
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from wdsremux.errors import TargetError
+from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.manifest import STATE_FOLDER
+from wdsremux.targets.base import Proof, Sums
+from wdsremux.targets.copying import hashed_blocks, refuse_name, sha256_on_disk
 from wdsremux.targets.lock import folder_lock
 
 TEMPORARY_SUFFIX = ".wdsremux-tmp"
 """Ours alone: what ends so may be swept away."""
+SILLY_PREFIXES = (".nfs", ".fuse_hidden")
+"""What network mounts call a file that was removed while it was open."""
+REREAD = Proof("reread", "SHA-256 of the bytes read back")
+_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+"""What mounts say when their server is away; all else is there to stay."""
 
 
 class LocalTarget:
@@ -34,6 +41,39 @@ class LocalTarget:
         with _explained("write", path):
             _make_folder(path.parent)
             return LocalFile(path)
+
+    @property
+    def url(self) -> str:
+        """What people call the folder."""
+        return str(self.root)
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> Proof:
+        """Publish a copy of a file whole, once it was read back from the disk."""
+        refuse_name(name)
+        staged = self.stage(name)
+        try:
+            for block in hashed_blocks(path, sums):
+                staged.write(block)
+                on_bytes(len(block))
+            staged.seal()
+            staged.check_sha256(sums.sha256)
+            staged.commit()
+        finally:
+            staged.discard()
+        return REREAD
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:  # noqa: ARG002 (the contract's)
+        """Read a published file back and compare."""
+        there = self.root / name
+        with _explained("read", there):
+            try:
+                size_bytes = there.stat().st_size
+                is_same = size_bytes == sums.size_bytes and sha256_on_disk(there) == sums.sha256
+            except FileNotFoundError:
+                return Proof("absent")
+        return REREAD if is_same else Proof("differs", f"it has {size_bytes} bytes")
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
@@ -119,7 +159,7 @@ def _is_temporary(name: str) -> bool:
 
 
 def _is_private(name: str) -> bool:
-    return _is_temporary(name) or name == "lock"
+    return _is_temporary(name) or name == "lock" or name.startswith(SILLY_PREFIXES)
 
 
 class LocalFile:
@@ -142,13 +182,28 @@ class LocalFile:
             while rest:
                 rest = rest[file.write(rest) :]
 
-    def commit(self) -> None:
-        """Publish the file, whole and synced, or raise TargetError and remove it."""
+    def seal(self) -> None:
+        """Sync and close the file, which still has its temporary name; it takes no more bytes."""
         file = self._open_file()
         with self._or_discarded():
-            os.fsync(file.fileno())
-            file.close()
+            if not file.closed:
+                os.fsync(file.fileno())
+                file.close()
             self._check_size()
+
+    def check_sha256(self, sha256: str) -> None:
+        """Believe only what is read back: some mounts say yes before the server has the bytes."""
+        with self._or_discarded():
+            if sha256_on_disk(self._temporary) != sha256:
+                raise UnreachableTargetError(
+                    f"cannot write {str(self._path)!r}: other bytes were read back than were "
+                    "written; check the disk or the mount"
+                )
+
+    def commit(self) -> None:
+        """Publish the file, whole and synced, or raise TargetError and remove it."""
+        self.seal()
+        with self._or_discarded():
             self._temporary.replace(self._path)
             _sync_folder(self._path.parent)
         self._file = None
@@ -229,7 +284,8 @@ def _error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> Targ
     what = exc.strerror or str(exc)
     if exc.errno == errno.ENOSPC:
         what += _room(path, needs_bytes)
-    return TargetError(f"cannot {verb} {str(path)!r}: {what}; {_remedy(exc)}")
+    kind = UnreachableTargetError if exc.errno in _PASSING else TargetError
+    return kind(f"cannot {verb} {str(path)!r}: {what}; {_remedy(exc)}")
 
 
 def _room(path: Path, needs_bytes: int) -> str:
