@@ -111,6 +111,11 @@ def repair(
     Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
     as it was, and what `convert` raises; what is mended by then stays.
     """
+    if opening.is_url(out):
+        raise UsageError(
+            f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
+            "then carry it there again with wdsremux sync"
+        )
     run = Run.from_options(dict(options))
     return run_repair(
         Path(out).expanduser(),

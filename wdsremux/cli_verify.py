@@ -15,6 +15,15 @@ from wdsremux.values import size
 
 MAX_LINES = 1000
 """Findings of one kind that are printed; --json has more."""
+PROOF_WORDS = {
+    "reread": "read back",
+    "checksum": "by checksum",
+    "etag": "by ETag",
+    "unverified": "unverified",
+    "differs": "damaged",
+    "absent": "missing",
+}
+"""What the closing line says of shards that were proven, not read."""
 
 
 def add_commands(commands: Any, epilog: str) -> None:
@@ -28,7 +37,7 @@ def add_commands(commands: Any, epilog: str) -> None:
         epilog=epilog,
         allow_abbrev=False,
     )
-    parser.add_argument("out", metavar="OUT", help="folder with .tar shards")
+    parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
     parser.set_defaults(command=_index)
 
 
@@ -42,7 +51,9 @@ def _add_verify(commands: Any, epilog: str) -> None:
         epilog=epilog,
         allow_abbrev=False,
     )
-    parser.add_argument("out", metavar="OUT", help="folder of a dataset, or of any .tar shards")
+    parser.add_argument(
+        "out", metavar="OUT", help="folder or URL of a dataset, or of any .tar shards"
+    )
     parser.add_argument(
         "--depth",
         choices=DEPTHS,
@@ -51,12 +62,21 @@ def _add_verify(commands: Any, epilog: str) -> None:
         "tar structure, CRCs, JSON, labels; pixels: and every image decodes (default bytes)",
     )
     parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="read every byte again: behind a URL, where shards are otherwise proven by the "
+        "server's checksums, and of a folder from the disk instead of from memory",
+    )
+    parser.add_argument(
         "--subset",
         metavar="1/20|5%",
         help="read only a part of the shards: 1/20 the first of 20 parts, 5%% so many of all",
     )
     parser.add_argument(
-        "--workers", metavar="N", type=int, help="shards read at a time; as many as CPUs by default"
+        "--workers",
+        metavar="N",
+        type=int,
+        help="shards read at a time; as many as CPUs by default, 8 over a network",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -73,6 +93,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     report = verify(
         arguments.out,
         arguments.depth,
+        deep=arguments.deep,
         subset=arguments.subset,
         workers=arguments.workers,
         quarantine=arguments.quarantine,
@@ -117,9 +138,10 @@ def report_lines(report: Report) -> list[str]:
             if number
         )
     )
+    proofs = "".join(f", {n} {PROOF_WORDS[level]}" for level, n in report.proofs.items())
     of = "" if report.checked_shards == report.shards else f" of {report.shards}"
     lines.append(
-        f"{verdict}: {report.samples} samples in {report.checked_shards}{of} shards, "
+        f"{verdict}: {report.samples} samples in {report.checked_shards}{of} shards{proofs}, "
         f"{size(report.size_bytes)} read in {duration(report.seconds)}, depth {report.depth}"
     )
     return lines

@@ -102,8 +102,12 @@ class Code(Enum):
         f"{_REPAIR} rebuilds it",
     )  # fmt: skip
     BYTES_DAMAGED = (
-        "W205", "error", "a shard's bytes are not those recorded, and no entry tells which sample",
+        "W205", "error", "a shard's bytes are not those recorded, and nothing tells which sample",
         _REPAIR_SHARD,
+    )  # fmt: skip
+    UNVERIFIED = (
+        "W206", "warning", "the target tells no checksum of a shard: only its size was compared",
+        "wdsremux verify OUT --deep reads it",
     )  # fmt: skip
 
     TAR_DAMAGED = (

@@ -25,17 +25,20 @@ from wdsremux.manifest import (
     ShardSummary,
     totals_by_split,
 )
+from wdsremux.opening import name_of, open_folder
 from wdsremux.reports import Collector
 from wdsremux.shards.blocks import BlockReader, CrcCuts
 from wdsremux.shards.entry import entry_name
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.sources.split_rules import ordered, split_of_file
+from wdsremux.targets.base import Target
+from wdsremux.targets.folder import RemoteFolder
 from wdsremux.targets.local import LocalTarget
-from wdsremux.untrusted import UntrustedFolder
+from wdsremux.untrusted import Folder
 
 
 def index(out: str | Path) -> Manifest:
-    """Write `index.json`, the entries and, where there is none, a card for a folder of shards.
+    """Write `index.json`, the entries and, where there is none, a card beside shards of others.
 
     Every shard is read twice: once for its SHA-256 and structure, once for the samples' CRCs. A
     shard's split is the keyword in its name; where none has one, all are "train".
@@ -43,19 +46,23 @@ def index(out: str | Path) -> Manifest:
     Raises UsageError for a folder that has an index already, CorruptDataError for one without
     shards, or whose shards have errors; nothing is left behind then.
     """
-    root = Path(out)
     try:
-        folder = UntrustedFolder(root)
+        folder = open_folder(out)
     except OSError as exc:
         raise CorruptDataError(f"cannot read {str(out)!r}: {exc.strerror or exc}") from exc
     with folder:
         names = _shard_names(folder, str(out))
-        target = LocalTarget(root)
+        target: Target
+        if isinstance(folder, RemoteFolder):
+            target, name = folder.target, name_of(out)
+        else:
+            target = LocalTarget(Path(out).expanduser())
+            name = target.root.resolve().name
         with target.lock():
-            return _Indexing(folder, target, root.resolve().name).run(names)
+            return _Indexing(folder, target, name).run(names)
 
 
-def _shard_names(folder: UntrustedFolder, out: str) -> list[tuple[str, str]]:
+def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
     """Return (split, name) of the shards, in the order the index will have."""
     if owner_of(folder) == "ours":
         raise UsageError(
@@ -86,7 +93,7 @@ def _shard_names(folder: UntrustedFolder, out: str) -> list[tuple[str, str]]:
 class _Indexing:
     """One run over the shards of a folder."""
 
-    def __init__(self, folder: UntrustedFolder, target: LocalTarget, name: str) -> None:
+    def __init__(self, folder: Folder, target: Target, name: str) -> None:
         self._folder = folder
         self._target = target
         self._name = name

@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from wdsremux.engines.base import Engine
 from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import SourceError, UsageError
 from wdsremux.recipe import Recipe, Run
 from wdsremux.sources.base import Source
-from wdsremux.targets.base import Target
+from wdsremux.targets.base import RemoteTarget, Target
 from wdsremux.targets.folder import RemoteFolder
 from wdsremux.targets.local import LocalTarget
 from wdsremux.transforms.user import FunctionSpec, function_from_callable, function_from_text
@@ -199,6 +199,11 @@ def open_target(out: str | os.PathLike[str]) -> Target:
     return LocalTarget(Path(out).expanduser())
 
 
+def is_url(out: str | os.PathLike[str]) -> bool:
+    """Return whether an output is named by a URL, not by the folder it lies in."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
+
+
 def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder:
     """Return the files of an output, as what nobody vouches for. Raises OSError or TargetError.
 
@@ -207,7 +212,8 @@ def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder
     target = open_target(out)
     if isinstance(target, LocalTarget):
         return UntrustedFolder(target.root, is_cold=is_cold)
-    return RemoteFolder(target)
+    # Whatever is no folder can prove what it holds.
+    return RemoteFolder(cast("RemoteTarget", target))
 
 
 def open_engine(

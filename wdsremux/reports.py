@@ -148,6 +148,8 @@ class Report:
     seconds: float
     quarantined: tuple[str, ...] = field(default=())
     """Shards that were moved to the quarantine folder."""
+    proofs: Mapping[str, int] = field(default_factory=dict)
+    """Shards by how sure it is that a target holds them; none where shards were read."""
 
     @property
     def exit_code(self) -> int:
@@ -180,6 +182,7 @@ class Report:
             "counts": {code.code: n for code, n in self.counts.items()},
             "findings": [finding.to_json() for finding in self.findings],
             "quarantined": list(self.quarantined),
+            "proofs": dict(self.proofs),
         }
 
 

@@ -5,9 +5,11 @@ Shards are checked side by side in threads: hashing, checksums and decoding rele
 
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from wdsremux.checks.kinds import owner_of
 from wdsremux.checks.mixture import Mixture
 from wdsremux.checks.ours import OurDataset
 from wdsremux.checks.plan import Plan, ShardTask, subset_of
+from wdsremux.checks.proving import prove_shard
 from wdsremux.checks.quarantine import DAMAGE
 from wdsremux.checks.quarantine import quarantine as move_away
 from wdsremux.checks.shard import Bench, Verdict, check_shard
@@ -25,26 +28,31 @@ from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
 from wdsremux.findings import Code, Finding
+from wdsremux.opening import open_folder
 from wdsremux.reports import DEPTHS, Collector, Depth, Gathering, Report
 from wdsremux.shards.uniqueness import KeyRegister
+from wdsremux.targets.folder import RemoteFolder
 from wdsremux.transforms.base import quiet_libraries
-from wdsremux.untrusted import UntrustedFolder
+from wdsremux.untrusted import Folder, UntrustedFolder
 
 MAX_FINDINGS = 100_000
 """Told one by one; more are only counted."""
 TELL_EVERY_S = 0.2
+REMOTE_WORKERS = 8
+"""Shards asked for at a time over a network: most of that time is waiting."""
 
 
-def verify(
+def verify(  # noqa: PLR0913 (options of a public function, each by its name)
     out: str | Path,
     depth: Depth = "bytes",
     *,
+    deep: bool = False,
     subset: str | None = None,
     workers: int | None = None,
     quarantine: bool = False,
     observer: CheckObserver = nobody,
 ) -> Report:
-    """Check the dataset in a folder and return what was found.
+    """Check the dataset in a folder, or behind a URL, and return what was found.
 
     Nothing is changed, but by `quarantine`.
 
@@ -56,23 +64,32 @@ def verify(
     * `samples`: the tars' structure, every sample's CRC-32, JSON schema, label range;
     * `pixels`: every image decodes to the size its JSON says.
 
+    Behind a URL no shard is read: `bytes` proves each by a checksum that its server tells; with
+    `deep` all are read, at every depth. In a folder `deep` asks for bytes from the disk, not from
+    memory.
+
     Shards that others made have no recorded sums: there `bytes` reads them from end to end and
     checks their structure. `subset` ("1/20", "5%") chooses the shards that are read. With
     `quarantine`, damaged shards are moved to `.wdsremux/quarantine/` under `out`.
 
     Raises CorruptDataError when there is no dataset, UsageError, or TargetError when a shard
-    cannot be moved.
+    cannot be moved or a server not be reached.
     """
     began = time.monotonic()
     if depth not in DEPTHS:
         raise UsageError(f"--depth {depth!r} is none of {', '.join(DEPTHS)}")
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} cannot read anything; give 1 or more")
-    with _opened(out) as folder:
+    if deep and depth == "entries":
+        raise UsageError("--deep reads every byte and --depth entries none: leave one of them out")
+    with _opened(out, is_cold=deep) as folder:
+        if isinstance(folder, RemoteFolder):
+            _refuse_what_folders_do(depth, deep=deep, quarantine=quarantine)
+            workers = workers or REMOTE_WORKERS
         run = _Run(folder, depth, observer)
         try:
             run.inspect(out)
-            run.read(subset, workers or usable_cpus())
+            run.read(subset, workers or usable_cpus(), deep=deep)
             run.gather()
         finally:
             run.close()
@@ -80,13 +97,32 @@ def verify(
         return run.report(str(out), moved, time.monotonic() - began)
 
 
-def _opened(out: str | Path) -> UntrustedFolder:
+def _refuse_what_folders_do(depth: Depth, *, deep: bool, quarantine: bool) -> None:
+    if quarantine:
+        raise UsageError(
+            "--quarantine moves files within a folder; of a remote output repair the local copy "
+            "and carry it over again"
+        )
+    if depth in ("samples", "pixels") and not deep:
+        raise UsageError(
+            f"--depth {depth} reads every shard over the network: add --deep to have that done"
+        )
+
+
+def _opened(out: str | Path, *, is_cold: bool) -> Folder:
     try:
-        return UntrustedFolder(Path(out))
+        return open_folder(out, is_cold=is_cold)
     except OSError as exc:
         raise CorruptDataError(
             f"cannot read {str(out)!r}: {exc.strerror or exc}; give the folder of a dataset"
         ) from exc
+
+
+Check = Callable[[ShardTask], Verdict]
+
+
+def _size_of(tasks: Sequence[ShardTask]) -> int:
+    return sum(task.size_bytes for task in tasks)
 
 
 @dataclass(slots=True)
@@ -107,7 +143,7 @@ class _Meter:
 class _Run:
     """One verification."""
 
-    def __init__(self, folder: UntrustedFolder, depth: Depth, observer: CheckObserver) -> None:
+    def __init__(self, folder: Folder, depth: Depth, observer: CheckObserver) -> None:
         self._folder = folder
         self._depth: Depth = depth
         self._observer = observer
@@ -133,15 +169,29 @@ class _Run:
         else:
             self._plan = inspect_foreign(self._folder, self._found)
 
-    def read(self, subset: str | None, workers: int) -> None:
-        """Read the shards of the subset, as many at a time as there are workers."""
-        plan = self._plan
-        self._tasks = subset_of(plan.tasks, subset)
+    def read(self, subset: str | None, workers: int, *, deep: bool) -> None:
+        """Read the shards of the subset, or have them proven, as many at a time as workers."""
+        self._tasks = subset_of(self._plan.tasks, subset)
         if self._depth == "entries":
             return
         if self._depth == "pixels":
             quiet_libraries()
-        bench = Bench(
+        check: Check
+        if isinstance(self._folder, RemoteFolder) and not deep:
+            check, size_bytes = partial(prove_shard, folder=self._folder), 0
+        else:
+            check, size_bytes = partial(check_shard, bench=self._bench()), _size_of(self._tasks)
+        self._observer(CheckBegun(len(self._tasks), size_bytes, workers))
+        verdicts: dict[int, Verdict] = {}
+        for number, verdict in self._verdicts_of(check, workers):
+            self._gathered.take(number, verdict.findings, verdict.counts)
+            verdicts[number] = replace(verdict, findings=())
+        self._verdicts = [verdicts[number] for number in range(len(self._tasks))]
+        self._compare_shards()
+
+    def _bench(self) -> Bench:
+        plan = self._plan
+        return Bench(
             folder=self._folder,
             plan=plan,
             expected=Expected(
@@ -154,20 +204,12 @@ class _Run:
             names_by_sum=plan.names_by_sum(),
             on_bytes=self._meter,
         )
-        size_bytes = sum(task.size_bytes for task in self._tasks)
-        self._observer(CheckBegun(len(self._tasks), size_bytes, workers))
-        verdicts: dict[int, Verdict] = {}
-        for number, verdict in self._verdicts_of(bench, workers):
-            self._gathered.take(number, verdict.findings, verdict.counts)
-            verdicts[number] = replace(verdict, findings=())
-        self._verdicts = [verdicts[number] for number in range(len(self._tasks))]
-        self._compare_shards()
 
     def gather(self) -> None:
         """Put what was found without reading shards before the rest, once nothing is to come."""
         self._gathered.take(-1, self._found.findings(), self._found.counts)
 
-    def _verdicts_of(self, bench: Bench, workers: int) -> Iterator[tuple[int, Verdict]]:
+    def _verdicts_of(self, check: Check, workers: int) -> Iterator[tuple[int, Verdict]]:
         """Yield (number of the task, verdict) as they come."""
         waiting = iter(enumerate(self._tasks))
         pending: dict[Future[Verdict], int] = {}
@@ -176,7 +218,7 @@ class _Run:
         try:
             while True:
                 for number, task in islice(waiting, 2 * workers - len(pending)):
-                    pending[pool.submit(check_shard, task, bench)] = number
+                    pending[pool.submit(check, task)] = number
                 if not pending:
                     return
                 done, _ = wait(pending, TELL_EVERY_S, FIRST_COMPLETED)
@@ -203,6 +245,7 @@ class _Run:
 
     def move_damaged(self) -> tuple[str, ...]:
         """Move damaged shards to the quarantine folder and return their new names."""
+        assert isinstance(self._folder, UntrustedFolder)  # noqa: S101 (others were refused)
         damage = {name: codes & DAMAGE for name, codes in self._found.codes.items()}
         for verdict in self._verdicts:
             name = verdict.task.name
@@ -240,6 +283,7 @@ class _Run:
             size_bytes=self._meter.read_bytes,
             seconds=seconds,
             quarantined=moved,
+            proofs=Counter(v.proof for v in self._verdicts if v.proof is not None),
         )
 
     def close(self) -> None:

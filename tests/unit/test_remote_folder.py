@@ -1,11 +1,10 @@
 """A target read as a folder: few requests, no name that escapes, failures told apart."""
 
-import io
 import os
 import random
 
 import pytest
-from support.memory_target import MemoryTarget
+from support.ranged_target import RangedTarget
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.shards.blocks import BlockReader, read_at
@@ -13,49 +12,6 @@ from wdsremux.targets.folder import MAX_PIECE_BYTES, RemoteFolder
 from wdsremux.untrusted import NotAFileError, TooLargeError
 
 CONTENT = random.Random(5).randbytes(300_000)  # noqa: S311 (seeded, to be the same)
-
-
-class Ranges(io.RawIOBase):
-    """A file whose reads are noted as (offset, size); `broken` is what they raise."""
-
-    def __init__(self, content, asked, broken=None):
-        self.content, self.asked, self.broken, self.at = content, asked, broken, 0
-
-    def readable(self):
-        return True
-
-    def seekable(self):
-        return True
-
-    def seek(self, offset, whence=os.SEEK_SET):
-        self.at = offset + (len(self.content) if whence == os.SEEK_END else 0)
-        return self.at
-
-    def readinto(self, buffer):
-        if self.broken is not None:
-            raise self.broken
-        data = self.content[self.at : self.at + len(buffer)]
-        self.asked.append((self.at, len(buffer)))
-        buffer[: len(data)] = data
-        self.at += len(data)
-        return len(data)
-
-
-class RangedTarget(MemoryTarget):
-    """A memory target whose files are read by ranges, through a large buffer as real ones are."""
-
-    def __init__(self):
-        super().__init__()
-        self.asked, self.broken, self.is_away = [], None, False
-
-    def open(self, name):
-        content = super().open(name).read()
-        return io.BufferedReader(Ranges(content, self.asked, self.broken), 1 << 20)
-
-    def list(self, prefix=""):
-        if self.is_away:
-            raise UnreachableTargetError("the server is away")
-        return super().list(prefix)
 
 
 @pytest.fixture
@@ -86,7 +42,7 @@ def test_files_are_listed_and_read(folder):
 def test_a_file_that_is_too_large_is_read_no_further(folder, target):
     with pytest.raises(TooLargeError):
         folder.read("b.tar", 1000)
-    assert sum(size for _, size in target.asked) < 2000
+    assert sum(size for _, _, size in target.asked) < 2000
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/hostname", "a//b", ".", "x\0y"])
@@ -114,7 +70,7 @@ def test_one_sample_costs_one_request_of_its_size(folder, target):
     with folder.open("b.tar") as file:
         file.seek(20_480)
         assert file.read(5120) == CONTENT[20_480:25_600]
-    assert target.asked == [(20_480, 5120)]
+    assert target.asked == [("b.tar", 20_480, 5120)]
 
 
 def test_what_is_read_on_and_on_is_fetched_in_pieces_that_grow(folder, target):
@@ -122,7 +78,7 @@ def test_what_is_read_on_and_on_is_fetched_in_pieces_that_grow(folder, target):
     with folder.open("b.tar") as file:
         while file.read(100_000):
             pass
-    sizes = [size for _, size in target.asked]
+    sizes = [size for _, _, size in target.asked]
     assert sizes[:3] == [100_000, 200_000, 400_000]
     assert max(sizes) == MAX_PIECE_BYTES
     assert len(sizes) < 15

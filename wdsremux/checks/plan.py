@@ -27,6 +27,8 @@ class ShardTask:
     """By a wids index of somebody else's."""
     samples: int | None = None
     has_entry: bool = False
+    receipt: Mapping[str, str] = field(default_factory=dict)
+    """What a target said of the shard when it took it."""
 
     @property
     def sums(self) -> tuple[str, ...]:

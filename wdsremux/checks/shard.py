@@ -16,6 +16,7 @@ from wdsremux.shards.blocks import BlockReader, CrcCuts, Tap
 from wdsremux.shards.damage import damaged_end, damaged_samples, sample_at
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.shards.uniqueness import KeyRegister
+from wdsremux.targets.base import ProofLevel
 from wdsremux.untrusted import Folder
 
 
@@ -43,6 +44,8 @@ class Verdict:
     """All that were found."""
     samples: int
     mixture: Mixture = field(default_factory=Mixture)
+    proof: ProofLevel | None = None
+    """How sure it is where a shard was not read."""
 
 
 def check_shard(task: ShardTask, bench: Bench) -> Verdict:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Self
 
 from wdsremux.errors import TargetError
-from wdsremux.targets.base import Target
+from wdsremux.targets.base import Proof, RemoteTarget, Sums
 from wdsremux.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
 
 MAX_PIECE_BYTES = 8 << 20
@@ -27,7 +27,7 @@ class RemoteFolder:
     Targets list one folder at a time and no folders in it: what lies below is seen by name only.
     """
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: RemoteTarget) -> None:
         self.target = target
         self._items: dict[str, list[Item]] = {}
         """As they were when they were first asked for."""
@@ -77,6 +77,13 @@ class RemoteFolder:
         if len(data) > max_bytes:
             raise TooLargeError(errno.EFBIG, f"larger than {max_bytes} bytes", name)
         return data
+
+    def prove(self, name: str, sums: Sums) -> Proof:
+        """Return how sure it is that a file has these bytes; raises as `open`, without reading."""
+        try:
+            return self.target.prove(name, sums)
+        except TargetError as exc:
+            raise self.refusal(exc) from exc
 
     def refusal(self, exc: TargetError) -> Exception:
         """Return what a failure means: OSError of one file where the target answers otherwise."""
