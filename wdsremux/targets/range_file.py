@@ -40,3 +40,15 @@ class _RangeFile(io.RawIOBase):
         buffer[: len(data)] = data
         self._at += len(data)
         return len(data)
+
+    def readall(self) -> bytes:
+        # Python's own asks for 8 KiB at a time.
+        return b"".join(iter(lambda: self.read(BLOCK_BYTES) or b"", b""))
+
+    def readall(self) -> bytes:
+        """Fetch the rest in blocks; Python's own would ask for 8 KiB at a time."""
+        parts = []
+        while self._at < self._size:
+            parts.append(self._fetch(self._at, min(self._size, self._at + BLOCK_BYTES)))
+            self._at += len(parts[-1])
+        return b"".join(parts)
