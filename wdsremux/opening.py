@@ -196,7 +196,19 @@ _OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {
 
 def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
+    if os.fspath(out).startswith("s3://"):
+        return _open_s3(os.fspath(out))
     return LocalTarget(Path(out).expanduser())
+
+
+def _open_s3(words: str) -> Target:
+    try:
+        from wdsremux.targets.s3 import open_s3
+    except ModuleNotFoundError as exc:
+        raise UsageError(
+            f"{words!r} needs {exc.name}, which is not there; pip install 'wdsremux[s3]'"
+        ) from exc
+    return open_s3(words)
 
 
 def is_url(out: str | os.PathLike[str]) -> bool:

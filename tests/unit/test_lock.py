@@ -42,13 +42,13 @@ def dead_pid():
 def leave(path, **changes):
     """Leave a lock file as a run does that was killed; by default it looks alive: it is ours."""
     parent = os.getppid()
-    known = lock._self() | {"pid": parent, "started": lock._start_ticks(parent)}
+    known = lock.this_process() | {"pid": parent, "started": lock._start_ticks(parent)}
     path.write_text(json.dumps(known | changes))
 
 
 def assert_taken_over(path):
     with folder_lock(path):
-        assert json.loads(path.read_text()) == lock._self()
+        assert json.loads(path.read_text()) == lock.this_process()
     assert not path.exists()
 
 

@@ -41,13 +41,13 @@ def _acquired(path: Path) -> tuple[int, bool]:
         try:
             has_flock = _flock(handle)
             if has_flock is False:
-                raise _refusal(path, _holder(handle))
+                raise refusal(str(path), _holder(handle))
             if not _is_same_file(handle, path):
                 os.close(handle)  # whoever held it removed it in the meantime
                 continue
             holder = _holder(handle)
             if holder and not _is_dead(holder, had_flock=has_flock is True):
-                raise _refusal(path, holder)
+                raise refusal(str(path), holder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.close(handle)
@@ -64,7 +64,7 @@ def _sign(handle: int) -> None:
     """Write who we are into the lock file."""
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, json.dumps(_self()).encode())
+    os.write(handle, json.dumps(this_process()).encode())
 
 
 def _release(handle: int, path: Path) -> None:
@@ -114,7 +114,8 @@ def _holder(handle: int) -> dict[str, Any]:
     return holder if isinstance(holder, dict) else {}
 
 
-def _self() -> dict[str, Any]:
+def this_process() -> dict[str, Any]:
+    """Return what a lock says of its holder."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -137,10 +138,10 @@ def _is_dead(holder: dict[str, Any], *, had_flock: bool) -> bool:
     if holder.get("boot") != boot:
         return True
     pid = holder.get("pid")
-    return not isinstance(pid, int) or not _is_alive(pid, holder.get("started"))
+    return not isinstance(pid, int) or not is_alive(pid, holder.get("started"))
 
 
-def _is_alive(pid: int, started: object) -> bool:
+def is_alive(pid: int, started: object) -> bool:
     """Return whether another process than this one has that number since that moment."""
     if pid <= 0 or pid == os.getpid():
         return False
@@ -171,9 +172,10 @@ def _start_ticks(pid: int) -> int | None:
         return None
 
 
-def _refusal(path: Path, holder: dict[str, Any]) -> TargetError:
+def refusal(where: str, holder: dict[str, Any]) -> TargetError:
+    """Return the error that names the holder of a lock."""
     who = f"process {holder.get('pid')} on host {holder.get('host')!r}" if holder else "another run"
     return TargetError(
         f"the output is being written by {who}; wait for it, or, if it is surely gone, "
-        f"remove {str(path)!r}"
+        f"remove {where!r}"
     )

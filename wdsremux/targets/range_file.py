@@ -42,10 +42,6 @@ class _RangeFile(io.RawIOBase):
         return len(data)
 
     def readall(self) -> bytes:
-        # Python's own asks for 8 KiB at a time.
-        return b"".join(iter(lambda: self.read(BLOCK_BYTES) or b"", b""))
-
-    def readall(self) -> bytes:
         """Fetch the rest in blocks; Python's own would ask for 8 KiB at a time."""
         parts = []
         while self._at < self._size:

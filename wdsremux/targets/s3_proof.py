@@ -1,0 +1,178 @@
+"""How sure it is that S3 holds certain bytes, by what HEAD tells: nothing is downloaded.
+
+HEAD proves what arrived, not that the server's disk can still read it.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from awscrt import checksums
+
+from wdsremux.errors import TargetError
+from wdsremux.targets.base import Proof, Sums
+from wdsremux.targets.s3_abilities import Abilities
+from wdsremux.targets.s3_bucket import Bucket
+from wdsremux.targets.s3_errors import RefusalError
+from wdsremux.targets.s3_sums import MIB, base64_text, etag_of_parts, md5
+
+SHA256_NOTE = "wdsremux-sha256"
+"""The field of an object's metadata in which we note what we meant to send."""
+READ_BYTES = 8 * MIB
+USUAL_PART_BYTES = tuple(n * MIB for n in (5, 8, 16, 32, 50, 64, 100, 128))
+KINDS: Mapping[str, Callable[[bytes], bytes]] = {
+    "CRC32C": lambda data: checksums.crc32c(data).to_bytes(4, "big"),
+    "CRC32": lambda data: checksums.crc32(data).to_bytes(4, "big"),
+    "SHA256": lambda data: hashlib.sha256(data).digest(),
+}
+
+
+def seen_object(bucket: Bucket, name: str) -> dict[str, Any] | None:
+    """Return what HEAD tells of an object; None where there is none."""
+    try:
+        return bucket.ask("head_object", name, ChecksumMode="ENABLED")
+    except RefusalError as exc:
+        if exc.is_absent:
+            return None
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether an object that was seen has certain bytes."""
+
+    bucket: Bucket
+    name: str
+    seen: Mapping[str, Any]
+    """What HEAD told."""
+    sums: Sums
+    path: Path | None
+    """Where the same bytes lie on this machine, if they do."""
+    abilities: Callable[[], Abilities]
+    """Tells what the server may be believed; it may have to be tried first."""
+
+
+def proof_of(question: Question) -> Proof:
+    """Answer by the strongest thing that can be compared."""
+    size = question.seen.get("ContentLength")
+    if size != question.sums.size_bytes:
+        return Proof("differs", f"{size} bytes instead of {question.sums.size_bytes}")
+    if size == 0:
+        return Proof("checksum", "no bytes")
+    for step in (_by_crc64, _by_other_checksum, _by_etag):
+        proof = step(question)
+        if proof is not None:
+            return proof
+    noted = question.seen.get("Metadata", {}).get(SHA256_NOTE)
+    if noted is not None and noted != question.sums.sha256:
+        return Proof("differs", "the SHA-256 noted when it was sent")
+    return Proof("unverified", "only the size")
+
+
+def _by_crc64(question: Question) -> Proof | None:
+    there = question.seen.get("ChecksumCRC64NVME")
+    if not there or "-" in there:
+        return None
+    # A receipt has it only from a server that was seen to check it.
+    known = question.sums.receipt.get("crc64nvme")
+    if known is None:
+        if question.path is None or not question.abilities().checks_crc64:
+            return None
+        crc = 0
+        for data in _pieces(question.path, READ_BYTES):
+            crc = checksums.crc64nvme(data, crc)
+        known = base64_text(crc.to_bytes(8, "big"))
+    return _compared(there, known, "CRC64NVME of the whole object", {"crc64nvme": known})
+
+
+def _by_other_checksum(question: Question) -> Proof | None:
+    """Compare what other tools let the server keep: of the whole, or of the parts' checksums."""
+    for kind, of_bytes in KINDS.items():
+        there = question.seen.get(f"Checksum{kind}")
+        if not there or not question.abilities().checks_crc64:
+            continue
+        value, _, count = there.partition("-")
+        if not count and kind == "SHA256":
+            known = base64_text(bytes.fromhex(question.sums.sha256))
+            return _compared(value, known, "SHA256 of the whole object", {})
+        if question.path is None:
+            continue
+        if not count:
+            known = _whole(kind, question.path)
+            return _compared(value, known, f"{kind} of the whole object", {})
+        part_bytes = _part_bytes(question, int(count))
+        if part_bytes is None:
+            continue
+        parts = b"".join(of_bytes(data) for data in _pieces(question.path, part_bytes))
+        known = base64_text(of_bytes(parts))
+        return _compared(value, known, f"{kind} of {count} parts", {})
+    return None
+
+
+def _by_etag(question: Question) -> Proof | None:
+    etag = str(question.seen.get("ETag", "")).strip('"')
+    how = "MD5 of the parts' MD5s" if "-" in etag else "MD5 of the whole object"
+    if etag and etag == question.sums.receipt.get("etag"):
+        return Proof("etag", how, question.sums.receipt)
+    value, _, count = etag.partition("-")
+    if question.path is None or len(value) != 32:
+        return None
+    said = _part_bytes(question, int(count)) if count.isdigit() else question.sums.size_bytes
+    for part_bytes in (said,) if said is not None else _likely_part_bytes(question, int(count)):
+        if _local_etag(question.path, part_bytes, is_whole=not count) == etag:
+            return Proof("etag", how, {"etag": etag, "part_bytes": str(part_bytes)})
+    # An ETag need not be an MD5: only where it is known to be one does another mean other bytes.
+    is_ciphered = "KMS" in str(question.seen.get("ServerSideEncryption", "")).upper()
+    if said is not None and not is_ciphered and question.abilities().tells_md5:
+        return Proof("differs", how)
+    return None
+
+
+def _compared(there: str, known: str, how: str, receipt: Mapping[str, str]) -> Proof:
+    return Proof("checksum", how, receipt) if there == known else Proof("differs", how)
+
+
+def _likely_part_bytes(question: Question, count: int) -> Iterator[int]:
+    """Yield the sizes of parts that would give so many."""
+    noted = question.sums.receipt.get("part_bytes", "")
+    for size in (*([int(noted)] if noted.isdecimal() else []), *USUAL_PART_BYTES):
+        if size and -(-question.sums.size_bytes // size) == count:
+            yield size
+
+
+def _part_bytes(question: Question, count: int) -> int | None:
+    """Return the size of the first part as the server has it; None where it does not tell."""
+    try:
+        first = question.bucket.ask("head_object", question.name, PartNumber=1)
+    except RefusalError:
+        return None
+    size = first.get("ContentLength")
+    return size if isinstance(size, int) and size and first.get("PartsCount") == count else None
+
+
+def _local_etag(path: Path, part_bytes: int, *, is_whole: bool) -> str:
+    if is_whole:
+        sum_ = hashlib.md5(usedforsecurity=False)
+        for data in _pieces(path, READ_BYTES):
+            sum_.update(data)
+        return sum_.hexdigest()
+    return etag_of_parts([md5(data) for data in _pieces(path, part_bytes)])
+
+
+def _whole(kind: str, path: Path) -> str:
+    step = checksums.crc32c if kind == "CRC32C" else checksums.crc32
+    value = 0
+    for data in _pieces(path, READ_BYTES):
+        value = step(data, value)
+    return base64_text(value.to_bytes(4, "big"))
+
+
+def _pieces(path: Path, size: int) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while data := file.read(size):
+                yield data
+    except OSError as exc:
+        raise TargetError(f"cannot read {str(path)!r}: {exc.strerror}; check the disk") from exc
