@@ -45,7 +45,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     # Of the words that decide no byte, those count that the output was begun with.
     manifest = Manifest.from_head(ledger.recipe() or conversion.head, line.shards())
     _check_sums(manifest)
-    ledger.write_rejected(ledger.rejected())
+    ledger.write_rejected(ledger.rejected(manifest.shards))
     if not ledger.write_card(card_bytes(manifest)):
         observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
@@ -136,13 +136,13 @@ class _Line:
             if not all(part.is_done for part in parts):
                 break
             base = start
-        standing = {shard.name for part in self._standing.values() for shard in part.shards}
         errors = self._known_errors
-        for entry in self._ledger.entries():
-            if entry.summary.name in standing:
-                errors |= {r.position for r in entry.rejected if r.stage != "filter"}
-                if self._register is not None:
-                    self._register.add(entry.keys)
+        # Entries may lie behind a network: they are read again only for what summaries do not tell.
+        told = (s for s in self.shards() if s.rejected or self._register is not None)
+        for entry in self._ledger.entries(told):
+            errors |= {r.position for r in entry.rejected if r.stage != "filter"}
+            if self._register is not None:
+                self._register.add(entry.keys)
         self._counts.errors = len(errors)
 
     def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:

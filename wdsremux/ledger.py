@@ -24,6 +24,7 @@ from wdsremux.manifest import (
 from wdsremux.records import Rejected
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.targets.base import Target
+from wdsremux.targets.reading import read_ahead, read_whole
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
@@ -139,17 +140,23 @@ class Ledger:
                 found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
         return {series: Standing(_without_gap(shards)) for series, shards in found.items()}
 
-    def entries(self) -> Iterator[ShardEntry]:
-        """Yield the entries that can be read, in the order of their names."""
-        for name, _ in self._target.list(STATE_FOLDER):
-            if name.endswith(".msgpack"):
-                data = self._read(name)
-                if data is not None:
-                    yield ShardEntry.from_bytes(data, name)
+    def entries(self, shards: Iterable[ShardSummary] | None = None) -> Iterator[ShardEntry]:
+        """Yield the entries that can be read, or those of some shards, in the order of their names.
 
-    def rejected(self) -> Iterator[Rejected]:
+        Each of them is read anew.
+        """
+        if shards is None:
+            listed = (name for name, _ in self._target.list(STATE_FOLDER))
+            names = [name for name in listed if name.endswith(".msgpack")]
+        else:
+            names = sorted(entry_name(shard.name) for shard in shards)
+        for name, data in zip(names, read_ahead(self._target, names), strict=True):
+            if data is not None:
+                yield ShardEntry.from_bytes(data, name)
+
+    def rejected(self, shards: Iterable[ShardSummary]) -> Iterator[Rejected]:
         """Yield what finished shards answer for as rejected, in the order of their entries."""
-        for entry in self.entries():
+        for entry in self.entries(shard for shard in shards if shard.rejected):
             yield from entry.rejected
 
     def manifest(self) -> Manifest | None:
@@ -265,11 +272,7 @@ class Ledger:
             return None
 
     def _read(self, name: str) -> bytes | None:
-        try:
-            with self._target.open(name) as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
+        return read_whole(self._target, name)
 
 
 def refuse_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:

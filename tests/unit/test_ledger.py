@@ -5,6 +5,7 @@ import json
 
 import pytest
 from support.memory_target import MemoryTarget
+from support.remote_target import MemoryRemote
 from support.samples import rejected
 from support.standing_datasets import HEAD, finished, publish_series, publish_shard
 from support.summaries import manifest_of, summary_of
@@ -212,9 +213,20 @@ def test_a_damaged_entry_is_named():
 
 def test_rejected_rows_come_in_the_order_of_the_entries():
     target = MemoryTarget()
-    publish_shard(target, summary_of(1, 10, 20, rejected=1), [rejected(13)])
-    publish_shard(target, summary_of(0, 0, 10, rejected=2), [rejected(3), rejected(5)])
-    assert [item.position for item in Ledger(target).rejected()] == [3, 5, 13]
+    shards = [summary_of(1, 10, 20, rejected=1), summary_of(0, 0, 10, rejected=2)]
+    publish_shard(target, shards[0], [rejected(13)])
+    publish_shard(target, shards[1], [rejected(3), rejected(5)])
+    assert [item.position for item in Ledger(target).rejected(shards)] == [3, 5, 13]
+
+
+def test_entries_of_shards_that_rejected_nothing_are_not_read_for_rejected_rows():
+    target = MemoryRemote()
+    shards = [summary_of(0, 0, 10), summary_of(1, 10, 20, rejected=1), summary_of(2, 20, 30)]
+    for shard in shards:
+        publish_shard(target, shard, [rejected(13)] if shard.rejected else [])
+    target.reads.clear()
+    assert [item.position for item in Ledger(target).rejected(shards)] == [13]
+    assert target.reads == [entry_name("train-000001.tar")]
 
 
 def test_a_target_without_an_index_has_no_manifest():

@@ -8,7 +8,7 @@ from support.remote_target import MemoryRemote
 from support.target_conformance import TargetConformance, content_of, listed, publish
 
 from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
-from wdsremux.targets import uploading
+from wdsremux.targets import patient, uploading
 from wdsremux.targets.staged import StagedTarget
 
 PATIENCE_S = 30.0
@@ -37,7 +37,6 @@ class Case:
             self.folder,
             max_bytes,
             tell=self.told.append,
-            first_wait_s=0.001,
             **options,
         )
 
@@ -147,7 +146,8 @@ def test_what_the_target_said_of_a_shard_is_kept(case):
     assert set(case.target.receipts["a.tar"]) == {"sha256"}
 
 
-def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path):
+def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(patient, "FIRST_WAIT_S", 0.001)
     case = Case(tmp_path, 1000, give_up_after_s=0.001)
     tries = threading.Semaphore(0)
 

@@ -1,13 +1,15 @@
 """The uploader: one ordered line of files, patient with outages, final with all else."""
 
+import hashlib
 import threading
 
 import pytest
 from support.remote_target import MemoryRemote
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.base import Sums
-from wdsremux.targets.uploading import Parcel, Uploader
+from wdsremux.targets import patient
+from wdsremux.targets.base import Parcel, Sums
+from wdsremux.targets.uploading import Uploader
 
 PATIENCE_S = 30.0
 """Long enough for the slowest machine."""
@@ -29,20 +31,18 @@ class Case:
             give_up_after_s=give_up_after_s,
             tell=self.told.append,
             on_sent=lambda parcel, _proof: self.sent.append(parcel.name),
-            first_wait_s=0.001,
         )
 
     def add(self, name, content=b"content"):
         path = self.folder / name
         path.write_bytes(content)
-        import hashlib
-
         sums = Sums(len(content), hashlib.sha256(content).hexdigest())
         self.uploader.add(Parcel(name, path, sums))
 
 
 @pytest.fixture
-def case(tmp_path):
+def case(tmp_path, monkeypatch):
+    monkeypatch.setattr(patient, "FIRST_WAIT_S", 0.001)
     found = Case(tmp_path)
     yield found
     found.uploader.stop()
@@ -141,7 +141,8 @@ def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, err
     assert case.remote.published == ["a.tar"]
 
 
-def test_stopping_ends_a_wait_for_the_next_try(case):
+def test_stopping_ends_a_wait_for_the_next_try(case, monkeypatch):
+    monkeypatch.setattr(patient, "FIRST_WAIT_S", PATIENCE_S)
     tries = threading.Semaphore(0)
 
     def fail(_name, _path):
@@ -149,7 +150,6 @@ def test_stopping_ends_a_wait_for_the_next_try(case):
         raise UnreachableTargetError("cannot reach mem://bucket: refused")
 
     case.remote.before_put = fail
-    case.uploader._first_wait_s = PATIENCE_S
     case.add("a.tar")
     assert tries.acquire(timeout=PATIENCE_S)
     case.uploader.stop()
@@ -172,3 +172,24 @@ def test_stopping_ends_what_is_being_sent_at_its_next_bytes(case):
     assert not case.uploader._thread.is_alive()
     assert case.remote.published == []
     case.uploader.stop()
+
+
+def test_a_target_that_takes_many_files_better_together_gets_all_that_wait(case):
+    calls = []
+    is_sending, gate = threading.Event(), threading.Event()
+
+    def put_many(parcels, on_bytes):
+        calls.append([parcel.name for parcel in parcels])
+        is_sending.set()
+        gate.wait(PATIENCE_S)
+        return {p.name: case.remote.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
+
+    case.remote.put_many = put_many
+    case.add("a.tar")
+    assert is_sending.wait(PATIENCE_S)
+    for name in ("b.tar", "c.tar", "d.tar"):
+        case.add(name)
+    gate.set()
+    case.uploader.flush()
+    assert calls == [["a.tar"], ["b.tar", "c.tar", "d.tar"]]
+    assert case.sent == case.remote.published == ["a.tar", "b.tar", "c.tar", "d.tar"]

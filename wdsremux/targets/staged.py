@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wdsremux.errors import TargetError, WdsremuxError
-from wdsremux.targets.base import Proof, RemoteTarget, Sums
-from wdsremux.targets.uploading import FIRST_WAIT_S, Parcel, Uploader
+from wdsremux.targets.base import Parcel, Proof, RemoteTarget, Sums
+from wdsremux.targets.patient import PatientTarget
+from wdsremux.targets.uploading import Uploader
 from wdsremux.values import size
 
 RIDES_ALONG = (".tar", ".msgpack")
@@ -37,17 +38,16 @@ class StagedTarget:
         *,
         give_up_after_s: float = 120.0,
         tell: Callable[[str], None] = lambda _text: None,
-        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
         self.remote = remote
+        self._patient = PatientTarget(remote, give_up_after_s)
         self.folder = folder
         self.receipts: dict[str, Mapping[str, str]] = {}
         """What the target said of each shard that it took (`Proof.receipt`)."""
         self._max_bytes = max_bytes
         self._give_up_after_s = give_up_after_s
         self._tell = tell
-        self._first_wait_s = first_wait_s
         self._uploader: Uploader | None = None
         self._files = 0
         self._open_bytes = 0
@@ -73,17 +73,17 @@ class StagedTarget:
         uploader = self._line()
         if uploader.holds(name):
             uploader.wait_until(lambda: not uploader.holds(name))
-        return self.remote.open(name)
+        return self._patient.open(name)
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         self._line().flush()
-        return self.remote.list(prefix)
+        return self._patient.list(prefix)
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
         self._line().flush()
-        self.remote.remove(name)
+        self._patient.remove(name)
 
     def free_bytes(self) -> int | None:
         """Return None: nobody knows how much the target takes, and little is needed here."""
@@ -95,7 +95,7 @@ class StagedTarget:
 
         Unless it is stopped, what is committed is published before the lock is given back.
         """
-        with self.remote.lock() as died:
+        with self._patient.lock() as died:
             try:
                 self._line().flush()
                 self._clear()
@@ -165,7 +165,6 @@ class StagedTarget:
                 give_up_after_s=self._give_up_after_s,
                 tell=self._tell,
                 on_sent=self._note_sent,
-                first_wait_s=self._first_wait_s,
             )
         return self._uploader
 

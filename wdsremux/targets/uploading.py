@@ -1,28 +1,23 @@
 """Sends finished files to a remote target beside other work: one thread, in the order they came."""
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from itertools import islice
+from typing import cast
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.base import Proof, RemoteTarget, Sums
+from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget
+from wdsremux.targets.patient import Patience
 
-FIRST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
+FILES_AT_ONCE = 100
+"""To a target that takes many files better together, so many go in one call."""
 STOPS_WITHIN_S = 2.0
 """What is being sent may not end sooner; the process may end without it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """A finished file of this machine that is to be published under a name."""
-
-    name: str
-    path: Path
-    sums: Sums
 
 
 @dataclass(slots=True)
@@ -56,17 +51,15 @@ class Uploader:
         give_up_after_s: float,
         tell: Callable[[str], None],
         on_sent: Callable[[Parcel, Proof], None] = lambda _parcel, _proof: None,
-        first_wait_s: float = FIRST_WAIT_S,
     ) -> None:
         """`tell` is told once when an outage begins, and once when it is over."""
         self._remote = remote
         self._give_up_after_s = give_up_after_s
         self._tell = tell
         self._on_sent = on_sent
-        self._first_wait_s = first_wait_s
         self._changed = threading.Condition()
         self._queue: deque[Parcel] = deque()
-        """The first is being sent."""
+        """The first of them are being sent."""
         self._queued_bytes = 0
         self._notes: deque[str] = deque()
         self._outage: _Outage | None = None
@@ -146,40 +139,51 @@ class Uploader:
         return left
 
     def _work(self) -> None:
+        patience = Patience(self._remote.url, math.inf, sleep=self._pause)
         try:
             while True:
-                parcel = self._first()
-                proof = self._sent(parcel)
-                self._on_sent(parcel, proof)
-                self._dequeue(parcel)
-        except BaseException as exc:  # noqa: BLE001 (a thread has nobody above it: the caller gets it)
+                parcels = self._next()
+                patience.succeeded()
+                proofs = patience.tried(partial(self._sent, parcels))
+                for parcel in parcels:
+                    self._on_sent(parcel, proofs[parcel.name])
+                self._dequeue(len(parcels))
+        except BaseException as exc:  # noqa: BLE001 (nobody is above a thread: the caller gets it)
             with self._changed:
                 if not self._is_stopping:
                     self._failure = exc
                 self._changed.notify_all()
 
-    def _first(self) -> Parcel:
+    def _next(self) -> Sequence[Parcel]:
+        """Wait for files, and return those that are sent together."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_stopping)
             self._go_on()
-            return self._queue[0]
+            at_once = FILES_AT_ONCE if hasattr(self._remote, "put_many") else 1
+            return [*islice(self._queue, at_once)]
 
-    def _sent(self, parcel: Parcel) -> Proof:
-        wait_s = self._first_wait_s
-        while True:
-            try:
-                return self._remote.put(parcel.name, parcel.path, parcel.sums, self._progressed)
-            except UnreachableTargetError as exc:
-                with self._changed:
-                    self._note_outage(exc)
-                    self._changed.wait_for(lambda: self._is_stopping, wait_s)
-                    self._go_on()
-                wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+    def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
+        try:
+            if hasattr(self._remote, "put_many"):
+                return cast("BulkTarget", self._remote).put_many(parcels, self._progressed)
+            return {
+                each.name: self._remote.put(each.name, each.path, each.sums, self._progressed)
+                for each in parcels
+            }
+        except UnreachableTargetError as exc:
+            with self._changed:
+                self._note_outage(exc)
+            raise
 
-    def _dequeue(self, parcel: Parcel) -> None:
+    def _pause(self, wait_s: float) -> None:
         with self._changed:
-            self._queue.popleft()
-            self._queued_bytes -= parcel.sums.size_bytes
+            self._changed.wait_for(lambda: self._is_stopping, wait_s)
+            self._go_on()
+
+    def _dequeue(self, files: int) -> None:
+        with self._changed:
+            for _ in range(files):
+                self._queued_bytes -= self._queue.popleft().sums.size_bytes
             if self._outage is not None:
                 self._notes.append(f"{self._remote.url} can be reached again")
                 self._outage = None

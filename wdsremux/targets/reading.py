@@ -1,0 +1,33 @@
+"""Reads small files of a target whole, several at once: over a network each takes its time."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from wdsremux.targets.base import Target
+
+READS_AT_ONCE = 8
+
+
+def read_whole(target: Target, name: str) -> bytes | None:
+    """Return what a file holds; None when there is none of that name."""
+    try:
+        with target.open(name) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
+    """Yield what files hold, in the order of their names, while the next ones are fetched."""
+    pool = ThreadPoolExecutor(READS_AT_ONCE)
+    fetched: deque[Future[bytes | None]] = deque()
+    try:
+        for name in names:
+            fetched.append(pool.submit(read_whole, target, name))
+            if len(fetched) > READS_AT_ONCE:
+                yield fetched.popleft().result()
+        while fetched:
+            yield fetched.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
