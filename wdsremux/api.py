@@ -75,7 +75,9 @@ def convert_by(
     """Do what `convert` does, with options that are made already."""
     opening.refuse_own_source(source, out)
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    with conversion.target.lock() as died:
+    target = opening.staged(conversion.target, run, lambda text: observer(Note(text)))
+    conversion = replace(conversion, target=target)
+    with target.lock() as died:
         if run.overwrite:
             Ledger(conversion.target).clear()
         if died:
@@ -180,6 +182,7 @@ def open_conversion(
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
     function = opening.open_function(transform)
+    target = opening.open_target(out)  # wrong keys are told before the source is opened
     opened = opening.open_source(source, recipe, run)
     columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
     job = job_from_recipe(recipe, columns, function)
@@ -201,7 +204,7 @@ def open_conversion(
         engine=engine,
         engine_name=engine_name,
         workers=workers,
-        target=opening.open_target(out),
+        target=target,
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,

@@ -76,15 +76,19 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     return 0
 
 
-def free_bytes(folder: str) -> int:
-    """Return the free space where a folder lies, or would be made."""
+def free_bytes(folder: str) -> int | None:
+    """Return the free space where a folder lies, or would be made; None for a URL."""
+    if "://" in folder:
+        return None
     path = Path(folder).expanduser().absolute()
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free
 
 
-def _room_lines(needed: int | None, free: int, out: str) -> list[str]:
+def _room_lines(needed: int | None, free: int | None, out: str) -> list[str]:
+    if free is None:
+        return ["nothing was written"]
     lines = [f"{size(free)} are free at {out}; nothing was written"]
     if needed is not None and needed > free:
         lines.append(f"note: that is {size(needed - free)} too little")

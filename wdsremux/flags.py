@@ -86,7 +86,7 @@ def default_text(field: Field[Any]) -> str:
     default = field.default
     if default is MISSING or default is None or default is False or default == ():
         return ""
-    if field.name == "max_shard_size":
+    if field.name in ("max_shard_size", "staging_max"):
         return f"{default // MB}MB"
     if field.name == "matte":
         return "white"

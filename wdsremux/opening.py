@@ -26,6 +26,8 @@ GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 SAVED_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in its folder."""
+READING_GIVE_UP_AFTER_S = 60.0
+"""An output behind a URL that cannot be reached for so long is given up."""
 LOOKED_AT = 10_000
 """Files of a folder that are looked at to tell what it holds."""
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip")
@@ -196,19 +198,61 @@ _OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {
 
 def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
-    if os.fspath(out).startswith("s3://"):
-        return _open_s3(os.fspath(out))
-    return LocalTarget(Path(out).expanduser())
+    words = os.fspath(out)
+    if not is_url(words):
+        return LocalTarget(Path(words).expanduser())
+    scheme = words.partition("://")[0]
+    if scheme not in _TARGET_OPENERS:
+        known = ", ".join(f"{name}://" for name in _TARGET_OPENERS)
+        raise UsageError(f"cannot write to {scheme}://; name a folder or one of {known}")
+    try:
+        return _TARGET_OPENERS[scheme](words)
+    except ModuleNotFoundError as exc:
+        raise UsageError(
+            f"{words!r} needs {exc.name}, which is not there; pip install 'wdsremux[{scheme}]'"
+        ) from exc
 
 
 def _open_s3(words: str) -> Target:
-    try:
-        from wdsremux.targets.s3 import open_s3
-    except ModuleNotFoundError as exc:
-        raise UsageError(
-            f"{words!r} needs {exc.name}, which is not there; pip install 'wdsremux[s3]'"
-        ) from exc
+    from wdsremux.targets.s3 import open_s3
+
     return open_s3(words)
+
+
+def _open_object_store(words: str) -> Target:
+    from wdsremux.targets.object_store import open_object_store
+
+    return open_object_store(words)
+
+
+def _open_hub_target(words: str) -> Target:
+    from wdsremux.targets.hub import open_hub_target
+
+    return open_hub_target(words)
+
+
+_TARGET_OPENERS: Mapping[str, Callable[[str], Target]] = {
+    "s3": _open_s3,
+    "gs": _open_object_store,
+    "az": _open_object_store,
+    "hf": _open_hub_target,
+}
+
+
+def staged(target: Target, run: Run, tell: Callable[[str], None]) -> Target:
+    """Return the target that a conversion writes to: for one behind a network files are staged.
+
+    `tell` is told of outages, in the thread that writes.
+    """
+    if isinstance(target, LocalTarget):
+        return target
+    from wdsremux.targets.staged import StagedTarget, staging_folder
+
+    remote = cast("RemoteTarget", target)
+    folder = staging_folder(remote.url, run.staging)
+    return StagedTarget(
+        remote, folder, run.staging_max, give_up_after_s=run.give_up_after, tell=tell
+    )
 
 
 def is_url(out: str | os.PathLike[str]) -> bool:
@@ -225,7 +269,7 @@ def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder
     if isinstance(target, LocalTarget):
         return UntrustedFolder(target.root, is_cold=is_cold)
     # Whatever is no folder can prove what it holds.
-    return RemoteFolder(cast("RemoteTarget", target))
+    return RemoteFolder(cast("RemoteTarget", target), READING_GIVE_UP_AFTER_S)
 
 
 def open_engine(

@@ -53,6 +53,9 @@ class ConvertOptions(TypedDict, total=False):
     max_errors: str | int | ErrorLimit
     give_up_after: str | float
     record_timeout: str | float
+    staging: str
+    staging_max: str | int
+    sync_to: str
     extend: bool
     overwrite: bool
     progress: Literal["auto", "bar", "log", "json", "none"]

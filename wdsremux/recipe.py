@@ -156,11 +156,19 @@ class Run(Options):
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")
     """stop (exit 6) when more records than this were rejected for errors"""
     give_up_after: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """give up on a source that has not answered for so long"""
+    """give up on a source, or an output behind a network, that has not answered for so long"""
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
     """so long may a record, or a batch that your function sees together, take in a worker process;
     the record that takes longer is found and rejected
     """
+    staging: str | None = option(None, metavar="DIR")
+    """folder where files wait to be sent when OUT is a URL; one in the system's temporary folder by
+    default
+    """
+    staging_max: int = option(4000 * MB, size_from_text, metavar="SIZE")
+    """so much may wait there, then the conversion waits too; shards being written count"""
+    sync_to: str | None = option(None, metavar="TO")
+    """carry the output to a second place while it is made; what `wdsremux sync` takes"""
     extend: bool = option(False, switch_from)
     """add shards for files that came to the source behind those of a finished output"""
     overwrite: bool = option(False, switch_from)

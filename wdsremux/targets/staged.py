@@ -7,14 +7,17 @@ what sends run side by side, together as fast as the slower of the two.
 import contextlib
 import errno
 import hashlib
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from io import FileIO
+from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
 
 from wdsremux.errors import TargetError, WdsremuxError
 from wdsremux.targets.base import Parcel, Proof, RemoteTarget, Sums
+from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
 from wdsremux.targets.uploading import Uploader
 from wdsremux.values import size
@@ -69,11 +72,16 @@ class StagedTarget:
             return StagedFile(self, name, path)
 
     def open(self, name: str) -> BinaryIO:
-        """Open a published file for reading; raises FileNotFoundError."""
+        """Open a published file, which is read whole; raises FileNotFoundError."""
         uploader = self._line()
         if uploader.holds(name):
             uploader.wait_until(lambda: not uploader.holds(name))
-        return self._patient.open(name)
+
+        def fetched() -> bytes:
+            with self.remote.open(name) as file:
+                return file.read()
+
+        return BytesIO(self._patient.tried(fetched))
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
@@ -99,6 +107,7 @@ class StagedTarget:
             try:
                 self._line().flush()
                 self._clear()
+                self._look_at_room()
                 yield died
                 self._line().flush()
             except WdsremuxError:
@@ -173,6 +182,15 @@ class StagedTarget:
             self.receipts[parcel.name] = proof.receipt
         with contextlib.suppress(OSError):
             parcel.path.unlink()
+
+    def _look_at_room(self) -> None:
+        free = LocalTarget(self.folder).free_bytes()
+        if free is not None and free < self._max_bytes:
+            self._tell(
+                f"{size(free)} are free in {str(self.folder.parent)!r}, less than --staging-max "
+                f"{size(self._max_bytes)}: when they are used up the conversion waits for what is "
+                "being sent; --staging names another folder"
+            )
 
     def _make_folder(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -254,6 +272,13 @@ class StagedFile:
                 if exc.errno != errno.ENOSPC or not self._target.has_made_room():
                     self.discard()
                     raise staging_error(self._path, exc) from exc
+
+
+def staging_folder(url: str, parent: str | None) -> Path:
+    """Return where files wait that go to `url`: the same for each run, so that it can be swept."""
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    name = hashlib.sha256(f"{user} {url}".encode()).hexdigest()[:16]
+    return Path(parent or tempfile.gettempdir()).expanduser() / f"wdsremux-staging-{name}"
 
 
 def staging_error(path: Path, exc: OSError) -> TargetError:

@@ -12,7 +12,7 @@ from typing import cast
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget
-from wdsremux.targets.patient import Patience
+from wdsremux.targets.patient import PatientTarget
 
 FILES_AT_ONCE = 100
 """To a target that takes many files better together, so many go in one call."""
@@ -139,12 +139,11 @@ class Uploader:
         return left
 
     def _work(self) -> None:
-        patience = Patience(self._remote.url, math.inf, sleep=self._pause)
+        patient = PatientTarget(self._remote, math.inf, sleep=self._pause)
         try:
             while True:
                 parcels = self._next()
-                patience.succeeded()
-                proofs = patience.tried(partial(self._sent, parcels))
+                proofs = patient.tried(partial(self._sent, parcels))
                 for parcel in parcels:
                     self._on_sent(parcel, proofs[parcel.name])
                 self._dequeue(len(parcels))
