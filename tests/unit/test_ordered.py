@@ -1,5 +1,6 @@
 """The core of the parallel engines: the byte bound and the end of a map."""
 
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -7,6 +8,8 @@ from dataclasses import dataclass
 import pytest
 
 from wdsremux.engines.ordered import OrderedMap, Runner
+from wdsremux.engines.threads import ThreadEngine
+from wdsremux.records import Batch
 
 DEADLINE_S = 30
 
@@ -134,3 +137,62 @@ def test_what_stops_the_program_is_not_swallowed_by_a_runner():
 
     with pytest.raises(SystemExit):
         list(OrderedMap([Exiting()], range(3)).results())
+
+
+def ordinary_work(item):
+    for number in range(2):
+        yield Batch(item, number, ())
+
+
+def is_of_the_map(frame):
+    """Tell whether it is code of the map at work, or of a lock that the map calls itself."""
+    codes = [each.f_code for each in (frame, frame.f_back) if each is not None]
+    if codes[0].co_filename.endswith("threading.py") and codes[0].co_name != "start":
+        codes = codes[1:]
+    return codes[0].co_filename.endswith("ordered.py") and codes[0].co_name != "_close"
+
+
+def living_threads():
+    return {thread for thread in threading.enumerate() if thread.is_alive()}
+
+
+def interrupted_at(number):
+    """Run a map and raise KeyboardInterrupt at that line of the caller's; False if it has fewer."""
+    seen = 0
+
+    def trace(frame, event, _arg):
+        nonlocal seen
+        if not is_of_the_map(frame):
+            return None
+        # The way out itself cannot be guarded: there the hook at the interpreter's exit is left.
+        is_leaving = frame.f_code.co_name == "results" and (
+            event == "return" or not frame.f_locals["self"]._slots
+        )
+        if event in ("line", "return") and not is_leaving:
+            seen += 1
+            if seen == number:
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return trace
+
+    results = ThreadEngine(2).map(lambda: ordinary_work, range(3))
+    sys.settrace(trace)
+    try:
+        for _ in results:
+            pass
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+        results.close()
+    return False
+
+
+def test_an_interrupt_at_any_line_leaves_no_runner_behind(caplog):
+    before = living_threads()
+    number = 1
+    while interrupted_at(number):
+        assert caplog.records == [], number
+        wait_until(lambda: living_threads() == before)
+        number += 1
+    assert number > 50

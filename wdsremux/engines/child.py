@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from wdsremux.engines.failures import failure_from_exception
 from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
 from wdsremux.engines.heartbeat import listen
+from wdsremux.engines.shared import Shelf
 from wdsremux.errors import TransformError
 
 _BEAT_EVERY_S = 0.2
@@ -46,11 +47,13 @@ class _Sender:
         self._allowed_s: float | None = None
         self.timeout_s: float | None = None
         """How long the run waits for a frame if no heartbeat asks for more; None: for ever."""
+        self.shelf: Shelf | None = None
+        """Where large payloads are put, once the run has said that it can map them."""
 
     def send(self, frame: Frame) -> None:
         """Write one frame; blocks while the other side is busy."""
         with self._lock:
-            write_frame(self._outbox, frame)
+            write_frame(self._outbox, frame, self.shelf)
             self._sent_s = time.monotonic()
             self._allowed_s = self.timeout_s
 
@@ -74,6 +77,7 @@ class _Worker:
         self._sender = sender
         self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._busy = threading.Event()
+        self._shelf = Shelf()
 
     def serve(self) -> None:
         """Build the work, then run item after item."""
@@ -89,7 +93,7 @@ class _Worker:
             self._finish(frame_of(Kind.FAILED, failure_from_exception(exc)))
             return
         del start, program
-        self._finish(frame_of(Kind.READY))
+        self._finish(frame_of(Kind.READY, self._shelf.probe()))
         while (frame := self._frames.get()) is not None:
             self._finish(self._outcome(work, frame))
 
@@ -112,8 +116,13 @@ class _Worker:
         with contextlib.suppress(EOFError, OSError):
             while True:
                 frame = read_frame(self._inbox)
-                self._busy.set()
-                self._frames.put(frame)
+                if frame.kind is Kind.SHARE:
+                    self._sender.shelf = self._shelf
+                elif frame.kind is Kind.UNUSED:
+                    self._shelf.release(frame.value())
+                else:
+                    self._busy.set()
+                    self._frames.put(frame)
         if self._busy.is_set():
             _exit_at_once()
         self._frames.put(None)

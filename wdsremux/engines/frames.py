@@ -2,22 +2,27 @@
 
 Layout, little endian: kind (1 byte), number of parts (4), length of each part (8 each), the parts.
 The first part is a pickle (protocol 5), the others are its out-of-band buffers: the payload of a
-lot is written from where it lies and read to where it stays, never copied through the pickle.
+lot is written from where it lies and read to where it stays, never copied through the pickle. A
+length with the bit `_IS_SHARED` is that of a part which lies in shared memory; what follows in the
+pipe is its descriptor (8 bytes).
 """
 
 import io
 import pickle
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, Protocol
 
 import cloudpickle
 
+from wdsremux.engines.shared import MIN_BYTES, Shelf
 from wdsremux.records import Lot
 
 _HEAD = struct.Struct("<BI")
+_HANDLE = struct.Struct("<Q")
+_IS_SHARED = 1 << 63
 _BESIDE = [field.name for field in fields(Lot)][1:]
 """The fields of a lot after its payload."""
 
@@ -28,7 +33,7 @@ class Kind(IntEnum):
     START = 1
     """To the worker: the pickled `make_work`, and the time limit of the run, or None."""
     READY = 2
-    """From the worker: the work is built."""
+    """From the worker: the work is built; with the descriptor of a probe of shared memory."""
     ITEM = 3
     """To the worker: work on this item."""
     RESULT = 4
@@ -39,6 +44,14 @@ class Kind(IntEnum):
     """From the worker: building the work, or the item, ended with this failure."""
     ALIVE = 7
     """From the worker: a heartbeat, with the seconds allowed for the next stretch."""
+    SHARE = 8
+    """To the worker: the probe was found; large payloads may lie in shared memory."""
+    UNUSED = 9
+    """To the worker: what lies under this descriptor is used no more."""
+
+
+Take = Callable[[int, int], memoryview]
+"""Gives the bytes of shared memory: (descriptor, length) → view."""
 
 
 class Pipe(Protocol):
@@ -80,20 +93,38 @@ def frame_of(kind: Kind, value: Any = None) -> Frame:
     return Frame(kind, [body.getbuffer(), *(buffer.raw() for buffer in buffers)])
 
 
-def write_frame(pipe: Pipe, frame: Frame) -> None:
-    """Write a whole frame; raises OSError when nobody reads."""
-    lengths = [len(part) for part in frame.parts]
-    head = _HEAD.pack(frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
-    _write_all(pipe, head + frame.parts[0])
+def write_frame(pipe: Pipe, frame: Frame, shelf: Shelf | None = None) -> None:
+    """Write a whole frame, large buffers to the shelf if there is one.
+
+    Raises OSError when nobody reads.
+    """
+    lengths, parts = [len(frame.parts[0])], [frame.parts[0]]
     for part in frame.parts[1:]:
+        handle = shelf.put(part) if shelf is not None and len(part) >= MIN_BYTES else None
+        lengths.append(len(part) if handle is None else len(part) | _IS_SHARED)
+        parts.append(part if handle is None else _HANDLE.pack(handle))
+    head = _HEAD.pack(frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
+    _write_all(pipe, head + parts[0])
+    for part in parts[1:]:
         _write_all(pipe, part)
 
 
-def read_frame(pipe: Pipe) -> Frame:
-    """Read a whole frame; raises EOFError at the end of the pipe, also in the middle of a frame."""
+def read_frame(pipe: Pipe, take: Take | None = None) -> Frame:
+    """Read a whole frame; raises EOFError at the end of the pipe, also in the middle of a frame.
+
+    `take` is asked for what lies in shared memory.
+    """
     kind, parts = _HEAD.unpack(_read_all(pipe, _HEAD.size))
     lengths = struct.unpack(f"<{parts}Q", _read_all(pipe, 8 * parts))
-    return Frame(Kind(kind), [_read_all(pipe, length) for length in lengths])
+    return Frame(Kind(kind), [_read_part(pipe, length, take) for length in lengths])
+
+
+def _read_part(pipe: Pipe, length: int, take: Take | None) -> bytearray | memoryview:
+    if not length & _IS_SHARED:
+        return _read_all(pipe, length)
+    (handle,) = _HANDLE.unpack(_read_all(pipe, _HANDLE.size))
+    assert take is not None, "memory is shared only with who asked for it"  # noqa: S101
+    return take(handle, length ^ _IS_SHARED)
 
 
 def _write_all(pipe: Pipe, data: bytes | bytearray | memoryview) -> None:

@@ -8,6 +8,7 @@ worked on.
 """
 
 import atexit
+import contextlib
 import logging
 import queue
 import threading
@@ -78,7 +79,14 @@ class OrderedMap(Generic[ItemT, ResultT]):
         self._slots: deque[_Slot[ItemT, ResultT]] = deque()
         self._todo: queue.SimpleQueue[_Slot[ItemT, ResultT] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._changed = threading.Condition()
+        # A signal may raise at any moment in the caller's thread. There only `with` over a lock
+        # of C is used, which no exception can split (Condition is written in Python), and waiting
+        # is to acquire `_news`.
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        """What runners wait for."""
+        self._news = threading.Lock()
+        """What the caller waits for: released when a result or an end has come."""
         self._held_bytes = 0
         self._stopped = False
 
@@ -95,9 +103,9 @@ class OrderedMap(Generic[ItemT, ResultT]):
                     yield self._taken_from(head)
                 if head.error is not None:
                     raise head.error
-                with self._changed:
+                with self._lock:
                     self._slots.popleft()
-                    self._changed.notify_all()
+                    self._room.notify_all()
                 self._take_items()
         finally:
             self._close()
@@ -135,23 +143,24 @@ class OrderedMap(Generic[ItemT, ResultT]):
 
     def _wait_for(self, head: _Slot[ItemT, ResultT]) -> bool:
         """Wait until the head has a result; False when it will have no more."""
-        with self._changed:
-            while not head.results and not head.done:
-                self._changed.wait(_WAKE_S)
-            return bool(head.results)
+        while True:
+            with self._lock:
+                if head.results or head.done:
+                    return bool(head.results)
+            self._news.acquire(timeout=_WAKE_S)
 
     def _taken_from(self, head: _Slot[ItemT, ResultT]) -> ResultT:
-        with self._changed:
+        with self._lock:
             result, size_bytes = head.results.popleft()
             self._held_bytes -= size_bytes
-            self._changed.notify_all()
+            self._room.notify_all()
             return result
 
     def _close(self) -> None:
-        with self._changed:
+        with self._lock:
             early = bool(self._slots)
             self._stopped = True
-            self._changed.notify_all()
+            self._room.notify_all()
         if early:
             for runner in self._runners:
                 runner.stop()
@@ -159,7 +168,9 @@ class OrderedMap(Generic[ItemT, ResultT]):
             self._todo.put(None)
         deadline_s = time.monotonic() + (_STOP_TIMEOUT_S if early else _JOIN_TIMEOUT_S)
         for thread in self._threads:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
+            # An interrupt may have come before the thread could start: then it ends at once.
+            with contextlib.suppress(RuntimeError):
+                thread.join(max(0.0, deadline_s - time.monotonic()))
             if thread.is_alive():
                 _log.warning("%s does not end; it is left behind", thread.name)
         self._slots.clear()
@@ -182,22 +193,27 @@ class OrderedMap(Generic[ItemT, ResultT]):
                 del result  # a batch is large, and the next one may take its time
         except BaseException as exc:  # noqa: BLE001 (raised again in the caller)
             error = exc
-        with self._changed:
+        with self._lock:
             slot.item = None
             slot.error = error
             slot.done = True
-            self._changed.notify_all()
+            self._tell()
 
     def _put(self, slot: _Slot[ItemT, ResultT], result: ResultT) -> None:
         size_bytes = result.size_bytes
-        with self._changed:
+        with self._room:
             while not self._stopped and not self._has_room(slot, size_bytes):
-                self._changed.wait()
+                self._room.wait()
             if self._stopped:
                 raise _StoppedError
             slot.results.append((result, size_bytes))
             self._held_bytes += size_bytes
-            self._changed.notify_all()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake the caller, if it waits; under the lock."""
+        if self._news.locked():
+            self._news.release()
 
     def _has_room(self, slot: _Slot[ItemT, ResultT], size_bytes: int) -> bool:
         if self._held_bytes + size_bytes <= self._max_buffer_bytes:

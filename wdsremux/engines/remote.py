@@ -14,6 +14,7 @@ from typing import Any
 from wdsremux.engines.base import WorkerDiedError
 from wdsremux.engines.failures import exception_from_failure
 from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
+from wdsremux.engines.shared import Maps
 from wdsremux.errors import TransformError
 
 _START_TIMEOUT_S = 300.0
@@ -70,6 +71,7 @@ class RemoteWorker:
         self._to: Any = self._process.stdin
         self._from: Any = self._process.stdout
         _widen(self._from.fileno())
+        self._maps = Maps(self._process.pid)
 
     def start(self, program: bytes) -> None:
         """Build the work in the worker from `make_work` as pickled.
@@ -87,6 +89,10 @@ class RemoteWorker:
         if frame.kind is Kind.FAILED:
             raise exception_from_failure(frame.value())
         assert frame.kind is Kind.READY, f"unexpected frame {frame.kind!r}"  # noqa: S101
+        if self._maps.finds(frame.value()):
+            # Should it die here, sending the first item will tell.
+            with contextlib.suppress(WorkerDiedError):
+                self._send(frame_of(Kind.SHARE), _START_TIMEOUT_S)
 
     def run(self, item: Frame) -> Iterator[Any]:
         """Yield the results of one item as they arrive.
@@ -149,7 +155,7 @@ class RemoteWorker:
         try:
             while True:
                 self._expect_within(within_s)
-                frame = read_frame(self._from)
+                frame = read_frame(self._from, self._take)
                 if frame.kind is not Kind.ALIVE:
                     return frame
                 within_s = frame.value()
@@ -157,6 +163,12 @@ class RemoteWorker:
             raise self._death() from exc
         finally:
             self._deadline_s = math.inf
+
+    def _take(self, handle: int, length: int) -> memoryview:
+        """Map what the worker put down, and tell it what it may let go of."""
+        for unused in self._maps.unused():
+            write_frame(self._to, frame_of(Kind.UNUSED, unused))
+        return self._maps.take(handle, length)
 
     def _expect_within(self, within_s: float | None) -> None:
         if within_s is not None:
