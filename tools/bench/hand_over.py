@@ -8,7 +8,7 @@ and writing, by the CPU clock.
 import argparse
 import json
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from wdsremux.planning import RowRange, SeriesRows
 from wdsremux.recipe import Recipe, Run
 from wdsremux.records import Batch, Lot, Record, Task
 from wdsremux.shards import series
+from wdsremux.targets.local import LocalFile
 from wdsremux.transforms.steps import FOUNDING
 from wdsremux.worker import Worker
 
@@ -108,15 +109,18 @@ class Clock:
         self.spent_s = 0.0
 
     def watch(self) -> None:
-        """Put a clock around the one place that hashes and writes."""
-        write = series._OpenShard.write  # noqa: SLF001 (there is no other place to measure at)
+        """Put a clock around the places that hash and write: a shard's bytes, and its sync."""
+        shard, file = series._OpenShard, LocalFile  # noqa: SLF001 (no other place to measure at)
+        shard.write = self._timed(shard.write)  # type: ignore[method-assign]
+        file.commit = self._timed(file.commit)  # type: ignore[method-assign]
 
-        def timed(shard: Any, data: memoryview | bytes) -> None:
+    def _timed(self, call: Callable[..., None]) -> Callable[..., None]:
+        def timed(*words: Any) -> None:
             began = time.thread_time()
-            write(shard, data)
+            call(*words)
             self.spent_s += time.thread_time() - began
 
-        series._OpenShard.write = timed  # type: ignore[method-assign]  # noqa: SLF001
+        return timed
 
 
 def main() -> None:
