@@ -7,8 +7,7 @@
     ├── TargetError          5   the output cannot be written
     │   └── UnreachableTargetError   it may be written when tried again
     ├── CorruptDataError     6   more records were rejected than the run allows
-    ├── RecipeMismatchError  7   the output has another recipe, or its source changed
-    └── InterruptedRunError  130 the user or the system asked the run to stop
+    └── RecipeMismatchError  7   the output has another recipe, or its source changed
 
 `RejectSample` is no error: a transform raises it to leave one sample out.
 
@@ -62,12 +61,6 @@ class RecipeMismatchError(WdsremuxError):
     """The output was made by another recipe, or from a source that has changed since."""
 
     exit_code = 7
-
-
-class InterruptedRunError(WdsremuxError):
-    """The run was asked to stop; what is finished stays and the same command goes on."""
-
-    exit_code = 130
 
 
 class RejectSample(Exception):  # noqa: N818 (it is a signal of the user's function, not an error)

@@ -17,8 +17,6 @@ Dtype = str | dict[str, Any]
 Json = Any
 Convert = Callable[[Any], Json]
 
-MAX_REASON_CHARS = 300
-
 
 class ValueFormError(ValueError):
     """A value that does not have its column's dtype; the text is the reason."""
