@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wdsremux.recipe import Recipe as Recipe
     from wdsremux.recipe import Run as Run
     from wdsremux.shards.writer import ShardWriter as ShardWriter
+    from wdsremux.syncing import sync as sync
     from wdsremux.verifying import verify as verify
 
 _HOMES = {
@@ -26,6 +27,7 @@ _HOMES = {
     "Recipe": "wdsremux.recipe",
     "Run": "wdsremux.recipe",
     "ShardWriter": "wdsremux.shards.writer",
+    "sync": "wdsremux.syncing",
     "verify": "wdsremux.verifying",
 }
 
@@ -38,6 +40,7 @@ __all__ = [
     "WdsremuxError",
     "convert",
     "repair",
+    "sync",
     "verify",
 ]
 

@@ -70,11 +70,29 @@ class CheckAdvanced:
     shards: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SyncBegun:
+    """A sync knows what it is going to send."""
+
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAdvanced:
+    """A sync has sent more."""
+
+    size_bytes: int
+    files: int = 0
+
+
 Event = Note | Begun | Advanced | ShardDone | Done
 CheckEvent = CheckBegun | CheckAdvanced
+SyncEvent = Note | SyncBegun | SyncAdvanced
 Observer = Callable[[Event], None]
 CheckObserver = Callable[[CheckEvent], None]
+SyncObserver = Callable[[SyncEvent], None]
 
 
-def nobody(_event: Event | CheckEvent) -> None:
+def nobody(_event: Event | CheckEvent | SyncEvent) -> None:
     """Observe nothing."""

@@ -7,6 +7,7 @@ import argparse
 import ast
 import functools
 import inspect
+import sys
 import tomllib
 from collections.abc import Container, Mapping
 from dataclasses import MISSING, Field, fields
@@ -33,6 +34,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE.toml", help="options from a TOML file; flags win over it"
     )
+
+
+def add_own_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
+    """Add a flag for every field of a command's own options."""
+    docs = field_docs(sys.modules[kind.__module__])
+    for field in fields(kind):
+        _add_flag(parser, field, docs[field.name])
+
+
+def own_options(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
+    """Return what was given of a command's own options."""
+    given = {field.name: getattr(arguments, field.name) for field in fields(kind)}
+    return {name: value for name, value in given.items() if value is not NOT_GIVEN}
 
 
 def add_run_options(parser: argparse.ArgumentParser, names: Container[str]) -> None:

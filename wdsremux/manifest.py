@@ -92,6 +92,10 @@ class Manifest:
     """The words that source and function were named by; they decide no byte."""
     notes: tuple[str, ...] = ()
     """What a reader of the images should know, for example that they were packed as stored."""
+    published: Mapping[str, Any] = field(default_factory=dict)
+    """Where `sync` has carried this copy: `at`, its URL; `loaders`, the forms of URL that loaders
+    take; `receipts`, by which the target can be asked for each shard. It decides nothing.
+    """
 
     @classmethod
     def from_head(cls, head: Mapping[str, Any], shards: Sequence[ShardSummary]) -> Self:
@@ -142,7 +146,7 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `index.json` holds."""
-        return {
+        told = {
             "__kind__": "wids-shard-index-v1",
             "wids_version": 1,
             "info": "made by wdsremux",
@@ -152,6 +156,7 @@ class Manifest:
             "patterns": self.patterns(),
             **self.head(),
         }
+        return told | {"published": self.published} if self.published else told
 
     def to_bytes(self) -> bytes:
         """Return the file, the same bytes for the same content."""
@@ -183,6 +188,9 @@ class Manifest:
         if raw["format"] != MANIFEST_FORMAT:
             raise ValueError(f"format {raw['format']} needs another version of wdsremux")
         names = raw["class_names"]
+        published = raw.get("published", {})
+        if not isinstance(published, dict):
+            raise TypeError("'published' is no object")
         return cls(
             name=raw["name"],
             shards=shards,
@@ -197,6 +205,7 @@ class Manifest:
             series=tuple(raw["series"]),
             place=raw["place"],
             notes=tuple(raw["notes"]),
+            published=published,
         )
 
 

@@ -58,3 +58,30 @@ def test_a_manifest_of_odd_types_is_unreadable(made, tmp_path):
     out = copied(made, tmp_path / "out")
     edit_json(out / "index.json", lambda manifest: manifest["recipe"].update(max_pixels="x"))
     assert codes(verify(out, "pixels")) == [101]
+
+
+PUBLISHED = {"at": "s3://b/p", "loaders": {}, "receipts": {"train-000000.tar": {"etag": "x"}}}
+
+
+def test_a_manifest_that_tells_where_it_was_carried_is_clean(made, tmp_path):
+    out = copied(made, tmp_path / "out")
+    edit_json(out / "index.json", lambda manifest: manifest.update(published=PUBLISHED))
+    assert codes(verify(out, "pixels")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"at": None},
+        {"at": 5},
+        {"loaders": []},
+        {"receipts": None},
+        {"receipts": {"train-000000.tar": "x"}},
+        {"receipts": {"train-000000.tar": {"etag": 5}}},
+        {"loaders": {"s3": DEEP}},
+    ],
+)
+def test_a_place_of_odd_types_makes_the_manifest_unreadable(made, tmp_path, change):
+    out = copied(made, tmp_path / "out")
+    edit_json(out / "index.json", lambda manifest: manifest.update(published=PUBLISHED | change))
+    assert codes(verify(out, "pixels")) == [101]

@@ -180,3 +180,28 @@ def test_a_manifest_of_another_format_asks_for_another_version():
 def test_a_manifest_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         manifest_of().name = "other"
+
+
+PUBLISHED = {
+    "at": "s3://bucket/pets",
+    "loaders": {"aws": {"train": ["pipe:aws s3 cp s3://bucket/pets/train-000000.tar -"]}},
+    "receipts": {"train-000000.tar": {"crc64nvme": "AAAAAAAAAAA="}},
+}
+
+
+def test_where_a_copy_was_carried_is_read_as_it_was_written_and_decides_nothing():
+    manifest = manifest_of(published=PUBLISHED)
+    assert Manifest.from_bytes(manifest.to_bytes()) == manifest
+    assert manifest.head() == manifest_of().head()
+    assert dataclasses.replace(manifest, published={}).to_bytes() == manifest_of().to_bytes()
+
+
+def test_a_manifest_that_was_carried_nowhere_tells_of_no_place():
+    assert "published" not in json.loads(manifest_of().to_bytes())
+
+
+@pytest.mark.parametrize("published", [[], "s3://bucket", 1, None])
+def test_a_place_of_another_form_is_refused(published):
+    raw = manifest_of().to_json() | {"published": published}
+    with pytest.raises(CorruptDataError, match="published"):
+        Manifest.from_bytes(json.dumps(raw).encode())

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wdsremux import tarbytes
-from wdsremux.checks.heads import head_problem
+from wdsremux.checks.heads import head_problem, published_problem
 from wdsremux.manifest import Manifest, ShardSummary, Totals
 from wdsremux.shards.entry import ShardEntry
 
@@ -50,7 +50,7 @@ def manifest_problem(manifest: Manifest) -> str | None:
             return f"shard {number}: {problem}"
     if not all(map(_are_counts, manifest.splits.values())):
         return "a field is no whole number"
-    return head_problem(manifest.head())
+    return published_problem(manifest.published) or head_problem(manifest.head())
 
 
 def entry_problem(entry: ShardEntry, *, is_ours: bool) -> str | None:

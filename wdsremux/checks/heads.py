@@ -31,6 +31,22 @@ def head_problem(head: Mapping[str, Any]) -> str | None:
     return None
 
 
+def published_problem(published: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with a manifest's `published`; None when nothing is."""
+    if not published:
+        return None
+    objects = (published.get("loaders"), published.get("receipts"))
+    is_told = isinstance(published.get("at"), str) and all(isinstance(o, dict) for o in objects)
+    receipts = objects[1].values() if isinstance(objects[1], dict) else ()
+    if not is_told or not all(_is_object_of_texts(receipt) for receipt in receipts):
+        return "'published' is none"
+    return None if _is_canonical(dict(published), MAX_DEPTH) else "'published' is none"
+
+
+def _is_object_of_texts(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+
+
 def _fits(name: str, value: object) -> bool:
     """Return whether a field's value has the field's type."""
     if name in _TEXTS:

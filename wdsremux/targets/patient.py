@@ -8,12 +8,12 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, TypeVar, cast
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.base import Proof, RemoteTarget, Staged, Sums
+from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget, Staged, Sums
 
 T = TypeVar("T")
 
@@ -34,12 +34,14 @@ class PatientTarget:
         target: RemoteTarget,
         give_up_after_s: float = GIVE_UP_AFTER_S,
         *,
+        tell: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`sleep` may raise, to end the waiting."""
+        """`tell` is told why there is waiting, when it begins; `sleep` may raise, to end it."""
         self.target = target
         self._give_up_after_s = give_up_after_s
+        self._tell = tell
         self._clock = clock
         self._sleep = sleep
 
@@ -61,6 +63,26 @@ class PatientTarget:
 
         return patience.tried(put)
 
+    def put_many(
+        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
+    ) -> Mapping[str, Proof]:
+        """Publish copies of files together where the target can, else one after the other."""
+        if not self.is_bulk:
+            return {p.name: self.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
+        patience = self._patience()
+        told = Furthest(on_bytes, patience.succeeded)
+
+        def put() -> Mapping[str, Proof]:
+            told.begin()
+            return cast("BulkTarget", self.target).put_many(parcels, told)
+
+        return patience.tried(put)
+
+    @property
+    def is_bulk(self) -> bool:
+        """Whether the target takes many files far better together."""
+        return hasattr(self.target, "put_many")
+
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that the target holds these bytes."""
         return self.tried(lambda: self.target.prove(name, sums, path))
@@ -81,6 +103,14 @@ class PatientTarget:
         """Remove a published file; no error when it is not there."""
         self.tried(lambda: self.target.remove(name))
 
+    def remove_many(self, names: Sequence[str]) -> None:
+        """Remove published files; no error for those that are not there."""
+        if self.is_bulk:
+            self.tried(lambda: cast("BulkTarget", self.target).remove_many(names))
+            return
+        for name in names:
+            self.remove(name)
+
     def free_bytes(self) -> int | None:
         """Return how many bytes there is room for; None where nobody knows."""
         return self.tried(self.target.free_bytes)
@@ -96,7 +126,13 @@ class PatientTarget:
         return self._patience().tried(do)
 
     def _patience(self) -> "Patience":
-        return Patience(self.url, self._give_up_after_s, self._clock, self._sleep)
+        return Patience(
+            self.url,
+            self._give_up_after_s,
+            tell=self._tell,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
 
 class Patience:
@@ -106,11 +142,14 @@ class Patience:
         self,
         what: str,
         give_up_after_s: float,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        *,
+        tell: Callable[[str], None],
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
     ) -> None:
         self._what = what
         self._give_up_after_s = give_up_after_s
+        self._tell = tell
         self._clock = clock
         self._sleep = sleep
         self.succeeded()
@@ -135,6 +174,8 @@ class Patience:
                 f"{exc}; gave up on {self._what!r} after {gone_s:.0f} s without success; run the "
                 "same command again once it answers: what is there stays"
             ) from exc
+        if not self._failures:
+            self._tell(f"{exc}; trying again for {left_s:.0f} s")
         # Jitter keeps many jobs from coming back in step.
         backoff_s = min(MAX_WAIT_S, FIRST_WAIT_S * 2**self._failures) * random.uniform(0.5, 1)  # noqa: S311
         self._failures = min(self._failures + 1, 16)

@@ -1,0 +1,155 @@
+"""The command `sync`, and what it prints."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from wdsremux.events import Note, SyncBegun, SyncEvent, SyncObserver
+from wdsremux.flags import add_own_options, own_options
+from wdsremux.render import LOG_EVERY_S, duration
+from wdsremux.syncs.options import SyncOptions
+from wdsremux.syncs.report import SyncReport
+from wdsremux.values import size
+
+PLACES = (
+    "a folder (also on NFS or SMB) · s3://BUCKET/PREFIX · gs://BUCKET/PREFIX · "
+    "az://CONTAINER/PREFIX · hf://datasets/USER/NAME[@BRANCH]"
+)
+MAX_NAMES = 10
+"""Names that a line tells."""
+
+
+def add_command(commands: Any, epilog: str) -> None:
+    """Add the command to the parser's."""
+    parser = commands.add_parser(
+        "sync",
+        help="carry a finished dataset to a folder, S3, a NAS or the Hub",
+        description="Carry a finished dataset to another place: what is missing or different "
+        "there, shards first and index.json last. The same command again goes on where an "
+        "interrupted one stopped, and sends nothing when all is there.",
+        epilog=epilog,
+        allow_abbrev=False,
+    )
+    parser.add_argument("source", metavar="FROM", help=f"a finished dataset: {PLACES}")
+    parser.add_argument("dest", metavar="TO", help="where it is carried, likewise")
+    add_own_options(parser, SyncOptions)
+    parser.set_defaults(command=_sync)
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    from wdsremux.syncing import sync_by
+
+    options = SyncOptions.from_options(own_options(arguments, SyncOptions))
+    tell = progress(sys.stderr)
+    report = sync_by(arguments.source, arguments.dest, options, tell)
+    print("\n".join(report_lines(report)))
+    return 0
+
+
+def report_lines(report: SyncReport) -> list[str]:
+    """Return what people read of a report."""
+    lines = [
+        f"{name} at {report.dest} is not ours and was left as it is" for name in report.left_alone
+    ]
+    lines += _named("kept here, since nothing proves that they are there", report.kept)
+    lines += _named("moved", report.freed)
+    lines += _named("removed there", report.removed)
+    hint = "" if report.removed else "; --delete removes them"
+    lines += _named(f"there, but not in index.json any more{hint}", report.stale)
+    lines.append(_closing(report))
+    for form, by_split in report.loaders.items():
+        for split, urls in by_split.items():
+            lines += [f"  {split}, {form}: {url}" for url in urls]
+    return lines
+
+
+def _named(what: str, names: tuple[str, ...]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return [f"{what}: {', '.join(names[:MAX_NAMES])}{more}"]
+
+
+def _closing(report: SyncReport) -> str:
+    standing = f"{_files(report.standing_files)}, {size(report.standing_bytes)}"
+    if not report.files:
+        return f"nothing to send: {standing}, at {report.dest} already"
+    already = f"; {standing}, there already" if report.standing_files else ""
+    sent = f"{_files(report.files)}, {size(report.size_bytes)}"
+    if report.is_dry_run:
+        return f"would send {sent}, to {report.dest}{already}"
+    levels = ", ".join(f"{count} {level}" for level, count in sorted(report.levels.items()))
+    seconds = duration(report.seconds)
+    return f"sent {sent}, to {report.dest} in {seconds}, proof: {levels}{already}"
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
+
+
+def progress(out: TextIO) -> SyncObserver:
+    """Return what tells how far a sync is: a bar on a terminal, else a line every 10 s."""
+    return _Bar(out) if out.isatty() else _Log(out)
+
+
+class _Bar:
+    """A tqdm bar over the bytes."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._bar: Any = None
+
+    def __call__(self, event: SyncEvent) -> None:
+        if isinstance(event, Note):
+            if self._bar is None:
+                print(event.text, file=self._out, flush=True)
+            else:
+                self._bar.write(event.text, file=self._out)
+        elif isinstance(event, SyncBegun):
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=event.size_bytes, unit="B", unit_scale=True, file=self._out, leave=False
+            )
+        elif self._bar is not None:
+            self._bar.update(event.size_bytes)
+            if self._bar.n >= self._bar.total:
+                self._bar.close()
+
+
+class _Log:
+    """A line every 10 s."""
+
+    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._out = out
+        self._clock = clock
+        self._began = self._last = clock()
+        self._begun = SyncBegun(0, 0)
+        self._sent_bytes = self._files = 0
+
+    def __call__(self, event: SyncEvent) -> None:
+        if isinstance(event, Note):
+            self._say(event.text)
+        elif isinstance(event, SyncBegun):
+            self._begun = event
+            self._began = self._last = self._clock()
+        else:
+            self._sent_bytes += event.size_bytes
+            self._files += event.files
+            if self._clock() - self._last >= LOG_EVERY_S:
+                self._last = self._clock()
+                self._say(self._line())
+
+    def _line(self) -> str:
+        rate = self._sent_bytes / max(self._clock() - self._began, 1e-9)
+        left_bytes = max(self._begun.size_bytes - self._sent_bytes, 0)
+        to_go = f", {duration(left_bytes / rate)} to go" if rate else ""
+        return (
+            f"{self._files} of {_files(self._begun.files)}, {size(self._sent_bytes)} of "
+            f"{size(self._begun.size_bytes)}, {rate / 1e6:.1f} MB/s{to_go}"
+        )
+
+    def _say(self, text: str) -> None:
+        print(text, file=self._out, flush=True)

@@ -1,0 +1,258 @@
+"""The job of `wdsremux sync`: a finished dataset, carried to a folder, a bucket or the Hub.
+
+Shards first, then what tells of them, and the table of contents last: a reader never sees one for
+what is not there.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+from wdsremux import opening
+from wdsremux.errors import CorruptDataError, UsageError
+from wdsremux.events import SyncAdvanced, SyncBegun, SyncObserver, nobody
+from wdsremux.manifest import MANIFEST_NAME, Manifest
+from wdsremux.syncs.carrying import SURE, Carrier
+from wdsremux.syncs.contents import Contents, Item, contents_of, finished_contents, refuse_foreign
+from wdsremux.syncs.hands import FetchingHands, Hands, LocalHands
+from wdsremux.syncs.moving import Mover, moved_shards
+from wdsremux.syncs.options import SyncOptions
+from wdsremux.syncs.pace import Stop, Throttle
+from wdsremux.syncs.plan import Ends, Plan, plan_of
+from wdsremux.syncs.publishing import index_at, loaders_of
+from wdsremux.syncs.report import SyncReport
+from wdsremux.syncs.telling import Teller
+from wdsremux.targets.base import Proof, RemoteTarget, Sums
+from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.patient import PatientTarget
+
+
+def sync(  # noqa: PLR0913 (one for each flag)
+    source: str | os.PathLike[str],
+    dest: str | os.PathLike[str],
+    *,
+    delete: bool = False,
+    dry_run: bool = False,
+    move: bool = False,
+    jobs: int = 4,
+    bandwidth: str | int | None = None,
+    give_up_after: str | float | None = None,
+    observer: SyncObserver = nobody,
+) -> SyncReport:
+    """Carry a finished dataset to another place; what stands there already is not sent.
+
+    `source` and `dest` are folders, or URLs of s3://, gs://, az:// or hf://datasets/. The options
+    are those of `wdsremux sync --help`, as texts ("50MB", "10m") or values. Shards are sent first
+    and `index.json` last; the same call again goes on where an interrupted one stopped.
+
+    Raises UsageError, SourceError for a source that is no finished dataset, CorruptDataError when
+    files of it are damaged (the others are sent, the index is not), TargetError.
+    """
+    options = SyncOptions.from_options(
+        {
+            "delete": delete,
+            "dry_run": dry_run,
+            "move": move,
+            "jobs": jobs,
+            "bandwidth": bandwidth,
+            "give_up_after": give_up_after,
+        }
+    )
+    return sync_by(source, dest, options, observer)
+
+
+def sync_by(
+    source: str | os.PathLike[str],
+    dest: str | os.PathLike[str],
+    options: SyncOptions,
+    observer: SyncObserver = nobody,
+) -> SyncReport:
+    """Do what `sync` does, with options that are made already."""
+    here, there = _opened(source, "FROM"), _opened(dest, "TO")
+    _refuse_ends(here, there, options)
+    with tempfile.TemporaryDirectory(prefix="wdsremux-") as folder:
+        return _Sync(here, there, options, observer, Path(folder)).run()
+
+
+def _opened(words: str | os.PathLike[str], name: str) -> RemoteTarget:
+    if not os.fspath(words):
+        raise UsageError(f"{name} is empty; write . for the folder you are in")
+    return cast("RemoteTarget", opening.open_target(words))
+
+
+def _refuse_ends(here: RemoteTarget, there: RemoteTarget, options: SyncOptions) -> None:
+    is_same = here.url == there.url
+    if isinstance(here, LocalTarget) and isinstance(there, LocalTarget):
+        is_same = here.root.resolve() == there.root.resolve()
+    if is_same:
+        raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
+    if options.move and not isinstance(here, LocalTarget):
+        raise UsageError(f"--move removes shards of a folder, and {here.url!r} is none")
+
+
+class _Sync:
+    """One sync."""
+
+    def __init__(
+        self,
+        source: RemoteTarget,
+        dest: RemoteTarget,
+        options: SyncOptions,
+        observer: SyncObserver,
+        folder: Path,
+    ) -> None:
+        """`folder` takes what has to lie on this machine for a moment."""
+        self._options = options
+        self._folder = folder
+        self._began = time.monotonic()
+        self._teller = Teller(observer)
+        self._stop = Stop()
+        self._local = source if isinstance(source, LocalTarget) else None
+        self._source = self._patient(source)
+        self._dest = self._patient(dest)
+        self._hands = self._hands_of_source()
+        # What comes from a network to a folder is held back where it is fetched.
+        is_fetch = self._local is None and isinstance(dest, LocalTarget)
+        self._throttle = self._throttled(None if is_fetch else options.bandwidth)
+        self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
+        self._mover = Mover(self._local, dest.url) if self._local and options.move else None
+        self._kept: list[str] = []
+        self._files = self._size_bytes = self._standing_index_bytes = 0
+
+    def run(self) -> SyncReport:
+        """Do all of it, under the lock of the place."""
+        here, manifest = finished_contents(self._source)
+        with contextlib.ExitStack() as locked:
+            if not self._options.dry_run:
+                if self._mover is not None:
+                    locked.enter_context(self._source.lock())
+                locked.enter_context(self._dest.lock())
+            ends = self._ends(here, manifest)
+            plan = plan_of(ends, self._carrier, proves_all=self._mover is not None)
+            self._files = len(plan.items)
+            self._size_bytes = sum(item.size_bytes for item in plan.items)
+            if self._options.dry_run:
+                self._refuse_damage(plan)
+                self._count_index(ends, plan)
+            else:
+                self._carry(ends, plan)
+        return self._report(manifest, plan)
+
+    def _ends(self, here: Contents, manifest: Manifest) -> Ends:
+        there = contents_of(self._dest)
+        refuse_foreign(manifest, there, self._dest.url)
+        return Ends(
+            source=self._source,
+            root=self._local.root if self._local else None,
+            here=here,
+            manifest=manifest,
+            dest=self._dest,
+            there=there,
+            moved=moved_shards(self._local, self._dest.url) if self._local else {},
+        )
+
+    def _carry(self, ends: Ends, plan: Plan) -> None:
+        self._teller.tell(SyncBegun(self._files, self._size_bytes))
+        if plan.takes_index_first:
+            self._dest.remove(MANIFEST_NAME)
+        for item, proof in plan.standing.values():
+            if ends.has_whole(item):
+                self._free(item, proof)
+        self._carrier.send(plan.shards, self._done)
+        self._carrier.send(plan.small, self._done)
+        self._refuse_damage(plan)
+        index = self._count_index(ends, plan)
+        if index is not None:
+            self._put_index(index)
+        if self._options.delete and plan.stale:
+            self._dest.remove_many(plan.stale)
+
+    def _count_index(self, ends: Ends, plan: Plan) -> bytes | None:
+        """Return the table of contents if it has to be sent, and count it among what is."""
+        index = index_at(ends, plan, self._carrier.proofs)
+        if index == ends.there.index and not plan.takes_index_first:
+            self._standing_index_bytes = len(index)
+            return None
+        self._files += 1
+        self._size_bytes += len(index)
+        return index
+
+    def _put_index(self, index: bytes) -> None:
+        path = self._folder / MANIFEST_NAME
+        path.write_bytes(index)
+        sums = Sums(len(index), hashlib.sha256(index).hexdigest())
+        self._carrier.put(MANIFEST_NAME, path, sums)
+
+    def _done(self, item: Item, proof: Proof) -> None:
+        self._teller.tell(SyncAdvanced(0, files=1))
+        self._free(item, proof)
+
+    def _free(self, item: Item, proof: Proof) -> None:
+        if self._mover is None or item.shard is None or not item.is_shard:
+            return
+        if proof.level in SURE:
+            self._mover.free(item.shard, proof)
+        else:
+            self._kept.append(item.name)
+
+    def _refuse_damage(self, plan: Plan) -> None:
+        damaged = [*(plan.lost | self._carrier.damaged).values()]
+        if not damaged:
+            return
+        more = f" (and {len(damaged) - 1} files more)" if damaged[1:] else ""
+        sent = "" if self._options.dry_run else f"; the rest is sent, {MANIFEST_NAME} is not"
+        raise CorruptDataError(
+            f"{self._source.url!r} is damaged: {damaged[0]}{more}{sent}; run `wdsremux verify` and "
+            "`wdsremux repair` on it, then the same command again"
+        )
+
+    def _report(self, manifest: Manifest, plan: Plan) -> SyncReport:
+        sizes = [item.size_bytes for item, _ in plan.standing.values()]
+        sizes += [self._standing_index_bytes] if self._standing_index_bytes else []
+        has_removed = self._options.delete and not self._options.dry_run
+        return SyncReport(
+            dest=self._dest.url,
+            is_dry_run=self._options.dry_run,
+            files=self._files,
+            size_bytes=self._size_bytes,
+            standing_files=len(sizes),
+            standing_bytes=sum(sizes),
+            seconds=time.monotonic() - self._began,
+            levels=dict(Counter(proof.level for proof in self._carrier.proofs.values())),
+            removed=tuple(plan.stale) if has_removed else (),
+            stale=() if has_removed else tuple(plan.stale),
+            freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),
+            kept=tuple(sorted(self._kept)),
+            left_alone=tuple(plan.left_alone),
+            loaders=loaders_of(self._dest.target, manifest),
+        )
+
+    def _patient(self, target: RemoteTarget) -> PatientTarget:
+        return PatientTarget(
+            target, self._options.give_up_after, tell=self._teller.note, sleep=self._stop.sleep
+        )
+
+    def _throttled(self, bytes_per_s: int | None) -> Throttle:
+        return Throttle(bytes_per_s, self._stop.sleep)
+
+    def _hands_of_source(self) -> Hands:
+        if self._local is not None:
+            return LocalHands(self._local)
+        throttle = self._throttled(self._options.bandwidth)
+
+        def fetched(size_bytes: int) -> None:
+            self._stop.check()
+            throttle.passed(size_bytes)
+
+        return FetchingHands(self._source, self._folder, fetched)
+
+    def _sent(self, size_bytes: int) -> None:
+        self._stop.check()
+        self._throttle.passed(size_bytes)
+        if size_bytes:
+            self._teller.tell(SyncAdvanced(size_bytes))

@@ -1,0 +1,147 @@
+"""Brings a file of the source to hand: where it lies on this machine, or fetched from a network."""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+from typing import Protocol
+
+from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.shards.entry import ShardEntry
+from wdsremux.syncs.contents import Item
+from wdsremux.targets.base import Sums
+from wdsremux.targets.copying import BLOCK_BYTES
+from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.patient import PatientTarget
+
+
+class Hands(Protocol):
+    """Gives files of the source to those who send them."""
+
+    def hold(self, item: Item) -> contextlib.AbstractContextManager[tuple[Path, Sums]]:
+        """Give a file of this machine with an item's bytes, while the block runs, and its sums.
+
+        Raises CorruptDataError for a file that is not there, or not what is recorded. What is
+        recorded of a file of this machine is not checked yet: who sends it reads it anyway.
+        """
+
+
+class LocalHands:
+    """The source is a folder."""
+
+    def __init__(self, source: LocalTarget) -> None:
+        self._source = source
+
+    @contextlib.contextmanager
+    def hold(self, item: Item) -> Iterator[tuple[Path, Sums]]:
+        """Give the file itself."""
+        path = self._source.root / item.name
+        if item.sha256 is not None:
+            yield path, Sums(item.size_bytes, item.sha256)
+        else:
+            yield path, _sums(path, item)
+
+
+class FetchingHands:
+    """The source lies behind a network: each file is fetched, held against its record, removed."""
+
+    def __init__(
+        self, source: PatientTarget, folder: Path, on_bytes: Callable[[int], None]
+    ) -> None:
+        """`folder` is for the files at hand; `on_bytes` is told of bytes as they come."""
+        self._source = source
+        self._folder = folder
+        self._on_bytes = on_bytes
+
+    @contextlib.contextmanager
+    def hold(self, item: Item) -> Iterator[tuple[Path, Sums]]:
+        """Give a copy, which goes when the block ends."""
+        path = self._folder / item.name.replace("/", "-")
+        try:
+            self._source.tried(lambda: self._fetch(item.name, path))
+            sums = _sums(path, item)
+            if item.sha256 is not None and sums != Sums(item.size_bytes, item.sha256):
+                raise CorruptDataError(f"{item.name!r} is not what is recorded")
+            yield path, sums
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _fetch(self, name: str, path: Path) -> None:
+        try:
+            with self._source.target.open(name) as file, _made(path) as copy:
+                while block := file.read(BLOCK_BYTES):
+                    _write(copy, block, path)
+                    self._on_bytes(len(block))
+        except FileNotFoundError as exc:
+            raise CorruptDataError(f"{name!r} is not there") from exc
+        except OSError as exc:
+            raise UnreachableTargetError(
+                f"cannot read {name!r} of {self._source.url!r}: {exc.strerror or exc}"
+            ) from exc
+
+
+@contextlib.contextmanager
+def _made(path: Path) -> Iterator[FileIO]:
+    """Give a new file; unbuffered, so that closing it has nothing left to fail at."""
+    with _kept(path):
+        file = path.open("wb", buffering=0)
+    with file:
+        yield file
+
+
+def _write(copy: FileIO, block: bytes, path: Path) -> None:
+    rest = memoryview(block)
+    with _kept(path):
+        while rest:
+            rest = rest[copy.write(rest) :]
+
+
+@contextlib.contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise TargetError(
+            f"cannot keep what is fetched in {str(path.parent)!r}: {exc.strerror}; free some "
+            "space, or name another folder by TMPDIR"
+        ) from exc
+
+
+def _sums(path: Path, item: Item) -> Sums:
+    """Return the sums of a file at hand; an entry is held against its shard."""
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+            size_bytes = file.tell()
+    except FileNotFoundError as exc:
+        raise CorruptDataError(f"{item.name!r} is not there") from exc
+    except OSError as exc:
+        raise CorruptDataError(f"{item.name!r} cannot be read: {exc.strerror or exc}") from exc
+    if item.shard is not None and not item.is_shard:
+        _check_entry(path, item)
+    return Sums(size_bytes, digest.hexdigest())
+
+
+def _check_entry(path: Path, item: Item) -> None:
+    try:
+        told = ShardEntry.from_bytes(path.read_bytes(), item.name).summary
+    except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise CorruptDataError(f"{item.name!r} is damaged") from exc
+    if told != item.shard:
+        raise CorruptDataError(f"{item.name!r} tells something else than index.json")
+
+
+def damage_of(path: Path, item: Item) -> str | None:
+    """Return what is wrong with a shard of this machine; None when it is as recorded."""
+    try:
+        sums = _sums(path, item)
+    except CorruptDataError as exc:
+        return str(exc)
+    if sums.size_bytes != item.size_bytes:
+        return f"{item.name!r} has {sums.size_bytes} bytes, {item.size_bytes} are recorded"
+    if sums.sha256 != item.sha256:
+        return f"{item.name!r} has another SHA-256 than is recorded"
+    return None

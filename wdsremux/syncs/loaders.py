@@ -1,0 +1,109 @@
+"""The forms of URL by which loaders read shards from where they were carried.
+
+webdataset expands braces, then opens what it knows: `pipe:` runs a shell, `https:` curl. It knows
+no s3:// (webdataset 1.0.2, `gopen.py`).
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import quote
+
+Loaders = dict[str, dict[str, list[str]]]
+"""URLs by form and split."""
+
+_RANGE = re.compile(r"\{\d+\.\.\d+\}")
+_EXPANDED = re.compile(r"::|\$\{")
+"""What webdataset would take for more than a name."""
+_HUB = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(?:@(?P<branch>.+))?")
+
+
+def loader_urls(
+    url: str, patterns: Mapping[str, Sequence[str]], endpoint: str | None = None
+) -> Loaders:
+    """Return what loaders take for the shards of a target, by form and split.
+
+    `patterns` are those of `Manifest.patterns`; `endpoint` is where the server is, if not where
+    everybody knows it to be.
+    """
+    if _EXPANDED.search(url):
+        return {}
+    scheme = url.partition("://")[0]
+    forms = _FORMS[scheme](url, endpoint) if scheme in _FORMS else {}
+    return {
+        form: {split: [make(pattern) for pattern in own] for split, own in patterns.items()}
+        for form, make in forms.items()
+    }
+
+
+Forms = dict[str, Callable[[str], str]]
+
+
+def _s3_forms(url: str, endpoint: str | None) -> Forms:
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    option = f" --endpoint-url {shlex.quote(endpoint)}" if endpoint else ""
+    if endpoint:
+        base = f"{endpoint.rstrip('/')}/{bucket}"
+    elif "." in bucket:
+        base = f"https://s3.amazonaws.com/{bucket}"  # TLS knows no names with further dots
+    else:
+        base = f"https://{bucket}.s3.amazonaws.com"
+    return {
+        "aws": lambda name: f"pipe:aws{option} s3 cp {_shell(url, name)} -",
+        "s5cmd": lambda name: f"pipe:s5cmd{option} cat {_shell(url, name)}",
+        base.partition("://")[0]: lambda name: _web(base, prefix, name),
+    }
+
+
+def _gs_forms(url: str, _endpoint: str | None) -> Forms:
+    place = url.removeprefix("gs://")
+    return {
+        "gsutil": lambda name: f"pipe:gsutil cat {_shell(url, name)}",
+        "https": lambda name: _web("https://storage.googleapis.com", place, name),
+    }
+
+
+def _hub_forms(url: str, endpoint: str | None) -> Forms:
+    match = _HUB.fullmatch(url)
+    if match is None:
+        return {}
+    base = (endpoint or "https://huggingface.co").rstrip("/")
+    # A branch is one part of the URL, whatever is in its name.
+    branch = quote(match["branch"] or "main", safe="")
+    place = f"{base}/datasets/{match['repo']}/resolve/{_braceless(branch)}"
+
+    def curl(name: str) -> str:
+        return f'pipe:curl -sfL -H "Authorization: Bearer $HF_TOKEN" {_shell(place, name)}'
+
+    return {base.partition("://")[0]: lambda name: _web(place, "", name), "curl": curl}
+
+
+_FORMS: Mapping[str, Callable[[str, str | None], Forms]] = {
+    "s3": _s3_forms,
+    "gs": _gs_forms,
+    "hf": _hub_forms,
+}
+
+
+def _braceless(text: str) -> str:
+    """Return a text that the expansion of braces leaves as it is."""
+    return re.sub(r"([\\{}])", r"\\\1", text)
+
+
+def _shell(url: str, pattern: str) -> str:
+    """Return the URL of a pattern as one word of the shell that runs once braces are expanded."""
+    first = f"{url}/{_RANGE.sub('0', pattern)}"
+    word = f"{_braceless(url)}/{pattern}"
+    return word if shlex.quote(first) == first else shlex.quote(word)
+
+
+def _web(base: str, place: str, pattern: str) -> str:
+    parts = [base, quote(place), *(_web_name(pattern),)]
+    return "/".join(part for part in parts if part)
+
+
+def _web_name(pattern: str) -> str:
+    """Return a pattern with all but its braces quoted for the web."""
+    ranges = _RANGE.findall(pattern)
+    parts = [quote(part) for part in _RANGE.split(pattern)]
+    return "".join(a + b for a, b in zip(parts, [*ranges, ""], strict=True))

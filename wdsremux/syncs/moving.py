@@ -1,0 +1,77 @@
+"""Frees shards whose copies are proven, and remembers by what: the next run cannot ask the shard.
+
+`.wdsremux/moved.jsonl` has a line for each shard, written and synced before the shard goes.
+"""
+
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from wdsremux.errors import TargetError
+from wdsremux.manifest import STATE_FOLDER, ShardSummary
+from wdsremux.targets.base import Proof
+from wdsremux.targets.local import LocalTarget
+
+JOURNAL_NAME = f"{STATE_FOLDER}/moved.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What is remembered of a shard that has gone."""
+
+    sha256: str
+    receipt: Mapping[str, str]
+
+
+class Mover:
+    """Removes shards of one folder that stand at one target; may be used by several threads."""
+
+    def __init__(self, source: LocalTarget, url: str) -> None:
+        self._source = source
+        self._url = url
+        self._lock = threading.Lock()
+        self.freed: list[str] = []
+
+    def free(self, shard: ShardSummary, proof: Proof) -> None:
+        """Remove a shard of which a proof says that the target has it."""
+        line = {
+            "name": shard.name,
+            "sha256": shard.sha256,
+            "at": self._url,
+            "level": proof.level,
+            "receipt": dict(proof.receipt),
+        }
+        with self._lock:
+            self._note(json.dumps(line))
+            self._source.remove(shard.name)
+            self.freed.append(shard.name)
+
+    def _note(self, line: str) -> None:
+        path = self._source.root / JOURNAL_NAME
+        try:
+            with path.open("ab") as file:
+                # A line that a crash has cut off ends here.
+                file.write((b"\n" if file.tell() else b"") + line.encode())
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as exc:
+            raise TargetError(f"cannot write {str(path)!r}: {exc.strerror or exc}") from exc
+
+
+def moved_shards(source: LocalTarget, url: str) -> dict[str, Moved]:
+    """Return what is remembered of the shards that were moved to a target."""
+    found = {}
+    try:
+        lines = (source.root / JOURNAL_NAME).read_bytes().splitlines()
+    except OSError:
+        return {}
+    for line in lines:
+        try:
+            told = json.loads(line)
+            if told["at"] == url:
+                found[str(told["name"])] = Moved(str(told["sha256"]), dict(told["receipt"]))
+        except (ValueError, KeyError, TypeError):
+            continue  # cut off by a crash: its shard is still there
+    return found
