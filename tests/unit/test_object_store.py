@@ -148,6 +148,15 @@ def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, mo
     assert bytes(obstore.get(store, ".wdsremux/lock").bytes()) == b"{}"
 
 
+def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
+    def absent(*_args, **_options):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(obstore, "put", absent)
+    with pytest.raises(TargetError, match="no such bucket or container"):
+        target.put("a.tar", *file_of(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("raised", "kind", "says"),
     [

@@ -15,7 +15,6 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -33,7 +32,6 @@ COMMIT_FILES = 100
 """Files of one commit: the Hub counts commits, and what was committed is not sent again."""
 BATCH_BYTES = 64 << 20
 """Small files are sent in batches of about so much: each batch costs a few requests."""
-THREADS = 4
 GIT_ATTRIBUTES = ".gitattributes"
 """The Hub's own file, which says what is kept by LFS; no file of a dataset."""
 
@@ -142,9 +140,8 @@ class HubTarget:
         on_bytes(sum(parcel.sums.size_bytes for parcel in parcels if parcel not in missing))
         if not missing:
             return proofs
-        send = partial(self._send, on_bytes=on_bytes)
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="wdsremux-hub") as pool:
-            additions = [each for sent in pool.map(send, _batches(missing)) for each in sent]
+        # One batch after the other: the client itself sends parts of a file side by side.
+        additions = [each for some in _batches(missing) for each in self._send(some, on_bytes)]
         names = [parcel.name for parcel in missing]
         stands = partial(self._are_there, missing)
         self._repo.commit(Attempt(additions, f"Add {_summary(names)}", stands))

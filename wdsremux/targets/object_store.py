@@ -128,10 +128,7 @@ class ObjectStoreTarget:
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         with explained("list", self._url):
-            try:
-                found = obstore.list_with_delimiter(self._store, prefix or None)["objects"]
-            except FileNotFoundError:
-                raise TargetError(self._no_bucket()) from None
+            found = obstore.list_with_delimiter(self._store, prefix or None)["objects"]
         listed = sorted((each["path"], each["size"]) for each in found)
         yield from (file for file in listed if file[0] != LOCK)
 
@@ -173,18 +170,15 @@ class ObjectStoreTarget:
                 ) from None
 
     def _put(self, name: str, content: Any, sums: Sums, **manner: Any) -> None:
-        try:
-            obstore.put(
-                self._store,
-                name,
-                content,
-                attributes={SHA256_NOTE: sums.sha256},
-                chunk_size=PART_BYTES,
-                max_concurrency=PARTS_AT_ONCE,
-                **manner,
-            )
-        except FileNotFoundError:
-            raise TargetError(self._no_bucket()) from None
+        obstore.put(
+            self._store,
+            name,
+            content,
+            attributes={SHA256_NOTE: sums.sha256},
+            chunk_size=PART_BYTES,
+            max_concurrency=PARTS_AT_ONCE,
+            **manner,
+        )
 
     def _head(self, name: str) -> tuple[Mapping[str, Any], str | None] | None:
         """Return what the store says of a file, and the SHA-256 noted beside it, if any."""
@@ -210,9 +204,6 @@ class ObjectStoreTarget:
 
     def _explained(self, doing: str, name: str) -> contextlib.AbstractContextManager[None]:
         return explained(f"{doing} {name!r} of", self._url)
-
-    def _no_bucket(self) -> str:
-        return f"there is no such bucket or container as in {self._url}; make it, or check its name"
 
 
 def _told_blocks(path: Path, sums: Sums, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
