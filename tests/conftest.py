@@ -5,6 +5,7 @@ import tempfile
 
 import pytest
 from support.hub import HubServer
+from support.s3_server import JuiceFS, SeaweedFS, found
 
 _HUB = pytest.StashKey[HubServer]()
 
@@ -38,3 +39,24 @@ def hub(pytestconfig):
     server.start()
     server.fresh()
     return server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs():
+    """Return a real S3 server that checks modern checksums and heeds conditions."""
+    with SeaweedFS() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def juicefs():
+    """Return a real S3 server that knows MD5 only."""
+    with JuiceFS() as server:
+        yield server
+
+
+@pytest.fixture
+def s3_url(seaweedfs):
+    """Return "s3://BUCKET/PREFIX" where nothing is yet, for this process and its children."""
+    with found(seaweedfs.settings()):
+        yield seaweedfs.new_place()

@@ -18,9 +18,21 @@ import urllib.request
 import uuid
 from pathlib import Path
 
+import pytest
+
 KEY, SECRET = "testkey-0123456789", "testsecret-0123456789"
 READY_S = 60
 BINARIES = Path(sys.executable).parent
+
+
+@contextlib.contextmanager
+def found(settings):
+    """Let clients that are made in the block find a server by these settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("AWS_PROFILE", raising=False)
+        for name, value in settings.items():
+            patch.setenv(name, value)
+        yield
 
 
 def free_ports(count):
@@ -39,6 +51,7 @@ class S3Server:
         self.folder = Path(tempfile.mkdtemp(prefix="wdsremux-s3-"))
         self.process = None
         self.url = self.https_url = ""
+        self.bucket = None
 
     def __enter__(self):
         try:
@@ -117,6 +130,12 @@ class S3Server:
         self.client().create_bucket(Bucket=name)
         return name
 
+    def new_place(self):
+        """Return "s3://BUCKET/PREFIX" where nothing is; the bucket is shared, since that is fast."""
+        if self.bucket is None:
+            self.bucket = self.new_bucket()
+        return f"s3://{self.bucket}/{uuid.uuid4().hex[:16]}"
+
     def _answers(self):
         try:
             with urllib.request.urlopen(self.url, timeout=5) as answer:  # noqa: S310
@@ -165,7 +184,7 @@ class SeaweedFS(S3Server):
             "-master.volumeSizeLimitMB=1024",
             f"-volume.port={port[4]}",
             f"-volume.port.grpc={port[5]}",
-            "-volume.max=50",
+            "-volume.max=2000",
             "-filer",
             f"-filer.port={port[6]}",
             f"-filer.port.grpc={port[7]}",
@@ -187,10 +206,14 @@ class SeaweedFS(S3Server):
 
 
 class JuiceFS(S3Server):
-    """MinIO's S3 layer as it was: signatures and MD5 are checked, conditions are not heeded."""
+    """MinIO's S3 layer as it was: signatures and MD5 are checked, conditions are not heeded.
 
-    def __init__(self):
+    As it comes it tells no ETags of what it stores, and forgets the metadata.
+    """
+
+    def __init__(self, *, keeps_etags=True):
         super().__init__()
+        self.keeps_etags = keeps_etags
         self.port = free_ports(1)[0]
         self.url = f"http://127.0.0.1:{self.port}"
         self.meta = f"sqlite3://{self.folder}/meta.db"
@@ -224,6 +247,7 @@ class JuiceFS(S3Server):
             "gateway",
             "--multi-buckets",
             "--no-usage-report",
+            *(["--keep-etag", "--object-meta"] if self.keeps_etags else []),
             "--cache-dir",
             f"{self.folder}/cache",
             self.meta,

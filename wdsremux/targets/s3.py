@@ -21,6 +21,7 @@ from wdsremux.targets.s3_bucket import Bucket
 from wdsremux.targets.s3_errors import RefusalError
 from wdsremux.targets.s3_lock import LOCK, LockObject
 from wdsremux.targets.s3_proof import SHA256_NOTE, Question, proof_of, seen_object
+from wdsremux.targets.s3_receipts import recalled_receipt
 from wdsremux.targets.s3_sending import Manner, Sending
 from wdsremux.targets.s3_sums import MIB
 from wdsremux.targets.spooled import SpooledFile
@@ -29,15 +30,17 @@ PART_BYTES = 16 * MIB
 UNKNOWN = Abilities(checks_crc64=False, tells_md5=False, keeps_existing=False, replaces_seen=False)
 
 
-def open_s3(words: str, *, jobs: int = 4, timeout_s: float = 60) -> "S3Target":
+def open_s3(
+    words: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
+) -> "S3Target":
     """Return the target that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
 
-    Keys, profile, region and endpoint are found as boto3 finds them. Raises UsageError,
-    TargetError.
+    Keys, profile, region and endpoint are found as boto3 finds them. At most `jobs` parts of
+    `part_bytes` (5 MiB or more) are in memory at once. Raises UsageError, TargetError.
     """
     bucket = Bucket(words, timeout_s=timeout_s)
     bucket.check()
-    return S3Target(bucket, jobs=jobs)
+    return S3Target(bucket, jobs=jobs, part_bytes=part_bytes)
 
 
 def _unheard(_bytes: int) -> None:
@@ -181,7 +184,13 @@ class S3Target:
             return UNKNOWN
 
     def _proof(self, name: str, seen: Mapping[str, Any], sums: Sums, path: Path | None) -> Proof:
-        return proof_of(Question(self._bucket, name, seen, sums, path, self._abilities_if_allowed))
+        ask = self._abilities_if_allowed
+        proof = proof_of(Question(self._bucket, name, seen, sums, path, ask))
+        # Whoever only asks shall not make us try out by writing what the server can do.
+        if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
+            return proof
+        recalled = recalled_receipt(seen, self._tried, self._part_bytes)
+        return replace(proof, receipt=recalled | proof.receipt)
 
     def _confirmed(self, name: str, sums: Sums, receipt: Mapping[str, str]) -> Proof:
         """Believe only what the server says afterwards."""
@@ -209,7 +218,8 @@ class S3Target:
                 "server; run the same command again"
             ) from refusal
         proof = self._proof(name, seen, sums, path)
-        if proof.level not in ("checksum", "etag"):
+        is_unknown = proof.level == "unverified" and _note(seen) != sums.sha256
+        if not proof.is_there or (is_unknown and refusal.is_conflict):
             raise TargetError(
                 f"cannot write {f'{self.url}/{name}'!r}: somebody else has written it in the "
                 "meantime; see that only one writes there, then run the same command again"
@@ -225,7 +235,8 @@ def _note(seen: Mapping[str, Any]) -> str | None:
 
 def _tells_other_bytes(seen: Mapping[str, Any], receipt: Mapping[str, str]) -> bool:
     """Return whether an ETag that is made from MD5s is not that of our bytes."""
-    return "etag" in receipt and str(seen.get("ETag", "")).strip('"') != receipt["etag"]
+    etag = str(seen.get("ETag", "")).strip('"')
+    return "etag" in receipt and etag not in ("", receipt["etag"])
 
 
 def _is_private(name: str) -> bool:

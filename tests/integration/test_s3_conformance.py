@@ -1,0 +1,56 @@
+"""The contract of targets, kept on real S3 servers: http, https, and one that is old."""
+
+import copy
+import uuid
+
+import pytest
+from support.s3_server import found
+from support.target_conformance import TargetConformance
+
+from wdsremux.targets.s3 import open_s3
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def modern(seaweedfs):
+    with found(seaweedfs.settings()):
+        return open_s3(seaweedfs.new_place())
+
+
+@pytest.fixture(scope="module")
+def over_tls(seaweedfs):
+    with found(seaweedfs.secure_settings()):
+        return open_s3(seaweedfs.new_place())
+
+
+@pytest.fixture(scope="module")
+def old(juicefs):
+    with found(juicefs.settings()):
+        return open_s3(f"{juicefs.new_place()}/below/")
+
+
+def fresh(opened):
+    """Return the target with another prefix: to open one each time takes half the time."""
+    target = copy.copy(opened)
+    target._bucket = copy.copy(opened._bucket)
+    target._bucket.prefix += uuid.uuid4().hex
+    return target
+
+
+class TestS3(TargetConformance):
+    @pytest.fixture
+    def target(self, modern):
+        return fresh(modern)
+
+
+class TestS3OverTls(TargetConformance):
+    @pytest.fixture
+    def target(self, over_tls):
+        return fresh(over_tls)
+
+
+class TestOldS3(TargetConformance):
+    @pytest.fixture
+    def target(self, old):
+        return fresh(old)
