@@ -21,12 +21,21 @@ def index_at(ends: Ends, plan: Plan, proofs: Mapping[str, Proof]) -> bytes:
     published: dict[str, Any] = {}
     if not isinstance(dest, LocalTarget):
         receipts = {s.name: _receipt(ends, plan, proofs, s) for s in ends.manifest.shards}
-        published = {
-            "at": dest.url,
-            "loaders": loaders_of(dest, ends.manifest),
-            "receipts": {name: receipt for name, receipt in receipts.items() if receipt},
-        }
+        published = published_at(dest, ends.manifest, receipts)
     return with_published(ends.here.index, published)
+
+
+def published_at(
+    dest: RemoteTarget, manifest: Manifest, receipts: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return `Manifest.published` for a target that holds all shards."""
+    return {
+        "at": dest.url,
+        "loaders": loaders_of(dest, manifest),
+        "receipts": {
+            s.name: dict(receipts[s.name]) for s in manifest.shards if receipts.get(s.name)
+        },
+    }
 
 
 def with_published(index: bytes, published: Mapping[str, Any]) -> bytes:
