@@ -5,7 +5,6 @@ shards and batches are counted anew. So the output is what a conversion of the w
 `--break-at ROW` makes, byte for byte, and everything that knows recipes knows how to treat it.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 from wdsremux.conversion import Conversion
 from wdsremux.differences import added_files
 from wdsremux.errors import RecipeMismatchError, UsageError
-from wdsremux.jsonvalues import json_bytes
-from wdsremux.ledger import DECIDING_FIELDS, Ledger, refuse_difference
+from wdsremux.heads import fingerprint_of
+from wdsremux.ledger import Ledger, refuse_difference
 from wdsremux.manifest import Manifest
 from wdsremux.planning import SeriesRows, series_from_text
 
@@ -53,8 +52,7 @@ def broken_at(conversion: Conversion, breaks: tuple[int, ...]) -> Conversion:
         return conversion
     head = dict(conversion.head)
     head["recipe"] = {**head["recipe"], "break_at": list(breaks)}
-    deciding = {name: head[name] for name in DECIDING_FIELDS}
-    head["fingerprint"] = hashlib.sha256(json_bytes(deciding)).hexdigest()
+    head["fingerprint"] = fingerprint_of(head)
     return replace(conversion, head=head, breaks=breaks)
 
 

@@ -1,6 +1,5 @@
 """What a recipe becomes once its source is known: the job, the fingerprint, the features."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
@@ -8,7 +7,8 @@ from typing import Any
 
 from wdsremux.columns import Column, Columns, ColumnWishes, choose_columns
 from wdsremux.errors import UsageError
-from wdsremux.jsonvalues import card_dtype, json_bytes
+from wdsremux.heads import fingerprint_of
+from wdsremux.jsonvalues import card_dtype
 from wdsremux.manifest import MANIFEST_FORMAT
 from wdsremux.recipe import Recipe
 from wdsremux.shards.series import prefix_of
@@ -87,7 +87,7 @@ def head_from(
         "copies": job.copies,
         "class_names": list(label.class_names) if label and label.class_names else None,
         "features": features_of(job),
-        "fingerprint": hashlib.sha256(json_bytes(deciding)).hexdigest(),
+        "fingerprint": fingerprint_of(deciding),
         "notes": [STORED_NOTE] if job.passes_through else [],
     }
 

@@ -14,6 +14,7 @@ from typing import Any
 from wdsremux.card import CARD_NAME, is_ours
 from wdsremux.differences import head_difference
 from wdsremux.errors import CorruptDataError, RecipeMismatchError, UsageError
+from wdsremux.heads import DECIDING_FIELDS
 from wdsremux.manifest import (
     MANIFEST_NAME,
     STATE_FOLDER,
@@ -28,8 +29,6 @@ from wdsremux.targets.reading import read_ahead, read_whole
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
-DECIDING_FIELDS = ("format", "recipe", "source", "versions", "series")
-"""Fields of a head that decide the bytes, in the order in which a difference is told."""
 LINES_A_WRITE = 1000
 SHARD_NAME = re.compile(r".+-\d{6}\.tar")
 

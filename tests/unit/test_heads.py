@@ -9,8 +9,8 @@ from support.summaries import manifest_of
 
 from wdsremux.card import card_bytes
 from wdsremux.errors import CorruptDataError, UsageError
+from wdsremux.heads import DECIDING_FIELDS
 from wdsremux.jsonvalues import json_bytes
-from wdsremux.ledger import DECIDING_FIELDS
 from wdsremux.manifest import indented_json
 from wdsremux.repairs.heads import find_head
 from wdsremux.untrusted import UntrustedFolder

@@ -1,12 +1,11 @@
 """Whether a manifest agrees with itself and with recipe.json, and whether its shards join."""
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wdsremux.findings import Code, Finding
-from wdsremux.jsonvalues import json_bytes
-from wdsremux.ledger import DECIDING_FIELDS, RECIPE_NAME
+from wdsremux.heads import fingerprint_of
+from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary, totals_by_split
 from wdsremux.reports import Collector
 
@@ -79,9 +78,7 @@ def check_head(
         if head.get(name) != made[name]:
             detail = f"{name!r} is another in {RECIPE_NAME}"
             found.take(_of_manifest(Code.FINGERPRINT_DIFFERS, detail))
-    deciding = {name: head.get(name) for name in DECIDING_FIELDS}
-    fingerprint = hashlib.sha256(json_bytes(deciding)).hexdigest()
-    if fingerprint != head.get("fingerprint"):
+    if fingerprint_of(head) != head.get("fingerprint"):
         detail = "its fingerprint is not that of its fields"
         found.take(Finding(Code.FINGERPRINT_DIFFERS, RECIPE_NAME, detail=detail))
     for other in sorted(prints - {head.get("fingerprint")}):

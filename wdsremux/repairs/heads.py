@@ -1,6 +1,5 @@
 """The head of a dataset stands twice, in recipe.json and in index.json: which of them is right."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,8 @@ from wdsremux.checks.entries import manifest_problem
 from wdsremux.checks.reading import MAX_MANIFEST_BYTES
 from wdsremux.differences import first_difference
 from wdsremux.errors import CorruptDataError, UsageError
-from wdsremux.jsonvalues import json_bytes
-from wdsremux.ledger import DECIDING_FIELDS, RECIPE_NAME
+from wdsremux.heads import fingerprint_of
+from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, indented_json
 from wdsremux.untrusted import UntrustedFolder, is_safe_name
 
@@ -106,10 +105,8 @@ def _witnesses(data: bytes | None) -> list[_Witness]:
 def _is_sound(head: Head) -> bool:
     """Return whether a head is whole where it decides the bytes, as its fingerprint proves."""
     try:
-        deciding = {name: head[name] for name in DECIDING_FIELDS}
-        fingerprint = hashlib.sha256(json_bytes(deciding)).hexdigest()
         return (
-            fingerprint == head["fingerprint"]
+            fingerprint_of(head) == head["fingerprint"]
             and head["copies"] == head["recipe"]["copies"]
             and len(head["features"]) == 2
             and isinstance(head["place"], dict)
