@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.hf_api import RepoFile
 
 from wdsremux.errors import TargetError, UsageError
@@ -64,6 +65,11 @@ class HubTarget:
     def stage(self, name: str) -> SpooledFile:
         """Begin a new file, which is collected on this machine."""
         return SpooledFile(name, self.put)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the Hub is."""
+        return ENDPOINT
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None

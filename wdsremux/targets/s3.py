@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
+from urllib.parse import urlsplit
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Proof, Sums
@@ -69,6 +70,12 @@ class S3Target:
     def url(self) -> str:
         """What people call the target; holds no credentials."""
         return self._bucket.url
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where the server is, for those who read; None for AWS, which everybody finds."""
+        host = urlsplit(self._bucket.endpoint).hostname or ""
+        return None if host.endswith("amazonaws.com") else self._bucket.endpoint
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = _unheard
@@ -190,7 +197,7 @@ class S3Target:
         if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
             return proof
         recalled = recalled_receipt(seen, self._tried, self._part_bytes)
-        return replace(proof, receipt=recalled | proof.receipt)
+        return replace(proof, receipt={**recalled, **proof.receipt})
 
     def _confirmed(self, name: str, sums: Sums, receipt: Mapping[str, str]) -> Proof:
         """Believe only what the server says afterwards."""
