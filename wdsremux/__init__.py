@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from wdsremux.api import repair as repair
     from wdsremux.errors import RejectSample as RejectSample
     from wdsremux.errors import WdsremuxError as WdsremuxError
+    from wdsremux.loading import LoadedSplit as LoadedSplit
+    from wdsremux.loading import load as load
     from wdsremux.manifest import Manifest as Manifest
     from wdsremux.recipe import Recipe as Recipe
     from wdsremux.recipe import Run as Run
@@ -23,6 +25,8 @@ _HOMES = {
     "repair": "wdsremux.api",
     "RejectSample": "wdsremux.errors",
     "WdsremuxError": "wdsremux.errors",
+    "LoadedSplit": "wdsremux.loading",
+    "load": "wdsremux.loading",
     "Manifest": "wdsremux.manifest",
     "Recipe": "wdsremux.recipe",
     "Run": "wdsremux.recipe",
@@ -32,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "LoadedSplit",
     "Manifest",
     "Recipe",
     "RejectSample",
@@ -39,6 +44,7 @@ __all__ = [
     "ShardWriter",
     "WdsremuxError",
     "convert",
+    "load",
     "repair",
     "sync",
     "verify",

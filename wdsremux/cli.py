@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from wdsremux import cli_bench, cli_repair, cli_sync, cli_verify
+from wdsremux import cli_bench, cli_browse, cli_repair, cli_sync, cli_verify
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
@@ -89,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_convert(commands)
     cli_verify.add_commands(commands, CODES_TEXT)
     cli_repair.add_command(commands, CODES_TEXT)
+    cli_browse.add_commands(commands, CODES_TEXT)
     cli_sync.add_command(commands, CODES_TEXT)
     cli_bench.add_commands(commands, CODES_TEXT, SOURCE_HELP)
     steps = commands.add_parser("steps", help="list the built-in steps with their exact meaning")

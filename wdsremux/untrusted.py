@@ -50,6 +50,9 @@ class Item:
 class Folder(Protocol):
     """Files that nobody vouches for, wherever they lie; may be used by several threads."""
 
+    reads_at_once: int
+    """How many small files to fetch side by side."""
+
     def __enter__(self) -> Self:
         """Return the folder; leaving the block lets go of what it holds."""
 
@@ -78,6 +81,8 @@ class Folder(Protocol):
 
 class UntrustedFolder:
     """An open folder; a context manager. May be used by several threads."""
+
+    reads_at_once = 1
 
     def __init__(self, root: Path, *, is_cold: bool = False) -> None:
         """Raise OSError when the root is no folder or cannot be read.

@@ -23,7 +23,7 @@ def target():
 
 @pytest.fixture
 def folder(target):
-    with RemoteFolder(target) as opened:
+    with RemoteFolder(target, 0) as opened:
         yield opened
 
 

@@ -14,9 +14,10 @@ from wdsremux.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.checks.plan import Plan, ShardTask
 from wdsremux.checks.reading import (
     MAX_MANIFEST_BYTES,
+    EntryGiver,
     RejectedLines,
+    entries_ahead,
     finding_of,
-    read_entry,
     read_file,
 )
 from wdsremux.errors import CorruptDataError
@@ -128,23 +129,22 @@ class OurDataset:
         rejected = RejectedLines(self._folder, self._found)
         all_read = True
         try:
-            for name in self._state:
-                if name.endswith(".msgpack"):
-                    entry = self._read_entry(name)
-                    all_read = all_read and entry is not None
-                    if entry is not None:
-                        self._note(entry)
-                        rejected.compare(entry.rejected)
+            names = [name for name in self._state if name.endswith(".msgpack")]
+            is_ours = self._writer not in (None, INDEX_WRITER)
+            for name, give in entries_ahead(self._folder, names, is_ours=is_ours):
+                entry = self._read_entry(name, give)
+                all_read = all_read and entry is not None
+                if entry is not None:
+                    self._note(entry)
+                    rejected.compare(entry.rejected)
             if all_read and self._manifest is not None and self._manifest.fingerprint:
                 rejected.finish()
         finally:
             rejected.close()
 
-    def _read_entry(self, name: str) -> ShardEntry | None:
+    def _read_entry(self, name: str, give: EntryGiver) -> ShardEntry | None:
         try:
-            entry, problem = read_entry(
-                self._folder, name, is_ours=self._writer not in (None, INDEX_WRITER)
-            )
+            entry, problem = give()
         except OSError as exc:
             self._found.take(finding_of(exc, name))
             return None

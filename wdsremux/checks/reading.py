@@ -2,8 +2,11 @@
 
 import io
 import json
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 
 from wdsremux.checks.entries import entry_problem
 from wdsremux.errors import CorruptDataError
@@ -17,6 +20,8 @@ from wdsremux.untrusted import Folder, NotAFileError
 MAX_MANIFEST_BYTES = 1 << 27
 MAX_ENTRY_BYTES = 1 << 28
 MAX_LINE_BYTES = 1 << 20
+
+EntryGiver = Callable[[], tuple[ShardEntry | None, str | None]]
 
 
 def read_file(folder: Folder, name: str, max_bytes: int, found: Collector) -> bytes | None:
@@ -48,6 +53,26 @@ def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry 
     except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         return None, str(exc.__cause__ or exc)[:200]
     return (None, problem) if problem is not None else (entry, None)
+
+
+def entries_ahead(
+    folder: Folder, names: Iterable[str], *, is_ours: bool
+) -> Iterator[tuple[str, EntryGiver]]:
+    """Yield (name, what gives `read_entry`'s answer) in order, while the next ones are fetched."""
+    read = partial(read_entry, folder, is_ours=is_ours)
+    if folder.reads_at_once == 1:
+        yield from ((name, partial(read, name)) for name in names)
+        return
+    pool = ThreadPoolExecutor(folder.reads_at_once, thread_name_prefix="entries")
+    fetched: deque[tuple[str, EntryGiver]] = deque()
+    try:
+        for name in names:
+            fetched.append((name, pool.submit(read, name).result))
+            if len(fetched) > folder.reads_at_once:
+                yield fetched.popleft()
+        yield from fetched
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class RejectedLines:

@@ -4,17 +4,19 @@ Reading goes in pieces that grow while a file is read from front to back, so tha
 one small request and a whole shard few large ones.
 """
 
-import contextlib
 import errno
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, Self, TypeVar
 
 from wdsremux.errors import TargetError
 from wdsremux.targets.base import Proof, RemoteTarget, Sums
+from wdsremux.targets.patient import PatientTarget
 from wdsremux.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
+
+T = TypeVar("T")
 
 MAX_PIECE_BYTES = 8 << 20
 PIECES_KEPT = 2
@@ -27,8 +29,11 @@ class RemoteFolder:
     Targets list one folder at a time and no folders in it: what lies below is seen by name only.
     """
 
-    def __init__(self, target: RemoteTarget) -> None:
-        self.target = target
+    reads_at_once = 8
+
+    def __init__(self, target: RemoteTarget, give_up_after_s: float) -> None:
+        """Outages are ridden out for so many seconds, each time."""
+        self.target = PatientTarget(target, give_up_after_s)
         self._items: dict[str, list[Item]] = {}
         """As they were when they were first asked for."""
 
@@ -88,7 +93,7 @@ class RemoteFolder:
     def refusal(self, exc: TargetError) -> Exception:
         """Return what a failure means: OSError of one file where the target answers otherwise."""
         try:
-            next(iter(self.target.list()), None)
+            next(iter(self.target.target.list()), None)
         except TargetError:
             return exc
         return OSError(errno.EIO, str(exc))
@@ -151,8 +156,7 @@ class RemoteFile(io.RawIOBase):
 
     def _size(self) -> int:
         if self._size_bytes is None:
-            with self._explained():
-                self._size_bytes = int(self._raw.seek(0, os.SEEK_END))
+            self._size_bytes = self._tried(lambda: int(self._raw.seek(0, os.SEEK_END)))
         return self._size_bytes
 
     def _piece(self, most_bytes: int) -> bytes:
@@ -169,20 +173,21 @@ class RemoteFile(io.RawIOBase):
             offset, newest = self._pieces[-1]
             if offset + len(newest) == self._at:
                 most_bytes = max(most_bytes, min(2 * len(newest), MAX_PIECE_BYTES))
-        parts = []
-        with self._explained():
-            self._raw.seek(self._at)
-            while most_bytes and (part := self._raw.read(most_bytes)):
-                parts.append(part)
-                most_bytes -= len(part)
-        data = b"".join(parts)
+        data = self._tried(lambda: self._read(most_bytes))
         self._pieces = [*self._pieces, (self._at, data)][-PIECES_KEPT:]
         return data
 
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Tell a file that cannot be read from a target that cannot be reached."""
+    def _read(self, most_bytes: int) -> bytes:
+        self._raw.seek(self._at)
+        parts = []
+        while most_bytes and (part := self._raw.read(most_bytes)):
+            parts.append(part)
+            most_bytes -= len(part)
+        return b"".join(parts)
+
+    def _tried(self, do: Callable[[], T]) -> T:
+        """Do something with the file; tell one that cannot be read from a target that is away."""
         try:
-            yield
+            return self._folder.target.tried(do)
         except TargetError as exc:
             raise self._folder.refusal(exc) from exc
