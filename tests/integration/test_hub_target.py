@@ -2,11 +2,13 @@
 
 import hashlib
 import itertools
+import sys
 from pathlib import Path
 
 import datasets
 import pytest
-from huggingface_hub import HfApi, hf_hub_download
+from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub.utils import are_progress_bars_disabled
 from support.target_conformance import TargetConformance, content_of, listed, publish
 
 import wdsremux
@@ -61,9 +63,14 @@ def put(target, parcel):
 
 
 def commits(hub, words):
-    """Return how many commits a repository has: the stand-in keeps those that others followed."""
+    """Return how many commits a repository has."""
+    return 1 + len(superseded(hub, words))
+
+
+def superseded(hub, words):
+    """Return the commits that others followed, each as a folder."""
     folder = hub.store.meta / "commits" / words.removeprefix("hf://datasets/")
-    return 1 + len(list(folder.glob("*")))
+    return list(folder.glob("*"))
 
 
 class TestHubTarget(TargetConformance):
@@ -144,6 +151,7 @@ def test_many_files_come_by_few_commits_the_last_one_last(
     target.put_many([*seen, parcel(tmp_path, "index.json", b"{}")])
     assert commits(access, words) == 3
     assert len(listed(target)) == 10
+    assert not [each for each in superseded(access, words) if (each / "index.json").exists()]
     target.remove_many([each.name for each in seen])
     assert commits(access, words) == 4
     assert [name for name, _ in listed(target)] == ["index.json"]
@@ -279,7 +287,7 @@ def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_
 
     monkeypatch.setattr(Writes, "r_preupload", refuse)
     with pytest.raises(
-        TargetError, match="write access to that user or group: storage limit"
+        TargetError, match=r"write access to that user or group \(it says: storage limit"
     ) as caught:
         put(target, parcel(tmp_path, "b.tar", b"x"))
     assert TOKEN not in str(caught.value)
@@ -302,19 +310,28 @@ def test_words_that_name_no_repository_are_refused(bad):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_load_dataset_gives_the_rows_of_a_dataset_that_was_put(access, words, target, tmp_path):
+def test_load_dataset_gives_the_rows_of_a_dataset_that_was_synced(access, words, target, tmp_path):
     out = tmp_path / "out"
     wdsremux.convert("demo:", out, max_shard_size="200KB", limit=20)
-    names = [str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()]
-    names.sort(key=lambda name: (name == "index.json", name))
-    with target.lock():
-        target.put_many([parcel(tmp_path, name, (out / name).read_bytes()) for name in names])
-    assert len([name for name in names if name.endswith(".tar")]) > 1
+    report = wdsremux.sync(out, words)
+    assert set(report.levels) == {"checksum"}
+    made = commits(access, words)
+    assert wdsremux.sync(out, words).files == 0
+    assert commits(access, words) == made <= 3
     repo = words.removeprefix("hf://datasets/")
     rows = datasets.load_dataset(repo, cache_dir=str(tmp_path / "cache"))["train"]
     assert len(rows) == 20
     assert rows[19]["jpg"].size
-    assert (out / "index.json").read_bytes() == content_of(target, "index.json")
     got = hf_hub_download(repo, "index.json", repo_type="dataset", cache_dir=tmp_path / "hub")
-    assert (out / "index.json").read_bytes() == Path(got).read_bytes()
+    assert Path(got).read_bytes() == content_of(target, "index.json")
     assert HfApi().repo_info(repo, repo_type="dataset").private
+    for path in folder_of(access, words).rglob("*"):
+        assert not path.is_file() or TOKEN.encode() not in path.read_bytes()
+
+
+def test_the_client_draws_no_bars_among_ours(target, tmp_path, monkeypatch, capfd):
+    for module in (constants, sys.modules["huggingface_hub.utils.tqdm"]):
+        monkeypatch.setattr(module, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    put(target, parcel(tmp_path, "a.tar", b"x" * 5000))
+    assert capfd.readouterr().err == ""
+    assert not are_progress_bars_disabled()

@@ -89,7 +89,7 @@ def _refusal(doing: str, status: int, said: str) -> TargetError:
         403: "the token may not do that (403); use one with write access to that user or group",
         404: "there is no such repository, or the token may not see it (404); check the name",
     }.get(status, f"the Hub answers {status}")
-    return TargetError(f"cannot {doing}: {reason}{f': {said}' if said else ''}")
+    return TargetError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")
 
 
 def _said(exc: BaseException) -> str:

@@ -1,7 +1,8 @@
 """One branch of a dataset repository on the Hub: asked, uploaded to and committed to."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationDelete,
     HfApi,
+    constants,
     get_session,
     hf_hub_url,
 )
@@ -21,7 +23,12 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 from huggingface_hub.hf_api import RepoFile
-from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, lazily
+from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, lazily
+    are_progress_bars_disabled,
+    build_hf_headers,
+    disable_progress_bars,
+    enable_progress_bars,
+)
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.hub_answers import OVERTAKEN, explained, is_nothing_there, status_of
@@ -94,7 +101,7 @@ class HubRepo:
 
     def upload(self, additions: Sequence[CommitOperationAdd]) -> None:
         """Send what LFS keeps; nobody sees it yet. Sends nothing that the Hub has already."""
-        with explained(f"send files to {self.url}"):
+        with explained(f"send files to {self.url}"), _no_bars():
             self._api.preupload_lfs_files(
                 self._repo, additions, repo_type=KIND, revision=self._branch, free_memory=False
             )
@@ -178,6 +185,19 @@ class HubRepo:
         if stands and self._head:
             self._head = head
         return stands
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """Let the client draw no bars among ours, where the user has not said what it is to do."""
+    if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
 
 
 def _fetch(url: str, doing: str, start: int, stop: int) -> bytes:

@@ -1,0 +1,47 @@
+"""Words for targets: which part they open, and what is said when it is not there."""
+
+import sys
+
+import pytest
+
+from wdsremux.errors import UsageError
+from wdsremux.opening import open_target
+from wdsremux.targets.hub import HubTarget
+from wdsremux.targets.local import LocalTarget
+
+
+def test_a_path_is_a_folder():
+    target = open_target("some/folder")
+    assert isinstance(target, LocalTarget)
+
+
+def test_a_dataset_of_the_hub_is_a_target_with_or_without_its_branch():
+    for words in ("hf://datasets/user/name", "hf://datasets/user/name@branch"):
+        target = open_target(words)
+        assert isinstance(target, HubTarget)
+        assert target.url == words
+
+
+def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
+    with pytest.raises(UsageError, match="cannot write to ftp://; name a folder or one of s3://"):
+        open_target("ftp://host/folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "library", "part"),
+    [
+        ("s3://bucket/folder", "boto3", "s3"),
+        ("gs://bucket/folder", "obstore", "object_"),
+        ("az://container/folder", "obstore", "object_"),
+    ],
+)
+def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
+    monkeypatch, words, library, part
+):
+    for name in [*sys.modules]:
+        if name.startswith((f"wdsremux.targets.{part}", f"{library}.")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    extra = words.partition(":")[0]
+    with pytest.raises(UsageError, match=rf"{library}.*pip install 'wdsremux\[{extra}\]'"):
+        open_target(words)
