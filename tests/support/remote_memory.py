@@ -1,0 +1,62 @@
+"""A remote target in memory: it counts what it is asked, and breaks down when it is told to."""
+
+import hashlib
+import threading
+
+from support.memory_target import MemoryTarget
+
+from wdsremux.errors import TargetError
+from wdsremux.targets.base import Proof
+
+
+class RemoteMemory(MemoryTarget):
+    """Takes files by `put` and proves them at the level `level`, by SHA-256.
+
+    `before` is called with (operation, name) before each put, prove and remove.
+    """
+
+    def __init__(self, url="mem://place", level="checksum"):
+        super().__init__()
+        self.url, self.level = url, level
+        self.calls = []
+        self.before = lambda _operation, _name: None
+        self._counting = threading.Lock()
+
+    def put(self, name, path, sums, on_bytes=lambda _: None):
+        self._count("put", name)
+        data = path.read_bytes()
+        if hashlib.sha256(data).hexdigest() != sums.sha256:
+            raise TargetError(f"{str(path)!r} is damaged")
+        on_bytes(len(data))
+        with self._counting:
+            self.files[name] = data
+            self.published.append(name)
+        return Proof(self.level, "by itself", {"sum": sums.sha256[:8]})
+
+    def prove(self, name, sums, path=None):
+        self._count("prove", name)
+        data = self.files.get(name)
+        if data is None:
+            return Proof("absent")
+        if len(data) != sums.size_bytes:
+            return Proof("differs")
+        if self.level == "unverified":
+            return Proof("unverified")
+        # As with a server's checksum: it says nothing of a SHA-256 alone.
+        if path is None and not sums.receipt:
+            return Proof("unverified")
+        is_same = hashlib.sha256(data).hexdigest() == sums.sha256
+        return Proof(self.level if is_same else "differs", "", {"sum": sums.sha256[:8]})
+
+    def remove(self, name):
+        self._count("remove", name)
+        super().remove(name)
+
+    def called(self, operation):
+        """Return the names that an operation was called with."""
+        return [name for each, name in self.calls if each == operation]
+
+    def _count(self, operation, name):
+        self.before(operation, name)
+        with self._counting:
+            self.calls.append((operation, name))

@@ -1,0 +1,141 @@
+"""What the command `sync` prints."""
+
+import io
+
+import pytest
+from support.runs import tree
+from support.verified import make_dataset
+
+from wdsremux import cli_sync
+from wdsremux.cli import main
+from wdsremux.cli_sync import progress, report_lines
+from wdsremux.events import Note, SyncAdvanced, SyncBegun
+from wdsremux.syncs.report import SyncReport
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("made") / "out")
+
+
+def run(capsys, *words):
+    code = main([str(word) for word in words])
+    told = capsys.readouterr()
+    return code, told.out.splitlines(), told.err
+
+
+def test_a_sync_ends_with_what_was_sent_and_the_next_with_nothing(made, tmp_path, capsys):
+    nas = tmp_path / "nas"
+    files = len(tree(made))
+    code, lines, _ = run(capsys, "sync", made, nas, "--dry-run")
+    assert (code, lines) == (
+        0,
+        [line for line in lines if line.startswith(f"would send {files} files, ")],
+    )
+    code, (line,), _ = run(capsys, "sync", made, nas, "--jobs", 2, "--bandwidth", "500MB")
+    assert line.startswith(f"sent {files} files, ")
+    assert line.endswith(f"proof: {files} reread")
+    code, (line,), err = run(capsys, "sync", made, nas)
+    assert (code, err) == (0, "")
+    assert line.startswith(f"nothing to send: {files} files, ")
+    assert line.endswith(f", at {nas} already")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--jobs", "0"], "jobs"),
+        (["--bandwidth", "fast"], "bandwidth"),
+        (["--give-up-after", "x"], "give_up_after"),
+    ],
+)
+def test_a_wrong_option_ends_with_2(made, tmp_path, capsys, words, told):
+    code, _, err = run(capsys, "sync", made, tmp_path / "nas", *words)
+    assert code == 2
+    assert told in err.replace("-", "_")
+    assert not (tmp_path / "nas").exists()
+
+
+def test_what_is_no_dataset_ends_with_3(tmp_path, capsys):
+    code, _, err = run(capsys, "sync", tmp_path, tmp_path / "nas")
+    assert code == 3
+    assert "wdsremux index" in err
+
+
+def report(**changes):
+    known = {
+        "dest": "s3://bucket/pets",
+        "is_dry_run": False,
+        "files": 3,
+        "size_bytes": 2_000_000,
+        "standing_files": 1,
+        "standing_bytes": 500,
+        "seconds": 61.0,
+        "levels": {"unverified": 1, "checksum": 2},
+    }
+    return SyncReport(**(known | changes))
+
+
+def test_the_closing_line_tells_bytes_time_and_proof():
+    (line,) = report_lines(report())
+    assert line == (
+        "sent 3 files, 2.0 MB, to s3://bucket/pets in 1 min 1 s, "
+        "proof: 2 checksum, 1 unverified; 1 file, 500 B, there already"
+    )
+
+
+def test_whatever_is_left_is_told():
+    lines = report_lines(
+        report(
+            left_alone=("README.md",),
+            kept=("a.tar",),
+            freed=tuple(f"{n}.tar" for n in range(12)),
+            stale=("old.tar",),
+        )
+    )
+    assert lines[:-1] == [
+        "README.md at s3://bucket/pets is not ours and was left as it is",
+        "kept here, since nothing proves that they are there: a.tar",
+        "moved: 0.tar, 1.tar, 2.tar, 3.tar, 4.tar, 5.tar, 6.tar, 7.tar, 8.tar, 9.tar and 2 more",
+        "there, but not in index.json any more; --delete removes them: old.tar",
+    ]
+
+
+def test_the_urls_for_loaders_are_printed():
+    loaders = {"aws": {"train": ["pipe:aws s3 cp s3://b/train-{000000..000001}.tar -"]}}
+    assert report_lines(report(loaders=loaders))[1:] == [
+        "  train, aws: pipe:aws s3 cp s3://b/train-{000000..000001}.tar -"
+    ]
+
+
+def test_elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds(monkeypatch):
+    now, out = [0.0], io.StringIO()
+    tell = cli_sync._Log(out, lambda: now[0])
+    tell(SyncBegun(4, 400_000_000))
+    for second in range(1, 26):
+        now[0] = second
+        tell(SyncAdvanced(4_000_000))
+    tell(SyncAdvanced(0, files=1))
+    tell(Note("cannot reach it"))
+    assert out.getvalue().splitlines() == [
+        "0 of 4 files, 40.0 MB of 400.0 MB, 4.0 MB/s, 1 min 30 s to go",
+        "0 of 4 files, 80.0 MB of 400.0 MB, 4.0 MB/s, 1 min 20 s to go",
+        "cannot reach it",
+    ]
+
+
+def test_on_a_terminal_a_bar_is_drawn():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    out = Terminal()
+    tell = progress(out)
+    tell(Note("before"))
+    tell(SyncBegun(1, 2_000_000))
+    tell(SyncAdvanced(1_000_000))
+    tell(Note("cannot reach it"))
+    tell(SyncAdvanced(1_000_000, files=1))
+    assert "before\n" in out.getvalue()
+    assert "cannot reach it\n" in out.getvalue()
+    assert "2.00M" in out.getvalue()

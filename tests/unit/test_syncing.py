@@ -1,0 +1,482 @@
+"""What a sync sends, in which order, and what it leaves; at a place in memory."""
+
+import json
+import shutil
+
+import pytest
+from support.remote_memory import RemoteMemory
+from support.runs import tree
+from support.target_conformance import publish
+from support.verified import copied, flip, make_dataset
+
+import wdsremux
+from wdsremux import opening
+from wdsremux.errors import (
+    CorruptDataError,
+    SourceError,
+    TargetError,
+    UnreachableTargetError,
+    UsageError,
+)
+from wdsremux.events import Note, SyncAdvanced, SyncBegun
+from wdsremux.manifest import Manifest
+from wdsremux.syncing import sync
+
+URL = "mem://place"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("made") / "out")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory):
+    """Return a dataset with fewer shards of the same names."""
+    return make_dataset(tmp_path_factory.mktemp("other") / "out", rows=24, broken=(3,))
+
+
+@pytest.fixture
+def out(made, tmp_path):
+    return copied(made, tmp_path / "out")
+
+
+@pytest.fixture
+def place(monkeypatch):
+    """Return the place that mem://place names."""
+    place = RemoteMemory(URL)
+    real = opening.open_target
+    monkeypatch.setattr(opening, "open_target", lambda w: place if w == URL else real(w))
+    return place
+
+
+def files_of(folder):
+    return {name: (folder / name).read_bytes() for name in tree(folder)}
+
+
+def shards_of(folder):
+    return sorted(path.name for path in folder.glob("*.tar"))
+
+
+def index_of(place):
+    return json.loads(place.files["index.json"])
+
+
+def test_everything_is_sent_and_the_index_comes_last(out, place):
+    report = sync(out, URL)
+    there = dict(place.files)
+    index = json.loads(there.pop("index.json"))
+    here = files_of(out)
+    published = index.pop("published")
+    assert index == json.loads(here.pop("index.json"))
+    assert there == here
+    shards = shards_of(out)
+    assert sorted(place.published[: len(shards)]) == shards
+    assert place.published[-1] == "index.json"
+    assert published["at"] == URL
+    assert published["receipts"].keys() == set(shards)
+    assert (report.files, report.levels) == (len(here) + 1, {"checksum": len(here) + 1})
+    assert report.size_bytes == sum(map(len, place.files.values()))
+
+
+def test_a_second_sync_sends_nothing_and_asks_for_nothing(out, place):
+    first = sync(out, URL)
+    place.calls.clear()
+    report = sync(out, URL)
+    assert place.calls == []
+    assert (report.files, report.size_bytes) == (0, 0)
+    assert (report.standing_files, report.standing_bytes) == (first.files, first.size_bytes)
+
+
+def test_a_folder_becomes_the_same_to_the_byte_and_a_second_sync_sends_nothing(out, tmp_path):
+    sync(out, tmp_path / "nas")
+    assert tree(tmp_path / "nas") == tree(out)
+    report = sync(out, tmp_path / "nas")
+    assert (report.files, report.loaders) == (0, {})
+
+
+def test_what_comes_back_from_a_url_is_what_went_there(out, place, tmp_path):
+    sync(out, URL)
+    sync(URL, tmp_path / "back", jobs=2)
+    assert tree(tmp_path / "back") == tree(out)
+    assert sync(URL, tmp_path / "back").files == 0
+
+
+def test_an_index_that_tells_of_a_place_is_clean(out, place, tmp_path):
+    sync(out, URL)
+    (out / "index.json").write_bytes(place.files["index.json"])
+    assert wdsremux.verify(out, "bytes").exit_code == 0
+    assert Manifest.from_bytes(place.files["index.json"]).published["at"] == URL
+
+
+def test_an_interrupted_sync_goes_on_where_it_stopped(out, place):
+    def stop(operation, name):
+        if operation == "put" and len(place.published) == 3:
+            raise TargetError("it broke")
+
+    place.before = stop
+    with pytest.raises(TargetError, match="it broke"):
+        sync(out, URL, jobs=1)
+    assert len(place.published) == 3
+    assert "index.json" not in place.files
+    place.before = lambda *_: None
+    report = sync(out, URL)
+    assert report.standing_files == 3
+    assert len(set(place.published)) == len(place.published)
+    assert "index.json" in place.files
+
+
+def test_what_nothing_proves_is_sent_again_unless_the_index_stands(out, place):
+    place.level = "unverified"
+    sync(out, URL)
+    assert sync(out, URL).files == 0
+    del place.files["index.json"]
+    report = sync(out, URL)
+    assert report.files == len(shards_of(out)) + 1
+    assert report.levels["unverified"] == report.files
+
+
+def test_a_shard_of_another_size_or_that_is_gone_is_sent_again(out, place):
+    sync(out, URL)
+    first, second, *_ = shards_of(out)
+    place.files[first] += b"x"
+    del place.files[second]
+    place.published.clear()
+    assert sync(out, URL).files == 2
+    assert sorted(place.published) == [first, second]
+    assert place.called("remove") == []
+
+
+def test_the_index_goes_first_where_a_shard_that_it_names_becomes_another(out, other, place):
+    sync(other, URL)
+    seen = []
+    place.before = lambda operation, name: seen.append(
+        ("index.json" in place.files, operation, name)
+    )
+    report = sync(out, URL)
+    writes = [call for call in seen if call[1] != "prove"]
+    assert writes[0] == (True, "remove", "index.json")
+    assert not any(stood for stood, _, _ in writes[1:])
+    assert {n: place.files[n] for n in shards_of(out)} == {
+        n: files_of(out)[n] for n in shards_of(out)
+    }
+    assert report.stale == ()
+
+
+def test_delete_removes_what_the_new_index_does_not_name_once_it_stands(out, other, place):
+    sync(out, URL)
+    publish(place, "mine.tar", b"mine")
+    gone = sorted({*shards_of(out)} - {*shards_of(other)})
+    kept = sync(other, URL)
+    assert set(gone) < set(kept.stale)
+    assert set(gone) < place.files.keys()
+    order = []
+    place.before = lambda operation, name: order.append((operation, name))
+    report = sync(other, URL, delete=True)
+    assert report.removed == kept.stale
+    assert [name for _, name in order] == list(report.removed)
+    shards = [name for name in place.files if name.endswith(".tar")]
+    assert sorted(shards) == sorted(["mine.tar", *shards_of(other)])
+    assert sync(other, URL, delete=True).removed == ()
+
+
+def test_a_delete_that_was_cut_short_goes_on(out, other, place):
+    def die(operation, name):
+        if (operation, name) == ("remove", victim):
+            raise KeyboardInterrupt
+
+    sync(out, URL)
+    victim = shards_of(out)[-1]
+    place.before = die
+    with pytest.raises(KeyboardInterrupt):
+        sync(other, URL, delete=True)
+    place.before = lambda *_: None
+    assert victim in place.files
+    assert victim in sync(other, URL, delete=True).removed
+    assert victim not in place.files
+
+
+def test_a_dry_run_tells_what_would_be_sent_and_writes_nothing(out, place, tmp_path):
+    report = sync(out, URL, dry_run=True)
+    done = sync(out, URL)
+    # The receipts, which the index holds, are known only then.
+    assert report.files == done.files
+    assert 0 <= done.size_bytes - report.size_bytes < 1000
+    sync(out, tmp_path / "nas", dry_run=True, move=True, delete=True)
+    assert not (tmp_path / "nas").exists()
+    assert not (out / ".wdsremux" / "lock").exists()
+
+
+def test_a_dry_run_of_what_stands_tells_nothing_to_send(out, place):
+    sync(out, URL)
+    place.calls.clear()
+    assert sync(out, URL, dry_run=True).files == 0
+    assert place.calls == []
+
+
+def damaged_twice(out):
+    """Flip a bit of one shard and cut another."""
+    flip(out / "train-000001.tar", 700)
+    cut = out / "train-000002.tar"
+    cut.write_bytes(cut.read_bytes()[:-512])
+
+
+@pytest.mark.parametrize("from_url", [False, True])
+def test_damaged_shards_are_refused_and_named_the_rest_goes_the_index_does_not(
+    out, place, tmp_path, from_url
+):
+    damaged_twice(out)
+    dest = URL
+    if from_url:
+        place.files |= files_of(out)
+        dest = tmp_path / "back"
+    with pytest.raises(CorruptDataError, match=r"train-00000\d\.tar.*and 1 files more.*repair"):
+        sync(URL if from_url else out, dest)
+    there = tree(dest) if from_url else place.files
+    assert {*shards_of(out)} - there.keys() == {"train-000001.tar", "train-000002.tar"}
+    assert "index.json" not in there
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "other"])
+def test_a_damaged_entry_is_refused(out, place, damage):
+    entry = out / ".wdsremux" / "train-000001.msgpack"
+    data = entry.read_bytes()
+    entry.unlink()
+    if damage == "cut":
+        entry.write_bytes(data[:-5])
+    if damage == "other":
+        shutil.copy(out / ".wdsremux" / "train-000002.msgpack", entry)
+    with pytest.raises(CorruptDataError, match=r"train-000001\.msgpack"):
+        sync(out, URL)
+    assert "index.json" not in place.files
+
+
+def test_a_shard_that_is_nowhere_is_named(out, place):
+    (out / "train-000003.tar").unlink()
+    with pytest.raises(CorruptDataError, match=r"'train-000003.tar' is not there"):
+        sync(out, URL)
+
+
+def test_a_shard_that_is_only_there_is_no_damage(out, place):
+    sync(out, URL)
+    (out / "train-000003.tar").unlink()
+    assert sync(out, URL).files == 0
+
+
+def test_a_card_of_others_is_left_alone_and_said(out, place):
+    publish(place, "README.md", b"mine")
+    report = sync(out, URL)
+    assert report.left_alone == ("README.md",)
+    assert place.files["README.md"] == b"mine"
+    assert sync(out, URL).files == 0
+
+
+def test_a_card_that_was_rewritten_here_replaces_ours(out, place):
+    sync(out, URL)
+    card = out / "README.md"
+    card.write_bytes(card.read_bytes().replace(b"pretty_name", b"pretty_mane"))
+    assert sync(out, URL).files == 1
+    assert place.files["README.md"] == card.read_bytes()
+
+
+@pytest.mark.parametrize("there", ["train-000000.tar", "index.json"])
+@pytest.mark.parametrize("grows", [True, False])
+def test_files_of_others_are_not_replaced(out, place, there, grows):
+    content = bytes((out / there).stat().st_size + grows)
+    publish(place, there, content)
+    with pytest.raises(UsageError, match=rf"holds .*{there}.*choose an empty place"):
+        sync(out, URL)
+    assert place.files == {there: content}
+
+
+def test_a_damaged_index_of_ours_is_replaced(out, place):
+    sync(out, URL)
+    place.files["index.json"] = b"{"
+    sync(out, URL)
+    assert index_of(place)["published"]["at"] == URL
+
+
+@pytest.mark.parametrize(
+    ("prepare", "told"),
+    [
+        (lambda out: (out / "index.json").unlink(), "is not finished"),
+        (shutil.rmtree, "has no index.json.*wdsremux index"),
+        (lambda out: (out / "index.json").write_text("{}"), "not one of wdsremux"),
+    ],
+)
+def test_what_is_no_finished_dataset_is_refused(out, place, prepare, told):
+    prepare(out)
+    with pytest.raises(SourceError, match=told):
+        sync(out, URL)
+    assert place.files == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.tar", "/etc/x.tar", "a/../b.tar", "sub/x.tar", "index.json"]
+)
+def test_names_that_lead_elsewhere_are_refused(out, place, name):
+    raw = json.loads((out / "index.json").read_text())
+    raw["shardlist"][0]["url"] = name
+    (out / "index.json").write_text(json.dumps(raw))
+    with pytest.raises(SourceError, match="leads elsewhere"):
+        sync(out, URL)
+
+
+def test_wrong_options_are_named(out, place, tmp_path):
+    for options, told in (
+        ({"jobs": 0}, "jobs"),
+        ({"jobs": 65}, "jobs"),
+        ({"bandwidth": "fast"}, "bandwidth"),
+        ({"give_up_after": "never"}, "give-up-after"),
+        ({"move": "yes"}, "move"),
+    ):
+        with pytest.raises(UsageError, match=told):
+            sync(out, URL, **options)
+    with pytest.raises(UsageError, match="same place"):
+        sync(out, out / ".." / out.name)
+    with pytest.raises(UsageError, match="same place"):
+        sync(URL, URL)
+    with pytest.raises(UsageError, match="FROM is empty"):
+        sync("", URL)
+    with pytest.raises(UsageError, match="TO is empty"):
+        sync(out, "")
+    with pytest.raises(UsageError, match="--move"):
+        sync(URL, tmp_path / "x", move=True)
+    assert place.files == {}
+
+
+def test_a_move_frees_each_shard_once_it_is_proven_and_keeps_what_tells_of_them(out, place):
+    shards = shards_of(out)
+
+    def is_there_twice(operation, name):
+        assert all(s in place.files for s in {*shards} - {*shards_of(out)})
+
+    place.before = is_there_twice
+    report = sync(out, URL, move=True)
+    assert (list(report.freed), shards_of(out)) == (shards, [])
+    assert (out / "index.json").exists()
+    assert (out / ".wdsremux" / "train-000000.msgpack").exists()
+    assert sync(out, URL, move=True).freed == ()
+    assert sync(out, URL).files == 0
+
+
+def test_a_move_frees_what_stood_there_before_only_when_it_is_proven_now(out, place):
+    sync(out, URL)
+    spoilt = "train-000001.tar"
+    place.files[spoilt] = bytes(len(place.files[spoilt]))
+    report = sync(out, URL, move=True)
+    assert report.files == 1
+    assert place.files[spoilt] != bytes(len(place.files[spoilt]))
+    assert shards_of(out) == []
+
+
+def test_a_move_keeps_what_nothing_proves(out, place):
+    place.level = "unverified"
+    shards = shards_of(out)
+    report = sync(out, URL, move=True)
+    assert (report.freed, list(report.kept), shards_of(out)) == ((), shards, shards)
+    assert list(sync(out, URL, move=True).kept) == shards
+
+
+def test_a_move_that_was_cut_short_goes_on_without_the_shards_that_have_gone(out, place):
+    here = files_of(out)
+
+    def die(operation, name):
+        if operation == "put" and len(place.published) == 3:
+            raise KeyboardInterrupt
+
+    place.before = die
+    with pytest.raises(KeyboardInterrupt):
+        sync(out, URL, move=True, jobs=1)
+    assert len(shards_of(out)) == 2
+    # Of the last line a crash has left half.
+    with (out / ".wdsremux" / "moved.jsonl").open("a") as journal:
+        journal.write('\n{"name": "train-0000')
+    place.before = lambda *_: None
+    report = sync(out, URL, move=True)
+    assert len(report.freed) == 2
+    assert {n: place.files[n] for n in here if n != "index.json"} == {
+        n: data for n, data in here.items() if n != "index.json"
+    }
+    assert index_of(place)["published"]["receipts"].keys() == {
+        n for n in here if n.endswith(".tar")
+    }
+
+
+def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):
+    told, failures = [], iter(range(3))
+
+    def fail(operation, name):
+        if operation == "put" and next(failures, None) is not None:
+            raise UnreachableTargetError("cannot reach 'mem://place'")
+
+    place.before = fail
+    sync(out, URL, observer=told.append)
+    notes = [event.text for event in told if isinstance(event, Note)]
+    assert notes == ["cannot reach 'mem://place'; trying again for 600 s"]
+
+
+def test_a_place_that_stays_away_is_given_up(out, place):
+    def fail(_operation, _name):
+        raise UnreachableTargetError("cannot reach 'mem://place'")
+
+    place.before = fail
+    with pytest.raises(TargetError, match="gave up on 'mem://place' after"):
+        sync(out, URL, give_up_after=0.2)
+
+
+def test_the_observer_is_told_of_every_byte_and_file(out, place):
+    told = []
+    report = sync(out, URL, observer=told.append)
+    (begun,) = [event for event in told if isinstance(event, SyncBegun)]
+    sent = [event for event in told if isinstance(event, SyncAdvanced)]
+    assert begun.files == sum(event.files for event in sent) == report.files - 1
+    assert sum(event.size_bytes for event in sent) == report.size_bytes
+    assert report.size_bytes - begun.size_bytes == len(place.files["index.json"])
+
+
+def test_another_sync_that_holds_the_place_is_named(out, place):
+    with place.lock(), pytest.raises(TargetError, match="being written by"):
+        sync(out, URL)
+
+
+def test_datasets_without_a_recipe_are_carried_too(tmp_path, place):
+    with wdsremux.ShardWriter(tmp_path / "mine") as shards:
+        shards.write({"__key__": "a", "txt": "x"})
+    sync(tmp_path / "mine", tmp_path / "nas")
+    assert tree(tmp_path / "nas") == tree(tmp_path / "mine")
+
+
+class Together(RemoteMemory):
+    """Takes files together."""
+
+    def __init__(self):
+        super().__init__(URL)
+        self.groups = []
+
+    def put_many(self, parcels, on_bytes=lambda _: None):
+        self.groups.append([parcel.name for parcel in parcels])
+        return {p.name: self.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
+
+    def remove_many(self, names):
+        self.groups.append(["-", *names])
+        for name in names:
+            self.remove(name)
+
+
+def test_a_place_that_takes_files_together_gets_them_so(out, place, monkeypatch):
+    together = Together()
+    place.url = "mem://source"
+    monkeypatch.setattr(opening, "open_target", lambda w: together if w == URL else place)
+    place.files |= files_of(out)
+    sync("mem://source", URL)
+    assert together.groups[0] == shards_of(out)
+    assert together.published[-1] == "index.json"
+    assert len(together.groups) == 2
+    assert sync("mem://source", URL).files == 0
+    flip_one = bytearray(place.files["train-000001.tar"])
+    flip_one[700] ^= 1
+    place.files["train-000001.tar"] = bytes(flip_one)
+    del together.files["train-000001.tar"]
+    with pytest.raises(CorruptDataError, match=r"train-000001\.tar"):
+        sync("mem://source", URL)
