@@ -1,17 +1,26 @@
 """The public functions: what the command line does, for Python."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 from wdsremux import opening
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
 from wdsremux.engines.cpus import usable_cpus
-from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
+from wdsremux.errors import (
+    RecipeMismatchError,
+    SourceError,
+    TargetError,
+    UsageError,
+    WdsremuxError,
+)
 from wdsremux.events import Note, Observer, nobody
 from wdsremux.extending import taken_up
+from wdsremux.forwarding import Forwarder
 from wdsremux.jobs import (
     columns_from_recipe,
     head_from,
@@ -30,6 +39,11 @@ from wdsremux.repairs.heads import Head
 from wdsremux.repairs.recorded import recipe_from_head
 from wdsremux.reports import RepairReport
 from wdsremux.shards.assign import Bounds
+from wdsremux.syncing import sync
+from wdsremux.syncs.publishing import published_at
+from wdsremux.targets.base import RemoteTarget, Sums
+from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.staged import StagedTarget, staging_folder
 
 
 def convert(
@@ -75,15 +89,71 @@ def convert_by(
     """Do what `convert` does, with options that are made already."""
     opening.refuse_own_source(source, out)
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    target = opening.staged(conversion.target, run, lambda text: observer(Note(text)))
-    conversion = replace(conversion, target=target)
-    with target.lock() as died:
+    conversion = _staged(conversion, run, observer)
+    if run.sync_to is None:
+        return _converted(conversion, run, observer)
+    return _carried(conversion, out, run, observer)
+
+
+def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest:
+    with conversion.target.lock() as died:
         if run.overwrite:
             Ledger(conversion.target).clear()
         if died:
             observer(Note("the last run on this output was killed or crashed; going on from there"))
             conversion = replace(conversion, **_careful_engine(conversion, run))
         return run_conversion(taken_up(conversion, extend=run.extend), observer)
+
+
+def _staged(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
+    """Return the conversion with a staging folder before a target behind a network."""
+    if isinstance(conversion.target, LocalTarget):
+        return conversion
+    remote = cast("RemoteTarget", conversion.target)
+    target = StagedTarget(
+        remote,
+        staging_folder(remote.url, run.staging),
+        run.staging_max,
+        give_up_after_s=run.give_up_after,
+        tell=lambda text: observer(Note(text)),
+    )
+    return replace(conversion, target=target, published=partial(_published, target))
+
+
+def _published(target: StagedTarget, manifest: Manifest) -> dict[str, Any]:
+    """Return what the manifest is to tell of the place, which is asked for every shard."""
+    files = {shard.name: Sums(shard.size_bytes, shard.sha256) for shard in manifest.shards}
+    return published_at(target.remote, manifest, target.receipts(files))
+
+
+def _carried(conversion: Conversion, out: str | Path, run: Run, observer: Observer) -> Manifest:
+    """Convert, and carry what is finished to a second place; its failures come last."""
+    if not isinstance(conversion.target, LocalTarget):
+        raise UsageError(
+            f"--sync-to carries a folder, and {str(out)!r} is none; run `wdsremux sync` when the "
+            "conversion is done"
+        )
+    second = str(run.sync_to)
+    remote = cast("RemoteTarget", opening.open_target(second))
+    give_up_after_s = run.give_up_after
+    with Forwarder(conversion.target.root, remote, observer, give_up_after_s) as forwarder:
+        manifest = _converted(conversion, run, forwarder)
+        forwarder.finish()
+    try:
+        report = sync(
+            out,
+            second,
+            give_up_after=give_up_after_s,
+            observer=lambda event: observer(event) if isinstance(event, Note) else None,
+        )
+    except WdsremuxError as exc:
+        again = shlex.join(["wdsremux", "sync", str(out), second])
+        raise TargetError(
+            f"{str(out)!r} is finished, but not all of it is at {second!r}: {exc}; to go on: "
+            f"{again}"
+        ) from exc
+    observer(Note(f"all of it is at {report.dest} too; check it with: wdsremux verify {second}"))
+    return manifest
 
 
 def _careful_engine(conversion: Conversion, run: Run) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """A conversion, opened and checked: `converting` does it in full, `repair` for single shards."""
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from wdsremux.engines.base import Engine
+from wdsremux.manifest import Manifest
 from wdsremux.planning import SeriesRows, UnitsOf, pieces, tasks
 from wdsremux.poison import Recovery
 from wdsremux.records import Batch, Task
@@ -37,6 +38,8 @@ class Conversion:
     fails_at_once: bool
     breaks: tuple[int, ...] = ()
     """Rows at which a shard and a batch begin, in order."""
+    published: Callable[[Manifest], Mapping[str, Any]] = lambda _manifest: {}
+    """Tells where all shards stand, for `Manifest.published`."""
 
     @property
     def fingerprint(self) -> str:

@@ -4,7 +4,7 @@ One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wdsremux.card import card_bytes
 from wdsremux.conversion import Conversion
@@ -48,6 +48,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     ledger.write_rejected(ledger.rejected(manifest.shards))
     if not ledger.write_card(card_bytes(manifest)):
         observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
+    manifest = replace(manifest, published=conversion.published(manifest))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
     observer(Done(manifest, line.rows))
     return manifest

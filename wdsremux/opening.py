@@ -239,22 +239,6 @@ _TARGET_OPENERS: Mapping[str, Callable[[str], Target]] = {
 }
 
 
-def staged(target: Target, run: Run, tell: Callable[[str], None]) -> Target:
-    """Return the target that a conversion writes to: for one behind a network files are staged.
-
-    `tell` is told of outages, in the thread that writes.
-    """
-    if isinstance(target, LocalTarget):
-        return target
-    from wdsremux.targets.staged import StagedTarget, staging_folder
-
-    remote = cast("RemoteTarget", target)
-    folder = staging_folder(remote.url, run.staging)
-    return StagedTarget(
-        remote, folder, run.staging_max, give_up_after_s=run.give_up_after, tell=tell
-    )
-
-
 def is_url(out: str | os.PathLike[str]) -> bool:
     """Return whether an output is named by a URL, not by the folder it lies in."""
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None

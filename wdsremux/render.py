@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -230,4 +231,8 @@ def report(event: Done, out: str, seconds: float) -> str:
         samples = manifest.splits[split].samples
         lines += [f"  {split}: {out}/{pattern}" for pattern in patterns]
         lines.append(f"  {split}: {samples} samples, for .with_epoch() and .with_length()")
+    for form, by_split in manifest.published.get("loaders", {}).items():
+        lines += [f"  {split}, {form}: {url}" for split, urls in by_split.items() for url in urls]
+    if manifest.published:
+        lines.append(f"check it with: wdsremux verify {shlex.quote(out)}")
     return "\n".join(lines)

@@ -142,8 +142,8 @@ def test_what_the_target_said_of_a_shard_is_kept(case):
     publish(case.target, "a.tar")
     publish(case.target, "a.msgpack")
     case.target.open("a.msgpack")
-    assert list(case.target.receipts) == ["a.tar"]
-    assert set(case.target.receipts["a.tar"]) == {"sha256"}
+    assert list(case.target._receipts) == ["a.tar"]
+    assert set(case.target._receipts["a.tar"]) == {"sha256"}
 
 
 def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):

@@ -11,6 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO, FileIO
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ from wdsremux.errors import TargetError, WdsremuxError
 from wdsremux.targets.base import Parcel, Proof, RemoteTarget, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
+from wdsremux.targets.reading import READS_AT_ONCE
 from wdsremux.targets.uploading import Uploader
 from wdsremux.values import size
 
@@ -46,7 +48,7 @@ class StagedTarget:
         self.remote = remote
         self._patient = PatientTarget(remote, give_up_after_s)
         self.folder = folder
-        self.receipts: dict[str, Mapping[str, str]] = {}
+        self._receipts: dict[str, Mapping[str, str]] = {}
         """What the target said of each shard that it took (`Proof.receipt`)."""
         self._max_bytes = max_bytes
         self._give_up_after_s = give_up_after_s
@@ -119,6 +121,25 @@ class StagedTarget:
             finally:
                 self.close()
 
+    def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
+        """Return the receipts of files, which all must be there. Raises TargetError.
+
+        The target is asked, so that they are the same whoever sent the files: this run, or one
+        before it.
+        """
+        self._line().flush()
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            found = dict(
+                zip(files, pool.map(self._patient.prove, files, files.values()), strict=True)
+            )
+        for name, proof in found.items():
+            if not proof.is_there:
+                raise TargetError(
+                    f"{f'{self.url}/{name}'!r} is gone or another by now; see that only one "
+                    "writes there, then run the same command again"
+                )
+        return {n: proof.receipt or self._receipts.get(n, {}) for n, proof in found.items()}
+
     def close(self) -> None:
         """Stop sending and remove the staging folder."""
         if self._uploader is not None:
@@ -179,7 +200,7 @@ class StagedTarget:
 
     def _note_sent(self, parcel: Parcel, proof: Proof) -> None:
         if parcel.name.endswith(".tar"):
-            self.receipts[parcel.name] = proof.receipt
+            self._receipts[parcel.name] = proof.receipt
         with contextlib.suppress(OSError):
             parcel.path.unlink()
 

@@ -1,0 +1,96 @@
+"""Sends what a conversion finishes to a second place beside it, for `--sync-to`.
+
+Shards and their entries: what tells how many there are comes last, by a sync of the whole. Nothing
+that goes wrong here stops the conversion.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from wdsremux.errors import TargetError
+from wdsremux.events import Begun, Event, Note, Observer, ShardDone
+from wdsremux.ledger import RECIPE_NAME
+from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER
+from wdsremux.shards.entry import entry_name
+from wdsremux.targets.base import Parcel, RemoteTarget, Sums
+from wdsremux.targets.uploading import Uploader
+
+
+class Forwarder:
+    """An observer of a conversion that tells all to another one, and sends what is finished.
+
+    A context manager that holds the lock of the second place; for one thread.
+    """
+
+    def __init__(
+        self, folder: Path, remote: RemoteTarget, observer: Observer, give_up_after_s: float
+    ) -> None:
+        """`folder` is the output of the conversion."""
+        self._folder = folder
+        self._remote = remote
+        self._observer = observer
+        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
+        self._locked = contextlib.ExitStack()
+        self._is_sending = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._is_sending = False
+        self._uploader.stop()
+        self._locked.close()
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on; what stands since is sent in the background."""
+        self._observer(event)
+        if isinstance(event, Begun):
+            self._try(self._begin)
+        elif isinstance(event, ShardDone):
+            shard = event.shard
+            self._send(shard.name, Sums(shard.size_bytes, shard.sha256))
+            self._send(entry_name(shard.name))
+        if self._is_sending:
+            self._try(lambda: self._uploader.wait_until(lambda: True))
+
+    def finish(self) -> None:
+        """Wait until all is sent, or is given up."""
+        if self._is_sending and self._uploader.files:
+            self._tell(f"{self._uploader.files} files are still to be sent to {self._remote.url}")
+            self._try(self._uploader.flush)
+
+    def _begin(self) -> None:
+        self._locked.enter_context(self._remote.lock())
+        names = {name for name, _ in self._remote.list()}
+        has_state = any(True for _ in self._remote.list(STATE_FOLDER))
+        is_foreign = not has_state and any(name.endswith(".tar") for name in names)
+        if MANIFEST_NAME in names or is_foreign:
+            # What its index tells would be wrong until the end.
+            self._tell(f"{self._remote.url} holds shards already: it is looked at when all is done")
+            return
+        self._is_sending = True
+        # First: by it the place is known to be ours.
+        self._send(RECIPE_NAME)
+
+    def _send(self, name: str, sums: Sums | None = None) -> None:
+        if self._is_sending:
+            path = self._folder / name
+            self._uploader.add(Parcel(name, path, sums or _sums(path)))
+
+    def _try(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except TargetError as exc:
+            self._is_sending = False
+            self._tell(f"{exc}; converting without sending, and trying again when all is done")
+
+    def _tell(self, text: str) -> None:
+        self._observer(Note(text))
+
+
+def _sums(path: Path) -> Sums:
+    data = path.read_bytes()
+    return Sums(len(data), hashlib.sha256(data).hexdigest())
