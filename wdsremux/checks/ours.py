@@ -45,7 +45,8 @@ class OurDataset:
         self._prints: set[str] = set()
         self._cuts: dict[str, str] = {}
         self._manifest, self._raw = self._read_manifest()
-        self._receipts = receipts_of(self._raw)
+        published = self._manifest.published if self._manifest else {}
+        self._receipts: Mapping[str, Mapping[str, str]] = published.get("receipts", {})
         self._recipe = self._read_recipe()
         self._head = self._manifest.head() if self._manifest else self._recipe or {}
         self._writer = _mapping(self._head.get("recipe")).get("writer")
@@ -222,16 +223,6 @@ class OurDataset:
             has_entry=entry is not None,
             receipt=self._receipts.get(name, {}),
         )
-
-
-def receipts_of(raw: Mapping[str, Any]) -> dict[str, Mapping[str, str]]:
-    """Return what a manifest tells of the checksums that a target gave, by shard."""
-    receipts = _mapping(_mapping(raw.get("published")).get("receipts"))
-    return {
-        name: receipt
-        for name, receipt in receipts.items()
-        if isinstance(receipt, dict) and all(isinstance(text, str) for text in receipt.values())
-    }
 
 
 def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
