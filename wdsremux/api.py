@@ -15,6 +15,7 @@ from wdsremux.errors import (
     RecipeMismatchError,
     SourceError,
     TargetError,
+    UnreachableTargetError,
     UsageError,
     WdsremuxError,
 )
@@ -43,7 +44,8 @@ from wdsremux.syncing import sync
 from wdsremux.syncs.publishing import published_at
 from wdsremux.targets.base import RemoteTarget, Sums
 from wdsremux.targets.local import LocalTarget
-from wdsremux.targets.staged import StagedTarget, staging_folder
+from wdsremux.targets.staged import StagedTarget
+from wdsremux.targets.staging import staging_folder
 
 
 def convert(
@@ -134,16 +136,21 @@ def _carried(conversion: Conversion, out: str | Path, run: Run, observer: Observ
             "conversion is done"
         )
     second = str(run.sync_to)
-    remote = cast("RemoteTarget", opening.open_target(second))
-    give_up_after_s = run.give_up_after
-    with Forwarder(conversion.target.root, remote, observer, give_up_after_s) as forwarder:
-        manifest = _converted(conversion, run, forwarder)
-        forwarder.finish()
+    try:
+        # Wrong keys are told at once.
+        remote = cast("RemoteTarget", opening.open_target(second))
+    except UnreachableTargetError as exc:
+        observer(Note(f"{exc}; converting without sending, and trying again when all is done"))
+        manifest = _converted(conversion, run, observer)
+    else:
+        with Forwarder(conversion.target.root, remote, observer, run.give_up_after) as forwarder:
+            manifest = _converted(conversion, run, forwarder)
+            forwarder.finish()
     try:
         report = sync(
             out,
             second,
-            give_up_after=give_up_after_s,
+            give_up_after=run.give_up_after,
             observer=lambda event: observer(event) if isinstance(event, Note) else None,
         )
     except WdsremuxError as exc:

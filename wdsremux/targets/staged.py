@@ -5,14 +5,10 @@ what sends run side by side, together as fast as the slower of the two.
 """
 
 import contextlib
-import errno
-import hashlib
-import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO, FileIO
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +17,7 @@ from wdsremux.targets.base import Parcel, Proof, RemoteTarget, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
 from wdsremux.targets.reading import READS_AT_ONCE
+from wdsremux.targets.staging import StagedFile, staging_error
 from wdsremux.targets.uploading import Uploader
 from wdsremux.values import size
 
@@ -46,7 +43,7 @@ class StagedTarget:
     ) -> None:
         """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
         self.remote = remote
-        self._patient = PatientTarget(remote, give_up_after_s)
+        self._patient = PatientTarget(remote, give_up_after_s, tell=tell)
         self.folder = folder
         self._receipts: dict[str, Mapping[str, str]] = {}
         """What the target said of each shard that it took (`Proof.receipt`)."""
@@ -64,7 +61,7 @@ class StagedTarget:
         """What people call the target."""
         return self.remote.url
 
-    def stage(self, name: str) -> "StagedFile":
+    def stage(self, name: str) -> StagedFile:
         """Begin a new file, in the staging folder."""
         self._files += 1
         path = self.folder / f"{self._files:06d}-{Path(name).name}"
@@ -230,81 +227,3 @@ class StagedTarget:
             yield
         except OSError as exc:
             raise staging_error(self.folder, exc) from exc
-
-
-class StagedFile:
-    """A file on its way: written here, and sent after its commit."""
-
-    def __init__(self, target: StagedTarget, name: str, path: Path) -> None:
-        self._target = target
-        self._name = name
-        self._path = path
-        self._size = 0
-        self._digest = hashlib.sha256()
-        self._file: FileIO | None = path.open("xb", buffering=0)
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of data, when there is room for it.
-
-        Raises TargetError, also for what went wrong with the files before this one.
-        """
-        if self._file is None:
-            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
-        try:
-            self._target.reserve(len(data))
-        except BaseException:
-            self.discard()
-            raise
-        self._size += len(data)
-        self._digest.update(data)
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._written(self._file, rest) :]
-
-    def commit(self) -> None:
-        """Hand the file over to be published; see `StagedTarget` for who waits."""
-        file, self._file = self._file, None
-        if file is None:
-            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
-        try:
-            file.close()
-        except OSError as exc:
-            raise staging_error(self._path, exc) from exc
-        sums = Sums(self._size, self._digest.hexdigest())
-        self._target.take(Parcel(self._name, self._path, sums))
-
-    def discard(self) -> None:
-        """Remove the unfinished file; harmless after `commit` and when called twice."""
-        if self._file is None:
-            return
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
-        self._file = None
-        self._target.give_back(self._size)
-
-    def _written(self, file: FileIO, data: memoryview) -> int:
-        while True:
-            try:
-                return file.write(data)
-            except OSError as exc:
-                # A full disk is a bound like that of `max_bytes`: what is sent makes room.
-                if exc.errno != errno.ENOSPC or not self._target.has_made_room():
-                    self.discard()
-                    raise staging_error(self._path, exc) from exc
-
-
-def staging_folder(url: str, parent: str | None) -> Path:
-    """Return where files wait that go to `url`: the same for each run, so that it can be swept."""
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    name = hashlib.sha256(f"{user} {url}".encode()).hexdigest()[:16]
-    return Path(parent or tempfile.gettempdir()).expanduser() / f"wdsremux-staging-{name}"
-
-
-def staging_error(path: Path, exc: OSError) -> TargetError:
-    """Return what to say when the staging folder fails."""
-    return TargetError(
-        f"cannot stage {str(path)!r}: {exc.strerror or exc}; make room there, or name another "
-        "folder with --staging, then run the same command again: finished shards stay"
-    )
