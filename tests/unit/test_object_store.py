@@ -135,6 +135,18 @@ def test_another_target_on_the_same_store_is_kept_away(store, target):
         pass
 
 
+def test_a_lock_that_another_machine_left_is_taken_over_when_it_was_watched_for_so_long(
+    store, target, monkeypatch
+):
+    monkeypatch.setattr(lease, "LEASE_S", 0.1)
+    obstore.put(store, ".wdsremux/lock", b'{"host": "elsewhere", "pid": 1}')
+    with target.lock() as died:
+        assert died
+        publish(target, "a.tar")
+    with pytest.raises(FileNotFoundError):
+        obstore.head(store, ".wdsremux/lock")
+
+
 def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, monkeypatch):
     monkeypatch.setattr(lease, "RENEW_S", 0.01)
     with target.lock():
