@@ -49,13 +49,15 @@ class Mover:
             self.freed.append(shard.name)
 
     def _note(self, line: str) -> None:
+        """Add a line to the journal, behind one that a crash may have cut off."""
         path = self._source.root / JOURNAL_NAME
         try:
-            with path.open("ab") as file:
-                # A line that a crash has cut off ends here.
-                file.write((b"\n" if file.tell() else b"") + line.encode())
-                file.flush()
-                os.fsync(file.fileno())
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                os.write(handle, f"\n{line}".encode())
+                os.fsync(handle)
+            finally:
+                os.close(handle)
         except OSError as exc:
             raise TargetError(f"cannot write {str(path)!r}: {exc.strerror or exc}") from exc
 
