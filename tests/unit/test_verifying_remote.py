@@ -182,6 +182,7 @@ def test_shards_of_others_are_indexed_where_they_are(target):
         parts = [part for key in keys for part in sample(key, ord(key))]
         target.files[f"{number:05d}.tar"] = b"".join([*parts, bytes(1024)])
     assert codes(verify(URL)) == [206, 206]
+    assert verify(URL, "pixels", deep=True).findings == ()
     manifest = index(URL)
     assert manifest.totals.samples == 5
     assert manifest.name == "out"

@@ -18,7 +18,7 @@ from wdsremux.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
 
 T = TypeVar("T")
 
-MAX_PIECE_BYTES = 8 << 20
+MAX_PIECE_BYTES = 4 << 20
 PIECES_KEPT = 2
 """To look back into what was just read costs no request."""
 
