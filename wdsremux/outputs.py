@@ -24,6 +24,9 @@ from wdsremux.shards.scan import TarFault, TarScan
 from wdsremux.tarheaders import split_name
 from wdsremux.untrusted import Folder, is_safe_name
 
+MAX_SAMPLE_BYTES = 1 << 30
+"""An entry that tells of larger ones may have been written to exhaust the memory."""
+
 
 class Output:
     """An output that is finished; a context manager. May be used by several threads."""
@@ -88,6 +91,8 @@ class Output:
         Raises CorruptDataError when they have another CRC-32, or cannot be read.
         """
         offset, size_bytes, crc32 = place
+        if size_bytes > MAX_SAMPLE_BYTES:
+            raise self._damaged(shard.name, f"a sample of {size_bytes} bytes fits no memory")
         try:
             data = read_at(file, size_bytes, offset)
         except OSError as exc:

@@ -4,16 +4,31 @@ import io
 import json
 import os
 import tarfile
+from array import array
+from dataclasses import replace
 
 import pytest
 from PIL import Image
 from support.ranged_target import RangedTarget
-from support.verified import SHARD, copied, flip, make_dataset, member, sample, write_tar
+from support.verified import (
+    SHARD,
+    copied,
+    edit_json,
+    entry_path,
+    flip,
+    make_dataset,
+    member,
+    sample,
+    write_tar,
+)
 
 import wdsremux
 from wdsremux import opening
 from wdsremux.cli import main
+from wdsremux.errors import CorruptDataError
 from wdsremux.indexing import index
+from wdsremux.outputs import open_output
+from wdsremux.shards.entry import ShardEntry
 
 URL = "memory://bucket/out"
 
@@ -192,6 +207,43 @@ def test_an_entry_that_cannot_be_believed_ends_with_6(made, tmp_path, capsysbina
         entries[0].write_bytes(entries[1].read_bytes())
     code, _, err = run(capsysbinary, "ls", out, "--samples")
     assert (code, entries[0].name in err) == (6, True)
+
+
+def test_an_entry_made_to_do_harm_ends_with_6(made, tmp_path, capsysbinary):
+    out = copied(made, tmp_path / "out")
+    path = entry_path(out)
+    entry = ShardEntry.from_bytes(path.read_bytes(), SHARD)
+    huge = replace(entry.summary, size_bytes=1 << 61, name="../secret.tar")
+    sizes = array("Q", [1 << 60, *entry.sizes[1:]])
+    path.write_bytes(replace(entry, summary=huge, sizes=sizes).to_bytes())
+    edit_json(out / "index.json", lambda value: value["shardlist"][1].update(filesize=1 << 61))
+    for words in (("cat", out, "10"), ("show", out, "10"), ("ls", out, "--samples")):
+        code, _, err = run(capsysbinary, *words)
+        assert (code, "wdsremux verify tells more" in err) == (6, True)
+
+
+def test_a_shard_whose_name_leads_out_is_not_opened(made, tmp_path, capsysbinary):
+    out = copied(made, tmp_path / "out")
+    path = entry_path(out)
+    entry = ShardEntry.from_bytes(path.read_bytes(), SHARD)
+    for name in ("../secret.tar", "/etc/passwd.tar", "a/b.tar"):
+        moved = replace(entry, summary=replace(entry.summary, name=name))
+        place = out / ".wdsremux" / f"{name.removesuffix('.tar')}.msgpack"
+        if name == "a/b.tar":
+            place.parent.mkdir()
+        if not name.startswith("/"):
+            place.write_bytes(moved.to_bytes())
+        edit_json(out / "index.json", lambda value, url=name: value["shardlist"][1].update(url=url))
+        code, told, err = run(capsysbinary, "cat", out, "10")
+        assert (code, told) == (6, b"")
+        assert "cannot read" in err
+
+
+def test_a_sample_that_fits_no_memory_is_not_read(made, tmp_path):
+    with open_output(made) as output:
+        shard = output.shards()[0]
+        with output.open(shard) as file, pytest.raises(CorruptDataError, match="fits no memory"):
+            output.sample_bytes(file, shard, (0, 1 << 60, 0))
 
 
 def test_an_unknown_split_is_named_with_those_there_are(out, capsysbinary):
