@@ -469,8 +469,13 @@ def test_workers_end_when_their_parent_is_killed(tmp_path, holding):
 
 def test_an_interrupt_from_the_keyboard_reaches_the_caller_and_no_worker(tmp_path):
     source = """
+        import signal
+
         from wdsremux.engines.processes import ProcessEngine
         from wdsremux.records import Batch
+
+        # A shell that runs the tests in the background lets them ignore it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
         def work(item):
             number = 0
