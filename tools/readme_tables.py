@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from wdsremux import recipe
 from wdsremux.errors import EXIT_CODES
 from wdsremux.findings import catalogue_markdown
 from wdsremux.flags import default_text, field_docs, flag_of
 from wdsremux.recipe import Recipe, Run
+from wdsremux.syncs.options import SyncOptions
 from wdsremux.transforms.steps import catalogue
 
 README = Path(__file__).parent.parent / "README.md"
@@ -27,9 +27,9 @@ def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in safe)
 
 
-def options_table(kind: type[Recipe] | type[Run]) -> str:
+def options_table(kind: type[Recipe] | type[Run] | type[SyncOptions]) -> str:
     """Return the options of one kind."""
-    docs = field_docs(recipe)
+    docs = field_docs(sys.modules[kind.__module__])
     rows = []
     for field in fields(kind):
         meta = field.metadata
@@ -52,6 +52,7 @@ def codes_table() -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "recipe": lambda: options_table(Recipe),
     "run": lambda: options_table(Run),
+    "sync": lambda: options_table(SyncOptions),
     "steps": steps_table,
     "codes": codes_table,
     "findings": catalogue_markdown,
