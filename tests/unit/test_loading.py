@@ -3,6 +3,7 @@
 import io
 import json
 import multiprocessing
+import os
 import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -150,7 +151,9 @@ def test_it_works_in_forked_processes_that_read_at_once(made):
     answers = context.Queue()
 
     def read(start):
-        answers.put((start, [dataset[i]["caption"] for i in range(start, 38, 2)]))
+        captions = [dataset[i]["caption"] for i in range(start, 38, 2)]
+        # Who shares a file shares the place in it.
+        answers.put((start, captions if dataset._reader.process == os.getpid() else []))
 
     workers = [context.Process(target=read, args=(start,)) for start in (0, 1)]
     for worker in workers:
