@@ -108,6 +108,8 @@ class _Bar:
             else:
                 self._bar.write(event.text, file=self._out)
         elif isinstance(event, SyncBegun):
+            if not event.size_bytes:
+                return
             from tqdm import tqdm
 
             self._bar = tqdm(
@@ -117,6 +119,7 @@ class _Bar:
             self._bar.update(event.size_bytes)
             if self._bar.n >= self._bar.total:
                 self._bar.close()
+                self._bar = None
 
 
 class _Log:

@@ -18,6 +18,8 @@ class RemoteMemory(MemoryTarget):
     def __init__(self, url="mem://place", level="checksum"):
         super().__init__()
         self.url, self.level = url, level
+        self.notes = False
+        """Whether it tells what was noted when a file was sent."""
         self.calls = []
         self.before = lambda _operation, _name: None
         self._counting = threading.Lock()
@@ -41,7 +43,7 @@ class RemoteMemory(MemoryTarget):
         if len(data) != sums.size_bytes:
             return Proof("differs")
         if self.level == "unverified":
-            return Proof("unverified")
+            return Proof("unverified", is_noted=self.notes)
         # As with a server's checksum: it says nothing of a SHA-256 alone.
         if path is None and not sums.receipt:
             return Proof("unverified")

@@ -136,6 +136,14 @@ def test_what_nothing_proves_is_sent_again_unless_the_index_stands(out, place):
     assert report.levels["unverified"] == report.files
 
 
+def test_what_was_noted_when_it_was_sent_is_not_sent_again(out, place):
+    place.level, place.notes = "unverified", True
+    sync(out, URL)
+    del place.files["index.json"]
+    assert sync(out, URL).files == 1
+    assert list(sync(out, URL, move=True).kept) == shards_of(out)
+
+
 def test_a_shard_of_another_size_or_that_is_gone_is_sent_again(out, place):
     sync(out, URL)
     first, second, *_ = shards_of(out)

@@ -113,9 +113,11 @@ def _question(ends: Ends, item: Item) -> Question:
 
 
 def _take_answer(plan: Plan, ends: Ends, item: Item, proof: Proof) -> None:
+    # Nothing better will be known of what was recorded or noted when it was sent, nor of what was
+    # proven before its shard was removed here.
     moved = ends.moved.get(item.name)
-    # It was proven before its shard was removed here: nothing better will ever be known.
-    is_known = ends.is_recorded(item) or (moved is not None and moved.sha256 == item.sha256)
+    was_proven = moved is not None and moved.sha256 == item.sha256
+    is_known = proof.is_noted or was_proven or ends.is_recorded(item)
     if proof.level in SURE or (proof.level == "unverified" and is_known):
         plan.standing[item.name] = (item, proof)
         return

@@ -79,6 +79,10 @@ class Proof:
     """What was compared, for people: "CRC64NVME of the whole object"."""
     receipt: Mapping[str, str] = field(default_factory=dict)
     """Checksums by which the target can be asked again without the bytes at hand."""
+    is_noted: bool = False
+    """Whether the SHA-256 that we noted beside the file when we sent it is that of these bytes. It
+    proves nothing of what arrived, but who sends need not begin again for it.
+    """
 
     @property
     def is_there(self) -> bool:

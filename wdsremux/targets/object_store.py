@@ -115,7 +115,8 @@ class ObjectStoreTarget:
         md5 = sums.receipt.get("md5") or _md5_of(path, sums)
         if md5 and (meta["e_tag"] or "").strip('"').lower() == md5:
             return Proof("etag", "MD5", {"md5": md5})
-        return Proof("unverified", "size and the SHA-256 noted beside it" if noted else "size")
+        how = "size and the SHA-256 noted beside it" if noted else "size"
+        return Proof("unverified", how, is_noted=noted is not None)
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file, to be read by requests for parts of it."""

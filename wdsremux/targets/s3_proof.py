@@ -68,7 +68,7 @@ def proof_of(question: Question) -> Proof:
     noted = question.seen.get("Metadata", {}).get(SHA256_NOTE)
     if noted is not None and noted != question.sums.sha256:
         return Proof("differs", "the SHA-256 noted when it was sent")
-    return Proof("unverified", "only the size")
+    return Proof("unverified", "only the size", is_noted=noted is not None)
 
 
 def _by_crc64(question: Question) -> Proof | None:
