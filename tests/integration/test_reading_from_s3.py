@@ -175,3 +175,24 @@ def test_no_key_and_no_secret_is_told(carried, capsys, monkeypatch):
         code, out, err = run(capsys, words[0], carried, *words[1:])
         assert code == 0
         assert not re.search(f"{KEY}|{SECRET}", out + err)
+
+
+def test_an_old_server_proves_by_etags_or_not_at_all(juicefs, made):
+    with found(juicefs.settings()):
+        url = juicefs.new_place()
+        wdsremux.sync(made, url)
+        report = wdsremux.verify(url)
+        assert (report.findings, report.proofs) == ((), {"etag": 5})
+        # Somebody else sends the same bytes as one part: its ETag is no MD5 of them.
+        bucket, start = place(url)
+        client = juicefs.client()
+        key = {"Bucket": bucket, "Key": f"{start}/{SHARD}"}
+        upload = client.create_multipart_upload(**key)["UploadId"]
+        part = {"PartNumber": 1, "UploadId": upload, "Body": (made / SHARD).read_bytes()}
+        etag = client.upload_part(**key, **part)["ETag"]
+        parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+        client.complete_multipart_upload(**key, UploadId=upload, MultipartUpload=parts)
+        report = wdsremux.verify(url)
+        assert codes(report) == [206]
+        assert report.proofs == {"etag": 4, "unverified": 1}
+        assert wdsremux.verify(url, deep=True).findings == ()
