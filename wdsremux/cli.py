@@ -28,6 +28,10 @@ SOURCE_HELP = (
     "saved by save_to_disk · a folder of images · 'train-{000000..000009}.tar' or a folder of "
     "tars · any folder load_dataset understands · demo:"
 )
+OUT_HELP = (
+    "folder for the shards, made when missing, or s3://BUCKET/FOLDER · gs://BUCKET/FOLDER · "
+    "az://CONTAINER/FOLDER · hf://datasets/user/name[@branch]"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,7 +125,7 @@ def _add_convert(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE", help=SOURCE_HELP)
-    parser.add_argument("out", metavar="OUT", help="folder for the shards; made when missing")
+    parser.add_argument("out", metavar="OUT", help=OUT_HELP)
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -16,7 +16,7 @@ from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER
 from wdsremux.shards.entry import entry_name
 from wdsremux.targets.base import Parcel, RemoteTarget, Sums
-from wdsremux.targets.uploading import Uploader
+from wdsremux.targets.uploading import Uploader, what_happened
 
 
 class Forwarder:
@@ -85,7 +85,8 @@ class Forwarder:
             do()
         except TargetError as exc:
             self._is_sending = False
-            self._tell(f"{exc}; converting without sending, and trying again when all is done")
+            what = what_happened(exc)
+            self._tell(f"{what}; converting without sending, and trying again when all is done")
 
     def _tell(self, text: str) -> None:
         self._observer(Note(text))

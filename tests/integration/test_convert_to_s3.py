@@ -24,6 +24,7 @@ pytestmark = pytest.mark.integration
 OPTIONS = {"steps": ["random-resized-crop=24", "hflip"], "max_shard_samples": 10}
 OPTIONS |= {"workers": 1, "engine": "threads", "progress": "none"}
 SHARDS = 8
+TOKEN = "hf_of_the_tests"  # noqa: S105 (of a stand-in)
 STOPS_WITHIN_S = 10
 """5 s are promised; a test machine may be busy with other things."""
 
@@ -172,6 +173,16 @@ def test_an_outage_is_given_up_after_a_while_or_ridden_out(
     assert "going on, and trying again" in told[0]
     assert told[1:] == [f"{bucket.url} can be reached again"]
     assert bucket.differs_from(reference[1]) == {"index.json"}
+
+
+def test_the_hub_gets_the_same_files(hub, source, reference, tmp_path, monkeypatch):
+    hub.configure(token=TOKEN, user="u")
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    wdsremux.convert(source, "hf://datasets/u/pets", staging=str(tmp_path), **OPTIONS)
+    found, local = tree(hub.store.root / "u/pets"), reference[1]
+    # ".private" is how the stand-in for the Hub keeps that the repository is.
+    differing = {n for n in found.keys() | local if found.get(n) != local.get(n)}
+    assert differing == {"index.json", ".private"}
 
 
 def test_what_is_staged_stays_within_its_bound(source, reference, tmp_path, monkeypatch):

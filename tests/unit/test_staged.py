@@ -1,7 +1,10 @@
 """The staged target: the contract, the bound on what is staged, the order, and what is left."""
 
 import errno
+import hashlib
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 from support.remote_target import MemoryRemote
@@ -9,9 +12,15 @@ from support.target_conformance import TargetConformance, content_of, listed, pu
 
 from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
 from wdsremux.targets import patient, uploading
+from wdsremux.targets.base import Sums
 from wdsremux.targets.staged import StagedTarget
+from wdsremux.targets.staging import staging_folder
 
 PATIENCE_S = 30.0
+
+
+def sums_of(content):
+    return Sums(len(content), hashlib.sha256(content).hexdigest())
 
 
 class TestStagedTarget(TargetConformance):
@@ -287,3 +296,33 @@ def test_the_folder_is_for_its_owner_alone(case):
     staged = case.target.stage("a.tar")
     assert case.folder.stat().st_mode & 0o777 == 0o700
     staged.discard()
+
+
+@pytest.mark.parametrize(("free", "is_told"), [(99, True), (100, False), (None, False)])
+def test_less_room_than_the_bound_is_told_at_the_beginning(case, monkeypatch, free, is_told):
+    monkeypatch.setattr("wdsremux.targets.local.LocalTarget.free_bytes", lambda _self: free)
+    with case.target.lock():
+        pass
+    assert [text.startswith("99 B are free in") for text in case.told] == [True] * is_told
+
+
+def test_receipts_are_asked_for_whoever_sent_the_files(case):
+    case.allow(1)
+    publish(case.remote, "a.tar", b"earlier")
+    publish(case.target, "b.tar", b"now")
+    files = {name: sums_of(content) for name, content in (("a.tar", b"earlier"), ("b.tar", b"now"))}
+    assert case.target.receipts(files) == {
+        name: {"sha256": sums.sha256} for name, sums in files.items()
+    }
+
+
+def test_a_shard_that_is_gone_by_the_end_is_told(case):
+    with pytest.raises(TargetError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
+        case.target.receipts({"a.tar": sums_of(b"content")})
+
+
+def test_each_place_and_user_has_a_staging_folder_of_its_own(tmp_path):
+    folders = {staging_folder(f"s3://bucket/{name}", str(tmp_path)) for name in "ab"}
+    assert len(folders) == 2
+    assert {folder.parent for folder in folders} == {tmp_path}
+    assert staging_folder("s3://bucket/a", None).parent == Path(tempfile.gettempdir())

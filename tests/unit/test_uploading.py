@@ -79,7 +79,7 @@ def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(cas
 
     def fail_five_times(_name, _path):
         if next(failures, None) is not None:
-            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+            raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail_five_times
     case.add("a.tar")
@@ -94,7 +94,7 @@ def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(cas
 
 def test_who_waits_gives_up_on_an_outage_after_so_long(case):
     def fail(_name, _path):
-        raise UnreachableTargetError("cannot reach mem://bucket: refused")
+        raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail
     case.uploader = case.new_uploader(0.05)
@@ -113,7 +113,7 @@ def test_who_does_not_wait_never_gives_up(case):
     def fail_until_it_is_back(_name, _path):
         tries.release()
         if not is_back.is_set():
-            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+            raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail_until_it_is_back
     case.uploader = case.new_uploader(0.001)
@@ -147,7 +147,7 @@ def test_stopping_ends_a_wait_for_the_next_try(case, monkeypatch):
 
     def fail(_name, _path):
         tries.release()
-        raise UnreachableTargetError("cannot reach mem://bucket: refused")
+        raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail
     case.add("a.tar")

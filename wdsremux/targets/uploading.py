@@ -132,8 +132,8 @@ class Uploader:
         left = max(began, outage.since) + self._give_up_after_s - time.monotonic()
         if left <= 0:
             self._failure = UnreachableTargetError(
-                f"{outage.error}; gave up after {self._give_up_after_s:g} s: finished shards that "
-                "are there stay, and the same command goes on"
+                f"{what_happened(outage.error)}; gave up after {self._give_up_after_s:g} s: "
+                "finished shards that are there stay, and the same command goes on"
             )
             raise self._failure from outage.error
         return left
@@ -191,7 +191,7 @@ class Uploader:
     def _note_outage(self, error: UnreachableTargetError) -> None:
         if self._outage is None:
             self._outage = _Outage(time.monotonic(), error)
-            self._notes.append(f"{error}; going on, and trying again")
+            self._notes.append(f"{what_happened(error)}; going on, and trying again")
         self._outage.error = error
         self._changed.notify_all()
 
@@ -205,3 +205,8 @@ class Uploader:
     def _go_on(self) -> None:
         if self._is_stopping:
             raise _Stopped
+
+
+def what_happened(error: TargetError) -> str:
+    """Return a message without what the user should do: we are about to do it."""
+    return str(error).partition("; ")[0]
