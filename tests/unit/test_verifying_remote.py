@@ -45,6 +45,17 @@ def test_a_clean_output_is_proven_without_reading_a_shard(target):
     assert target.shards_asked() == set()
 
 
+def test_what_is_not_what_was_carried_there_is_said(target):
+    manifest = json.loads(target.files["index.json"])
+    receipts = {SHARD: {"etag": "abc"}}
+    manifest["published"] = {"at": URL, "loaders": {}, "receipts": receipts}
+    target.files["index.json"] = json.dumps(manifest).encode()
+    target.level = "unverified"
+    told = {finding.shard: finding.detail for finding in verify(URL).findings}
+    assert told.pop(SHARD) == "it was written anew since it was carried there"
+    assert set(told.values()) == {"the server tells no checksum"}
+
+
 def test_the_receipts_of_the_manifest_are_handed_to_the_target(target):
     manifest = json.loads(target.files["index.json"])
     receipts = {SHARD: {"crc64nvme": "abc="}}

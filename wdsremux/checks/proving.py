@@ -8,6 +8,9 @@ from wdsremux.reports import Collector
 from wdsremux.targets.base import Proof, ProofLevel, Sums
 from wdsremux.targets.folder import RemoteFolder
 
+LASTING = frozenset(("crc64nvme", "etag"))
+"""Parts of a receipt that a target tells of an object as long as nobody writes it anew."""
+
 
 def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
     """Ask whether a target holds a shard as it is recorded, and report what speaks against it.
@@ -31,7 +34,7 @@ def _level(task: ShardTask, folder: RemoteFolder, found: Collector) -> ProofLeve
         return "differs"  # the entries said so already
     proofs = [folder.prove(task.name, _sums(task, one)) for one in task.sums]
     proof = next((one for one in proofs if one.is_there), proofs[0])
-    _report(proof, found)
+    _report(proof, task, found)
     if proof.is_there and proof is not proofs[0]:
         found.add(Code.SUM_STALE, "it fits its entry, not index.json")
     return proof.level
@@ -42,11 +45,13 @@ def _sums(task: ShardTask, sha256: str) -> Sums:
     return Sums(task.size_bytes, sha256, receipt)
 
 
-def _report(proof: Proof, found: Collector) -> None:
+def _report(proof: Proof, task: ShardTask, found: Collector) -> None:
     if proof.level == "absent":
         found.add(Code.SHARD_MISSING, "it was listed a moment ago")
     elif proof.level == "differs":
         compared = f"by {proof.how}; " if proof.how else ""
         found.add(Code.BYTES_DAMAGED, f"{compared}wdsremux verify --deep looks for the sample")
     elif proof.level == "unverified":
-        found.add(Code.UNVERIFIED, proof.how)
+        is_other = not LASTING.isdisjoint(task.receipt)
+        detail = "it was written anew since it was carried there" if is_other else proof.how
+        found.add(Code.UNVERIFIED, detail)
