@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -199,6 +200,14 @@ class SeaweedFS(S3Server):
             f"-s3.config={self.folder}/s3.json",
             f"-s3.localSocket={self.folder}/s3.sock",
         ]
+
+    def fill(self, bucket, keys):
+        """Make empty objects by the back door, which is much faster than by requests of S3."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.ports[6])
+        for key in keys:
+            connection.request("PUT", f"/buckets/{bucket}/{key}", b"")
+            connection.getresponse().read()
+        connection.close()
 
     def secure_settings(self):
         """Return the environment by which a client finds it by https."""

@@ -26,6 +26,7 @@ DAMAGED = (
     "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
     "IncompleteBody",
 )  # fmt: skip
+UNREACHABLE = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, OSError)
 NOT_IMPLEMENTED = 501
 AGAIN = "run the same command again: what is there stays"
 
@@ -67,7 +68,7 @@ def target_error(exc: Exception, what: str, bucket: str, endpoint: str) -> Targe
             f"cannot {what}: the certificate of {host!r} is not trusted; check AWS_ENDPOINT_URL, "
             "or name the file of your certificate authority by AWS_CA_BUNDLE"
         )
-    if isinstance(exc, boto.HTTPClientError | boto.IncompleteReadError | OSError):
+    if isinstance(exc, UNREACHABLE):
         return UnreachableTargetError(
             f"cannot {what}: no connection to {host!r} ({name}); check the network and "
             f"AWS_ENDPOINT_URL, then {AGAIN}"

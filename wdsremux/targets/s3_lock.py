@@ -13,6 +13,7 @@ from wdsremux.targets.lease import Written
 from wdsremux.targets.s3_abilities import Abilities
 from wdsremux.targets.s3_bucket import Bucket
 from wdsremux.targets.s3_errors import RefusalError
+from wdsremux.targets.s3_sums import md5
 
 LOCK = f"{STATE_FOLDER}/lock"
 
@@ -38,7 +39,8 @@ class LockObject:
             if exc.is_absent:
                 return None
             raise
-        return Written(text, answer["ETag"], _age_s(answer))
+        # Some tell no ETag. No two texts are the same.
+        return Written(text, answer.get("ETag") or md5(text).hex(), _age_s(answer))
 
     def replace(self, text: bytes, seen: Written) -> Written | None:
         """Write it in place of what was seen; None when that is not there any more."""
@@ -62,7 +64,7 @@ class LockObject:
             if exc.is_conflict or exc.is_absent:
                 return None
             raise
-        return Written(text, answer["ETag"])
+        return Written(text, answer.get("ETag", ""))
 
     def _put_unguarded(self, text: bytes) -> Written | None:
         self._bucket.ask("put_object", LOCK, Body=text)
