@@ -36,6 +36,12 @@ def test_another_endpoint_is_named():
     )
 
 
+def test_what_an_address_tells_of_a_login_is_left_out():
+    found = loader_urls("s3://bucket", PATTERNS, "https://me:secret@here:9000")
+    assert found["https"]["test"] == ["https://here:9000/bucket/test-000000.tar"]
+    assert "secret" not in str(found)
+
+
 def test_a_bucket_with_dots_is_named_in_the_path():
     assert urls("s3://my.bucket/p", "https")[0] == (
         "https://s3.amazonaws.com/my.bucket/p/train-000000.tar"

@@ -15,6 +15,7 @@ Loaders = dict[str, dict[str, list[str]]]
 _RANGE = re.compile(r"\{\d+\.\.\d+\}")
 _EXPANDED = re.compile(r"::|\$\{")
 """What webdataset would take for more than a name."""
+_LOGIN = re.compile(r"//[^/@]*@")
 _HUB = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(?:@(?P<branch>.+))?")
 
 
@@ -29,6 +30,8 @@ def loader_urls(
     if _EXPANDED.search(url):
         return {}
     scheme = url.partition("://")[0]
+    # Who logs in by the address of the server does not tell the world how.
+    endpoint = _LOGIN.sub("//", endpoint) if endpoint else None
     forms = _FORMS[scheme](url, endpoint) if scheme in _FORMS else {}
     return {
         form: {split: [make(pattern) for pattern in own] for split, own in patterns.items()}
