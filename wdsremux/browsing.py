@@ -10,6 +10,7 @@ from itertools import islice
 from wdsremux.errors import UsageError
 from wdsremux.manifest import ShardSummary
 from wdsremux.outputs import Output
+from wdsremux.records import Rejected
 from wdsremux.shards.entry import SampleEntry, ShardEntry
 from wdsremux.sources.image_names import IMAGE_EXTENSIONS
 
@@ -95,21 +96,19 @@ def _by_key(output: Output, key: str, split: str | None) -> tuple[Found | None, 
 def _by_position(output: Output, position: int, split: str | None) -> Found | None:
     """Return the sample of a row; raises UsageError where several are made of it, or none is."""
     found = []
+    rejected: list[Rejected] = []
     for shard, entry in output.entries(_holding(output.shards(split), position)):
         number = bisect_left(entry.positions, position)
         if number < len(entry.positions) and entry.positions[number] == position:
             found.append(Found(shard, _nth(entry, number)))
-        _refuse_rejected(entry, position)
+        rejected += (one for one in entry.rejected if one.position == position)
     if len(found) > 1:
         told = ", ".join(one.told() for one in found)
         raise UsageError(f"row {position} has {len(found)} samples: {told}; give a key or --split")
+    if rejected and not found:
+        why = f"({rejected[0].stage}): {rejected[0].reason[:200]}"
+        raise UsageError(f"row {position} was rejected {why}")
     return found[0] if found else None
-
-
-def _refuse_rejected(entry: ShardEntry, position: int) -> None:
-    for one in entry.rejected:
-        if one.position == position:
-            raise UsageError(f"row {position} was rejected ({one.stage}): {one.reason[:200]}")
 
 
 def _holding(shards: Iterable[ShardSummary], position: int) -> list[ShardSummary]:

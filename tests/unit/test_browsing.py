@@ -158,6 +158,23 @@ def test_a_row_of_several_copies_is_told_apart(tmp_path, capsysbinary):
     assert (code, json.loads(told)["copy"]) == (0, 1)
 
 
+def test_a_row_that_one_copy_rejected_is_found_in_the_other(tmp_path, capsysbinary):
+    def half(batch, rngs):
+        images = zip(batch["image"], rngs, strict=True)
+        return {**batch, "image": [im if rng.random() < 0.5 else None for im, rng in images]}
+
+    out = make_dataset(
+        tmp_path / "out", rows=12, broken=(), copies=2, transform=half, max_errors="90%"
+    )
+    lines = (out / ".wdsremux/rejected.jsonl").read_text().splitlines()
+    left_out = {(row["position"], row["copy"]) for row in map(json.loads, lines)}
+    once = [row for row in range(12) if ((row, 0) in left_out) != ((row, 1) in left_out)]
+    assert once
+    for row in once:
+        code, told, _ = run(capsysbinary, "cat", out, f"{row}.json")
+        assert (code, (row, json.loads(told)["copy"]) in left_out) == (0, False)
+
+
 def test_shards_of_others_are_looked_into_once_they_have_an_index(tmp_path, capsysbinary):
     long = "folder/" + "n" * 110
     parts = [*sample("a/b", 1, **{"seg.png": b"mask"}), member(f"{long}.TXT", b"text")]
