@@ -88,11 +88,20 @@ def test_shards_and_entries_are_committed_before_they_are_published(case):
 
 @pytest.mark.parametrize("name", [".wdsremux/recipe.json", "README.md", "index.json"])
 def test_any_other_file_is_published_behind_all_before_it_when_its_commit_returns(case, name):
+    is_its_turn, gate = threading.Event(), threading.Event()
+
+    def hold_last(sent, _path):
+        if sent == name:
+            is_its_turn.set()
+            assert gate.wait(PATIENCE_S)
+
+    case.remote.before_put = hold_last
     publish(case.target, "train-000000.tar")
     thread, done = case.publish_beside(name, b"{}")
-    assert case.remote.published == []
+    assert is_its_turn.wait(PATIENCE_S)
+    assert case.remote.published == ["train-000000.tar"]
     assert not done.is_set()
-    case.allow(2)
+    gate.set()
     thread.join(PATIENCE_S)
     assert case.remote.published == ["train-000000.tar", name]
 

@@ -2,12 +2,13 @@
 
 import hashlib
 import threading
+from types import SimpleNamespace
 
 import pytest
 from support.remote_target import MemoryRemote
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets import patient
+from wdsremux.targets import patient, uploading
 from wdsremux.targets.base import Parcel, Sums
 from wdsremux.targets.uploading import Uploader
 
@@ -123,6 +124,34 @@ def test_who_does_not_wait_never_gives_up(case):
         case.uploader.wait_until(lambda: True)
     is_back.set()
     assert tries.acquire(timeout=PATIENCE_S)
+
+
+def test_patience_begins_when_somebody_waits_however_long_the_outage_lasts_by_then(
+    case, monkeypatch
+):
+    clock, tries, is_back = [0.0], threading.Semaphore(0), threading.Event()
+    monkeypatch.setattr(uploading, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def fail_until_it_is_back(_name, _path):
+        tries.release()
+        if not is_back.is_set():
+            raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
+
+    case.remote.before_put = fail_until_it_is_back
+    case.add("a.tar")
+    for _ in range(2):  # with the second try the outage is known
+        assert tries.acquire(timeout=PATIENCE_S)
+    clock[0] = 1000 * PATIENCE_S
+    asked = []
+
+    def is_sent():
+        asked.append(True)
+        if len(asked) == 2:
+            is_back.set()
+        return not case.uploader.files
+
+    case.uploader.wait_until(is_sent)
+    assert case.remote.published == ["a.tar"]
 
 
 @pytest.mark.parametrize("error", [TargetError("access denied"), ZeroDivisionError("a bug")])
