@@ -69,6 +69,9 @@ def convert(
     of these forms. None for an image leaves the sample out, and so does raising `RejectSample`. A
     parameter named `rng` gets a `numpy.random.Generator` that depends on seed, copy and row only.
 
+    `out` is a folder, or a text such as "s3://bucket/folder", "gs://…", "az://…" and
+    "hf://datasets/user/name".
+
     The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
     "1%") or values. The same call again goes on where an interrupted one stopped.
 

@@ -199,6 +199,9 @@ _OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {
 def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
     words = os.fspath(out)
+    scheme, _, rest = words.partition(":/")
+    if isinstance(out, os.PathLike) and scheme in _TARGET_OPENERS:
+        raise UsageError(f"a Path holds no URL; give the text '{scheme}://{rest}'")
     if not is_url(words):
         return LocalTarget(Path(words).expanduser())
     scheme = words.partition("://")[0]

@@ -15,6 +15,8 @@ class MemoryRemote(MemoryTarget):
 
     def __init__(self, before_put=lambda _name, _path: None, **options):
         super().__init__(**options)
+        self.level = "checksum"
+        """What is proven of what was put."""
         self.before_put = before_put
         self.reads = []
         """Names in the order in which they were opened."""
@@ -36,7 +38,7 @@ class MemoryRemote(MemoryTarget):
             raise TargetError(f"cannot put {name!r}: its bytes are not those of its sums")
         self.files[name] = content
         self.published.append(name)
-        return Proof("checksum", receipt={"sha256": sums.sha256})
+        return Proof(self.level, receipt={"sha256": sums.sha256})
 
     def prove(self, name, sums, path=None):  # noqa: ARG002 (the contract has it)
         content = self.files.get(name)

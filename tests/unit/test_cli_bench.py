@@ -64,6 +64,11 @@ def test_the_room_for_a_folder_to_be_made_is_that_of_its_parent(tmp_path):
     assert free_bytes(str(tmp_path / "not" / "there")) > 0
 
 
+def test_nobody_knows_the_room_behind_a_url():
+    assert free_bytes("s3://bucket/folder") is None
+    assert _room_lines(10**12, None, "s3://bucket/folder") == ["nothing was written"]
+
+
 def test_a_bench_tells_where_the_time_goes_and_what_is_gained():
     lines = bench_lines(bench_of(100, 400))
     assert lines[0] == "one core: 500 images/s, 2.00 ms an image"

@@ -1,6 +1,7 @@
 """Words for targets: which part they open, and what is said when it is not there."""
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +46,8 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
     extra = words.partition(":")[0]
     with pytest.raises(UsageError, match=rf"{library}.*pip install 'wdsremux\[{extra}\]'"):
         open_target(words)
+
+
+def test_a_path_that_was_meant_as_a_url_is_no_folder():
+    with pytest.raises(UsageError, match="a Path holds no URL; give the text 's3://bucket/pets'"):
+        open_target(Path("s3://bucket/pets"))

@@ -325,6 +325,17 @@ def test_receipts_are_asked_for_whoever_sent_the_files(case):
     }
 
 
+def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
+    case.allow(3)
+    case.remote.level = "unverified"
+    for name in ("a.tar", "a.msgpack", "b.tar"):
+        publish(case.target, name)
+    case.target.receipts({"a.tar": sums_of(b"content")})
+    [note] = case.told
+    assert note.startswith("2 shards were sent, but are unverified")
+    assert "wdsremux verify --deep mem://bucket/prefix" in note
+
+
 def test_a_shard_that_is_gone_by_the_end_is_told(case):
     with pytest.raises(TargetError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
         case.target.receipts({"a.tar": sums_of(b"content")})

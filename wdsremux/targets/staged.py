@@ -47,6 +47,8 @@ class StagedTarget:
         self.folder = folder
         self._receipts: dict[str, Mapping[str, str]] = {}
         """What the target said of each shard that it took (`Proof.receipt`)."""
+        self._unverified = 0
+        """Shards of which it tells nothing but the size."""
         self._max_bytes = max_bytes
         self._give_up_after_s = give_up_after_s
         self._tell = tell
@@ -125,6 +127,11 @@ class StagedTarget:
         before it.
         """
         self._line().flush()
+        if self._unverified:
+            self._tell(
+                f"{self._unverified} shards were sent, but are unverified: nothing but their size "
+                f"is told of them; wdsremux verify --deep {self.url} reads them"
+            )
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             found = dict(
                 zip(files, pool.map(self._patient.prove, files, files.values()), strict=True)
@@ -198,6 +205,7 @@ class StagedTarget:
     def _note_sent(self, parcel: Parcel, proof: Proof) -> None:
         if parcel.name.endswith(".tar"):
             self._receipts[parcel.name] = proof.receipt
+            self._unverified += proof.level == "unverified"
         with contextlib.suppress(OSError):
             parcel.path.unlink()
 
