@@ -69,6 +69,7 @@ class FaultProxy:
         self.upstream_port = upstream_port
         self.faults = []
         self.seen = deque()
+        self._tasks = set()  # the loop itself forgets those that wait for nothing
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
@@ -103,13 +104,13 @@ class FaultProxy:
 
     async def _close(self):
         self._server.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader, writer):
         above = None
+        self._tasks.add(asyncio.current_task())
         # Python 3.11 prints a traceback for a cancelled handler; only `_close` cancels.
         with contextlib.suppress(asyncio.CancelledError):
             try:
@@ -122,6 +123,7 @@ class FaultProxy:
                 if above:
                     above[1].close()
                 writer.close()
+                self._tasks.discard(asyncio.current_task())
 
     async def _pass_on(self, reader, writer, above_reader, above_writer):
         """Pass one request and its answer on; return whether the connection stays."""

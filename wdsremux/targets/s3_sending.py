@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -154,12 +155,8 @@ class Sending:
         pool = ThreadPoolExecutor(self._manner.jobs, thread_name_prefix="wdsremux-s3")
         try:
             for part in self.parts:
-                self._manner.slots.acquire()
-                piece = self.read.add(file.read(part.size_bytes))
-                there = stored.get(part.number)
-                sent = pool.submit(self._arrived, upload, part.number, piece, there)
-                sent.add_done_callback(lambda _: self._manner.slots.release())
-                waiting.append(sent)
+                arrived = partial(self._arrived, upload, part.number, stored.get(part.number))
+                waiting.append(self._submitted(pool, arrived, file, part.size_bytes))
                 while waiting and waiting[0].done():
                     named.append(waiting.popleft().result())
             named.extend(sent.result() for sent in waiting)
@@ -167,8 +164,25 @@ class Sending:
             pool.shutdown(cancel_futures=True)
         return named
 
+    def _submitted(
+        self,
+        pool: ThreadPoolExecutor,
+        arrived: Callable[[Piece], dict[str, str | int]],
+        file: BinaryIO,
+        size_bytes: int,
+    ) -> Future[dict[str, str | int]]:
+        """Read the next part when there is room for it, and let the pool see to it."""
+        self._manner.slots.acquire()
+        try:
+            sent = pool.submit(arrived, self.read.add(file.read(size_bytes)))
+        except BaseException:
+            self._manner.slots.release()
+            raise
+        sent.add_done_callback(lambda _: self._manner.slots.release())
+        return sent
+
     def _arrived(
-        self, upload: Upload, number: int, piece: Piece, there: StoredPart | None
+        self, upload: Upload, number: int, there: StoredPart | None, piece: Piece
     ) -> dict[str, str | int]:
         """See to it that one part is there, and return how it is named in the end."""
         if there is not None and upload.holds(there, piece):
