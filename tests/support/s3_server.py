@@ -183,6 +183,9 @@ class SeaweedFS(S3Server):
             f"-master.port={port[2]}",
             f"-master.port.grpc={port[3]}",
             "-master.volumeSizeLimitMB=1024",
+            # After a restart the only master there is asks for votes for twice so long.
+            "-master.electionTimeout=1s",
+            "-master.heartbeatInterval=100ms",
             f"-volume.port={port[4]}",
             f"-volume.port.grpc={port[5]}",
             "-volume.max=2000",
