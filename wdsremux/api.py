@@ -3,11 +3,11 @@
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, cast
 
 from wdsremux import opening
+from wdsremux.columns import choose_columns, remarks_on
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
 from wdsremux.engines.cpus import usable_cpus
@@ -23,15 +23,16 @@ from wdsremux.events import Note, Observer, nobody
 from wdsremux.extending import taken_up
 from wdsremux.forwarding import Forwarder
 from wdsremux.jobs import (
-    columns_from_recipe,
     head_from,
     job_from_recipe,
     place_of,
+    wishes_of,
 )
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
 from wdsremux.opening import SourceLike, Transform
 from wdsremux.options import ConvertOptions, RepairOptions
+from wdsremux.placing import placed
 from wdsremux.planning import series_from_text
 from wdsremux.recipe import Recipe, Run
 from wdsremux.repairing import RepairObserver
@@ -41,11 +42,8 @@ from wdsremux.repairs.recorded import recipe_from_head
 from wdsremux.reports import RepairReport
 from wdsremux.shards.assign import Bounds
 from wdsremux.syncing import sync
-from wdsremux.syncs.publishing import published_at
-from wdsremux.targets.base import RemoteTarget, Sums
+from wdsremux.targets.base import RemoteTarget
 from wdsremux.targets.local import LocalTarget
-from wdsremux.targets.staged import StagedTarget
-from wdsremux.targets.staging import staging_folder
 
 
 def convert(
@@ -94,7 +92,7 @@ def convert_by(
     """Do what `convert` does, with options that are made already."""
     opening.refuse_own_source(source, out)
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    conversion = _staged(conversion, run, observer)
+    conversion = placed(conversion, run, observer)
     if run.sync_to is None:
         return _converted(conversion, run, observer)
     return _carried(conversion, out, run, observer)
@@ -108,27 +106,6 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
             observer(Note("the last run on this output was killed or crashed; going on from there"))
             conversion = replace(conversion, **_careful_engine(conversion, run))
         return run_conversion(taken_up(conversion, extend=run.extend), observer)
-
-
-def _staged(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
-    """Return the conversion with a staging folder before a target behind a network."""
-    if isinstance(conversion.target, LocalTarget):
-        return conversion
-    remote = cast("RemoteTarget", conversion.target)
-    target = StagedTarget(
-        remote,
-        staging_folder(remote.url, run.staging),
-        run.staging_max,
-        give_up_after_s=run.give_up_after,
-        tell=lambda text: observer(Note(text)),
-    )
-    return replace(conversion, target=target, published=partial(_published, target))
-
-
-def _published(target: StagedTarget, manifest: Manifest) -> dict[str, Any]:
-    """Return what the manifest is to tell of the place, which is asked for every shard."""
-    files = {shard.name: Sums(shard.size_bytes, shard.sha256) for shard in manifest.shards}
-    return published_at(target.remote, manifest, target.receipts(files))
 
 
 def _carried(conversion: Conversion, out: str | Path, run: Run, observer: Observer) -> Manifest:
@@ -264,7 +241,8 @@ def open_conversion(
     function = opening.open_function(transform)
     target = opening.open_target(out)  # wrong keys are told before the source is opened
     opened = opening.open_source(source, recipe, run)
-    columns = columns_from_recipe(recipe, opened.features(), has_function=function is not None)
+    features, wishes = opened.features(), wishes_of(recipe)
+    columns = choose_columns(features, wishes, has_function=function is not None)
     job = job_from_recipe(recipe, columns, function)
     series = series_from_text(recipe.split, opened.splits())
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
@@ -288,6 +266,7 @@ def open_conversion(
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
+        remarks=remarks_on(features, wishes, columns),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
     )

@@ -1,0 +1,37 @@
+"""Puts a staging folder before an output behind a network; tells in its index where it stands."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, cast
+
+from wdsremux.conversion import Conversion
+from wdsremux.events import Note, Observer
+from wdsremux.manifest import Manifest
+from wdsremux.recipe import Run
+from wdsremux.syncs.publishing import published_at
+from wdsremux.targets.base import RemoteTarget, Sums
+from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.staged import StagedTarget
+from wdsremux.targets.staging import staging_folder
+
+
+def placed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
+    """Return a conversion as it writes to its target: to a folder it does so itself."""
+    if isinstance(conversion.target, LocalTarget):
+        return conversion
+    remote = cast("RemoteTarget", conversion.target)
+    target = StagedTarget(
+        remote,
+        staging_folder(remote.url, run.staging),
+        run.staging_max,
+        give_up_after_s=run.give_up_after,
+        tell=lambda text: observer(Note(text)),
+    )
+    return replace(conversion, target=target, published=partial(_published, target))
+
+
+def _published(target: StagedTarget, manifest: Manifest) -> Mapping[str, Any]:
+    """Return what the manifest is to tell of the place, which is asked for every shard."""
+    files = {shard.name: Sums(shard.size_bytes, shard.sha256) for shard in manifest.shards}
+    return published_at(target.remote, manifest, target.receipts(files))
