@@ -75,6 +75,8 @@ def sync_by(
     """Do what `sync` does, with options that are made already."""
     here, there = _opened(source, "FROM"), _opened(dest, "TO")
     _refuse_ends(here, there, options)
+    if hasattr(there, "allow"):
+        there.allow(options.jobs)
     with tempfile.TemporaryDirectory(prefix="wdsremux-") as folder:
         return _Sync(here, there, options, observer, Path(folder)).run()
 

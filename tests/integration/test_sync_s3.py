@@ -15,7 +15,7 @@ from support.verified import make_dataset
 import wdsremux as product
 from wdsremux.errors import TargetError
 from wdsremux.events import SyncAdvanced
-from wdsremux.targets.s3 import open_s3
+from wdsremux.targets.s3 import S3Target, open_s3
 
 pytestmark = pytest.mark.integration
 
@@ -68,6 +68,18 @@ def test_a_second_sync_sends_nothing(made, seaweedfs):
         assert proxy.count("PUT", SENT) == sent == len(tree(made))
         assert proxy.count("POST") == 0
         assert (report.files, report.standing_files) == (0, sent)
+
+
+def test_jobs_bound_what_is_on_its_way(made, s3_url, monkeypatch):
+    allowed = []
+    monkeypatch.setattr(S3Target, "allow", lambda _self, jobs: allowed.append(jobs))
+    product.sync(made, s3_url, jobs=9)
+    assert allowed == [9]
+    monkeypatch.undo()
+    target = open_s3(s3_url)
+    target.allow(1)
+    assert target._slots.acquire(blocking=False)
+    assert not target._slots.acquire(blocking=False)
 
 
 def test_a_server_that_dies_in_the_middle_is_waited_for(made, seaweedfs):

@@ -115,7 +115,7 @@ def refuse_foreign(here: Manifest, there: Contents, words: str) -> None:
         if size_bytes is not None and size_bytes != shard.size_bytes:
             raise UsageError(
                 f"{words!r} holds {shard.name!r}, which is another than that of this dataset; "
-                "choose an empty place"
+                "choose an empty place, or remove it there"
             )
 
 

@@ -124,7 +124,7 @@ def _take_answer(plan: Plan, ends: Ends, item: Item, proof: Proof) -> None:
     if proof.level == "differs" and ends.there.manifest is None and not ends.there.has_state:
         raise UsageError(
             f"{ends.dest.url!r} holds {item.name!r}, which is another than that of this dataset; "
-            "choose an empty place"
+            "choose an empty place, or remove it there"
         )
     _send(plan, ends, item)
 

@@ -71,6 +71,10 @@ class S3Target:
         """What people call the target; holds no credentials."""
         return self._bucket.url
 
+    def allow(self, jobs: int) -> None:
+        """Let so many parts be in memory and on their way, before the first is sent."""
+        self._jobs, self._slots = jobs, threading.Semaphore(jobs)
+
     @property
     def endpoint(self) -> str | None:
         """Where the server is, for those who read; None for AWS, which everybody finds."""
