@@ -47,7 +47,11 @@ class RemoteMemory(MemoryTarget):
         # As with a server's checksum: it says nothing of a SHA-256 alone.
         if path is None and not sums.receipt:
             return Proof("unverified")
-        is_same = hashlib.sha256(data).hexdigest() == sums.sha256
+        is_same = (
+            data == path.read_bytes()
+            if path is not None
+            else hashlib.sha256(data).hexdigest() == sums.sha256
+        )
         return Proof(self.level if is_same else "differs", "", {"sum": sums.sha256[:8]})
 
     def remove(self, name):

@@ -245,6 +245,17 @@ def test_damaged_shards_are_refused_and_named_the_rest_goes_the_index_does_not(
     assert "index.json" not in there
 
 
+@pytest.mark.parametrize("move", [False, True])
+def test_what_is_damaged_at_both_ends_alike_proves_nothing(out, place, move):
+    flip(out / "train-000001.tar", 700)
+    place.files |= files_of(out)
+    del place.files["index.json"]
+    with pytest.raises(CorruptDataError, match=r"train-000001\.tar"):
+        sync(out, URL, move=move)
+    assert "index.json" not in place.files
+    assert "train-000001.tar" in shards_of(out)
+
+
 @pytest.mark.parametrize("damage", ["gone", "cut", "other"])
 def test_a_damaged_entry_is_refused(out, place, damage):
     entry = out / ".wdsremux" / "train-000001.msgpack"

@@ -120,8 +120,10 @@ class Carrier:
     def _proof(self, question: Question) -> Proof:
         item = question.item
         if item.sha256 is not None:
-            sums = Sums(item.size_bytes, item.sha256, question.receipt)
-            return self._dest.prove(item.name, sums, question.path)
+            sums, path = Sums(item.size_bytes, item.sha256, question.receipt), question.path
+            if path is not None and damage_of(path, item) is not None:
+                path = None  # what is damaged here may be there, too: it proves nothing
+            return self._dest.prove(item.name, sums, path)
         try:
             with self._hands.hold(item) as (path, sums):
                 proof = self._dest.prove(item.name, sums, path)

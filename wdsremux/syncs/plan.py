@@ -19,6 +19,7 @@ from wdsremux.syncs.contents import (
 )
 from wdsremux.syncs.moving import Moved
 from wdsremux.targets.base import Proof
+from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
 
 
@@ -108,7 +109,10 @@ def _question(ends: Ends, item: Item) -> Question:
     receipt = ends.there.receipt(item.shard)
     if not receipt and moved is not None and moved.sha256 == item.sha256:
         receipt = moved.receipt
-    path = ends.root / item.name if ends.root is not None and ends.has_whole(item) else None
+    # A folder is read back, and needs nothing to compare with.
+    is_folder = isinstance(ends.dest.target, LocalTarget)
+    is_at_hand = ends.has_whole(item) and not is_folder
+    path = ends.root / item.name if ends.root is not None and is_at_hand else None
     return Question(item, receipt, path)
 
 
