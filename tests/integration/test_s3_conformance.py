@@ -1,10 +1,7 @@
 """The contract of targets, kept on real S3 servers: http, https, and one that is old."""
 
-import copy
-import uuid
-
 import pytest
-from support.s3_server import found
+from support.s3_server import found, moved
 from support.target_conformance import TargetConformance
 
 from wdsremux.targets.s3 import open_s3
@@ -30,27 +27,19 @@ def old(juicefs):
         return open_s3(f"{juicefs.new_place()}/below/")
 
 
-def fresh(opened):
-    """Return the target with another prefix: to open one each time takes half the time."""
-    target = copy.copy(opened)
-    target._bucket = copy.copy(opened._bucket)
-    target._bucket.prefix += uuid.uuid4().hex
-    return target
-
-
 class TestS3(TargetConformance):
     @pytest.fixture
     def target(self, modern):
-        return fresh(modern)
+        return moved(modern)
 
 
 class TestS3OverTls(TargetConformance):
     @pytest.fixture
     def target(self, over_tls):
-        return fresh(over_tls)
+        return moved(over_tls)
 
 
 class TestOldS3(TargetConformance):
     @pytest.fixture
     def target(self, old):
-        return fresh(old)
+        return moved(old)

@@ -8,11 +8,10 @@ import random
 import subprocess
 import sys
 import traceback
-import uuid
 
 import pytest
 from support.fault_proxy import FaultProxy
-from support.s3_server import KEY, SECRET, found, free_ports
+from support.s3_server import KEY, SECRET, found, free_ports, moved
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Sums
@@ -63,15 +62,6 @@ def proxy(listening):
 @pytest.fixture
 def target(opened, proxy):
     return moved(opened)
-
-
-def moved(opened):
-    """Return the target with another prefix: to open one each time takes long."""
-    target = copy.copy(opened)
-    target._bucket = copy.copy(opened._bucket)
-    target._bucket.prefix = uuid.uuid4().hex
-    target._bucket.url = f"s3://{target._bucket.bucket}/{target._bucket.prefix}"
-    return target
 
 
 @pytest.fixture
@@ -324,7 +314,7 @@ class TestRefusals:
                 open_s3(url or seaweedfs.new_place())
             assert len(proxy.seen) <= 1
             text = "".join(traceback.format_exception(caught.value)) + caplog.text
-            for secret in (KEY, SECRET, "wrong-secret", "AKWRONG"):
+            for secret in (KEY, SECRET, "wrong-secret", "AKWRONG", "wrong-token"):
                 assert secret not in text
             assert not isinstance(caught.value, UnreachableTargetError)
             assert "\n" not in str(caught.value)
@@ -339,6 +329,10 @@ class TestRefusals:
     def test_a_wrong_secret(self, refusal):
         words = refusal(AWS_SECRET_ACCESS_KEY="wrong-secret")  # noqa: S106
         assert "refuses the keys (SignatureDoesNotMatch)" in words
+
+    def test_a_wrong_token(self, refusal):
+        words = refusal(AWS_SESSION_TOKEN="wrong-token")  # noqa: S106
+        assert "refuses the keys" in words
 
     def test_a_missing_bucket(self, refusal):
         words = refusal("s3://no-such-bucket/data")

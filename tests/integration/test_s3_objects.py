@@ -1,15 +1,13 @@
 """Names, many objects, objects of other tools, and the lock, on real S3 servers."""
 
-import copy
 import hashlib
 import json
 import os
 import subprocess
 import sys
-import uuid
 
 import pytest
-from support.s3_server import JuiceFS, found
+from support.s3_server import JuiceFS, found, moved
 from support.target_conformance import content_of, listed, publish
 
 from wdsremux.errors import TargetError, UsageError
@@ -38,11 +36,7 @@ def opened(seaweedfs):
 
 @pytest.fixture
 def target(opened):
-    target = copy.copy(opened)
-    target._bucket = copy.copy(opened._bucket)
-    target._bucket.prefix = uuid.uuid4().hex
-    target._bucket.url = f"s3://{target._bucket.bucket}/{target._bucket.prefix}"
-    return target
+    return moved(opened)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 """
 
 import contextlib
+import copy
 import http.client
 import json
 import os
@@ -34,6 +35,15 @@ def found(settings):
         for name, value in settings.items():
             patch.setenv(name, value)
         yield
+
+
+def moved(target):
+    """Return a target with another prefix in its bucket: to open one each time takes long."""
+    other = copy.copy(target)
+    bucket = other._bucket = copy.copy(target._bucket)
+    bucket.prefix = f"{bucket.prefix}/{uuid.uuid4().hex[:16]}"
+    bucket.url = f"s3://{bucket.bucket}/{bucket.prefix}"
+    return other
 
 
 def free_ports(count):

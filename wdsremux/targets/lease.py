@@ -100,8 +100,9 @@ class Lease:
             else:
                 is_renewed = waited_for is not None and seen.version != waited_for.version
                 if not self._is_free(seen, is_renewed=is_renewed):
+                    if waited_for is None:
+                        _log.warning("waiting up to a minute for the lock %r", self._where)
                     waited_for = seen
-                    _log.info("waiting for %s: its holder may be dead", self._where)
                     self._wait(max(1.0, min(POLL_S, LEASE_S - seen.age_s)))
                     continue
                 self._held, died = self._lock.replace(text, seen), True
