@@ -12,19 +12,19 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def modern(seaweedfs):
     with found(seaweedfs.settings()):
-        return open_s3(seaweedfs.new_place())
+        return open_s3(seaweedfs.new_place(), part_bytes=5 << 20)
 
 
 @pytest.fixture(scope="module")
 def over_tls(seaweedfs):
     with found(seaweedfs.secure_settings()):
-        return open_s3(seaweedfs.new_place())
+        return open_s3(seaweedfs.new_place(), part_bytes=5 << 20)
 
 
 @pytest.fixture(scope="module")
 def old(juicefs):
     with found(juicefs.settings()):
-        return open_s3(f"{juicefs.new_place()}/below/")
+        return open_s3(f"{juicefs.new_place()}/below/", part_bytes=5 << 20)
 
 
 class TestS3(TargetConformance):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from support.fault_proxy import FaultProxy
 from support.s3_server import JuiceFS, found, moved
 from support.target_conformance import content_of, listed, publish
 
@@ -169,3 +170,25 @@ def test_the_age_of_a_lock_is_told_by_the_servers_clock(target):
         second = target._lease._lock.read()
     assert first.version != second.version
     assert 0 <= second.age_s < 60
+
+
+def test_an_old_server_goes_on_with_the_parts_it_has(juicefs, large):
+    class Stopped(Exception):  # noqa: N818
+        pass
+
+    def stop(_bytes):
+        raise Stopped
+
+    with FaultProxy(juicefs.port) as proxy:
+        with found(juicefs.settings(proxy.url)):
+            target = open_s3(juicefs.new_place(), jobs=1, part_bytes=5 << 20)
+        with pytest.raises(Stopped):
+            target.put("a.tar", *large, stop)
+        proxy.seen.clear()
+        flipped = proxy.add("flip", 1000, method="PUT", match="partNumber=3")
+        assert target.put("a.tar", *large).level == "etag"
+        assert flipped.hits == 1
+        assert proxy.count("PUT", "partNumber=1(&|$)") == 0
+        assert proxy.count("PUT", "partNumber=3(&|$)") == 2
+    with found(juicefs.settings()):
+        assert content_of(open_target(target.url), "a.tar") == LARGE
