@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsremux.errors import UsageError
 from wdsremux.manifest import Manifest, ShardSummary
-from wdsremux.values import size
+from wdsremux.values import counted, size
 
 if TYPE_CHECKING:
     from wdsremux.browsing import Found
@@ -193,7 +193,7 @@ def _shard_lines(shards: list[ShardSummary]) -> Iterator[str]:
             f"{size(shard.size_bytes):>9}  {rows}"
         )
     samples, size_bytes = sum(s.samples for s in shards), sum(s.size_bytes for s in shards)
-    yield f"{samples} samples in {len(shards)} shards, {size(size_bytes)}"
+    yield f"{counted(samples, 'sample')} in {counted(len(shards), 'shard')}, {size(size_bytes)}"
 
 
 def _sample_line(found: "Found") -> str:
@@ -223,14 +223,16 @@ def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
 def _dataset_lines(manifest: Manifest) -> Iterator[str]:
     totals = manifest.totals
     yield (
-        f"{_plain(manifest.name)}: {totals.samples} samples in {totals.shards} shards, "
+        f"{_plain(manifest.name)}: {counted(totals.samples, 'sample')} in "
+        f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}"
     )
     for name, own in manifest.splits.items():
         copies = f" × {manifest.copies} copies" if manifest.copies > 1 else ""
         yield (
-            f"split {name!r}: {own.samples} samples in {own.shards} shards, "
-            f"{size(own.size_bytes)}; {own.rows} rows{copies}, {own.rejected} rejected"
+            f"split {name!r}: {counted(own.samples, 'sample')} in "
+            f"{counted(own.shards, 'shard')}, "
+            f"{size(own.size_bytes)}; {counted(own.rows, 'row')}{copies}, {own.rejected} rejected"
         )
     if manifest.class_names is not None:
         shown = json.dumps(manifest.class_names[:20])[1:-1]

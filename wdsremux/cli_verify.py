@@ -11,7 +11,7 @@ from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, CheckObserver
 from wdsremux.findings import Code
 from wdsremux.render import LOG_EVERY_S, duration
 from wdsremux.reports import DEPTHS, Report
-from wdsremux.values import size
+from wdsremux.values import counted, size
 
 MAX_LINES = 1000
 """Findings of one kind that are printed; --json has more."""
@@ -111,8 +111,8 @@ def _index(arguments: argparse.Namespace) -> int:
 
     totals = index(arguments.out).totals
     print(
-        f"{totals.samples} samples in {totals.shards} shards, {size(totals.size_bytes)}: "
-        f"wrote {arguments.out}/index.json"
+        f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
+        f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"
     )
     return 0
 
@@ -133,15 +133,17 @@ def report_lines(report: Report) -> list[str]:
         "clean"
         if not report.counts
         else ", ".join(
-            f"{number} {word}{'s' if number > 1 else ''}"
+            counted(number, word)
             for number, word in ((report.errors, "error"), (report.warnings, "warning"))
             if number
         )
     )
     proofs = "".join(f", {n} {PROOF_WORDS[level]}" for level, n in report.proofs.items())
-    of = "" if report.checked_shards == report.shards else f" of {report.shards}"
+    shards = counted(report.shards, "shard")
+    if report.checked_shards != report.shards:
+        shards = f"{report.checked_shards} of {shards}"
     lines.append(
-        f"{verdict}: {report.samples} samples in {report.checked_shards}{of} shards{proofs}, "
+        f"{verdict}: {counted(report.samples, 'sample')} in {shards}{proofs}, "
         f"{size(report.size_bytes)} read in {duration(report.seconds)}, depth {report.depth}"
     )
     return lines

@@ -101,6 +101,25 @@ def choose_columns(
     return Columns(image, label, extras, wishes.key or None, added)
 
 
+def remarks_on(
+    features: Sequence[Column], wishes: ColumnWishes, columns: Columns
+) -> tuple[str, ...]:
+    """Return what somebody should know who took the columns that were found."""
+    remarks = []
+    if columns.label is None and wishes.label is None:
+        remarks.append(
+            "no label column was found: the JSON has no label; name one with --label-column, or '' "
+            "to say that there is none"
+        )
+    if wishes.extras is None:
+        by_name = {column.name: column for column in features}
+        taken = {columns.image, *columns.fields, *_made_by_us(by_name)}
+        left = {name: column for name, column in by_name.items() if name not in taken}
+        if left:
+            remarks.append(f"columns left out: {_list(left)}; --extra-columns packs what it names")
+    return tuple(remarks)
+
+
 def _made_by_us(by_name: Mapping[str, Column]) -> set[str]:
     """Return the fields that an earlier conversion of ours wrote: they are made anew."""
     every = {"width", "height", "position"}

@@ -38,6 +38,8 @@ class Conversion:
     fails_at_once: bool
     breaks: tuple[int, ...] = ()
     """Rows at which a shard and a batch begin, in order."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know before the first row."""
     published: Callable[[Manifest], Mapping[str, Any]] = lambda _manifest: {}
     """Tells where all shards stand, for `Manifest.published`."""
 

@@ -5,12 +5,13 @@ One process orders, assigns, hashes and writes; it never touches a pixel.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from wdsremux.card import card_bytes
 from wdsremux.conversion import Conversion
 from wdsremux.errors import CorruptDataError, SourceError, TransformError
 from wdsremux.events import Advanced, Begun, Done, Note, Observer, ShardDone
-from wdsremux.ledger import Ledger, Standing
+from wdsremux.ledger import REJECTED_NAME, Ledger, Standing
 from wdsremux.lots import lot_from
 from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.planning import SeriesRows
@@ -98,19 +99,16 @@ class _Line:
 
     def run(self) -> None:
         """Do all that is not done."""
-        c = self._c
-        self._remember()
-        self._observer(
-            Begun(_rows_in_all(c.series, c.limit), self._counts.rows, c.workers, c.engine_name)
-        )
-        for shard in self.shards():
-            self._space.add(shard)
-        self._look_at_space()
-        batches = c.batches(self._tasks())
+        self._begin()
+        batches = self._c.batches(self._tasks())
         try:
             for batch in batches:
                 self._take(batch)
             self._close_series()
+        except CorruptDataError:
+            self._list_rejected()
+            self._abandon()
+            raise
         except BaseException:
             self._abandon()
             raise
@@ -120,6 +118,20 @@ class _Line:
                 self._register.close()
         if not self._made and not self._standing:
             raise SourceError("the source has no rows: nothing was written")
+
+    def _begin(self) -> None:
+        """Take up what stands, and tell what is to be done."""
+        c = self._c
+        self._remember()
+        self._observer(
+            Begun(_rows_in_all(c.series, c.limit), self._counts.rows, c.workers, c.engine_name)
+        )
+        if not self._standing:
+            for remark in c.remarks:
+                self._observer(Note(remark))
+        for shard in self.shards():
+            self._space.add(shard)
+        self._look_at_space()
 
     def shards(self) -> list[ShardSummary]:
         """Return all shards: series by series, copy by copy, in order."""
@@ -179,9 +191,10 @@ class _Line:
         if self._register is not None:
             lots, doubled = self._register.without_doubles(lots)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
-        self._judge(rows, rejected)
-        for copy, (writer, lot) in enumerate(zip(series.writers, lots, strict=True)):
+        for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
+        self._judge(rows, rejected)
+        for writer, lot in zip(series.writers, lots, strict=True):
             writer.add(lot)
         samples = sum(len(lot.keys) for lot in lots)
         self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
@@ -205,8 +218,9 @@ class _Line:
             raise CorruptDataError(
                 f"{counts.errors} of {counts.rows} rows were rejected for errors, more than "
                 f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
-                f"({first.stage}): {first.reason}; finished shards stay: raise --max-errors and "
-                "run this command again, or mend what is wrong and start anew with --overwrite"
+                f"({first.stage}): {first.reason}; finished shards stay, and "
+                f"{REJECTED_NAME} in the output lists all: raise --max-errors and run this command "
+                "again, or mend what is wrong and start anew with --overwrite"
             )
 
     def _series(self, number: int) -> _OpenSeries:
@@ -253,6 +267,12 @@ class _Line:
                     f"split {name!r} gave no sample: every row was rejected{why}"
                 )
         self._open = None
+
+    def _list_rejected(self) -> None:
+        """Write down what was rejected so far: who looks for the reason needs all of it."""
+        writers = self._open.writers if self._open is not None else []
+        pending = (item for writer in writers for item in writer.pending)
+        self._ledger.write_rejected(chain(self._ledger.rejected(self.shards()), pending))
 
     def _abandon(self) -> None:
         if self._open is not None:

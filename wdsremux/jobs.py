@@ -5,7 +5,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
-from wdsremux.columns import Column, Columns, ColumnWishes, choose_columns
+from wdsremux.columns import Columns, ColumnWishes
 from wdsremux.errors import UsageError
 from wdsremux.heads import fingerprint_of
 from wdsremux.jsonvalues import card_dtype
@@ -55,14 +55,11 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
     )
 
 
-def columns_from_recipe(
-    recipe: Recipe, features: Sequence[Column], *, has_function: bool
-) -> Columns:
-    """Return the columns that the recipe takes from a source."""
-    wishes = ColumnWishes(
+def wishes_of(recipe: Recipe) -> ColumnWishes:
+    """Return what the recipe says of columns."""
+    return ColumnWishes(
         recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
     )
-    return choose_columns(features, wishes, has_function=has_function)
 
 
 def head_from(

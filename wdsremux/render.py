@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from wdsremux.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
-from wdsremux.values import size
+from wdsremux.values import counted, size
 
 LOG_EVERY_S = 10.0
 
@@ -80,7 +80,7 @@ class Meter:
         eta = f", {duration(self.eta_s)} to go" if self.eta_s is not None else ""
         return (
             f"{self.rows}{of} rows, {self.rows_per_s:.0f} images/s, "
-            f"{self.output_bytes / self.seconds / 1e6:.1f} MB/s, {self.shards} shards, "
+            f"{self.output_bytes / self.seconds / 1e6:.1f} MB/s, {counted(self.shards, 'shard')}, "
             f"{self.rejected} rejected{eta}"
         )
 
@@ -182,7 +182,8 @@ class _Bar:
             meter = self._meter
             rate = meter.output_bytes / meter.seconds / 1e6
             self._bar.set_postfix_str(
-                f"{rate:.1f} MB/s, {meter.shards} shards, {meter.rejected} rejected", refresh=False
+                f"{rate:.1f} MB/s, {counted(meter.shards, 'shard')}, {meter.rejected} rejected",
+                refresh=False,
             )
             self._bar.update(event.rows)
         elif isinstance(event, Done) and self._bar is not None:
@@ -205,7 +206,7 @@ def _columns(out: TextIO) -> int | None:
 
 
 def _beginning(event: Begun) -> str:
-    rows = "rows" if event.rows is None else f"{event.rows} rows"
+    rows = "rows" if event.rows is None else counted(event.rows, "row")
     resumed = (
         f"; {event.done_rows} are done already, going on from there" if event.done_rows else ""
     )
@@ -219,18 +220,21 @@ def report(event: Done, out: str, seconds: float) -> str:
     lines = []
     if event.rows:
         rate = event.rows / seconds
-        lines.append(f"{event.rows} rows in {duration(seconds)}, {rate:.0f} images/s")
+        lines.append(f"{counted(event.rows, 'row')} in {duration(seconds)}, {rate:.0f} images/s")
     else:
         lines.append(f"nothing to do: {out} was finished by this very recipe")
     lines.append(
-        f"{totals.samples} samples of {totals.rows} rows in {totals.shards} shards, "
+        f"{counted(totals.samples, 'sample')} of {counted(totals.rows, 'row')} in "
+        f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}, {totals.rejected} rejected"
     )
     lines += [f"note: {note}" for note in manifest.notes]
     for split, patterns in manifest.patterns().items():
         samples = manifest.splits[split].samples
         lines += [f"  {split}: {out}/{pattern}" for pattern in patterns]
-        lines.append(f"  {split}: {samples} samples, for .with_epoch() and .with_length()")
+        lines.append(
+            f"  {split}: {counted(samples, 'sample')}, for .with_epoch() and .with_length()"
+        )
     for form, by_split in manifest.published.get("loaders", {}).items():
         lines += [f"  {split}, {form}: {url}" for split, urls in by_split.items() for url in urls]
     if manifest.published:

@@ -10,6 +10,7 @@ from typing import SupportsIndex
 MB = 10**6
 SIZE_UNITS = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 
@@ -51,6 +52,11 @@ def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
     if not match or (match[2] and float(match[2]) > 100):
         raise ValueError("write a number of rows such as 25, or a share such as 1%")
     return ErrorLimit(rows=int(match[1])) if match[1] else ErrorLimit(percent=float(match[2]))
+
+
+def counted(number: int, noun: str) -> str:
+    """Return "1 shard" or "2 shards"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def size(size_bytes: int) -> str:

@@ -101,7 +101,7 @@ def test_index_makes_an_index_and_says_so(tmp_path, capsys):
     write_tar(tmp_path / "out/train-0.tar", sample("a"))
     code, lines, _ = run(capsys, "index", tmp_path / "out")
     assert code == 0
-    assert lines[0].startswith("1 samples in 1 shards")
+    assert lines[0].startswith("1 sample in 1 shard,")
     assert run(capsys, "index", tmp_path / "out")[0] == 2
     assert run(capsys, "verify", tmp_path / "out")[0] == 0
     assert run(capsys, "index", tmp_path)[0] in (2, 6)

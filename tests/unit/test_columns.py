@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wdsremux.columns import RESERVED, Column, ColumnWishes, choose_columns
+from wdsremux.columns import RESERVED, Column, ColumnWishes, choose_columns, remarks_on
 from wdsremux.errors import UsageError
 
 LABELS = {"class_label": ["cat", "dog"]}
@@ -214,3 +214,27 @@ def test_fields_of_an_earlier_conversion_are_made_anew_not_kept():
         has_function=False,
     )
     assert [column.name for column in found.extras] == ["caption"]
+
+
+def remarks(features=PETS, **wishes):
+    wanted = ColumnWishes(**wishes)
+    return remarks_on(features, wanted, choose_columns(features, wanted, has_function=False))
+
+
+def test_what_is_left_out_unasked_is_told():
+    (remark,) = remarks()
+    assert "thumbnail (binary)" in remark
+    assert "caption" not in remark
+    assert "--extra-columns" in remark
+
+
+def test_a_label_that_was_not_found_is_told():
+    (remark,) = remarks(PETS[:1])
+    assert "no label" in remark
+    assert "--label-column" in remark
+
+
+def test_whoever_said_what_to_take_is_told_nothing():
+    assert remarks(extras=("caption",)) == ()
+    assert remarks(PETS[:1], label="") == ()
+    assert remarks(extras=(), label="caption") == ()

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from wdsremux.columns import Column
+from wdsremux.columns import Column, choose_columns
 from wdsremux.errors import UsageError
-from wdsremux.jobs import columns_from_recipe, head_from, job_from_recipe, place_of
+from wdsremux.jobs import head_from, job_from_recipe, place_of, wishes_of
 from wdsremux.recipe import Recipe
 from wdsremux.repairs.recorded import Changes, changes_between, recipe_from_head
 from wdsremux.transforms.function import function_from_callable
@@ -31,7 +31,7 @@ def same(batch):
 def head_of(recipe, function=None):
     """Return the head that a recipe gives, as it is read back."""
     function = function_from_callable(function) if function else None
-    columns = columns_from_recipe(recipe, FEATURES, has_function=function is not None)
+    columns = choose_columns(FEATURES, wishes_of(recipe), has_function=function is not None)
     job = job_from_recipe(recipe, columns, function)
     head = head_from(recipe, job, SOURCE, ["train"])
     return json.loads(json.dumps(head | {"place": place_of("user/name", recipe)}))

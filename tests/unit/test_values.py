@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from wdsremux.values import (
     ErrorLimit,
     colour_from_text,
+    counted,
     error_limit_from_text,
     names_from_text,
     number_from,
@@ -217,3 +218,7 @@ def test_rows_are_put_in_order_each_once(value, rows):
 def test_what_is_no_row_is_refused(value):
     with pytest.raises(ValueError, match="whole number"):
         rows_from(value)
+
+
+def test_one_thing_is_told_without_an_s():
+    assert [counted(n, "shard") for n in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]

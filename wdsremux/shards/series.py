@@ -3,7 +3,7 @@
 import hashlib
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from wdsremux import tarbytes
@@ -99,6 +99,11 @@ class SeriesWriter:
                 run, begin = i, at
             at += size
         self._append(lot, run, len(lot.sizes), payload[begin:at])
+
+    @property
+    def pending(self) -> Sequence[Rejected]:
+        """What no finished shard answers for yet of what was rejected."""
+        return self._rejected
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Note records that gave no sample; call it before `add` with what comes after them."""
