@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import signal
 from pathlib import Path
 
@@ -52,18 +53,30 @@ class Bucket:
     """What lies at an s3:// URL, seen by another client."""
 
     def __init__(self, client, url):
-        self._client = client
+        self.client = client
         self.url = url
         self.place = url.removeprefix("s3://")
         self._name, _, self._prefix = self.place.partition("/")
 
     def names(self):
-        listed = self._client.list_objects_v2(Bucket=self._name, Prefix=f"{self._prefix}/")
-        return [item["Key"].removeprefix(f"{self._prefix}/") for item in listed.get("Contents", [])]
+        listed = self.client.list_objects_v2(Bucket=self._name, Prefix=f"{self._prefix}/")
+        found = [
+            item["Key"].removeprefix(f"{self._prefix}/") for item in listed.get("Contents", [])
+        ]
+        return [name for name in found if not name.startswith(".wdsremux/probe-")]
+
+    def probes(self):
+        """Return what is left of finding out what the server can do."""
+        return self.client.list_objects_v2(
+            Bucket=self._name, Prefix=f"{self._prefix}/.wdsremux/probe-"
+        )["KeyCount"]
+
+    def put(self, name):
+        self.client.put_object(Bucket=self._name, Key=f"{self._prefix}/{name}", Body=b"probe")
 
     def read(self, name):
         key = f"{self._prefix}/{name}"
-        return self._client.get_object(Bucket=self._name, Key=key)["Body"].read()
+        return self.client.get_object(Bucket=self._name, Key=key)["Body"].read()
 
     def tree(self):
         return {name: sha256(self.read(name)) for name in self.names()}
@@ -128,26 +141,33 @@ def test_the_objects_are_the_files_of_a_local_conversion(bucket, source, referen
 
 
 def test_killed_again_and_again_other_machines_make_what_a_sync_makes(
-    seaweedfs, bucket, source, reference, tmp_path
+    proxy, bucket, source, reference, tmp_path
 ):
     out, local = reference
-    carried = Bucket(seaweedfs.client(), seaweedfs.new_place())
+    carried = Bucket(bucket.client, f"{bucket.url}-carried")
     wdsremux.sync(out, carried.url)
-    rng = random.Random(5)  # noqa: S311
-    for number, there in enumerate(sorted(rng.sample(range(1, len(local)), 3))):
+    shards = [f"train-{number:06d}" for number in range(SHARDS)]
+    in_order = [f"{shard}.{kind}" for shard in shards for kind in ("tar", "msgpack")]
+    in_order += ["rejected.jsonl", "README.md"]
+    rng = random.Random(6)  # noqa: S311
+    for number, at in enumerate(sorted(rng.sample(range(len(in_order)), 3))):
+        held = proxy.add("hold", method="PUT", match=re.escape(in_order[at]))
         with Running(*words_to(bucket, source, tmp_path / str(number))) as running:
-            running.wait_for(lambda there=there: len(bucket.names()) > there, f"{there} objects")
+            running.wait_for(held.reached.is_set, f"the sending of {in_order[at]}")
             running.kill_group()
             running.ended()
+        held.release.set()
         names = {*bucket.names()}
         assert bucket.differs_from(local) & names <= {".wdsremux/lock"}
-        shards = {Path(name).stem for name in names if name.endswith(".tar")}
-        assert {Path(name).stem for name in names if name.endswith(".msgpack")} <= shards
+        stems = {Path(name).stem for name in names if name.endswith(".tar")}
+        assert {Path(name).stem for name in names if name.endswith(".msgpack")} <= stems
+    bucket.put(".wdsremux/probe-1")
     events = []
     wdsremux.convert(
         source, bucket.url, staging=str(tmp_path / "last"), observer=events.append, **OPTIONS
     )
     assert "was killed or crashed" in events[0].text
+    assert bucket.probes() == 0
     assert bucket.differs_from(carried.tree()) == {"index.json"}
     assert without_place(bucket) == without_place(carried)
 

@@ -171,9 +171,19 @@ class S3Target:
         with lease.held() as died:
             self._lease = lease
             try:
+                if died:
+                    self._sweep()
                 yield died
             finally:
                 self._lease = None
+
+    def _sweep(self) -> None:
+        """Remove what a run left that was killed while it tried out what the server can do."""
+        start = self._bucket.key(PROBE)
+        for page in self._bucket.pages("list_objects_v2", Prefix=start):
+            for item in page.get("Contents", []):
+                with contextlib.suppress(TargetError):
+                    self._bucket.ask("delete_object", PROBE + item["Key"].removeprefix(start))
 
     def _check_lease(self) -> None:
         """Publish nothing more under a lock that another has taken over."""
