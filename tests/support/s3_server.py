@@ -8,6 +8,7 @@ import copy
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -47,12 +48,15 @@ def moved(target):
 
 
 def free_ports(count):
-    """Return ports that nobody listens on; held all at once, so that they differ."""
+    """Return ports that nobody listens on, below those that the system gives to clients."""
+    found = []
     with contextlib.ExitStack() as stack:
-        found = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in found:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in found]
+        while len(found) < count:
+            held = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                held.bind(("127.0.0.1", random.randrange(12_000, 32_000)))
+                found.append(held.getsockname()[1])
+    return found
 
 
 class S3Server:
