@@ -12,7 +12,7 @@ import pytest
 from support.target_conformance import TargetConformance, content_of, listed, publish
 
 from wdsremux.errors import TargetError
-from wdsremux.targets import local
+from wdsremux.targets import disk_errors, local
 from wdsremux.targets.local import LocalTarget
 
 
@@ -153,7 +153,7 @@ def test_a_published_file_may_be_read_by_all(tmp_path):
 )
 def test_every_failure_of_a_disk_comes_with_its_remedy(tmp_path, number, remedy):
     path = tmp_path / "a.tar"
-    with pytest.raises(TargetError) as caught, local._explained("write", path):
+    with pytest.raises(TargetError) as caught, disk_errors.explained("write", path):
         raise OSError(number, "what the system says")
     text = str(caught.value)
     assert text.startswith(f"cannot write {str(path)!r}: what the system says; {remedy}")
@@ -182,7 +182,7 @@ def refusal_of(tmp_path, monkeypatch, *, free, number=errno.ENOSPC):
     staged = target.stage("a.tar")
     staged._file.close()
     staged._file = FullDisk(4096, number)
-    monkeypatch.setattr(LocalTarget, "free_bytes", lambda _self: free)
+    monkeypatch.setattr(disk_errors, "free_bytes", lambda _folder: free)
     with pytest.raises(TargetError) as caught:
         staged.write(bytes(5000))
     assert names_in(tmp_path) == []
@@ -215,7 +215,7 @@ def test_the_room_is_that_of_the_nearest_folder_there_is(tmp_path, monkeypatch):
         asked.append(folder)
         return shutil._ntuple_diskusage(100, 60, 40)
 
-    monkeypatch.setattr(local.shutil, "disk_usage", usage)
+    monkeypatch.setattr(disk_errors.shutil, "disk_usage", usage)
     assert LocalTarget(tmp_path / "not" / "there" / "yet").free_bytes() == 40
     monkeypatch.chdir(tmp_path)
     assert LocalTarget(Path("not")).free_bytes() == 40
@@ -224,7 +224,7 @@ def test_the_room_is_that_of_the_nearest_folder_there_is(tmp_path, monkeypatch):
 
 def test_a_mount_that_does_not_know_its_size_has_no_known_room(tmp_path, monkeypatch):
     empty = shutil._ntuple_diskusage(0, 0, 0)
-    monkeypatch.setattr(local.shutil, "disk_usage", lambda _folder: empty)
+    monkeypatch.setattr(disk_errors.shutil, "disk_usage", lambda _folder: empty)
     assert LocalTarget(tmp_path).free_bytes() is None
 
 

@@ -7,7 +7,6 @@ that the quota is full), its size checked, renamed, and the folder synced.
 import contextlib
 import errno
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterator
 from io import FileIO
@@ -18,6 +17,7 @@ from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.manifest import STATE_FOLDER
 from wdsremux.targets.base import Proof, Sums
 from wdsremux.targets.copying import hashed_blocks, refuse_name, sha256_on_disk
+from wdsremux.targets.disk_errors import disk_error, explained, free_bytes
 from wdsremux.targets.lock import folder_lock
 
 TEMPORARY_SUFFIX = ".wdsremux-tmp"
@@ -25,8 +25,6 @@ TEMPORARY_SUFFIX = ".wdsremux-tmp"
 SILLY_PREFIXES = (".nfs", ".fuse_hidden")
 """What network mounts call a file that was removed while it was open."""
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
-_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
-"""What mounts say when their server is away; all else is there to stay."""
 
 
 class LocalTarget:
@@ -38,7 +36,7 @@ class LocalTarget:
     def stage(self, name: str) -> "LocalFile":
         """Begin a new file."""
         path = self.root / name
-        with _explained("write", path):
+        with explained("write", path):
             _make_folder(path.parent)
             return LocalFile(path)
 
@@ -67,7 +65,7 @@ class LocalTarget:
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:  # noqa: ARG002 (the contract's)
         """Read a published file back and compare."""
         there = self.root / name
-        with _explained("read", there):
+        with explained("read", there):
             try:
                 size_bytes = there.stat().st_size
                 is_same = size_bytes == sums.size_bytes and sha256_on_disk(there) == sums.sha256
@@ -83,14 +81,14 @@ class LocalTarget:
         except FileNotFoundError:
             raise
         except OSError as exc:
-            raise _error("read", path, exc) from exc
+            raise disk_error("read", path, exc) from exc
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         folder = self.root / prefix
         if not folder.is_dir():
             return
-        with _explained("read", folder), os.scandir(folder) as entries:
+        with explained("read", folder), os.scandir(folder) as entries:
             found = sorted(
                 (entry.name, entry.stat().st_size)
                 for entry in entries
@@ -102,20 +100,12 @@ class LocalTarget:
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
         path = self.root / name
-        with _explained("remove", path):
+        with explained("remove", path):
             path.unlink(missing_ok=True)
 
     def free_bytes(self) -> int | None:
         """Return the room on the file system where the folder is, or is going to be."""
-        folder = self.root.absolute()
-        while not folder.is_dir() and folder != folder.parent:
-            folder = folder.parent
-        try:
-            usage = shutil.disk_usage(folder)
-        except OSError:
-            return None
-        # Some network mounts know nothing of their size.
-        return usage.free if usage.total else None
+        return free_bytes(self.root)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -125,11 +115,11 @@ class LocalTarget:
         A run that a signal stopped may have left a file half-written wherever it stood.
         """
         state = self.root / STATE_FOLDER
-        with _explained("write", state):
+        with explained("write", state):
             _make_folder(state)
         try:
             with contextlib.ExitStack() as stack:
-                with _explained("lock", state):
+                with explained("lock", state):
                     died = stack.enter_context(folder_lock(state / "lock"))
                 self._sweep()
                 try:
@@ -146,10 +136,10 @@ class LocalTarget:
     def _sweep(self) -> None:
         """Remove temporary files of ours; only the holder of the lock may."""
         for folder in (self.root, self.root / STATE_FOLDER):
-            with _explained("read", folder):
+            with explained("read", folder):
                 left = [path for path in folder.iterdir() if _is_temporary(path.name)]
             for path in left:
-                with _explained("remove", path):
+                with explained("remove", path):
                     if path.is_file():
                         path.unlink(missing_ok=True)
 
@@ -228,7 +218,7 @@ class LocalFile:
         except OSError as exc:
             # First: what is free then is what another try will find.
             self.discard()
-            raise _error("write", self._path, exc, needs_bytes=self._size) from exc
+            raise disk_error("write", self._path, exc, needs_bytes=self._size) from exc
 
     def _check_size(self) -> None:
         """Believe only what the file system says: some mounts lose bytes without an error."""
@@ -269,45 +259,3 @@ def _sync_folder(folder: Path) -> None:
             raise
     finally:
         os.close(handle)
-
-
-@contextlib.contextmanager
-def _explained(verb: str, path: Path) -> Iterator[None]:
-    """Turn an OSError into a TargetError that says what to do about it."""
-    try:
-        yield
-    except OSError as exc:
-        raise _error(verb, path, exc) from exc
-
-
-def _error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> TargetError:
-    what = exc.strerror or str(exc)
-    if exc.errno == errno.ENOSPC:
-        what += _room(path, needs_bytes)
-    kind = UnreachableTargetError if exc.errno in _PASSING else TargetError
-    return kind(f"cannot {verb} {str(path)!r}: {what}; {_remedy(exc)}")
-
-
-def _room(path: Path, needs_bytes: int) -> str:
-    """Tell what a file needs, as far as is known, and what there is."""
-    free = LocalTarget(path.parent).free_bytes()
-    if free is None or not needs_bytes:
-        return ""
-    if free >= needs_bytes:
-        return f" (but {free} bytes are free: look for a quota, or for too many files)"
-    return f" (it needs at least {needs_bytes} bytes, {free} are free)"
-
-
-def _remedy(exc: OSError) -> str:
-    again = "then run the same command again: finished shards stay"
-    if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return f"free some space, {again}"
-    if exc.errno == errno.EFBIG:
-        return f"raise the file size limit or lower --max-shard-size, {again}"
-    if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"make the folder writable, {again}"
-    if exc.errno in (errno.ENOTDIR, errno.EEXIST):
-        return "choose a folder that is not a file"
-    if exc.errno == errno.EISDIR:
-        return f"move that folder away, {again}"
-    return f"check the disk or the mount, {again}"
