@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from wdsremux.api import repair as repair
     from wdsremux.errors import RejectSample as RejectSample
     from wdsremux.errors import WdsremuxError as WdsremuxError
+    from wdsremux.indexing import index as index
     from wdsremux.loading import LoadedSplit as LoadedSplit
     from wdsremux.loading import load as load
     from wdsremux.manifest import Manifest as Manifest
     from wdsremux.recipe import Recipe as Recipe
     from wdsremux.recipe import Run as Run
+    from wdsremux.reports import RepairReport as RepairReport
+    from wdsremux.reports import Report as Report
     from wdsremux.shards.writer import ShardWriter as ShardWriter
     from wdsremux.syncing import sync as sync
+    from wdsremux.syncs.report import SyncReport as SyncReport
     from wdsremux.verifying import verify as verify
 
 _HOMES = {
@@ -25,13 +29,17 @@ _HOMES = {
     "repair": "wdsremux.api",
     "RejectSample": "wdsremux.errors",
     "WdsremuxError": "wdsremux.errors",
+    "index": "wdsremux.indexing",
     "LoadedSplit": "wdsremux.loading",
     "load": "wdsremux.loading",
     "Manifest": "wdsremux.manifest",
     "Recipe": "wdsremux.recipe",
     "Run": "wdsremux.recipe",
+    "RepairReport": "wdsremux.reports",
+    "Report": "wdsremux.reports",
     "ShardWriter": "wdsremux.shards.writer",
     "sync": "wdsremux.syncing",
+    "SyncReport": "wdsremux.syncs.report",
     "verify": "wdsremux.verifying",
 }
 
@@ -40,10 +48,14 @@ __all__ = [
     "Manifest",
     "Recipe",
     "RejectSample",
+    "RepairReport",
+    "Report",
     "Run",
     "ShardWriter",
+    "SyncReport",
     "WdsremuxError",
     "convert",
+    "index",
     "load",
     "repair",
     "sync",

@@ -44,6 +44,7 @@ from wdsremux.shards.assign import Bounds
 from wdsremux.syncing import sync
 from wdsremux.targets.base import RemoteTarget
 from wdsremux.targets.local import LocalTarget
+from wdsremux.values import is_url
 
 
 def convert(
@@ -170,7 +171,7 @@ def repair(
     Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
     as it was, and what `convert` raises; what is mended by then stays.
     """
-    if opening.is_url(out):
+    if is_url(out):
         raise UsageError(
             f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
             "then carry it there again with wdsremux sync"

@@ -77,7 +77,7 @@ class LoadedSplit:
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """Return a sample; negative numbers count from the end.
+        """Return a sample; negative numbers count from the end. Slices are not taken.
 
         Raises IndexError, CorruptDataError for a damaged sample, TargetError.
         """

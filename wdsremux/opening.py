@@ -19,6 +19,7 @@ from wdsremux.targets.folder import RemoteFolder
 from wdsremux.targets.local import LocalTarget
 from wdsremux.transforms.user import FunctionSpec, function_from_callable, function_from_text
 from wdsremux.untrusted import Folder, UntrustedFolder
+from wdsremux.values import is_url
 
 DEMO = "demo:"
 HUB = "hf://datasets/"
@@ -207,7 +208,7 @@ def open_target(out: str | os.PathLike[str]) -> Target:
     scheme = words.partition("://")[0]
     if scheme not in _TARGET_OPENERS:
         known = ", ".join(f"{name}://" for name in _TARGET_OPENERS)
-        raise UsageError(f"cannot write to {scheme}://; name a folder or one of {known}")
+        raise UsageError(f"no output lies at {scheme}://; name a folder or one of {known}")
     try:
         return _TARGET_OPENERS[scheme](words)
     except ModuleNotFoundError as exc:
@@ -240,11 +241,6 @@ _TARGET_OPENERS: Mapping[str, Callable[[str], Target]] = {
     "az": _open_object_store,
     "hf": _open_hub_target,
 }
-
-
-def is_url(out: str | os.PathLike[str]) -> bool:
-    """Return whether an output is named by a URL, not by the folder it lies in."""
-    return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
 
 
 def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder:

@@ -1,5 +1,6 @@
 """How the texts of options become values; every parser raises ValueError with what to write."""
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -52,6 +53,11 @@ def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
     if not match or (match[2] and float(match[2]) > 100):
         raise ValueError("write a number of rows such as 25, or a share such as 1%")
     return ErrorLimit(rows=int(match[1])) if match[1] else ErrorLimit(percent=float(match[2]))
+
+
+def is_url(out: "str | os.PathLike[str]") -> bool:
+    """Return whether an output is named by a URL, not by the folder it lies in."""
+    return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
 
 
 def counted(number: int, noun: str) -> str:

@@ -24,7 +24,7 @@ def test_a_dataset_of_the_hub_is_a_target_with_or_without_its_branch():
 
 
 def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
-    with pytest.raises(UsageError, match="cannot write to ftp://; name a folder or one of s3://"):
+    with pytest.raises(UsageError, match="no output lies at ftp://; name a folder or one of s3://"):
         open_target("ftp://host/folder")
 
 

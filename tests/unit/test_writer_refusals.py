@@ -136,3 +136,10 @@ def test_an_option_that_makes_no_sense_is_refused(tmp_path, options):
     with pytest.raises(UsageError, match=next(iter(options))):
         ShardWriter(tmp_path, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_url_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="s3://bucket/x"):
+        ShardWriter("s3://bucket/x")
+    assert list(tmp_path.iterdir()) == []

@@ -16,7 +16,7 @@ from wdsremux.shards.assign import Bounds
 from wdsremux.shards.series import SeriesPlan, SeriesWriter
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.local import LocalTarget
-from wdsremux.values import number_from, size_from_text
+from wdsremux.values import is_url, number_from, size_from_text
 
 FLUSH_BYTES = 4 * 10**6
 
@@ -48,7 +48,12 @@ class ShardWriter:
         if not is_safe_key(split):
             raise UsageError(f"split {split!r} cannot name shards; use letters, digits, _ and -")
         self._bounds = _bounds(max_shard_size, max_shard_samples)
-        self._target = LocalTarget(Path(out))
+        if is_url(out):
+            raise UsageError(
+                f"a ShardWriter writes into a folder, and {str(out)!r} is none; carry the finished "
+                "folder there with wdsremux.sync"
+            )
+        self._target = LocalTarget(Path(out).expanduser())
         for name, _ in self._target.list():
             if name.endswith(".tar") or name == MANIFEST_NAME:
                 raise UsageError(f"{str(out)!r} holds {name!r} already; choose an empty folder")
