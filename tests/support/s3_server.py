@@ -70,7 +70,13 @@ class S3Server:
 
     def __enter__(self):
         try:
-            self.start()
+            try:
+                self.start()
+            except RuntimeError:
+                # Somebody else may have taken one of its ports in the meantime.
+                self.stop()
+                self.__init__()
+                self.start()
         except BaseException:
             self.stop()
             raise
