@@ -25,6 +25,8 @@ DEMO = "demo:"
 HUB = "hf://datasets/"
 GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+BUCKETS = ("s3", "gs", "az")
+"""Schemes of URLs that are shown and recorded as they were given."""
 SAVED_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in its folder."""
 READING_GIVE_UP_AFTER_S = 60.0
@@ -201,6 +203,11 @@ def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
     words = os.fspath(out)
     scheme, _, rest = words.partition(":/")
+    if scheme in BUCKETS and set(rest) & set("?@"):
+        raise UsageError(
+            f"the {scheme}:// URL holds '?' or '@', and what stands there may be a secret; name "
+            f"{scheme}://BUCKET/FOLDER alone, and give keys by the environment or a profile"
+        )
     if isinstance(out, os.PathLike) and scheme in _TARGET_OPENERS:
         raise UsageError(f"a Path holds no URL; give the text '{scheme}://{rest}'")
     if not is_url(words):

@@ -48,6 +48,19 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
         open_target(words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "s3://me:SECRET@bucket/folder", "s3://me:SEC/SECRET@bucket", "gs://me:SECRET@bucket/folder",
+        "az://container/folder?sv=1&sig=SECRET", Path("s3://me:SECRET@bucket"),
+    ],
+)  # fmt: skip
+def test_a_url_that_may_hold_a_secret_is_refused_without_telling_it(words):
+    with pytest.raises(UsageError, match=r"may be a secret; name [a-z0-9]+://BUCKET") as caught:
+        open_target(words)
+    assert "SECRET" not in str(caught.value)
+
+
 def test_a_path_that_was_meant_as_a_url_is_no_folder():
     with pytest.raises(UsageError, match="a Path holds no URL; give the text 's3://bucket/pets'"):
         open_target(Path("s3://bucket/pets"))
