@@ -78,6 +78,15 @@ def test_a_connection_that_fails_may_come_back(exc):
     assert "secret" not in str(error)
 
 
+def test_a_login_in_the_endpoint_is_not_told():
+    endpoint = "https://me:secret@s3.example:9000"
+    busy = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+    for exc in (ConnectionResetError(104, "reset"), boto.ClientError(busy, "PutObject")):
+        error = str(target_error(exc, "write 's3://bucket/a.tar'", "bucket", endpoint))
+        assert "'s3.example:9000'" in error
+        assert "secret" not in error
+
+
 def test_a_certificate_that_is_not_trusted_is_not_tried_again():
     error = told(boto.SSLError(endpoint_url=SIGNED_URL, error="[SSL: CERTIFICATE_VERIFY_FAILED]"))
     assert not isinstance(error, UnreachableTargetError)

@@ -59,7 +59,7 @@ def target_error(exc: Exception, what: str, bucket: str, endpoint: str) -> Targe
     """Return the error for what boto3 or its connection raised while we tried to do `what`."""
     if isinstance(exc, boto.ClientError):
         return _refusal(exc, what, bucket, endpoint)
-    host = urlsplit(endpoint).netloc
+    host = _host(endpoint)
     name = type(exc).__name__
     if isinstance(exc, boto.NoCredentialsError | boto.PartialCredentialsError):
         return no_credentials(what)
@@ -92,12 +92,17 @@ def no_credentials(what: str) -> TargetError:
 def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> TargetError:
     code = str(exc.response.get("Error", {}).get("Code", ""))[:60]
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    host = urlsplit(endpoint).netloc
+    host = _host(endpoint)
     if code in BUSY or status in (408, 429) or (status >= 500 and status != NOT_IMPLEMENTED):
         return UnreachableTargetError(
             f"cannot {what}: {host!r} is busy or out of order ({code or status}); {AGAIN}"
         )
     return RefusalError(f"cannot {what}: {_reason(code, status, bucket, host)}", code, status)
+
+
+def _host(endpoint: str) -> str:
+    """Return host and port, without the login that may stand before them."""
+    return urlsplit(endpoint).netloc.rpartition("@")[2]
 
 
 def _reason(code: str, status: int, bucket: str, host: str) -> str:
