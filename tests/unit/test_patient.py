@@ -90,6 +90,14 @@ def test_it_gives_up_after_so_long_and_says_what_it_waited_for():
     assert max(clock.waits) <= MAX_WAIT_S
 
 
+def test_a_staged_file_is_put_again_too():
+    target, _, flaky = patient(away=3)
+    staged = target.stage("index.json")
+    staged.write(b"{}")
+    staged.commit()
+    assert flaky.calls == 4
+
+
 def test_a_minute_of_outage_is_ridden_out():
     target, clock, flaky = patient(away=None, give_up_after_s=600)
     flaky.strike = lambda: Flaky.strike(flaky) if clock() < 60 else None
@@ -100,6 +108,18 @@ def test_bytes_that_come_over_start_the_clock_anew():
     target, clock, _ = patient(away=200, give_up_after_s=10, reaches=range(1, 202))
     assert target.put("a.tar", None, SUMS).level == "etag"
     assert clock() > 10
+
+
+def test_a_call_that_fails_only_after_long_work_is_tried_again():
+    target, clock, flaky = patient(away=3, give_up_after_s=600)
+
+    def work():
+        clock.waits.append(700)
+        flaky.strike()
+
+    with pytest.raises(TargetError, match=r"gave up on 'mem://flaky' after 70\d s"):
+        target.tried(work)
+    assert flaky.calls == 2
 
 
 def test_the_same_bytes_again_are_no_success():

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget, Staged, Sums
+from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget, Sums
+from wdsremux.targets.spooled import SpooledFile
 
 T = TypeVar("T")
 
@@ -25,8 +26,7 @@ MAX_WAIT_S = 30.0
 class PatientTarget:
     """A target whose calls are repeated until one succeeds or nothing has for `give_up_after_s`.
 
-    Bytes that came over count as success. Only the beginning of a staged file is repeated: its
-    bytes are gone once they are written. May be used by several threads if the target may.
+    Bytes that came over count as success. May be used by several threads if the target may.
     """
 
     def __init__(
@@ -87,9 +87,9 @@ class PatientTarget:
         """Return how sure it is that the target holds these bytes."""
         return self.tried(lambda: self.target.prove(name, sums, path))
 
-    def stage(self, name: str) -> Staged:
-        """Begin a new file."""
-        return self.tried(lambda: self.target.stage(name))
+    def stage(self, name: str) -> SpooledFile:
+        """Begin a new file, on this machine until it is committed: then it is put as by `put`."""
+        return SpooledFile(name, self.put)
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
@@ -136,7 +136,7 @@ class PatientTarget:
 
 
 class Patience:
-    """The waits of one call: longer each time, from the last success on."""
+    """The waits of one call: longer each time, from the first failure after a success on."""
 
     def __init__(
         self,
@@ -152,11 +152,12 @@ class Patience:
         self._tell = tell
         self._clock = clock
         self._sleep = sleep
-        self.succeeded()
+        self._failures = 0
+        self._failing_since = 0.0
 
     def succeeded(self) -> None:
-        """Start the clock anew."""
-        self._last_success, self._failures = self._clock(), 0
+        """Start the clock anew at the next failure."""
+        self._failures = 0
 
     def tried(self, do: Callable[[], T]) -> T:
         """Do something until it succeeds; raises TargetError when it is time to give up."""
@@ -167,7 +168,10 @@ class Patience:
                 self._wait(exc)
 
     def _wait(self, exc: UnreachableTargetError) -> None:
-        gone_s = self._clock() - self._last_success
+        # A call may work for hours, and tell of no bytes, before it fails for the first time.
+        if not self._failures:
+            self._failing_since = self._clock()
+        gone_s = self._clock() - self._failing_since
         left_s = self._give_up_after_s - gone_s
         if left_s <= 0:
             raise TargetError(
