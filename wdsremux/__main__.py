@@ -1,6 +1,19 @@
-"""`python -m wdsremux` is the command `wdsremux`."""
+"""The command `wdsremux`, also as `python -m wdsremux`."""
 
-from wdsremux.cli import command
+import sys
+from typing import NoReturn
+
+
+def command() -> NoReturn:
+    """Run the command line and end the process; Ctrl-C is heard from the first moment on."""
+    try:
+        from wdsremux.cli import command as run  # noqa: PLC0415 (the first thing that takes time)
+
+        run()
+    except KeyboardInterrupt:
+        print("wdsremux: stopped before anything was done", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
 
 if __name__ == "__main__":
     command()

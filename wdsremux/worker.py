@@ -209,11 +209,13 @@ class Worker:
                 job.codec.check_whole(record.image)
                 return [record.image] * len(copies)
             frame = Frame(record.image, job.codec)
-            pictures = [frame.picture() for _ in copies]
+            # Also where one copy alone is asked for: they share the scale they are decoded at, and
+            # a step that fails for one rejects all.
+            pictures = [frame.picture() for _ in range(job.copies)]
             if self._steps:
-                rngs = [sample_rng(job.seed, copy, record.position) for copy in copies]
+                rngs = [sample_rng(job.seed, c, record.position) for c in range(job.copies)]
                 apply_steps(self._steps, pictures, rngs, job.codec.matte)
-            return [picture.pixels() for picture in pictures]
+            return [pictures[copy].pixels() for copy in copies]
         except DecodeError as exc:
             raise _RejectedRecordError("decode", str(exc)) from exc
         except StepError as exc:

@@ -6,7 +6,7 @@ import random
 import pytest
 from huggingface_hub import HfApi
 from PIL import Image
-from support.corpora import write_parquet_dataset
+from support.corpora import jpeg, write_parquet_dataset
 from support.mended import DAMAGES, KINDS, Made, cut, entry, images, make, remove, shard, state
 from support.runs import tree
 from support.runs import wdsremux as command
@@ -238,3 +238,16 @@ def test_a_record_that_killed_its_worker_is_not_run_again(tmp_path, lost):
     assert wdsremux.repair(made.out, workers=1).remade == (kept.name,)
     assert tree(made.out) == whole
     assert not started.exists()
+
+
+@pytest.mark.parametrize("copy", [0, 1])
+def test_one_copy_is_made_again_at_the_scale_that_all_share(tmp_path, copy):
+    # Large enough for DCT scaling: one copy alone would be decoded smaller than both together.
+    photos = [jpeg(i, 640, 480, noisy=True) for i in range(12)]
+    write_parquet_dataset(tmp_path / "in", images=photos)
+    words = {"copies": 2, "steps": ["random-resized-crop=64"], "workers": 0}
+    wdsremux.convert(tmp_path / "in", tmp_path / "out", **words)
+    whole = tree(tmp_path / "out")
+    (tmp_path / "out" / f"train-c{copy}-000000.tar").unlink()
+    assert wdsremux.repair(tmp_path / "out", workers=0).exit_code == 0
+    assert tree(tmp_path / "out") == whole

@@ -1,5 +1,6 @@
 """The core of the parallel engines: the byte bound and the end of a map."""
 
+import logging
 import sys
 import threading
 import time
@@ -189,6 +190,7 @@ def interrupted_at(number):
 
 
 def test_an_interrupt_at_any_line_leaves_no_runner_behind(caplog):
+    caplog.set_level(logging.INFO)
     before = living_threads()
     number = 1
     while interrupted_at(number):

@@ -172,7 +172,8 @@ class OrderedMap(Generic[ItemT, ResultT]):
             with contextlib.suppress(RuntimeError):
                 thread.join(max(0.0, deadline_s - time.monotonic()))
             if thread.is_alive():
-                _log.warning("%s does not end; it is left behind", thread.name)
+                # A thread in the middle of an image cannot be ended: the process ends without it.
+                _log.info("%s does not end; it is left behind", thread.name)
         self._slots.clear()
 
     # --- in the runners' threads
