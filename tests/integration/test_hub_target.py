@@ -128,6 +128,9 @@ def test_a_small_file_of_which_nothing_is_at_hand_is_unverified(target, tmp_path
     sent = parcel(tmp_path, "README.md", b"text")
     put(target, sent)
     assert target.prove("README.md", sent.sums).level == "unverified"
+    sent.path.unlink()
+    with pytest.raises(TargetError, match="cannot read"):
+        target.prove("README.md", sent.sums, sent.path)
 
 
 def test_what_is_there_is_not_sent_again(access, words, target, tmp_path):

@@ -37,20 +37,28 @@ def refuse_name(name: str) -> None:
             )
 
 
+def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Yield the bytes of a file of this machine; raises TargetError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            while block := file.read(block_bytes):
+                yield block
+    except OSError as exc:
+        raise TargetError(
+            f"cannot read {str(path)!r}: {exc.strerror or exc}; check the disk"
+        ) from exc
+
+
 def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
     """Yield a file's bytes; raises TargetError at the end when they are not those of `sums`.
 
     And where it cannot be read: that is no fault of the target, and does not pass.
     """
     digest, size_bytes = hashlib.sha256(), 0
-    try:
-        with path.open("rb", buffering=0) as file:
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-                size_bytes += len(block)
-                yield block
-    except OSError as exc:
-        raise TargetError(f"cannot read {str(path)!r}: {exc.strerror or exc}") from exc
+    for block in read_blocks(path):
+        digest.update(block)
+        size_bytes += len(block)
+        yield block
     if (size_bytes, digest.hexdigest()) != (sums.size_bytes, sums.sha256):
         raise TargetError(
             f"{str(path)!r} is damaged: its {size_bytes} bytes are not the {sums.size_bytes} that "

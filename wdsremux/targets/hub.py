@@ -25,6 +25,7 @@ from huggingface_hub.hf_api import RepoFile
 
 from wdsremux.errors import TargetError, UsageError
 from wdsremux.targets.base import Parcel, Proof, Sums
+from wdsremux.targets.copying import read_blocks
 from wdsremux.targets.hub_answers import explained
 from wdsremux.targets.hub_repo import MAIN, Attempt, HubRepo
 from wdsremux.targets.spooled import SpooledFile
@@ -193,7 +194,7 @@ def _proof(entry: RepoFile | None, sums: Sums, path: Path | None) -> Proof:
     if entry.lfs is not None:
         how = "LFS SHA-256"
         return Proof("checksum" if entry.lfs.sha256 == sums.sha256 else "differs", how)
-    blob_id = sums.receipt.get("git_blob_id") or (_git_blob_id(path) if path else None)
+    blob_id = sums.receipt.get("git_blob_id") or (_git_blob_id(path, sums) if path else None)
     if blob_id is None:
         return Proof("unverified", "size")
     if blob_id != entry.blob_id:
@@ -201,12 +202,11 @@ def _proof(entry: RepoFile | None, sums: Sums, path: Path | None) -> Proof:
     return Proof("checksum", "Git blob ID", {"git_blob_id": blob_id})
 
 
-def _git_blob_id(path: Path) -> str:
+def _git_blob_id(path: Path, sums: Sums) -> str:
     """Return the name that Git gives a file's content: "Git Objects" in the Git book."""
-    digest = hashlib.sha1(b"blob %d\0" % path.stat().st_size, usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    digest = hashlib.sha1(b"blob %d\0" % sums.size_bytes, usedforsecurity=False)
+    for block in read_blocks(path):
+        digest.update(block)
     return digest.hexdigest()
 
 
