@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 
 import pytest
 
@@ -73,7 +74,7 @@ def lease(lock):
         assert seconds > 0
         lock.now += seconds
 
-    return Lease(lock, WHERE, wait)
+    return Lease(lock, WHERE, wait, clock=lambda: lock.now)
 
 
 def test_the_lock_names_its_holder_and_is_gone_afterwards(lock, lease):
@@ -97,12 +98,49 @@ def test_a_living_process_of_this_machine_is_named_at_once(lock, lease):
     assert lock.now == 1000
 
 
-def test_another_lock_of_this_process_is_refused_until_it_is_renewed_no_more(lock, lease):
-    lock.left_by()
-    with pytest.raises(TargetError, match="being written by"):
+def test_another_lock_of_this_process_is_refused_while_its_thread_lives(lock, lease):
+    other = Lease(lock, WHERE)
+    with other.held(), pytest.raises(TargetError, match="being written by"):
         lease.take()
-    lock.now += LEASE_S
+
+
+def test_another_lock_of_this_process_that_failed_to_go_away_is_taken_over(lock, lease):
+    with Lease(lock, WHERE).held():
+        lock.is_reachable = False
+        left = lock.there
+    lock.there, lock.is_reachable = left, True
     assert lease.take() is True
+
+
+def test_a_lease_is_held_once_at_a_time_and_as_often_as_wanted(lock, lease):
+    for _ in range(2):
+        with lease.held() as died:
+            assert died is False
+            with pytest.raises(TargetError, match="being written by this very process"):
+                lease.held().__enter__()
+            lease.check()
+        assert lock.there is None
+
+
+@pytest.mark.parametrize("of_the_dead", [False, True])
+def test_a_lock_that_was_taken_by_a_try_that_failed_is_ours_at_the_next(
+    lock, lease, monkeypatch, of_the_dead
+):
+    """And whether it was that of a dead process is not forgotten."""
+    if of_the_dead:
+        lock.left_by(pid=2**22 + 1)
+
+    def lose_answer(text):
+        Lock.write(lock, text)
+        raise UnreachableTargetError("the answer was lost")
+
+    monkeypatch.setattr(lock, "write", lose_answer)
+    with pytest.raises(UnreachableTargetError), lease.held():
+        pass
+    monkeypatch.undo()
+    with lease.held() as died:
+        assert died is of_the_dead
+        lease.check()
 
 
 @pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"boot": "other"}, {"space": "pid:[1]"}])
@@ -178,8 +216,46 @@ def test_one_whose_lock_was_taken_over_is_told(lock, lease):
     lease.take()
     lock.left_by(host="elsewhere")
     lease.renew()
-    with pytest.raises(TargetError, match="was taken over while this run could not renew it"):
+    with pytest.raises(TargetError, match="was taken over, or can be"):
         lease.check()
+
+
+def test_a_lock_that_has_run_out_is_renewed_before_anything_is_published(lock, lease):
+    """As after the machine has slept."""
+    lease.take()
+    lock.now += LEASE_S - 1
+    lease.check()
+    assert lock.writes == 1
+    lock.now += 1
+    lock.is_reachable = False
+    with pytest.raises(UnreachableTargetError):
+        lease.check()
+    lock.is_reachable = True
+    lease.check()
+    lease.check()
+    assert lock.writes == 2
+
+
+def test_one_who_slept_while_another_took_over_is_told_at_once(lock, lease):
+    lease.take()
+    lock.now += LEASE_S
+    lock.left_by(host="elsewhere")
+    with pytest.raises(TargetError, match="was taken over"):
+        lease.check()
+
+
+def test_a_renewal_that_breaks_in_an_unknown_way_ends_the_publishing(lock, lease, monkeypatch):
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+
+    def broken(*_):
+        raise KeyError("date")
+
+    with lease.held():
+        (keeper,) = (t for t in threading.enumerate() if t.name.endswith(lease._token))
+        monkeypatch.setattr(lock, "replace", broken)
+        keeper.join(30)
+        with pytest.raises(TargetError, match="can be renewed no more"):
+            lease.check()
 
 
 def test_a_lock_of_another_is_left_alone_in_the_end(lock, lease):

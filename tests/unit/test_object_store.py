@@ -1,6 +1,7 @@
 """Object stores by obstore: the contract, proofs, conditions, refusals; over a store in memory."""
 
 import hashlib
+from unittest.mock import Mock
 
 import obstore
 import pytest
@@ -13,6 +14,7 @@ from wdsremux.opening import open_target
 from wdsremux.targets import lease, object_store
 from wdsremux.targets.base import Sums
 from wdsremux.targets.object_answers import explained
+from wdsremux.targets.object_lock import LockObject
 from wdsremux.targets.object_store import SHA256_NOTE, ObjectStoreTarget, open_object_store
 
 URL = "gs://bucket/out"
@@ -156,8 +158,21 @@ def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, mo
             target._lease._ended.wait(0.01)
         with pytest.raises(TargetError, match="taken over"):
             publish(target, "b.tar")
+        with pytest.raises(TargetError, match="taken over"):
+            target.remove("a.tar")
     assert [name for name, _ in listed(target)] == ["a.tar"]
     assert bytes(obstore.get(store, ".wdsremux/lock").bytes()) == b"{}"
+
+
+def test_a_lock_that_failed_to_go_away_hinders_nobody_of_this_process(store, target, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(LockObject, "remove", Mock(side_effect=TargetError("away")))
+        with target.lock():
+            pass
+    obstore.head(store, ".wdsremux/lock")
+    for each in (target, ObjectStoreTarget(store, URL)):
+        with each.lock():
+            publish(each, "a.tar")
 
 
 def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
@@ -206,6 +221,14 @@ def test_settings_that_are_not_there_are_named(monkeypatch):
         open_object_store("az://container/folder")
     with pytest.raises(UsageError, match="names no bucket"):
         open_object_store("gs://")
+
+
+def test_a_file_of_this_machine_that_cannot_be_read_is_named(store, target, tmp_path):
+    path, sums = file_of(tmp_path)
+    obstore.put(store, "a.tar", path.read_bytes())
+    path.unlink()
+    with pytest.raises(TargetError, match=r"cannot read .*file'"):
+        target.prove("a.tar", sums, path)
 
 
 def test_a_store_that_is_away_is_unreachable(monkeypatch, tmp_path):

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ RENEW_S = 10.0
 POLL_S = 5.0
 """How often one who waits looks whether the holder lives."""
 
+_KEEPER = "wdsremux-lease-"
+"""How the threads that renew locks are called; the token of the lock follows."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,20 +58,41 @@ class LeaseObject(Protocol):
         """Remove what was seen, and nothing else."""
 
 
+def _now_s() -> float:
+    """Return the seconds of a clock that goes on while the machine sleeps."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 class Lease:
-    """The lock of one target; whoever holds it can ask whether it was lost."""
+    """The lock of one target; whoever holds it can ask whether it was lost.
+
+    A target keeps one for all its life: when the answer to taking the lock is lost, the next try
+    knows its own token again.
+    """
 
     def __init__(
-        self, lock: LeaseObject, where: str, wait: Callable[[float], object] | None = None
+        self,
+        lock: LeaseObject,
+        where: str,
+        wait: Callable[[float], object] | None = None,
+        *,
+        clock: Callable[[], float] = _now_s,
     ) -> None:
         """`wait` waits for so many seconds; may raise, to end the waiting."""
         self._lock = lock
         self._where = where
         self._ended = threading.Event()
         self._wait = wait or self._ended.wait
+        self._clock = clock
         self._token = uuid.uuid4().hex
         self._writes = 0
+        self._in_use = threading.Lock()
+        self._renewing = threading.Lock()
         self._held: Written | None = None
+        self._renewed_at = 0.0
+        self._is_takeover = False
+        """Whether what was written last to take the lock went over that of a dead holder."""
 
     @contextlib.contextmanager
     def held(self) -> Iterator[bool]:
@@ -76,27 +100,33 @@ class Lease:
 
         Raises TargetError naming host and process of whoever holds it.
         """
-        died = self.take()
-        keeper = threading.Thread(target=self._keep, name="wdsremux-lease", daemon=True)
+        if not self._in_use.acquire(blocking=False):
+            raise TargetError(f"{self._where!r} is being written by this very process; wait for it")
+        self._ended.clear()
+        name = f"{_KEEPER}{self._token}"
+        keeper = threading.Thread(target=self._keep, name=name, daemon=True)
+        # Before the lock is there: to others of this process it is the sign that we live.
         keeper.start()
         try:
-            yield died
+            yield self.take()
         finally:
             self._ended.set()
             keeper.join()
             self._give_back()
+            self._in_use.release()
 
     def take(self) -> bool:
         """Take the lock and return whether it was taken over from the dead."""
         text = self._text()
         waited_for: Written | None = None
         while True:
+            began = self._clock()
             seen = self._lock.read()
             if seen is None:
-                self._held = self._lock.create(text)
-                died = False
-            elif self._is_ours(seen):  # it was created, but the answer was lost
-                self._held, died = seen, waited_for is not None
+                self._is_takeover = False
+                taken = self._lock.create(text)
+            elif self._is_ours(seen):  # it was written, but the answer was lost
+                taken, began = seen, began - LEASE_S  # the first `check` renews it
             else:
                 is_renewed = waited_for is not None and seen.version != waited_for.version
                 if not self._is_free(seen, is_renewed=is_renewed):
@@ -105,28 +135,44 @@ class Lease:
                     waited_for = seen
                     self._wait(max(1.0, min(POLL_S, LEASE_S - seen.age_s)))
                     continue
-                self._held, died = self._lock.replace(text, seen), True
-            if self._held is not None:
-                return died
+                self._is_takeover = True
+                taken = self._lock.replace(text, seen)
+            if taken is not None:
+                self._held, self._renewed_at = taken, began
+                return self._is_takeover
 
     def renew(self) -> None:
         """Write the lock anew; remembers that it is lost when it is another's or gone."""
+        with self._renewing:
+            self._renew()
+
+    def check(self) -> None:
+        """Raise TargetError if another has taken the lock over, or may have by now."""
+        if self._is_overdue():
+            with self._renewing:
+                if self._is_overdue():
+                    self._renew()
+        if self._held is None:
+            raise TargetError(
+                f"the lock {self._where!r} was taken over, or can be renewed no more; see that "
+                "only one runs, then run the same command again: what is finished stays"
+            )
+
+    def _renew(self) -> None:
         held = self._held
         if held is None:
             return
+        began = self._clock()
         renewed = self._lock.replace(self._text(), held)
-        if renewed is None:
-            seen = self._lock.read()
-            renewed = seen if seen is not None and self._is_ours(seen) else None
-        self._held = renewed
+        if renewed is not None:
+            self._held, self._renewed_at = renewed, began
+            return
+        # Ours, if the answer to an earlier renewal was lost; nobody knows how old it is.
+        seen = self._lock.read()
+        self._held = seen if seen is not None and self._is_ours(seen) else None
 
-    def check(self) -> None:
-        """Raise TargetError if another has taken the lock over."""
-        if self._held is None:
-            raise TargetError(
-                f"the lock {self._where!r} was taken over while this run could not renew it; see "
-                "that only one runs, then run the same command again: what is finished stays"
-            )
+    def _is_overdue(self) -> bool:
+        return self._clock() - self._renewed_at >= LEASE_S
 
     def _keep(self) -> None:
         while not self._ended.wait(RENEW_S):
@@ -135,12 +181,17 @@ class Lease:
             except TargetError as exc:
                 # Whoever publishes meets the same and tells it.
                 _log.info("cannot renew %s: %s", self._where, exc)
+            except Exception as exc:  # noqa: BLE001 (nobody else sees how this thread ends)
+                _log.warning("cannot renew %s any more: %s", self._where, type(exc).__name__)
+                self._held = None
+                return
 
     def _give_back(self) -> None:
         # One that cannot be removed is taken over: at once on this machine, later by others.
         with contextlib.suppress(TargetError):
             if self._held is not None:
                 self._lock.remove(self._held)
+        self._held = None
 
     def _is_free(self, seen: Written, *, is_renewed: bool) -> bool:
         """Return whether a lock may be taken over, False where that is to be waited for.
@@ -155,8 +206,9 @@ class Lease:
             return seen.age_s >= LEASE_S
         pid = holder.get("pid")
         if pid == os.getpid() and holder.get("started") == me["started"]:
-            # Another target object of this process: a living one renews its lock.
-            if seen.age_s < LEASE_S:
+            # Another target object of this process, which lives as long as its thread.
+            keeper = f"{_KEEPER}{holder.get('token')}"
+            if any(thread.name == keeper for thread in threading.enumerate()):
                 raise refusal(self._where, holder)
             return True
         if isinstance(pid, int) and is_alive(pid, holder.get("started")):

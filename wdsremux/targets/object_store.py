@@ -8,7 +8,6 @@ piece is its MD5, it is one.
 
 import contextlib
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -22,7 +21,7 @@ from obstore.store import ObjectStore, from_url
 
 from wdsremux.errors import TargetError, UsageError
 from wdsremux.targets.base import Proof, Sums
-from wdsremux.targets.copying import hashed_blocks
+from wdsremux.targets.copying import hashed_blocks, read_blocks
 from wdsremux.targets.lease import Lease
 from wdsremux.targets.object_answers import explained, login_of
 from wdsremux.targets.object_lock import LOCK, LockObject, version_of
@@ -60,8 +59,9 @@ class ObjectStoreTarget:
 
     def __init__(self, store: ObjectStore, url: str) -> None:
         self._store, self._url = store, url
+        self._key = Lease(LockObject(store, url), f"{url}/{LOCK}")
         self._lease: Lease | None = None
-        self._locked = threading.Lock()
+        """The same, while it is held."""
 
     @property
     def url(self) -> str:
@@ -80,8 +80,7 @@ class ObjectStoreTarget:
         A small one is not published if another run has written it in this very moment; of large
         ones the last stays, unless the target is locked.
         """
-        if self._lease is not None:
-            self._lease.check()
+        self._check_lease()
         md5 = None
         with self._explained("write", name):
             blocks = _told_blocks(path, sums, on_bytes)
@@ -135,6 +134,7 @@ class ObjectStoreTarget:
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
+        self._check_lease()
         with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._store, name)
 
@@ -145,16 +145,17 @@ class ObjectStoreTarget:
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Keep other runs away by an object that is written anew all the time (`lease`)."""
-        if not self._locked.acquire(blocking=False):
-            raise TargetError(f"{self._url} is being written by this very process; wait for it")
-        try:
-            lease = Lease(LockObject(self._store, self._url), f"{self._url}/{LOCK}")
-            with lease.held() as died:
-                self._lease = lease
+        with self._key.held() as died:
+            self._lease = self._key
+            try:
                 yield died
-        finally:
-            self._lease = None
-            self._locked.release()
+            finally:
+                self._lease = None
+
+    def _check_lease(self) -> None:
+        """Publish nothing more under a lock that another has taken over."""
+        if self._lease is not None:
+            self._lease.check()
 
     def _put_guarded(self, name: str, content: bytes, sums: Sums) -> None:
         found = self._head(name)
@@ -208,17 +209,13 @@ class ObjectStoreTarget:
 
 
 def _told_blocks(path: Path, sums: Sums, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
-    """Yield a file's bytes and tell of them; raises TargetError when they are not those of sums."""
-    try:
-        for block in hashed_blocks(path, sums):
-            yield block
-            on_bytes(len(block))
-    except OSError as exc:
-        raise TargetError(f"cannot read {str(path)!r}: {exc.strerror or exc}") from exc
+    for block in hashed_blocks(path, sums):
+        yield block
+        on_bytes(len(block))
 
 
 def _md5_of(path: Path | None, sums: Sums) -> str | None:
     """Return the MD5 of what was sent in one piece; of no larger one the ETag is it."""
     if path is None or sums.size_bytes > PART_BYTES:
         return None
-    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    return hashlib.md5(b"".join(read_blocks(path)), usedforsecurity=False).hexdigest()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from wdsremux.errors import TargetError
 from wdsremux.manifest import STATE_FOLDER
 from wdsremux.targets.lease import Written
 from wdsremux.targets.s3_abilities import Abilities
@@ -40,7 +41,14 @@ class LockObject:
                 return None
             raise
         # Some tell no ETag. No two texts are the same.
-        return Written(text, answer.get("ETag") or md5(text).hex(), _age_s(answer))
+        try:
+            age_s = _age_s(answer)
+        except (KeyError, TypeError, ValueError) as exc:
+            raise TargetError(
+                f"the server of {self._bucket.url!r} does not tell the time, so nobody knows how "
+                "old a lock is; look what stands between that takes the Date away"
+            ) from exc
+        return Written(text, answer.get("ETag") or md5(text).hex(), age_s)
 
     def replace(self, text: bytes, seen: Written) -> Written | None:
         """Write it in place of what was seen; None when that is not there any more."""
