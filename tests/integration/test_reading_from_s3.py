@@ -97,6 +97,15 @@ def test_other_bytes_of_the_same_size_are_found_and_named_by_deep(url, seaweedfs
     assert "bit 2 is flipped" in finding.detail
 
 
+def test_nothing_is_written_to_ask_for_what_another_tool_has_carried(url, seaweedfs, proxy, made):
+    bucket, start = place(url)
+    place_of_shard = {"Bucket": bucket, "Key": f"{start}/{SHARD}"}
+    body = (made / SHARD).read_bytes()
+    seaweedfs.client().put_object(Body=body, ChecksumAlgorithm="SHA256", **place_of_shard)
+    assert wdsremux.verify(url).findings == ()
+    assert {one.method for one in proxy.seen} == {"GET", "HEAD"}
+
+
 def test_a_shard_that_is_gone_is_found(url, seaweedfs):
     bucket, start = place(url)
     seaweedfs.client().delete_object(Bucket=bucket, Key=f"{start}/{SHARD}")

@@ -14,6 +14,7 @@ from support.target_conformance import content_of, listed, publish
 from wdsremux.errors import TargetError, UsageError
 from wdsremux.opening import open_target
 from wdsremux.targets.base import Sums
+from wdsremux.targets.patient import PatientTarget
 from wdsremux.targets.s3 import open_s3
 from wdsremux.targets.s3_lock import LOCK
 
@@ -107,10 +108,39 @@ def test_a_file_of_another_tool_is_proven_by_what_it_left(target, seaweedfs, lar
     path, sums = large
     extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
     seaweedfs.client().upload_file(str(path), *key(target, "a.tar").values(), ExtraArgs=extra)
-    level = target.prove("a.tar", sums, path).level
-    assert level == ("checksum" if algorithm else "etag")
-    path.write_bytes(LARGE[:-1] + b"!")
-    assert target.prove("a.tar", sums, path).level == "differs"
+    with target.lock():
+        level = target.prove("a.tar", sums, path).level
+        assert level == ("checksum" if algorithm else "etag")
+        path.write_bytes(LARGE[:-1] + b"!")
+        assert target.prove("a.tar", sums, path).level == "differs"
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256", "CRC64NVME"])
+def test_who_only_asks_writes_nothing(seaweedfs, tmp_path, algorithm):
+    path, sums = tmp_path / "small", Sums(5, hashlib.sha256(b"bytes").hexdigest())
+    path.write_bytes(b"bytes")
+    with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
+        target = open_s3(seaweedfs.new_place())
+        seaweedfs.client().put_object(
+            Body=b"bytes", ChecksumAlgorithm=algorithm, **key(target, "a.tar")
+        )
+        assert target.prove("a.tar", sums).is_there
+        assert target.prove("a.tar", sums, path).level == "etag"
+        assert proxy.count("PUT") == 0
+        with target.lock():
+            assert target.prove("a.tar", sums, path).level == "checksum"
+        assert proxy.count("PUT") > 0
+
+
+def test_a_lock_whose_answer_was_lost_is_ours_at_the_next_try(seaweedfs):
+    with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
+        target = PatientTarget(open_s3(seaweedfs.new_place()), 60)
+        lost = proxy.add("lose_answer", method="PUT", match="/lock", times=1)
+        away = proxy.add("status", 503, method="PUT", match="/lock", times=2)
+        with target.lock() as died:
+            assert not died
+            publish(target.target, "a.tar")
+        assert (lost.hits, away.hits) == (1, 2)
 
 
 def test_an_old_server_proves_by_etag(juicefs, large):

@@ -70,6 +70,19 @@ def test_a_second_sync_sends_nothing(made, seaweedfs):
         assert (report.files, report.standing_files) == (0, sent)
 
 
+def test_a_dry_run_writes_nothing(made, seaweedfs):
+    url = seaweedfs.new_place()
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    shards = [*made.glob("*.tar")]
+    for path in shards:
+        place = {"Bucket": bucket, "Key": f"{prefix}/{path.name}"}
+        seaweedfs.client().put_object(Body=path.read_bytes(), ChecksumAlgorithm="CRC32", **place)
+    with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
+        report = product.sync(made, url, dry_run=True)
+        assert report.standing_files == len(shards)
+        assert {one.method for one in proxy.seen} == {"GET", "HEAD"}
+
+
 def test_jobs_bound_what_is_on_its_way(made, s3_url, monkeypatch):
     allowed = []
     monkeypatch.setattr(S3Target, "allow", lambda _self, jobs: allowed.append(jobs))

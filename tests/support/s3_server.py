@@ -40,10 +40,11 @@ def found(settings):
 
 def moved(target):
     """Return a target with another prefix in its bucket: to open one each time takes long."""
-    other = copy.copy(target)
-    bucket = other._bucket = copy.copy(target._bucket)
+    bucket = copy.copy(target._bucket)
     bucket.prefix = f"{bucket.prefix}/{uuid.uuid4().hex[:16]}"
     bucket.url = f"s3://{bucket.bucket}/{bucket.prefix}"
+    other = type(target)(bucket, jobs=target._jobs, part_bytes=target._part_bytes)
+    other._tried = target._tried
     return other
 
 

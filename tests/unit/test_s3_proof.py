@@ -39,9 +39,7 @@ def path(tmp_path):
 
 def level(seen, sums=SUMS, path=None, abilities=HONEST, bucket=None):
     seen = {"ContentLength": len(CONTENT)} | seen
-    return proof_of(
-        Question(bucket or Bucket(), "a.tar", seen, sums, path, lambda: abilities)
-    ).level
+    return proof_of(Question(bucket or Bucket(), "a.tar", seen, sums, path, abilities)).level
 
 
 def with_receipt(**receipt):

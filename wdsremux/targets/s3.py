@@ -64,7 +64,9 @@ class S3Target:
         self._slots = threading.Semaphore(jobs)
         self._trying = threading.Lock()
         self._tried: Abilities | None = None
+        self._key = Lease(LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
         self._lease: Lease | None = None
+        """The same, while it is held."""
 
     @property
     def url(self) -> str:
@@ -92,6 +94,8 @@ class S3Target:
         self._check_lease()
         standing = seen_object(self._bucket, name)
         if standing is not None and _note(standing) == sums.sha256:
+            with contextlib.suppress(RefusalError):  # keys that may only read
+                self._abilities()
             proof = self._proof(name, standing, sums, path)
             if proof.level in ("checksum", "etag"):
                 on_bytes(sums.size_bytes)
@@ -167,9 +171,8 @@ class S3Target:
 
         Parts that a killed run sent stay: `put` goes on with them.
         """
-        lease = Lease(LockObject(self._bucket, self._abilities), f"{self.url}/{LOCK}")
-        with lease.held() as died:
-            self._lease = lease
+        with self._key.held() as died:
+            self._lease = self._key
             try:
                 if died:
                     self._sweep()
@@ -197,17 +200,10 @@ class S3Target:
                 self._tried = tried_abilities(self._bucket)
             return self._tried
 
-    def _abilities_if_allowed(self) -> Abilities:
-        """Return nothing to rely on where we may only read."""
-        try:
-            return self._abilities()
-        except RefusalError:
-            return UNKNOWN
-
     def _proof(self, name: str, seen: Mapping[str, Any], sums: Sums, path: Path | None) -> Proof:
-        ask = self._abilities_if_allowed
-        proof = proof_of(Question(self._bucket, name, seen, sums, path, ask))
         # Whoever only asks shall not make us try out by writing what the server can do.
+        abilities = self._tried or UNKNOWN
+        proof = proof_of(Question(self._bucket, name, seen, sums, path, abilities))
         if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
             return proof
         recalled = recalled_receipt(seen, self._tried, self._part_bytes)

@@ -11,8 +11,8 @@ from typing import Any
 
 from awscrt import checksums
 
-from wdsremux.errors import TargetError
 from wdsremux.targets.base import Proof, Sums
+from wdsremux.targets.copying import read_blocks
 from wdsremux.targets.s3_abilities import Abilities
 from wdsremux.targets.s3_bucket import Bucket
 from wdsremux.targets.s3_errors import RefusalError
@@ -50,8 +50,8 @@ class Question:
     sums: Sums
     path: Path | None
     """Where the same bytes lie on this machine, if they do."""
-    abilities: Callable[[], Abilities]
-    """Tells what the server may be believed; it may have to be tried first."""
+    abilities: Abilities
+    """What the server may be believed; whoever only asks does not try it out by writing."""
 
 
 def proof_of(question: Question) -> Proof:
@@ -78,10 +78,10 @@ def _by_crc64(question: Question) -> Proof | None:
     # A receipt has it only from a server that was seen to check it.
     known = question.sums.receipt.get("crc64nvme")
     if known is None:
-        if question.path is None or not question.abilities().checks_crc64:
+        if question.path is None or not question.abilities.checks_crc64:
             return None
         crc = 0
-        for data in _pieces(question.path, READ_BYTES):
+        for data in read_blocks(question.path, READ_BYTES):
             crc = checksums.crc64nvme(data, crc)
         known = base64_text(crc.to_bytes(8, "big"))
     return _compared(there, known, "CRC64NVME of the whole object", {"crc64nvme": known})
@@ -91,7 +91,7 @@ def _by_other_checksum(question: Question) -> Proof | None:
     """Compare what other tools let the server keep: of the whole, or of the parts' checksums."""
     for kind, of_bytes in KINDS.items():
         there = question.seen.get(f"Checksum{kind}")
-        if not there or not question.abilities().checks_crc64:
+        if not there or not question.abilities.checks_crc64:
             continue
         value, _, count = there.partition("-")
         if not count and kind == "SHA256":
@@ -105,7 +105,7 @@ def _by_other_checksum(question: Question) -> Proof | None:
         part_bytes = _part_bytes(question, int(count))
         if part_bytes is None:
             continue
-        parts = b"".join(of_bytes(data) for data in _pieces(question.path, part_bytes))
+        parts = b"".join(of_bytes(data) for data in read_blocks(question.path, part_bytes))
         known = base64_text(of_bytes(parts))
         return _compared(value, known, f"{kind} of {count} parts", {})
     return None
@@ -125,7 +125,7 @@ def _by_etag(question: Question) -> Proof | None:
             return Proof("etag", how, {"etag": etag, "part_bytes": str(part_bytes)})
     # An ETag need not be an MD5: only where it is known to be one does another mean other bytes.
     is_ciphered = "KMS" in str(question.seen.get("ServerSideEncryption", "")).upper()
-    if said is not None and not is_ciphered and question.abilities().tells_md5:
+    if said is not None and not is_ciphered and question.abilities.tells_md5:
         return Proof("differs", how)
     return None
 
@@ -155,24 +155,15 @@ def _part_bytes(question: Question, count: int) -> int | None:
 def _local_etag(path: Path, part_bytes: int, *, is_whole: bool) -> str:
     if is_whole:
         sum_ = hashlib.md5(usedforsecurity=False)
-        for data in _pieces(path, READ_BYTES):
+        for data in read_blocks(path, READ_BYTES):
             sum_.update(data)
         return sum_.hexdigest()
-    return etag_of_parts([md5(data) for data in _pieces(path, part_bytes)])
+    return etag_of_parts([md5(data) for data in read_blocks(path, part_bytes)])
 
 
 def _whole(kind: str, path: Path) -> str:
     step = checksums.crc32c if kind == "CRC32C" else checksums.crc32
     value = 0
-    for data in _pieces(path, READ_BYTES):
+    for data in read_blocks(path, READ_BYTES):
         value = step(data, value)
     return base64_text(value.to_bytes(4, "big"))
-
-
-def _pieces(path: Path, size: int) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while data := file.read(size):
-                yield data
-    except OSError as exc:
-        raise TargetError(f"cannot read {str(path)!r}: {exc.strerror}; check the disk") from exc
