@@ -10,10 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from wdsremux.errors import TargetError
 from wdsremux.events import Begun, Event, Note, Observer, ShardDone
 from wdsremux.ledger import RECIPE_NAME
-from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER
+from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, ShardSummary
 from wdsremux.shards.entry import entry_name
 from wdsremux.targets.base import Parcel, RemoteTarget, Sums
 from wdsremux.targets.uploading import Uploader, what_happened
@@ -32,6 +31,7 @@ class Forwarder:
         self._folder = folder
         self._remote = remote
         self._observer = observer
+        self._give_up_after_s = give_up_after_s
         self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
         self._locked = contextlib.ExitStack()
         self._is_sending = False
@@ -39,10 +39,11 @@ class Forwarder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exc: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_exc: object) -> None:
         self._is_sending = False
-        self._uploader.stop()
-        self._locked.close()
+        # Whoever was interrupted waits for nothing; else a sync follows, which needs the lock.
+        within_s = self._give_up_after_s if kind is None else None
+        self._uploader.stop(self._locked.pop_all().close, within_s)
 
     def __call__(self, event: Event) -> None:
         """Pass an event on; what stands since is sent in the background."""
@@ -50,9 +51,7 @@ class Forwarder:
         if isinstance(event, Begun):
             self._try(self._begin)
         elif isinstance(event, ShardDone):
-            shard = event.shard
-            self._send(shard.name, Sums(shard.size_bytes, shard.sha256))
-            self._send(entry_name(shard.name))
+            self._try(lambda: self._send_shard(event.shard))
         if self._is_sending:
             self._try(lambda: self._uploader.wait_until(lambda: True))
 
@@ -75,6 +74,10 @@ class Forwarder:
         # First: by it the place is known to be ours.
         self._send(RECIPE_NAME)
 
+    def _send_shard(self, shard: ShardSummary) -> None:
+        self._send(shard.name, Sums(shard.size_bytes, shard.sha256))
+        self._send(entry_name(shard.name))
+
     def _send(self, name: str, sums: Sums | None = None) -> None:
         if self._is_sending:
             path = self._folder / name
@@ -83,7 +86,8 @@ class Forwarder:
     def _try(self, do: Callable[[], object]) -> None:
         try:
             do()
-        except TargetError as exc:
+        except Exception as exc:  # noqa: BLE001 (of hours of work nothing is lost for a bug here)
+            # The sync at the end meets the same, and tells it in full.
             self._is_sending = False
             what = what_happened(exc)
             self._tell(f"{what}; converting without sending, and trying again when all is done")

@@ -1,7 +1,10 @@
 """The forwarder: what a conversion finishes is sent on, and nothing of that stops it."""
 
+import errno
 import hashlib
+import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from support.remote_target import MemoryRemote
@@ -14,6 +17,7 @@ from wdsremux.events import Begun, Note, ShardDone
 from wdsremux.forwarding import Forwarder
 from wdsremux.ledger import RECIPE_NAME
 from wdsremux.shards.entry import entry_name
+from wdsremux.targets import uploading
 from wdsremux.targets.local import LocalTarget
 
 BEGUN = Begun(rows=20, done_rows=0, workers=0, engine="serial")
@@ -121,3 +125,54 @@ def test_after_a_refusal_nothing_more_is_sent(case):
     assert case.remote.published[-1] == entry_name("train-000000.tar")
     [note] = [text for text in case.told if "quota" in text]
     assert note.startswith("the quota is used up; converting without sending")
+
+
+@pytest.mark.parametrize("lost", [RECIPE_NAME, entry_name("train-000000.tar")])
+def test_a_file_that_cannot_be_read_ends_the_sending_alone(case, monkeypatch, lost):
+    real = Path.read_bytes
+
+    def read_bytes(path):
+        if path == case.folder.root / lost:
+            raise OSError(errno.EIO, "Input/output error")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    case.forwarder(BEGUN)
+    for number in range(2):
+        shard = summary_of(number, 10 * number, 10 * number + 10)
+        publish_shard(case.folder, shard)
+        case.forwarder(ShardDone(shard))
+    case.forwarder.finish()
+    [note] = case.told
+    assert "Input/output error; converting without sending" in note
+
+
+def test_a_bug_ends_the_sending_alone(case):
+    def fail(_name, _path):
+        raise ZeroDivisionError("a bug")
+
+    case.remote.before_put = fail
+    case.forwarder(BEGUN)
+    case.forwarder.finish()
+    [note] = case.told[-1:]
+    assert note.startswith("ZeroDivisionError('a bug'); converting without sending")
+
+
+def test_the_place_stays_locked_while_something_is_still_being_sent(case, monkeypatch):
+    monkeypatch.setattr(uploading, "STOPS_WITHIN_S", 0.01)
+    is_sending, gate = threading.Event(), threading.Event()
+
+    def hold(_name, _path):
+        is_sending.set()
+        gate.wait(30)
+
+    case.remote.before_put = hold
+    case.forwarder(BEGUN)
+    assert is_sending.wait(30)
+    case.forwarder.__exit__(KeyboardInterrupt)
+    with pytest.raises(TargetError, match="being written by"), case.remote.lock():
+        pass
+    gate.set()
+    case.forwarder.__exit__()
+    with case.remote.lock():
+        pass

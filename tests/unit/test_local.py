@@ -43,6 +43,17 @@ def test_an_unfinished_file_lies_hidden_beside_its_place(tmp_path):
     assert names_in(tmp_path) == []
 
 
+def test_two_who_write_the_same_file_do_not_share_what_is_unfinished(tmp_path):
+    target = LocalTarget(tmp_path)
+    one, other = target.stage("a.tar"), target.stage("a.tar")
+    one.write(b"one")
+    other.write(b"other")
+    one.commit()
+    assert content_of(target, "a.tar") == b"one"
+    other.commit()
+    assert content_of(target, "a.tar") == b"other"
+
+
 def test_locking_sweeps_away_what_a_killed_run_left(tmp_path):
     target = LocalTarget(tmp_path)
     publish(target, "a.tar")

@@ -13,6 +13,7 @@ from support.target_conformance import TargetConformance, content_of, listed, pu
 from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
 from wdsremux.targets import patient, uploading
 from wdsremux.targets.base import Sums
+from wdsremux.targets.reading import read_ahead
 from wdsremux.targets.staged import StagedTarget
 from wdsremux.targets.staging import staging_folder
 
@@ -155,6 +156,21 @@ def test_reading_waits_for_the_file_that_is_on_its_way_and_for_no_other(case):
     assert case.remote.published == ["a.tar"]
 
 
+def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
+    monkeypatch.setattr(patient, "FIRST_WAIT_S", 0.001)
+    tellers = set()
+    case.target._tell = lambda _text: tellers.add(threading.current_thread())
+
+    def fail_until_it_is_told(_name, _path):
+        if not tellers:
+            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail_until_it_is_told
+    publish(case.target, "a.msgpack", b"entry")
+    assert list(read_ahead(case.target, ["a.msgpack"])) == [b"entry"]
+    assert tellers == {threading.current_thread()}
+
+
 def test_what_the_target_said_of_a_shard_is_kept(case):
     case.allow(2)
     publish(case.target, "a.tar")
@@ -282,9 +298,14 @@ def test_leaving_the_lock_by_an_interrupt_waits_for_nothing(case, monkeypatch):
     with pytest.raises(KeyboardInterrupt), case.target.lock():
         convert()
     assert not case.folder.exists()
+    # As long as the other end may still get what is being sent, nobody else writes there.
+    with pytest.raises(TargetError, match="being written by"), case.remote.lock():
+        pass
     case.allow(1)
     threads[0].join(PATIENCE_S)
     assert case.remote.published == []
+    with case.remote.lock():
+        pass
 
 
 def test_what_a_killed_run_left_is_removed_and_not_sent(case):

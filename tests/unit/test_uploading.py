@@ -203,6 +203,33 @@ def test_stopping_ends_what_is_being_sent_at_its_next_bytes(case):
     case.uploader.stop()
 
 
+@pytest.mark.parametrize("is_sending_long", [False, True])
+def test_who_stops_learns_when_nothing_is_being_sent_any_more(case, monkeypatch, is_sending_long):
+    monkeypatch.setattr(uploading, "STOPS_WITHIN_S", 0.01 if is_sending_long else PATIENCE_S)
+    is_sending, gate, has_ended = threading.Event(), threading.Event(), threading.Event()
+
+    def hold(_name, _path):
+        is_sending.set()
+        gate.wait(PATIENCE_S)
+
+    case.remote.before_put = hold
+    case.add("a.tar")
+    assert is_sending.wait(PATIENCE_S)
+    if not is_sending_long:
+        gate.set()
+    case.uploader.stop(has_ended.set)
+    assert has_ended.is_set() is not is_sending_long
+    case.uploader.stop()
+    gate.set()
+    assert has_ended.wait(PATIENCE_S)
+
+
+def test_who_stops_what_never_began_learns_it_at_once(case):
+    told = []
+    case.uploader.stop(lambda: told.append(True))
+    assert told == [True]
+
+
 def test_a_target_that_takes_many_files_better_together_gets_all_that_wait(case):
     calls = []
     is_sending, gate = threading.Event(), threading.Event()

@@ -7,6 +7,7 @@ that the quota is full), its size checked, renamed, and the folder synced.
 import contextlib
 import errno
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator
 from io import FileIO
@@ -115,6 +116,11 @@ class LocalTarget:
         A run that a signal stopped may have left a file half-written wherever it stood.
         """
         state = self.root / STATE_FOLDER
+        if state.is_symlink():
+            raise TargetError(
+                f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that one "
+                "never gets into another; remove the link"
+            )
         with explained("write", state):
             _make_folder(state)
         try:
@@ -157,7 +163,9 @@ class LocalFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        mark = f"{socket.gethostname()[:32]}-{os.getpid()}".replace(os.sep, "_")
+        # Random: of two who write the same file, in one process, neither takes the other's.
+        mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
+        mark = mark.replace(os.sep, "_")
         self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
         self._size = 0
         # Unbuffered: what we write is large already, and `write` below loops over short writes.
@@ -239,6 +247,11 @@ def _make_folder(folder: Path) -> None:
     """Make a folder, and those above it, so that they outlast a power cut."""
     if folder.is_dir():
         return
+    if folder.is_symlink() or folder.exists():
+        raise TargetError(
+            f"cannot write below {str(folder)!r}, which is no folder; choose another, or move it "
+            "away"
+        )
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     _sync_folder(folder.parent)

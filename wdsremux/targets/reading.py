@@ -20,6 +20,9 @@ def read_whole(target: Target, name: str) -> bytes | None:
 
 def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
     """Yield what files hold, in the order of their names, while the next ones are fetched."""
+    if hasattr(target, "flush"):
+        # What is on its way is waited for here: that is for the thread that writes alone.
+        target.flush()
     pool = ThreadPoolExecutor(READS_AT_ONCE)
     fetched: deque[Future[bytes | None]] = deque()
     try:

@@ -86,12 +86,12 @@ class StagedTarget:
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
-        self._line().flush()
+        self.flush()
         return self._patient.list(prefix)
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
-        self._line().flush()
+        self.flush()
         self._patient.remove(name)
 
     def free_bytes(self) -> int | None:
@@ -104,21 +104,23 @@ class StagedTarget:
 
         Unless it is stopped, what is committed is published before the lock is given back.
         """
-        with self._patient.lock() as died:
+        with contextlib.ExitStack() as locked:
+            died = locked.enter_context(self._patient.lock())
             try:
-                self._line().flush()
+                self.flush()
                 self._clear()
                 self._look_at_room()
                 yield died
-                self._line().flush()
+                self.flush()
             except WdsremuxError:
                 # Finished shards stay: those on their way go on to the end. If that is what went
                 # wrong, this raises the same again.
                 with contextlib.suppress(WdsremuxError):
-                    self._line().flush()
+                    self.flush()
                 raise
             finally:
-                self.close()
+                # What is being sent may not end at once: nobody else may write there until it has.
+                self.close(locked.pop_all().close)
 
     def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
         """Return the receipts of files, which all must be there. Raises TargetError.
@@ -126,7 +128,7 @@ class StagedTarget:
         The target is asked, so that they are the same whoever sent the files: this run, or one
         before it.
         """
-        self._line().flush()
+        self.flush()
         if self._unverified:
             self._tell(
                 f"{self._unverified} shards were sent, but are unverified: nothing but their size "
@@ -144,11 +146,14 @@ class StagedTarget:
                 )
         return {n: proof.receipt or self._receipts.get(n, {}) for n, proof in found.items()}
 
-    def close(self) -> None:
-        """Stop sending and remove the staging folder."""
-        if self._uploader is not None:
-            self._uploader.stop()
-            self._uploader = None
+    def flush(self) -> None:
+        """Wait until all that is committed is published; raises what has ended the sending."""
+        self._line().flush()
+
+    def close(self, when_ended: Callable[[], object] = lambda: None) -> None:
+        """Stop sending and remove the staging folder; `when_ended` as in `Uploader.stop`."""
+        line, self._uploader = self._line(), None
+        line.stop(when_ended)
         # What cannot be removed is swept away by the next run.
         with contextlib.suppress(TargetError):
             self._clear()

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 from typing import cast
 
-from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.errors import TargetError, UnreachableTargetError, WdsremuxError
 from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget
 from wdsremux.targets.patient import PatientTarget
 
@@ -31,6 +31,10 @@ class _Outage:
 
 class _Stopped(Exception):  # noqa: N818 (it is a signal to our own thread, not an error)
     """Ends a sending that nobody waits for any more."""
+
+
+def _nothing() -> None:
+    pass
 
 
 class Uploader:
@@ -65,6 +69,8 @@ class Uploader:
         self._outage: _Outage | None = None
         self._failure: BaseException | None = None
         self._is_stopping = False
+        self._is_working = False
+        self._when_ended: list[Callable[[], object]] = []
         self._thread: threading.Thread | None = None
 
     @property
@@ -89,6 +95,7 @@ class Uploader:
             self._queued_bytes += parcel.sums.size_bytes
             self._changed.notify_all()
         if self._thread is None:
+            self._is_working = True
             self._thread = threading.Thread(target=self._work, name="wdsremux-upload", daemon=True)
             self._thread.start()
 
@@ -116,13 +123,27 @@ class Uploader:
         """Wait until all is published; raises as `wait_until`."""
         self.wait_until(lambda: not self._queue)
 
-    def stop(self) -> None:
-        """Send no more; harmless when called twice."""
+    def stop(
+        self, when_ended: Callable[[], object] = _nothing, within_s: float | None = None
+    ) -> None:
+        """Send no more; harmless when called twice.
+
+        `when_ended` is called once nothing is being sent: before this returns, or later by the
+        thread that sends, where that does not end soon. So a lock can be kept until then.
+        """
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
-        if self._thread is not None:
-            self._thread.join(STOPS_WITHIN_S)
+        try:
+            if self._thread is not None:
+                self._thread.join(STOPS_WITHIN_S if within_s is None else within_s)
+        finally:
+            with self._changed:
+                is_working = self._is_working
+                if is_working:
+                    self._when_ended.append(when_ended)
+            if not is_working:
+                when_ended()
 
     def _patience_s(self, began: float) -> float | None:
         """Return how long to wait on; raises when that was long enough."""
@@ -152,6 +173,11 @@ class Uploader:
                 if not self._is_stopping:
                     self._failure = exc
                 self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._is_working = False
+            for tell in self._when_ended:
+                tell()
 
     def _next(self) -> Sequence[Parcel]:
         """Wait for files, and return those that are sent together."""
@@ -207,6 +233,7 @@ class Uploader:
             raise _Stopped
 
 
-def what_happened(error: TargetError) -> str:
+def what_happened(error: Exception) -> str:
     """Return a message without what the user should do: we are about to do it."""
-    return str(error).partition("; ")[0]
+    is_told = isinstance(error, WdsremuxError | OSError)
+    return (str(error) if is_told else repr(error)).partition("; ")[0]
