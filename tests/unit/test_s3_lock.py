@@ -1,0 +1,39 @@
+"""The lock object at an S3 server that leaves something out."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from wdsremux.errors import TargetError
+from wdsremux.targets.s3_lock import LockObject
+
+WRITTEN_AT = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
+
+
+class Bucket:
+    """Holds a lock, and answers with the Date that it is given."""
+
+    url = "s3://bucket/data"
+
+    def __init__(self, **headers):
+        self.headers = headers
+
+    def content(self, _name):
+        about = {"HTTPHeaders": self.headers}
+        return b"{}", {"ETag": "1", "LastModified": WRITTEN_AT, "ResponseMetadata": about}
+
+
+def read(**headers):
+    return LockObject(Bucket(**headers), abilities=None).read()
+
+
+def test_a_lock_is_as_old_as_the_servers_clock_tells():
+    assert read(date="Mon, 05 Jan 2026 12:00:42 GMT").age_s == 42
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"date": "yesterday"}, {"date": "Mon, 05 Jan 2026 12:00:42 -0000"}]
+)
+def test_a_server_that_does_not_tell_the_time_is_named(headers):
+    with pytest.raises(TargetError, match="'s3://bucket/data' does not tell the time"):
+        read(**headers)
