@@ -4,7 +4,9 @@ Options are made from the fields of Recipe and Run, so that each stands once.
 """
 
 import argparse
+import difflib
 import os
+import re
 import shlex
 import sys
 import textwrap
@@ -81,7 +83,7 @@ def _fail(text: str, code: int) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="wdsremux",
         description="Stream an image dataset through preprocessing once and pack it into "
         "WebDataset shards.",
@@ -99,6 +101,31 @@ def _parser() -> argparse.ArgumentParser:
     steps = commands.add_parser("steps", help="list the built-in steps with their exact meaning")
     steps.set_defaults(command=_steps)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Tells what is wrong in one line, and which word may have been meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with exit code 2."""
+        text = f"{self.prog}: {message}{self._hint(message)}; see {self.prog} --help"
+        print(text, file=sys.stderr)
+        sys.exit(2)
+
+    def _hint(self, message: str) -> str:
+        given = re.search(r"(?:unrecognized arguments: |invalid choice: ')([\w-]+)", message)
+        near = difflib.get_close_matches(given[1], self._words(), 1) if given else []
+        return f"; did you mean {near[0]}?" if near else ""
+
+    def _words(self) -> list[str]:
+        """Return all that may be written: options and commands, also those of the commands."""
+        words = []
+        for action in self._actions:
+            words += [*action.option_strings, *map(str, action.choices or ())]
+            if isinstance(action.choices, dict):
+                for parser in action.choices.values():
+                    words += parser._words()  # noqa: SLF001 (of the same class)
+        return words
 
 
 class _Version(argparse.Action):

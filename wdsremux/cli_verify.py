@@ -124,7 +124,7 @@ def report_lines(report: Report) -> list[str]:
     for finding in report.findings:
         told[finding.code] += 1
         if told[finding.code] <= MAX_LINES:
-            lines.append(finding.line())
+            lines.append(finding.line(report.out))
     for code, count in report.counts.items():
         if count != min(told[code], MAX_LINES):
             lines.append(f"{code.code} {code.severity}: {count} in all")

@@ -54,6 +54,14 @@ class Conversion:
         return self.series[0].ranges[0].start
 
     @property
+    def rows(self) -> int | None:
+        """Rows of all series, as far as --limit; None where the source does not know."""
+        known = [rows.rows for rows in self.series if rows.rows is not None]
+        if len(known) < len(self.series):
+            return None
+        return sum(known) if self.limit is None else min(sum(known), self.limit)
+
+    @property
     def stop(self) -> int | None:
         """Position at which --limit ends the run."""
         return None if self.limit is None else self.base + self.limit

@@ -9,19 +9,17 @@ from itertools import chain
 
 from wdsremux.card import card_bytes
 from wdsremux.conversion import Conversion
-from wdsremux.errors import CorruptDataError, SourceError, TransformError
+from wdsremux.errors import CorruptDataError, SourceError
 from wdsremux.events import Advanced, Begun, Done, Note, Observer, ShardDone
-from wdsremux.ledger import REJECTED_NAME, Ledger, Standing
+from wdsremux.judging import Judge
+from wdsremux.ledger import Ledger, Standing
 from wdsremux.lots import lot_from
 from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.planning import SeriesRows
-from wdsremux.records import Batch, Rejected, Task
+from wdsremux.records import Batch, Task
 from wdsremux.shards.series import SeriesWriter
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.space import SpaceWatch, source_bytes
-
-UNKNOWN_ROWS = 1000
-"""Where the rows in all are not known, a share of errors is taken of at least so many."""
 
 
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
@@ -56,16 +54,6 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
 
 
 @dataclass(slots=True)
-class _Counts:
-    """What the error limit is held against."""
-
-    rows: int = 0
-    errors: int = 0
-    first_error: Rejected | None = None
-    last_rejected: Rejected | None = None
-
-
-@dataclass(slots=True)
 class _OpenSeries:
     """The series that batches arrive for."""
 
@@ -87,14 +75,11 @@ class _Line:
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
-        self._counts = _Counts()
-        self._known_errors: set[int] = set()
-        """Positions that finished shards answer for as errors."""
+        self._judge = Judge(conversion)
         self.rows = 0
         """Rows done by this run."""
-        rows_in_all = _rows_in_all(conversion.series, conversion.limit)
         stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
-        self._space = SpaceWatch(conversion.target, rows_in_all, conversion.job.copies, stored)
+        self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
 
     def run(self) -> None:
@@ -123,9 +108,7 @@ class _Line:
         """Take up what stands, and tell what is to be done."""
         c = self._c
         self._remember()
-        self._observer(
-            Begun(_rows_in_all(c.series, c.limit), self._counts.rows, c.workers, c.engine_name)
-        )
+        self._observer(Begun(c.rows, self._judge.rows, c.workers, c.engine_name))
         if not self._standing:
             for remark in c.remarks:
                 self._observer(Note(remark))
@@ -141,22 +124,22 @@ class _Line:
 
     def _remember(self) -> None:
         """Take over what finished shards say: rows done, errors seen, keys given."""
-        base = self._c.base
+        base, done_rows = self._c.base, 0
         for rows in self._c.series:
             parts = [self._standing_of(rows, copy) for copy in range(self._c.job.copies)]
             start = min(part.next_row(base) for part in parts)
-            self._counts.rows += start - base
+            done_rows += start - base
             if not all(part.is_done for part in parts):
                 break
             base = start
-        errors = self._known_errors
+        errors: set[int] = set()
         # Entries may lie behind a network: they are read again only for what summaries do not tell.
         told = (s for s in self.shards() if s.rejected or self._register is not None)
         for entry in self._ledger.entries(told):
             errors |= {r.position for r in entry.rejected if r.stage != "filter"}
             if self._register is not None:
                 self._register.add(entry.keys)
-        self._counts.errors = len(errors)
+        self._judge.remember(done_rows, errors)
 
     def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:
         return self._standing.get((rows.name, copy), Standing())
@@ -193,35 +176,12 @@ class _Line:
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
-        self._judge(rows, rejected)
+        self.rows += rows
+        self._judge.take(rows, rejected)
         for writer, lot in zip(series.writers, lots, strict=True):
             writer.add(lot)
         samples = sum(len(lot.keys) for lot in lots)
         self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
-
-    def _judge(self, rows: int, rejected: tuple[Rejected, ...]) -> None:
-        """Count errors; raise when there are more than the run allows."""
-        counts = self._counts
-        counts.rows += rows
-        self.rows += rows
-        if rejected:
-            counts.last_rejected = rejected[-1]
-        errors = [item for item in rejected if item.stage != "filter"]
-        if not errors:
-            return
-        counts.errors += len({item.position for item in errors} - self._known_errors)
-        first = counts.first_error = counts.first_error or errors[0]
-        if self._c.fails_at_once:
-            raise _error_from(first)
-        in_all = _rows_in_all(self._c.series, self._c.limit) or max(counts.rows, UNKNOWN_ROWS)
-        if not self._c.max_errors.allows(counts.errors, in_all):
-            raise CorruptDataError(
-                f"{counts.errors} of {counts.rows} rows were rejected for errors, more than "
-                f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
-                f"({first.stage}): {first.reason}; finished shards stay, and "
-                f"{REJECTED_NAME} in the output lists all: raise --max-errors and run this command "
-                "again, or mend what is wrong and start anew with --overwrite"
-            )
 
     def _series(self, number: int) -> _OpenSeries:
         if self._open is not None and self._open.number == number:
@@ -261,7 +221,7 @@ class _Line:
         for copy, writer in enumerate(series.writers):
             writer.finish(series.stop)
             if not any(s.split == name and s.copy == copy for s in self.shards()):
-                last = self._counts.last_rejected
+                last = self._judge.last_rejected
                 why = f"; the last was row {last.position}: {last.reason}" if last else ""
                 raise CorruptDataError(
                     f"split {name!r} gave no sample: every row was rejected{why}"
@@ -278,21 +238,6 @@ class _Line:
         if self._open is not None:
             for writer in self._open.writers:
                 writer.abort()
-
-
-def _rows_in_all(series: tuple[SeriesRows, ...], limit: int | None) -> int | None:
-    known = [rows.rows for rows in series]
-    if any(rows is None for rows in known):
-        return None
-    total = sum(rows for rows in known if rows is not None)
-    return total if limit is None else min(total, limit)
-
-
-def _error_from(item: Rejected) -> CorruptDataError | TransformError:
-    text = (
-        f"row {item.position} ({item.stage}): {item.reason}; mend it, or leave --on-error at skip"
-    )
-    return TransformError(text) if item.stage == "transform" else CorruptDataError(text)
 
 
 def _check_sums(manifest: Manifest) -> None:

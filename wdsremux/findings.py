@@ -4,6 +4,8 @@ A code never changes its meaning. W1xx: the folder, its manifest and entries; W2
 tars and samples; W4xx: images; W5xx: what loaders stumble over in folders that others made.
 """
 
+import re
+import shlex
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
@@ -264,14 +266,18 @@ class Finding:
             "remedy": self.remedy,
         }
 
-    def line(self) -> str:
-        """Return the finding in one line; what a hostile file named is shown escaped."""
+    def line(self, out: str = "OUT") -> str:
+        """Return the finding in one line; what a hostile file named is shown escaped.
+
+        `out` is what the remedies call the dataset.
+        """
         where = [] if self.shard is None else [_plain(self.shard)]
         where += [] if self.key is None else [f"sample {self.key!r}"]
         where += [] if self.offset is None else [f"byte {self.offset}"]
         place = f" {', '.join(where)}:" if where else ""
         detail = f" ({self.detail})" if self.detail else ""
-        remedy = self.code.remedy.replace("{shard}", _plain(self.shard or "NAME"))
+        remedy = re.sub(r"\bOUT\b", lambda _: shlex.quote(out), self.code.remedy)
+        remedy = remedy.replace("{shard}", _plain(self.shard or "NAME"))
         return f"{self.code.code} {self.code.severity}{place} {self.code.meaning}{detail}; {remedy}"
 
 

@@ -124,7 +124,7 @@ class Manifest:
             series.setdefault((shard.split, shard.copy), []).append(shard.name)
         found: dict[str, list[str]] = {}
         for (split, _), names in series.items():
-            found.setdefault(split, []).extend(_patterns(names))
+            found.setdefault(split, []).extend(brace_patterns(names))
         return found
 
     def head(self) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def totals_by_split(shards: Sequence[ShardSummary]) -> dict[str, Totals]:
     return splits
 
 
-def _patterns(names: Sequence[str]) -> Iterator[str]:
+def brace_patterns(names: Sequence[str]) -> Iterator[str]:
     """Yield brace patterns of names in order: one for each run of numbers without a gap."""
     run: list[str] = []
     for name in names:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TextIO
 
 from wdsremux.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
+from wdsremux.manifest import Manifest, ShardSummary, brace_patterns
 from wdsremux.values import counted, size
 
 LOG_EVERY_S = 10.0
@@ -214,6 +215,15 @@ def _beginning(event: Begun) -> str:
     return f"converting {rows} {where}{resumed}"
 
 
+def _series(manifest: Manifest) -> dict[str, list[ShardSummary]]:
+    """Return the shards that an epoch reads together, by what people call them."""
+    found: dict[str, list[ShardSummary]] = {}
+    for shard in manifest.shards:
+        name = f"{shard.split}, copy {shard.copy}" if manifest.copies > 1 else shard.split
+        found.setdefault(name, []).append(shard)
+    return found
+
+
 def report(event: Done, out: str, seconds: float) -> str:
     """Return the closing report: what there is, and how to read it."""
     manifest, totals = event.manifest, event.manifest.totals
@@ -229,11 +239,12 @@ def report(event: Done, out: str, seconds: float) -> str:
         f"{size(totals.size_bytes)}, {totals.rejected} rejected"
     )
     lines += [f"note: {note}" for note in manifest.notes]
-    for split, patterns in manifest.patterns().items():
-        samples = manifest.splits[split].samples
-        lines += [f"  {split}: {out}/{pattern}" for pattern in patterns]
+    for name, shards in _series(manifest).items():
+        samples = sum(shard.samples for shard in shards)
+        patterns = brace_patterns([shard.name for shard in shards])
+        lines += [f"  {name}: {out}/{pattern}" for pattern in patterns]
         lines.append(
-            f"  {split}: {counted(samples, 'sample')}, for .with_epoch() and .with_length()"
+            f"  {name}: {counted(samples, 'sample')}, for .with_epoch() and .with_length()"
         )
     for form, by_split in manifest.published.get("loaders", {}).items():
         lines += [f"  {split}, {form}: {url}" for split, urls in by_split.items() for url in urls]

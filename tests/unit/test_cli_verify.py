@@ -45,7 +45,7 @@ def test_findings_end_with_1_and_a_line_for_each(out, capsys):
     assert lines[0].startswith("W120 warning README.md: ")
     assert lines[1].startswith(f"W201 error {SHARD}, sample ")
     assert ", byte 600: bytes of a sample are damaged (content of .jpg, bit 3 is" in lines[1]
-    assert lines[1].endswith(f"; wdsremux repair OUT --shard {SHARD}")
+    assert lines[1].endswith(f"; wdsremux repair {out} --shard {SHARD}")
     assert lines[2].startswith("1 error, 1 warning: 38 samples in 5 shards")
 
 

@@ -96,11 +96,21 @@ def test_folders_and_links_are_not_listed(tmp_path):
 
 def test_a_file_where_the_folder_should_be_is_named_in_the_error(tmp_path):
     (tmp_path / "out").write_bytes(b"a file")
-    with pytest.raises(TargetError, match=r"cannot write '.*out.*choose a folder that is not a fi"):
+    with pytest.raises(TargetError, match=r"cannot write below '.*/out', which is no folder"):
         LocalTarget(tmp_path / "out").stage("a.tar")
-    with pytest.raises(TargetError, match="choose a folder that is not a file"):
+    with pytest.raises(TargetError, match=r"cannot write below '.*/out', which is no folder"):
         LocalTarget(tmp_path / "out").stage(".wdsremux/recipe.json")
     assert (tmp_path / "out").read_bytes() == b"a file"
+
+
+def test_a_state_folder_that_is_a_link_is_refused_and_left_alone(tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".wdsremux").symlink_to(tmp_path / "other")
+    with pytest.raises(TargetError, match="is a link"), LocalTarget(tmp_path / "out").lock():
+        pytest.fail("nobody may write there")
+    assert list((tmp_path / "other").iterdir()) == []
+    assert (tmp_path / "out" / ".wdsremux").is_symlink()
 
 
 def test_reading_below_a_file_is_a_target_error_and_not_a_missing_file(tmp_path):

@@ -1,5 +1,6 @@
 """What the entries tell together: whose keys they are, and where their samples lie."""
 
+import shutil
 from array import array
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,7 @@ from wdsremux.reports import Collector
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.untrusted import UntrustedFolder
+from wdsremux.verifying import verify
 
 
 class Unsliced(array):
@@ -30,9 +32,21 @@ def test_offsets_of_double_keys_are_summed_up_once(tmp_path):
     found = Collector()
     with UntrustedFolder(out) as folder, closing(KeyRegister()) as keys:
         dataset = OurDataset(folder, found, keys)
+        dataset._listed.add("train-000009.tar")
         dataset._note(entry)
         dataset._note(twin)
     doubles = found.findings()
     assert {finding.code for finding in doubles} == {Code.KEY_DUPLICATE}
     assert [finding.offset for finding in doubles] == [one.offset for one in entry.samples()]
     assert {finding.detail for finding in doubles} == {f"also in {SHARD}"}
+
+
+def test_keys_of_what_an_older_dataset_left_are_not_told(tmp_path):
+    out = make_dataset(tmp_path / "out", rows=20, broken=())
+    entry = ShardEntry.from_bytes(entry_path(out).read_bytes(), SHARD)
+    left = replace(entry, summary=replace(entry.summary, name="train-000009.tar"))
+    entry_path(out, "train-000009.tar").write_bytes(left.to_bytes())
+    shutil.copy(out / SHARD, out / "train-000009.tar")
+    codes = {finding.code for finding in verify(out, "bytes").findings}
+    assert Code.KEY_DUPLICATE not in codes
+    assert Code.ENTRY_EXTRA in codes

@@ -267,4 +267,6 @@ def test_the_report_of_a_finished_output_says_that_there_was_nothing_to_do():
 def test_the_report_names_every_series_of_a_split():
     shards = [summary_of(0, copy=copy, prefix=f"train-c{copy}") for copy in range(2)]
     text = report(Done(manifest_of(shards, copies=2), 10), "out", 1.0)
-    assert "  train: out/train-c0-000000.tar\n  train: out/train-c1-000000.tar\n" in text
+    for copy, shard in enumerate(shards):
+        assert f"  train, copy {copy}: out/train-c{copy}-000000.tar\n" in text
+        assert f"  train, copy {copy}: {shard.samples} samples, for .with_epoch()" in text

@@ -45,6 +45,8 @@ class OurDataset:
         self._prints: set[str] = set()
         self._cuts: dict[str, str] = {}
         self._manifest, self._raw = self._read_manifest()
+        shards = self._manifest.shards if self._manifest is not None else None
+        self._listed = None if shards is None else {shard.name for shard in shards}
         published = self._manifest.published if self._manifest else {}
         self._receipts: Mapping[str, Mapping[str, str]] = published.get("receipts", {})
         self._recipe = self._read_recipe()
@@ -160,7 +162,9 @@ class OurDataset:
         shard = entry.summary
         self._entries[shard.name] = shard
         self._prints.add(entry.fingerprint)
-        doubles = self._holders.doubles(shard.name, entry.keys)
+        # What an older dataset left behind is told once, not for each of its keys.
+        is_left = self._listed is not None and shard.name not in self._listed
+        doubles = [] if is_left else self._holders.doubles(shard.name, entry.keys)
         offsets = list(accumulate(entry.sizes, initial=0)) if doubles else []
         for number, holder in doubles:
             key, offset = entry.keys[number], offsets[number]
