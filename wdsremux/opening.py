@@ -25,8 +25,6 @@ DEMO = "demo:"
 HUB = "hf://datasets/"
 GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-BUCKETS = ("s3", "gs", "az")
-"""Schemes of URLs that are shown and recorded as they were given."""
 SAVED_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in its folder."""
 READING_GIVE_UP_AFTER_S = 60.0
@@ -112,8 +110,7 @@ def _kind_of_folder(path: Path) -> str:
 
 
 def _file_names(path: Path) -> Iterable[str]:
-    found = (name for _, _, names in os.walk(path) for name in sorted(names))
-    return islice(found, LOOKED_AT)
+    return islice((name for _, _, names in os.walk(path) for name in sorted(names)), LOOKED_AT)
 
 
 def _has_table(path: Path) -> bool:
@@ -203,16 +200,15 @@ def open_target(out: str | os.PathLike[str]) -> Target:
     """Return the target that OUT names."""
     words = os.fspath(out)
     scheme, _, rest = words.partition(":/")
-    if scheme in BUCKETS and set(rest) & set("?@"):
+    # URLs are shown and recorded as they were given; of the Hub, an @ begins the branch.
+    if scheme in _TARGET_OPENERS and scheme != "hf" and set(rest) & set("?@"):
         raise UsageError(
-            f"the {scheme}:// URL holds '?' or '@', and what stands there may be a secret; name "
-            f"{scheme}://BUCKET/FOLDER alone, and give keys by the environment or a profile"
+            f"a URL of {scheme}:// with '?' or '@' may hold a secret; name {scheme}://BUCKET/FOLDER"
         )
     if isinstance(out, os.PathLike) and scheme in _TARGET_OPENERS:
         raise UsageError(f"a Path holds no URL; give the text '{scheme}://{rest}'")
     if not is_url(words):
         return LocalTarget(Path(words).expanduser())
-    scheme = words.partition("://")[0]
     if scheme not in _TARGET_OPENERS:
         known = ", ".join(f"{name}://" for name in _TARGET_OPENERS)
         raise UsageError(f"no output lies at {scheme}://; name a folder or one of {known}")

@@ -56,7 +56,7 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
     ],
 )  # fmt: skip
 def test_a_url_that_may_hold_a_secret_is_refused_without_telling_it(words):
-    with pytest.raises(UsageError, match=r"may be a secret; name [a-z0-9]+://BUCKET") as caught:
+    with pytest.raises(UsageError, match=r"may hold a secret; name [a-z0-9]+://BUCKET") as caught:
         open_target(words)
     assert "SECRET" not in str(caught.value)
 
