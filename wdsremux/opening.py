@@ -296,6 +296,5 @@ def name_of(source: SourceLike) -> str:
     """Return what the dataset is called: the last part of the source's name."""
     if not isinstance(source, str | os.PathLike):
         return "dataset"
-    words = os.fspath(source).rstrip("/:").split("@")[0]
-    name = re.split(r"[/\\]", words)[-1]
+    name = re.split(r"[/\\]", os.fspath(source).rstrip("/:").split("@")[0])[-1]
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "dataset"
