@@ -15,7 +15,7 @@ from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, ShardSummary
 from wdsremux.shards.entry import entry_name
 from wdsremux.targets.base import Parcel, RemoteTarget, Sums
-from wdsremux.targets.uploading import Uploader, what_happened
+from wdsremux.targets.uploading import ENDS_WITHIN_S, Uploader, what_happened
 
 
 class Forwarder:
@@ -31,7 +31,6 @@ class Forwarder:
         self._folder = folder
         self._remote = remote
         self._observer = observer
-        self._give_up_after_s = give_up_after_s
         self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
         self._locked = contextlib.ExitStack()
         self._is_sending = False
@@ -42,7 +41,7 @@ class Forwarder:
     def __exit__(self, kind: type[BaseException] | None = None, *_exc: object) -> None:
         self._is_sending = False
         # Whoever was interrupted waits for nothing; else a sync follows, which needs the lock.
-        within_s = self._give_up_after_s if kind is None else None
+        within_s = ENDS_WITHIN_S if kind is None else None
         self._uploader.stop(self._locked.pop_all().close, within_s)
 
     def __call__(self, event: Event) -> None:

@@ -18,7 +18,7 @@ from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
 from wdsremux.targets.reading import READS_AT_ONCE
 from wdsremux.targets.staging import StagedFile, staging_error
-from wdsremux.targets.uploading import Uploader
+from wdsremux.targets.uploading import ENDS_WITHIN_S, Uploader
 from wdsremux.values import size
 
 RIDES_ALONG = (".tar", ".msgpack")
@@ -106,6 +106,7 @@ class StagedTarget:
         """
         with contextlib.ExitStack() as locked:
             died = locked.enter_context(self._patient.lock())
+            within_s: float | None = None
             try:
                 self.flush()
                 self._clear()
@@ -117,10 +118,11 @@ class StagedTarget:
                 # wrong, this raises the same again.
                 with contextlib.suppress(WdsremuxError):
                     self.flush()
+                within_s = ENDS_WITHIN_S
                 raise
             finally:
                 # What is being sent may not end at once: nobody else may write there until it has.
-                self.close(locked.pop_all().close)
+                self.close(locked.pop_all().close, within_s)
 
     def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
         """Return the receipts of files, which all must be there. Raises TargetError.
@@ -150,10 +152,12 @@ class StagedTarget:
         """Wait until all that is committed is published; raises what has ended the sending."""
         self._line().flush()
 
-    def close(self, when_ended: Callable[[], object] = lambda: None) -> None:
-        """Stop sending and remove the staging folder; `when_ended` as in `Uploader.stop`."""
+    def close(
+        self, when_ended: Callable[[], object] = lambda: None, within_s: float | None = None
+    ) -> None:
+        """Stop sending, as `Uploader.stop` does, and remove the staging folder."""
         line, self._uploader = self._line(), None
-        line.stop(when_ended)
+        line.stop(when_ended, within_s)
         # What cannot be removed is swept away by the next run.
         with contextlib.suppress(TargetError):
             self._clear()

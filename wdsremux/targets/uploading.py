@@ -16,6 +16,8 @@ from wdsremux.targets.patient import PatientTarget
 
 FILES_AT_ONCE = 100
 """To a target that takes many files better together, so many go in one call."""
+ENDS_WITHIN_S = 30.0
+"""Whoever is not interrupted waits so long for what is being sent to end."""
 STOPS_WITHIN_S = 2.0
 """What is being sent may not end sooner; the process may end without it."""
 
