@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-Kind = Literal["file", "folder", "link", "other"]
+Kind = Literal["file", "folder", "link", "device or pipe"]
 
 MAX_DEPTH = 16
 """Folders below folders that `tree` goes down to."""
@@ -206,4 +206,4 @@ def _kind_of(mode: int) -> Kind:
         return "file"
     if stat.S_ISDIR(mode):
         return "folder"
-    return "link" if stat.S_ISLNK(mode) else "other"
+    return "link" if stat.S_ISLNK(mode) else "device or pipe"
