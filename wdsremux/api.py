@@ -42,6 +42,7 @@ from wdsremux.repairs.recorded import recipe_from_head
 from wdsremux.reports import RepairReport
 from wdsremux.shards.assign import Bounds
 from wdsremux.syncing import sync
+from wdsremux.syncs.refusing import refuse_beforehand
 from wdsremux.targets.base import RemoteTarget
 from wdsremux.targets.local import LocalTarget
 from wdsremux.values import is_url
@@ -118,8 +119,10 @@ def _carried(conversion: Conversion, out: str | Path, run: Run, observer: Observ
         )
     second = str(run.sync_to)
     try:
-        # Wrong keys are told at once.
+        # Wrong keys, and a place that would be refused in the end, are told at once.
         remote = cast("RemoteTarget", opening.open_target(second))
+        planned = Manifest.from_head(conversion.head, ())
+        refuse_beforehand(conversion.target, planned, remote)
     except UnreachableTargetError as exc:
         observer(Note(f"{exc}; converting without sending, and trying again when all is done"))
         manifest = _converted(conversion, run, observer)

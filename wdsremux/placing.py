@@ -10,6 +10,7 @@ from wdsremux.events import Note, Observer
 from wdsremux.manifest import Manifest
 from wdsremux.recipe import Run
 from wdsremux.syncs.publishing import published_at
+from wdsremux.targets.address import address_of
 from wdsremux.targets.base import RemoteTarget, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.staged import StagedTarget
@@ -23,7 +24,7 @@ def placed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     remote = cast("RemoteTarget", conversion.target)
     target = StagedTarget(
         remote,
-        staging_folder(remote.url, run.staging),
+        staging_folder(address_of(remote), run.staging),
         run.staging_max,
         give_up_after_s=run.give_up_after,
         tell=lambda text: observer(Note(text)),

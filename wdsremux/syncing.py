@@ -7,7 +7,6 @@ what is not there.
 import contextlib
 import hashlib
 import os
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,18 +17,21 @@ from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import SyncAdvanced, SyncBegun, SyncObserver, nobody
 from wdsremux.manifest import MANIFEST_NAME, Manifest
 from wdsremux.syncs.carrying import SURE, Carrier
-from wdsremux.syncs.contents import Contents, Item, contents_of, finished_contents, refuse_foreign
+from wdsremux.syncs.contents import Contents, Item, contents_of, finished_contents
 from wdsremux.syncs.hands import FetchingHands, Hands, LocalHands
 from wdsremux.syncs.moving import Mover, moved_shards
 from wdsremux.syncs.options import SyncOptions
 from wdsremux.syncs.pace import Stop, Throttle
 from wdsremux.syncs.plan import Ends, Plan, plan_of
 from wdsremux.syncs.publishing import index_at, loaders_of
+from wdsremux.syncs.refusing import refuse_foreign, refuse_other, refuse_same_place
 from wdsremux.syncs.report import SyncReport
 from wdsremux.syncs.telling import Teller
+from wdsremux.targets.address import address_of
 from wdsremux.targets.base import Proof, RemoteTarget, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
+from wdsremux.targets.staging import scratch_folder
 
 
 def sync(  # noqa: PLR0913 (one for each flag)
@@ -77,8 +79,8 @@ def sync_by(
     _refuse_ends(here, there, options)
     if hasattr(there, "allow"):
         there.allow(options.jobs)
-    with tempfile.TemporaryDirectory(prefix="wdsremux-") as folder:
-        return _Sync(here, there, options, observer, Path(folder)).run()
+    with scratch_folder(address_of(there)) as folder:
+        return _Sync(here, there, options, observer, folder).run()
 
 
 def _opened(words: str | os.PathLike[str], name: str) -> RemoteTarget:
@@ -88,11 +90,7 @@ def _opened(words: str | os.PathLike[str], name: str) -> RemoteTarget:
 
 
 def _refuse_ends(here: RemoteTarget, there: RemoteTarget, options: SyncOptions) -> None:
-    is_same = here.url == there.url
-    if isinstance(here, LocalTarget) and isinstance(there, LocalTarget):
-        is_same = here.root.resolve() == there.root.resolve()
-    if is_same:
-        raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
+    refuse_same_place(here, there)
     if options.move and not isinstance(here, LocalTarget):
         raise UsageError(f"--move removes shards of a folder, and {here.url!r} is none")
 
@@ -122,7 +120,7 @@ class _Sync:
         is_fetch = self._local is None and isinstance(dest, LocalTarget)
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
         self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
-        self._mover = Mover(self._local, dest.url) if self._local and options.move else None
+        self._mover = Mover(self._local, address_of(dest)) if self._local and options.move else None
         self._kept: list[str] = []
         self._files = self._size_bytes = self._standing_index_bytes = 0
 
@@ -147,7 +145,9 @@ class _Sync:
 
     def _ends(self, here: Contents, manifest: Manifest) -> Ends:
         there = contents_of(self._dest)
-        refuse_foreign(manifest, there, self._dest.url)
+        refuse_foreign({s.name: s.size_bytes for s in manifest.shards}, there, self._dest.url)
+        if not self._options.delete:
+            refuse_other(manifest, there, self._dest.url)
         return Ends(
             source=self._source,
             root=self._local.root if self._local else None,
@@ -155,7 +155,7 @@ class _Sync:
             manifest=manifest,
             dest=self._dest,
             there=there,
-            moved=moved_shards(self._local, self._dest.url) if self._local else {},
+            moved=moved_shards(self._local, address_of(self._dest.target)) if self._local else {},
         )
 
     def _carry(self, ends: Ends, plan: Plan) -> None:

@@ -11,9 +11,15 @@ from support.target_conformance import publish
 
 import wdsremux
 from wdsremux import opening
-from wdsremux.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.errors import (
+    RecipeMismatchError,
+    TargetError,
+    UnreachableTargetError,
+    UsageError,
+)
 from wdsremux.events import Done, Note
 from wdsremux.shards.entry import entry_name
+from wdsremux.syncs import refusing
 from wdsremux.targets import patient
 
 pytestmark = pytest.mark.integration
@@ -144,10 +150,51 @@ def test_another_dataset_there_is_replaced_only_when_all_is_done(case, source, r
 
 def test_shards_of_somebody_else_are_left_alone(case, reference):
     publish(case.remote, SHARDS[0], b"somebody else's")
-    with pytest.raises(TargetError, match="choose an empty place"):
+    with pytest.raises(UsageError, match="choose an empty place"):
         case.convert()
     assert case.remote.files == {SHARDS[0]: b"somebody else's"}
-    assert tree(case.out) == reference
+    assert not case.out.exists()
+
+
+def test_shards_that_are_ours_by_their_size_are_asked_for_when_all_is_done(case, source):
+    wdsremux.convert(source, case.out, **OPTIONS)
+    publish(case.remote, SHARDS[0], (case.out / SHARDS[0]).read_bytes())
+    case.convert()
+    assert case.remote.published.count(SHARDS[0]) == 1
+
+
+def test_the_only_copy_of_another_dataset_is_refused_before_the_work(case, source):
+    wdsremux.convert(source, case.out, limit=10, **OPTIONS)
+    case.remote.files |= {name: (case.out / name).read_bytes() for name in tree(case.out)}
+    index = json.loads(case.remote.files["index.json"])
+    case.remote.files["index.json"] = json.dumps(index | {"name": "cats"}).encode()
+    case.out = case.out.with_name("new")
+    with pytest.raises(RecipeMismatchError, match=r"holds another dataset, 'cats' of .*--delete"):
+        case.convert()
+    assert not case.out.exists()
+
+
+def test_the_output_itself_is_no_second_place(case, source):
+    with pytest.raises(UsageError, match="same place"):
+        wdsremux.convert(source, case.out, sync_to=f"{case.out}/../out", **OPTIONS)
+    assert not case.out.exists()
+
+
+def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
+    case, reference, monkeypatch
+):
+    monkeypatch.setattr(refusing, "PATIENCE_S", 0.0)
+    failures = iter(range(1))
+    listed = case.remote.list
+
+    def fail_once(prefix=""):
+        if next(failures, None) is not None:
+            raise UnreachableTargetError("cannot reach 'mem://place'")
+        return listed(prefix)
+
+    monkeypatch.setattr(case.remote, "list", fail_once)
+    case.convert()
+    assert case.remote.files.keys() == reference.keys()
 
 
 def test_only_what_lies_in_a_folder_is_carried(case):

@@ -7,12 +7,13 @@ import pytest
 from support.remote_memory import RemoteMemory
 from support.runs import tree
 from support.target_conformance import publish
-from support.verified import copied, flip, make_dataset
+from support.verified import copied, edit_json, flip, make_dataset
 
 import wdsremux
 from wdsremux import opening
 from wdsremux.errors import (
     CorruptDataError,
+    RecipeMismatchError,
     SourceError,
     TargetError,
     UnreachableTargetError,
@@ -32,8 +33,8 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
-    """Return a dataset with fewer shards of the same names."""
-    return make_dataset(tmp_path_factory.mktemp("other") / "out", rows=24, broken=(3,))
+    """Return a dataset of the same source, with fewer shards of the same names."""
+    return make_dataset(tmp_path_factory.mktemp("other") / "out", limit=24, max_shard_size="50KB")
 
 
 @pytest.fixture
@@ -169,6 +170,68 @@ def test_the_index_goes_first_where_a_shard_that_it_names_becomes_another(out, o
         n: files_of(out)[n] for n in shards_of(out)
     }
     assert report.stale == ()
+
+
+@pytest.fixture(scope="module")
+def unlike(tmp_path_factory):
+    """Return a dataset of another source."""
+    return make_dataset(tmp_path_factory.mktemp("unlike") / "out", rows=12, broken=())
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_another_dataset_of_ours_is_replaced_only_by_delete(out, unlike, place, dry_run):
+    sync(unlike, URL)
+    before = dict(place.files)
+    told = r"holds another dataset, 'dataset' of 'iterable', and this one is .*--delete"
+    with pytest.raises(RecipeMismatchError, match=told):
+        sync(out, URL, dry_run=dry_run)
+    assert place.files == before
+    sync(out, URL, delete=True)
+    assert index_of(place)["shardlist"] == json.loads((out / "index.json").read_text())["shardlist"]
+
+
+def renamed(out, name, **changes):
+    """Give a dataset another name, and its index other fields."""
+    edit_json(out / "index.json", lambda index: index.update({"name": name} | changes))
+
+
+def test_the_same_dataset_under_another_name_is_no_other(out, place):
+    sync(out, URL)
+    renamed(out, "pets")
+    assert sync(out, URL).files == 1
+
+
+def test_another_recipe_under_another_name_is_another_dataset(out, other, place, tmp_path):
+    sync(out, URL)
+    again = copied(other, tmp_path / "again")
+    renamed(again, "pets")
+    with pytest.raises(RecipeMismatchError, match=r"'dataset' of .* and this one is 'pets' of"):
+        sync(again, URL)
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_source_that_has_grown_makes_no_other_dataset(out, other, place, tmp_path, grows):
+    files = [{"split": "train", "name": name, "size_bytes": 9} for name in ("a.tar", "b.tar")]
+    older, newer = files[: 1 + grows], [files[0], files[1] | {"size_bytes": 9 + (not grows)}]
+    shorter = copied(other, tmp_path / "shorter")
+    renamed(shorter, "pets", source={"kind": "tars", "files": older[:1] if grows else files})
+    renamed(out, "pets", source={"kind": "tars", "files": newer})
+    sync(shorter, URL)
+    if grows:
+        sync(out, URL)
+        return
+    with pytest.raises(RecipeMismatchError, match="'pets' of"):
+        sync(out, URL)
+
+
+def test_datasets_without_a_recipe_are_told_apart_by_their_names(tmp_path, place):
+    for name, text in (("mine", "x"), ("yours", "y")):
+        with wdsremux.ShardWriter(tmp_path / name) as shards:
+            shards.write({"__key__": "a", "txt": text})
+    sync(tmp_path / "mine", URL)
+    assert sync(tmp_path / "mine", URL).files == 0
+    with pytest.raises(RecipeMismatchError, match="'mine', and this one is 'yours'"):
+        sync(tmp_path / "yours", URL)
 
 
 def test_delete_removes_what_the_new_index_does_not_name_once_it_stands(out, other, place):
@@ -420,6 +483,27 @@ def test_a_move_that_was_cut_short_goes_on_without_the_shards_that_have_gone(out
     assert index_of(place)["published"]["receipts"].keys() == {
         n for n in here if n.endswith(".tar")
     }
+
+
+def test_what_was_moved_to_one_server_was_not_to_another_of_the_same_url(out, place):
+    place.endpoint = "http://key:SECRET@one:9000"
+    sync(out, URL, move=True)
+    assert "SECRET" not in (out / ".wdsremux" / "moved.jsonl").read_text()
+    place.level = "unverified"
+    index = place.files.pop("index.json")
+    assert sync(out, URL).files == 1
+    del place.files["index.json"]
+    place.endpoint = "http://other:9000"
+    with pytest.raises(CorruptDataError, match=r"train-000000\.tar"):
+        sync(out, URL)
+    place.files["index.json"] = index
+
+
+def test_what_was_moved_to_a_folder_is_known_whatever_the_way_to_it(out, tmp_path):
+    sync(out, tmp_path / "nas", move=True)
+    (line, *_) = (out / ".wdsremux" / "moved.jsonl").read_text().split("\n")[1:]
+    assert json.loads(line)["at"] == str(tmp_path / "nas")
+    assert sync(out, tmp_path / "x" / ".." / "nas").files == 0
 
 
 def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):

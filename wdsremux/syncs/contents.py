@@ -9,7 +9,6 @@ from wdsremux.errors import (
     CorruptDataError,
     SourceError,
     UnreachableTargetError,
-    UsageError,
 )
 from wdsremux.ledger import RECIPE_NAME, REJECTED_NAME
 from wdsremux.manifest import (
@@ -100,23 +99,6 @@ def finished_contents(target: PatientTarget) -> tuple[Contents, Manifest]:
         raise SourceError(
             f"{words!r}: {exc}; run `wdsremux repair` or `wdsremux index` on it first"
         ) from exc
-
-
-def refuse_foreign(here: Manifest, there: Contents, words: str) -> None:
-    """Refuse to replace files that somebody else put where ours are to go."""
-    if there.manifest is not None or there.has_state:
-        return
-    if there.index is not None:
-        raise UsageError(
-            f"{words!r} holds an {MANIFEST_NAME} that is not of wdsremux; choose an empty place"
-        )
-    for shard in here.shards:
-        size_bytes = there.sizes.get(shard.name)
-        if size_bytes is not None and size_bytes != shard.size_bytes:
-            raise UsageError(
-                f"{words!r} holds {shard.name!r}, which is another than that of this dataset; "
-                "choose an empty place, or remove it there"
-            )
 
 
 def shard_items(manifest: Manifest) -> list[Item]:

@@ -28,9 +28,10 @@ class Moved:
 class Mover:
     """Removes shards of one folder that stand at one target; may be used by several threads."""
 
-    def __init__(self, source: LocalTarget, url: str) -> None:
+    def __init__(self, source: LocalTarget, address: str) -> None:
+        """`address` is that of the target (`address_of`)."""
         self._source = source
-        self._url = url
+        self._address = address
         self._lock = threading.Lock()
         self.freed: list[str] = []
 
@@ -39,7 +40,7 @@ class Mover:
         line = {
             "name": shard.name,
             "sha256": shard.sha256,
-            "at": self._url,
+            "at": self._address,
             "level": proof.level,
             "receipt": dict(proof.receipt),
         }
@@ -62,8 +63,8 @@ class Mover:
             raise TargetError(f"cannot write {str(path)!r}: {exc.strerror or exc}") from exc
 
 
-def moved_shards(source: LocalTarget, url: str) -> dict[str, Moved]:
-    """Return what is remembered of the shards that were moved to a target."""
+def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
+    """Return what is remembered of the shards that were moved to `address_of` a target."""
     found = {}
     try:
         lines = (source.root / JOURNAL_NAME).read_bytes().splitlines()
@@ -72,7 +73,7 @@ def moved_shards(source: LocalTarget, url: str) -> dict[str, Moved]:
     for line in lines:
         try:
             told = json.loads(line)
-            if told["at"] == url:
+            if told["at"] == address:
                 found[str(told["name"])] = Moved(str(told["sha256"]), dict(told["receipt"]))
         except (ValueError, KeyError, TypeError):
             continue  # cut off by a crash: its shard is still there

@@ -12,7 +12,7 @@ class SyncOptions(Options):
     """The options of `sync`; each is a flag of the command line."""
 
     delete: bool = option(False, switch_from)
-    """remove what was carried to TO before and FROM no longer has, once the new index stands"""
+    """remove what was carried to TO before and FROM lacks, at the end; replace another dataset"""
     dry_run: bool = option(False, switch_from)
     """tell which files and how many bytes would be sent, and write nothing"""
     move: bool = option(False, switch_from)

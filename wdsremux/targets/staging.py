@@ -4,13 +4,16 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
 from wdsremux.errors import TargetError
 from wdsremux.targets.base import Parcel, Sums
+from wdsremux.targets.lock import folder_lock
 
 
 class Stage(Protocol):
@@ -92,11 +95,46 @@ class StagedFile:
                     raise staging_error(self._path, exc) from exc
 
 
-def staging_folder(url: str, parent: str | None) -> Path:
-    """Return where files wait that go to `url`: the same for each run, so that it can be swept."""
-    user = os.getuid() if hasattr(os, "getuid") else 0
-    name = hashlib.sha256(f"{user} {url}".encode()).hexdigest()[:16]
+def staging_folder(address: str, parent: str | None) -> Path:
+    """Return where files wait that go to `address_of` a target.
+
+    The same for each run, so that it can be swept.
+    """
+    name = hashlib.sha256(f"{_user()} {address}".encode()).hexdigest()[:16]
     return Path(parent or tempfile.gettempdir()).expanduser() / f"wdsremux-staging-{name}"
+
+
+@contextlib.contextmanager
+def scratch_folder(address: str) -> Iterator[Path]:
+    """Give a folder for files that lie here for a moment, while the block runs.
+
+    Removes those of killed runs to the same address. Those of living ones are locked: not every
+    target keeps other runs away.
+    """
+    place = staging_folder(address, None)
+    for left in place.parent.glob(f"{place.name}-*"):
+        with contextlib.suppress(OSError, TargetError):
+            # In a folder for all, somebody else may have made one of that name.
+            if left.lstat().st_uid == _user() and not left.is_symlink():
+                with folder_lock(left / "lock"):
+                    shutil.rmtree(left)
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
+    except OSError as exc:
+        raise TargetError(
+            f"cannot keep files in {str(place.parent)!r} for a moment: {exc.strerror or exc}; free "
+            "some space, or name another folder by TMPDIR"
+        ) from exc
+    try:
+        with folder_lock(folder / "lock"):
+            yield folder
+    finally:
+        # What cannot be removed is swept away by the next run.
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0
 
 
 def staging_error(path: Path, exc: OSError) -> TargetError:

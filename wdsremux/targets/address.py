@@ -1,0 +1,22 @@
+"""What a target is known by on this machine: its URL alone is that of many places."""
+
+from urllib.parse import urlsplit, urlunsplit
+
+from wdsremux.targets.base import RemoteTarget
+from wdsremux.targets.local import LocalTarget
+
+
+def address_of(target: RemoteTarget) -> str:
+    """Return a text that no other place has, without credentials.
+
+    Two servers may both have a bucket of one name, and a folder has as many names as ways lead to
+    it.
+    """
+    if isinstance(target, LocalTarget):
+        return str(target.root.resolve())
+    endpoint: str | None = getattr(target, "endpoint", None)
+    if endpoint is None:
+        return target.url
+    parts = urlsplit(endpoint)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{target.url} at {urlunsplit((parts.scheme, host, parts.path, '', ''))}"
