@@ -90,6 +90,10 @@ class Code(Enum):
         "W122", "error", "a recorded file name leads out of the folder; it was not opened",
         "do not use this folder",
     )  # fmt: skip
+    SHARD_MOVED = (
+        "W123", "warning", "a shard was moved away by sync --move",
+        "wdsremux sync from there brings it back",
+    )  # fmt: skip
 
     SAMPLE_DAMAGED = ("W201", "error", "bytes of a sample are damaged", _REPAIR_SHARD)
     END_DAMAGED = (
@@ -267,10 +271,7 @@ class Finding:
         }
 
     def line(self, out: str = "OUT") -> str:
-        """Return the finding in one line; what a hostile file named is shown escaped.
-
-        `out` is what the remedies call the dataset.
-        """
+        """Return one line, hostile names escaped; `out` is what the remedies call the dataset."""
         where = [] if self.shard is None else [_plain(self.shard)]
         where += [] if self.key is None else [f"sample {self.key!r}"]
         where += [] if self.offset is None else [f"byte {self.offset}"]

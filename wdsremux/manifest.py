@@ -14,6 +14,8 @@ from wdsremux.errors import CorruptDataError
 
 MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
+MOVED_NAME = f"{STATE_FOLDER}/moved.jsonl"
+"""Where `sync --move` notes which shards it took where."""
 MANIFEST_FORMAT = 1
 """Raised when the manifest changes, or when the same recipe begins to give other bytes."""
 

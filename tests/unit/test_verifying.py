@@ -507,3 +507,14 @@ def test_the_report_becomes_json(out):
     assert raw["counts"] == {"W201": 1}
     assert raw["findings"][0]["shard"] == SHARD
     assert raw["depth"] == "bytes"
+
+
+def test_a_shard_that_was_moved_away_is_no_shard_that_is_lost(tmp_path):
+    out = make_dataset(tmp_path / "out", rows=20, broken=())
+    wdsremux.sync(out, tmp_path / "nas", move=True)
+    with (out / ".wdsremux" / "moved.jsonl").open("ab") as file:
+        file.write(b'\n{"name": "cut o')
+    found = verify(out, "bytes").findings
+    assert {finding.code for finding in found} == {Code.SHARD_MOVED}
+    assert {str(tmp_path / "nas") in finding.detail for finding in found} == {True}
+    assert verify(tmp_path / "nas").exit_code == 0

@@ -1,8 +1,10 @@
 """The depth `entries` for a dataset of ours: manifest, entries, recipe and files agree."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from itertools import accumulate
 from typing import Any
 
@@ -23,7 +25,14 @@ from wdsremux.checks.reading import (
 from wdsremux.errors import CorruptDataError
 from wdsremux.findings import Code, Finding
 from wdsremux.ledger import RECIPE_NAME
-from wdsremux.manifest import INDEX_WRITER, MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.manifest import (
+    INDEX_WRITER,
+    MANIFEST_NAME,
+    MOVED_NAME,
+    STATE_FOLDER,
+    Manifest,
+    ShardSummary,
+)
 from wdsremux.reports import Collector
 from wdsremux.shards.damage import whole_samples
 from wdsremux.shards.entry import ShardEntry, entry_name
@@ -145,6 +154,18 @@ class OurDataset:
         finally:
             rejected.close()
 
+    @cache  # noqa: B019 (lives as long as one verification)
+    def _moved(self) -> Mapping[str, str]:
+        """Return where `sync --move` says that it took shards: {name: place}."""
+        data = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
+        found = {}
+        for line in data.splitlines():
+            # A crash may have cut a line off: its shard is still there.
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                told = json.loads(line)
+                found[str(told["name"])] = str(told["at"])
+        return found
+
     def _read_entry(self, name: str, give: EntryGiver) -> ShardEntry | None:
         try:
             entry, problem = give()
@@ -210,6 +231,9 @@ class OurDataset:
             self._take(Code.UNSAFE_NAME, name[:200])
             return None
         there = self._items.get(name)
+        if there is None and shard.name in self._moved():
+            self._take(Code.SHARD_MOVED, name, f"to {self._moved()[shard.name]!r}")
+            return None
         if there is None or there.kind != "file":
             code = Code.SHARD_MISSING if there is None else Code.NOT_A_FILE
             self._take(code, name, "" if there is None else f"a {there.kind}")

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wdsremux.errors import TargetError
-from wdsremux.manifest import STATE_FOLDER, ShardSummary
+from wdsremux.manifest import MOVED_NAME, ShardSummary
 from wdsremux.targets.base import Proof
 from wdsremux.targets.local import LocalTarget
-
-JOURNAL_NAME = f"{STATE_FOLDER}/moved.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Mover:
 
     def _note(self, line: str) -> None:
         """Add a line to the journal, behind one that a crash may have cut off."""
-        path = self._source.root / JOURNAL_NAME
+        path = self._source.root / MOVED_NAME
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
@@ -67,7 +65,7 @@ def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
     """Return what is remembered of the shards that were moved to `address_of` a target."""
     found = {}
     try:
-        lines = (source.root / JOURNAL_NAME).read_bytes().splitlines()
+        lines = (source.root / MOVED_NAME).read_bytes().splitlines()
     except OSError:
         return {}
     for line in lines:
