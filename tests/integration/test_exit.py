@@ -8,13 +8,7 @@ import time
 
 import pytest
 from support.corpora import write_parquet_dataset
-from support.forms import (
-    write_class_folders,
-    write_table_beside_images,
-    write_tars,
-    write_with_metadata,
-    write_zip,
-)
+from support.forms import write_class_folders, write_table_beside_images, write_tars
 from support.runs import COMMAND, convert, manifest
 
 pytestmark = pytest.mark.integration
@@ -34,20 +28,9 @@ def write_streamed_parquet(folder, rows):
     return corpus
 
 
-FORMS = [
-    write_parquet,
-    write_streamed_parquet,
-    write_class_folders,
-    write_with_metadata,
-    write_table_beside_images,
-    write_tars,
-    write_zip,
-]
-ONLY_BY_ID = [write_table_beside_images, write_zip]
-"""Of these `datasets` streams no images: texts of a table, and labels that it cannot make."""
-
-
-@pytest.mark.parametrize("write", FORMS)
+@pytest.mark.parametrize(
+    "write", [write_parquet, write_streamed_parquet, write_table_beside_images, write_tars]
+)
 def test_a_limit_leaves_the_stream_and_ends(hub, tmp_path, write):
     repo, folder = hub.new_repo()
     write(folder, rows=900)
@@ -55,9 +38,7 @@ def test_a_limit_leaves_the_stream_and_ends(hub, tmp_path, write):
     assert manifest(tmp_path / "out")["totals"]["rows"] == 5
 
 
-@pytest.mark.parametrize(
-    "write", [write_parquet, write_streamed_parquet, write_class_folders, write_tars]
-)
+@pytest.mark.parametrize("write", [write_parquet, write_streamed_parquet, write_tars])
 def test_ctrl_c_in_the_middle_of_a_stream_ends_it(hub, tmp_path, write):
     repo, folder = hub.new_repo()
     write(folder, rows=900)
@@ -106,7 +87,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("write", [each for each in FORMS if each not in ONLY_BY_ID])
+@pytest.mark.parametrize("write", [write_streamed_parquet, write_class_folders, write_tars])
 def test_a_program_whose_stream_was_left_ends(hub, tmp_path, write):
     repo, folder = hub.new_repo()
     write(folder, rows=900)

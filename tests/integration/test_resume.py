@@ -125,12 +125,11 @@ def groups_read(hub, corpus):
     ]
 
 
-@pytest.mark.parametrize("workers", [0, 3])
-def test_of_what_is_done_a_resumed_run_reads_no_more_than_one_row_group(hub, tmp_path, workers):
+def test_of_what_is_done_a_resumed_run_reads_no_more_than_one_row_group(hub, tmp_path):
     repo, folder = hub.new_repo()
     images = [jpeg(i, 100, 100, noisy=True) for i in range(96)]
     corpus = write_parquet_dataset(folder, images=images, row_group_size=8)
-    words = ("--max-shard-samples", 21, "--workers", workers)
+    words = ("--max-shard-samples", 21, "--workers", 3)
     convert(repo, tmp_path / "out", *words)
     assert groups_read(hub, corpus) == list(range(12))
     whole = tree(tmp_path / "out")

@@ -21,12 +21,13 @@ from support.verified import (
 import wdsremux
 from wdsremux import reports, verifying
 from wdsremux.engines import cpus
-from wdsremux.errors import CorruptDataError, UsageError
+from wdsremux.errors import CorruptDataError, TargetError, UsageError
 from wdsremux.events import CheckAdvanced, CheckBegun
 from wdsremux.findings import Code
 from wdsremux.reports import DEPTHS
 from wdsremux.shards.blocks import BlockReader
 from wdsremux.shards.entry import ShardEntry
+from wdsremux.targets.local import LocalTarget
 from wdsremux.verifying import verify
 
 FLIPS = 400
@@ -518,3 +519,18 @@ def test_a_shard_that_was_moved_away_is_no_shard_that_is_lost(tmp_path):
     assert {finding.code for finding in found} == {Code.SHARD_MOVED}
     assert {str(tmp_path / "nas") in finding.detail for finding in found} == {True}
     assert verify(tmp_path / "nas").exit_code == 0
+
+
+def test_a_place_that_a_sync_has_not_finished_is_not_clean(tmp_path, monkeypatch):
+    out, put = make_dataset(tmp_path / "out", rows=20, broken=()), LocalTarget.put
+
+    def put_shards_only(self, name, *words):
+        if name.endswith(".msgpack"):
+            raise TargetError("the disk is full")
+        return put(self, name, *words)
+
+    monkeypatch.setattr(LocalTarget, "put", put_shards_only)
+    with pytest.raises(TargetError):
+        wdsremux.sync(out, tmp_path / "nas")
+    assert len(list((tmp_path / "nas").glob("*.tar"))) == len(list(out.glob("*.tar")))
+    assert Code.UNFINISHED in {finding.code for finding in verify(tmp_path / "nas").findings}
