@@ -30,6 +30,8 @@ from serving import server
 
 SMOKE = ("wdsremux_threads", "naive_webdataset", "img2dataset_local", "limit")
 """Contestants of a smoke run, beside all cases."""
+HIRES = 4
+"""The dataset of large images has fewer of them: it is run more times over."""
 
 
 @dataclass(slots=True)
@@ -164,8 +166,8 @@ def run(scene: Scene, names: Sequence[str], times: int) -> dict[str, Any]:
     """Run everything that is named, and return the results."""
     races = []
     if any(contestant.name in names for contestant in CONTESTANTS):
-        kinds = ["inet"] if scene.is_smoke else ["inet", "hires"]
-        races = [race(scene, kind, names, times) for kind in kinds]
+        kinds = {"inet": times} if scene.is_smoke else {"inet": times, "hires": HIRES * times}
+        races = [race(scene, kind, names, each) for kind, each in kinds.items()]
     cases = []
     for name, case in CASES.items():
         if name in names:
