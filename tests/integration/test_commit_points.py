@@ -124,10 +124,11 @@ def test_killed_at_every_moment_the_same_command_finishes_with_the_same_bytes(ri
 
 
 def test_a_power_cut_at_any_moment_loses_nothing_that_was_published(rich):
-    rich.check_every_moment(power_cut=True)
+    # What a kill leaves was seen above: here a part of the moments is enough.
+    rich.check_every_moment(range(1, len(rich.moments), 3), power_cut=True)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_again_and_again_the_same_command_finishes_with_the_same_bytes(rich, tmp_path, seed):
     rng = random.Random(seed)  # noqa: S311
     killed = []
@@ -146,7 +147,7 @@ def test_with_worker_processes_and_a_batch_function(command, source, tmp_path):
     words += ("--max-errors", "100%", "--max-shard-samples", 8, "--key-column", "caption")
     case = Case(command, source, words, tmp_path)
     # The calls are those of the run with threads: here a part of them is enough.
-    case.check_every_moment(range(5, len(case.moments), 9))
+    case.check_every_moment(range(5, len(case.moments), 16))
 
 
 def test_with_a_source_on_the_hub(command, hub, tmp_path):
@@ -154,4 +155,4 @@ def test_with_a_source_on_the_hub(command, hub, tmp_path):
     write_parquet_dataset(folder, rows=22, row_group_size=6, files=2)
     words = (*STEPS, "--max-shard-samples", 15, "--workers", 2, "--engine", "threads")
     case = Case(command, repo, words, tmp_path)
-    case.check_every_moment(range(2, len(case.moments), 2))
+    case.check_every_moment(range(2, len(case.moments), 7))

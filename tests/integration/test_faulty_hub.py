@@ -140,7 +140,7 @@ class TestDisappearing:
         assert manifest(out)["totals"]["rows"] == 900
         assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
-    @pytest.mark.parametrize("write", [write_table_beside_images, write_tars])
+    @pytest.mark.parametrize("write", [write_table_beside_images])
     def test_a_streamed_repo_ends_in_time_too(self, hub, tmp_path, write):
         repo, folder = hub.new_repo()
         form = write(folder, rows=300)
@@ -163,8 +163,6 @@ class TestDisappearing:
     ("match", "methods"),
     [
         ("/api/datasets/[^/]+/[^/]+$", ("GET",)),
-        ("/revision/", ("GET",)),
-        ("/tree/", ("GET",)),
         ("paths-info", ("POST",)),
     ],
 )

@@ -48,6 +48,11 @@ class RangedTarget(MemoryTarget):
             raise UnreachableTargetError("the server is away")
         return super().list(prefix)
 
+    def put(self, name, path, sums, on_bytes=lambda _bytes: None):
+        self.files[name] = path.read_bytes()
+        on_bytes(sums.size_bytes)
+        return Proof("checksum")
+
     def prove(self, name, sums, _path=None):
         self.proven.append((name, sums))
         if self.is_away:
