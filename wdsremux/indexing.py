@@ -7,9 +7,9 @@ import fnmatch
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from wdsremux.ahead import ahead
 from wdsremux.card import CARD_MARK, CARD_NAME
 from wdsremux.checks.contents import ImageCheck, Schema
 from wdsremux.checks.foreign_entry import ScannedShard
@@ -135,9 +135,10 @@ class _Indexing:
         last = dict(names)
         position = 0
         holders = KeyRegister()
-        pool = ThreadPoolExecutor(usable_cpus(), thread_name_prefix="index")
+        scans = ahead(self._scan, [name for _, name in names], at_once=usable_cpus(), name="index")
         try:
-            for (split, name), scanned in zip(names, self._scanned(pool, names), strict=True):
+            for (split, _), (name, give) in zip(names, scans, strict=True):
+                scanned = give()
                 found = Collector(name)
                 note_keys(holders, name, scanned.samples, found)
                 _refuse_errors([*scanned.findings, *found.findings()])
@@ -147,20 +148,8 @@ class _Indexing:
                 position += entry.summary.samples
                 yield entry.summary
         finally:
-            pool.shutdown(cancel_futures=True)
+            scans.close()
             holders.close()
-
-    def _scanned(
-        self, pool: ThreadPoolExecutor, names: Sequence[tuple[str, str]]
-    ) -> Iterator[ScannedShard]:
-        """Yield the scans in order, a few ahead of who takes them."""
-        ahead = usable_cpus() + 1
-        pending = [pool.submit(self._scan, name) for _, name in names[:ahead]]
-        for number in range(len(names)):
-            scanned = pending.pop(0).result()
-            if number + ahead < len(names):
-                pending.append(pool.submit(self._scan, names[number + ahead][1]))
-            yield scanned
 
     def _scan(self, name: str) -> ScannedShard:
         scanned = ScannedShard(name)

@@ -2,12 +2,11 @@
 
 import io
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 
+from wdsremux.ahead import Giver, ahead
 from wdsremux.checks.entries import entry_problem
 from wdsremux.errors import CorruptDataError
 from wdsremux.findings import Code, Finding
@@ -21,7 +20,7 @@ MAX_MANIFEST_BYTES = 1 << 27
 MAX_ENTRY_BYTES = 1 << 28
 MAX_LINE_BYTES = 1 << 20
 
-EntryGiver = Callable[[], tuple[ShardEntry | None, str | None]]
+EntryGiver = Giver[tuple[ShardEntry | None, str | None]]
 
 
 def read_file(folder: Folder, name: str, max_bytes: int, found: Collector) -> bytes | None:
@@ -63,16 +62,7 @@ def entries_ahead(
     if folder.reads_at_once == 1:
         yield from ((name, partial(read, name)) for name in names)
         return
-    pool = ThreadPoolExecutor(folder.reads_at_once, thread_name_prefix="entries")
-    fetched: deque[tuple[str, EntryGiver]] = deque()
-    try:
-        for name in names:
-            fetched.append((name, pool.submit(read, name).result))
-            if len(fetched) > folder.reads_at_once:
-                yield fetched.popleft()
-        yield from fetched
-    finally:
-        pool.shutdown(cancel_futures=True)
+    yield from ahead(read, names, at_once=folder.reads_at_once, name="entries")
 
 
 class RejectedLines:

@@ -1,10 +1,9 @@
 """Reads shards and holds them, and their entries, against what is recorded of them."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 
+from wdsremux.ahead import ahead
 from wdsremux.manifest import ShardSummary
 from wdsremux.records import Rejected
 from wdsremux.repairs.heads import Head, read
@@ -58,20 +57,14 @@ class Examination:
 
     def verdicts(self, records: Iterable[Record], workers: int) -> Iterator[Verdict]:
         """Yield what became of each shard, in order; a few are read ahead."""
-        waiting = iter(records)
-        pending: list[Future[Verdict]] = []
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="repair")
+        found = ahead(self.verdict, records, at_once=workers, name="repair")
         try:
-            while True:
-                more = islice(waiting, workers + 1 - len(pending))
-                pending += [pool.submit(self.verdict, record) for record in more]
-                if not pending:
-                    return
-                yield pending.pop(0).result()
+            for _, give in found:
+                yield give()
         finally:
             # After an interruption the threads end at their next block.
             self._is_stopped = True
-            pool.shutdown(cancel_futures=True)
+            found.close()
 
     def verdict(self, record: Record) -> Verdict:
         """Read one shard and its entry."""

@@ -1,9 +1,9 @@
 """Reads small files of a target whole, several at once: over a network each takes its time."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
+from wdsremux.ahead import ahead
 from wdsremux.targets.base import Target
 
 READS_AT_ONCE = 8
@@ -23,14 +23,6 @@ def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
     if hasattr(target, "flush"):
         # What is on its way is waited for here: that is for the thread that writes alone.
         target.flush()
-    pool = ThreadPoolExecutor(READS_AT_ONCE)
-    fetched: deque[Future[bytes | None]] = deque()
-    try:
-        for name in names:
-            fetched.append(pool.submit(read_whole, target, name))
-            if len(fetched) > READS_AT_ONCE:
-                yield fetched.popleft().result()
-        while fetched:
-            yield fetched.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    read = partial(read_whole, target)
+    for _, give in ahead(read, names, at_once=READS_AT_ONCE, name="entries"):
+        yield give()
