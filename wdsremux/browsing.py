@@ -2,17 +2,16 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nlargest
 from itertools import islice
 
 from wdsremux.errors import UsageError
 from wdsremux.manifest import ShardSummary
-from wdsremux.outputs import Output
+from wdsremux.outputs import Output, image_extension
 from wdsremux.records import Rejected
 from wdsremux.shards.entry import SampleEntry, ShardEntry
-from wdsremux.sources.image_names import IMAGE_EXTENSIONS
 
 NEAR_KEYS = 3
 """Told of a key that there is not."""
@@ -53,11 +52,6 @@ def find(output: Output, words: str, split: str | None = None) -> tuple[Found, s
     if found is None:
         raise UsageError(f"{output.words!r} has no sample {key!r}{_instead(output, near, split)}")
     return found, extension
-
-
-def image_extension(members: Mapping[str, bytes]) -> str | None:
-    """Return which member is the image, by its extension; the first where there are several."""
-    return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
 
 
 def member(output: Output, words: str, split: str | None = None) -> bytes:

@@ -12,15 +12,13 @@ import sys
 import textwrap
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from wdsremux import cli_bench, cli_browse, cli_repair, cli_sync, cli_verify
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
-
-Command = Callable[[argparse.Namespace], int]
 
 STOPPED_CODES = (130, 143)
 

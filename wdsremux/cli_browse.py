@@ -160,7 +160,7 @@ def _place(found: "Found") -> dict[str, Any]:
 
 def _contents(members: Mapping[str, bytes]) -> dict[str, Any]:
     """Return what the members of a sample are: sizes, the JSON, what the image says of itself."""
-    from wdsremux.browsing import image_extension
+    from wdsremux.outputs import image_extension
 
     told: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
     if "json" in members:

@@ -11,7 +11,7 @@ from wdsremux.flags import add_own_options, own_options
 from wdsremux.render import LOG_EVERY_S, duration
 from wdsremux.syncs.options import SyncOptions
 from wdsremux.syncs.report import SyncReport
-from wdsremux.values import size
+from wdsremux.values import counted, size
 
 PLACES = (
     "a folder (also on NFS or SMB) · s3://BUCKET/PREFIX · gs://BUCKET/PREFIX · "
@@ -73,20 +73,16 @@ def _named(what: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _closing(report: SyncReport) -> str:
-    standing = f"{_files(report.standing_files)}, {size(report.standing_bytes)}"
+    standing = f"{counted(report.standing_files, 'file')}, {size(report.standing_bytes)}"
     if not report.files:
         return f"nothing to send: {standing}, at {report.dest} already"
     already = f"; {standing}, there already" if report.standing_files else ""
-    sent = f"{_files(report.files)}, {size(report.size_bytes)}"
+    sent = f"{counted(report.files, 'file')}, {size(report.size_bytes)}"
     if report.is_dry_run:
         return f"would send {sent}, to {report.dest}{already}"
     levels = ", ".join(f"{count} {level}" for level, count in sorted(report.levels.items()))
     seconds = duration(report.seconds)
     return f"sent {sent}, to {report.dest} in {seconds}, proof: {levels}{already}"
-
-
-def _files(count: int) -> str:
-    return f"{count} file{'' if count == 1 else 's'}"
 
 
 def progress(out: TextIO) -> SyncObserver:
@@ -150,7 +146,7 @@ class _Log:
         left_bytes = max(self._begun.size_bytes - self._sent_bytes, 0)
         to_go = f", {duration(left_bytes / rate)} to go" if rate else ""
         return (
-            f"{self._files} of {_files(self._begun.files)}, {size(self._sent_bytes)} of "
+            f"{self._files} of {counted(self._begun.files, 'file')}, {size(self._sent_bytes)} of "
             f"{size(self._begun.size_bytes)}, {rate / 1e6:.1f} MB/s{to_go}"
         )
 

@@ -14,6 +14,7 @@
 A message says what happened, to which row, file or option, and what to do.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
 
 
@@ -65,6 +66,15 @@ class RecipeMismatchError(WdsremuxError):
 
 class RejectSample(Exception):  # noqa: N818 (it is a signal of the user's function, not an error)
     """Raised by a transform to leave one sample out; the text is kept as the reason."""
+
+
+def causes(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and what led to it: libraries wrap each other's errors, several deep."""
+    for _ in range(10):
+        if exc is None:
+            return
+        yield exc
+        exc = exc.__cause__ or exc.__context__
 
 
 EXIT_CODES: dict[int, str] = {

@@ -22,8 +22,7 @@ from PIL import Image
 
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.manifest import Manifest, ShardSummary
-from wdsremux.outputs import Output, members_of, open_output
-from wdsremux.sources.image_names import IMAGE_EXTENSIONS
+from wdsremux.outputs import Output, image_extension, members_of, open_output
 
 MAX_OPEN_SHARDS = 32
 """Kept open by each process."""
@@ -170,7 +169,7 @@ def _close(output: Output, idle: list[tuple[str, RawIOBase]]) -> None:
 def _sample(data: bytes) -> dict[str, Any]:
     """Return what the bytes of a sample hold."""
     key, members = members_of(data)
-    image = next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
+    image = image_extension(members)
     sample: dict[str, Any] = {"key": key}
     if "json" in members:
         sample |= _fields(members.pop("json"), key)

@@ -7,7 +7,7 @@ checked before they are believed, and every sample is held against its CRC-32.
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from io import RawIOBase
 from types import TracebackType
 from typing import Self
@@ -21,6 +21,7 @@ from wdsremux.opening import open_folder
 from wdsremux.shards.blocks import BlockReader, read_at
 from wdsremux.shards.entry import SampleEntry, ShardEntry, entry_name
 from wdsremux.shards.scan import TarFault, TarScan
+from wdsremux.sources.image_names import IMAGE_EXTENSIONS
 from wdsremux.tarheaders import split_name
 from wdsremux.untrusted import Folder, is_safe_name
 
@@ -160,6 +161,11 @@ def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
     except TarFault as exc:
         raise CorruptDataError(f"a sample is no part of a tar: {exc}") from exc
     return sample_key, found
+
+
+def image_extension(members: Mapping[str, bytes]) -> str | None:
+    """Return which member is the image, by its extension; the first where there are several."""
+    return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
 
 
 def _manifest_of(folder: Folder, words: str) -> Manifest:

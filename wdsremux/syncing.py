@@ -15,7 +15,6 @@ from typing import cast
 from wdsremux import opening
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import SyncAdvanced, SyncBegun, SyncObserver, nobody
-from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import MANIFEST_NAME, Manifest
 from wdsremux.syncs.carrying import SURE, Carrier
 from wdsremux.syncs.contents import Contents, Item, contents_of, finished_contents
@@ -166,10 +165,9 @@ class _Sync:
         for item, proof in plan.standing.values():
             if ends.has_whole(item):
                 self._free(item, proof)
-        # The recipe first: by it `verify` knows that shards without an index are unfinished.
-        recipe = [item for item in plan.small if item.name == RECIPE_NAME]
-        self._carrier.send([*recipe, *plan.shards], self._done)
-        self._carrier.send([item for item in plan.small if item not in recipe], self._done)
+        # In one go: of a place that takes many files together, the recipe needs no commit alone.
+        self._carrier.send([*plan.first, *plan.shards], self._done)
+        self._carrier.send(plan.small, self._done)
         self._refuse_damage(plan)
         index = self._count_index(ends, plan)
         if index is not None:

@@ -1,10 +1,9 @@
 """The depth `entries` for a dataset of ours: manifest, entries, recipe and files agree."""
 
-import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cache
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -20,6 +19,7 @@ from wdsremux.checks.reading import (
     RejectedLines,
     entries_ahead,
     finding_of,
+    moved_lines,
     read_file,
 )
 from wdsremux.errors import CorruptDataError
@@ -154,17 +154,11 @@ class OurDataset:
         finally:
             rejected.close()
 
-    @cache  # noqa: B019 (lives as long as one verification)
+    @cached_property
     def _moved(self) -> Mapping[str, str]:
-        """Return where `sync --move` says that it took shards: {name: place}."""
-        data = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
-        found = {}
-        for line in data.splitlines():
-            # A crash may have cut a line off: its shard is still there.
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                told = json.loads(line)
-                found[str(told["name"])] = str(told["at"])
-        return found
+        """Where `sync --move` says that it took shards: {name: place}."""
+        journal = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
+        return {str(told["name"]): str(told["at"]) for told in moved_lines(journal)}
 
     def _read_entry(self, name: str, give: EntryGiver) -> ShardEntry | None:
         try:
@@ -231,8 +225,8 @@ class OurDataset:
             self._take(Code.UNSAFE_NAME, name[:200])
             return None
         there = self._items.get(name)
-        if there is None and shard.name in self._moved():
-            self._take(Code.SHARD_MOVED, name, f"to {self._moved()[shard.name]!r}")
+        if there is None and shard.name in self._moved:
+            self._take(Code.SHARD_MOVED, name, f"to {self._moved[shard.name]!r}")
             return None
         if there is None or there.kind != "file":
             code = Code.SHARD_MISSING if there is None else Code.NOT_A_FILE

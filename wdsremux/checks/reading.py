@@ -2,9 +2,10 @@
 
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 from wdsremux.ahead import Giver, ahead
 from wdsremux.checks.entries import entry_problem
@@ -63,6 +64,19 @@ def entries_ahead(
         yield from ((name, partial(read, name)) for name in names)
         return
     yield from ahead(read, names, at_once=folder.reads_at_once, name="entries")
+
+
+def moved_lines(journal: bytes) -> Iterator[Mapping[str, Any]]:
+    """Yield what `sync --move` noted of each shard that it took away, in order.
+
+    A crash may have cut a line off: its shard is still there.
+    """
+    for line in journal.splitlines():
+        told = _parsed(line)
+        if not isinstance(told, dict) or not {"name", "at", "sha256"} <= told.keys():
+            continue
+        if isinstance(told.get("receipt"), dict):
+            yield told
 
 
 class RejectedLines:

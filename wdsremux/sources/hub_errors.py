@@ -1,7 +1,7 @@
 """What the Hub and `datasets` mean by their errors: tried again, or told in our words."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeVar
 
 from huggingface_hub.errors import (
@@ -13,7 +13,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from wdsremux.errors import SourceError, UsageError
+from wdsremux.errors import SourceError, UsageError, causes
 from wdsremux.sources.http_ranges import RETRY_STATUSES, Access, HttpError, retry_after_s
 from wdsremux.sources.patience import Patience, TemporaryError
 from wdsremux.sources.timeouts import bound_requests
@@ -48,7 +48,7 @@ def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
             refused = _refusal(exc, repo)
             if refused:
                 raise refused from exc
-            cause = next((each for each in _chain(exc) if _is_temporary(each)), None)
+            cause = next((each for each in causes(exc) if _is_temporary(each)), None)
             if cause is None:
                 reason = str(exc).split(" with any supported")[0]  # a list of all suffixes
                 raise SourceError(f"dataset {repo!r} cannot be opened: {reason}") from exc
@@ -97,15 +97,6 @@ def _is_temporary(exc: BaseException) -> bool:
     if _status(exc) is not None:
         return _status(exc) in RETRY_STATUSES
     return isinstance(exc, HttpError | ConnectionError | TimeoutError | LocalEntryNotFoundError)
-
-
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and what led to it: `datasets` wraps the Hub's errors, several deep."""
-    for _ in range(10):
-        if exc is None:
-            return
-        yield exc
-        exc = exc.__cause__ or exc.__context__
 
 
 def _temporary(exc: BaseException) -> TemporaryError:

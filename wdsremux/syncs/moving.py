@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wdsremux.checks.reading import moved_lines
 from wdsremux.errors import TargetError
 from wdsremux.manifest import MOVED_NAME, ShardSummary
 from wdsremux.targets.base import Proof
@@ -63,16 +64,12 @@ class Mover:
 
 def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
     """Return what is remembered of the shards that were moved to `address_of` a target."""
-    found = {}
     try:
-        lines = (source.root / MOVED_NAME).read_bytes().splitlines()
+        journal = (source.root / MOVED_NAME).read_bytes()
     except OSError:
         return {}
-    for line in lines:
-        try:
-            told = json.loads(line)
-            if told["at"] == address:
-                found[str(told["name"])] = Moved(str(told["sha256"]), dict(told["receipt"]))
-        except (ValueError, KeyError, TypeError):
-            continue  # cut off by a crash: its shard is still there
-    return found
+    return {
+        str(told["name"]): Moved(str(told["sha256"]), dict(told["receipt"]))
+        for told in moved_lines(journal)
+        if told["at"] == address
+    }

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wdsremux.card import CARD_NAME, is_ours
 from wdsremux.errors import UsageError
+from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import Manifest
 from wdsremux.syncs.carrying import SURE, Carrier, Question
 from wdsremux.syncs.contents import (
@@ -25,8 +26,12 @@ from wdsremux.targets.patient import PatientTarget
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be done; shards first."""
+    """What is to be done, in this order."""
 
+    first: list[Item] = field(default_factory=list)
+    """To be sent before the shards: the recipe, by which `verify` knows that shards without an
+    index are unfinished.
+    """
     shards: list[Item] = field(default_factory=list)
     """To be sent."""
     small: list[Item] = field(default_factory=list)
@@ -45,7 +50,7 @@ class Plan:
     @property
     def items(self) -> list[Item]:
         """Everything that is to be sent, but the index."""
-        return [*self.shards, *self.small]
+        return [*self.first, *self.shards, *self.small]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +139,9 @@ def _take_answer(plan: Plan, ends: Ends, item: Item, proof: Proof) -> None:
 
 
 def _send(plan: Plan, ends: Ends, item: Item) -> None:
-    if not item.is_shard:
+    if item.name == RECIPE_NAME:
+        plan.first.append(item)
+    elif not item.is_shard:
         plan.small.append(item)
     elif ends.has_whole(item):
         plan.shards.append(item)

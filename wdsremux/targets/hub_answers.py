@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from huggingface_hub import get_token
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.errors import TargetError, UnreachableTargetError, causes
 
 # The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
 HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
@@ -39,7 +39,7 @@ def explained(doing: str) -> Iterator[None]:
 
 def status_of(exc: BaseException | None) -> int | None:
     """Return the HTTP status an exception, or what led to it, came with."""
-    for each in _chain(exc):
+    for each in causes(exc):
         status = getattr(getattr(each, "response", None), "status_code", None)
         if isinstance(status, int):
             return status
@@ -62,7 +62,7 @@ def _error(doing: str, exc: Exception) -> TargetError:
         return _refusal(doing, status, _said(exc))
     if isinstance(exc, OSError) and exc.filename is not None:
         return TargetError(f"cannot {doing}: {exc.filename!r}: {exc.strerror}")
-    chain = list(_chain(exc))
+    chain = list(causes(exc))
     if any(isinstance(each, HttpError | OSError) or "closed" in str(each) for each in chain):
         return UnreachableTargetError(
             f"cannot {doing}: no connection to the Hub; check the network and run the same "
@@ -94,18 +94,9 @@ def _refusal(doing: str, status: int, said: str) -> TargetError:
 
 def _said(exc: BaseException) -> str:
     """Return what the Hub says of a refusal, such as that there is no storage left."""
-    said = (getattr(each, "server_message", None) for each in _chain(exc))
+    said = (getattr(each, "server_message", None) for each in causes(exc))
     return _one_line(next((text for text in said if isinstance(text, str)), ""))
 
 
 def _one_line(text: str) -> str:
     return _TOKEN.sub("…", " ".join(text.split()))[:_MOST_SAID]
-
-
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and what led to it."""
-    for _ in range(10):
-        if exc is None:
-            return
-        yield exc
-        exc = exc.__cause__ or exc.__context__
