@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from wdsremux.events import Note, SyncBegun, SyncEvent, SyncObserver
 from wdsremux.flags import add_own_options, own_options
-from wdsremux.render import LOG_EVERY_S, duration
+from wdsremux.render import LOG_EVERY_S, ByteBar, duration
 from wdsremux.syncs.options import SyncOptions
 from wdsremux.syncs.report import SyncReport
 from wdsremux.values import counted, size
@@ -87,35 +87,7 @@ def _closing(report: SyncReport) -> str:
 
 def progress(out: TextIO) -> SyncObserver:
     """Return what tells how far a sync is: a bar on a terminal, else a line every 10 s."""
-    return _Bar(out) if out.isatty() else _Log(out)
-
-
-class _Bar:
-    """A tqdm bar over the bytes."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._bar: Any = None
-
-    def __call__(self, event: SyncEvent) -> None:
-        if isinstance(event, Note):
-            if self._bar is None:
-                print(event.text, file=self._out, flush=True)
-            else:
-                self._bar.write(event.text, file=self._out)
-        elif isinstance(event, SyncBegun):
-            if not event.size_bytes:
-                return
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=event.size_bytes, unit="B", unit_scale=True, file=self._out, leave=False
-            )
-        elif self._bar is not None:
-            self._bar.update(event.size_bytes)
-            if self._bar.n >= self._bar.total:
-                self._bar.close()
-                self._bar = None
+    return ByteBar(out) if out.isatty() else _Log(out)
 
 
 class _Log:

@@ -9,7 +9,7 @@ from typing import Any, TextIO
 
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, CheckObserver
 from wdsremux.findings import Code
-from wdsremux.render import LOG_EVERY_S, duration
+from wdsremux.render import LOG_EVERY_S, ByteBar, duration
 from wdsremux.reports import DEPTHS, Report
 from wdsremux.values import counted, size
 
@@ -151,27 +151,7 @@ def report_lines(report: Report) -> list[str]:
 
 def progress(out: TextIO) -> CheckObserver:
     """Return what tells how far a verification is: a bar on a terminal, else a line every 10 s."""
-    return _Bar(out) if out.isatty() else _Log(out)
-
-
-class _Bar:
-    """A tqdm bar over the bytes."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._bar: Any = None
-
-    def __call__(self, event: CheckEvent) -> None:
-        if isinstance(event, CheckBegun):
-            from tqdm import tqdm
-
-            self._bar = tqdm(
-                total=event.size_bytes, unit="B", unit_scale=True, file=self._out, leave=False
-            )
-        elif self._bar is not None:
-            self._bar.update(event.size_bytes)
-            if self._bar.n >= self._bar.total:
-                self._bar.close()
+    return ByteBar(out) if out.isatty() else _Log(out)
 
 
 class _Log:
