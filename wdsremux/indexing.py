@@ -32,8 +32,8 @@ from wdsremux.shards.entry import entry_name
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.sources.split_rules import ordered, split_of_file
 from wdsremux.targets.base import Target
-from wdsremux.targets.folder import RemoteFolder
 from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.remote_folder import RemoteFolder
 from wdsremux.untrusted import Folder
 
 

@@ -15,8 +15,8 @@ from wdsremux.errors import SourceError, UsageError
 from wdsremux.recipe import Recipe, Run
 from wdsremux.sources.base import Source
 from wdsremux.targets.base import RemoteTarget, Target
-from wdsremux.targets.folder import RemoteFolder
 from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.remote_folder import RemoteFolder
 from wdsremux.transforms.user import FunctionSpec, function_from_callable, function_from_text
 from wdsremux.untrusted import Folder, UntrustedFolder
 from wdsremux.values import is_url

@@ -31,7 +31,7 @@ from wdsremux.findings import Code, Finding
 from wdsremux.opening import open_folder
 from wdsremux.reports import DEPTHS, Collector, Depth, Gathering, Report
 from wdsremux.shards.uniqueness import KeyRegister
-from wdsremux.targets.folder import RemoteFolder
+from wdsremux.targets.remote_folder import RemoteFolder
 from wdsremux.transforms.base import quiet_libraries
 from wdsremux.untrusted import Folder, UntrustedFolder
 

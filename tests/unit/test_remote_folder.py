@@ -8,7 +8,7 @@ from support.ranged_target import RangedTarget
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.shards.blocks import BlockReader, read_at
-from wdsremux.targets.folder import MAX_PIECE_BYTES, RemoteFolder
+from wdsremux.targets.remote_folder import MAX_PIECE_BYTES, RemoteFolder
 from wdsremux.untrusted import NotAFileError, TooLargeError
 
 CONTENT = random.Random(5).randbytes(300_000)  # noqa: S311 (seeded, to be the same)

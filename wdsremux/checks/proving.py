@@ -6,7 +6,7 @@ from wdsremux.checks.shard import Verdict
 from wdsremux.findings import Code
 from wdsremux.reports import Collector
 from wdsremux.targets.base import Proof, ProofLevel, Sums
-from wdsremux.targets.folder import RemoteFolder
+from wdsremux.targets.remote_folder import RemoteFolder
 
 LASTING = frozenset(("crc64nvme", "etag"))
 """Parts of a receipt that a target tells of an object as long as nobody writes it anew."""
