@@ -12,27 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from support.corpora import write_parquet_dataset
 from support.faults import Faults
-from support.forked import ForkedCommand
+from support.mixing import MIX
 from support.runs import published, step_words, tree
 
 pytestmark = pytest.mark.integration
-
-MIX = """
-import numpy as np
-
-def mix(batch):
-    # Depends on which rows came together.
-    pixels = [np.asarray(image.resize((16, 16))).astype(int) for image in batch["image"]]
-    mean = np.mean(pixels, axis=0)
-    batch["image"] = [((p + mean) / 2).astype(np.uint8) for p in pixels]
-    return batch
-"""
-
-
-@pytest.fixture(scope="module")
-def command():
-    with ForkedCommand() as forked:
-        yield forked
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from support.corpora import hf_columns, hf_schema, jpegs, write_parquet_dataset
 from support.faults import Faults
 from support.forked import ForkedCommand
+from support.mixing import MIX
 from support.runs import convert, manifest, published, rejected, shards, step_words, tree, wdsremux
 
 pytestmark = pytest.mark.integration
@@ -16,17 +17,6 @@ pytestmark = pytest.mark.integration
 OLD, NEW = 30, 50
 SMALL = ("--max-shard-samples", 9, "--max-errors", "100%")
 STEPS = step_words("random-resized-crop=24", "hflip")
-
-MIX = """
-import numpy as np
-
-def mix(batch):
-    # Depends on which rows came together.
-    pixels = [np.asarray(image.resize((16, 16))).astype(int) for image in batch["image"]]
-    mean = np.mean(pixels, axis=0)
-    batch["image"] = [((p + mean) / 2).astype(np.uint8) for p in pixels]
-    return batch
-"""
 
 
 class Growing:

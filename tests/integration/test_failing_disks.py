@@ -11,7 +11,6 @@ import pytest
 from support.corpora import jpeg, write_parquet_dataset
 from support.disks import SmallDisk
 from support.faults import Failure, Faults
-from support.forked import ForkedCommand
 from support.runs import published, step_words, tree
 
 pytestmark = pytest.mark.integration
@@ -19,12 +18,6 @@ pytestmark = pytest.mark.integration
 AGAIN = "then run the same command again: finished shards stay"
 SHARD = r"train-000001\.tar"
 EVERY_WRITE = ("open", "write", "fsync", "close", "replace", "unlink", "mkdir", "rmdir")
-
-
-@pytest.fixture(scope="module")
-def command():
-    with ForkedCommand() as forked:
-        yield forked
 
 
 class Case:

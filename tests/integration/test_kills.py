@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
+from support.mixing import MIX
 from support.runs import step_words
 
 pytestmark = pytest.mark.integration
@@ -40,18 +41,6 @@ def test_killed_25_times_at_random_the_command_finishes_with_the_same_bytes(sour
     words = (*STEPS, "--max-shard-samples", 40, "--workers", 2, "--engine", "threads")
     said = harness(tmp_path, *words, kills=25, source=source)
     assert "25 kills (seed 1): " in said
-
-
-MIX = """
-import numpy as np
-
-def mix(batch):
-    # Depends on which rows came together.
-    pixels = [np.asarray(image.resize((16, 16))).astype(int) for image in batch["image"]]
-    mean = np.mean(pixels, axis=0)
-    batch["image"] = [((p + mean) / 2).astype(np.uint8) for p in pixels]
-    return batch
-"""
 
 
 def test_worker_processes_copies_and_keys_are_no_exception(source, tmp_path):

@@ -2,17 +2,10 @@
 
 import pytest
 from support.faults import Faults
-from support.forked import ForkedCommand
 from support.mended import cut, entry, make, remove, shard, state
 from support.runs import tree
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def command():
-    with ForkedCommand() as forked:
-        yield forked
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import signal
 import pytest
 from support.disks import SmallDisk
 from support.faults import Failure, Faults
-from support.forked import ForkedCommand
 from support.running import Running
 from support.runs import published, tree, wdsremux
 from support.verified import copied, make_dataset
@@ -18,12 +17,6 @@ from support.verified import copied, make_dataset
 pytestmark = pytest.mark.integration
 
 KILLS = 8
-
-
-@pytest.fixture(scope="module")
-def command():
-    with ForkedCommand() as forked:
-        yield forked
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,25 @@ import os
 
 from support.memory_target import MemoryTarget
 
+from wdsremux import opening
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Proof
+
+URL = "memory://bucket/out"
+
+
+def named(target, monkeypatch):
+    """Let URL name a target, which is given up at once when it is away; return it."""
+    real = opening.open_target
+    monkeypatch.setattr(opening, "READING_GIVE_UP_AFTER_S", 0)
+    monkeypatch.setattr(opening, "open_target", lambda out: target if out == URL else real(out))
+    return target
 
 
 class RangedTarget(MemoryTarget):
     """Notes what is asked of it; `level` is how sure it is of what it holds."""
 
-    url = "memory://bucket/out"
+    url = URL
 
     def __init__(self, folder=None, level="checksum"):
         super().__init__()

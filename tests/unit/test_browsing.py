@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from support.ranged_target import RangedTarget
+from support.ranged_target import URL, RangedTarget, named
 from support.verified import (
     SHARD,
     copied,
@@ -23,14 +23,11 @@ from support.verified import (
 )
 
 import wdsremux
-from wdsremux import opening
 from wdsremux.cli import main
 from wdsremux.errors import CorruptDataError
 from wdsremux.indexing import index
 from wdsremux.outputs import open_output
 from wdsremux.shards.entry import ShardEntry
-
-URL = "memory://bucket/out"
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +37,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def target(made, monkeypatch):
-    target, real = RangedTarget(made), opening.open_target
-    monkeypatch.setattr(opening, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(opening, "open_target", lambda out: target if out == URL else real(out))
-    return target
+    return named(RangedTarget(made), monkeypatch)
 
 
 @pytest.fixture(params=["folder", "URL"])

@@ -10,16 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image, ImageChops
-from support.ranged_target import RangedTarget
+from support.ranged_target import URL, RangedTarget, named
 from support.readers import webdataset_samples
 from support.verified import SHARD, copied, flip, make_dataset, sample, write_tar
 
 import wdsremux
-from wdsremux import opening
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.indexing import index
-
-URL = "memory://bucket/out"
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +26,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def target(made, monkeypatch):
-    target, real = RangedTarget(made), opening.open_target
-    monkeypatch.setattr(opening, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(opening, "open_target", lambda out: target if out == URL else real(out))
-    return target
+    return named(RangedTarget(made), monkeypatch)
 
 
 def keys(dataset):

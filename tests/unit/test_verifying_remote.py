@@ -3,17 +3,14 @@
 import json
 
 import pytest
-from support.ranged_target import RangedTarget
+from support.ranged_target import URL, RangedTarget, named
 from support.verified import SHARD, codes, make_dataset, sample
 
 import wdsremux
-from wdsremux import opening
 from wdsremux.cli import main
 from wdsremux.errors import TargetError, UnreachableTargetError, UsageError
 from wdsremux.indexing import index
 from wdsremux.verifying import verify
-
-URL = "memory://bucket/out"
 
 
 @pytest.fixture(scope="module")
@@ -24,10 +21,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def target(made, monkeypatch):
     """Return a target that holds the dataset and is what URL names."""
-    target, real = RangedTarget(made), opening.open_target
-    monkeypatch.setattr(opening, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(opening, "open_target", lambda out: target if out == URL else real(out))
-    return target
+    return named(RangedTarget(made), monkeypatch)
 
 
 def damage(target, name=SHARD, at=700):
