@@ -13,8 +13,10 @@ import sys
 import threading
 import weakref
 
-MIN_BYTES = 1 << 16
-"""Smaller payloads go by the pipe: to map them costs more than to copy them."""
+MIN_BYTES = 1 << 20
+"""Smaller payloads go by the pipe. Each that is mapped takes a descriptor at both ends: so there are
+never more of them than the run's window has megabytes.
+"""
 _PROBE = b"shared"
 
 
