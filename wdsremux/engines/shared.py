@@ -14,8 +14,8 @@ import threading
 import weakref
 
 MIN_BYTES = 1 << 20
-"""Smaller payloads go by the pipe. Each that is mapped takes a descriptor at both ends: so there are
-never more of them than the run's window has megabytes.
+"""Smaller payloads go by the pipe. Each that is mapped takes a descriptor at both ends: so there
+are never more of them than the run's window has megabytes.
 """
 _PROBE = b"shared"
 
