@@ -95,8 +95,8 @@ class Manifest:
     notes: tuple[str, ...] = ()
     """What a reader of the images should know, for example that they were packed as stored."""
     published: Mapping[str, Any] = field(default_factory=dict)
-    """Where `sync` has carried this copy: `at`, its URL; `loaders`, the forms of URL that loaders
-    take; `receipts`, by which the target can be asked for each shard. It decides nothing.
+    """Where this copy was carried or converted to: `at`, its URL; `loaders`, the forms of URL that
+    loaders take; `receipts`, by which the target can be asked for each shard. It decides nothing.
     """
 
     @classmethod

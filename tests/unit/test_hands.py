@@ -43,7 +43,7 @@ class Breaking(RemoteMemory):
 
 
 def hands(target, folder, told):
-    return FetchingHands(PatientTarget(target, sleep=lambda _: None), folder, told.append)
+    return FetchingHands(PatientTarget(target, 600, sleep=lambda _: None), folder, told.append)
 
 
 def test_a_file_is_fetched_and_goes_when_it_was_used(tmp_path):

@@ -66,7 +66,7 @@ def patient(away, give_up_after_s=60, **more):
 class TestPatientTarget(TargetConformance):
     @pytest.fixture
     def target(self, tmp_path):
-        return PatientTarget(LocalTarget(tmp_path / "out"))
+        return PatientTarget(LocalTarget(tmp_path / "out"), 600)
 
 
 def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
@@ -155,7 +155,7 @@ def test_sleep_may_end_the_waiting():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PatientTarget(Flaky(None), sleep=stop).prove("a.tar", SUMS)
+        PatientTarget(Flaky(None), 600, sleep=stop).prove("a.tar", SUMS)
 
 
 def test_a_lock_is_waited_for_while_it_cannot_be_asked_for():

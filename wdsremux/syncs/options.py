@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from wdsremux.recipe import Options, option
-from wdsremux.targets.patient import GIVE_UP_AFTER_S
 from wdsremux.values import number_from, seconds_from_text, size_from_text, switch_from
 
 
@@ -21,5 +20,5 @@ class SyncOptions(Options):
     """files that are sent at a time"""
     bandwidth: int | None = option(None, size_from_text, metavar="SIZE")
     """send no more bytes a second, all jobs together: 50MB"""
-    give_up_after: float = option(GIVE_UP_AFTER_S, seconds_from_text, metavar="SECONDS")
+    give_up_after: float = option(600.0, seconds_from_text, metavar="SECONDS")
     """give up on a place that has taken and given nothing for so long; also 2m, 1h"""

@@ -18,7 +18,6 @@ from wdsremux.targets.spooled import SpooledFile
 
 T = TypeVar("T")
 
-GIVE_UP_AFTER_S = 600.0
 FIRST_WAIT_S = 0.25
 MAX_WAIT_S = 30.0
 
@@ -32,7 +31,7 @@ class PatientTarget:
     def __init__(
         self,
         target: RemoteTarget,
-        give_up_after_s: float = GIVE_UP_AFTER_S,
+        give_up_after_s: float,
         *,
         tell: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.monotonic,
