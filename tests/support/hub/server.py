@@ -41,6 +41,7 @@ ROUTES = [
         ("yaml", "POST", r"/api/validate-yaml"),
     )
 ]
+SETTLE_S = 5.0
 ONE_WORD_REPO = re.compile(r"(/api)?/datasets/[^/]+(/(resolve|tree|revision)/|$)")
 
 
@@ -100,8 +101,8 @@ class HubServer:
         self.options = options or Options()
         Path(root).mkdir(parents=True, exist_ok=True)
         self.store = Store(root, self.options)
-        self.lock, self.stopping = threading.Lock(), threading.Event()
-        self.signature = self.repos = 0
+        self.lock, self.stopping = threading.Condition(), threading.Event()
+        self.signature = self.repos = self.in_flight = 0
         self.is_started = False
         self.reset()
         handler = type("Handler", (Routes,), {"hub": self})
@@ -124,9 +125,11 @@ class HubServer:
     def reset(self):
         """Zero the counters and reseed the faults."""
         with self.lock:
+            self.settle()
             self.rng = random.Random(self.options.seed)  # noqa: S311
-            self.requests, self.sent, self.faults, self.contents = Counter(), 0, 0, 0
-            self.seen = []
+            self.requests, self.bytes_sent = Counter(), 0
+            self.faults = self.contents = 0
+            self.requests_seen = []
 
     def draw_fault(self, method, path):
         """Return the fault of a request, or None."""
@@ -166,18 +169,47 @@ class HubServer:
         folder.mkdir(parents=True)
         return repo, folder
 
-    def record(self, handler):
-        """Count one request."""
+    def begin(self):
+        """Note that a request is being answered."""
         with self.lock:
+            self.in_flight += 1
+
+    def record(self, handler):
+        """Count one request that was answered, once."""
+        with self.lock:
+            if handler.is_counted:
+                return
+            handler.is_counted = True
             self.requests[
                 f"{handler.command} {handler.route} {handler.status or handler.fault}"
             ] += 1
-            self.sent += handler.sent
-            self.seen.append((handler.command, handler.path, handler.headers.get("Range")))
+            self.bytes_sent += handler.sent
+            self.requests_seen.append((handler.command, handler.path, handler.headers.get("Range")))
+            self.in_flight -= 1
+            self.lock.notify_all()
+
+    def settle(self):
+        """Wait, with the lock held, until what clients have read is counted: that comes after it."""
+        self.lock.wait_for(lambda: not self.in_flight, SETTLE_S)
+
+    @property
+    def sent(self):
+        """How many bytes of bodies were sent."""
+        with self.lock:
+            self.settle()
+            return self.bytes_sent
+
+    @property
+    def seen(self):
+        """All requests: method, path, range asked for."""
+        with self.lock:
+            self.settle()
+            return list(self.requests_seen)
 
     def count(self, start):
         """Return how many requests were counted under a name that starts so, e.g. "GET cdn"."""
         with self.lock:
+            self.settle()
             return sum(n for name, n in self.requests.items() if name.startswith(start))
 
     def __enter__(self):

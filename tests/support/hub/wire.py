@@ -42,6 +42,7 @@ class Wire(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.start_request()
+        self.hub.begin()
         try:
             self.answer()
         finally:
@@ -56,7 +57,7 @@ class Wire(BaseHTTPRequestHandler):
     def start_request(self):
         """Forget the request before this one on the connection."""
         self.sent, self.status, self.route, self.repo = 0, 0, "none", None
-        self.fault, self.body_done = None, False
+        self.fault, self.body_done, self.is_counted = None, False, False
         url = urlsplit(self.path)
         self.url_path = url.path
         query = parse_qs(url.query, keep_blank_values=True)
@@ -155,6 +156,7 @@ class Wire(BaseHTTPRequestHandler):
     def break_off(self):
         """End an answer half way: "cut" and "stall" never reach the promised length."""
         if self.fault == "stall":
+            self.hub.record(self)
             self.hub.stopping.wait(self.hub.options.stall_s)
         self.close_connection = True
         with contextlib.suppress(OSError):
