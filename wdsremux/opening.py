@@ -221,19 +221,19 @@ def open_target(out: str | os.PathLike[str]) -> Target:
 
 
 def _open_s3(words: str) -> Target:
-    from wdsremux.targets.s3 import open_s3
+    from wdsremux.targets.s3.target import open_s3
 
     return open_s3(words)
 
 
 def _open_object_store(words: str) -> Target:
-    from wdsremux.targets.object_store import open_object_store
+    from wdsremux.targets.objects.target import open_object_store
 
     return open_object_store(words)
 
 
 def _open_hub_target(words: str) -> Target:
-    from wdsremux.targets.hub import open_hub_target
+    from wdsremux.targets.hub.target import open_hub_target
 
     return open_hub_target(words)
 

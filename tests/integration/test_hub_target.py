@@ -14,7 +14,7 @@ from support.target_conformance import TargetConformance, content_of, listed, pu
 import wdsremux
 from wdsremux.errors import TargetError, UnreachableTargetError, UsageError
 from wdsremux.targets.base import Parcel, Sums
-from wdsremux.targets.hub import open_hub_target
+from wdsremux.targets.hub.target import open_hub_target
 
 pytestmark = [
     pytest.mark.integration,
@@ -148,8 +148,8 @@ def test_what_is_there_is_not_sent_again(access, words, target, tmp_path):
 def test_many_files_come_by_few_commits_the_last_one_last(
     access, words, target, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("wdsremux.targets.hub.COMMIT_FILES", 4)
-    monkeypatch.setattr("wdsremux.targets.hub.BATCH_BYTES", 4000)
+    monkeypatch.setattr("wdsremux.targets.hub.target.COMMIT_FILES", 4)
+    monkeypatch.setattr("wdsremux.targets.hub.target.BATCH_BYTES", 4000)
     seen = [parcel(tmp_path, f"train-{n:06d}.tar", b"%d" % n * 2000) for n in range(9)]
     target.put_many([*seen, parcel(tmp_path, "index.json", b"{}")])
     assert commits(access, words) == 3

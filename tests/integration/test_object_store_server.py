@@ -10,7 +10,7 @@ from support.target_conformance import TargetConformance, content_of, listed
 
 from wdsremux.errors import TargetError
 from wdsremux.targets.base import Sums
-from wdsremux.targets.object_store import PART_BYTES, ObjectStoreTarget
+from wdsremux.targets.objects.target import PART_BYTES, ObjectStoreTarget
 
 pytestmark = pytest.mark.integration
 

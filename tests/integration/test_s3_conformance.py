@@ -4,7 +4,7 @@ import pytest
 from support.s3_server import found, moved
 from support.target_conformance import TargetConformance
 
-from wdsremux.targets.s3 import open_s3
+from wdsremux.targets.s3.target import open_s3
 
 pytestmark = pytest.mark.integration
 

@@ -15,7 +15,7 @@ from support.s3_server import KEY, SECRET, found, free_ports, moved
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Sums
-from wdsremux.targets.s3 import open_s3
+from wdsremux.targets.s3.target import open_s3
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ UPLOADER = """
 import sys
 from pathlib import Path
 from wdsremux.targets.base import Sums
-from wdsremux.targets.s3 import open_s3
+from wdsremux.targets.s3.target import open_s3
 url, path, size, sha256 = sys.argv[1:]
 target = open_s3(url, jobs=1, part_bytes=5 << 20)
 target.put("train-000000.tar", Path(path), Sums(int(size), sha256))

@@ -15,16 +15,16 @@ from wdsremux.errors import TargetError, UsageError
 from wdsremux.opening import open_target
 from wdsremux.targets.base import Sums
 from wdsremux.targets.patient import PatientTarget
-from wdsremux.targets.s3 import open_s3
-from wdsremux.targets.s3_bucket import TRIES
-from wdsremux.targets.s3_lock import LOCK
+from wdsremux.targets.s3.bucket import TRIES
+from wdsremux.targets.s3.lock import LOCK
+from wdsremux.targets.s3.target import open_s3
 
 pytestmark = pytest.mark.integration
 
 LARGE = os.urandom(12 << 20)
 HOLDER = """
 import sys
-from wdsremux.targets.s3 import open_s3
+from wdsremux.targets.s3.target import open_s3
 with open_s3(sys.argv[1]).lock():
     print("held", flush=True)
     sys.stdin.read()

@@ -15,7 +15,7 @@ from support.verified import make_dataset
 import wdsremux as product
 from wdsremux.errors import TargetError
 from wdsremux.events import SyncAdvanced
-from wdsremux.targets.s3 import S3Target, open_s3
+from wdsremux.targets.s3.target import S3Target, open_s3
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.hub_answers import HttpError, explained, status_of
+from wdsremux.targets.hub.answers import HttpError, explained, status_of
 
 
 class Answer:

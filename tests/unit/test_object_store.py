@@ -11,11 +11,12 @@ from support.target_conformance import TargetConformance, content_of, listed, pu
 
 from wdsremux.errors import TargetError, UnreachableTargetError, UsageError
 from wdsremux.opening import open_target
-from wdsremux.targets import lease, object_store
+from wdsremux.targets import lease
 from wdsremux.targets.base import Sums
-from wdsremux.targets.object_answers import explained
-from wdsremux.targets.object_lock import LockObject
-from wdsremux.targets.object_store import SHA256_NOTE, ObjectStoreTarget, open_object_store
+from wdsremux.targets.objects import target as object_store
+from wdsremux.targets.objects.answers import explained
+from wdsremux.targets.objects.lock import LockObject
+from wdsremux.targets.objects.target import SHA256_NOTE, ObjectStoreTarget, open_object_store
 
 URL = "gs://bucket/out"
 

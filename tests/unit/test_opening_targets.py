@@ -7,7 +7,7 @@ import pytest
 
 from wdsremux.errors import UsageError
 from wdsremux.opening import open_target
-from wdsremux.targets.hub import HubTarget
+from wdsremux.targets.hub.target import HubTarget
 from wdsremux.targets.local import LocalTarget
 
 
@@ -32,8 +32,8 @@ def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
     ("words", "library", "part"),
     [
         ("s3://bucket/folder", "boto3", "s3"),
-        ("gs://bucket/folder", "obstore", "object_"),
-        ("az://container/folder", "obstore", "object_"),
+        ("gs://bucket/folder", "obstore", "objects"),
+        ("az://container/folder", "obstore", "objects"),
     ],
 )
 def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(

@@ -3,7 +3,7 @@
 import pytest
 
 from wdsremux.errors import TargetError, UsageError
-from wdsremux.targets.s3_bucket import Bucket
+from wdsremux.targets.s3.bucket import Bucket
 
 CONFIG = """
 [profile work]

@@ -7,7 +7,7 @@ from botocore import exceptions as boto
 
 from wdsremux.errors import TargetError, UnreachableTargetError, UsageError
 from wdsremux.opening import open_target
-from wdsremux.targets.s3_errors import RefusalError, target_error
+from wdsremux.targets.s3.errors import RefusalError, target_error
 
 SIGNED_URL = "https://s3.example/bucket/key?X-Amz-Signature=secret-signature"
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from wdsremux.errors import TargetError
-from wdsremux.targets.s3_lock import LockObject
+from wdsremux.targets.s3.lock import LockObject
 
 WRITTEN_AT = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
 

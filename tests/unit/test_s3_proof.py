@@ -7,10 +7,10 @@ import pytest
 from awscrt import checksums
 
 from wdsremux.targets.base import Sums
-from wdsremux.targets.s3_abilities import Abilities, tried_abilities
-from wdsremux.targets.s3_errors import RefusalError
-from wdsremux.targets.s3_proof import Question, proof_of
-from wdsremux.targets.s3_sums import FileSums, base64_text, crc64_text, etag_of_parts, md5, parts_of
+from wdsremux.targets.s3.abilities import Abilities, tried_abilities
+from wdsremux.targets.s3.errors import RefusalError
+from wdsremux.targets.s3.proof import Question, proof_of
+from wdsremux.targets.s3.sums import FileSums, base64_text, crc64_text, etag_of_parts, md5, parts_of
 
 CONTENT = bytes(range(256)) * 100
 SUMS = Sums(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())

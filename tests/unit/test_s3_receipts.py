@@ -2,8 +2,8 @@
 
 import pytest
 
-from wdsremux.targets.s3_abilities import Abilities
-from wdsremux.targets.s3_receipts import recalled_receipt
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.receipts import recalled_receipt
 
 PART_BYTES = 16 << 20
 SEEN = {"ContentLength": 40, "ChecksumCRC64NVME": "AAECAwQFBgc=", "ETag": '"abc"'}

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from wdsremux.errors import TargetError
 from wdsremux.manifest import STATE_FOLDER
-from wdsremux.targets.s3_bucket import Bucket
-from wdsremux.targets.s3_errors import RefusalError
-from wdsremux.targets.s3_sums import base64_text, crc64_text, md5
+from wdsremux.targets.s3.bucket import Bucket
+from wdsremux.targets.s3.errors import RefusalError
+from wdsremux.targets.s3.sums import base64_text, crc64_text, md5
 
 PROBE = f"{STATE_FOLDER}/probe-"
 """How the names of the objects begin that are put to find out; gone a moment later."""

@@ -26,8 +26,8 @@ from huggingface_hub.hf_api import RepoFile
 from wdsremux.errors import TargetError, UsageError
 from wdsremux.targets.base import Parcel, Proof, Sums
 from wdsremux.targets.copying import read_blocks
-from wdsremux.targets.hub_answers import explained
-from wdsremux.targets.hub_repo import MAIN, Attempt, HubRepo
+from wdsremux.targets.hub.answers import explained
+from wdsremux.targets.hub.repo import MAIN, Attempt, HubRepo
 from wdsremux.targets.spooled import SpooledFile
 
 COMMIT_FILES = 100

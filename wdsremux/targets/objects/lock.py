@@ -10,7 +10,7 @@ from obstore.store import ObjectStore
 
 from wdsremux.manifest import STATE_FOLDER
 from wdsremux.targets.lease import Written
-from wdsremux.targets.object_answers import explained
+from wdsremux.targets.objects.answers import explained
 
 LOCK = f"{STATE_FOLDER}/lock"
 

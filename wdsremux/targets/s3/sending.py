@@ -12,11 +12,11 @@ from typing import Any, BinaryIO
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Sums
-from wdsremux.targets.s3_abilities import Abilities
-from wdsremux.targets.s3_bucket import Bucket
-from wdsremux.targets.s3_proof import SHA256_NOTE
-from wdsremux.targets.s3_sums import FileSums, Piece, parts_of, piece_of
-from wdsremux.targets.s3_uploads import (
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.bucket import Bucket
+from wdsremux.targets.s3.proof import SHA256_NOTE
+from wdsremux.targets.s3.sums import FileSums, Piece, parts_of, piece_of
+from wdsremux.targets.s3.uploads import (
     StoredPart,
     Upload,
     begun_uploads,

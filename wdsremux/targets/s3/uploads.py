@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from wdsremux.errors import TargetError
-from wdsremux.targets.s3_abilities import Abilities
-from wdsremux.targets.s3_bucket import Bucket
-from wdsremux.targets.s3_errors import RefusalError
-from wdsremux.targets.s3_sums import Piece, base64_text
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.bucket import Bucket
+from wdsremux.targets.s3.errors import RefusalError
+from wdsremux.targets.s3.sums import Piece, base64_text
 
 DAMAGED_TRIES = 3
 

@@ -17,14 +17,14 @@ from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Proof, Sums
 from wdsremux.targets.lease import Lease
 from wdsremux.targets.range_file import open_ranges
-from wdsremux.targets.s3_abilities import PROBE, Abilities, tried_abilities
-from wdsremux.targets.s3_bucket import Bucket
-from wdsremux.targets.s3_errors import RefusalError
-from wdsremux.targets.s3_lock import LOCK, LockObject
-from wdsremux.targets.s3_proof import SHA256_NOTE, Question, proof_of, seen_object
-from wdsremux.targets.s3_receipts import recalled_receipt
-from wdsremux.targets.s3_sending import Manner, Sending
-from wdsremux.targets.s3_sums import MIB
+from wdsremux.targets.s3.abilities import PROBE, Abilities, tried_abilities
+from wdsremux.targets.s3.bucket import Bucket
+from wdsremux.targets.s3.errors import RefusalError
+from wdsremux.targets.s3.lock import LOCK, LockObject
+from wdsremux.targets.s3.proof import SHA256_NOTE, Question, proof_of, seen_object
+from wdsremux.targets.s3.receipts import recalled_receipt
+from wdsremux.targets.s3.sending import Manner, Sending
+from wdsremux.targets.s3.sums import MIB
 from wdsremux.targets.spooled import SpooledFile
 
 PART_BYTES = 16 * MIB

@@ -11,10 +11,10 @@ from typing import Any
 from wdsremux.errors import TargetError
 from wdsremux.manifest import STATE_FOLDER
 from wdsremux.targets.lease import Written
-from wdsremux.targets.s3_abilities import Abilities
-from wdsremux.targets.s3_bucket import Bucket
-from wdsremux.targets.s3_errors import RefusalError
-from wdsremux.targets.s3_sums import md5
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.bucket import Bucket
+from wdsremux.targets.s3.errors import RefusalError
+from wdsremux.targets.s3.sums import md5
 
 LOCK = f"{STATE_FOLDER}/lock"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wdsremux.targets.s3_abilities import Abilities
-from wdsremux.targets.s3_sums import parts_of
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.sums import parts_of
 
 
 def recalled_receipt(

@@ -31,7 +31,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, laz
 )
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.hub_answers import OVERTAKEN, explained, is_nothing_there, status_of
+from wdsremux.targets.hub.answers import OVERTAKEN, explained, is_nothing_there, status_of
 from wdsremux.targets.range_file import open_ranges
 
 KIND = "dataset"

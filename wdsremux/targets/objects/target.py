@@ -23,8 +23,8 @@ from wdsremux.errors import TargetError, UsageError
 from wdsremux.targets.base import Proof, Sums
 from wdsremux.targets.copying import hashed_blocks, read_blocks
 from wdsremux.targets.lease import Lease
-from wdsremux.targets.object_answers import explained, login_of
-from wdsremux.targets.object_lock import LOCK, LockObject, version_of
+from wdsremux.targets.objects.answers import explained, login_of
+from wdsremux.targets.objects.lock import LOCK, LockObject, version_of
 from wdsremux.targets.range_file import open_ranges
 from wdsremux.targets.spooled import SpooledFile
 

@@ -13,10 +13,10 @@ from awscrt import checksums
 
 from wdsremux.targets.base import Proof, Sums
 from wdsremux.targets.copying import read_blocks
-from wdsremux.targets.s3_abilities import Abilities
-from wdsremux.targets.s3_bucket import Bucket
-from wdsremux.targets.s3_errors import RefusalError
-from wdsremux.targets.s3_sums import MIB, base64_text, etag_of_parts, md5
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.bucket import Bucket
+from wdsremux.targets.s3.errors import RefusalError
+from wdsremux.targets.s3.sums import MIB, base64_text, etag_of_parts, md5
 
 SHA256_NOTE = "wdsremux-sha256"
 """The field of an object's metadata in which we note what we meant to send."""

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from wdsremux.errors import TargetError, UsageError
-from wdsremux.targets.s3_errors import no_credentials, target_error
+from wdsremux.targets.s3.errors import no_credentials, target_error
 
 SCHEME = "s3://"
 TRIES = 3

@@ -1,0 +1,1 @@
+"""Dataset repositories of the Hugging Face Hub as target."""
