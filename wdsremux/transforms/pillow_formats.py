@@ -174,7 +174,7 @@ def _from_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> Pi
     anything else is stretched from its darkest to its brightest value. Not-a-number is black.
     """
     numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(numbers.min()), float(numbers.max())
+    low, high = float(np.min(numbers)), float(np.max(numbers))
     whites = (65535.0,) if np.issubdtype(values.dtype, np.integer) else (1.0, 255.0, 65535.0)
     fitting = [white for white in whites if low >= 0 and high <= white]
     if fitting:
