@@ -90,7 +90,7 @@ def frame_of(kind: Kind, value: Any = None) -> Frame:
     buffers: list[pickle.PickleBuffer] = []
     body = io.BytesIO()
     _Pickler(body, protocol=5, buffer_callback=buffers.append).dump(value)
-    return Frame(kind, [body.getbuffer(), *(buffer.raw() for buffer in buffers)])
+    return Frame(kind, [body.getvalue(), *(buffer.raw() for buffer in buffers)])
 
 
 def write_frame(pipe: Pipe, frame: Frame, shelf: Shelf | None = None) -> None:

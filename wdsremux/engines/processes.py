@@ -6,6 +6,7 @@ happens on every system. Only items go in and finished results come out.
 
 import contextlib
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -154,7 +155,9 @@ def _watched(runners: Sequence[_ProcessRunner[Any, Any]]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join()
+        # Daemon threads run no more when the interpreter ends: Python 3.13 would wait for ever.
+        if not sys.is_finalizing():
+            thread.join()
 
 
 def _program(make_work: MakeWork[ItemT, ResultT]) -> bytes:
