@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wdsremux.api import convert as convert
-    from wdsremux.api import repair as repair
+    from wdsremux.api_repair import repair as repair
     from wdsremux.errors import RejectSample as RejectSample
     from wdsremux.errors import WdsremuxError as WdsremuxError
     from wdsremux.indexing import index as index
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "convert": "wdsremux.api",
-    "repair": "wdsremux.api",
+    "repair": "wdsremux.api_repair",
     "RejectSample": "wdsremux.errors",
     "WdsremuxError": "wdsremux.errors",
     "index": "wdsremux.indexing",

@@ -42,7 +42,7 @@ def add_command(commands: Any, epilog: str) -> None:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
-    from wdsremux.api import repair
+    from wdsremux.api_repair import repair
     from wdsremux.recipe import Run
     from wdsremux.render import observer
 

@@ -12,15 +12,12 @@ from wdsremux.recipe import Run
 from wdsremux.syncs.publishing import published_at
 from wdsremux.targets.address import address_of
 from wdsremux.targets.base import RemoteTarget, Sums
-from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.staged import StagedTarget
 from wdsremux.targets.staging import staging_folder
 
 
 def placed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
-    """Return a conversion as it writes to its target: to a folder it does so itself."""
-    if isinstance(conversion.target, LocalTarget):
-        return conversion
+    """Return a conversion whose target is behind a network as it writes there."""
     remote = cast("RemoteTarget", conversion.target)
     target = StagedTarget(
         remote,

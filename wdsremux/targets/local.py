@@ -7,7 +7,6 @@ that the quota is full), its size checked, renamed, and the folder synced.
 import contextlib
 import errno
 import os
-import secrets
 import socket
 from collections.abc import Callable, Iterator
 from io import FileIO
@@ -164,7 +163,7 @@ class LocalFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         # Random: of two who write the same file, in one process, neither takes the other's.
-        mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(3)}"
+        mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(3).hex()}"
         mark = mark.replace(os.sep, "_")
         self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
         self._size = 0

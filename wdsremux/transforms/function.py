@@ -1,6 +1,5 @@
 """The user's function by name or as it is: found, checked, loaded in the worker."""
 
-import asyncio
 import contextlib
 import hashlib
 import importlib.util
@@ -214,7 +213,7 @@ def _check_callable(function: Any, label: str) -> None:
         )
     if not callable(function):
         raise UsageError(f"transform {label} is no function but {type(function).__name__}")
-    if asyncio.iscoroutinefunction(function):
+    if inspect.iscoroutinefunction(function):
         raise UsageError(f"transform {label} is async; it must be a plain function")
 
 

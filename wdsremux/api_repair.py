@@ -1,0 +1,105 @@
+"""The public `repair`: opens again what a dataset was made from."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from wdsremux import opening
+from wdsremux.api import open_conversion, with_careful_engine
+from wdsremux.conversion import Conversion
+from wdsremux.engines.cpus import usable_cpus
+from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
+from wdsremux.events import nobody
+from wdsremux.opening import SourceLike, Transform
+from wdsremux.options import RepairOptions
+from wdsremux.recipe import Run
+from wdsremux.repairing import RepairObserver
+from wdsremux.repairing import repair as run_repair
+from wdsremux.repairs.heads import Head
+from wdsremux.repairs.recorded import recipe_from_head
+from wdsremux.reports import RepairReport
+from wdsremux.values import is_url
+
+
+def repair(
+    out: str | Path,
+    *,
+    shards: Iterable[str] = (),
+    source: SourceLike | None = None,
+    transform: Transform | None = None,
+    observer: RepairObserver = nobody,
+    **options: Unpack[RepairOptions],
+) -> RepairReport:
+    """Make missing and damaged shards of a dataset again, and rebuild its other files.
+
+    Every shard is read, or those that `shards` names. One that is missing or damaged is made again
+    from the source and by the function that are recorded, and published only if its SHA-256 is the
+    recorded one. Entries, `index.json`, `recipe.json`, `rejected.jsonl` and the card are made of
+    each other and of the shards, byte for byte as they were. Nothing else is touched.
+
+    `source` and `transform` are needed where they have moved, or where `convert` got objects.
+
+    Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
+    as it was, and what `convert` raises; what is mended by then stays.
+    """
+    if is_url(out):
+        raise UsageError(
+            f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
+            "then carry it there again with wdsremux sync"
+        )
+    run = Run.from_options(dict(options))
+    return run_repair(
+        Path(out).expanduser(),
+        opening.open_target(out),
+        _Reopening(out, run, source, transform),
+        shards=[shards] if isinstance(shards, str) else shards,
+        workers=usable_cpus() if run.workers is None else run.workers,
+        observer=observer,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reopening:
+    """Opens what a dataset was made from, as it is recorded or as it was given now."""
+
+    out: str | Path
+    run: Run
+    source: SourceLike | None
+    transform: Transform | None
+
+    def __call__(self, head: Head, *, after_death: bool) -> Conversion:
+        source = self._source(head["place"])
+        function = self._function(head)
+        recipe = recipe_from_head(head, function if isinstance(function, str) else None)
+        try:
+            conversion = open_conversion(source, self.out, recipe, self.run, function)
+        except UsageError as exc:
+            raise RecipeMismatchError(
+                f"the source does not fit the recipe any more: {exc}"
+            ) from exc
+        except SourceError as exc:
+            raise SourceError(f"{exc}; if the source has moved, name it with --source") from exc
+        return with_careful_engine(conversion, self.run) if after_death else conversion
+
+    def _source(self, place: Mapping[str, Any]) -> SourceLike:
+        source = place.get("source") if self.source is None else self.source
+        if source is None:
+            raise UsageError(
+                "the source was a Python object, which no record can name; give it again: "
+                "wdsremux.repair(out, source=...)"
+            )
+        return opening.without_revision(source)
+
+    def _function(self, head: Head) -> Transform | None:
+        if head["recipe"]["transform"] is None:
+            return None
+        place = head["place"]
+        function = place.get("transform") if self.transform is None else self.transform
+        if function is None:
+            raise UsageError(
+                "the function was a Python object, which no record can name; give it again: "
+                "wdsremux.repair(out, transform=...)"
+            )
+        opening.open_function(function)  # its errors are told before the source is opened
+        return function
