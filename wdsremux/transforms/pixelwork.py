@@ -8,8 +8,6 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from wdsremux.transforms.base import Pixels, rgb
 
-_ONES = np.ones((3, 1), np.float32)
-
 
 class PixelWork(ABC):
     """The operations of a picture that need its pixels: what is pending is done first."""
@@ -42,10 +40,12 @@ class PixelWork(ABC):
     def sharpen(self) -> None:
         """Sharpen with the 3 × 3 kernel of Pillow's SHARPEN; edge pixels are repeated."""
         # The kernel is 32 in the middle of eight -2, over 16: 17/8 of the pixel less 1/8 of the sum
-        # over all nine. All of it is exact in floating point, in any order, on any CPU; and sums of
-        # rows, then columns, take 0.6 of the time of `filter2D`.
+        # over all nine. All of it is exact in floating point, in any order, on any CPU; and a sum
+        # that moves along takes 0.7 of the time of `filter2D`.
         pixels = rgb(self.raw())
-        sums = cv2.sepFilter2D(pixels, cv2.CV_32F, _ONES, _ONES, borderType=cv2.BORDER_REPLICATE)
+        sums = cv2.boxFilter(
+            pixels, cv2.CV_32F, (3, 3), normalize=False, borderType=cv2.BORDER_REPLICATE
+        )
         self._replace(cv2.addWeighted(pixels, 17 / 8, sums, -1 / 8, 0, dtype=cv2.CV_8U))
 
     def blur(self, sigma: float) -> None:
