@@ -175,6 +175,13 @@ def test_a_disk_without_room_for_the_lock_leaves_none_behind(path, monkeypatch):
     assert not path.exists()
 
 
+def test_a_disk_that_takes_little_at_once_gets_the_whole_lock(path, monkeypatch):
+    whole = os.write
+    monkeypatch.setattr(os, "write", lambda handle, data: whole(handle, data[:7]))
+    with folder_lock(path):
+        assert json.loads(path.read_text()) == lock.this_process()
+
+
 def test_a_disk_that_broke_meanwhile_does_not_hide_why_the_run_failed(path, monkeypatch):
     def gone(_path, **_options):
         raise OSError(errno.ESTALE, "stale file handle")

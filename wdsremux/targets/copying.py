@@ -37,6 +37,16 @@ def refuse_name(name: str) -> None:
             )
 
 
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of data: a disk that gets full, or a mount, may take less at once than it is given.
+
+    Raises OSError.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
 def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """Yield the bytes of a file of this machine; raises TargetError where it cannot be read."""
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wdsremux.errors import TargetError
+from wdsremux.targets.copying import write_all
 
 if sys.platform != "win32":
     import fcntl
@@ -64,7 +65,7 @@ def _sign(handle: int) -> None:
     """Write who we are into the lock file."""
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
-    os.write(handle, json.dumps(this_process()).encode())
+    write_all(handle, json.dumps(this_process()).encode())
 
 
 def _release(handle: int, path: Path) -> None:
