@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wdsremux.checks.reading import moved_lines
-from wdsremux.errors import TargetError
 from wdsremux.manifest import MOVED_NAME, ShardSummary
 from wdsremux.targets.base import Proof
+from wdsremux.targets.copying import write_all
+from wdsremux.targets.disk_errors import explained
 from wdsremux.targets.local import LocalTarget
 
 
@@ -51,15 +52,13 @@ class Mover:
     def _note(self, line: str) -> None:
         """Add a line to the journal, behind one that a crash may have cut off."""
         path = self._source.root / MOVED_NAME
-        try:
+        with explained("write", path):
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
             try:
-                os.write(handle, f"\n{line}".encode())
+                write_all(handle, f"\n{line}".encode())
                 os.fsync(handle)
             finally:
                 os.close(handle)
-        except OSError as exc:
-            raise TargetError(f"cannot write {str(path)!r}: {exc.strerror or exc}") from exc
 
 
 def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
