@@ -15,9 +15,9 @@ _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 def free_bytes(root: Path) -> int | None:
     """Return the room on the file system where a folder is, or is going to be."""
     folder = root.absolute()
-    while not folder.is_dir() and folder != folder.parent:
-        folder = folder.parent
     try:
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
         usage = shutil.disk_usage(folder)
     except OSError:
         return None

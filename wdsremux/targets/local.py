@@ -8,6 +8,7 @@ import contextlib
 import errno
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -86,14 +87,15 @@ class LocalTarget:
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         folder = self.root / prefix
-        if not folder.is_dir():
-            return
-        with explained("read", folder), os.scandir(folder) as entries:
-            found = sorted(
-                (entry.name, entry.stat().st_size)
-                for entry in entries
-                if entry.is_file(follow_symlinks=False) and not _is_private(entry.name)
-            )
+        with explained("read", folder):
+            if not _is_folder(folder):
+                return
+            with os.scandir(folder) as entries:
+                found = sorted(
+                    (entry.name, entry.stat().st_size)
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False) and not _is_private(entry.name)
+                )
         for name, size in found:
             yield (f"{prefix.rstrip('/')}/{name}" if prefix else name), size
 
@@ -115,12 +117,12 @@ class LocalTarget:
         A run that a signal stopped may have left a file half-written wherever it stood.
         """
         state = self.root / STATE_FOLDER
-        if state.is_symlink():
-            raise TargetError(
-                f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that one "
-                "never gets into another; remove the link"
-            )
         with explained("write", state):
+            if state.is_symlink():
+                raise TargetError(
+                    f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that "
+                    "one never gets into another; remove the link"
+                )
             _make_folder(state)
         try:
             with contextlib.ExitStack() as stack:
@@ -240,6 +242,17 @@ class LocalFile:
         if self._file is None:
             raise TargetError(f"cannot write {str(self._path)!r}: the file is closed already")
         return self._file
+
+
+def _is_folder(path: Path) -> bool:
+    """Return whether a folder is there; raises OSError where that cannot be told.
+
+    Not as `Path.is_dir`, which from Python 3.14 on takes what a sick mount says for a no.
+    """
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _make_folder(folder: Path) -> None:

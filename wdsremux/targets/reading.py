@@ -2,20 +2,27 @@
 
 from collections.abc import Iterable, Iterator
 from functools import partial
+from pathlib import Path
 
 from wdsremux.ahead import ahead
 from wdsremux.targets.base import Target
+from wdsremux.targets.disk_errors import disk_error
+from wdsremux.targets.local import LocalTarget
 
 READS_AT_ONCE = 8
 
 
 def read_whole(target: Target, name: str) -> bytes | None:
-    """Return what a file holds; None when there is none of that name."""
+    """Return what a file holds; None when there is none of that name. Raises TargetError."""
     try:
         with target.open(name) as file:
             return file.read()
     except FileNotFoundError:
         return None
+    except OSError as exc:
+        # A disk may open a file and not give it.
+        path = target.root / name if isinstance(target, LocalTarget) else Path(name)
+        raise disk_error("read", path, exc) from exc
 
 
 def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
