@@ -1,37 +1,21 @@
 """A real mount whose server fails, as that of a NAS may: every error goes the whole way through the kernel."""
 
 import errno
-import json
 import os
 import re
+import signal
 
 import pytest
-from support.faulty_mount import Fault, FaultyMount
-from support.runs import step_words, tree
+from support.demo_conversion import SHARD, told
+from support.faulty_mount import Fault
+from support.running import Running
+from support.runs import published, tree, wdsremux
 from support.target_conformance import TargetConformance
-from support.verified import copied, make_dataset
+from support.verified import copied
 
 from wdsremux.targets.local import LocalTarget
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def mounted(tmp_path_factory):
-    with FaultyMount(tmp_path_factory.mktemp("faulty")) as mount:
-        yield mount
-
-
-@pytest.fixture
-def mount(mounted):
-    mounted.order()
-    return mounted
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Return a finished dataset of a few small shards on a healthy disk."""
-    return make_dataset(tmp_path_factory.mktemp("made") / "out", rows=30)
 
 
 class TestOnAMount(TargetConformance):
@@ -47,48 +31,98 @@ class TestOnAMountThatTakesAndGivesLittleAtOnce(TargetConformance):
         return LocalTarget(mount.path / "little" / request.node.name)
 
 
-ONE_SHARD = ".wdsremux/validation-000000.msgpack"
-
-
-class Conversion:
-    """A conversion of the demo into three small shards, and its undisturbed output."""
-
-    words = (
-        *("--split", "validation", "--max-shard-samples", 10, "--workers", 2),
-        *("--engine", "threads", "--progress", "none", *step_words("resize=48x48")),
-    )
-
-    def __init__(self, command, folder):
-        self.command = command
-        self.reference = folder / "reference"
-        assert self.run(self.reference).returncode == 0
-        self.whole = tree(self.reference)
-
-    def run(self, out):
-        return self.command.run("convert", "demo:", out, *self.words)
-
-    def assert_finishes(self, out):
-        done = self.run(out)
-        assert done.returncode == 0, done.stderr
-        assert tree(out) == self.whole
-
-
-@pytest.fixture(scope="module")
-def conversion(command, tmp_path_factory):
-    return Conversion(command, tmp_path_factory.mktemp("conversion"))
-
-
 @pytest.fixture
 def out(mount, request):
-    """Return a folder on the mount that no other test has."""
-    return mount.path / re.sub(r"\W+", "-", request.node.name)
+    return mount.place(request.node.name)
 
 
-def told(ended):
-    """Return the error of a run that ended for the target's sake."""
-    assert ended.returncode == 5, ended
-    assert "Traceback" not in ended.stderr
-    return ended.stderr.splitlines()[-1]
+ONE_SHARD = r"\.wdsremux/validation-000000\.msgpack"
+CHANGES = "open-write|create|write|setattr|mkdir|rmdir|unlink|rename"
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        (Fault("write", SHARD, errno=errno.EIO), "check the disk or the mount"),
+        (Fault("write", SHARD, errno=errno.ENOSPC, byte=20_000), "free some space"),
+        (Fault("write", r"validation-000000\.msgpack", errno=errno.ENOSPC), "free some space"),
+        (Fault("flush", SHARD, errno=errno.EDQUOT), "free some space"),
+        (Fault("flush", "index.json", errno=errno.EDQUOT), "free some space"),
+        (Fault("fsync", SHARD, errno=errno.EIO), "check the disk or the mount"),
+        (Fault("fsyncdir", errno=errno.EIO, after=SHARD), "check the disk or the mount"),
+        (Fault("rename", SHARD, errno=errno.EIO), "check the disk or the mount"),
+        (Fault("rename", "index.json", errno=errno.ESTALE), "check the disk or the mount"),
+        (Fault("create", SHARD, errno=errno.EROFS), "make the folder writable"),
+    ],
+)
+def test_a_mount_that_refuses_is_one_error_and_the_same_command_goes_on(
+    conversion, mount, out, fault, remedy
+):
+    with mount.failing(fault):
+        text = told(conversion.run(out))
+    assert re.search(rf"cannot write '{out}/[^']*': {os.strerror(fault.errno)}", text)
+    assert text.endswith(f"{remedy}, then run the same command again: finished shards stay")
+    conversion.assert_only_whole_files(out)
+    conversion.assert_finishes(out)
+
+
+def test_a_full_mount_is_told_in_bytes_and_goes_on_when_there_is_room(conversion, mount, out):
+    sizes = [path.stat().st_size for path in sorted(conversion.reference.glob("*.tar"))]
+    mount.order(room=mount.used() + sizes[0] + sizes[1])
+    text = told(conversion.run(out))
+    assert f"cannot write '{out}/validation-000001.tar': No space left on device" in text
+    needed, free = map(int, re.findall(r"\d+(?= bytes,| are free)", text))
+    assert sizes[0] > needed - free > 0
+    assert text.endswith("free some space, then run the same command again: finished shards stay")
+    conversion.assert_only_whole_files(out)
+    assert (out / "validation-000000.tar").exists()
+    mount.order()
+    conversion.assert_finishes(out)
+
+
+def test_a_mount_that_becomes_read_only_keeps_the_finished_shards(conversion, mount, out):
+    with mount.failing(Fault(CHANGES, errno=errno.EROFS, after=ONE_SHARD)):
+        text = told(conversion.run(out))
+        assert "Read-only file system; make the folder writable" in text
+        # The lock is all that could not be taken away.
+        assert set(tree(out)) - set(published(out)) == {".wdsremux/lock"}
+        assert "Read-only file system" in told(conversion.run(out))
+    assert published(out).items() < conversion.whole.items()
+    assert "validation-000000.tar" in published(out)
+    conversion.assert_finishes(out)
+
+
+def test_short_writes_and_short_reads_change_no_byte(conversion, mount, out):
+    with mount.failing(Fault("read|write", at_most=777)):
+        conversion.assert_finishes(out)
+        (out / "index.json").unlink()
+        (out / "validation-000002.tar").unlink()
+        conversion.assert_finishes(out)
+
+
+def test_the_installed_command_goes_on_after_a_full_quota(conversion, mount, out):
+    with mount.failing(Fault("flush", SHARD, errno=errno.EDQUOT)):
+        told(wdsremux("convert", "demo:", out, *conversion.words))
+    conversion.assert_only_whole_files(out)
+    done = wdsremux("convert", "demo:", out, *conversion.words)
+    assert done.returncode == 0, done.stderr
+    assert tree(out) == conversion.whole
+
+
+@pytest.mark.parametrize("op", ["write", "fsync", "rename"])
+def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind(
+    conversion, mount, out, op
+):
+    mount.order(Fault(op, SHARD, stalls=True, times=1))
+    with Running("convert", "demo:", out, *conversion.words) as running:
+        running.wait_for(lambda: mount.waiting, "a call that waits")
+        running.send(signal.SIGINT)
+        code, errors = running.ended(20)
+    assert code == 130
+    assert "to go on: wdsremux convert" in errors
+    assert mount.waiting == []
+    conversion.assert_only_whole_files(out)
+    conversion.assert_finishes(out)
 
 
 @pytest.mark.parametrize(
@@ -117,47 +151,3 @@ def test_a_file_that_opens_and_cannot_be_read_stops_the_run_that_goes_on(
         text = told(conversion.run(out))
     assert re.search(rf"cannot read '{out}/.*{name}': Input/output error; check the disk", text)
     conversion.assert_finishes(out)
-
-
-def test_a_source_of_a_sync_that_cannot_be_listed_is_asked_again(
-    command, conversion, mount, out, tmp_path
-):
-    copied(conversion.reference, out)
-    with mount.failing(Fault("lookup|getattr", errno=errno.ESTALE, times=14)):
-        done = command.run("sync", out, tmp_path / "nas")
-    assert done.returncode == 0, done.stderr
-    assert f"cannot read '{out}': Stale file handle" in done.stderr
-    assert tree(tmp_path / "nas") == conversion.whole
-
-
-def journal(folder):
-    """Return the shards that were moved away, as far as their lines are whole."""
-    lines = (folder / ".wdsremux" / "moved.jsonl").read_text().splitlines()
-    return [json.loads(line)["name"] for line in lines if line]
-
-
-def test_a_journal_of_moved_shards_has_whole_lines_where_little_is_taken_at_once(
-    command, mount, made, tmp_path
-):
-    here = copied(made, mount.path / "moved")
-    with mount.failing(Fault("write", r"moved\.jsonl", at_most=10)):
-        assert command.run("sync", here, tmp_path / "nas", "--move").returncode == 0
-    assert sorted(journal(here)) == sorted(path.name for path in made.glob("*.tar"))
-
-
-def test_a_shard_stays_where_the_disk_is_full_for_the_line_that_would_remember_it(
-    command, mount, made, tmp_path
-):
-    here = copied(made, mount.path / "full")
-    full = [
-        Fault("write", r"moved\.jsonl", at_most=10, times=1),
-        Fault("write", r"moved\.jsonl", errno=errno.ENOSPC, skip=1),
-    ]
-    with mount.failing(*full):
-        ended = command.run("sync", here, tmp_path / "nas", "--move", "--jobs", 1)
-    assert ended.returncode == 5, ended
-    assert "moved.jsonl': No space left on device; free some space" in ended.stderr
-    assert sorted(here.glob("*.tar")) == sorted(here / path.name for path in made.glob("*.tar"))
-    assert command.run("sync", here, tmp_path / "nas", "--move").returncode == 0
-    assert tree(tmp_path / "nas") == tree(made)
-    assert list(here.glob("*.tar")) == []

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict
@@ -55,6 +56,14 @@ class FaultyMount:
     def order(self, *faults, room=None):
         """Fail so from now on, and let go on what waits; `room` is how many bytes fit."""
         self._told({"faults": [asdict(fault) for fault in faults], "room": room})
+
+    def place(self, words):
+        """Return a path that no other test has."""
+        return self.path / re.sub(r"\W+", "-", words)
+
+    def used(self):
+        """Return how many bytes lie here."""
+        return sum(path.stat().st_size for path in self.behind.rglob("*") if path.is_file())
 
     @contextlib.contextmanager
     def failing(self, *faults):

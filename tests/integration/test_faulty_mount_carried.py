@@ -1,0 +1,134 @@
+"""Datasets carried to, and checked on, a real mount whose server fails."""
+
+import errno
+import json
+import os
+
+import pytest
+from support.demo_conversion import SHARD, told
+from support.faulty_mount import Fault, FaultyMount
+from support.running import Running
+from support.runs import tree
+from support.verified import copied, make_dataset
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Return a finished dataset of a few small shards on a healthy disk."""
+    return make_dataset(tmp_path_factory.mktemp("made") / "out", rows=30)
+
+
+@pytest.fixture
+def out(mount, request):
+    return mount.place(request.node.name)
+
+
+def test_a_source_of_a_sync_that_cannot_be_listed_is_asked_again(
+    command, conversion, mount, out, tmp_path
+):
+    copied(conversion.reference, out)
+    with mount.failing(Fault("lookup|getattr", errno=errno.ESTALE, times=14)):
+        done = command.run("sync", out, tmp_path / "nas")
+    assert done.returncode == 0, done.stderr
+    assert f"cannot read '{out}': Stale file handle" in done.stderr
+    assert tree(tmp_path / "nas") == conversion.whole
+
+
+def journal(folder):
+    """Return the shards that were moved away, as far as their lines are whole."""
+    lines = (folder / ".wdsremux" / "moved.jsonl").read_text().splitlines()
+    return [json.loads(line)["name"] for line in lines if line]
+
+
+def test_a_journal_of_moved_shards_has_whole_lines_where_little_is_taken_at_once(
+    command, mount, made, tmp_path
+):
+    here = copied(made, mount.path / "moved")
+    with mount.failing(Fault("write", r"moved\.jsonl", at_most=10)):
+        assert command.run("sync", here, tmp_path / "nas", "--move").returncode == 0
+    assert sorted(journal(here)) == sorted(path.name for path in made.glob("*.tar"))
+
+
+def test_a_shard_stays_where_the_disk_is_full_for_the_line_that_would_remember_it(
+    command, mount, made, tmp_path
+):
+    here = copied(made, mount.path / "full")
+    full = [
+        Fault("write", r"moved\.jsonl", at_most=10, times=1),
+        Fault("write", r"moved\.jsonl", errno=errno.ENOSPC, skip=1),
+    ]
+    with mount.failing(*full):
+        ended = command.run("sync", here, tmp_path / "nas", "--move", "--jobs", 1)
+    assert ended.returncode == 5, ended
+    assert "moved.jsonl': No space left on device; free some space" in ended.stderr
+    assert sorted(here.glob("*.tar")) == sorted(here / path.name for path in made.glob("*.tar"))
+    assert command.run("sync", here, tmp_path / "nas", "--move").returncode == 0
+    assert tree(tmp_path / "nas") == tree(made)
+    assert list(here.glob("*.tar")) == []
+
+
+def test_a_bit_that_is_flipped_on_its_way_is_read_back_and_not_published(
+    command, conversion, mount, out
+):
+    flips = Fault("write", SHARD, byte=20_000, flips=True)
+    with mount.failing(flips):
+        ended = command.run("sync", conversion.reference, out, "--give-up-after", 0.1)
+    assert "000001.tar': other bytes were read back than were written" in told(ended)
+    conversion.assert_only_whole_files(out)
+    assert "index.json" not in tree(out)
+    done = command.run("sync", conversion.reference, out)
+    assert done.returncode == 0, done.stderr
+    assert tree(out) == conversion.whole
+
+
+def test_a_flipped_bit_is_found_though_the_kernel_remembers_the_right_one(
+    command, conversion, tmp_path
+):
+    with FaultyMount(tmp_path, remembers=True) as mount:
+        nas = mount.path / "nas"
+        with mount.failing(Fault("write", SHARD, byte=20_000, flips=True, times=1)):
+            done = command.run("sync", conversion.reference, nas)
+        assert done.returncode == 0, done.stderr
+        assert "other bytes were read back than were written" in done.stderr
+        assert "trying again" in done.stderr
+        assert tree(mount.behind / "nas") == conversion.whole
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("rename", SHARD, errno=errno.EIO),
+        Fault("rename", "index.json", errno=errno.EIO),
+        Fault("fsync", SHARD, errno=errno.EIO),
+        Fault("flush", SHARD, errno=errno.EDQUOT),
+        Fault("read", SHARD, errno=errno.ESTALE),
+    ],
+)
+def test_a_sync_to_a_sick_mount_leaves_whole_files_and_the_next_one_finishes(
+    command, conversion, mount, out, fault
+):
+    with mount.failing(fault):
+        ended = command.run("sync", conversion.reference, out, "--give-up-after", 0.1)
+    text = told(ended)
+    assert f"cannot write '{out}/" in text
+    assert os.strerror(fault.errno) in text
+    conversion.assert_only_whole_files(out)
+    assert "index.json" not in tree(out)
+    done = command.run("sync", conversion.reference, out)
+    assert done.returncode == 0, done.stderr
+    assert tree(out) == conversion.whole
+
+
+def test_a_sync_that_waits_for_the_mount_keeps_others_away_and_then_finishes(
+    command, conversion, mount, out
+):
+    mount.order(Fault("fsync", SHARD, stalls=True))
+    with Running("sync", conversion.reference, out) as first:
+        first.wait_for(lambda: mount.waiting, "a call that waits")
+        second = command.run("sync", conversion.reference, out)
+        assert f"is being written by process {first.pid} " in told(second)
+        mount.order()
+        assert first.ended()[0] == 0
+    assert tree(out) == conversion.whole
