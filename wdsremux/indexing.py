@@ -26,6 +26,7 @@ from wdsremux.manifest import (
     totals_by_split,
 )
 from wdsremux.opening import name_of, open_folder
+from wdsremux.outputs import listing
 from wdsremux.reports import Collector
 from wdsremux.shards.blocks import BlockReader, CrcCuts
 from wdsremux.shards.entry import entry_name
@@ -51,7 +52,8 @@ def index(out: str | Path) -> Manifest:
     except OSError as exc:
         raise CorruptDataError(f"cannot read {str(out)!r}: {exc.strerror or exc}") from exc
     with folder:
-        names = _shard_names(folder, str(out))
+        with listing(str(out)):
+            names = _shard_names(folder, str(out))
         target: Target
         if isinstance(folder, RemoteFolder):
             target, name = folder.target, name_of(out)

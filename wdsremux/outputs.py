@@ -4,6 +4,7 @@ It may lie in a folder or behind a URL. Nobody vouches for what lies there: mani
 checked before they are believed, and every sample is held against its CRC-32.
 """
 
+import contextlib
 import io
 import os
 import zlib
@@ -138,10 +139,26 @@ def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -
             f"cannot read {words!r}: {exc.strerror or exc}; give the folder of a dataset"
         ) from exc
     try:
-        return Output(folder, words, manifest)
+        with listing(words):
+            return Output(folder, words, manifest)
     except BaseException:
         folder.__exit__(None, None, None)
         raise
+
+
+@contextlib.contextmanager
+def listing(words: str) -> Iterator[None]:
+    """Tell what is wrong where the system does not show what lies in an output.
+
+    Raises CorruptDataError: of what cannot be seen nobody can tell what is missing.
+    """
+    try:
+        yield
+    except OSError as exc:
+        what = f"{exc.filename!r} of {words!r}" if exc.filename else repr(words)
+        raise CorruptDataError(
+            f"cannot read {what}: {exc.strerror or exc}; check the disk or the mount"
+        ) from exc
 
 
 def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:

@@ -29,6 +29,7 @@ from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
 from wdsremux.findings import Code, Finding
 from wdsremux.opening import open_folder
+from wdsremux.outputs import listing
 from wdsremux.reports import DEPTHS, Collector, Depth, Gathering, Report
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.remote_folder import RemoteFolder
@@ -88,7 +89,8 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
             workers = workers or REMOTE_WORKERS
         run = _Run(folder, depth, observer)
         try:
-            run.inspect(out)
+            with listing(str(out)):
+                run.inspect(out)
             run.read(subset, workers or usable_cpus(), deep=deep)
             run.gather()
         finally:

@@ -3,12 +3,14 @@
 import errno
 import json
 import os
+import re
+import tarfile
 
 import pytest
 from support.demo_conversion import SHARD, told
 from support.faulty_mount import Fault, FaultyMount
 from support.running import Running
-from support.runs import tree
+from support.runs import tree, wdsremux
 from support.verified import copied, make_dataset
 
 pytestmark = pytest.mark.integration
@@ -132,3 +134,68 @@ def test_a_sync_that_waits_for_the_mount_keeps_others_away_and_then_finishes(
         mount.order()
         assert first.ended()[0] == 0
     assert tree(out) == conversion.whole
+
+
+@pytest.fixture
+def standing(conversion, out):
+    """Return a finished dataset on the mount."""
+    return copied(conversion.reference, out)
+
+
+def findings(out, *words):
+    """Return code, place and sample of what `verify` finds."""
+    done = wdsremux("verify", out, "--json", *words)
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)["findings"]
+    return [(each["code"], each["shard"], each["key"]) for each in found]
+
+
+def key_at(shard, offset):
+    """Return the key of the sample in which a byte lies."""
+    with tarfile.open(shard) as tar:
+        names = [member.name for member in tar if member.offset <= offset]
+    return names[-1].split(".")[0]
+
+
+@pytest.mark.parametrize("words", [(), ("--deep",), ("--depth", "pixels")])
+def test_a_bit_that_is_flipped_on_reading_names_its_sample(mount, standing, words):
+    with mount.failing(Fault("read", SHARD, byte=20_000, flips=True)):
+        found = findings(standing, *words)
+    [(code, shard, key)] = found
+    assert (code, shard) == ("W201", "validation-000001.tar")
+    assert key == key_at(standing / shard, 20_000)
+    assert wdsremux("verify", standing).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "at"),
+    [
+        ("validation-000001.tar", 0),
+        ("validation-000001.tar", 20_000),
+        ("index.json", None),
+        (".wdsremux/validation-000002.msgpack", None),
+        (".wdsremux/recipe.json", None),
+        (".wdsremux/rejected.jsonl", None),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_finding(mount, standing, name, at):
+    with mount.failing(Fault("read", re.escape(name), errno=errno.EIO, byte=at)):
+        found = findings(standing)
+    assert [(code, file) for code, file, _ in found] == [("W110", name)]
+
+
+@pytest.mark.parametrize(
+    ("word", "sick"),
+    [
+        ("verify", Fault("getattr|lookup", rf"/{SHARD}", errno=errno.EIO)),
+        ("verify", Fault("opendir", r"\.wdsremux$", errno=errno.EIO)),
+        ("index", Fault("getattr|lookup", rf"/{SHARD}", errno=errno.ESTALE)),
+        ("ls", Fault("getattr|lookup", rf"/{SHARD}", errno=errno.ESTALE)),
+    ],
+)
+def test_a_folder_that_cannot_be_listed_is_one_error(command, mount, standing, word, sick):
+    with mount.failing(sick):
+        ended = command.run(word, standing)
+    assert ended.returncode == 6, ended
+    [line] = ended.stderr.splitlines()
+    assert re.search(rf"cannot read '.*' of '{standing}': {os.strerror(sick.errno)}; check", line)

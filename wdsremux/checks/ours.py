@@ -126,7 +126,7 @@ class OurDataset:
             return None  # written by a ShardWriter, or for shards of others: there is none
         data = read_file(self._folder, RECIPE_NAME, MAX_MANIFEST_BYTES, self._found)
         if data is None:
-            if manifest is not None:
+            if manifest is not None and RECIPE_NAME not in self._state:
                 self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, "it is not there")
             return None
         recipe = parsed_object(data)

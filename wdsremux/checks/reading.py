@@ -87,28 +87,42 @@ class RejectedLines:
         self._line = 0
         self._file: io.BufferedReader | None = None
         self._problem: str | None = None
+        self._refusal: OSError | None = None
         try:
             self._file = io.BufferedReader(folder.open(REJECTED_NAME))
         except FileNotFoundError:
             self._problem = "it is not there"
         except OSError as exc:
-            self._problem = exc.strerror
+            self._refusal = exc
 
     def compare(self, rejected: Iterable[Rejected]) -> None:
         """Take the rejected records of the next entry."""
         for item in rejected:
-            if self._file is None or self._problem is not None:
+            line = self._read(MAX_LINE_BYTES)
+            if line is None:
                 return
             self._line += 1
-            if _parsed(self._file.readline(MAX_LINE_BYTES)) != asdict(item):
+            if _parsed(line) != asdict(item):
                 self._problem = f"line {self._line} is not row {item.position}"
 
     def finish(self) -> None:
         """Report the first difference, after the last entry."""
-        if self._problem is None and self._file is not None and self._file.read(1):
+        if self._read(1):
             self._problem = f"it goes on after line {self._line}"
-        if self._problem is not None:
+        if self._refusal is not None:
+            self._found.take(finding_of(self._refusal, REJECTED_NAME))
+        elif self._problem is not None:
             self._found.take(Finding(Code.REJECTED_DISAGREES, REJECTED_NAME, detail=self._problem))
+
+    def _read(self, max_bytes: int) -> bytes | None:
+        """Return a line or its begin, nothing at the end; None where it is of no use any more."""
+        if self._file is None or self._problem is not None or self._refusal is not None:
+            return None
+        try:
+            return self._file.readline(max_bytes)
+        except OSError as exc:
+            self._refusal = exc
+            return None
 
     def close(self) -> None:
         """Close the file."""
