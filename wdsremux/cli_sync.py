@@ -50,19 +50,27 @@ def _sync(arguments: argparse.Namespace) -> int:
 
 def report_lines(report: SyncReport) -> list[str]:
     """Return what people read of a report."""
-    lines = [
+    lines = _plan_lines(report) if report.is_dry_run else []
+    lines += [
         f"{name} at {report.dest} is not ours and was left as it is" for name in report.left_alone
     ]
     lines += _named("kept here, since nothing proves that they are there", report.kept)
-    lines += _named("moved", report.freed)
-    lines += _named("removed there", report.removed)
-    hint = "" if report.removed else "; --delete removes them"
-    lines += _named(f"there, but not in index.json any more{hint}", report.stale)
+    if not report.is_dry_run:
+        lines += _named("moved", report.freed)
+        lines += _named("removed there", report.removed)
+    lines += _named("there, but not in index.json any more; --delete removes them", report.stale)
     lines.append(_closing(report))
     for form, by_split in report.loaders.items():
         for split, urls in by_split.items():
             lines += [f"  {split}, {form}: {url}" for url in urls]
     return lines
+
+
+def _plan_lines(report: SyncReport) -> list[str]:
+    """Return a line for each file, however many there are: who asks for a plan wants all of it."""
+    lines = [f"would send {s.name}, {size(s.size_bytes)}: {s.why}" for s in report.sent_files]
+    lines += [f"would remove {name} at {report.dest}" for name in report.removed]
+    return lines + [f"would remove {name} here, once its copy is proven" for name in report.freed]
 
 
 def _named(what: str, names: tuple[str, ...]) -> list[str]:
@@ -74,12 +82,17 @@ def _named(what: str, names: tuple[str, ...]) -> list[str]:
 
 def _closing(report: SyncReport) -> str:
     standing = f"{counted(report.standing_files, 'file')}, {size(report.standing_bytes)}"
+    removal = ""
+    if report.is_dry_run and report.removed:
+        removal += f"; would remove {counted(len(report.removed), 'file')} there"
+    if report.is_dry_run and report.freed:
+        removal += f"; would remove {counted(len(report.freed), 'shard')} here"
     if not report.files:
-        return f"nothing to send: {standing}, at {report.dest} already"
+        return f"nothing to send: {standing}, at {report.dest} already{removal}"
     already = f"; {standing}, there already" if report.standing_files else ""
     sent = f"{counted(report.files, 'file')}, {size(report.size_bytes)}"
     if report.is_dry_run:
-        return f"would send {sent}, to {report.dest}{already}"
+        return f"would send {sent}, to {report.dest}{already}{removal}"
     levels = ", ".join(f"{count} {level}" for level, count in sorted(report.levels.items()))
     seconds = duration(report.seconds)
     return f"sent {sent}, to {report.dest} in {seconds}, proof: {levels}{already}"

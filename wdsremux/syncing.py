@@ -25,7 +25,7 @@ from wdsremux.syncs.pace import Stop, Throttle
 from wdsremux.syncs.plan import Ends, Plan, plan_of
 from wdsremux.syncs.publishing import index_at, loaders_of
 from wdsremux.syncs.refusing import refuse_foreign, refuse_other, refuse_same_place
-from wdsremux.syncs.report import SyncReport
+from wdsremux.syncs.report import SentFile, SyncReport, Why
 from wdsremux.syncs.telling import Teller
 from wdsremux.targets.address import address_of
 from wdsremux.targets.base import Proof, RemoteTarget, Sums
@@ -122,7 +122,8 @@ class _Sync:
         self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
         self._mover = Mover(self._local, address_of(dest)) if self._local and options.move else None
         self._kept: list[str] = []
-        self._files = self._size_bytes = self._standing_index_bytes = 0
+        self._sent_files: list[SentFile] = []
+        self._standing_index_bytes = 0
 
     def run(self) -> SyncReport:
         """Do all of it, under the lock of the place."""
@@ -134,11 +135,11 @@ class _Sync:
                 locked.enter_context(self._dest.lock())
             ends = self._ends(here, manifest)
             plan = plan_of(ends, self._carrier, proves_all=self._mover is not None)
-            self._files = len(plan.items)
-            self._size_bytes = sum(item.size_bytes for item in plan.items)
+            self._sent_files = plan.sent_files
             if self._options.dry_run:
                 self._refuse_damage(plan)
                 self._count_index(ends, plan)
+                self._foresee_move(ends, plan)
             else:
                 self._carry(ends, plan)
         return self._report(manifest, plan)
@@ -159,12 +160,10 @@ class _Sync:
         )
 
     def _carry(self, ends: Ends, plan: Plan) -> None:
-        self._teller.tell(SyncBegun(self._files, self._size_bytes))
+        self._teller.tell(SyncBegun(len(self._sent_files), self._size_bytes()))
         if plan.takes_index_first:
             self._dest.remove(MANIFEST_NAME)
-        for item, proof in plan.standing.values():
-            if ends.has_whole(item):
-                self._free(item, proof)
+        self._free_standing(ends, plan)
         # In one go: of a place that takes many files together, the recipe needs no commit alone.
         self._carrier.send([*plan.first, *plan.shards], self._done)
         self._carrier.send(plan.small, self._done)
@@ -181,9 +180,12 @@ class _Sync:
         if index == ends.there.index and not plan.takes_index_first:
             self._standing_index_bytes = len(index)
             return None
-        self._files += 1
-        self._size_bytes += len(index)
+        why: Why = "missing" if ends.there.index is None else "differs"
+        self._sent_files.append(SentFile(MANIFEST_NAME, len(index), why))
         return index
+
+    def _size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self._sent_files)
 
     def _put_index(self, index: bytes) -> None:
         path = self._folder / MANIFEST_NAME
@@ -195,10 +197,23 @@ class _Sync:
         self._teller.tell(SyncAdvanced(0, files=1))
         self._free(item, proof)
 
+    def _foresee_move(self, ends: Ends, plan: Plan) -> None:
+        self._free_standing(ends, plan)
+        for item in plan.shards:
+            if self._mover is not None and item.shard is not None:
+                self._mover.foresee(item.shard)
+
+    def _free_standing(self, ends: Ends, plan: Plan) -> None:
+        for item, proof in plan.standing.values():
+            if ends.has_whole(item):
+                self._free(item, proof)
+
     def _free(self, item: Item, proof: Proof) -> None:
         if self._mover is None or item.shard is None or not item.is_shard:
             return
-        if proof.level in SURE:
+        if proof.level in SURE and self._options.dry_run:
+            self._mover.foresee(item.shard)
+        elif proof.level in SURE:
             self._mover.free(item.shard, proof)
         else:
             self._kept.append(item.name)
@@ -217,18 +232,18 @@ class _Sync:
     def _report(self, manifest: Manifest, plan: Plan) -> SyncReport:
         sizes = [item.size_bytes for item, _ in plan.standing.values()]
         sizes += [self._standing_index_bytes] if self._standing_index_bytes else []
-        has_removed = self._options.delete and not self._options.dry_run
         return SyncReport(
             dest=self._dest.url,
             is_dry_run=self._options.dry_run,
-            files=self._files,
-            size_bytes=self._size_bytes,
+            files=len(self._sent_files),
+            size_bytes=self._size_bytes(),
+            sent_files=tuple(self._sent_files),
             standing_files=len(sizes),
             standing_bytes=sum(sizes),
             seconds=time.monotonic() - self._began,
             levels=dict(Counter(proof.level for proof in self._carrier.proofs.values())),
-            removed=tuple(plan.stale) if has_removed else (),
-            stale=() if has_removed else tuple(plan.stale),
+            removed=tuple(plan.stale) if self._options.delete else (),
+            stale=() if self._options.delete else tuple(plan.stale),
             freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),
             kept=tuple(sorted(self._kept)),
             left_alone=tuple(plan.left_alone),

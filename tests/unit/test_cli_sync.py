@@ -10,7 +10,7 @@ from wdsremux import cli_sync
 from wdsremux.cli import main
 from wdsremux.cli_sync import progress, report_lines
 from wdsremux.events import Note, SyncAdvanced, SyncBegun
-from wdsremux.syncs.report import SyncReport
+from wdsremux.syncs.report import SentFile, SyncReport
 
 
 @pytest.fixture(scope="module")
@@ -27,11 +27,9 @@ def run(capsys, *words):
 def test_a_sync_ends_with_what_was_sent_and_the_next_with_nothing(made, tmp_path, capsys):
     nas = tmp_path / "nas"
     files = len(tree(made))
-    code, lines, _ = run(capsys, "sync", made, nas, "--dry-run")
-    assert (code, lines) == (
-        0,
-        [line for line in lines if line.startswith(f"would send {files} files, ")],
-    )
+    code, (*planned, line), _ = run(capsys, "sync", made, nas, "--dry-run")
+    assert (code, len(planned)) == (0, files)
+    assert line.startswith(f"would send {files} files, ")
     code, (line,), _ = run(capsys, "sync", made, nas, "--jobs", 2, "--bandwidth", "500MB")
     assert line.startswith(f"sent {files} files, ")
     assert line.endswith(f"proof: {files} reread")
@@ -98,6 +96,35 @@ def test_whatever_is_left_is_told():
         "kept here, since nothing proves that they are there: a.tar",
         "moved: 0.tar, 1.tar, 2.tar, 3.tar, 4.tar, 5.tar, 6.tar, 7.tar, 8.tar, 9.tar and 2 more",
         "there, but not in index.json any more; --delete removes them: old.tar",
+    ]
+
+
+def test_a_dry_run_prints_every_file_and_why_and_the_totals_last():
+    sent_files = [SentFile(f"{n}.tar", n * 1000, "missing") for n in range(5000)]
+    sent_files += [SentFile("README.md", 20, "differs"), SentFile("a.json", 30, "unverified")]
+    lines = report_lines(
+        report(
+            is_dry_run=True, sent_files=tuple(sent_files), removed=("old.tar",), freed=("7.tar",)
+        )
+    )
+    assert lines[7] == "would send 7.tar, 7.0 kB: missing"
+    assert lines[5000:] == [
+        "would send README.md, 20 B: differs",
+        "would send a.json, 30 B: unverified",
+        "would remove old.tar at s3://bucket/pets",
+        "would remove 7.tar here, once its copy is proven",
+        (
+            "would send 3 files, 2.0 MB, to s3://bucket/pets; 1 file, 500 B, there already; "
+            "would remove 1 file there; would remove 1 shard here"
+        ),
+    ]
+
+
+def test_a_dry_run_with_nothing_to_send_still_tells_what_would_be_removed():
+    lines = report_lines(report(is_dry_run=True, files=0, size_bytes=0, removed=("old.tar",)))
+    assert lines == [
+        "would remove old.tar at s3://bucket/pets",
+        "nothing to send: 1 file, 500 B, at s3://bucket/pets already; would remove 1 file there",
     ]
 
 

@@ -49,6 +49,10 @@ class Mover:
             self._source.remove(shard.name)
             self.freed.append(shard.name)
 
+    def foresee(self, shard: ShardSummary) -> None:
+        """Take note of a shard that `free` would remove."""
+        self.freed.append(shard.name)
+
     def _note(self, line: str) -> None:
         """Add a line to the journal, behind one that a crash may have cut off."""
         path = self._source.root / MOVED_NAME

@@ -13,7 +13,7 @@ class SyncOptions(Options):
     delete: bool = option(False, switch_from)
     """remove what was carried to TO before and FROM lacks, at the end; replace another dataset"""
     dry_run: bool = option(False, switch_from)
-    """tell which files and how many bytes would be sent, and write nothing"""
+    """print each file that would be sent, its size and why, what would be removed, and totals"""
     move: bool = option(False, switch_from)
     """remove each shard of FROM, a folder, once its copy is proven; index and entries stay"""
     jobs: int = option(4, number_from(1, 64), metavar="N")

@@ -19,9 +19,13 @@ from wdsremux.syncs.contents import (
     stale_names,
 )
 from wdsremux.syncs.moving import Moved
+from wdsremux.syncs.report import SentFile, Why
 from wdsremux.targets.base import Proof
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
+
+_WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
+"""By level of proof."""
 
 
 @dataclass(slots=True)
@@ -36,6 +40,8 @@ class Plan:
     """To be sent."""
     small: list[Item] = field(default_factory=list)
     """To be sent behind them."""
+    why: dict[str, Why] = field(default_factory=dict)
+    """Why each of them is to be sent, by name."""
     standing: dict[str, tuple[Item, Proof]] = field(default_factory=dict)
     """Files that the target has; of those that its records tell of, no proof was asked."""
     lost: dict[str, str] = field(default_factory=dict)
@@ -51,6 +57,11 @@ class Plan:
     def items(self) -> list[Item]:
         """Everything that is to be sent, but the index."""
         return [*self.first, *self.shards, *self.small]
+
+    @property
+    def sent_files(self) -> list[SentFile]:
+        """The same, with the reason."""
+        return [SentFile(item.name, item.size_bytes, self.why[item.name]) for item in self.items]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> Plan:
     for item in items:
         asks = proves_all and item.is_shard and ends.has_whole(item)
         if ends.there.sizes.get(item.name) != item.size_bytes:
-            _send(plan, ends, item)
+            _send(plan, ends, item, "differs" if item.name in ends.there.sizes else "missing")
         elif ends.is_recorded(item) and not asks:
             plan.standing[item.name] = (item, Proof("unverified", "by its records"))
         else:
@@ -135,10 +146,11 @@ def _take_answer(plan: Plan, ends: Ends, item: Item, proof: Proof) -> None:
             f"{ends.dest.url!r} holds {item.name!r}, which is another than that of this dataset; "
             "choose an empty place, or remove it there"
         )
-    _send(plan, ends, item)
+    _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
 
 
-def _send(plan: Plan, ends: Ends, item: Item) -> None:
+def _send(plan: Plan, ends: Ends, item: Item, why: Why) -> None:
+    plan.why[item.name] = why
     if item.name == RECIPE_NAME:
         plan.first.append(item)
     elif not item.is_shard:
@@ -164,6 +176,7 @@ def _add_card(plan: Plan, ends: Ends) -> None:
         plan.standing[CARD_NAME] = (item, Proof("reread"))
     elif card is None or is_ours(card):
         plan.small.append(item)
+        plan.why[CARD_NAME] = "missing" if card is None else "differs"
     else:
         plan.left_alone.append(CARD_NAME)
 
