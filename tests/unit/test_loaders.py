@@ -1,6 +1,7 @@
 """The URLs that loaders take: expanded as webdataset does, and split as the shell does."""
 
 import shlex
+from urllib.parse import quote
 
 import pytest
 from webdataset.shardlists import expand_urls
@@ -74,6 +75,48 @@ def test_google_storage_is_read_by_gsutil_and_by_the_web():
     assert urls("gs://bucket/p", "https")[0] == (
         "https://storage.googleapis.com/bucket/p/train-000000.tar"
     )
+
+
+AZURE = "https://acc.blob.core.windows.net"
+
+
+def test_azure_is_read_by_its_tools_and_by_the_web():
+    found = loader_urls("az://box/pets", PATTERNS, AZURE)
+    assert list(found) == ["az", "azcopy", "https"]
+    place = f"{AZURE}/box/pets"
+    assert found["https"]["train"] == [f"{place}/train-{{000000..000002}}.tar"]
+    assert urls("az://box/pets", "azcopy", endpoint=AZURE)[1] == (
+        f"pipe:azcopy cp {place}/train-000001.tar --from-to BlobPipe < /dev/null"
+    )
+    assert urls("az://box/pets", "az", endpoint=AZURE)[2] == (
+        "pipe:az storage blob download --account-name acc --no-progress --container-name box "
+        "--name=pets/train-000002.tar"
+    )
+    assert urls("az://box", "az", endpoint=AZURE)[0].endswith(" --name=train-000000.tar")
+    assert urls("az://box", "https", endpoint=AZURE)[0] == f"{AZURE}/box/train-000000.tar"
+
+
+@pytest.mark.parametrize("prefix", ["two words", "it's", "a{b,c}", "-x", "back\\slash", "grün"])
+def test_odd_names_reach_the_tools_of_azure_as_they_are(prefix):
+    for form, name in (("az", prefix), ("azcopy", quote(prefix))):
+        found = urls(f"az://$web/{prefix}", form, endpoint=AZURE)
+        assert len(found) == 3
+        words = shlex.split(found[0].removeprefix("pipe:"))
+        if form == "az":
+            assert words[-2:] == ["$web", f"--name={name}/train-000000.tar"]
+        else:
+            assert words[2] == f"{AZURE}/%24web/{name}/train-000000.tar"
+
+
+def test_no_signature_of_azure_is_told():
+    found = loader_urls("az://box", PATTERNS, f"{AZURE}/?sv=2024&sig=SECRET#SECRET")
+    assert found["https"]["test"] == [f"{AZURE}/box/test-000000.tar"]
+    assert "SECRET" not in str(found)
+
+
+def test_where_no_account_is_in_the_address_the_form_that_names_one_is_missing():
+    found = loader_urls("az://box", PATTERNS, "https://storage.example.org")
+    assert list(found) == ["azcopy", "https"]
 
 
 def test_the_hub_is_read_by_the_web_and_with_the_token_where_it_must_be():

@@ -12,6 +12,7 @@ from support.target_conformance import TargetConformance, content_of, listed, pu
 from wdsremux.errors import TargetError, UnreachableTargetError, UsageError
 from wdsremux.opening import open_target
 from wdsremux.targets import lease
+from wdsremux.targets.address import address_of
 from wdsremux.targets.base import Sums
 from wdsremux.targets.objects import target as object_store
 from wdsremux.targets.objects.answers import explained
@@ -41,6 +42,36 @@ def file_of(tmp_path, content=b"content"):
     path = tmp_path / "file"
     path.write_bytes(content)
     return path, Sums(len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ({"AZURE_STORAGE_ACCOUNT_NAME": "acc"}, "https://acc.blob.core.windows.net"),
+        (
+            {"AZURE_STORAGE_ACCOUNT_NAME": "acc", "AZURE_STORAGE_ENDPOINT": "https://here"},
+            "https://here",
+        ),
+        ({"AZURE_STORAGE_ACCOUNT_NAME": "acc", "AZURE_ENDPOINT": "https://here"}, "https://here"),
+        ({"AZURE_STORAGE_USE_EMULATOR": "true"}, None),
+    ],
+)
+def test_the_account_is_the_address_of_azure(monkeypatch, settings, endpoint):
+    for name, value in {"AZURE_STORAGE_ACCOUNT_KEY": "c2VjcmV0", **settings}.items():
+        monkeypatch.setenv(name, value)
+    target = open_object_store("az://box/pets")
+    assert target.endpoint == endpoint
+    assert open_object_store("gs://box/pets").endpoint is None
+
+
+def test_one_container_of_two_accounts_is_two_places(monkeypatch):
+    addresses = set()
+    for account in ("one", "two"):
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", account)
+        addresses.add(address_of(open_object_store("az://box/pets")))
+    assert addresses == {
+        f"az://box/pets at https://{account}.blob.core.windows.net" for account in ("one", "two")
+    }
 
 
 class TestObjectStoreTarget(TargetConformance):

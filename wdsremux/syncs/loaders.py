@@ -9,13 +9,15 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
+from wdsremux.targets.address import public_endpoint
+
 Loaders = dict[str, dict[str, list[str]]]
 """URLs by form and split."""
 
 _RANGE = re.compile(r"\{\d+\.\.\d+\}")
 _EXPANDED = re.compile(r"::|\$\{")
 """What webdataset would take for more than a name."""
-_LOGIN = re.compile(r"//[^/@]*@")
+_AZURE_HOST = re.compile(r"https://([a-z0-9]+)\.blob\.[^/]+/?")
 _HUB = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(?:@(?P<branch>.+))?")
 
 
@@ -30,8 +32,7 @@ def loader_urls(
     if _EXPANDED.search(url):
         return {}
     scheme = url.partition("://")[0]
-    # Who logs in by the address of the server does not tell the world how.
-    endpoint = _LOGIN.sub("//", endpoint) if endpoint else None
+    endpoint = public_endpoint(endpoint) if endpoint else None
     forms = _FORMS[scheme](url, endpoint) if scheme in _FORMS else {}
     return {
         form: {split: [make(pattern) for pattern in own] for split, own in patterns.items()}
@@ -66,6 +67,32 @@ def _gs_forms(url: str, _endpoint: str | None) -> Forms:
     }
 
 
+def _az_forms(url: str, endpoint: str | None) -> Forms:
+    """Return forms for who has logged in to `az` or `azcopy`, and for blobs that anybody may read.
+
+    `az` writes to its output where --file is not given (Azure CLI 2.38); `azcopy` may take an open
+    input for what it is to copy.
+    """
+    if endpoint is None:
+        return {}
+    container, _, prefix = url.removeprefix("az://").partition("/")
+    base = endpoint.rstrip("/")
+
+    def web(name: str) -> str:
+        return _web(base, f"{container}/{prefix}".rstrip("/"), name)
+
+    forms: Forms = {
+        "azcopy": lambda name: f"pipe:azcopy cp {_word(web(name))} --from-to BlobPipe < /dev/null",
+        base.partition("://")[0]: web,
+    }
+    account = _AZURE_HOST.fullmatch(endpoint)
+    if account is None:
+        return forms
+    az = f"pipe:az storage blob download --account-name {account[1]} --no-progress"
+    az += f" --container-name {shlex.quote(container)}"
+    return {"az": lambda name: f"{az} --name={_shell(prefix, name)}", **forms}
+
+
 def _hub_forms(url: str, endpoint: str | None) -> Forms:
     match = _HUB.fullmatch(url)
     if match is None:
@@ -84,6 +111,7 @@ def _hub_forms(url: str, endpoint: str | None) -> Forms:
 _FORMS: Mapping[str, Callable[[str, str | None], Forms]] = {
     "s3": _s3_forms,
     "gs": _gs_forms,
+    "az": _az_forms,
     "hf": _hub_forms,
 }
 
@@ -93,11 +121,15 @@ def _braceless(text: str) -> str:
     return re.sub(r"([\\{}])", r"\\\1", text)
 
 
-def _shell(url: str, pattern: str) -> str:
-    """Return the URL of a pattern as one word of the shell that runs once braces are expanded."""
-    first = f"{url}/{_RANGE.sub('0', pattern)}"
-    word = f"{_braceless(url)}/{pattern}"
-    return word if shlex.quote(first) == first else shlex.quote(word)
+def _shell(place: str, pattern: str) -> str:
+    """Return a pattern below a place as one word of the shell."""
+    return _word(f"{_braceless(place)}/{pattern}" if place else pattern)
+
+
+def _word(text: str) -> str:
+    """Return a text with ranges as one word of the shell that runs once braces are expanded."""
+    first = _RANGE.sub("0", text)
+    return text if shlex.quote(first) == first else shlex.quote(text)
 
 
 def _web(base: str, place: str, pattern: str) -> str:

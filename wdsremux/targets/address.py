@@ -17,6 +17,11 @@ def address_of(target: RemoteTarget) -> str:
     endpoint: str | None = getattr(target, "endpoint", None)
     if endpoint is None:
         return target.url
+    return f"{target.url} at {public_endpoint(endpoint)}"
+
+
+def public_endpoint(endpoint: str) -> str:
+    """Return where a server is, without what may be a login: user, query and fragment."""
     parts = urlsplit(endpoint)
     host = parts.netloc.rpartition("@")[2]
-    return f"{target.url} at {urlunsplit((parts.scheme, host, parts.path, '', ''))}"
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))

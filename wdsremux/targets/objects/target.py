@@ -8,6 +8,7 @@ piece is its MD5, it is one.
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -51,14 +52,16 @@ def open_object_store(words: str) -> "ObjectStoreTarget":
         )
     except (BaseError, ValueError) as exc:
         raise UsageError(f"cannot open {url}: its settings are not there; {login_of(url)}") from exc
-    return ObjectStoreTarget(store, url)
+    return ObjectStoreTarget(store, url, _azure_endpoint() if url.startswith("az:") else None)
 
 
 class ObjectStoreTarget:
     """Publishes files as objects of a store; may be used by several threads."""
 
-    def __init__(self, store: ObjectStore, url: str) -> None:
+    def __init__(self, store: ObjectStore, url: str, endpoint: str | None = None) -> None:
         self._store, self._url = store, url
+        self.endpoint = endpoint
+        """Where the server is; None where everybody finds it by the URL, or nobody."""
         self._key = Lease(LockObject(store, url), f"{url}/{LOCK}")
         self._lease: Lease | None = None
         """The same, while it is held."""
@@ -206,6 +209,19 @@ class ObjectStoreTarget:
 
     def _explained(self, doing: str, name: str) -> contextlib.AbstractContextManager[None]:
         return explained(f"{doing} {name!r} of", self._url)
+
+
+def _azure_endpoint() -> str | None:
+    """Return the address of the account whose containers obstore opens by the environment.
+
+    The emulator's and Fabric's have other URLs for a blob than Azure's.
+    """
+    told = os.environ.get
+    if told("AZURE_STORAGE_USE_EMULATOR") or told("AZURE_USE_FABRIC_ENDPOINT"):
+        return None
+    account = told("AZURE_STORAGE_ACCOUNT_NAME")
+    usual = f"https://{account}.blob.core.windows.net" if account else None
+    return told("AZURE_STORAGE_ENDPOINT") or told("AZURE_ENDPOINT") or usual
 
 
 def _told_blocks(path: Path, sums: Sums, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
