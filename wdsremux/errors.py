@@ -51,6 +51,11 @@ class TargetError(WdsremuxError):
 class UnreachableTargetError(TargetError):
     """The output cannot be reached just now; the same may go well when it is tried again."""
 
+    def __init__(self, problem: str, *, retry_after_s: float = 0.0) -> None:
+        """`retry_after_s` is how long the server asks to be left in peace, if it does."""
+        super().__init__(problem)
+        self.retry_after_s = retry_after_s
+
 
 class CorruptDataError(WdsremuxError):
     """More records were rejected than the run allows, or stored data cannot be understood."""

@@ -12,14 +12,15 @@ class Answer:
 
     request = None
 
-    def __init__(self, status):
-        self.status_code, self.headers = status, {}
+    def __init__(self, status, headers):
+        self.status_code, self.headers = status, headers
 
 
-def answered(status, said=None):
+def answered(status, said=None, **headers):
     """Return what the client raises for an answer."""
     text = f"{status} Error for url: https://hub/x?Signature=SECRET"
-    return HfHubHTTPError(text, response=Answer(status), server_message=said)
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HfHubHTTPError(text, response=Answer(status, headers), server_message=said)
 
 
 def told(raised):
@@ -60,6 +61,26 @@ def test_what_the_hub_says_is_passed_on_without_tokens_and_urls():
     assert "(it says: No space left for …, authorization: … see …)" in str(
         told(answered(403, said))
     )
+
+
+COMMITS = "You have exceeded the rate limit for repository commits (128 per hour). "
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause_s"),
+    [
+        (answered(429), 0),
+        (answered(429, f"{COMMITS}You can retry this action in 43 minutes."), 43 * 60),
+        (answered(429, f"{COMMITS}You can retry this action in an hour."), 3600),
+        (answered(429, RateLimit='"api";r=0;t=55'), 55),
+        (answered(429, RateLimit='"api";r=7;t=55'), 0),
+        (answered(429, RateLimit='"api";r=7;t=55', Retry_After="9"), 9),
+        (answered(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), 0),
+        (answered(503, Retry_After="9"), 0),
+    ],
+)
+def test_the_pause_that_the_hub_asks_for_is_told(answer, pause_s):
+    assert told(answer).retry_after_s == pause_s
 
 
 def test_what_an_upload_wraps_is_looked_into():

@@ -7,7 +7,7 @@ from support.target_conformance import TargetConformance, publish
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import Proof, Sums
 from wdsremux.targets.local import LocalTarget
-from wdsremux.targets.patient import MAX_WAIT_S, Furthest, PatientTarget
+from wdsremux.targets.patient import MAX_ASKED_WAIT_S, MAX_WAIT_S, Furthest, PatientTarget
 
 SUMS = Sums(4, "0" * 64)
 
@@ -88,6 +88,33 @@ def test_it_gives_up_after_so_long_and_says_what_it_waited_for():
     assert not isinstance(caught.value, UnreachableTargetError)
     assert clock() == pytest.approx(300)
     assert max(clock.waits) <= MAX_WAIT_S
+
+
+def limited(asks):
+    """Return a call that a server refuses so often, each time with the pause that it asks for."""
+    asks = list(asks)
+
+    def call():
+        if asks:
+            raise UnreachableTargetError("the Hub asks to slow down", retry_after_s=asks.pop(0))
+
+    return call
+
+
+def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
+    notes = []
+    clock = Clock()
+    target = PatientTarget(Flaky(0), 10, tell=notes.append, clock=clock, sleep=clock.sleep)
+    target.tried(limited([2580]))
+    assert clock.waits == [2580]
+    assert notes == ["the Hub asks to slow down; trying again in 2580 s, as it asks"]
+
+
+def test_a_server_that_asks_for_pause_after_pause_is_given_up_on():
+    target, clock, _ = patient(0, give_up_after_s=10)
+    with pytest.raises(TargetError, match=r"after 10 s without success"):
+        target.tried(limited([1000] * 1000))
+    assert clock() == pytest.approx(MAX_ASKED_WAIT_S + 10)
 
 
 def test_a_staged_file_is_put_again_too():

@@ -20,6 +20,8 @@ T = TypeVar("T")
 
 FIRST_WAIT_S = 0.25
 MAX_WAIT_S = 30.0
+MAX_ASKED_WAIT_S = 3600.0
+"""A server may ask for pauses of so long in all: the Hub counts the commits of an hour."""
 
 
 class PatientTarget:
@@ -152,11 +154,11 @@ class Patience:
         self._clock = clock
         self._sleep = sleep
         self._failures = 0
-        self._failing_since = 0.0
+        self._failing_since = self._asked_s = 0.0
 
     def succeeded(self) -> None:
         """Start the clock anew at the next failure."""
-        self._failures = 0
+        self._failures, self._asked_s = 0, 0.0
 
     def tried(self, do: Callable[[], T]) -> T:
         """Do something until it succeeds; raises TargetError when it is time to give up."""
@@ -177,12 +179,17 @@ class Patience:
                 f"{exc}; gave up on {self._what!r} after {gone_s:.0f} s without success; run the "
                 "same command again once it answers: what is there stays"
             ) from exc
+        # A server that tells when it will take more is not gone: the pause is not counted.
+        asked_s = min(exc.retry_after_s, MAX_ASKED_WAIT_S - self._asked_s)
         if not self._failures:
-            self._tell(f"{exc}; trying again for {left_s:.0f} s")
+            how = f"in {asked_s:.0f} s, as it asks" if asked_s else f"for {left_s:.0f} s"
+            self._tell(f"{exc}; trying again {how}")
         # Jitter keeps many jobs from coming back in step.
         backoff_s = min(MAX_WAIT_S, FIRST_WAIT_S * 2**self._failures) * random.uniform(0.5, 1)  # noqa: S311
         self._failures = min(self._failures + 1, 16)
-        self._sleep(min(backoff_s, left_s))
+        self._asked_s += asked_s
+        self._failing_since += asked_s
+        self._sleep(asked_s or min(backoff_s, left_s))
 
 
 class Furthest:

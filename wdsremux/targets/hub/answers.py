@@ -25,6 +25,10 @@ _RAISED = (OSError, HttpError, ValueError, RuntimeError)
 """Uploads wrap what went wrong in RuntimeErrors; malformed answers and names are ValueErrors."""
 _TOKEN = re.compile(r"\bhf_\w+|(?i:bearer)\s+\S+|https?://\S+")
 _MOST_SAID = 200
+_PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
+_PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
+"""Of a `ratelimit` header, which every answer has: only one with nothing left is the reason."""
+_UNIT_S = {"second": 1, "minute": 60, "hour": 3600}
 
 
 @contextlib.contextmanager
@@ -59,7 +63,7 @@ def _error(doing: str, exc: Exception) -> TargetError:
         return TargetError(f"cannot {doing} in offline mode: unset HF_HUB_OFFLINE")
     status = status_of(exc)
     if status is not None:
-        return _refusal(doing, status, _said(exc))
+        return _refusal(doing, status, exc)
     if isinstance(exc, OSError) and exc.filename is not None:
         return TargetError(f"cannot {doing}: {exc.filename!r}: {exc.strerror}")
     chain = list(causes(exc))
@@ -71,11 +75,13 @@ def _error(doing: str, exc: Exception) -> TargetError:
     return TargetError(f"cannot {doing}: {_one_line(str(exc))}")
 
 
-def _refusal(doing: str, status: int, said: str) -> TargetError:
+def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
+    said = _said(exc)
     if status in TEMPORARY_STATUSES:
         what = "asks to slow down (429)" if status == 429 else f"answers {status}"
         return UnreachableTargetError(
-            f"cannot {doing}: the Hub {what}; run the same command again later"
+            f"cannot {doing}: the Hub {what}; run the same command again later",
+            retry_after_s=_pause_s(exc, said) if status == 429 else 0.0,
         )
     if status == OVERTAKEN:
         return TargetError(
@@ -96,6 +102,23 @@ def _said(exc: BaseException) -> str:
     """Return what the Hub says of a refusal, such as that there is no storage left."""
     said = (getattr(each, "server_message", None) for each in causes(exc))
     return _one_line(next((text for text in said if isinstance(text, str)), ""))
+
+
+def _pause_s(exc: BaseException, said: str) -> float:
+    """Return for how long the Hub asks to be left in peace; 0 where it does not say.
+
+    Of its limit of commits it tells in words: "(128 per hour). You can retry this action in 43
+    minutes".
+    """
+    found = _PAUSE_SAID.search(said)
+    if found is not None:
+        return (int(found[1]) if found[1].isdigit() else 1) * _UNIT_S[found[2]]
+    answers = (getattr(each, "response", None) for each in causes(exc))
+    headers = next((dict(answer.headers) for answer in answers if answer is not None), {})
+    told = {name.lower(): value for name, value in headers.items()}
+    left = _PAUSE_LEFT.search(told.get("ratelimit", ""))
+    asked = left[1] if left is not None else told.get("retry-after", "")
+    return float(asked) if asked.isdecimal() else 0.0
 
 
 def _one_line(text: str) -> str:
