@@ -107,6 +107,20 @@ def test_who_waits_gives_up_on_an_outage_after_so_long(case):
         case.uploader.flush()
 
 
+def test_a_pause_that_the_server_asks_for_is_not_given_up_on(case):
+    failures = iter([UnreachableTargetError("the Hub asks to slow down", retry_after_s=0.3)])
+
+    def fail_once(_name, _path):
+        for failure in failures:
+            raise failure
+
+    case.remote.before_put = fail_once
+    case.uploader = case.new_uploader(0.05)
+    case.add("a.tar")
+    case.uploader.flush()
+    assert case.remote.published == ["a.tar"]
+
+
 def test_who_does_not_wait_never_gives_up(case):
     tries = threading.Semaphore(0)
     is_back = threading.Event()

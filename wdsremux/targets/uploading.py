@@ -12,7 +12,7 @@ from typing import cast
 
 from wdsremux.errors import TargetError, UnreachableTargetError, WdsremuxError
 from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget
-from wdsremux.targets.patient import PatientTarget
+from wdsremux.targets.patient import MAX_ASKED_WAIT_S, PatientTarget
 
 FILES_AT_ONCE = 100
 """To a target that takes many files better together, so many go in one call."""
@@ -26,8 +26,9 @@ STOPS_WITHIN_S = 2.0
 class _Outage:
     """The target cannot be reached."""
 
+    began: float
     since: float
-    """When it last took anything, or failed first."""
+    """When it last took anything, or failed first, or when the pause ends that it asks for."""
     error: TargetError
 
 
@@ -218,9 +219,15 @@ class Uploader:
 
     def _note_outage(self, error: UnreachableTargetError) -> None:
         if self._outage is None:
-            self._outage = _Outage(time.monotonic(), error)
+            now = time.monotonic()
+            self._outage = _Outage(now, now, error)
             self._notes.append(f"{what_happened(error)}; going on, and trying again")
         self._outage.error = error
+        if error.retry_after_s:
+            # A server that tells when it will take more is not gone.
+            until = time.monotonic() + error.retry_after_s
+            last = self._outage.began + MAX_ASKED_WAIT_S
+            self._outage.since = max(self._outage.since, min(until, last))
         self._changed.notify_all()
 
     def _progressed(self, sent_bytes: int) -> None:
