@@ -13,7 +13,7 @@ from io import RawIOBase
 from types import TracebackType
 from typing import Self
 
-from wdsremux.checks.entries import manifest_problem
+from wdsremux.checks.entries import believed_manifest
 from wdsremux.checks.kinds import owner_of
 from wdsremux.checks.reading import MAX_MANIFEST_BYTES, EntryGiver, entries_ahead
 from wdsremux.errors import CorruptDataError, UsageError
@@ -201,12 +201,6 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
             f"{words!r} is not finished: it has no index.json; run the same convert command again"
         )
     try:
-        manifest = Manifest.from_bytes(data)
-        problem = manifest_problem(manifest)
-    except RecursionError as exc:
-        raise CorruptDataError(f"index.json of {words!r} is nested too deeply") from exc
-    if problem is not None:
-        raise CorruptDataError(
-            f"index.json of {words!r} is damaged: {problem}; see wdsremux verify"
-        )
-    return manifest
+        return believed_manifest(data)
+    except CorruptDataError as exc:
+        raise CorruptDataError(f"{words!r}: {exc}; see wdsremux verify") from exc

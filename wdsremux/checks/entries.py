@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from wdsremux import tarbytes
 from wdsremux.checks.heads import head_problem, published_problem
-from wdsremux.manifest import Manifest, ShardSummary, Totals
+from wdsremux.errors import CorruptDataError
+from wdsremux.manifest import MANIFEST_NAME, Manifest, ShardSummary, Totals
 from wdsremux.shards.entry import ShardEntry
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -40,6 +41,18 @@ def summary_problem(shard: ShardSummary) -> str | None:
     if not shard.start <= shard.first_position <= shard.last_position < shard.stop:
         return "its positions are not in order"
     return None
+
+
+def believed_manifest(data: bytes) -> Manifest:
+    """Read a manifest that makes sense in itself. Raises CorruptDataError."""
+    try:
+        manifest = Manifest.from_bytes(data)
+        problem = manifest_problem(manifest)
+    except RecursionError as exc:
+        raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: {exc}") from exc
+    if problem is not None:
+        raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: {problem}")
+    return manifest
 
 
 def manifest_problem(manifest: Manifest) -> str | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wdsremux.card import CARD_NAME, card_bytes
-from wdsremux.checks.entries import manifest_problem
+from wdsremux.checks.entries import believed_manifest
 from wdsremux.checks.reading import MAX_MANIFEST_BYTES
 from wdsremux.differences import first_difference
 from wdsremux.errors import CorruptDataError, UsageError
@@ -80,8 +80,7 @@ def _manifest(data: bytes | None) -> Manifest | None:
     if data is None:
         return None
     try:
-        manifest = Manifest.from_bytes(data)
-        return None if manifest_problem(manifest) is not None else manifest
+        return believed_manifest(data)
     except (CorruptDataError, *_UNREADABLE):
         return None
 

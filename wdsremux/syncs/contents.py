@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from wdsremux.card import CARD_NAME
-from wdsremux.checks.entries import manifest_problem
+from wdsremux.checks.entries import believed_manifest
 from wdsremux.errors import (
     CorruptDataError,
     SourceError,
@@ -159,19 +159,15 @@ def read_small(target: PatientTarget, name: str) -> bytes | None:
 
 
 def _manifest(index: bytes) -> Manifest:
-    """Read a manifest that can be believed. Raises CorruptDataError."""
-    try:
-        manifest = Manifest.from_bytes(index)
-        problem = manifest_problem(manifest)
-    except RecursionError as exc:
-        raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: {exc}") from exc
-    names = [shard.name for shard in manifest.shards] if problem is None else []
-    if problem is None and not all(_is_shard_name(name) for name in names):
-        problem = "a shard has a name that leads elsewhere"
-    if problem is None and len(set(names)) != len(names):
-        problem = "it lists a shard twice"
-    if problem is not None:
-        raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: {problem}")
+    """Read a manifest by whose names files can be carried. Raises CorruptDataError."""
+    manifest = believed_manifest(index)
+    names = [shard.name for shard in manifest.shards]
+    if not all(_is_shard_name(name) for name in names):
+        raise CorruptDataError(
+            f"cannot read {MANIFEST_NAME!r}: a shard has a name that leads elsewhere"
+        )
+    if len(set(names)) != len(names):
+        raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: it lists a shard twice")
     return manifest
 
 
