@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import Any
 
-from wdsremux.cli_verify import progress
+from wdsremux.byte_progress import byte_progress
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, Event
 from wdsremux.flags import NOT_GIVEN, add_run_options
 from wdsremux.reports import RepairReport
@@ -50,7 +50,7 @@ def _repair(arguments: argparse.Namespace) -> int:
     run = {name: value for name, value in given.items() if value is not NOT_GIVEN}
     told = Run.from_options(run).progress
     run.pop("progress", None)
-    tell, tell_check = observer(told), progress(sys.stderr)
+    tell, tell_check = observer(told), byte_progress(sys.stderr)
 
     def tell_both(event: Event | CheckEvent) -> None:
         if not isinstance(event, CheckBegun | CheckAdvanced):

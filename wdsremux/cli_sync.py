@@ -2,13 +2,11 @@
 
 import argparse
 import sys
-import time
-from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any
 
-from wdsremux.events import Note, SyncBegun, SyncEvent, SyncObserver
+from wdsremux.byte_progress import byte_progress
 from wdsremux.flags import add_own_options, own_options
-from wdsremux.render import LOG_EVERY_S, ByteBar, duration
+from wdsremux.render import duration
 from wdsremux.syncs.options import SyncOptions
 from wdsremux.syncs.report import SyncReport
 from wdsremux.values import counted, size
@@ -42,7 +40,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     from wdsremux.syncing import sync_by
 
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
-    tell = progress(sys.stderr)
+    tell = byte_progress(sys.stderr)
     report = sync_by(arguments.source, arguments.dest, options, tell)
     print("\n".join(report_lines(report)))
     return 0
@@ -96,44 +94,3 @@ def _closing(report: SyncReport) -> str:
     levels = ", ".join(f"{count} {level}" for level, count in sorted(report.levels.items()))
     seconds = duration(report.seconds)
     return f"sent {sent}, to {report.dest} in {seconds}, proof: {levels}{already}"
-
-
-def progress(out: TextIO) -> SyncObserver:
-    """Return what tells how far a sync is: a bar on a terminal, else a line every 10 s."""
-    return ByteBar(out) if out.isatty() else _Log(out)
-
-
-class _Log:
-    """A line every 10 s."""
-
-    def __init__(self, out: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._out = out
-        self._clock = clock
-        self._began = self._last = clock()
-        self._begun = SyncBegun(0, 0)
-        self._sent_bytes = self._files = 0
-
-    def __call__(self, event: SyncEvent) -> None:
-        if isinstance(event, Note):
-            self._say(event.text)
-        elif isinstance(event, SyncBegun):
-            self._begun = event
-            self._began = self._last = self._clock()
-        else:
-            self._sent_bytes += event.size_bytes
-            self._files += event.files
-            if self._clock() - self._last >= LOG_EVERY_S:
-                self._last = self._clock()
-                self._say(self._line())
-
-    def _line(self) -> str:
-        rate = self._sent_bytes / max(self._clock() - self._began, 1e-9)
-        left_bytes = max(self._begun.size_bytes - self._sent_bytes, 0)
-        to_go = f", {duration(left_bytes / rate)} to go" if rate else ""
-        return (
-            f"{self._files} of {counted(self._begun.files, 'file')}, {size(self._sent_bytes)} of "
-            f"{size(self._begun.size_bytes)}, {rate / 1e6:.1f} MB/s{to_go}"
-        )
-
-    def _say(self, text: str) -> None:
-        print(text, file=self._out, flush=True)

@@ -3,13 +3,12 @@
 import argparse
 import json
 import sys
-import time
 from collections import Counter
-from typing import Any, TextIO
+from typing import Any
 
-from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, CheckObserver
+from wdsremux.byte_progress import byte_progress
 from wdsremux.findings import Code
-from wdsremux.render import LOG_EVERY_S, ByteBar, duration
+from wdsremux.render import duration
 from wdsremux.reports import DEPTHS, Report
 from wdsremux.values import counted, size
 
@@ -97,7 +96,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         subset=arguments.subset,
         workers=arguments.workers,
         quarantine=arguments.quarantine,
-        observer=progress(sys.stderr),
+        observer=byte_progress(sys.stderr),
     )
     if arguments.json:
         print(json.dumps(report.to_json()))
@@ -147,36 +146,3 @@ def report_lines(report: Report) -> list[str]:
         f"{size(report.size_bytes)} read in {duration(report.seconds)}, depth {report.depth}"
     )
     return lines
-
-
-def progress(out: TextIO) -> CheckObserver:
-    """Return what tells how far a verification is: a bar on a terminal, else a line every 10 s."""
-    return ByteBar(out) if out.isatty() else _Log(out)
-
-
-class _Log:
-    """A line every 10 s."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._began = self._last = time.monotonic()
-        self._begun = CheckBegun(0, 0, 0)
-        self._read_bytes = self._shards = 0
-
-    def __call__(self, event: CheckEvent) -> None:
-        now = time.monotonic()
-        if isinstance(event, CheckAdvanced):
-            self._read_bytes += event.size_bytes
-            self._shards += event.shards
-        else:
-            self._begun = event
-        if now - self._last < LOG_EVERY_S:
-            return
-        self._last = now
-        rate = self._read_bytes / (now - self._began) / 1e6
-        print(
-            f"{self._shards} of {self._begun.shards} shards, {size(self._read_bytes)} of "
-            f"{size(self._begun.size_bytes)}, {rate:.0f} MB/s",
-            file=self._out,
-            flush=True,
-        )

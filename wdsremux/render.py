@@ -11,15 +11,11 @@ from typing import Any, TextIO
 from wdsremux.events import (
     Advanced,
     Begun,
-    CheckBegun,
-    CheckEvent,
     Done,
     Event,
     Note,
     Observer,
     ShardDone,
-    SyncBegun,
-    SyncEvent,
     nobody,
 )
 from wdsremux.manifest import Manifest, ShardSummary, brace_patterns
@@ -208,35 +204,6 @@ class _Bar:
             print(text, file=self._out, flush=True)
         else:
             self._bar.write(text, file=self._out)
-
-
-class ByteBar:
-    """A tqdm bar over bytes that are read or sent, for a terminal."""
-
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._bar: Any = None
-
-    def __call__(self, event: CheckEvent | SyncEvent) -> None:
-        """Draw what has come; what is to be told stands above the bar."""
-        if isinstance(event, Note):
-            if self._bar is None:
-                print(event.text, file=self._out, flush=True)
-            else:
-                self._bar.write(event.text, file=self._out)
-        elif isinstance(event, CheckBegun | SyncBegun):
-            if not event.size_bytes:
-                return
-            from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
-
-            self._bar = tqdm(
-                total=event.size_bytes, unit="B", unit_scale=True, file=self._out, leave=False
-            )
-        elif self._bar is not None:
-            self._bar.update(event.size_bytes)
-            if self._bar.n >= self._bar.total:
-                self._bar.close()
-                self._bar = None
 
 
 def _columns(out: TextIO) -> int | None:

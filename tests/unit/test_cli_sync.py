@@ -1,15 +1,11 @@
 """What the command `sync` prints."""
 
-import io
-
 import pytest
 from support.runs import tree
 from support.verified import make_dataset
 
-from wdsremux import cli_sync
 from wdsremux.cli import main
-from wdsremux.cli_sync import progress, report_lines
-from wdsremux.events import Note, SyncAdvanced, SyncBegun
+from wdsremux.cli_sync import report_lines
 from wdsremux.syncs.report import SentFile, SyncReport
 
 
@@ -133,36 +129,3 @@ def test_the_urls_for_loaders_are_printed():
     assert report_lines(report(loaders=loaders))[1:] == [
         "  train, aws: pipe:aws s3 cp s3://b/train-{000000..000001}.tar -"
     ]
-
-
-def test_elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds(monkeypatch):
-    now, out = [0.0], io.StringIO()
-    tell = cli_sync._Log(out, lambda: now[0])
-    tell(SyncBegun(4, 400_000_000))
-    for second in range(1, 26):
-        now[0] = second
-        tell(SyncAdvanced(4_000_000))
-    tell(SyncAdvanced(0, files=1))
-    tell(Note("cannot reach it"))
-    assert out.getvalue().splitlines() == [
-        "0 of 4 files, 40.0 MB of 400.0 MB, 4.0 MB/s, 1 min 30 s to go",
-        "0 of 4 files, 80.0 MB of 400.0 MB, 4.0 MB/s, 1 min 20 s to go",
-        "cannot reach it",
-    ]
-
-
-def test_on_a_terminal_a_bar_is_drawn():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    out = Terminal()
-    tell = progress(out)
-    tell(Note("before"))
-    tell(SyncBegun(1, 2_000_000))
-    tell(SyncAdvanced(1_000_000))
-    tell(Note("cannot reach it"))
-    tell(SyncAdvanced(1_000_000, files=1))
-    assert "before\n" in out.getvalue()
-    assert "cannot reach it\n" in out.getvalue()
-    assert "2.00M" in out.getvalue()

@@ -1,4 +1,3 @@
-import io
 import json
 
 import pytest
@@ -6,8 +5,7 @@ from support.verified import SHARD, copied, flip, make_dataset, sample, write_ta
 
 from wdsremux import cli_verify
 from wdsremux.cli import main
-from wdsremux.cli_verify import progress, report_lines
-from wdsremux.events import CheckAdvanced, CheckBegun
+from wdsremux.cli_verify import report_lines
 from wdsremux.verifying import verify
 
 
@@ -105,28 +103,6 @@ def test_index_makes_an_index_and_says_so(tmp_path, capsys):
     assert run(capsys, "index", tmp_path / "out")[0] == 2
     assert run(capsys, "verify", tmp_path / "out")[0] == 0
     assert run(capsys, "index", tmp_path)[0] in (2, 6)
-
-
-def test_progress_is_a_line_now_and_then(monkeypatch):
-    clock = iter([0.0, 1.0, 5.0, 12.0])
-    monkeypatch.setattr(cli_verify.time, "monotonic", lambda: next(clock))
-    out = io.StringIO()
-    tell = progress(out)
-    tell(CheckBegun(4, 100_000_000, 2))
-    tell(CheckAdvanced(20_000_000))
-    tell(CheckAdvanced(40_000_000, 2))
-    assert out.getvalue() == "2 of 4 shards, 60.0 MB of 100.0 MB, 5 MB/s\n"
-
-
-def test_on_a_terminal_progress_is_a_bar(made):
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    out = Terminal()
-    verify(made, observer=progress(out))
-    assert "/133k" in out.getvalue()
-    assert out.getvalue().endswith("\r")
 
 
 def test_the_help_says_what_changes_something(capsys):
