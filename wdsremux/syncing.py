@@ -17,7 +17,7 @@ from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.events import SyncAdvanced, SyncBegun, SyncObserver, nobody
 from wdsremux.manifest import MANIFEST_NAME, Manifest
 from wdsremux.syncs.carrying import SURE, Carrier
-from wdsremux.syncs.contents import Contents, Item, contents_of, finished_contents
+from wdsremux.syncs.contents import Contents, SyncFile, contents_of, finished_contents
 from wdsremux.syncs.hands import FetchingHands, Hands, LocalHands
 from wdsremux.syncs.moving import Mover, moved_shards
 from wdsremux.syncs.options import SyncOptions
@@ -193,7 +193,7 @@ class _Sync:
         sums = Sums(len(index), hashlib.sha256(index).hexdigest())
         self._carrier.put(MANIFEST_NAME, path, sums)
 
-    def _done(self, item: Item, proof: Proof) -> None:
+    def _done(self, item: SyncFile, proof: Proof) -> None:
         self._teller.tell(SyncAdvanced(0, files=1))
         self._free(item, proof)
 
@@ -208,7 +208,7 @@ class _Sync:
             if ends.has_whole(item):
                 self._free(item, proof)
 
-    def _free(self, item: Item, proof: Proof) -> None:
+    def _free(self, item: SyncFile, proof: Proof) -> None:
         if self._mover is None or item.shard is None or not item.is_shard:
             return
         if proof.level in SURE and self._options.dry_run:

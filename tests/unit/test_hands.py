@@ -8,7 +8,7 @@ from support.remote_memory import RemoteMemory
 from support.summaries import summary_of
 
 from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
-from wdsremux.syncs.contents import Item
+from wdsremux.syncs.contents import SyncFile
 from wdsremux.syncs.hands import FetchingHands, LocalHands, damage_of
 from wdsremux.targets.base import Sums
 from wdsremux.targets.copying import BLOCK_BYTES
@@ -17,7 +17,7 @@ from wdsremux.targets.patient import PatientTarget
 
 CONTENT = bytes(range(256)) * (BLOCK_BYTES // 128)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
-SHARD = Item("a.tar", len(CONTENT), DIGEST)
+SHARD = SyncFile("a.tar", len(CONTENT), DIGEST)
 
 
 class Breaking(RemoteMemory):
@@ -88,7 +88,7 @@ def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
     path.write_bytes(CONTENT)
     with LocalHands(LocalTarget(tmp_path)).hold(SHARD) as held:
         assert held == (path, Sums(len(CONTENT), DIGEST))
-    with LocalHands(LocalTarget(tmp_path)).hold(Item("a.tar", 0)) as held:
+    with LocalHands(LocalTarget(tmp_path)).hold(SyncFile("a.tar", 0)) as held:
         assert held == (path, Sums(len(CONTENT), DIGEST))
 
 
@@ -112,7 +112,7 @@ def test_what_is_wrong_with_a_shard_is_told(tmp_path, content, told):
 def test_an_entry_is_held_against_its_shard(tmp_path):
     entry = tmp_path / "entry"
     entry.write_bytes(b"no entry")
-    item = Item("entry", 8, shard=summary_of())
+    item = SyncFile("entry", 8, shard=summary_of())
     hold = LocalHands(LocalTarget(tmp_path)).hold
     with pytest.raises(CorruptDataError, match="'entry' is damaged"), hold(item):
         pass

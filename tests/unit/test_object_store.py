@@ -16,7 +16,7 @@ from wdsremux.targets.address import address_of
 from wdsremux.targets.base import Sums
 from wdsremux.targets.objects import target as object_store
 from wdsremux.targets.objects.answers import explained
-from wdsremux.targets.objects.lock import LockObject
+from wdsremux.targets.objects.lock import StoreLockObject
 from wdsremux.targets.objects.target import SHA256_NOTE, ObjectStoreTarget, open_object_store
 
 URL = "gs://bucket/out"
@@ -198,7 +198,7 @@ def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, mo
 
 def test_a_lock_that_failed_to_go_away_hinders_nobody_of_this_process(store, target, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(LockObject, "remove", Mock(side_effect=TargetError("away")))
+        patch.setattr(StoreLockObject, "remove", Mock(side_effect=TargetError("away")))
         with target.lock():
             pass
     obstore.head(store, ".wdsremux/lock")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from wdsremux.errors import TargetError
-from wdsremux.targets.s3.lock import LockObject
+from wdsremux.targets.s3.lock import S3LockObject
 
 WRITTEN_AT = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
 
@@ -24,7 +24,7 @@ class Bucket:
 
 
 def read(**headers):
-    return LockObject(Bucket(**headers), abilities=None).read()
+    return S3LockObject(Bucket(**headers), abilities=None).read()
 
 
 def test_a_lock_is_as_old_as_the_servers_clock_tells():

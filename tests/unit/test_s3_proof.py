@@ -9,7 +9,7 @@ from awscrt import checksums
 from wdsremux.targets.base import Sums
 from wdsremux.targets.s3.abilities import Abilities, tried_abilities
 from wdsremux.targets.s3.errors import RefusalError
-from wdsremux.targets.s3.proof import Question, proof_of
+from wdsremux.targets.s3.proof import ProofRequest, proof_of
 from wdsremux.targets.s3.sums import FileSums, base64_text, crc64_text, etag_of_parts, md5, parts_of
 
 CONTENT = bytes(range(256)) * 100
@@ -39,7 +39,7 @@ def path(tmp_path):
 
 def level(seen, sums=SUMS, path=None, abilities=HONEST, bucket=None):
     seen = {"ContentLength": len(CONTENT)} | seen
-    return proof_of(Question(bucket or Bucket(), "a.tar", seen, sums, path, abilities)).level
+    return proof_of(ProofRequest(bucket or Bucket(), "a.tar", seen, sums, path, abilities)).level
 
 
 def with_receipt(**receipt):

@@ -17,7 +17,7 @@ _LINKED_BYTES = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class StreamRow:
     """A row on its way to a worker."""
 
     image: bytes | Pixels | Link | Broken | None
@@ -38,7 +38,7 @@ class StreamUnit:
     """Consecutive rows of a stream."""
 
     first: int
-    items: tuple[Item, ...]
+    items: tuple[StreamRow, ...]
 
     @property
     def rows(self) -> int:
@@ -76,9 +76,11 @@ def _held(image: bytes | Pixels | Broken | None) -> Content:
 
 def item_from_row(
     row: Mapping[str, Any], image: str, fields: Iterable[str], bounds: Bounds
-) -> Item:
+) -> StreamRow:
     """Return the wanted columns of a row, its image in any form that programs give."""
-    return Item(_image(settled(row.get(image)), bounds), {name: row.get(name) for name in fields})
+    return StreamRow(
+        _image(settled(row.get(image)), bounds), {name: row.get(name) for name in fields}
+    )
 
 
 def _image(value: Any, bounds: Bounds) -> bytes | Pixels | Link | Broken | None:
@@ -99,9 +101,9 @@ def _image(value: Any, bounds: Bounds) -> bytes | Pixels | Link | Broken | None:
     )
 
 
-def bundled(items: Iterable[Item], first: int) -> Iterator[StreamUnit]:
+def bundled(items: Iterable[StreamRow], first: int) -> Iterator[StreamUnit]:
     """Yield units of at most 256 rows and 16 MB (one larger row travels alone)."""
-    held: list[Item] = []
+    held: list[StreamRow] = []
     size = 0
     for item in items:
         item_bytes = item.held_bytes

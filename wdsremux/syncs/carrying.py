@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wdsremux.errors import CorruptDataError, TargetError
-from wdsremux.syncs.contents import Item, read_small
+from wdsremux.syncs.contents import SyncFile, read_small
 from wdsremux.syncs.hands import Hands, damage_of
 from wdsremux.syncs.pace import Stop, in_threads
 from wdsremux.targets.base import Parcel, Proof, Sums
@@ -26,7 +26,7 @@ READ_BACK_BYTES = 16 << 20
 class Question:
     """Whether the target has the bytes of a file."""
 
-    item: Item
+    item: SyncFile
     receipt: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
     """Where a shard's bytes lie on this machine, if they do."""
@@ -54,7 +54,9 @@ class Carrier:
         """What is wrong with each file that was not."""
 
     def send(
-        self, items: Sequence[Item], sent: Callable[[Item, Proof], None] = lambda _i, _p: None
+        self,
+        items: Sequence[SyncFile],
+        sent: Callable[[SyncFile, Proof], None] = lambda _i, _p: None,
     ) -> None:
         """Send files; `sent` is told of each that was, by the thread that sent it.
 
@@ -82,7 +84,7 @@ class Carrier:
         proof = self.proofs[name] = self._dest.put(name, path, sums, self._on_bytes)
         return proof
 
-    def _send_one(self, item: Item, sent: Callable[[Item, Proof], None]) -> None:
+    def _send_one(self, item: SyncFile, sent: Callable[[SyncFile, Proof], None]) -> None:
         self._stop.check()
         with self._noted(item), self._hands.hold(item) as (path, sums):
             try:
@@ -94,7 +96,9 @@ class Carrier:
                 raise CorruptDataError(damage) from exc
             sent(item, proof)
 
-    def _send_group(self, group: Sequence[Item], sent: Callable[[Item, Proof], None]) -> None:
+    def _send_group(
+        self, group: Sequence[SyncFile], sent: Callable[[SyncFile, Proof], None]
+    ) -> None:
         self._stop.check()
         with contextlib.ExitStack() as held:
             parcels = {}
@@ -111,7 +115,7 @@ class Carrier:
                 sent(item, proofs[item.name])
 
     @contextlib.contextmanager
-    def _noted(self, item: Item) -> Iterator[None]:
+    def _noted(self, item: SyncFile) -> Iterator[None]:
         try:
             yield
         except CorruptDataError as exc:
@@ -139,8 +143,8 @@ class Carrier:
         return Proof("reread" if is_same else "differs", "SHA-256 of the bytes read back")
 
 
-def _groups(items: Sequence[Item]) -> Iterator[list[Item]]:
-    group: list[Item] = []
+def _groups(items: Sequence[SyncFile]) -> Iterator[list[SyncFile]]:
+    group: list[SyncFile] = []
     held = 0
     for item in items:
         if group and (len(group) == BULK_FILES or held + item.size_bytes > BULK_BYTES):

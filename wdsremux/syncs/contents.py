@@ -23,7 +23,7 @@ from wdsremux.untrusted import is_safe_name
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SyncFile:
     """A file that is to be carried."""
 
     name: str
@@ -101,22 +101,24 @@ def finished_contents(target: PatientTarget) -> tuple[Contents, Manifest]:
         ) from exc
 
 
-def shard_items(manifest: Manifest) -> list[Item]:
+def shard_items(manifest: Manifest) -> list[SyncFile]:
     """Return the shards."""
-    return [Item(shard.name, shard.size_bytes, shard.sha256, shard) for shard in manifest.shards]
+    return [
+        SyncFile(shard.name, shard.size_bytes, shard.sha256, shard) for shard in manifest.shards
+    ]
 
 
-def small_items(here: Contents, manifest: Manifest) -> Iterator[Item]:
+def small_items(here: Contents, manifest: Manifest) -> Iterator[SyncFile]:
     """Yield the files beside the shards, but card and index, in the order in which they are put.
 
     An entry that is not there has no bytes: whoever reads it finds that out.
     """
     for shard in manifest.shards:
         name = entry_name(shard.name)
-        yield Item(name, here.sizes.get(name, 0), shard=shard)
+        yield SyncFile(name, here.sizes.get(name, 0), shard=shard)
     for name in (RECIPE_NAME, REJECTED_NAME):
         if name in here.sizes:
-            yield Item(name, here.sizes[name])
+            yield SyncFile(name, here.sizes[name])
 
 
 def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str]:

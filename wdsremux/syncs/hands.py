@@ -9,7 +9,7 @@ from typing import Protocol
 
 from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
 from wdsremux.shards.entry import ShardEntry
-from wdsremux.syncs.contents import Item
+from wdsremux.syncs.contents import SyncFile
 from wdsremux.targets.base import Sums
 from wdsremux.targets.copying import BLOCK_BYTES
 from wdsremux.targets.local import LocalTarget
@@ -19,7 +19,7 @@ from wdsremux.targets.patient import PatientTarget
 class Hands(Protocol):
     """Gives files of the source to those who send them."""
 
-    def hold(self, item: Item) -> contextlib.AbstractContextManager[tuple[Path, Sums]]:
+    def hold(self, item: SyncFile) -> contextlib.AbstractContextManager[tuple[Path, Sums]]:
         """Give a file of this machine with an item's bytes, while the block runs, and its sums.
 
         Raises CorruptDataError for a file that is not there, or not what is recorded. What is
@@ -34,7 +34,7 @@ class LocalHands:
         self._source = source
 
     @contextlib.contextmanager
-    def hold(self, item: Item) -> Iterator[tuple[Path, Sums]]:
+    def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
         """Give the file itself."""
         path = self._source.root / item.name
         if item.sha256 is not None:
@@ -55,7 +55,7 @@ class FetchingHands:
         self._on_bytes = on_bytes
 
     @contextlib.contextmanager
-    def hold(self, item: Item) -> Iterator[tuple[Path, Sums]]:
+    def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
         """Give a copy, which goes when the block ends."""
         path = self._folder / item.name.replace("/", "-")
         try:
@@ -108,7 +108,7 @@ def _kept(path: Path) -> Iterator[None]:
         ) from exc
 
 
-def _sums(path: Path, item: Item) -> Sums:
+def _sums(path: Path, item: SyncFile) -> Sums:
     """Return the sums of a file at hand; an entry is held against its shard."""
     digest = hashlib.sha256()
     try:
@@ -125,7 +125,7 @@ def _sums(path: Path, item: Item) -> Sums:
     return Sums(size_bytes, digest.hexdigest())
 
 
-def _check_entry(path: Path, item: Item) -> None:
+def _check_entry(path: Path, item: SyncFile) -> None:
     try:
         told = ShardEntry.from_bytes(path.read_bytes(), item.name).summary
     except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
@@ -134,7 +134,7 @@ def _check_entry(path: Path, item: Item) -> None:
         raise CorruptDataError(f"{item.name!r} tells something else than index.json")
 
 
-def damage_of(path: Path, item: Item) -> str | None:
+def damage_of(path: Path, item: SyncFile) -> str | None:
     """Return what is wrong with a file of this machine; None when it is as far as is recorded."""
     try:
         sums = _sums(path, item)

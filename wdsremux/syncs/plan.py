@@ -11,7 +11,7 @@ from wdsremux.manifest import Manifest
 from wdsremux.syncs.carrying import SURE, Carrier, Question
 from wdsremux.syncs.contents import (
     Contents,
-    Item,
+    SyncFile,
     is_same_dataset,
     read_small,
     shard_items,
@@ -32,17 +32,17 @@ _WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
 class Plan:
     """What is to be done, in this order."""
 
-    first: list[Item] = field(default_factory=list)
+    first: list[SyncFile] = field(default_factory=list)
     """To be sent before the shards: the recipe, by which `verify` knows that shards without an
     index are unfinished.
     """
-    shards: list[Item] = field(default_factory=list)
+    shards: list[SyncFile] = field(default_factory=list)
     """To be sent."""
-    small: list[Item] = field(default_factory=list)
+    small: list[SyncFile] = field(default_factory=list)
     """To be sent behind them."""
     why: dict[str, Why] = field(default_factory=dict)
     """Why each of them is to be sent, by name."""
-    standing: dict[str, tuple[Item, Proof]] = field(default_factory=dict)
+    standing: dict[str, tuple[SyncFile, Proof]] = field(default_factory=dict)
     """Files that the target has; of those that its records tell of, no proof was asked."""
     lost: dict[str, str] = field(default_factory=dict)
     """What is wrong with shards that neither end has whole."""
@@ -54,7 +54,7 @@ class Plan:
     """Whether the target's index names a shard that is going to be another."""
 
     @property
-    def items(self) -> list[Item]:
+    def items(self) -> list[SyncFile]:
         """Everything that is to be sent, but the index."""
         return [*self.first, *self.shards, *self.small]
 
@@ -77,11 +77,11 @@ class Ends:
     there: Contents
     moved: Mapping[str, Moved]
 
-    def has_whole(self, item: Item) -> bool:
+    def has_whole(self, item: SyncFile) -> bool:
         """Return whether the source has a file at its recorded size."""
         return self.here.sizes.get(item.name) == item.size_bytes
 
-    def is_recorded(self, item: Item) -> bool:
+    def is_recorded(self, item: SyncFile) -> bool:
         """Return whether the target's own records tell that it has a file."""
         told = self.there.manifest
         if told is None or item.shard is None:
@@ -118,7 +118,7 @@ def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> Plan:
     return plan
 
 
-def _question(ends: Ends, item: Item) -> Question:
+def _question(ends: Ends, item: SyncFile) -> Question:
     if item.shard is None or not item.is_shard:
         return Question(item)
     moved = ends.moved.get(item.name)
@@ -132,7 +132,7 @@ def _question(ends: Ends, item: Item) -> Question:
     return Question(item, receipt, path)
 
 
-def _take_answer(plan: Plan, ends: Ends, item: Item, proof: Proof) -> None:
+def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
     # Nothing better will be known of what was recorded or noted when it was sent, nor of what was
     # proven before its shard was removed here.
     moved = ends.moved.get(item.name)
@@ -149,7 +149,7 @@ def _take_answer(plan: Plan, ends: Ends, item: Item, proof: Proof) -> None:
     _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
 
 
-def _send(plan: Plan, ends: Ends, item: Item, why: Why) -> None:
+def _send(plan: Plan, ends: Ends, item: SyncFile, why: Why) -> None:
     plan.why[item.name] = why
     if item.name == RECIPE_NAME:
         plan.first.append(item)
@@ -170,7 +170,7 @@ def _add_card(plan: Plan, ends: Ends) -> None:
     """Compare the cards by their content: people write them too."""
     if CARD_NAME not in ends.here.sizes:
         return
-    item = Item(CARD_NAME, ends.here.sizes[CARD_NAME])
+    item = SyncFile(CARD_NAME, ends.here.sizes[CARD_NAME])
     card = read_small(ends.dest, CARD_NAME) if CARD_NAME in ends.there.sizes else None
     if card is not None and card == read_small(ends.source, CARD_NAME):
         plan.standing[CARD_NAME] = (item, Proof("reread"))

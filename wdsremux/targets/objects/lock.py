@@ -20,7 +20,7 @@ def version_of(written: Mapping[str, Any]) -> dict[str, str]:
     return {key: written[key] for key in ("e_tag", "version") if written.get(key)}
 
 
-class LockObject:
+class StoreLockObject:
     """The object `.wdsremux/lock` of one target.
 
     Stores do not tell the time, so a lock is as old as the time since we saw it first: to take one

@@ -25,7 +25,7 @@ from wdsremux.targets.base import Proof, Sums
 from wdsremux.targets.copying import hashed_blocks, read_blocks
 from wdsremux.targets.lease import Lease
 from wdsremux.targets.objects.answers import explained, login_of
-from wdsremux.targets.objects.lock import LOCK, LockObject, version_of
+from wdsremux.targets.objects.lock import LOCK, StoreLockObject, version_of
 from wdsremux.targets.range_file import open_ranges
 from wdsremux.targets.spooled import SpooledFile
 
@@ -62,7 +62,7 @@ class ObjectStoreTarget:
         self._store, self._url = store, url
         self.endpoint = endpoint
         """Where the server is; None where everybody finds it by the URL, or nobody."""
-        self._key = Lease(LockObject(store, url), f"{url}/{LOCK}")
+        self._key = Lease(StoreLockObject(store, url), f"{url}/{LOCK}")
         self._lease: Lease | None = None
         """The same, while it is held."""
 

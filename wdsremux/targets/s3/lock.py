@@ -19,7 +19,7 @@ from wdsremux.targets.s3.sums import md5
 LOCK = f"{STATE_FOLDER}/lock"
 
 
-class LockObject:
+class S3LockObject:
     """The object `.wdsremux/lock` of one target."""
 
     def __init__(self, bucket: Bucket, abilities: Callable[[], Abilities]) -> None:

@@ -40,7 +40,7 @@ def seen_object(bucket: Bucket, name: str) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ProofRequest:
     """Whether an object that was seen has certain bytes."""
 
     bucket: Bucket
@@ -54,78 +54,78 @@ class Question:
     """What the server may be believed; whoever only asks does not try it out by writing."""
 
 
-def proof_of(question: Question) -> Proof:
+def proof_of(request: ProofRequest) -> Proof:
     """Answer by the strongest thing that can be compared."""
-    size = question.seen.get("ContentLength")
-    if size != question.sums.size_bytes:
-        return Proof("differs", f"{size} bytes instead of {question.sums.size_bytes}")
+    size = request.seen.get("ContentLength")
+    if size != request.sums.size_bytes:
+        return Proof("differs", f"{size} bytes instead of {request.sums.size_bytes}")
     if size == 0:
         return Proof("checksum", "no bytes")
     for step in (_by_crc64, _by_other_checksum, _by_etag):
-        proof = step(question)
+        proof = step(request)
         if proof is not None:
             return proof
-    noted = question.seen.get("Metadata", {}).get(SHA256_NOTE)
-    if noted is not None and noted != question.sums.sha256:
+    noted = request.seen.get("Metadata", {}).get(SHA256_NOTE)
+    if noted is not None and noted != request.sums.sha256:
         return Proof("differs", "the SHA-256 noted when it was sent")
     return Proof("unverified", "only the size", is_noted=noted is not None)
 
 
-def _by_crc64(question: Question) -> Proof | None:
-    there = question.seen.get("ChecksumCRC64NVME")
+def _by_crc64(request: ProofRequest) -> Proof | None:
+    there = request.seen.get("ChecksumCRC64NVME")
     if not there or "-" in there:
         return None
     # A receipt has it only from a server that was seen to check it.
-    known = question.sums.receipt.get("crc64nvme")
+    known = request.sums.receipt.get("crc64nvme")
     if known is None:
-        if question.path is None or not question.abilities.checks_crc64:
+        if request.path is None or not request.abilities.checks_crc64:
             return None
         crc = 0
-        for data in read_blocks(question.path, READ_BYTES):
+        for data in read_blocks(request.path, READ_BYTES):
             crc = checksums.crc64nvme(data, crc)
         known = base64_text(crc.to_bytes(8, "big"))
     return _compared(there, known, "CRC64NVME of the whole object", {"crc64nvme": known})
 
 
-def _by_other_checksum(question: Question) -> Proof | None:
+def _by_other_checksum(request: ProofRequest) -> Proof | None:
     """Compare what other tools let the server keep: of the whole, or of the parts' checksums."""
     for kind, of_bytes in KINDS.items():
-        there = question.seen.get(f"Checksum{kind}")
-        if not there or not question.abilities.checks_crc64:
+        there = request.seen.get(f"Checksum{kind}")
+        if not there or not request.abilities.checks_crc64:
             continue
         value, _, count = there.partition("-")
         if not count and kind == "SHA256":
-            known = base64_text(bytes.fromhex(question.sums.sha256))
+            known = base64_text(bytes.fromhex(request.sums.sha256))
             return _compared(value, known, "SHA256 of the whole object", {})
-        if question.path is None:
+        if request.path is None:
             continue
         if not count:
-            known = _whole(kind, question.path)
+            known = _whole(kind, request.path)
             return _compared(value, known, f"{kind} of the whole object", {})
-        part_bytes = _part_bytes(question, int(count))
+        part_bytes = _part_bytes(request, int(count))
         if part_bytes is None:
             continue
-        parts = b"".join(of_bytes(data) for data in read_blocks(question.path, part_bytes))
+        parts = b"".join(of_bytes(data) for data in read_blocks(request.path, part_bytes))
         known = base64_text(of_bytes(parts))
         return _compared(value, known, f"{kind} of {count} parts", {})
     return None
 
 
-def _by_etag(question: Question) -> Proof | None:
-    etag = str(question.seen.get("ETag", "")).strip('"')
+def _by_etag(request: ProofRequest) -> Proof | None:
+    etag = str(request.seen.get("ETag", "")).strip('"')
     how = "MD5 of the parts' MD5s" if "-" in etag else "MD5 of the whole object"
-    if etag and etag == question.sums.receipt.get("etag"):
-        return Proof("etag", how, question.sums.receipt)
+    if etag and etag == request.sums.receipt.get("etag"):
+        return Proof("etag", how, request.sums.receipt)
     value, _, count = etag.partition("-")
-    if question.path is None or len(value) != 32:
+    if request.path is None or len(value) != 32:
         return None
-    said = _part_bytes(question, int(count)) if count.isdigit() else question.sums.size_bytes
-    for part_bytes in (said,) if said is not None else _likely_part_bytes(question, int(count)):
-        if _local_etag(question.path, part_bytes, is_whole=not count) == etag:
+    said = _part_bytes(request, int(count)) if count.isdigit() else request.sums.size_bytes
+    for part_bytes in (said,) if said is not None else _likely_part_bytes(request, int(count)):
+        if _local_etag(request.path, part_bytes, is_whole=not count) == etag:
             return Proof("etag", how, {"etag": etag, "part_bytes": str(part_bytes)})
     # An ETag need not be an MD5: only where it is known to be one does another mean other bytes.
-    is_ciphered = "KMS" in str(question.seen.get("ServerSideEncryption", "")).upper()
-    if said is not None and not is_ciphered and question.abilities.tells_md5:
+    is_ciphered = "KMS" in str(request.seen.get("ServerSideEncryption", "")).upper()
+    if said is not None and not is_ciphered and request.abilities.tells_md5:
         return Proof("differs", how)
     return None
 
@@ -134,18 +134,18 @@ def _compared(there: str, known: str, how: str, receipt: Mapping[str, str]) -> P
     return Proof("checksum", how, receipt) if there == known else Proof("differs", how)
 
 
-def _likely_part_bytes(question: Question, count: int) -> Iterator[int]:
+def _likely_part_bytes(request: ProofRequest, count: int) -> Iterator[int]:
     """Yield the sizes of parts that would give so many."""
-    noted = question.sums.receipt.get("part_bytes", "")
+    noted = request.sums.receipt.get("part_bytes", "")
     for size in (*([int(noted)] if noted.isdecimal() else []), *USUAL_PART_BYTES):
-        if size and -(-question.sums.size_bytes // size) == count:
+        if size and -(-request.sums.size_bytes // size) == count:
             yield size
 
 
-def _part_bytes(question: Question, count: int) -> int | None:
+def _part_bytes(request: ProofRequest, count: int) -> int | None:
     """Return the size of the first part as the server has it; None where it does not tell."""
     try:
-        first = question.bucket.ask("head_object", question.name, PartNumber=1)
+        first = request.bucket.ask("head_object", request.name, PartNumber=1)
     except RefusalError:
         return None
     size = first.get("ContentLength")

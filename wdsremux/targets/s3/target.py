@@ -20,8 +20,8 @@ from wdsremux.targets.range_file import open_ranges
 from wdsremux.targets.s3.abilities import PROBE, Abilities, tried_abilities
 from wdsremux.targets.s3.bucket import Bucket
 from wdsremux.targets.s3.errors import RefusalError
-from wdsremux.targets.s3.lock import LOCK, LockObject
-from wdsremux.targets.s3.proof import SHA256_NOTE, Question, proof_of, seen_object
+from wdsremux.targets.s3.lock import LOCK, S3LockObject
+from wdsremux.targets.s3.proof import SHA256_NOTE, ProofRequest, proof_of, seen_object
 from wdsremux.targets.s3.receipts import recalled_receipt
 from wdsremux.targets.s3.sending import Manner, Sending
 from wdsremux.targets.s3.sums import MIB
@@ -64,7 +64,7 @@ class S3Target:
         self._slots = threading.Semaphore(jobs)
         self._trying = threading.Lock()
         self._tried: Abilities | None = None
-        self._key = Lease(LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
+        self._key = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
         self._lease: Lease | None = None
         """The same, while it is held."""
 
@@ -203,7 +203,7 @@ class S3Target:
     def _proof(self, name: str, seen: Mapping[str, Any], sums: Sums, path: Path | None) -> Proof:
         # Whoever only asks shall not make us try out by writing what the server can do.
         abilities = self._tried or UNKNOWN
-        proof = proof_of(Question(self._bucket, name, seen, sums, path, abilities))
+        proof = proof_of(ProofRequest(self._bucket, name, seen, sums, path, abilities))
         if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
             return proof
         recalled = recalled_receipt(seen, self._tried, self._part_bytes)
