@@ -28,7 +28,7 @@ from wdsremux.syncs.refusing import refuse_foreign, refuse_other, refuse_same_pl
 from wdsremux.syncs.report import SentFile, SyncReport, Why
 from wdsremux.syncs.telling import Teller
 from wdsremux.targets.address import address_of
-from wdsremux.targets.base import Proof, RemoteTarget, Sums
+from wdsremux.targets.base import Proof, RemoteTarget, SlottedTarget, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
 from wdsremux.targets.staging import scratch_folder
@@ -77,7 +77,7 @@ def sync_by(
     """Do what `sync` does, with options that are made already."""
     here, there = _opened(source, "FROM"), _opened(dest, "TO")
     _refuse_ends(here, there, options)
-    if hasattr(there, "allow"):
+    if isinstance(there, SlottedTarget):
         there.allow(options.jobs)
     with scratch_folder(address_of(there)) as folder:
         return _Sync(here, there, options, observer, folder).run()

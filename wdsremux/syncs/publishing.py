@@ -7,6 +7,7 @@ from typing import Any
 from wdsremux.manifest import Manifest, ShardSummary, indented_json
 from wdsremux.syncs.loaders import Loaders, loader_urls
 from wdsremux.syncs.plan import Ends, Plan
+from wdsremux.targets.address import endpoint_of
 from wdsremux.targets.base import Proof, RemoteTarget
 from wdsremux.targets.local import LocalTarget
 
@@ -51,7 +52,7 @@ def loaders_of(dest: RemoteTarget, manifest: Manifest) -> Loaders:
     """Return the URLs that loaders take for what stands at a target."""
     if isinstance(dest, LocalTarget):
         return {}
-    return loader_urls(dest.url, manifest.patterns(), getattr(dest, "endpoint", None))
+    return loader_urls(dest.url, manifest.patterns(), endpoint_of(dest))
 
 
 def _receipt(

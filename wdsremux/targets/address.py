@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-from wdsremux.targets.base import RemoteTarget
+from wdsremux.targets.base import RemoteTarget, ServedTarget
 from wdsremux.targets.local import LocalTarget
 
 
@@ -14,10 +14,13 @@ def address_of(target: RemoteTarget) -> str:
     """
     if isinstance(target, LocalTarget):
         return str(target.root.resolve())
-    endpoint: str | None = getattr(target, "endpoint", None)
-    if endpoint is None:
-        return target.url
-    return f"{target.url} at {public_endpoint(endpoint)}"
+    endpoint = endpoint_of(target)
+    return target.url if endpoint is None else f"{target.url} at {public_endpoint(endpoint)}"
+
+
+def endpoint_of(target: RemoteTarget) -> str | None:
+    """Return where the server is, login and all; None where everybody finds it by the URL."""
+    return target.endpoint if isinstance(target, ServedTarget) else None
 
 
 def public_endpoint(endpoint: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "reread"]
 """How sure it is that a target holds a file, from no to yes:
@@ -124,6 +124,7 @@ class Parcel:
     sums: Sums
 
 
+@runtime_checkable
 class BulkTarget(RemoteTarget, Protocol):
     """A remote target that takes many files far better together than one by one."""
 
@@ -137,3 +138,28 @@ class BulkTarget(RemoteTarget, Protocol):
 
     def remove_many(self, names: Sequence[str]) -> None:
         """Remove published files; no error for those that are not there."""
+
+
+@runtime_checkable
+class SlottedTarget(RemoteTarget, Protocol):
+    """A remote target that sends parts of files side by side, those of all files together."""
+
+    def allow(self, jobs: int) -> None:
+        """Let so many parts be on their way at once, before the first is sent."""
+
+
+@runtime_checkable
+class ServedTarget(RemoteTarget, Protocol):
+    """A remote target on a server that its URL does not name."""
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where the server is, login and all; None where everybody finds it by the URL."""
+
+
+@runtime_checkable
+class QueueingTarget(Target, Protocol):
+    """A target that publishes later what is committed to it, in the order it came."""
+
+    def flush(self) -> None:
+        """Wait until all is published; for the thread that writes."""

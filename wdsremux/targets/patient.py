@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import BinaryIO, TypeVar
 
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget, Sums
@@ -68,21 +68,22 @@ class PatientTarget:
         self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
     ) -> Mapping[str, Proof]:
         """Publish copies of files together where the target can, else one after the other."""
-        if not self.is_bulk:
+        target = self.target
+        if not isinstance(target, BulkTarget):
             return {p.name: self.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
         patience = self._patience()
         told = Furthest(on_bytes, patience.succeeded)
 
         def put() -> Mapping[str, Proof]:
             told.begin()
-            return cast("BulkTarget", self.target).put_many(parcels, told)
+            return target.put_many(parcels, told)
 
         return patience.tried(put)
 
     @property
     def is_bulk(self) -> bool:
         """Whether the target takes many files far better together."""
-        return hasattr(self.target, "put_many")
+        return isinstance(self.target, BulkTarget)
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that the target holds these bytes."""
@@ -106,8 +107,9 @@ class PatientTarget:
 
     def remove_many(self, names: Sequence[str]) -> None:
         """Remove published files; no error for those that are not there."""
-        if self.is_bulk:
-            self.tried(lambda: cast("BulkTarget", self.target).remove_many(names))
+        target = self.target
+        if isinstance(target, BulkTarget):
+            self.tried(lambda: target.remove_many(names))
             return
         for name in names:
             self.remove(name)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from wdsremux.ahead import ahead
-from wdsremux.targets.base import Target
+from wdsremux.targets.base import QueueingTarget, Target
 from wdsremux.targets.disk_errors import disk_error
 from wdsremux.targets.local import LocalTarget
 
@@ -27,7 +27,7 @@ def read_whole(target: Target, name: str) -> bytes | None:
 
 def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
     """Yield what files hold, in the order of their names, while the next ones are fetched."""
-    if hasattr(target, "flush"):
+    if isinstance(target, QueueingTarget):
         # What is on its way is waited for here: that is for the thread that writes alone.
         target.flush()
     read = partial(read_whole, target)

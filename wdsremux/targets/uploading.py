@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import cast
 
 from wdsremux.errors import TargetError, UnreachableTargetError, WdsremuxError
 from wdsremux.targets.base import BulkTarget, Parcel, Proof, RemoteTarget
@@ -187,13 +186,13 @@ class Uploader:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_stopping)
             self._go_on()
-            at_once = FILES_AT_ONCE if hasattr(self._remote, "put_many") else 1
+            at_once = FILES_AT_ONCE if isinstance(self._remote, BulkTarget) else 1
             return [*islice(self._queue, at_once)]
 
     def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
         try:
-            if hasattr(self._remote, "put_many"):
-                return cast("BulkTarget", self._remote).put_many(parcels, self._progressed)
+            if isinstance(self._remote, BulkTarget):
+                return self._remote.put_many(parcels, self._progressed)
             return {
                 each.name: self._remote.put(each.name, each.path, each.sums, self._progressed)
                 for each in parcels
