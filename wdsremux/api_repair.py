@@ -36,7 +36,8 @@ def repair(
     Every shard is read, or those that `shards` names. One that is missing or damaged is made again
     from the source and by the function that are recorded, and published only if its SHA-256 is the
     recorded one. Entries, `index.json`, `recipe.json`, `rejected.jsonl` and the card are made of
-    each other and of the shards, byte for byte as they were. Nothing else is touched.
+    each other and of the shards, byte for byte as they were. Entries of no shard are moved to
+    `.wdsremux/quarantine`; what else `verify` would find there is told in the report's `left`.
 
     `source` and `transform` are needed where they have moved, or where `convert` got objects.
 

@@ -74,9 +74,12 @@ def report_lines(report: RepairReport) -> list[str]:
     """Return what people read of a report: a line for each file, and a closing one."""
     lines = [f"made again: {name}" for name in report.remade]
     lines += [f"rebuilt: {name}" for name in report.rebuilt]
+    lines += [f"moved to {name}" for name in report.moved]
     lines += [f"left: {text}" for text in report.left]
     checked = f"{report.checked_shards} of {report.shards} shards read"
     if report.left:
         return [*lines, f"not whole yet: {checked}"]
-    verdict = "whole again" if report.remade or report.rebuilt else "nothing to mend"
+    verdict = (
+        "whole again" if report.remade or report.rebuilt or report.moved else "nothing to mend"
+    )
     return [*lines, f"{verdict}: {checked}"]

@@ -52,10 +52,11 @@ class Code(Enum):
     )  # fmt: skip
     ENTRY_MISSING = ("W111", "error", "a shard's entry is not there", f"{_REPAIR} rebuilds it")
     ENTRY_DAMAGED = (
-        "W112", "error", "a shard's entry is damaged", f"remove it; {_REPAIR} rebuilds it",
+        "W112", "error", "a shard's entry is damaged", f"{_REPAIR} rebuilds it",
     )  # fmt: skip
     ENTRY_EXTRA = (
-        "W113", "error", "an entry belongs to no shard of the dataset", "remove it",
+        "W113", "error", "an entry belongs to no shard of the dataset",
+        f"{_REPAIR} moves it away; where its shard is there, move both elsewhere",
     )  # fmt: skip
     ENTRY_DISAGREES = (
         "W114", "error", "entry and manifest tell different things of a shard",
@@ -80,7 +81,7 @@ class Code(Enum):
     )  # fmt: skip
     CARD_MISSING = (
         "W120", "warning", "no README.md tells load_dataset how to read the shards",
-        f"{_REPAIR} writes the card",
+        f"{_REPAIR} writes the card; to a README.md of your own, add the YAML",
     )  # fmt: skip
     CARD_STALE = (
         "W121", "warning", "README.md tells other shards, counts or features than the manifest",

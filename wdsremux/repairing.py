@@ -25,6 +25,7 @@ from wdsremux.records import Rejected
 from wdsremux.repairs.examining import Examination, Verdict
 from wdsremux.repairs.files import Files
 from wdsremux.repairs.heads import Found, Head, find_head
+from wdsremux.repairs.leftovers import findings_left, move_stray_entries
 from wdsremux.repairs.recorded import Changes, changes_between
 from wdsremux.repairs.records import Record, Records
 from wdsremux.repairs.rejections import Rejections
@@ -68,6 +69,7 @@ def repair(
         run.examine(list(shards), max(1, workers))
         run.remake(lambda head: reopen(head, after_death=died))
         run.rebuild()
+        run.tidy(str(out))
         return run.report(str(out))
 
 
@@ -90,6 +92,7 @@ class _Repair:
         self._is_partial = False
         self._to_make: list[Verdict] = []
         self._remade: list[str] = []
+        self._moved: list[str] = []
         self._left: list[str] = []
         self._mismatch: str | None = None
 
@@ -170,16 +173,28 @@ class _Repair:
         rows = sum(shards[name].stop - shards[name].start for name in self._remade)
         self._observer(Done(manifest, rows))
 
+    def tidy(self, out: str) -> None:
+        """Move away what belongs to no shard, and note all that `verify` would still find."""
+        if self._left:
+            return
+        self._moved += move_stray_entries(self._folder, self._shard_names())
+        self._left += [finding.line(out) for finding in findings_left(self._folder)]
+
     def report(self, out: str) -> RepairReport:
         """Return the outcome."""
         return RepairReport(
             out=out,
-            shards=len({*self._true, *(record.name for record in self._records)}),
+            shards=len(self._shard_names()),
             checked_shards=self._checked,
             remade=tuple(self._remade),
             rebuilt=tuple(self._files.written),
+            moved=tuple(self._moved),
             left=tuple(self._left),
         )
+
+    def _shard_names(self) -> set[str]:
+        """Return the names of the dataset's shards."""
+        return {*self._true, *(record.name for record in self._records)}
 
     def _chosen(self, shards: Sequence[str]) -> list[Record]:
         """Return the shards to be read: those named, or all."""

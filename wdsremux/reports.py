@@ -200,7 +200,9 @@ class RepairReport:
     rebuilt: tuple[str, ...]
     """Other files that were written anew."""
     left: tuple[str, ...]
-    """What could not be mended: name, why, and what to do."""
+    """What could not be mended, or is none of the dataset's: name, why, and what to do."""
+    moved: tuple[str, ...] = ()
+    """Entries of no shard, by their new names in the quarantine folder."""
 
     @property
     def exit_code(self) -> int:

@@ -143,12 +143,106 @@ def test_a_link_in_the_place_of_a_shard_is_not_followed(made, tmp_path):
     assert kept.read_bytes() == before
 
 
-def test_a_readme_of_the_user_is_left_alone(made, tmp_path):
+def test_a_readme_of_the_user_is_left_alone_and_told_as_verify_tells_it(made, tmp_path):
     out = made().copy(tmp_path / "out")
+    whole = tree(out)
+    card = (out / "README.md").read_text()
     (out / "README.md").write_text("mine\n")
     remove(shard(out))
-    assert wdsremux.repair(out).exit_code == 0
+    report = wdsremux.repair(out)
+    assert (report.exit_code, len(report.remade)) == (1, 1)
+    assert [text[:4] for text in report.left] == ["W120"]
     assert (out / "README.md").read_text() == "mine\n"
+    # With the YAML it does what a card is for.
+    mine = card.split("\n---\n")[0] + "\n---\nmine\n"
+    (out / "README.md").write_text(mine)
+    assert wdsremux.repair(out).exit_code == wdsremux.verify(out).exit_code == 0
+    assert (out / "README.md").read_text() == mine
+    assert {**tree(out), "README.md": whole["README.md"]} == whole
+
+
+STRAYS = {
+    "of another conversion": ("splits", None),
+    "of a shard that has its own": ("steps", None),
+    "damaged": ("steps", 100),
+}
+"""Whose entry, and how many of its bytes."""
+
+
+def quarantined(out):
+    return {path.name: path.read_bytes() for path in state(out, "quarantine").glob("*.msgpack*")}
+
+
+@pytest.mark.parametrize("kind", STRAYS)
+def test_an_entry_of_no_shard_is_moved_away(made, tmp_path, kind):
+    out = made().copy(tmp_path / "out")
+    whole = tree(out)
+    whose, size_bytes = STRAYS[kind]
+    data = entry(made(whose).out).read_bytes()[:size_bytes]
+    state(out, "train-000099.msgpack").write_bytes(data)
+    assert wdsremux.verify(out).exit_code == 1
+    done = command("repair", out, "--progress", "none")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[0] == "moved to .wdsremux/quarantine/train-000099.msgpack"
+    assert done.stdout.splitlines()[1].startswith("whole again: ")
+    assert wdsremux.verify(out).exit_code == 0
+    assert quarantined(out)["train-000099.msgpack"] == data
+    assert {name: there for name, there in tree(out).items() if "quarantine" not in name} == whole
+    # What was moved earlier is kept.
+    state(out, "train-000099.msgpack").write_bytes(b"another")
+    assert wdsremux.repair(out).moved == (".wdsremux/quarantine/train-000099.msgpack.2",)
+    assert quarantined(out)["train-000099.msgpack"] == data
+
+
+@pytest.mark.parametrize("name", ["train-000099", "misnamed-000000"])
+def test_an_entry_whose_shard_is_there_is_left_with_it(made, tmp_path, name):
+    out, other = made().copy(tmp_path / "out"), made("splits").out
+    stranger = shard(other, -1)
+    assert stranger.name.startswith("validation-")
+    kept = name if name.startswith("train") else stranger.stem
+    (out / f"{kept}.tar").write_bytes(stranger.read_bytes())
+    state(out, f"{name}.msgpack").write_bytes(entry(other, -1).read_bytes())
+    before = tree(out)
+    report = wdsremux.repair(out)
+    assert tree(out) == before
+    assert (report.exit_code, report.moved) == (1, ())
+    assert any(text.startswith(f"W113 error .wdsremux/{name}") for text in report.left)
+    assert wdsremux.verify(out).exit_code == 1
+
+
+def test_what_others_left_beside_the_dataset_is_told_and_stays(made, tmp_path):
+    out = made().copy(tmp_path / "out")
+    (out / "train-000099.tar").write_bytes(bytes(1024))
+    (out / ".rsync.tmp").touch()
+    before = tree(out)
+    done = command("repair", out, "--progress", "none")
+    assert done.returncode == 1
+    told = [line.split()[:4] for line in done.stdout.splitlines()[:-1]]
+    assert told == [
+        ["left:", "W119", "warning", ".rsync.tmp:"],
+        ["left:", "W107", "error", "train-000099.tar:"],
+    ]
+    assert tree(out) == before
+    remove(out / "train-000099.tar", out / ".rsync.tmp")
+    assert command("repair", out).returncode == wdsremux.verify(out).exit_code == 0
+
+
+def test_an_unfinished_file_of_a_killed_run_is_removed(made, tmp_path):
+    out = made().copy(tmp_path / "out")
+    whole = tree(out)
+    (out / ".train-000001.tar.host-1-abc.wdsremux-tmp").touch()
+    assert [finding.code.code for finding in wdsremux.verify(out).findings] == ["W119"]
+    assert wdsremux.repair(out).exit_code == 0
+    assert tree(out) == whole
+
+
+def test_a_shard_that_sync_moved_away_is_made_again(made, tmp_path):
+    out = made().copy(tmp_path / "out")
+    whole = tree(out)
+    wdsremux.sync(out, tmp_path / "second", move=True)
+    assert {finding.code.code for finding in wdsremux.verify(out).findings} == {"W123"}
+    assert wdsremux.repair(out).exit_code == wdsremux.verify(out).exit_code == 0
+    assert {name: tree(out)[name] for name in whole} == whole
 
 
 def test_only_the_row_groups_of_lost_rows_are_read(tmp_path):

@@ -1,4 +1,4 @@
-"""Moves damaged shards out of the way, with what was found: `repair` then makes them anew."""
+"""Moves files out of the way, with what was found: `repair` makes damaged shards anew."""
 
 import contextlib
 import errno
@@ -22,12 +22,12 @@ DAMAGE = frozenset(
 """Findings that mean that a shard's bytes are not what they were."""
 
 
-def quarantine(folder: UntrustedFolder, shard: str, findings: Sequence[Finding]) -> str:
-    """Move a shard to the quarantine folder beside a JSON of its findings; return its new name.
+def quarantine(folder: UntrustedFolder, file: str, findings: Sequence[Finding]) -> str:
+    """Move a file to the quarantine folder beside a JSON of its findings; return its new name.
 
     Nothing is written anywhere else, and no link is followed. Raises TargetError.
     """
-    parent, _, base = shard.rpartition("/")
+    parent, _, base = file.rpartition("/")
     try:
         source = folder.open_folder(parent)
         try:
@@ -42,8 +42,8 @@ def quarantine(folder: UntrustedFolder, shard: str, findings: Sequence[Finding])
             os.close(source)
     except OSError as exc:
         raise TargetError(
-            f"cannot move {shard!r} to {QUARANTINE_FOLDER!r}: {exc.strerror or exc}; "
-            "make the folder writable, or leave --quarantine out"
+            f"cannot move {file!r} to {QUARANTINE_FOLDER!r}: {exc.strerror or exc}; "
+            "make the folder writable"
         ) from exc
     return f"{QUARANTINE_FOLDER}/{name}"
 
