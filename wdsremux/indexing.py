@@ -6,7 +6,9 @@ From then on `verify` knows every sample's bytes, wids reads the folder, and so 
 import fnmatch
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from wdsremux.ahead import ahead
@@ -17,6 +19,7 @@ from wdsremux.checks.kinds import owner_of
 from wdsremux.checks.structure import Expected, ShardWalk, note_keys
 from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import CorruptDataError, UsageError
+from wdsremux.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
 from wdsremux.findings import Finding
 from wdsremux.manifest import (
     INDEX_WRITER,
@@ -37,12 +40,16 @@ from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.remote_folder import RemoteFolder
 from wdsremux.untrusted import Folder
 
+READINGS = 2
+"""Of every shard."""
 
-def index(out: str | Path) -> Manifest:
+
+def index(out: str | Path, *, observer: CheckObserver = nobody) -> Manifest:
     """Write `index.json`, the entries and, where there is none, a card beside shards of others.
 
-    Every shard is read twice: once for its SHA-256 and structure, once for the samples' CRCs. A
-    shard's split is the keyword in its name; where none has one, all are "train".
+    Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;
+    `observer` is told of both, from several threads. A shard's split is the keyword in its name;
+    where none has one, all are "train".
 
     Raises UsageError for a folder that has an index already, CorruptDataError for one without
     shards, or whose shards have errors; nothing is left behind then.
@@ -61,7 +68,7 @@ def index(out: str | Path) -> Manifest:
             target = LocalTarget(Path(out).expanduser())
             name = target.root.resolve().name
         with target.lock():
-            return _Indexing(folder, target, name).run(names)
+            return _Indexing(folder, target, name, observer).run(names)
 
 
 def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
@@ -92,13 +99,28 @@ def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
     return [(s, name) for s in ordered(own.values()) for name in own if own[name] == s]
 
 
+@dataclass(slots=True)
+class _Meter:
+    """A tap that counts, and tells what has passed."""
+
+    tell: Callable[[int], None]
+    size_bytes: int = 0
+
+    def __call__(self, block: memoryview) -> None:
+        self.size_bytes += len(block)
+        self.tell(len(block))
+
+
 class _Indexing:
     """One run over the shards of a folder."""
 
-    def __init__(self, folder: Folder, target: Target, name: str) -> None:
+    def __init__(self, folder: Folder, target: Target, name: str, observer: CheckObserver) -> None:
         self._folder = folder
         self._target = target
         self._name = name
+        self._observer = observer
+        self._telling = threading.Lock()
+        self._is_stopped = False
         self._written: list[str] = []
         self._expected = Expected(
             depth="bytes", schema=Schema({}), images=ImageCheck(None), is_ours=False
@@ -137,7 +159,11 @@ class _Indexing:
         last = dict(names)
         position = 0
         holders = KeyRegister()
-        scans = ahead(self._scan, [name for _, name in names], at_once=usable_cpus(), name="index")
+        workers = usable_cpus()
+        sizes = {item.name: item.size_bytes for item in self._folder.items()}
+        size_bytes = sum(READINGS * sizes[name] for _, name in names)
+        self._observer(CheckBegun(len(names), size_bytes, workers))
+        scans = ahead(self._scan, [name for _, name in names], at_once=workers, name="index")
         try:
             for (split, _), (name, give) in zip(names, scans, strict=True):
                 scanned = give()
@@ -150,6 +176,8 @@ class _Indexing:
                 position += entry.summary.samples
                 yield entry.summary
         finally:
+            # After an error or an interruption the threads end at their next block.
+            self._is_stopped = True
             scans.close()
             holders.close()
 
@@ -157,17 +185,29 @@ class _Indexing:
         scanned = ScannedShard(name)
         found, digest = Collector(name), hashlib.sha256()
         with self._folder.open(name) as file:
-            reader = BlockReader(file, [digest.update])
+            meter = _Meter(self._tell)
+            # The walk needs nothing of a hole: it is zeros.
+            reader = BlockReader(file, [meter], jumps=True)
             walk = ShardWalk(self._expected, found, scanned.samples.extend)
             walk.run(reader)
-            reader.finish()
-            scanned.size_bytes, scanned.sha256 = reader.offset, digest.hexdigest()
             scanned.end, scanned.findings = walk.end, found.findings()
+            if _errors(scanned.findings):
+                return scanned  # nobody needs the sums of a shard that is refused
+            self._tell(reader.size_bytes - meter.size_bytes)
             cuts = CrcCuts(scanned.sizes())
             file.seek(0)
-            BlockReader(file, [cuts]).finish()
+            reader = BlockReader(file, [_Meter(self._tell), digest.update, cuts])
+            reader.finish()
+            scanned.size_bytes, scanned.sha256 = reader.offset, digest.hexdigest()
             scanned.crcs = cuts.crcs
+        self._tell(0, 1)
         return scanned
+
+    def _tell(self, size_bytes: int, shards: int = 0) -> None:
+        if self._is_stopped:
+            raise InterruptedError("the run was stopped")
+        with self._telling:
+            self._observer(CheckAdvanced(size_bytes, shards))
 
     def _write(self, name: str, data: bytes) -> None:
         staged = self._target.stage(name)
@@ -176,8 +216,12 @@ class _Indexing:
         self._written.append(name)
 
 
+def _errors(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.code.severity == "error"]
+
+
 def _refuse_errors(findings: Sequence[Finding]) -> None:
-    errors = [finding for finding in findings if finding.code.severity == "error"]
+    errors = _errors(findings)
     if errors:
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
         raise CorruptDataError(f"cannot index a damaged shard: {errors[0].line()}{more}")

@@ -1,3 +1,5 @@
+import tarfile
+
 import pytest
 from support.readers import webdataset_samples, wids_samples
 from support.verified import (
@@ -151,6 +153,39 @@ def test_a_run_that_fails_leaves_nothing_behind(out, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         index(out)
     assert state(out) == before
+
+
+@pytest.mark.parametrize("head", [b"", member("a/", kind=tarfile.DIRTYPE)], ids=["hole", "folder"])
+def test_a_tar_that_is_one_hole_is_refused_at_once(out, head):
+    with (out / "00001.tar").open("wb") as file:
+        file.write(head)
+        file.truncate(1 << 43)
+    before = {path.name: path.stat().st_size for path in out.iterdir()}
+    with pytest.raises(CorruptDataError, match=r"W313 error 00001.tar"):
+        index(out)
+    assert {path.name: path.stat().st_size for path in out.iterdir()} == before
+
+
+def test_observers_are_told_of_every_byte_of_both_readings(out):
+    # Behind a hole, which the first reading jumps over.
+    with (out / "00001.tar").open("r+b") as file:
+        file.truncate(1 << 22)
+    told = []
+    index(out, observer=told.append)
+    begun, *advanced = told
+    sizes = [path.stat().st_size for path in out.glob("*.tar")]
+    assert (begun.shards, begun.size_bytes) == (3, 2 * sum(sizes))
+    assert sum(event.size_bytes for event in advanced) == begun.size_bytes
+    assert sum(event.shards for event in advanced) == 3
+    assert verify(out, "pixels").findings[0].code.code == "W304"
+
+
+def test_a_huge_shard_is_not_read_to_its_end_when_another_is_refused(out):
+    (out / "00000.tar").write_bytes(b"x" * 700)
+    with (out / "00001.tar").open("r+b") as file:
+        file.truncate(1 << 43)
+    with pytest.raises(CorruptDataError, match=r"W301 error 00000.tar"):
+        index(out)
 
 
 def test_a_dataset_of_ours_is_refused(tmp_path):
