@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.corpora import jpeg
-from support.verified import codes, member, patched, sample, write_tar
+from support.verified import codes, make_dataset, member, patched, sample, write_tar
 
 from wdsremux.checks.contents import ImageCheck, Schema
 from wdsremux.checks.structure import MAX_FIELDS, SAMPLES_AT_ONCE, Expected, ShardWalk
@@ -55,6 +55,23 @@ def test_a_file_that_is_one_hole_costs_nothing(out, depth):
     assert codes(report) == [304]
     assert report.size_bytes < 4 * MB
     assert peak < 20 * MB
+
+
+@pytest.mark.parametrize("depth", ["bytes", "pixels"])
+def test_a_hole_behind_a_recorded_shard_costs_nothing(tmp_path, depth):
+    made = make_dataset(tmp_path / "made")
+    first = min(made.glob("*.tar"))
+    whole = first.stat().st_size
+    with first.open("r+b") as file:
+        file.truncate(1 << 43)
+    assert codes(verify(made, depth)) == [108]
+    with first.open("r+b") as file:
+        file.seek(1 << 42)
+        file.write(b"x")
+    report = verify(made, depth)
+    assert codes(report) == [108, 202]
+    assert [finding.offset for finding in report.findings] == [None, 1 << 42]
+    assert report.size_bytes < whole * 20 + 4 * MB
 
 
 def test_a_member_that_is_one_hole_costs_nothing(out):

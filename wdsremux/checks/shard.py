@@ -168,7 +168,7 @@ class _Check:
         for damage in damaged_samples(file, entry, is_ours=is_ours):
             damages += 1
             found.add(Code.SAMPLE_DAMAGED, damage.detail, key=damage.key, offset=damage.offset)
-        end = damaged_end(file, entry)
+        end = damaged_end(file, entry, self._bench.on_bytes)
         if end is not None:
             found.add(Code.END_DAMAGED, "" if damages else "every sample is whole", offset=end)
         elif not damages and has_size:

@@ -1,10 +1,11 @@
 """Reads a shard once, from front to back, in large blocks that several watchers see."""
 
+import errno
 import io
 import os
 import zlib
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from io import BytesIO, RawIOBase
 
 BLOCK_READ = 1 << 20
@@ -100,6 +101,25 @@ def read_at(file: RawIOBase, size_bytes: int, offset: int) -> bytes:
         size_bytes -= len(piece)
     file.seek(before)
     return b"".join(parts)
+
+
+def data_from(file: RawIOBase, offset: int) -> Iterator[tuple[int, bytes]]:
+    """Yield (offset, block) of what stands in a file from an offset on; holes are passed over."""
+    while (at := _data_at(file, offset)) is not None and (block := read_at(file, BLOCK_READ, at)):
+        yield at, block
+        offset = at + len(block)
+
+
+def _data_at(file: RawIOBase, offset: int) -> int | None:
+    """Return where the next data stand, as far as the system knows; None for only a hole."""
+    if not hasattr(os, "SEEK_DATA"):
+        return offset
+    try:
+        return os.lseek(file.fileno(), offset, os.SEEK_DATA)
+    except io.UnsupportedOperation:  # it lies behind a network
+        return offset
+    except OSError as exc:
+        return None if exc.errno == errno.ENXIO else offset
 
 
 def _size_of(file: RawIOBase | BytesIO) -> tuple[int, bool]:

@@ -1,14 +1,14 @@
 """Names what is damaged in a shard by its entry's offsets, never by walking the damaged tar."""
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import RawIOBase
 from itertools import accumulate
 
 from wdsremux import tarbytes
 from wdsremux.bitflips import flipped_bit
-from wdsremux.shards.blocks import BLOCK_READ, BlockReader, read_at
+from wdsremux.shards.blocks import BLOCK_READ, BlockReader, data_from, read_at
 from wdsremux.shards.entry import SampleEntry, ShardEntry
 
 _ZEROS = bytes(BLOCK_READ)
@@ -51,13 +51,17 @@ def sample_at(entry: ShardEntry, offset: int) -> str | None:
     return entry.keys[number] if number < len(entry.keys) else None
 
 
-def damaged_end(file: RawIOBase, entry: ShardEntry) -> int | None:
-    """Return where the bytes behind the last sample are not zero; None when they all are."""
-    offset = sum(entry.sizes)
-    while block := read_at(file, BLOCK_READ, offset):
+def damaged_end(
+    file: RawIOBase, entry: ShardEntry, on_bytes: Callable[[int], None] = lambda _: None
+) -> int | None:
+    """Return where the bytes behind the last sample are not zero; None when they all are.
+
+    `on_bytes` is told how many were read: behind a damaged shard anything may follow.
+    """
+    for offset, block in data_from(file, sum(entry.sizes)):
+        on_bytes(len(block))
         if block != _ZEROS[: len(block)]:
             return offset + len(block) - len(block.lstrip(b"\0"))
-        offset += len(block)
     return None
 
 
