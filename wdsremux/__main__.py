@@ -3,13 +3,16 @@
 import sys
 from typing import NoReturn
 
+from wdsremux.watching import watch
+
 
 def command() -> NoReturn:
     """Run the command line and end the process; Ctrl-C is heard from the first moment on."""
     try:
+        arm = watch()
         from wdsremux.cli import command as run  # noqa: PLC0415 (the first thing that takes time)
 
-        run()
+        run(arm)
     except KeyboardInterrupt:
         print("wdsremux: stopped before anything was done", file=sys.stderr)  # noqa: T201
         sys.exit(130)

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from wdsremux import cli_bench, cli_browse, cli_repair, cli_sync, cli_verify
@@ -34,10 +34,14 @@ OUT_HELP = (
 )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code."""
+def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lambda: None) -> int:
+    """Run the command line and return its exit code.
+
+    `on_threads` is told when a conversion has begun that worker processes could do as well.
+    """
     words = [*(sys.argv[1:] if argv is None else argv)]
     arguments = _parser().parse_args(words)
+    arguments.on_threads = on_threads
     try:
         with stop_on_signals(lambda: f"wdsremux: {_stopped(words, arguments)}"):
             code: int = arguments.command(arguments)
@@ -51,9 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def command() -> NoReturn:
+def command(on_threads: Callable[[], None]) -> NoReturn:
     """Run the command line and end the process; what the installed `wdsremux` calls."""
-    code = main()
+    code = main(on_threads=on_threads)
     sys.stdout.flush()
     sys.stderr.flush()
     if "datasets" in sys.modules or code in STOPPED_CODES:
@@ -163,7 +167,7 @@ def _add_convert(commands: Any) -> None:
 def _convert(arguments: argparse.Namespace) -> int:
     # Imported here: `wdsremux --help` needs none of it.
     from wdsremux.api import convert_by
-    from wdsremux.events import Done, Event
+    from wdsremux.events import Begun, Done, Event
     from wdsremux.recipe import Recipe, Run
     from wdsremux.render import observer, report
 
@@ -177,6 +181,8 @@ def _convert(arguments: argparse.Namespace) -> int:
     def tell_and_report(event: Event) -> None:
         arguments.has_begun = run.overwrite
         tell(event)
+        if isinstance(event, Begun) and (event.engine, run.engine) == ("threads", "auto"):
+            arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
             print(report(event, arguments.out, time.monotonic() - began))
 
