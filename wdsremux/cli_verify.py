@@ -108,7 +108,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _index(arguments: argparse.Namespace) -> int:
     from wdsremux.indexing import index
 
-    totals = index(arguments.out, observer=progress(sys.stderr)).totals
+    totals = index(arguments.out, observer=byte_progress(sys.stderr)).totals
     print(
         f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"

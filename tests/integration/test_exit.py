@@ -41,7 +41,7 @@ def test_a_limit_leaves_the_stream_and_ends(hub, tmp_path, write):
 @pytest.mark.parametrize("write", [write_parquet, write_streamed_parquet, write_tars])
 def test_ctrl_c_in_the_middle_of_a_stream_ends_it(hub, tmp_path, write):
     repo, folder = hub.new_repo()
-    write(folder, rows=900)
+    write(folder, rows=1500)
     hub.configure(latency_s=0.01, bandwidth=300_000)
     words = ["--progress", "none", "--workers", "2", "--max-shard-samples", "50"]
     with subprocess.Popen(
@@ -63,7 +63,7 @@ def test_ctrl_c_in_the_middle_of_a_stream_ends_it(hub, tmp_path, write):
     assert not (tmp_path / "out" / "index.json").exists()
     hub.configure(latency_s=0.0, bandwidth=0)
     convert(repo, tmp_path / "out", "--workers", 2, "--max-shard-samples", 50)
-    assert manifest(tmp_path / "out")["totals"]["rows"] == 900
+    assert manifest(tmp_path / "out")["totals"]["rows"] == 1500
 
 
 def until(condition, process):
@@ -90,7 +90,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("write", [write_streamed_parquet, write_class_folders, write_tars])
 def test_a_program_whose_stream_was_left_ends(hub, tmp_path, write):
     repo, folder = hub.new_repo()
-    write(folder, rows=900)
+    write(folder, rows=1500)
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
