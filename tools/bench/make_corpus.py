@@ -139,13 +139,20 @@ def places256(rng: random.Random, paths: Sequence[str]) -> tuple[Image.Image, di
 
 def hires(rng: random.Random, paths: Sequence[str]) -> tuple[Image.Image, dict[str, object]]:
     """Return an image as cameras make them, and how it is stored."""
-    big = [path for path in paths if min(photo(path).size) >= HIRES_SHORT_SIDE_PX]
+    big = [path for path in paths if _short_side(path) >= HIRES_SHORT_SIDE_PX]
     long = rng.randint(1600, 3000)
     short = int(long / rng.choice((4 / 3, 3 / 2, 16 / 9)))
     size = (long, short) if rng.random() < 0.7 else (short, long)
     image = region(rng, big or paths, size, (1.0, 1.6))
     subsampling = "4:2:0" if rng.random() < 0.85 else "4:4:4"
     return image, {"quality": rng.randint(85, 95), "subsampling": subsampling}
+
+
+@functools.cache
+def _short_side(path: str) -> float:
+    """Return the shorter side of a photo once it is opened; it is not opened for that."""
+    size = _size(path)
+    return min(size) * min(1.0, MOST_SIDE_PX / max(size))
 
 
 def made(order: Order) -> Made:
