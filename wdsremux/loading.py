@@ -56,9 +56,10 @@ def load(
 class LoadedSplit:
     """One split of an output, in one copy; may be pickled, forked and used by several threads.
 
-    `[i]` gives a new dict: `key`; the fields of the sample's JSON; `image`, a decoded
-    `PIL.Image.Image` of the mode it is stored in; and every other member as bytes, by its
-    extension. A key column's own text stands in the JSON, as `key`. Each sample is one read, held
+    `[i]` gives a new dict: `key`, by which `ls`, `cat` and `show` know the sample; the fields of
+    its JSON; `image`, a decoded `PIL.Image.Image` of the mode it is stored in; and every other
+    member as bytes, by its extension. The field `key` of the JSON, which is the text that a key
+    column gave, comes as `key_text`, unless a field has that name. Each sample is one read, held
     against its CRC-32; a shard's entry is read when its first sample is.
     """
 
@@ -172,7 +173,10 @@ def _sample(data: bytes) -> dict[str, Any]:
     image = image_extension(members)
     sample: dict[str, Any] = {"key": key}
     if "json" in members:
-        sample |= _fields(members.pop("json"), key)
+        fields = _fields(members.pop("json"), key)
+        if "key" in fields:
+            fields.setdefault("key_text", fields.pop("key"))
+        sample |= fields
     if image is not None:
         sample["image"] = _image(members.pop(image), key)
     return sample | members

@@ -15,8 +15,10 @@ from support.readers import webdataset_samples
 from support.verified import SHARD, copied, flip, make_dataset, sample, write_tar
 
 import wdsremux
+from wdsremux.browsing import samples_of
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.indexing import index
+from wdsremux.outputs import open_output
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,25 @@ def test_other_members_come_as_bytes_and_the_image_stays_the_image(tmp_path):
     index(tmp_path / "out")
     (got,) = wdsremux.load(tmp_path / "out")
     assert got.pop("image").size == (16, 16)
-    assert got == {"key": "own", "seg.png": b"mask", "cls": b"3"}
+    assert got == {"key": "k", "key_text": "own", "seg.png": b"mask", "cls": b"3"}
+
+
+def test_the_key_is_that_of_ls_and_the_text_it_was_made_of_stands_beside(tmp_path):
+    out = make_dataset(tmp_path / "out", rows=4, broken=(), key_column="caption")
+    with open_output(out) as output:
+        listed = [found.sample.key for found in samples_of(output.shards(), output)]
+    dataset = wdsremux.load(out)
+    assert keys(dataset) == listed
+    assert [sample["key_text"] for sample in dataset] == [f"caption {i}" for i in range(4)]
+    assert not set(listed) & {f"caption {i}" for i in range(4)}
+
+
+def test_a_field_named_key_text_stays_what_it_is(tmp_path):
+    own = {"json": b'{"key": "own", "key_text": "mine"}'}
+    write_tar(tmp_path / "out/a.tar", sample("k", **own))
+    index(tmp_path / "out")
+    (got,) = wdsremux.load(tmp_path / "out")
+    assert (got["key"], got["key_text"]) == ("k", "mine")
 
 
 def test_behind_a_url_a_sample_is_one_small_request(target, made):
