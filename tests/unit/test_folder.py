@@ -329,3 +329,14 @@ def test_an_unknown_split_is_named_with_those_there_are(tmp_path):
     source = open_folder(write_images(tmp_path, ["train/1.png"]))
     with pytest.raises(SourceError, match=r"'test'.*train"):
         next(source.units("test", all_columns(source), 0))
+
+
+def test_a_folder_of_images_that_are_not_read_is_refused_by_their_kinds(tmp_path):
+    write_images(tmp_path, ["a/1.ppm", "b/2.TGA"])
+    with pytest.raises(SourceError, match=r"are \.ppm, \.tga, which is not read; convert them"):
+        open_folder(tmp_path)
+
+
+def test_one_image_that_is_not_read_is_a_row_among_others(tmp_path):
+    write_images(tmp_path, ["1.ppm", "2.JPG"])
+    assert len(records(open_folder(tmp_path))) == 2

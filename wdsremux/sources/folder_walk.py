@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wdsremux.errors import SourceError
-from wdsremux.sources.image_names import is_image_name
+from wdsremux.sources.image_names import READ_EXTENSIONS, is_image_name
 from wdsremux.sources.split_rules import (
     RULES,
     Place,
@@ -127,6 +127,8 @@ class Tally:
     labels: set[str] = field(default_factory=set)
     """Names of the folders right above the images."""
     depths: set[int] = field(default_factory=set)
+    extensions: set[str] = field(default_factory=set)
+    """Of the images, in lower case and without a dot."""
     files: int = 0
     total_bytes: int = 0
     listing: "hashlib._Hash" = field(default_factory=hashlib.sha256)
@@ -141,6 +143,7 @@ class Tally:
         if not found.is_metadata:
             self.labels.add(found.folder.rpartition("/")[2])
             self.depths.add(found.path.count("/"))
+            self.extensions.add(found.name.rpartition(".")[2].lower())
         self.files += 1
         self.total_bytes += stat.size
         self.listing.update(stat.line)
@@ -162,11 +165,22 @@ def survey(root: Path) -> tuple[Rule, Tally]:
                 tally.add(found, places, facts)
     for rule, tally in tallies.items():
         if tally.images:
+            _refuse_unread(root, tally.extensions)
             return rule, tally
     raise SourceError(
         f"the folder {str(root)!r} holds no image file; give a folder with "
         "images such as .jpg or .png"
     )
+
+
+def _refuse_unread(root: Path, extensions: set[str]) -> None:
+    """Refuse a folder of which no image could be read; one of several kinds is a record's error."""
+    if not extensions & READ_EXTENSIONS:
+        kinds = ", ".join(f".{extension}" for extension in sorted(extensions))
+        raise SourceError(
+            f"the images of the folder {str(root)!r} are {kinds}, which is not read; convert them "
+            "to one of JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000 or AVIF, such as .png"
+        )
 
 
 def _facts(root: Path, found: Found) -> _Facts:

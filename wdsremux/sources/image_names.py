@@ -75,6 +75,14 @@ MPEG, HDF5 and PDF, which Pillow names but does not read. A fixed list: what Pil
 depends on how it was built, and the rows of a source must not.
 """
 
+READ_EXTENSIONS = frozenset(
+    (
+        "apng", "avif", "avifs", "bmp", "gif", "j2c", "j2k", "jfif", "jp2", "jpc", "jpe", "jpeg",
+        "jpf", "jpg", "jpx", "png", "tif", "tiff", "webp",
+    )
+)  # fmt: skip
+"""Those of the kinds that are read, whatever else Pillow could open: see `transforms.codec`."""
+
 _SIGNATURES = (
     b"\xff\xd8\xff",  # JPEG
     b"\x89PNG\r\n\x1a\n",
