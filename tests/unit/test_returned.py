@@ -8,7 +8,12 @@ import pytest
 from PIL import Image
 
 from wdsremux.transforms.profiles import ProfileCache
-from wdsremux.transforms.returned import UnusableImageError, WrongReturnError, image_from_returned
+from wdsremux.transforms.returned import (
+    ALLOWED,
+    UnusableImageError,
+    WrongReturnError,
+    image_from_returned,
+)
 
 WHITE = (255, 255, 255)
 RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
@@ -104,10 +109,21 @@ def test_tensors_are_channels_first():
 
 
 @pytest.mark.usefixtures("_torch")
+@pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
+def test_every_shape_that_is_taken_is_named_where_another_is_refused(channels):
+    array = np.zeros((2, 5, *channels), np.uint8)
+    assert returned(array).shape == (2, 5, 3)
+    assert returned(Tensor(array.transpose(2, 0, 1) if channels else array)).shape == (2, 5, 3)
+    names = {(): "H×W ", (1,): "H×W×1", (3,): "H×W×3", (4,): "H×W×4"}
+    assert names[channels] in ALLOWED
+    assert all(str(c) in ALLOWED.partition("C = ")[2].partition(")")[0] for c in channels)
+
+
+@pytest.mark.usefixtures("_torch")
 def test_other_tensors_are_refused():
     with pytest.raises(WrongReturnError, match=r"a tensor of float32; scale to 0..255 and"):
         returned(Tensor(RGB, "float32"))
-    with pytest.raises(WrongReturnError, match=r"a tensor of shape 2×3×3; tensors must be C×H×W"):
+    with pytest.raises(WrongReturnError, match=r"a tensor of shape 2×3×3; return a PIL image"):
         returned(Tensor(RGB))
 
 

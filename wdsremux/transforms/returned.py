@@ -11,8 +11,8 @@ from wdsremux.transforms.pillow_formats import pixels_from_image
 from wdsremux.transforms.profiles import ProfileCache
 
 ALLOWED = (
-    "return a PIL image, a uint8 array of H×W×3 (RGB) or H×W (gray), "
-    "encoded bytes, or None to leave it out"
+    "return a PIL image, a uint8 array of H×W×3 (RGB), H×W×4 (RGBA), H×W or H×W×1 (gray), "
+    "a uint8 tensor of C×H×W (C = 3, 4 or 1) or H×W, encoded bytes, or None to leave it out"
 )
 
 
@@ -30,7 +30,7 @@ def image_from_returned(
     """Return H×W×3 uint8 RGB, contiguous and perhaps still in the function's hands, or the bytes.
 
     PIL images of any mode, uint8 arrays H×W, H×W×1, H×W×3 and H×W×4 (RGBA, put on the matte), and
-    uint8 tensors C×H×W of PyTorch.
+    uint8 tensors C×H×W or H×W of PyTorch.
     """
     if isinstance(value, bytes | bytearray | memoryview):
         if not len(value):
@@ -86,7 +86,7 @@ def _array_from_tensor(tensor: Any, torch: Any) -> np.ndarray[Any, Any]:
         return array
     if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
         shape = "×".join(map(str, array.shape))
-        raise WrongReturnError(f"a tensor of shape {shape}; tensors must be C×H×W with C = 3 or 1")
+        raise WrongReturnError(f"a tensor of shape {shape}; {ALLOWED}")
     return array.transpose(1, 2, 0)
 
 
