@@ -5,7 +5,6 @@ killed run left without an entry is written again: the same bytes, by promise.
 """
 
 import json
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
@@ -24,13 +23,13 @@ from wdsremux.manifest import (
 )
 from wdsremux.records import Rejected
 from wdsremux.shards.entry import ShardEntry, entry_name
+from wdsremux.shards.series import prefix_of_shard
 from wdsremux.targets.base import Target
 from wdsremux.targets.reading import read_ahead, read_whole
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
 LINES_A_WRITE = 1000
-SHARD_NAME = re.compile(r".+-\d{6}\.tar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class Ledger:
         foreign = [
             name
             for name, _ in self._target.list()
-            if (SHARD_NAME.fullmatch(name) or name == MANIFEST_NAME) and name not in ours
+            if (prefix_of_shard(name) or name == MANIFEST_NAME) and name not in ours
         ]
         if foreign:
             more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
@@ -246,7 +245,7 @@ class Ledger:
             names |= {
                 name
                 for name, _ in self._target.list()
-                if SHARD_NAME.fullmatch(name) and name[:-11] in recipe.get("series", ())
+                if (prefix := prefix_of_shard(name)) and prefix in recipe.get("series", ())
             }
         return names
 

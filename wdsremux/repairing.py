@@ -32,6 +32,7 @@ from wdsremux.repairs.rejections import Rejections
 from wdsremux.repairs.remaking import Order, Remaking
 from wdsremux.reports import RepairReport
 from wdsremux.shards.entry import entry_name
+from wdsremux.shards.series import prefix_of_shard, shard_name
 from wdsremux.targets.base import Target
 from wdsremux.untrusted import UntrustedFolder
 
@@ -163,7 +164,9 @@ class _Repair:
             return
         shards = {record.name: record.summaries[0] for record in self._records} | self._true
         order = {series.prefix: i for i, series in enumerate(self._records.series)}
-        summaries = sorted(shards.values(), key=lambda s: (order[s.name[:-11]], s.number))
+        summaries = sorted(
+            shards.values(), key=lambda s: (order[prefix_of_shard(s.name)], s.number)
+        )
         manifest = Manifest.from_head(self._head, summaries)
         entries = sorted(map(entry_name, shards))
         self._files.write_rejected(lambda: self._rejected_in(entries))
@@ -229,7 +232,7 @@ class _Repair:
             ):
                 self._left.append(f"{name} is not whole, either; run repair without --shard")
         for gap in self._records.gaps() if self._is_partial else ():
-            name = gap.series.shard_name(gap.number)
+            name = shard_name(gap.series.prefix, gap.number)
             self._left.append(f"nothing is recorded of {name}; run repair without --shard")
         if not self._left and not self._records.is_finished:
             # A manifest that cannot be read would be in the way.

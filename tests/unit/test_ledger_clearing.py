@@ -49,10 +49,11 @@ def test_clearing_leaves_a_readme_of_somebody_else():
     assert target.files == {"README.md": b"# my own text"}
 
 
-def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry():
+@pytest.mark.parametrize("number", [0, 1_000_000])
+def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(number):
     target = MemoryTarget()
     Ledger(target).begin(HEAD)
-    publish_shard(target, summary_of(0), with_entry=False)
+    publish_shard(target, summary_of(number), with_entry=False)
     Ledger(target).clear()
     assert target.files == {}
 

@@ -14,7 +14,7 @@ from wdsremux import tarbytes
 from wdsremux.errors import TargetError, UsageError
 from wdsremux.shards.assign import Bounds, assign
 from wdsremux.shards.entry import ShardEntry, entry_name
-from wdsremux.shards.series import SeriesWriter
+from wdsremux.shards.series import SeriesWriter, prefix_of_shard, shard_name
 
 sample = st.tuples(st.integers(0, 6000), st.integers(0, 700))
 outcomes = st.lists(st.none() | sample, min_size=1, max_size=30).filter(any)
@@ -26,6 +26,20 @@ rows_drawn = st.builds(
 )
 # The largest sample takes 8192 bytes, so that each fits the smallest bound.
 bounds_drawn = st.builds(Bounds, st.integers(10_240, 50_000), st.none() | st.integers(1, 6))
+
+
+@pytest.mark.parametrize("number", [0, 999_999, 1_000_000, 12_345_678])
+@pytest.mark.parametrize("prefix", ["train", "a-b-c1", "x-000001"])
+def test_a_shards_name_tells_its_series(prefix, number):
+    assert prefix_of_shard(shard_name(prefix, number)) == prefix
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train-00000.tar", "train-0000001.tar", "-000001.tar", "train-000001.tar.part", "index.json"],
+)
+def test_other_names_tell_no_series(name):
+    assert prefix_of_shard(name) == ""
 
 
 @given(rows_drawn, bounds_drawn)

@@ -8,7 +8,7 @@ from wdsremux.checks.reading import read_entry
 from wdsremux.manifest import STATE_FOLDER, Manifest, ShardSummary
 from wdsremux.poison import is_poison
 from wdsremux.shards.entry import ShardEntry, entry_name
-from wdsremux.shards.series import prefix_of
+from wdsremux.shards.series import prefix_of, prefix_of_shard, shard_name
 from wdsremux.untrusted import UntrustedFolder
 
 
@@ -21,10 +21,6 @@ class Series:
     split: str
     copy: int
     prefix: str
-
-    def shard_name(self, number: int) -> str:
-        """Return the name of a shard."""
-        return f"{self.prefix}-{number:06d}.tar"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,7 @@ class Records:
         by_series: dict[str, dict[int, list[ShardSummary]]] = {s.prefix: {} for s in self.series}
         known = {series.prefix: series for series in self.series}
         for summary in (*listed, *told):
-            series = known.get(summary.name[:-11])
+            series = known.get(prefix_of_shard(summary.name))
             if series is not None and _makes_sense(summary, series):
                 by_series[series.prefix].setdefault(summary.number, []).append(summary)
         self._by_series = {
@@ -177,7 +173,7 @@ def _makes_sense(summary: ShardSummary, series: Series) -> bool:
     """Return whether a summary can be true of a shard of a series."""
     return (
         (summary.split, summary.copy) == (series.split, series.copy)
-        and summary.name == series.shard_name(summary.number)
+        and summary.name == shard_name(series.prefix, summary.number)
         # A shard begins with the sample that did not fit into the one before.
         and (summary.number == 0 or summary.start == summary.first_position)
         and summary.samples + summary.rejected == summary.stop - summary.start

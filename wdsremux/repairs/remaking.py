@@ -11,7 +11,7 @@ from wdsremux.manifest import ShardSummary
 from wdsremux.records import Batch, Lot, Rejected, Task
 from wdsremux.repairs.records import Records, Series
 from wdsremux.shards.entry import entry_name
-from wdsremux.shards.series import SeriesWriter
+from wdsremux.shards.series import SeriesWriter, shard_name
 from wdsremux.shards.uniqueness import KeyRegister
 
 
@@ -41,7 +41,7 @@ class Order:
     @property
     def names(self) -> list[str]:
         """Names of the shards."""
-        return [self.series.shard_name(self.number + i) for i in range(self.shards)]
+        return [shard_name(self.series.prefix, self.number + i) for i in range(self.shards)]
 
     def approve(self, summary: ShardSummary) -> None:
         """Raise for a shard that is not what was ordered."""

@@ -1,6 +1,7 @@
 """Writes one series of shards: lots come in, whole shards and their entries come out."""
 
 import hashlib
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -14,10 +15,23 @@ from wdsremux.shards.assign import Bounds
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.targets.base import Staged, Target
 
+_NAME = re.compile(r"(.+)-(?:[0-9]{6}|[1-9][0-9]{6,})\.tar")
+
 
 def prefix_of(split: str, copy: int, copies: int) -> str:
     """Return what the shards of a series are called before their number."""
     return split if copies == 1 else f"{split}-c{copy}"
+
+
+def shard_name(prefix: str, number: int) -> str:
+    """Return the name of a shard of a series: six digits, and more from 1,000,000 on."""
+    return f"{prefix}-{number:06d}.tar"
+
+
+def prefix_of_shard(name: str) -> str:
+    """Return the prefix of the series that a shard's name tells; "" for any other name."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +41,12 @@ class SeriesPlan:
     split: str
     copy: int
     prefix: str
-    """Shards are named PREFIX-NNNNNN.tar."""
+    """What the shards are called before their number."""
     bounds: Bounds
     extensions: tuple[str, ...]
     """Of the members, in the order they have in every sample."""
     fingerprint: str
     allow_oversize: bool = False
-
-    def shard_name(self, number: int) -> str:
-        """Return the name of shard `number`."""
-        return f"{self.prefix}-{number:06d}.tar"
 
 
 @dataclass(slots=True)
@@ -140,7 +150,7 @@ class SeriesWriter:
                 f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink images, "
                 "or give --allow-oversize to put it alone into a shard"
             )
-        name = self._plan.shard_name(self._number)
+        name = shard_name(self._plan.prefix, self._number)
         self._shard = _OpenShard(self._target.stage(name), self._number, self._start)
 
     def _append(self, lot: Lot, run: int, end: int, data: memoryview) -> None:
@@ -176,7 +186,7 @@ class SeriesWriter:
         rejected = tuple(r for r in self._rejected if r.position < stop)
         return ShardEntry(
             ShardSummary(
-                name=plan.shard_name(shard.number),
+                name=shard_name(plan.prefix, shard.number),
                 split=plan.split,
                 copy=plan.copy,
                 number=shard.number,

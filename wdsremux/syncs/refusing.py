@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from wdsremux.differences import added_files
 from wdsremux.errors import RecipeMismatchError, TargetError, UsageError
 from wdsremux.manifest import MANIFEST_NAME, Manifest
+from wdsremux.shards.series import prefix_of_shard
 from wdsremux.syncs.contents import Contents, contents_of, is_same_dataset
 from wdsremux.targets.address import address_of
 from wdsremux.targets.base import RemoteTarget
@@ -76,7 +77,7 @@ def refuse_beforehand(here: LocalTarget, planned: Manifest, there: RemoteTarget)
         standing = dict(here.list())
         prefixes = planned.series
         refuse_foreign(
-            {n: standing.get(n, -1) for n in found.sizes if n.rpartition("-")[0] in prefixes},
+            {n: standing.get(n, -1) for n in found.sizes if prefix_of_shard(n) in prefixes},
             found,
             there.url,
         )
