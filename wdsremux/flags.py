@@ -18,7 +18,6 @@ from typing import Any
 from wdsremux import recipe as recipe_room
 from wdsremux.errors import UsageError
 from wdsremux.recipe import Recipe, Run
-from wdsremux.values import MB
 
 NOT_GIVEN = object()
 """Tells a flag that was not given from one given as nothing."""
@@ -100,11 +99,8 @@ def default_text(field: Field[Any]) -> str:
     default = field.default
     if default is MISSING or default is None or default is False or default == ():
         return ""
-    if field.name in ("max_shard_size", "staging_max"):
-        return f"{default // MB}MB"
-    if field.name == "matte":
-        return "white"
-    return f"{default:g}" if isinstance(default, float) else str(default)
+    text: str = field.metadata["show"](default)
+    return text
 
 
 @functools.cache

@@ -20,6 +20,9 @@ from wdsremux.values import (
     seconds_from_text,
     size_from_text,
     switch_from,
+    text_from_colour,
+    text_from_size,
+    text_from_value,
     texts,
 )
 
@@ -30,6 +33,7 @@ def option(
     default: T,
     parse: Callable[[Any], Any] = str,
     *,
+    show: Callable[[Any], str] = text_from_value,
     metavar: str = "",
     choices: tuple[str, ...] = (),
     repeat: str = "",
@@ -37,7 +41,13 @@ def option(
     """Declare an option: how its text is read and shown, and its flag when it is repeated."""
     return field(
         default=default,
-        metadata={"parse": parse, "metavar": metavar, "choices": choices, "repeat": repeat},
+        metadata={
+            "parse": parse,
+            "show": show,
+            "metavar": metavar,
+            "choices": choices,
+            "repeat": repeat,
+        },
     )
 
 
@@ -125,9 +135,11 @@ class Recipe(Options):
     """encode anew even where a stored JPEG could be packed as it is"""
     max_pixels: int = option(178_000_000, number_from(1), metavar="N")
     """images with more pixels are rejected before they are decoded"""
-    matte: tuple[int, int, int] = option((255, 255, 255), colour_from_text, metavar="COLOUR")
+    matte: tuple[int, int, int] = option(
+        (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"
+    )
     """colour behind transparency and in padding: a name or #rrggbb"""
-    max_shard_size: int = option(512 * MB, size_from_text, metavar="SIZE")
+    max_shard_size: int = option(512 * MB, size_from_text, show=text_from_size, metavar="SIZE")
     """no shard file is larger; MB is 10^6 bytes, MiB is 2^20"""
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
     """no shard holds more samples"""
@@ -165,7 +177,7 @@ class Run(Options):
     """folder where files wait to be sent when OUT is a URL; one in the system's temporary folder by
     default
     """
-    staging_max: int = option(4000 * MB, size_from_text, metavar="SIZE")
+    staging_max: int = option(4000 * MB, size_from_text, show=text_from_size, metavar="SIZE")
     """so much may wait there, then the conversion waits too; shards being written count"""
     sync_to: str | None = option(None, metavar="TO")
     """carry the output to a second place while it is made; what `wdsremux sync` takes"""

@@ -45,6 +45,11 @@ def size_from_text(value: str | int) -> int:
     return size
 
 
+def text_from_size(size_bytes: int) -> str:
+    """Return what `size_from_text` reads as so many bytes: 512MB."""
+    return f"{size_bytes // MB}MB" if size_bytes % MB == 0 else str(size_bytes)
+
+
 def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
     """Return the limit that "25" (rows) or "1%" (of the rows) names."""
     if isinstance(value, ErrorLimit):
@@ -87,6 +92,16 @@ def colour_from_text(value: object) -> tuple[int, int, int]:
 
     colour = ImageColor.getrgb(value)
     return colour[0], colour[1], colour[2]
+
+
+def text_from_colour(colour: tuple[int, int, int]) -> str:
+    """Return what `colour_from_text` reads as a colour: white, else #rrggbb."""
+    return "white" if colour == (255, 255, 255) else f"#{bytes(colour).hex()}"
+
+
+def text_from_value(value: object) -> str:
+    """Return a value as it is written: a whole number of seconds without its ".0"."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def names_from_text(value: object) -> tuple[str, ...]:

@@ -16,6 +16,9 @@ from wdsremux.values import (
     seconds_from_text,
     size_from_text,
     switch_from,
+    text_from_colour,
+    text_from_size,
+    text_from_value,
     texts,
 )
 
@@ -222,3 +225,23 @@ def test_what_is_no_row_is_refused(value):
 
 def test_one_thing_is_told_without_an_s():
     assert [counted(n, "shard") for n in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
+
+
+@given(st.integers(1, 10**13) | st.integers(1, 10**6).map(lambda n: n * 10**6))
+def test_a_size_is_read_again_as_it_is_shown(size):
+    assert size_from_text(text_from_size(size)) == size
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_a_colour_is_read_again_as_it_is_shown(colour):
+    assert colour_from_text(text_from_colour(colour)) == colour
+
+
+def test_values_are_shown_as_they_are_written():
+    assert text_from_size(512 * 10**6) == "512MB"
+    assert text_from_colour((255, 255, 255)) == "white"
+    assert (text_from_value(120.0), text_from_value(0.5), text_from_value("auto")) == (
+        "120",
+        "0.5",
+        "auto",
+    )
