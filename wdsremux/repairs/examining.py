@@ -30,11 +30,6 @@ class Verdict:
     sha256: str | None = None
     """Of the file that is there."""
 
-    @property
-    def is_right(self) -> bool:
-        """Whether there is nothing to mend."""
-        return self.problem is None and self.entry is None and self.rejected is not None
-
 
 class Examination:
     """Examines shards, several at a time."""

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from awscrt import checksums
 
 MIB = 1 << 20
-MIN_PART_BYTES = 5 * MIB
 MAX_PARTS = 10_000
 
 
