@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from wdsremux.errors import UsageError
 from wdsremux.values import (
+    DEFAULT_MAX_PIXELS,
     MB,
     ErrorLimit,
     colour_from_text,
@@ -133,7 +134,7 @@ class Recipe(Options):
     """chroma subsampling of JPEG"""
     reencode: bool = option(False, switch_from)
     """encode anew even where a stored JPEG could be packed as it is"""
-    max_pixels: int = option(178_000_000, number_from(1), metavar="N")
+    max_pixels: int = option(DEFAULT_MAX_PIXELS, number_from(1), metavar="N")
     """images with more pixels are rejected before they are decoded"""
     matte: tuple[int, int, int] = option(
         (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"

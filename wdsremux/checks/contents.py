@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from wdsremux.findings import Code
 from wdsremux.reports import Collector, Depth
-from wdsremux.transforms.base import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.codec import Codec, DecodeError
+from wdsremux.values import DEFAULT_MAX_PIXELS
 
 Content = Literal["json", "number", "text", "image"]
 

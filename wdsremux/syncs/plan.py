@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wdsremux.card import CARD_NAME, is_ours
-from wdsremux.errors import UsageError
 from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import Manifest
 from wdsremux.syncs.carrying import SURE, Carrier, Question
@@ -19,6 +18,7 @@ from wdsremux.syncs.contents import (
     stale_names,
 )
 from wdsremux.syncs.moving import Moved
+from wdsremux.syncs.refusing import other_file
 from wdsremux.syncs.report import SentFile, Why
 from wdsremux.targets.base import Proof
 from wdsremux.targets.local import LocalTarget
@@ -142,10 +142,7 @@ def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
         plan.standing[item.name] = (item, proof)
         return
     if proof.level == "differs" and ends.there.manifest is None and not ends.there.has_state:
-        raise UsageError(
-            f"{ends.dest.url!r} holds {item.name!r}, which is another than that of this dataset; "
-            "choose an empty place, or remove it there"
-        )
+        raise other_file(ends.dest.url, item.name)
     _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
 
 

@@ -39,10 +39,15 @@ def refuse_foreign(shards: Mapping[str, int], there: Contents, words: str) -> No
         )
     for name, size_bytes in shards.items():
         if there.sizes.get(name, size_bytes) != size_bytes:
-            raise UsageError(
-                f"{words!r} holds {name!r}, which is another than that of this dataset; "
-                "choose an empty place, or remove it there"
-            )
+            raise other_file(words, name)
+
+
+def other_file(words: str, name: str) -> UsageError:
+    """Return the refusal to replace a file that nothing tells to be ours."""
+    return UsageError(
+        f"{words!r} holds {name!r}, which is another than that of this dataset; "
+        "choose an empty place, or remove it there"
+    )
 
 
 def refuse_other(here: Manifest, there: Contents, words: str) -> None:

@@ -11,9 +11,6 @@ from PIL import AvifImagePlugin
 Pixels = npt.NDArray[np.uint8]
 """H×W×3 RGB, or H×W×4 RGBX, whose fourth channel means nothing."""
 
-DEFAULT_MAX_PIXELS = 178_000_000
-"""About 13,300 × 13,300: half a gigabyte of RGB."""
-
 
 class DecodeError(Exception):
     """Stored bytes give no image; the text is the reason of the rejected record."""

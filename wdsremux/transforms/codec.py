@@ -8,7 +8,6 @@ from PIL import Image
 
 from wdsremux.transforms import jpeg, pillow_formats
 from wdsremux.transforms.base import (
-    DEFAULT_MAX_PIXELS,
     DecodeError,
     EncodeError,
     Pixels,
@@ -19,6 +18,7 @@ from wdsremux.transforms.plan import Size, upright
 from wdsremux.transforms.profiles import ProfileCache
 from wdsremux.transforms.resample import render
 from wdsremux.transforms.stored import Stored, StoredJpeg, StoredOther, check_pixels
+from wdsremux.values import DEFAULT_MAX_PIXELS
 
 __all__ = ["Codec", "DecodeError", "EncodeError", "Format", "Kind", "sniff", "stored_size"]
 

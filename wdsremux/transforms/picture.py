@@ -1,10 +1,11 @@
 """Images as steps see them: geometry is noted down, and done in one go when pixels are needed."""
 
-from wdsremux.transforms.base import DEFAULT_MAX_PIXELS, Pixels, StepError, rgb
+from wdsremux.transforms.base import Pixels, StepError, rgb
 from wdsremux.transforms.codec import Codec
 from wdsremux.transforms.pixelwork import PixelWork
 from wdsremux.transforms.plan import Plan, Size, upright, whole
 from wdsremux.transforms.resample import render
+from wdsremux.values import DEFAULT_MAX_PIXELS
 
 _SPARE = 1.5
 """Pixels that a decoded fraction of the size must have for each wanted one, along each side.
