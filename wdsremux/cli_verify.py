@@ -53,6 +53,11 @@ def _add_verify(commands: Any, epilog: str) -> None:
     parser.add_argument(
         "out", metavar="OUT", help="folder or URL of a dataset, or of any .tar shards"
     )
+    _add_verify_options(parser)
+    parser.set_defaults(command=_verify)
+
+
+def _add_verify_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--depth",
         choices=DEPTHS,
@@ -83,7 +88,6 @@ def _add_verify(commands: Any, epilog: str) -> None:
         action="store_true",
         help="move damaged shards to OUT/.wdsremux/quarantine, each with its findings",
     )
-    parser.set_defaults(command=_verify)
 
 
 def _verify(arguments: argparse.Namespace) -> int:

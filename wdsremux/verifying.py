@@ -55,8 +55,6 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
 ) -> Report:
     """Check the dataset in a folder, or behind a URL, and return what was found.
 
-    Nothing is changed, but by `quarantine`.
-
     Each depth includes the ones before:
 
     * `entries`: manifest, entries and files agree, sizes are right, keys are unique, counts add up;
@@ -71,32 +69,29 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
 
     Shards that others made have no recorded sums: there `bytes` reads them from end to end and
     checks their structure. `subset` ("1/20", "5%") chooses the shards that are read. With
-    `quarantine`, damaged shards are moved to `.wdsremux/quarantine/` under `out`.
+    `quarantine`, damaged shards are moved to `.wdsremux/quarantine/` under `out`; nothing else is
+    changed.
 
     Raises CorruptDataError when there is no dataset, UsageError, or TargetError when a shard
     cannot be moved or a server not be reached.
     """
     began = time.monotonic()
+    _refuse_what_means_nothing(depth, workers, deep=deep)
+    with _opened(out, is_cold=deep) as folder:
+        if isinstance(folder, RemoteFolder):
+            _refuse_what_folders_do(depth, deep=deep, quarantine=quarantine)
+        run = _Run(folder, depth, observer)
+        run.verify(out, subset, workers, deep=deep)
+        return run.report(str(out), run.move_damaged() if quarantine else (), began)
+
+
+def _refuse_what_means_nothing(depth: Depth, workers: int | None, *, deep: bool) -> None:
     if depth not in DEPTHS:
         raise UsageError(f"--depth {depth!r} is none of {', '.join(DEPTHS)}")
     if workers is not None and workers < 1:
         raise UsageError(f"--workers {workers} cannot read anything; give 1 or more")
     if deep and depth == "entries":
         raise UsageError("--deep reads every byte and --depth entries none: leave one of them out")
-    with _opened(out, is_cold=deep) as folder:
-        if isinstance(folder, RemoteFolder):
-            _refuse_what_folders_do(depth, deep=deep, quarantine=quarantine)
-            workers = workers or REMOTE_WORKERS
-        run = _Run(folder, depth, observer)
-        try:
-            with listing(str(out)):
-                run.inspect(out)
-            run.read(subset, workers or usable_cpus(), deep=deep)
-            run.gather()
-        finally:
-            run.close()
-        moved = run.move_damaged() if quarantine else ()
-        return run.report(str(out), moved, time.monotonic() - began)
 
 
 def _refuse_what_folders_do(depth: Depth, *, deep: bool, quarantine: bool) -> None:
@@ -157,6 +152,20 @@ class _Run:
         self._verdicts: list[Verdict] = []
         """Without their findings, which lie in `_gathered`."""
         self._gathered = Gathering(MAX_FINDINGS)
+
+    def verify(
+        self, out: str | Path, subset: str | None, workers: int | None, *, deep: bool
+    ) -> None:
+        """Do all that is asked for; what was found is in the report."""
+        is_remote = isinstance(self._folder, RemoteFolder)
+        try:
+            with listing(str(out)):
+                self.inspect(out)
+            at_once = workers or (REMOTE_WORKERS if is_remote else usable_cpus())
+            self.read(subset, at_once, deep=deep)
+            self.gather()
+        finally:
+            self._holders.close()
 
     def inspect(self, out: str | Path) -> None:
         """Do all that needs no byte of a shard."""
@@ -267,8 +276,8 @@ class _Run:
             for name in there
         )
 
-    def report(self, out: str, moved: tuple[str, ...], seconds: float) -> Report:
-        """Return the outcome."""
+    def report(self, out: str, moved: tuple[str, ...], began: float) -> Report:
+        """Return the outcome; the time is told since `began`."""
         samples = (
             (task.samples or 0 for task in self._tasks)
             if self._depth == "entries"
@@ -283,11 +292,7 @@ class _Run:
             checked_shards=len(self._tasks),
             samples=sum(samples),
             size_bytes=self._meter.read_bytes,
-            seconds=seconds,
+            seconds=time.monotonic() - began,
             quarantined=moved,
             proofs=Counter(v.proof for v in self._verdicts if v.proof is not None),
         )
-
-    def close(self) -> None:
-        """Remove the scratch file."""
-        self._holders.close()
