@@ -71,5 +71,5 @@ def test_a_unit_pickles_small_and_reads_the_same_again(whole):
 
 
 def test_an_unknown_split_is_named_with_those_there_are():
-    with pytest.raises(SourceError, match=r"'test'.*train, validation"):
+    with pytest.raises(SourceError, match=r"'test'.*train, validation; name one"):
         next(open_demo().units("test", all_columns(), 0))

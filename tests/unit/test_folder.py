@@ -327,7 +327,7 @@ def test_a_folder_without_images_or_no_folder_at_all_is_an_error(tmp_path):
 
 def test_an_unknown_split_is_named_with_those_there_are(tmp_path):
     source = open_folder(write_images(tmp_path, ["train/1.png"]))
-    with pytest.raises(SourceError, match=r"'test'.*train"):
+    with pytest.raises(SourceError, match=r"'test'.*train; name one"):
         next(source.units("test", all_columns(source), 0))
 
 

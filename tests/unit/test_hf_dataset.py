@@ -130,7 +130,7 @@ def test_splits_are_those_of_a_dict_or_of_the_dataset():
     assert_rows(records(source, "test"), 0, 3, shift=100)
     assert open_dataset(table_of(2, split="validation")).splits() == {"validation": 2}
     assert open_dataset(table_of(9, split="train[:10%]")).splits() == {"train": 9}
-    with pytest.raises(SourceError, match=r"'dev'.*train, test"):
+    with pytest.raises(SourceError, match=r"'dev'.*train, test; name one"):
         records(source, "dev")
 
 
@@ -189,7 +189,7 @@ def test_splits_of_iterable_datasets_are_kept():
     source = open_dataset(streams)
     assert source.splits() == {"train": None, "test": None}
     assert_rows(records(source, "test"), 0, 2, shift=50)
-    with pytest.raises(SourceError, match=r"'dev'.*train, test"):
+    with pytest.raises(SourceError, match=r"'dev'.*train, test; name one"):
         records(source, "dev")
 
 

@@ -154,7 +154,7 @@ def test_tars_of_which_some_name_no_split_are_refused(shards):
 
 def test_an_unknown_split_is_named_with_those_there_are(shards):
     source = open_tars(shards)
-    with pytest.raises(SourceError, match=r"'test'.*train, validation"):
+    with pytest.raises(SourceError, match=r"'test'.*train, validation; name one"):
         next(source.units("test", all_columns(source), 0))
 
 

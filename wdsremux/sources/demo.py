@@ -88,7 +88,10 @@ class DemoSource:
     def units(self, split: str, columns: Columns, start: int) -> Iterator[DemoUnit]:
         """Yield units of 45 images."""
         if split not in ROWS:
-            raise SourceError(f"the demo has no split {split!r}, only {', '.join(ROWS)}")
+            raise SourceError(
+                f"the demo has no split {split!r}, only {', '.join(ROWS)}; "
+                "name one of these with --split"
+            )
         offset = 0 if split == "train" else ROWS["train"]
         for first in range(start - start % UNIT_ROWS, ROWS[split], UNIT_ROWS):
             rows = min(UNIT_ROWS, ROWS[split] - first)

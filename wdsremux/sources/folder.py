@@ -110,7 +110,10 @@ class FolderSource:
     def units(self, split: str, columns: Columns, start: int) -> Iterator[FolderUnit]:
         """Yield units of 256 images, those before `start` only listed. Raises SourceError."""
         if split not in self.counts:
-            raise SourceError(f"no split {split!r} in this folder; it has {', '.join(self.counts)}")
+            raise SourceError(
+                f"no split {split!r} in this folder; it has {', '.join(self.counts)}; "
+                "name one of these with --split"
+            )
         expected = self.counts[split]
         if start >= expected:
             return

@@ -136,7 +136,10 @@ class TableSource:
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield units of 256 rows, at any place without reading what is before."""
         if split not in self.tables:
-            raise SourceError(f"the dataset has no split {split!r}, only {', '.join(self.tables)}")
+            raise SourceError(
+                f"the dataset has no split {split!r}, only {', '.join(self.tables)}; "
+                "name one of these with --split"
+            )
         table, handle = self.tables[split], self.handles.get(split)
         if handle is None:
             names = (columns.image, *columns.fields)
@@ -180,11 +183,14 @@ def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | 
 
     splits = dict(dataset) if isinstance(dataset, dict) else {_split_of(dataset): dataset}
     if not splits:
-        raise SourceError("the dataset has no split")
+        raise SourceError("the dataset has no split; give a dict with one or more")
     if all(isinstance(each, datasets.IterableDataset) for each in splits.values()):
         return _streamed(splits, give_up_after_s)
     if not all(isinstance(each, datasets.Dataset) for each in splits.values()):
-        raise UsageError(f"a {type(dataset).__name__} is no dataset that can be converted")
+        raise UsageError(
+            f"a {type(dataset).__name__} is no dataset that can be converted; give a Dataset, "
+            "an IterableDataset, or splits that are all of one of these"
+        )
     tables = {str(split): _prepared(table) for split, table in splits.items()}
     handles = {split: handle for split, table in tables.items() if (handle := _pickled(table))}
     facts = {
@@ -258,7 +264,9 @@ def open_saved(
     is_dict = isinstance(found, dict)
     splits = dict(found) if is_dict else {_split_of(found): found}
     if not splits:
-        raise SourceError(f"the saved dataset {str(path)!r} has no split")
+        raise SourceError(
+            f"the saved dataset {str(path)!r} has no split; save it again with one or more"
+        )
     folders = {split: root / split if is_dict else root for split in splits}
     return TableSource(
         {split: _prepared(table) for split, table in splits.items()},

@@ -105,7 +105,8 @@ class RowStream:
         """Yield units that carry their rows; those before `start` are streamed and dropped."""
         if split not in self._streams:
             raise SourceError(
-                f"the dataset has no split {split!r}, only {', '.join(self._streams)}"
+                f"the dataset has no split {split!r}, only {', '.join(self._streams)}; "
+                "name one of these with --split"
             )
         rows = islice(self._rows(self._streams[split]), start, None)
         items = (item_from_row(row, columns.image, columns.fields, self._bounds) for row in rows)
@@ -122,7 +123,7 @@ class RowStream:
             for row in self._rows(stream.take(_ROWS_SEEN))
         ]
         if not rows:
-            raise SourceError("the dataset gave no row")
+            raise SourceError("the dataset gave no row; check its files, or name another --subset")
         seen = columns_of_rows(rows, lambda path: _may_be_there(path, self._bounds))
         images = {column.name for column in seen if column.dtype == "image"}
         return tuple(Column(c.name, "image") if c.name in images else c for c in declared or seen)

@@ -129,7 +129,10 @@ def _remote_files(
             sizes[entry.path], oids[entry.path] = entry.size, entry.blob_id
     missing = [name for name in names if name not in sizes]
     if missing:
-        raise SourceError(f"dataset {layout.repo!r} has no file {missing[0]!r} any more")
+        raise SourceError(
+            f"dataset {layout.repo!r} has no file {missing[0]!r} any more; "
+            "run the same command again, or name a commit that has it with --revision"
+        )
     files = {
         name: RemoteFile(
             f"{layout.repo} {name}",

@@ -75,7 +75,9 @@ def _commit_of(repo: str, revision: str | None, access: Access) -> str:
     api = HfApi(token=access.token, library_name="wdsremux")
     info = patiently(lambda: api.dataset_info(repo, revision=revision), repo, access)
     if not info.sha:
-        raise SourceError(f"dataset {repo!r} has no commit yet")
+        raise SourceError(
+            f"dataset {repo!r} has no commit yet; upload its files, or check its name"
+        )
     return info.sha
 
 

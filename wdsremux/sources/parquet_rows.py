@@ -59,7 +59,10 @@ def read_records(
     missing = [name for name in part.columns if name not in present]
     if missing:
         has = ", ".join(present)
-        raise SourceError(f"there is no column {missing[0]!r} as in the first file, only {has}")
+        raise SourceError(
+            f"there is no column {missing[0]!r} as in the first file, only {has}; "
+            "give files that all have it, or leave it out of --extra-columns"
+        )
     batches = file.iter_batches(
         batch_size=part.batch_rows,
         row_groups=[part.number],
@@ -103,7 +106,9 @@ def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[
         return nothing, python_values(column, name)
     if dtype_from_arrow(kind) in ("binary", "null"):
         return python_values(column, name), nothing
-    raise SourceError(f"column {name!r} holds {kind}, which are no images")
+    raise SourceError(
+        f"column {name!r} holds {kind}, which are no images; name another with --image-column"
+    )
 
 
 def python_values(column: pa.Array, name: str) -> list[Any]:

@@ -67,7 +67,9 @@ class IterableSource:
     def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
         """Yield units that carry their rows; those before `start` are read and dropped."""
         if split != "train":
-            raise SourceError(f"an iterable has no split {split!r}, only 'train'")
+            raise SourceError(
+                f"an iterable has no split {split!r}, only 'train'; leave --split out"
+            )
         rows = islice(self._all_rows(), start, None)
         yield from bundled(
             (item_from_row(row, columns.image, columns.fields, Bounds(None)) for row in rows), start

@@ -121,7 +121,8 @@ class TarSource:
         """Yield runs of at most 256 samples or 64 MB; only headers are read. Raises SourceError."""
         if split not in self.shards:
             raise SourceError(
-                f"no split {split!r} among the tars; there is {', '.join(self.shards)}"
+                f"no split {split!r} among the tars; there is {', '.join(self.shards)}; "
+                "name one of these with --split"
             )
         first = 0
         for path in self.shards[split]:
