@@ -18,7 +18,7 @@ from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError, UsageError
 from wdsremux.records import Record, Unit
 from wdsremux.sources.hf_stream import RowStream, columns_from
-from wdsremux.sources.links import Bounds
+from wdsremux.sources.links import Reach
 from wdsremux.sources.stream_unit import (
     UNIT_ROWS,
     StreamUnit,
@@ -83,7 +83,7 @@ class TableUnit:
     size_bytes: int
     image: str
     fields: tuple[str, ...]
-    bounds: Bounds
+    reach: Reach
 
     @property
     def name(self) -> str:
@@ -96,7 +96,7 @@ class TableUnit:
         for at in range(start, stop, _CHUNK_ROWS):
             end = min(at + _CHUNK_ROWS, stop)
             rows = _rows(table, (self.image, *self.fields), self.offset + at, self.offset + end)
-            items = (item_from_row(row, self.image, self.fields, self.bounds) for row in rows)
+            items = (item_from_row(row, self.image, self.fields, self.reach) for row in rows)
             yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
 
 
@@ -118,7 +118,7 @@ class TableSource:
     handles: Mapping[str, Handle]
     """By split, of those that workers can open themselves."""
     facts: Mapping[str, Any]
-    bounds: Bounds = Bounds(None)
+    reach: Reach = Reach(None)
     """Where images that a row only names may lie; a program's own rows may name any file here."""
 
     def identity(self) -> Mapping[str, Any]:
@@ -146,7 +146,7 @@ class TableSource:
             places = range(start, len(table), _CHUNK_ROWS)
             chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in places)
             items = (
-                item_from_row(row, columns.image, columns.fields, self.bounds)
+                item_from_row(row, columns.image, columns.fields, self.reach)
                 for row in chain.from_iterable(chunks)
             )
             yield from bundled(items, start)
@@ -156,7 +156,7 @@ class TableSource:
             rows = min(UNIT_ROWS, len(table) - first)
             size_bytes = rows * row_bytes
             yield TableUnit(
-                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.bounds
+                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.reach
             )
 
 
@@ -208,8 +208,8 @@ def _streamed(splits: Mapping[str, Any], give_up_after_s: float) -> RowStream:
     from wdsremux.sources.http_ranges import Access  # noqa: PLC0415 (tables need no network)
     from wdsremux.sources.hub_links import HubFetcher  # noqa: PLC0415
 
-    bounds = Bounds(None, HubFetcher(Access(give_up_after_s)))
-    return RowStream(splits, None, bounds, give_up_after_s=give_up_after_s)
+    reach = Reach(None, HubFetcher(Access(give_up_after_s)))
+    return RowStream(splits, None, reach, give_up_after_s=give_up_after_s)
 
 
 def _split_of(dataset: Any) -> str:
@@ -272,7 +272,7 @@ def open_saved(
         {split: _prepared(table) for split, table in splits.items()},
         {split: SavedTable(str(each), _state_of(each)) for split, each in folders.items()},
         _facts(root),
-        Bounds(str(Path(image_root or root).resolve()), remedy=_REMEDY),
+        Reach(str(Path(image_root or root).resolve()), remedy=_REMEDY),
     )
 
 

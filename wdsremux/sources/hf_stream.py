@@ -11,7 +11,7 @@ from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
 from wdsremux.sources.feature_dtypes import dtypes_from_features
 from wdsremux.sources.http_ranges import Access
-from wdsremux.sources.links import Bounds
+from wdsremux.sources.links import Reach
 from wdsremux.sources.pictures import columns_of_rows, settled
 from wdsremux.sources.row_digest import digest_of_rows
 from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
@@ -76,12 +76,12 @@ class RowStream:
         self,
         streams: Mapping[str, Any],
         facts: Mapping[str, Any] | None,
-        bounds: Bounds,
+        reach: Reach,
         shape: Shape | None = None,
         give_up_after_s: float = 120.0,
     ) -> None:
         self._streams = {split: _undecoded(stream) for split, stream in streams.items()}
-        self._facts, self._bounds = facts, bounds
+        self._facts, self._reach = facts, reach
         self._give_up_after_s = give_up_after_s
         self._convert = shape.convert if shape else _as_it_is
         self._columns = shape.columns if shape else self._find_columns()
@@ -109,7 +109,7 @@ class RowStream:
                 "name one of these with --split"
             )
         rows = islice(self._rows(self._streams[split]), start, None)
-        items = (item_from_row(row, columns.image, columns.fields, self._bounds) for row in rows)
+        items = (item_from_row(row, columns.image, columns.fields, self._reach) for row in rows)
         yield from bundled(items, start)
 
     def _find_columns(self) -> tuple[Column, ...]:
@@ -124,7 +124,7 @@ class RowStream:
         ]
         if not rows:
             raise SourceError("the dataset gave no row; check its files, or name another --subset")
-        seen = columns_of_rows(rows, lambda path: _may_be_there(path, self._bounds))
+        seen = columns_of_rows(rows, lambda path: _may_be_there(path, self._reach))
         images = {column.name for column in seen if column.dtype == "image"}
         return tuple(Column(c.name, "image") if c.name in images else c for c in declared or seen)
 
@@ -155,9 +155,9 @@ def _as_it_is(row: Row) -> Row:
     return row
 
 
-def _may_be_there(path: str, bounds: Bounds) -> bool:
-    full = bounds.absolute(path)
-    return bounds.allows(full) and ("://" in full or Path(full).is_file())
+def _may_be_there(path: str, reach: Reach) -> bool:
+    full = reach.absolute(path)
+    return reach.allows(full) and ("://" in full or Path(full).is_file())
 
 
 def _undecoded(stream: Any) -> Any:

@@ -38,7 +38,7 @@ class Fetcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class Reach:
     """Where links may lead."""
 
     root: str | None
@@ -72,22 +72,22 @@ class Link:
     """An image by its name, as the row gives it."""
 
     path: str
-    bounds: Bounds
+    reach: Reach
 
     @property
     def parts(self) -> tuple[str, str]:
         """Return (member of a zip or "", full path of the file)."""
         inner, chained, outer = self.path.partition("::")
         if chained and inner.startswith("zip://"):
-            return inner.removeprefix("zip://"), self.bounds.absolute(outer)
-        return "", self.bounds.absolute(self.path)
+            return inner.removeprefix("zip://"), self.reach.absolute(outer)
+        return "", self.reach.absolute(self.path)
 
     @property
     def fetcher(self) -> Fetcher | None:
-        """What reads the file; None when it lies here, in a zip, or out of bounds."""
+        """What reads the file; None when it lies here, in a zip, or out of reach."""
         member, path = self.parts
-        is_fetched = not member and "://" in path and self.bounds.allows(path)
-        return self.bounds.fetcher if is_fetched else None
+        is_fetched = not member and "://" in path and self.reach.allows(path)
+        return self.reach.fetcher if is_fetched else None
 
 
 def contents(links: Sequence[Link]) -> Iterator[Content]:
@@ -113,11 +113,11 @@ def _local(link: Link) -> Content:
     member, path = link.parts
     name = link.path.partition("::")[0]
     try:
-        if not link.bounds.allows(path):
-            remedy = f"; {link.bounds.remedy}" if link.bounds.remedy else ""
+        if not link.reach.allows(path):
+            remedy = f"; {link.reach.remedy}" if link.reach.remedy else ""
             return None, f"the image {name!r} lies outside of the dataset{remedy}"
         if member:
-            return _zip_member(path, member, link.bounds.fetcher if "://" in path else None)
+            return _zip_member(path, member, link.reach.fetcher if "://" in path else None)
         if not Path(path).is_file():
             return None, _missing(link)
         return Path(path).read_bytes(), None

@@ -20,7 +20,7 @@ from wdsremux.sources.hub_errors import builder_error
 from wdsremux.sources.hub_layout import HubLayout
 from wdsremux.sources.hub_links import HubFetcher
 from wdsremux.sources.image_names import is_image_name
-from wdsremux.sources.links import Bounds, open_zip
+from wdsremux.sources.links import Reach, open_zip
 from wdsremux.sources.tar_schema import KEY_COLUMN
 
 Row = Mapping[str, Any]
@@ -59,7 +59,7 @@ def open_loadable(
         "subset": builder.config.name,
         **_listing(folder, names),
     }
-    return _open_builder(builder, facts, Bounds(str(folder)), give_up_after_s)
+    return _open_builder(builder, facts, Reach(str(folder)), give_up_after_s)
 
 
 def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
@@ -76,8 +76,8 @@ def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
         "subset": layout.subset,
         "format": _format(layout.builder),
     }
-    bounds = Bounds(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
-    return _open_builder(layout.builder, facts, bounds, access.give_up_after_s)
+    reach = Reach(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
+    return _open_builder(layout.builder, facts, reach, access.give_up_after_s)
 
 
 def _format(builder: Any) -> str:
@@ -98,11 +98,11 @@ def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _open_builder(
-    builder: Any, facts: Mapping[str, Any], bounds: Bounds, give_up_after_s: float
+    builder: Any, facts: Mapping[str, Any], reach: Reach, give_up_after_s: float
 ) -> RowStream:
     form = _format(builder)
     with bounded_retries(give_up_after_s):
-        zipped = _ZippedImages.of(builder, bounds) if form == "imagefolder" else None
+        zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
         try:
             streams = builder.as_streaming_dataset()
         except (OSError, ValueError, RuntimeError, NotImplementedError, HttpError) as exc:
@@ -117,7 +117,7 @@ def _open_builder(
         shape = _webdataset_shape(declared)
     elif zipped and list(declared) == ["image"]:
         shape = Shape(zipped.columns, zipped.row)
-    return RowStream(streams, facts, bounds, shape, give_up_after_s)
+    return RowStream(streams, facts, reach, shape, give_up_after_s)
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:
@@ -156,13 +156,13 @@ class _ZippedImages:
     numbers: Mapping[str, int]
 
     @classmethod
-    def of(cls, builder: Any, bounds: Bounds) -> "_ZippedImages | None":
+    def of(cls, builder: Any, reach: Reach) -> "_ZippedImages | None":
         """Return what the zips hold when all data are zips; `builder` then leaves labels out."""
         files = [str(name) for names in builder.config.data_files.values() for name in names]
         if not files or not all(name.lower().endswith(".zip") for name in files):
             return None
         builder.config.drop_labels = True
-        members = [n for f in files for n in open_zip(f, bounds.fetcher).namelist() if _is_row(n)]
+        members = [n for f in files for n in open_zip(f, reach.fetcher).namelist() if _is_row(n)]
         names = sorted({_folder(name) for name in members})
         depths = {name.count("/") for name in members}
         numbers = {name: number for number, name in enumerate(names)}

@@ -7,7 +7,7 @@ from typing import Any
 
 from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
-from wdsremux.sources.links import Bounds
+from wdsremux.sources.links import Reach
 from wdsremux.sources.pictures import Pixels, columns_of_rows, settled
 from wdsremux.sources.row_digest import digest_of_rows
 from wdsremux.sources.stream_unit import StreamUnit, bundled, item_from_row
@@ -72,7 +72,7 @@ class IterableSource:
             )
         rows = islice(self._all_rows(), start, None)
         yield from bundled(
-            (item_from_row(row, columns.image, columns.fields, Bounds(None)) for row in rows), start
+            (item_from_row(row, columns.image, columns.fields, Reach(None)) for row in rows), start
         )
 
     def _all_rows(self) -> Iterator[Row]:

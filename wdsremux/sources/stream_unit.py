@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from wdsremux.records import Record
-from wdsremux.sources.links import Bounds, Content, Link, contents
+from wdsremux.sources.links import Content, Link, Reach, contents
 from wdsremux.sources.pictures import Broken, Pixels, is_file_dict, settled
 
 UNIT_ROWS = 256
@@ -75,15 +75,15 @@ def _held(image: bytes | Pixels | Broken | None) -> Content:
 
 
 def item_from_row(
-    row: Mapping[str, Any], image: str, fields: Iterable[str], bounds: Bounds
+    row: Mapping[str, Any], image: str, fields: Iterable[str], reach: Reach
 ) -> StreamRow:
     """Return the wanted columns of a row, its image in any form that programs give."""
     return StreamRow(
-        _image(settled(row.get(image)), bounds), {name: row.get(name) for name in fields}
+        _image(settled(row.get(image)), reach), {name: row.get(name) for name in fields}
     )
 
 
-def _image(value: Any, bounds: Bounds) -> bytes | Pixels | Link | Broken | None:
+def _image(value: Any, reach: Reach) -> bytes | Pixels | Link | Broken | None:
     if is_file_dict(value):
         # Bytes go first: the path beside them is only what the file was once called.
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
@@ -92,7 +92,7 @@ def _image(value: Any, bounds: Bounds) -> bytes | Pixels | Link | Broken | None:
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     if isinstance(value, str | PurePath):
-        return Link(os.fspath(value), bounds)
+        return Link(os.fspath(value), reach)
     shape = getattr(value, "shape", None)
     form = f" of shape {tuple(shape)} and {value.dtype}" if shape is not None else ""
     return Broken(
