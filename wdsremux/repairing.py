@@ -27,7 +27,7 @@ from wdsremux.repairs.files import Files
 from wdsremux.repairs.heads import Found, Head, find_head
 from wdsremux.repairs.leftovers import findings_left, move_stray_entries
 from wdsremux.repairs.recorded import Changes, changes_between
-from wdsremux.repairs.records import Record, Records
+from wdsremux.repairs.records import ShardRecord, ShardRecords
 from wdsremux.repairs.rejections import Rejections
 from wdsremux.repairs.remaking import Order, Remaking
 from wdsremux.reports import RepairReport
@@ -85,7 +85,7 @@ class _Repair:
         self._files = Files(folder, target)
         self._head = found.head
         self._observer = observer
-        self._records = Records(folder, found.head, found.manifest)
+        self._records = ShardRecords(folder, found.head, found.manifest)
         self._rejections = Rejections(folder, self._records)
         self._true: dict[str, ShardSummary] = {}
         """What is true of each shard that is whole."""
@@ -199,7 +199,7 @@ class _Repair:
         """Return the names of the dataset's shards."""
         return {*self._true, *(record.name for record in self._records)}
 
-    def _chosen(self, shards: Sequence[str]) -> list[Record]:
+    def _chosen(self, shards: Sequence[str]) -> list[ShardRecord]:
         """Return the shards to be read: those named, or all."""
         records = {record.name: record for record in self._records}
         if not shards:

@@ -7,7 +7,7 @@ from support.summaries import entry_of, manifest_of, summary_of
 
 from wdsremux.poison import KILLED_BY_RECORD
 from wdsremux.records import Rejected
-from wdsremux.repairs.records import Gap, Records, Series, series_of
+from wdsremux.repairs.records import Gap, Series, ShardRecords, series_of
 from wdsremux.shards.entry import entry_name
 from wdsremux.untrusted import UntrustedFolder
 
@@ -26,7 +26,7 @@ def records(tmp_path, entries, manifest=MANIFEST, head=None):
         path.write_bytes(entry.to_bytes())
     folder = UntrustedFolder(tmp_path)
     with folder:
-        return Records(folder, head or MANIFEST.head(), manifest)
+        return ShardRecords(folder, head or MANIFEST.head(), manifest)
 
 
 def entries_of(shards):
@@ -114,7 +114,7 @@ def test_a_split_begins_where_the_one_before_ends(tmp_path):
     assert (found.first_row(0), found.first_row(1)) == (0, 10)
     (tmp_path / ".wdsremux/val-000000.msgpack").unlink()
     with UntrustedFolder(tmp_path) as folder:
-        assert Records(folder, head, None).first_row(1) == 10
+        assert ShardRecords(folder, head, None).first_row(1) == 10
 
 
 def test_records_that_killed_a_worker_are_remembered(tmp_path):

@@ -8,7 +8,7 @@ from support.summaries import entry_of, summary_of
 from wdsremux.ledger import rejected_line
 from wdsremux.poison import KILLED_BY_RECORD
 from wdsremux.records import Rejected
-from wdsremux.repairs.records import Record, Series
+from wdsremux.repairs.records import Series, ShardRecord
 from wdsremux.repairs.rejections import Rejections
 from wdsremux.untrusted import UntrustedFolder
 
@@ -27,7 +27,7 @@ def rejections(tmp_path, items, *, lost=(), line_of=rejected_line):
     (tmp_path / ".wdsremux").mkdir()
     lines = b"".join(map(line_of, items))
     (tmp_path / ".wdsremux/rejected.jsonl").write_bytes(lines)
-    records = [Record(SERIES, (s,), has_entry=s.name not in lost) for s in (FIRST, SECOND)]
+    records = [ShardRecord(SERIES, (s,), has_entry=s.name not in lost) for s in (FIRST, SECOND)]
     with UntrustedFolder(tmp_path) as folder:
         return Rejections(folder, records)
 
@@ -91,7 +91,7 @@ def test_lines_of_other_copies_and_rows_are_nobodys(tmp_path):
 
 def test_a_missing_file_tells_nothing(tmp_path):
     with UntrustedFolder(tmp_path) as folder:
-        known = Rejections(folder, [Record(SERIES, (FIRST,), has_entry=True)])
+        known = Rejections(folder, [ShardRecord(SERIES, (FIRST,), has_entry=True)])
     assert known.of(FIRST, ENTRIES[FIRST.name]) == tuple(ITEMS[:2])
     assert known.of(FIRST, None) is None
 

@@ -7,7 +7,7 @@ from wdsremux.ahead import ahead
 from wdsremux.manifest import ShardSummary
 from wdsremux.records import Rejected
 from wdsremux.repairs.heads import Head, read
-from wdsremux.repairs.records import Record, Records
+from wdsremux.repairs.records import ShardRecord, ShardRecords
 from wdsremux.repairs.rejections import Rejections
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.shards.readback import ShardContent, read_back
@@ -18,7 +18,7 @@ from wdsremux.untrusted import UntrustedFolder
 class Verdict:
     """What became of one shard."""
 
-    record: Record
+    record: ShardRecord
     problem: str | None
     """Why the shard has to be made again: it is missing, or damaged; None for a whole one."""
     summary: ShardSummary
@@ -38,7 +38,7 @@ class Examination:
         self,
         folder: UntrustedFolder,
         head: Head,
-        records: Records,
+        records: ShardRecords,
         rejections: Rejections,
         on_bytes: Callable[[int], None],
     ) -> None:
@@ -50,7 +50,7 @@ class Examination:
         self._on_bytes = on_bytes
         self._is_stopped = False
 
-    def verdicts(self, records: Iterable[Record], workers: int) -> Iterator[Verdict]:
+    def verdicts(self, records: Iterable[ShardRecord], workers: int) -> Iterator[Verdict]:
         """Yield what became of each shard, in order; a few are read ahead."""
         found = ahead(self.verdict, records, at_once=workers, name="repair")
         try:
@@ -61,7 +61,7 @@ class Examination:
             self._is_stopped = True
             found.close()
 
-    def verdict(self, record: Record) -> Verdict:
+    def verdict(self, record: ShardRecord) -> Verdict:
         """Read one shard and its entry."""
         entry = self._records.entry(record)
         content = self._content(record.name)

@@ -24,7 +24,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ShardRecord:
     """What is recorded of one shard."""
 
     series: Series
@@ -68,7 +68,7 @@ def series_of(head: Mapping[str, Any]) -> list[Series]:
     return found
 
 
-class Records:
+class ShardRecords:
     """The records of all shards, and what their entries tell beside."""
 
     def __init__(
@@ -92,12 +92,12 @@ class Records:
             for series in self.series
         }
 
-    def __iter__(self) -> Iterator[Record]:
+    def __iter__(self) -> Iterator[ShardRecord]:
         """Yield the records in the order of the manifest."""
         for records in self._by_series.values():
             yield from (records[number] for number in sorted(records))
 
-    def entry(self, record: Record) -> ShardEntry | None:
+    def entry(self, record: ShardRecord) -> ShardEntry | None:
         """Return a shard's entry, read anew; None when it is lost or not to be believed."""
         entry = self.read(entry_name(record.name))
         return entry if entry is not None and entry.summary in record.summaries else None
@@ -158,14 +158,14 @@ class Records:
 
 def _records_of(
     series: Series, found: Mapping[int, Sequence[ShardSummary]], told: Container[ShardSummary]
-) -> dict[int, Record]:
+) -> dict[int, ShardRecord]:
     """Return the records of a series by number; `told` are the summaries that entries have."""
     records = {}
     for number, summaries in found.items():
         distinct = tuple(dict.fromkeys(summaries))
         is_last = number == max(found)
         fit = tuple(s for s in distinct if s.is_last == is_last) or distinct
-        records[number] = Record(series, fit, has_entry=any(s in told for s in fit))
+        records[number] = ShardRecord(series, fit, has_entry=any(s in told for s in fit))
     return records
 
 

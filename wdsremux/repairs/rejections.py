@@ -13,7 +13,7 @@ from wdsremux.ledger import REJECTED_NAME, rejected_line
 from wdsremux.manifest import ShardSummary
 from wdsremux.poison import is_poison
 from wdsremux.records import Rejected
-from wdsremux.repairs.records import Record
+from wdsremux.repairs.records import ShardRecord
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.untrusted import UntrustedFolder
 
@@ -34,7 +34,7 @@ class _Tally:
 class Rejections:
     """Reads rejected.jsonl once; of most shards only a sum over their lines is kept."""
 
-    def __init__(self, folder: UntrustedFolder, records: Iterable[Record]) -> None:
+    def __init__(self, folder: UntrustedFolder, records: Iterable[ShardRecord]) -> None:
         """Keep the lines of shards whose entry is lost."""
         self.poison: dict[int, str] = {}
         """Positions of records that killed a worker, each with the reason it was rejected for."""
@@ -72,7 +72,7 @@ class Rejections:
 class _Owners:
     """Which shard answers for a row."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[ShardRecord]) -> None:
         self._shards: dict[int, list[ShardSummary]] = {}
         for record in records:
             self._shards.setdefault(record.series.copy, []).append(record.summaries[0])
