@@ -27,9 +27,9 @@ from wdsremux.repairs.files import Files
 from wdsremux.repairs.heads import Found, Head, find_head
 from wdsremux.repairs.leftovers import findings_left, move_stray_entries
 from wdsremux.repairs.recorded import Changes, changes_between
-from wdsremux.repairs.records import ShardRecord, ShardRecords
 from wdsremux.repairs.rejections import Rejections
 from wdsremux.repairs.remaking import Order, Remaking
+from wdsremux.repairs.shard_records import ShardRecord, ShardRecords
 from wdsremux.reports import RepairReport
 from wdsremux.shards.entry import entry_name
 from wdsremux.shards.series import prefix_of_shard, shard_name

@@ -8,8 +8,8 @@ from support.summaries import entry_of, summary_of
 from wdsremux.ledger import rejected_line
 from wdsremux.poison import KILLED_BY_RECORD
 from wdsremux.records import Rejected
-from wdsremux.repairs.records import Series, ShardRecord
 from wdsremux.repairs.rejections import Rejections
+from wdsremux.repairs.shard_records import Series, ShardRecord
 from wdsremux.untrusted import UntrustedFolder
 
 SERIES = Series(0, "train", 0, "train")

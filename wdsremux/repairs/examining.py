@@ -7,8 +7,8 @@ from wdsremux.ahead import ahead
 from wdsremux.manifest import ShardSummary
 from wdsremux.records import Rejected
 from wdsremux.repairs.heads import Head, read
-from wdsremux.repairs.records import ShardRecord, ShardRecords
 from wdsremux.repairs.rejections import Rejections
+from wdsremux.repairs.shard_records import ShardRecord, ShardRecords
 from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.shards.readback import ShardContent, read_back
 from wdsremux.untrusted import UntrustedFolder

@@ -13,7 +13,7 @@ from wdsremux.ledger import REJECTED_NAME, rejected_line
 from wdsremux.manifest import ShardSummary
 from wdsremux.poison import is_poison
 from wdsremux.records import Rejected
-from wdsremux.repairs.records import ShardRecord
+from wdsremux.repairs.shard_records import ShardRecord
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.untrusted import UntrustedFolder
 

@@ -9,7 +9,7 @@ from wdsremux.events import Advanced, Begun, Event, ShardDone
 from wdsremux.lots import lot_without
 from wdsremux.manifest import ShardSummary
 from wdsremux.records import Batch, Lot, Rejected, Task
-from wdsremux.repairs.records import Series, ShardRecords
+from wdsremux.repairs.shard_records import Series, ShardRecords
 from wdsremux.shards.entry import entry_name
 from wdsremux.shards.series import SeriesWriter, shard_name
 from wdsremux.shards.uniqueness import KeyRegister

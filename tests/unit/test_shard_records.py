@@ -7,7 +7,7 @@ from support.summaries import entry_of, manifest_of, summary_of
 
 from wdsremux.poison import KILLED_BY_RECORD
 from wdsremux.records import Rejected
-from wdsremux.repairs.records import Gap, Series, ShardRecords, series_of
+from wdsremux.repairs.shard_records import Gap, Series, ShardRecords, series_of
 from wdsremux.shards.entry import entry_name
 from wdsremux.untrusted import UntrustedFolder
 
