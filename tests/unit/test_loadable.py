@@ -2,6 +2,7 @@ import gc
 import io
 import json
 import tarfile
+import traceback
 import zipfile
 
 import datasets
@@ -9,6 +10,10 @@ import pytest
 
 from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError, UsageError
+from wdsremux.sources.hf_stream import RowStream
+from wdsremux.sources.http_ranges import Access, HttpError
+from wdsremux.sources.hub_errors import patiently
+from wdsremux.sources.links import Bounds
 from wdsremux.sources.loadable import open_loadable
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -160,3 +165,48 @@ def test_a_file_of_strange_content_is_an_error_that_names_the_row(tmp_path):
     (tmp_path / "train.jsonl").write_text('{"image": "1.png"}\n{broken\n')
     with pytest.raises(SourceError, match="row 0"):
         open_loadable(tmp_path)
+
+
+SIGNED = "403 for url https://cdn/x.tar?X-Amz-Signature=SECRET"
+
+
+def failing(error):
+    """Return a function that raises an error whatever it is given."""
+
+    def fail(*_, **__):
+        raise error
+
+    return fail
+
+
+def assert_tells_no_secret(caught):
+    assert "403 for url …" in str(caught.value)
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_stream_that_fails_over_a_signed_url_does_not_pass_it_on():
+    features = datasets.Features({"image": datasets.Value("binary")})
+    stream = datasets.IterableDataset.from_generator(failing(HttpError(SIGNED)), features=features)
+    with pytest.raises(SourceError) as caught:
+        RowStream({"train": stream}, {}, Bounds(None))
+    assert_tells_no_secret(caught)
+
+
+def test_what_datasets_says_when_it_opens_is_told_without_signed_urls(tmp_path, monkeypatch):
+    (tmp_path / "train.csv").write_text("a\n1\n")
+    for error in (OSError(SIGNED), ValueError(SIGNED)):
+        with monkeypatch.context() as patch:
+            patch.setattr(datasets, "load_dataset_builder", failing(error))
+            with pytest.raises(SourceError) as caught:
+                open_loadable(tmp_path)
+        assert_tells_no_secret(caught)
+    monkeypatch.setattr(datasets.DatasetBuilder, "as_streaming_dataset", failing(HttpError(SIGNED)))
+    with pytest.raises(SourceError) as caught:
+        open_loadable(tmp_path)
+    assert_tells_no_secret(caught)
+
+
+def test_what_the_hub_says_is_told_without_signed_urls():
+    with pytest.raises(SourceError) as caught:
+        patiently(failing(OSError(SIGNED)), "u/n", Access())
+    assert_tells_no_secret(caught)

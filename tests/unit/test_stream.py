@@ -1,6 +1,7 @@
 import datetime as dt
 import io
 import pickle
+import traceback
 
 import numpy as np
 import pytest
@@ -177,6 +178,16 @@ def test_an_iterable_that_fails_says_where_and_why():
     assert next(units).rows == 256
     with pytest.raises(SourceError, match=r"row 300.*the disk is gone"):
         next(units)
+
+
+def test_an_iterable_that_fails_over_a_signed_url_does_not_pass_it_on():
+    def rows():
+        yield from rows_of(1)
+        raise ConnectionError("403 for url https://cdn/x?Signature=SECRET")
+
+    with pytest.raises(SourceError, match="row 1: ConnectionError") as caught:
+        open_iterable(rows())
+    assert "SECRET" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_rows_that_are_no_dicts_are_refused():

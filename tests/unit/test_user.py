@@ -207,6 +207,14 @@ def test_an_exception_rejects_the_sample_with_its_place():
         assert rejected == Rejected(10, 0, "transform", reason)
 
 
+def test_an_exception_over_a_signed_url_does_not_pass_it_on():
+    def fetching(_):
+        raise ConnectionError("403 for url https://cdn/x.jpg?Signature=SECRET")
+
+    (rejected,) = run(fetching, "image", count=1)
+    assert rejected.reason.startswith("ConnectionError: 403 for url … (test_user.py:")
+
+
 def test_an_exception_deep_in_a_library_is_placed_in_the_user_s_file():
     def work(image):
         return Image.fromarray(image).resize((0, -1))

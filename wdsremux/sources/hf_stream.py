@@ -9,6 +9,7 @@ from typing import Any
 
 from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
+from wdsremux.redacting import redacted, shown_cause
 from wdsremux.sources.feature_dtypes import dtypes_from_features
 from wdsremux.sources.http_ranges import Access
 from wdsremux.sources.links import Reach
@@ -143,8 +144,10 @@ class RowStream:
                     row = next(rows)
                 except StopIteration:
                     return
-                except Exception as exc:  # of formats, networks and functions of strangers
-                    raise SourceError(f"the stream failed at row {number}: {exc!r}") from exc
+                except Exception as exc:  # noqa: BLE001 (of formats, networks and functions of strangers)
+                    raise SourceError(
+                        f"the stream failed at row {number}: {redacted(repr(exc))}"
+                    ) from shown_cause(exc)
                 converted = self._convert(row)
                 if converted is not None:
                     yield converted

@@ -14,6 +14,7 @@ from huggingface_hub.errors import (
 )
 
 from wdsremux.errors import SourceError, UsageError, causes
+from wdsremux.redacting import redacted, shown_cause
 from wdsremux.sources.http_ranges import RETRY_STATUSES, Access, HttpError, retry_after_s
 from wdsremux.sources.patience import Patience, TemporaryError
 from wdsremux.sources.timeouts import bound_requests
@@ -47,11 +48,10 @@ def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
         except (OSError, HttpError, HFValidationError) as exc:
             refused = _refusal(exc, repo)
             if refused:
-                raise refused from exc
+                raise refused from shown_cause(exc)
             cause = next((each for each in causes(exc) if _is_temporary(each)), None)
             if cause is None:
-                reason = str(exc).split(" with any supported")[0]  # a list of all suffixes
-                raise SourceError(f"dataset {repo!r} cannot be opened: {reason}") from exc
+                raise _unknown(exc, repo) from shown_cause(exc)
             patience.wait(_temporary(cause))
 
 
@@ -66,6 +66,11 @@ def _refusal(exc: Exception, repo: str) -> SourceError | None:
     if status is not None and status not in RETRY_STATUSES:
         return SourceError(f"the Hub answers {status} for dataset {repo!r}")
     return None
+
+
+def _unknown(exc: Exception, repo: str) -> SourceError:
+    reason = str(exc).split(" with any supported")[0]  # a list of all suffixes
+    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(reason)}")
 
 
 def builder_error(exc: Exception, repo: str, subset: str | None) -> Exception:
@@ -84,7 +89,7 @@ def builder_error(exc: Exception, repo: str, subset: str | None) -> Exception:
             f"dataset {repo!r} is made by a script, which `datasets` no longer runs; "
             "try --revision refs/convert/parquet"
         )
-    return SourceError(f"dataset {repo!r} cannot be opened: {text}")
+    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(text)}")
 
 
 def _status(exc: BaseException) -> int | None:

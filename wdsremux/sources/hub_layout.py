@@ -13,6 +13,7 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from wdsremux.errors import SourceError, UsageError
+from wdsremux.redacting import shown_cause
 from wdsremux.sources.http_ranges import Access
 from wdsremux.sources.hub_errors import builder_error, patiently
 
@@ -89,7 +90,7 @@ def _builder(repo: str, subset: str | None, commit: str, access: Access) -> Any:
     try:
         builder = datasets.load_dataset_builder(path, subset, revision=commit, token=access.token)
     except (datasets.exceptions.DatasetNotFoundError, ValueError, RuntimeError) as exc:
-        raise builder_error(exc, repo, subset) from exc
+        raise builder_error(exc, repo, subset) from shown_cause(exc)
     if builder.hash != commit:
         # What `datasets` does when the Hub fails it: it falls back to any copy in its cache.
         raise ConnectionError(f"the Hub did not answer for {repo!r}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from wdsremux.columns import Column, Dtype
 from wdsremux.errors import SourceError
+from wdsremux.redacting import redacted, shown_cause
 from wdsremux.sources.feature_dtypes import dtypes_from_features
 from wdsremux.sources.hf_stream import RowStream, Shape, bounded_retries
 from wdsremux.sources.http_ranges import Access, HttpError
@@ -46,12 +47,12 @@ def open_loadable(
     try:
         builder = datasets.load_dataset_builder(str(folder), subset, data_files=files)
     except (ValueError, RuntimeError) as exc:
-        raise builder_error(exc, found.name, subset) from exc
+        raise builder_error(exc, found.name, subset) from shown_cause(exc)
     except OSError as exc:
         raise SourceError(
-            f"`datasets` finds no data in {str(path)!r}: {exc}; "
+            f"`datasets` finds no data in {str(path)!r}: {redacted(str(exc))}; "
             "give Parquet, csv, json, WebDataset tars, or a folder of images"
-        ) from exc
+        ) from shown_cause(exc)
     names = [str(name) for names in builder.config.data_files.values() for name in names]
     facts = {
         "kind": "loadable",
@@ -107,8 +108,8 @@ def _open_builder(
             streams = builder.as_streaming_dataset()
         except (OSError, ValueError, RuntimeError, NotImplementedError, HttpError) as exc:
             raise SourceError(
-                f"`datasets` cannot stream {facts.get('repo', 'it')!r}: {exc}"
-            ) from exc
+                f"`datasets` cannot stream {facts.get('repo', 'it')!r}: {redacted(str(exc))}"
+            ) from shown_cause(exc)
     streams = {str(split): stream for split, stream in streams.items()}
     features = next(iter(streams.values())).features
     declared = dtypes_from_features(features.to_dict()) if features is not None else {}

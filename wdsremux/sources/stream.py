@@ -7,6 +7,7 @@ from typing import Any
 
 from wdsremux.columns import Column, Columns
 from wdsremux.errors import SourceError
+from wdsremux.redacting import redacted, shown_cause
 from wdsremux.sources.links import Reach
 from wdsremux.sources.pictures import Pixels, columns_of_rows, settled
 from wdsremux.sources.row_digest import digest_of_rows
@@ -96,8 +97,10 @@ def _checked(rows: Iterator[Any]) -> Iterator[Row]:
             row = next(rows)
         except StopIteration:
             return
-        except Exception as exc:  # the iterable is the user's: anything may come
-            raise SourceError(f"the iterable failed at row {number}: {exc!r}") from exc
+        except Exception as exc:  # noqa: BLE001 (it is the user's: anything may come)
+            raise SourceError(
+                f"the iterable failed at row {number}: {redacted(repr(exc))}"
+            ) from shown_cause(exc)
         if not isinstance(row, Mapping):
             raise SourceError(f"row {number} is no dict but {type(row).__name__}")
         yield {str(name): settled(value) for name, value in row.items()}

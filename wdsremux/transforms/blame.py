@@ -4,6 +4,8 @@ import os
 import traceback
 from pathlib import Path
 
+from wdsremux.redacting import redacted
+
 _MAX_CHARS = 500
 _OURS = str(Path(__file__).parents[1]) + os.sep
 _IMPORT_MACHINERY = "<frozen importlib"
@@ -14,7 +16,7 @@ def described(exc: BaseException, file: str | None) -> str:
 
     The line is the innermost one in `file`; else the innermost one that is not ours; else none.
     """
-    text = " ".join(str(exc).split())
+    text = redacted(str(exc), _MAX_CHARS)
     what = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if len(what) > _MAX_CHARS:
         what = what[: _MAX_CHARS - 1] + "…"

@@ -12,6 +12,7 @@ from huggingface_hub import get_token
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from wdsremux.errors import TargetError, UnreachableTargetError, causes
+from wdsremux.redacting import redacted
 
 # The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
 HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
@@ -23,8 +24,6 @@ OVERTAKEN = 412
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 _RAISED = (OSError, HttpError, ValueError, RuntimeError)
 """Uploads wrap what went wrong in RuntimeErrors; malformed answers and names are ValueErrors."""
-_TOKEN = re.compile(r"\bhf_\w+|(?i:bearer)\s+\S+|https?://\S+")
-_MOST_SAID = 200
 _PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
 _PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 """Of a `ratelimit` header, which every answer has: only one with nothing left is the reason."""
@@ -72,7 +71,7 @@ def _error(doing: str, exc: Exception) -> TargetError:
             f"cannot {doing}: no connection to the Hub; check the network and run the same "
             "command again"
         )
-    return TargetError(f"cannot {doing}: {_one_line(str(exc))}")
+    return TargetError(f"cannot {doing}: {redacted(str(exc))}")
 
 
 def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
@@ -101,7 +100,7 @@ def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
 def _said(exc: BaseException) -> str:
     """Return what the Hub says of a refusal, such as that there is no storage left."""
     said = (getattr(each, "server_message", None) for each in causes(exc))
-    return _one_line(next((text for text in said if isinstance(text, str)), ""))
+    return redacted(next((text for text in said if isinstance(text, str)), ""))
 
 
 def _pause_s(exc: BaseException, said: str) -> float:
@@ -119,7 +118,3 @@ def _pause_s(exc: BaseException, said: str) -> float:
     left = _PAUSE_LEFT.search(told.get("ratelimit", ""))
     asked = left[1] if left is not None else told.get("retry-after", "")
     return float(asked) if asked.isdecimal() else 0.0
-
-
-def _one_line(text: str) -> str:
-    return _TOKEN.sub("…", " ".join(text.split()))[:_MOST_SAID]
