@@ -1,6 +1,6 @@
 """What a recipe becomes once its source is known: the job, the fingerprint, the features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import Any
@@ -85,8 +85,19 @@ def head_from(
         "class_names": list(label.class_names) if label and label.class_names else None,
         "features": features_of(job),
         "fingerprint": fingerprint_of(deciding),
-        "notes": [STORED_NOTE] if job.passes_through else [],
+        "notes": list(_notes(job)),
     }
+
+
+def _notes(job: Job) -> Iterator[str]:
+    if job.passes_through:
+        yield STORED_NOTE
+    if job.function is not None and job.function.by_name:
+        names = ", ".join(job.function.by_name)
+        yield (
+            f"{job.function.label} uses {names}, of which the recipe knows only the class: when "
+            "such an object changes, convert into another OUT"
+        )
 
 
 def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:

@@ -10,7 +10,7 @@ from support.forms import NAMES, pictures
 from support.runs import entries, manifest, rejected, samples
 
 import wdsremux
-from wdsremux.errors import SourceError, UsageError
+from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
 
 pytestmark = [
     pytest.mark.integration,
@@ -162,6 +162,41 @@ def test_a_closure_with_a_generator(form, tmp_path):
         quality=100,
     )
     assert_darker(tmp_path / "out", form)
+
+
+class Sealed:
+    """As an object of C that tells nothing of itself."""
+
+    __slots__ = ()
+
+    def __reduce__(self):
+        raise TypeError("cannot be pickled")
+
+
+def turning(angle):
+    return lambda image: image.rotate(float(angle))
+
+
+def test_a_function_with_another_numpy_scalar_is_another_function(form, tmp_path):
+    options = {"transform_mode": "image", "workers": 0, "limit": 2}
+    wdsremux.convert(rows_of(form), tmp_path, transform=turning(np.float32(0)), **options)
+    assert manifest(tmp_path)["notes"] == []
+    with pytest.raises(RecipeMismatchError, match="transform"):
+        wdsremux.convert(rows_of(form), tmp_path, transform=turning(np.float32(90)), **options)
+
+
+def test_an_object_that_is_known_by_its_class_only_is_noted(form, tmp_path):
+    sealed = Sealed()
+    wdsremux.convert(
+        rows_of(form),
+        tmp_path,
+        transform=lambda image: image if sealed else None,
+        transform_mode="image",
+        workers=0,
+        limit=2,
+    )
+    (note,) = manifest(tmp_path)["notes"]
+    assert f"{__name__}.Sealed, of which the recipe knows only the class" in note
 
 
 def assert_darker(out, form):

@@ -1,8 +1,9 @@
 """What a function object is, as a sha256 that is the same in every process that has the same code.
 
 The function's own text counts, the functions and values of its module that it names, its defaults,
-and the values it has captured. Objects count by the name of their class and their attributes, as
-far as the bounds below allow; modules, classes and objects of the standard library by name only.
+and the values it has captured. Numbers, arrays, images and tensors count by their content, objects
+by the name of their class and their attributes, as far as the bounds below allow, or what they are
+pickled to; modules, classes, and what has a state by name only: generators, locks.
 """
 
 import functools
@@ -11,6 +12,7 @@ import inspect
 import json
 import sys
 import types
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
@@ -18,10 +20,18 @@ from typing import Any
 
 import numpy as np
 
+from wdsremux.transforms.contents import content_of, pickled
+
 _MAX_DEPTH = 6
 """Objects within objects that are looked into."""
 _MAX_OBJECTS = 2_000
 """Objects that are looked into in all: what holds one another in many ways must come to an end."""
+_CALLABLES = (
+    types.FunctionType,
+    types.MethodType,
+    types.BuiltinFunctionType,
+    functools.partial,
+)
 _SETTINGS_MODULES = ("argparse", "types")
 """Of the standard library, whose namespaces hold what users set; its other objects hold a state."""
 
@@ -29,6 +39,8 @@ _SETTINGS_MODULES = ("argparse", "types")
 @dataclass(slots=True)
 class _Purse:
     left: int = _MAX_OBJECTS
+    by_name: set[str] = field(default_factory=set)
+    """Classes of values that were told by this alone, though there is more to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +65,20 @@ class _Way:
         return replace(self.into(value), depth=self.depth + 1)
 
 
-def sha256_of_callable(function: Callable[..., Any]) -> str:
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a function object is."""
+
+    sha256: str
+    by_name: tuple[str, ...]
+    """Classes of which one object passes for any other."""
+
+
+def fingerprint_of_callable(function: Callable[..., Any]) -> Fingerprint:
     """Return the fingerprint of a function, lambda, partial, bound method or callable object."""
-    text = json.dumps(_callable(function, _Way()), sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    way = _Way()
+    text = json.dumps(_callable(function, way), sort_keys=True)
+    return Fingerprint(hashlib.sha256(text.encode()).hexdigest(), tuple(sorted(way.purse.by_name)))
 
 
 def _callable(value: Callable[..., Any], way: _Way) -> Any:
@@ -116,8 +138,11 @@ def _foreign(value: Any, way: _Way) -> Any:
     if way.passed(value):
         return "seen"
     attributes = dict(_attributes(value))
-    inner = way.deeper(value) if attributes else None
+    if not attributes:
+        return _opaque(value, way)
+    inner = way.deeper(value)
     if inner is None:
+        way.purse.by_name.add(name)
         return name
     home = _package(type(value))
     return {
@@ -127,6 +152,21 @@ def _foreign(value: Any, way: _Way) -> Any:
             for key, item in sorted(attributes.items())
         },
     }
+
+
+def _opaque(value: Any, way: _Way) -> Any:
+    """Describe an object without attributes that count."""
+    name = _class_name(type(value))
+    if getattr(value, "__dict__", None):  # a state
+        return name
+    content = pickled(value)
+    if content is None:
+        # Those of the standard library and of NumPy have a state: locks, iterators, generators.
+        is_known = _package(type(value)) in (*sys.stdlib_module_names, "numpy")
+        if not is_known and not hasattr(value, "__dict__"):
+            way.purse.by_name.add(name)
+        return name
+    return {"class": name, **content}
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
@@ -175,20 +215,32 @@ def _value(value: Any, way: _Way) -> Any:
         return value
     if isinstance(value, list | tuple | set | frozenset | dict):
         return _container(value, way)
-    if isinstance(value, types.FunctionType | types.MethodType | functools.partial):
+    if isinstance(value, _CALLABLES):
         return _callable(value, way)
     return _leaf(value, way)
 
 
 def _leaf(value: Any, way: _Way) -> Any:
-    if isinstance(value, bytes):
-        return {"bytes": hashlib.sha256(value).hexdigest()}
     if isinstance(value, PurePath):
         return {"path": str(value)}
-    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
-        data = hashlib.sha256(value.tobytes()).hexdigest()
-        return {"array": [value.dtype.str, list(value.shape), data]}
-    return _class_name(value) if isinstance(value, type) else _foreign(value, way)
+    if isinstance(value, type):
+        return _class_name(value)
+    parts = _parts(value)
+    if parts is not None:
+        return {_class_name(type(value)): _container(parts, way)}
+    content = content_of(value)
+    return _foreign(value, way) if content is None else content
+
+
+def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
+    """Return what a value is made of where it is no more than that, else None."""
+    if isinstance(value, slice):
+        return [value.start, value.stop, value.step]
+    if isinstance(value, deque):
+        return [value.maxlen, *value]
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return [list(value.shape), value.ravel().tolist()]
+    return dict(value) if isinstance(value, types.MappingProxyType) else None
 
 
 def _container(value: Any, way: _Way) -> Any:

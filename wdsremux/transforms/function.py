@@ -38,6 +38,8 @@ class FunctionSpec:
     """Folder from which its file or module may import what lies beside it."""
     target: Callable[..., Any] | None = None
     """The function when it was given."""
+    by_name: tuple[str, ...] = ()
+    """Classes of what it uses of which one object passes for any other."""
 
     @property
     def label(self) -> str:
@@ -100,16 +102,18 @@ def function_from_text(text: str) -> FunctionSpec:
 
 def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:
     """Return a spec of a function, lambda, partial or callable object; raises UsageError."""
-    from wdsremux.transforms.fingerprint import sha256_of_callable  # noqa: PLC0415 (brings NumPy)
+    from wdsremux.transforms.fingerprint import fingerprint_of_callable  # noqa: PLC0415 (brings NumPy)
 
     name = _name_of(function)
     _check_callable(function, repr(name))
+    fingerprint = fingerprint_of_callable(function)
     return FunctionSpec(
         name=name,
         origin="",
-        sha256=sha256_of_callable(function),
+        sha256=fingerprint.sha256,
         file=_file_of(function),
         target=function,
+        by_name=fingerprint.by_name,
     )
 
 
