@@ -193,6 +193,22 @@ def test_a_created_lock_whose_answer_was_lost_is_ours(lock, lease, monkeypatch):
     lease.check()
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_lock_that_can_never_be_written_is_given_up_after_pauses(lock, lease, is_there):
+    if is_there:
+        lock.left_by(pid=2**22 + 1)
+    lock.create = lock.replace = lambda *_: None
+    with pytest.raises(TargetError, match=f"cannot take the lock '{WHERE}': 5 times"):
+        lease.take()
+    assert lock.now == 1000 + 4
+
+
+def test_a_race_for_the_lock_that_was_lost_is_run_again_after_a_pause(lock, lease, monkeypatch):
+    monkeypatch.setattr(lock, "create", lambda _: monkeypatch.undo())
+    assert lease.take() is False
+    assert lock.now == 1001
+
+
 def test_a_renewed_lock_is_young_again(lock, lease):
     lease.take()
     before = lock.read()

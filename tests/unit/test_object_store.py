@@ -14,6 +14,7 @@ from wdsremux.opening import open_target
 from wdsremux.targets import lease
 from wdsremux.targets.address import address_of
 from wdsremux.targets.base import Sums
+from wdsremux.targets.lease import Written
 from wdsremux.targets.objects import target as object_store
 from wdsremux.targets.objects.answers import explained
 from wdsremux.targets.objects.lock import StoreLockObject
@@ -214,6 +215,10 @@ def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
     monkeypatch.setattr(obstore, "put", absent)
     with pytest.raises(TargetError, match="no such bucket or container"):
         target.put("a.tar", *file_of(tmp_path))
+    lock = StoreLockObject(target._store, URL)
+    with pytest.raises(TargetError, match="no such bucket or container"):
+        lock.create(b"{}")
+    assert lock.replace(b"{}", Written(b"", "1 ")) is None
 
 
 @pytest.mark.parametrize(

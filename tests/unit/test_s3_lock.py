@@ -5,6 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from wdsremux.errors import TargetError
+from wdsremux.targets.lease import Written
+from wdsremux.targets.s3.abilities import Abilities
+from wdsremux.targets.s3.errors import RefusalError
 from wdsremux.targets.s3.lock import S3LockObject
 
 WRITTEN_AT = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
@@ -37,3 +40,27 @@ def test_a_lock_is_as_old_as_the_servers_clock_tells():
 def test_a_server_that_does_not_tell_the_time_is_named(headers):
     with pytest.raises(TargetError, match="'s3://bucket/data' does not tell the time"):
         read(**headers)
+
+
+class Refusing:
+    """A bucket that answers with one status to every writing."""
+
+    def __init__(self, status):
+        self.status = status
+
+    def ask(self, *_, **__):
+        raise RefusalError("cannot write", "", self.status)
+
+
+@pytest.mark.parametrize(("status", "is_error"), [(404, True), (412, False)])
+def test_only_a_lock_that_is_there_is_no_error_when_one_is_created(status, is_error):
+    abilities = Abilities(
+        checks_crc64=True, tells_md5=True, keeps_existing=True, replaces_seen=True
+    )
+    lock = S3LockObject(Refusing(status), lambda: abilities)
+    assert lock.replace(b"{}", Written(b"", "1")) is None
+    if is_error:
+        with pytest.raises(RefusalError):
+            lock.create(b"{}")
+    else:
+        assert lock.create(b"{}") is None

@@ -23,6 +23,9 @@ from wdsremux.targets.lock import is_alive, refusal, this_process
 LEASE_S = 60.0
 """So long a lock is held after it was renewed."""
 RENEW_S = 10.0
+MAX_LOST = 5
+"""So often others may be first in one taking; more can only be a place that takes no lock."""
+LOST_PAUSE_S = 1.0
 POLL_S = 5.0
 """How often one who waits looks whether the holder lives."""
 
@@ -119,6 +122,7 @@ class Lease:
         """Take the lock and return whether it was taken over from the dead."""
         text = self._text()
         waited_for: Written | None = None
+        lost = 0
         while True:
             began = self._clock()
             seen = self._lock.read()
@@ -140,6 +144,16 @@ class Lease:
             if taken is not None:
                 self._held, self._renewed_at = taken, began
                 return self._is_takeover
+            lost += 1
+            self._wait_for_others(lost)
+
+    def _wait_for_others(self, lost: int) -> None:
+        if lost >= MAX_LOST:
+            raise TargetError(
+                f"cannot take the lock {self._where!r}: {lost} times it could not be written; see "
+                "that the place is there, and look who else writes there"
+            )
+        self._wait(LOST_PAUSE_S)
 
     def renew(self) -> None:
         """Write the lock anew; remembers that it is lost when it is another's or gone."""

@@ -33,7 +33,8 @@ class StoreLockObject:
 
     def create(self, text: bytes) -> Written | None:
         """Write it where there is none; None when there is one."""
-        return self._put(text, "create")
+        with explained("write the lock of", self._url):
+            return self._put(text, "create")
 
     def read(self) -> Written | None:
         """Return what is there."""
@@ -48,7 +49,11 @@ class StoreLockObject:
     def replace(self, text: bytes, seen: Written) -> Written | None:
         """Write it in place of what was seen; None when that is not there any more."""
         e_tag, _, version = seen.version.partition(" ")
-        return self._put(text, version_of({"e_tag": e_tag, "version": version}))
+        with explained("write the lock of", self._url):
+            try:
+                return self._put(text, version_of({"e_tag": e_tag, "version": version}))
+            except FileNotFoundError:  # on `create` it means that there is no such bucket
+                return None
 
     def remove(self, seen: Written) -> None:
         """Remove what was seen; another's only if it is written in this very instant."""
@@ -58,11 +63,10 @@ class StoreLockObject:
                 obstore.delete(self._store, LOCK)
 
     def _put(self, text: bytes, mode: Any) -> Written | None:
-        with explained("write the lock of", self._url):
-            try:
-                return self._written(text, obstore.put(self._store, LOCK, text, mode=mode))
-            except (AlreadyExistsError, PreconditionError, FileNotFoundError):
-                return None
+        try:
+            return self._written(text, obstore.put(self._store, LOCK, text, mode=mode))
+        except (AlreadyExistsError, PreconditionError):
+            return None
 
     def _written(self, text: bytes, told: Mapping[str, Any]) -> Written:
         version = f"{told['e_tag'] or ''} {told['version'] or ''}"

@@ -69,7 +69,8 @@ class S3LockObject:
         try:
             answer = self._bucket.ask("put_object", LOCK, Body=text, **condition)
         except RefusalError as exc:
-            if exc.is_conflict or exc.is_absent:
+            # Absent on creating is no lock of another's, but a place that takes none.
+            if exc.is_conflict or (exc.is_absent and "IfMatch" in condition):
                 return None
             raise
         return Written(text, answer.get("ETag", ""))
