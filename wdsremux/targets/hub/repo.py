@@ -179,9 +179,10 @@ class HubRepo:
 
         Its answer may have been lost; then the same commit, tried again, comes too late.
         """
-        self._unanswered = None
         head = self._newest()
         stands = attempt.stands()
+        # Not before: either may fail, and then the next commit has to ask again.
+        self._unanswered = None
         if stands and self._head:
             self._head = head
         return stands
