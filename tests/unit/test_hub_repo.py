@@ -1,4 +1,4 @@
-"""A branch of the Hub: commits whose answers are lost."""
+"""A branch of the Hub: commits whose answers are lost, and what reading is refused."""
 
 import importlib
 from types import SimpleNamespace
@@ -7,6 +7,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
 from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.targets.hub import repo as repos
 from wdsremux.targets.hub.answers import OVERTAKEN, HttpError
 from wdsremux.targets.hub.repo import Attempt, HubRepo
 
@@ -82,3 +83,44 @@ def test_a_commit_of_somebody_else_is_not_followed(api, repo):
     with pytest.raises(TargetError, match="somebody else has committed"):
         repo.commit(attempt(stands=False))
     assert api.commits == 1
+
+
+def read(monkeypatch, found):
+    """Read the first two bytes of a file when the server gives what was found."""
+    session = SimpleNamespace(get=lambda *_, **__: found)
+    monkeypatch.setattr(repos, "get_session", lambda: session)
+    return repos._fetch("https://hub/a", "read 'a'", 0, 2)
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
+def test_what_may_be_read_later_is_unreachable(monkeypatch, status):
+    with pytest.raises(UnreachableTargetError, match=f"cannot read 'a': .*{status}"):
+        read(monkeypatch, answer(status))
+
+
+def test_a_pause_that_the_hub_asks_for_while_it_is_read_is_told(monkeypatch):
+    with pytest.raises(UnreachableTargetError) as caught:
+        read(monkeypatch, answer(429, Retry_After="9"))
+    assert caught.value.retry_after_s == 9
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (answer(401), "hf auth login"),
+        (answer(403), "read or write access"),
+        (answer(404), "no such repository"),
+        (answer(416), "the Hub answers 416"),
+        (answer(200, b"xyz"), r"part asked for \(200\); look what stands between"),
+        (answer(206, b"x"), r"part asked for \(206\); look what stands between"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_remedy(monkeypatch, found, says):
+    with pytest.raises(TargetError, match=says) as caught:
+        read(monkeypatch, found)
+    assert type(caught.value) is TargetError
+    assert "SECRET" not in str(caught.value)
+
+
+def test_what_was_asked_for_is_given(monkeypatch):
+    assert read(monkeypatch, answer(206, b"xy")) == b"xy"

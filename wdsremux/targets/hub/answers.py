@@ -91,7 +91,10 @@ def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
         return TargetError(f"cannot {doing}: the Hub wants to know who you are; {_LOG_IN}")
     reason = {
         401: f"the Hub refuses the token (401); {_LOG_IN}",
-        403: "the token may not do that (403); use one with write access to that user or group",
+        403: (
+            "the token may not do that (403); use one with read or write access to that user or "
+            "group"
+        ),
         404: "there is no such repository, or the token may not see it (404); check the name",
     }.get(status, f"the Hub answers {status}")
     return TargetError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")

@@ -28,9 +28,10 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, laz
     build_hf_headers,
     disable_progress_bars,
     enable_progress_bars,
+    hf_raise_for_status,
 )
 
-from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.errors import TargetError
 from wdsremux.targets.hub.answers import OVERTAKEN, explained, is_nothing_there, status_of
 from wdsremux.targets.range_file import open_ranges
 
@@ -212,9 +213,11 @@ def _fetch(url: str, doing: str, start: int, stop: int) -> bytes:
         answer = get_session().get(
             url, headers=headers, timeout=READ_TIMEOUT_S, follow_redirects=True
         )
+        hf_raise_for_status(answer)
     status, data = answer.status_code, bytes(answer.content)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.TOO_MANY_REQUESTS:
-        raise UnreachableTargetError(f"cannot {doing}: the Hub answers {status}; try again later")
     if status != HTTPStatus.PARTIAL_CONTENT or len(data) != stop - start:
-        raise TargetError(f"cannot {doing}: the Hub does not give the part asked for ({status})")
+        raise TargetError(
+            f"cannot {doing}: the Hub does not give the part asked for ({status}); look what "
+            "stands between that changes its answers"
+        )
     return data
