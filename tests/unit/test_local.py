@@ -251,7 +251,7 @@ def test_a_mount_that_does_not_know_its_size_has_no_known_room(tmp_path, monkeyp
 
 def test_new_folders_are_synced_in_the_folders_above_them(tmp_path, monkeypatch):
     synced = []
-    monkeypatch.setattr(local, "_sync_folder", synced.append)
+    monkeypatch.setattr(local, "sync_folder", synced.append)
     LocalTarget(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
     assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
     LocalTarget(tmp_path / "a" / "b").stage(".wdsremux/x").discard()

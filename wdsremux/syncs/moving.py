@@ -14,7 +14,7 @@ from wdsremux.manifest import MOVED_NAME, ShardSummary
 from wdsremux.targets.base import Proof
 from wdsremux.targets.copying import write_all
 from wdsremux.targets.disk_errors import explained
-from wdsremux.targets.local import LocalTarget
+from wdsremux.targets.local import LocalTarget, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Mover:
         self._source = source
         self._address = address
         self._lock = threading.Lock()
+        self._is_durable = False
+        """Whether the name of the journal outlasts a power cut, as its lines do."""
         self.freed: list[str] = []
 
     def free(self, shard: ShardSummary, proof: Proof) -> None:
@@ -63,6 +65,10 @@ class Mover:
                 os.fsync(handle)
             finally:
                 os.close(handle)
+            if not self._is_durable:
+                # Once is enough, but once in any case: the run that made it may have been killed.
+                sync_folder(path.parent)
+                self._is_durable = True
 
 
 def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:

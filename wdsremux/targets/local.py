@@ -204,7 +204,7 @@ class LocalFile:
         self.seal()
         with self._or_discarded():
             self._temporary.replace(self._path)
-            _sync_folder(self._path.parent)
+            sync_folder(self._path.parent)
         self._file = None
 
     def discard(self) -> None:
@@ -266,10 +266,10 @@ def _make_folder(folder: Path) -> None:
         )
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make names durable; file systems that cannot sync a folder (SMB, Windows) are excused."""
     if os.name == "nt":
         return
