@@ -290,5 +290,5 @@ def test_the_user_may_name_the_folder_of_a_saved_datasets_images(tmp_path):
 
 
 def test_a_folder_that_was_not_saved_is_refused(tmp_path):
-    with pytest.raises(SourceError, match="save_to_disk"):
+    with pytest.raises(SourceError, match=r"save_to_disk.*check the path"):
         open_saved(tmp_path)

@@ -42,7 +42,7 @@ def test_what_may_go_well_later_is_unreachable(status):
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (400, "the Hub answers 400"),
+        (400, "the Hub answers 400; look at"),
         (401, "hf auth login"),
         (403, "write access"),
         (404, "no such repository"),
@@ -101,5 +101,7 @@ def test_a_broken_connection_is_unreachable():
 
 def test_offline_mode_and_a_file_that_is_not_here_are_told():
     assert "unset HF_HUB_OFFLINE" in str(told(OfflineModeIsEnabled("x")))
-    assert "'a.tar': No such file" in str(told(FileNotFoundError(2, "No such file", "a.tar")))
+    assert "'a.tar': No such file; see that it can be read" in str(
+        told(FileNotFoundError(2, "No such file", "a.tar"))
+    )
     assert "not good" in str(told(ValueError("not\ngood")))

@@ -105,7 +105,9 @@ def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[
     try:
         rows: list[dict[str, Any]] = table[start:stop].select(wanted).to_pylist()
     except (OSError, ValueError, IndexError) as exc:
-        raise SourceError(f"cannot read rows {start} to {stop - 1} of the dataset: {exc}") from exc
+        raise SourceError(
+            f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it anew"
+        ) from exc
     return rows
 
 
@@ -260,7 +262,10 @@ def open_saved(
     try:
         found = datasets.load_from_disk(str(root))
     except (OSError, ValueError, KeyError) as exc:
-        raise SourceError(f"{str(path)!r} is no dataset that save_to_disk wrote: {exc}") from exc
+        raise SourceError(
+            f"{str(path)!r} is no dataset that save_to_disk wrote: {exc}; check the path, or save "
+            "it again"
+        ) from exc
     is_dict = isinstance(found, dict)
     splits = dict(found) if is_dict else {_split_of(found): found}
     if not splits:

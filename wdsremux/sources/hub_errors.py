@@ -22,6 +22,7 @@ from wdsremux.sources.timeouts import bound_requests
 ValueT = TypeVar("ValueT")
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+_LOOK = "see what `datasets.load_dataset` says to it"
 
 _REFUSALS: dict[type[Exception], str] = {
     # Gated repos are a kind of repos not found: they come first.
@@ -64,13 +65,16 @@ def _refusal(exc: Exception, repo: str) -> SourceError | None:
     if status in (401, 403):
         return SourceError(f"the Hub refuses the token for dataset {repo!r}: {LOG_IN}")
     if status is not None and status not in RETRY_STATUSES:
-        return SourceError(f"the Hub answers {status} for dataset {repo!r}")
+        return SourceError(
+            f"the Hub answers {status} for dataset {repo!r}: look at its page on the Hub, or run "
+            "the same command again later"
+        )
     return None
 
 
 def _unknown(exc: Exception, repo: str) -> SourceError:
     reason = str(exc).split(" with any supported")[0]  # a list of all suffixes
-    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(reason)}")
+    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(reason)}; {_LOOK}")
 
 
 def builder_error(exc: Exception, repo: str, subset: str | None) -> Exception:
@@ -89,7 +93,7 @@ def builder_error(exc: Exception, repo: str, subset: str | None) -> Exception:
             f"dataset {repo!r} is made by a script, which `datasets` no longer runs; "
             "try --revision refs/convert/parquet"
         )
-    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(text)}")
+    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(text)}; {_LOOK}")
 
 
 def _status(exc: BaseException) -> int | None:

@@ -123,7 +123,10 @@ def python_values(column: pa.Array, name: str) -> list[Any]:
         stored = column.cast(pa.large_binary()).to_pylist()
         return [None if text is None else text.decode("utf-8", "replace") for text in stored]
     except (ValueError, OverflowError) as exc:
-        raise SourceError(f"column {name!r} ({column.type}) cannot be read: {exc}") from exc
+        raise SourceError(
+            f"column {name!r} ({column.type}) cannot be read: {exc}; leave it out by "
+            "--extra-columns, or write the file again"
+        ) from exc
 
 
 def _plain(column: pa.Array) -> pa.Array:

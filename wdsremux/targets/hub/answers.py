@@ -22,6 +22,7 @@ OVERTAKEN = 412
 """Answered to a commit whose parent is no longer the head of its branch."""
 
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+_LOOK = "look at the repository's page, then run the same command again"
 _RAISED = (OSError, HttpError, ValueError, RuntimeError)
 """Uploads wrap what went wrong in RuntimeErrors; malformed answers and names are ValueErrors."""
 _PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
@@ -64,14 +65,17 @@ def _error(doing: str, exc: Exception) -> TargetError:
     if status is not None:
         return _refusal(doing, status, exc)
     if isinstance(exc, OSError) and exc.filename is not None:
-        return TargetError(f"cannot {doing}: {exc.filename!r}: {exc.strerror}")
+        return TargetError(
+            f"cannot {doing}: {exc.filename!r}: {exc.strerror}; see that it can be read, then run "
+            "the same command again"
+        )
     chain = list(causes(exc))
     if any(isinstance(each, HttpError | OSError) or "closed" in str(each) for each in chain):
         return UnreachableTargetError(
             f"cannot {doing}: no connection to the Hub; check the network and run the same "
             "command again"
         )
-    return TargetError(f"cannot {doing}: {redacted(str(exc))}")
+    return TargetError(f"cannot {doing}: {redacted(str(exc))}; {_LOOK}")
 
 
 def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
@@ -96,7 +100,7 @@ def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
             "group"
         ),
         404: "there is no such repository, or the token may not see it (404); check the name",
-    }.get(status, f"the Hub answers {status}")
+    }.get(status, f"the Hub answers {status}; {_LOOK}")
     return TargetError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")
 
 
