@@ -172,7 +172,7 @@ class _Sync:
         if index is not None:
             self._put_index(index)
         if self._options.delete and plan.stale:
-            self._dest.remove_many(plan.stale)
+            self._dest.remove_together(plan.stale)
 
     def _count_index(self, ends: Ends, plan: Plan) -> bytes | None:
         """Return the table of contents if it has to be sent, and count it among what is."""

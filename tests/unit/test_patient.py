@@ -5,7 +5,7 @@ from support.memory_target import MemoryTarget
 from support.target_conformance import TargetConformance, publish
 
 from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.base import Proof, Sums
+from wdsremux.targets.base import BulkTarget, Proof, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import MAX_ASKED_WAIT_S, MAX_WAIT_S, Furthest, PatientTarget
 
@@ -67,6 +67,10 @@ class TestPatientTarget(TargetConformance):
     @pytest.fixture
     def target(self, tmp_path):
         return PatientTarget(LocalTarget(tmp_path / "out"), 600)
+
+    def test_it_takes_many_files_together_only_where_its_target_does(self, target):
+        assert not target.is_bulk
+        assert not isinstance(target, BulkTarget)
 
 
 def test_what_cannot_be_reached_is_tried_again_with_growing_waits():

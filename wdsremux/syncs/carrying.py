@@ -109,7 +109,7 @@ class Carrier:
                     if damage is not None:
                         raise CorruptDataError(damage)
                     parcels[item] = Parcel(item.name, path, sums)
-            proofs = self._dest.put_many([*parcels.values()], self._on_bytes) if parcels else {}
+            proofs = self._dest.put_together([*parcels.values()], self._on_bytes) if parcels else {}
             self.proofs |= proofs
             for item in parcels:
                 sent(item, proofs[item.name])

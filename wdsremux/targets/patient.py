@@ -27,7 +27,8 @@ MAX_ASKED_WAIT_S = 3600.0
 class PatientTarget:
     """A target whose calls are repeated until one succeeds or nothing has for `give_up_after_s`.
 
-    Bytes that came over count as success. May be used by several threads if the target may.
+    Bytes that came over count as success. It is no BulkTarget itself, but its target may be one.
+    May be used by several threads if the target may.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class PatientTarget:
 
         return patience.tried(put)
 
-    def put_many(
+    def put_together(
         self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
     ) -> Mapping[str, Proof]:
         """Publish copies of files together where the target can, else one after the other."""
@@ -105,8 +106,8 @@ class PatientTarget:
         """Remove a published file; no error when it is not there."""
         self.tried(lambda: self.target.remove(name))
 
-    def remove_many(self, names: Sequence[str]) -> None:
-        """Remove published files; no error for those that are not there."""
+    def remove_together(self, names: Sequence[str]) -> None:
+        """Remove published files, as few calls as it takes; no error for those not there."""
         target = self.target
         if isinstance(target, BulkTarget):
             self.tried(lambda: target.remove_many(names))

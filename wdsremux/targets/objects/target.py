@@ -62,9 +62,8 @@ class ObjectStoreTarget:
         self._store, self._url = store, url
         self.endpoint = endpoint
         """Where the server is; None where everybody finds it by the URL, or nobody."""
-        self._key = Lease(StoreLockObject(store, url), f"{url}/{LOCK}")
-        self._lease: Lease | None = None
-        """The same, while it is held."""
+        self._lease = Lease(StoreLockObject(store, url), f"{url}/{LOCK}")
+        self._is_locked = False
 
     @property
     def url(self) -> str:
@@ -148,16 +147,16 @@ class ObjectStoreTarget:
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Keep other runs away by an object that is written anew all the time (`lease`)."""
-        with self._key.held() as died:
-            self._lease = self._key
+        with self._lease.held() as died:
+            self._is_locked = True
             try:
                 yield died
             finally:
-                self._lease = None
+                self._is_locked = False
 
     def _check_lease(self) -> None:
         """Publish nothing more under a lock that another has taken over."""
-        if self._lease is not None:
+        if self._is_locked:
             self._lease.check()
 
     def _put_guarded(self, name: str, content: bytes, sums: Sums) -> None:

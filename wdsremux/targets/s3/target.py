@@ -1,6 +1,6 @@
 """S3 and what speaks like it as target: files are objects, and whole or not there.
 
-Two kinds of servers are told apart by trying (`s3_abilities`): those that check modern checksums
+Two kinds of servers are told apart by trying (`abilities.py`): those that check modern checksums
 and heed conditions, where what is published is proven and nobody is overwritten unseen; and older
 ones, where MD5 has to do and the last writer wins.
 """
@@ -64,9 +64,8 @@ class S3Target:
         self._slots = threading.Semaphore(jobs)
         self._trying = threading.Lock()
         self._tried: Abilities | None = None
-        self._key = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
-        self._lease: Lease | None = None
-        """The same, while it is held."""
+        self._lease = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
+        self._is_locked = False
 
     @property
     def url(self) -> str:
@@ -171,14 +170,14 @@ class S3Target:
 
         Parts that a killed run sent stay: `put` goes on with them.
         """
-        with self._key.held() as died:
-            self._lease = self._key
+        with self._lease.held() as died:
+            self._is_locked = True
             try:
                 if died:
                     self._sweep()
                 yield died
             finally:
-                self._lease = None
+                self._is_locked = False
 
     def _sweep(self) -> None:
         """Remove what a run left that was killed while it tried out what the server can do."""
@@ -190,7 +189,7 @@ class S3Target:
 
     def _check_lease(self) -> None:
         """Publish nothing more under a lock that another has taken over."""
-        if self._lease is not None:
+        if self._is_locked:
             self._lease.check()
 
     def _abilities(self) -> Abilities:
