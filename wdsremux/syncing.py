@@ -31,7 +31,7 @@ from wdsremux.targets.address import address_of
 from wdsremux.targets.base import Proof, RemoteTarget, SlottedTarget, Sums
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
-from wdsremux.targets.staging import scratch_folder
+from wdsremux.targets.staging import scratch_errors, scratch_folder
 
 
 def sync(  # noqa: PLR0913 (one for each flag)
@@ -189,7 +189,8 @@ class _Sync:
 
     def _put_index(self, index: bytes) -> None:
         path = self._folder / MANIFEST_NAME
-        path.write_bytes(index)
+        with scratch_errors(self._folder.parent):
+            path.write_bytes(index)
         sums = Sums(len(index), hashlib.sha256(index).hexdigest())
         self._carrier.put(MANIFEST_NAME, path, sums)
 

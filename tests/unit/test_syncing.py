@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tempfile
 
 import pytest
 from support.remote_memory import RemoteMemory
@@ -581,6 +582,21 @@ def test_a_place_that_stays_away_is_given_up(out, place):
     place.before = fail
     with pytest.raises(TargetError, match="gave up on 'mem://place' after"):
         sync(out, URL, give_up_after=0.2)
+
+
+def test_a_temporary_folder_that_is_full_is_told_with_what_to_do(out, place, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def fill(event):
+        if isinstance(event, SyncBegun):
+            (scratch,) = temporary.iterdir()
+            (scratch / "index.json").symlink_to("/dev/full")
+
+    with pytest.raises(TargetError, match=r"temporary' for a moment: No space left.*TMPDIR"):
+        sync(out, URL, observer=fill)
+    assert "index.json" not in place.files
 
 
 def test_the_observer_is_told_of_every_byte_and_file(out, place):

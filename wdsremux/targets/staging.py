@@ -118,19 +118,28 @@ def scratch_folder(address: str) -> Iterator[Path]:
             if left.lstat().st_uid == _user() and not left.is_symlink():
                 with folder_lock(left / "lock"):
                     shutil.rmtree(left)
-    try:
+    with scratch_errors(place.parent):
         folder = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
-    except OSError as exc:
-        raise TargetError(
-            f"cannot keep files in {str(place.parent)!r} for a moment: {exc.strerror or exc}; free "
-            "some space, or name another folder by TMPDIR"
-        ) from exc
     try:
-        with folder_lock(folder / "lock"):
+        with contextlib.ExitStack() as stack:
+            with scratch_errors(place.parent):
+                stack.enter_context(folder_lock(folder / "lock"))
             yield folder
     finally:
         # What cannot be removed is swept away by the next run.
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def scratch_errors(folder: Path) -> Iterator[None]:
+    """Translate what goes wrong while something is written where it lies for a moment."""
+    try:
+        yield
+    except OSError as exc:
+        raise TargetError(
+            f"cannot keep files in {str(folder)!r} for a moment: {exc.strerror or exc}; free some "
+            "space, or name another folder by TMPDIR"
+        ) from exc
 
 
 def _user() -> int:
