@@ -13,7 +13,7 @@ from wdsremux.errors import SourceError, UsageError
 from wdsremux.sources.hf_stream import RowStream
 from wdsremux.sources.http_ranges import Access, HttpError
 from wdsremux.sources.hub_errors import patiently
-from wdsremux.sources.links import Bounds
+from wdsremux.sources.links import Reach
 from wdsremux.sources.loadable import open_loadable
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -188,7 +188,7 @@ def test_a_stream_that_fails_over_a_signed_url_does_not_pass_it_on():
     features = datasets.Features({"image": datasets.Value("binary")})
     stream = datasets.IterableDataset.from_generator(failing(HttpError(SIGNED)), features=features)
     with pytest.raises(SourceError) as caught:
-        RowStream({"train": stream}, {}, Bounds(None))
+        RowStream({"train": stream}, {}, Reach(None))
     assert_tells_no_secret(caught)
 
 
