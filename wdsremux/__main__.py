@@ -3,6 +3,7 @@
 import sys
 from typing import NoReturn
 
+from wdsremux.saying import complain
 from wdsremux.watching import watch
 
 
@@ -14,7 +15,7 @@ def command() -> NoReturn:
 
         run(arm)
     except KeyboardInterrupt:
-        print("wdsremux: stopped before anything was done", file=sys.stderr)  # noqa: T201
+        complain("wdsremux: stopped before anything was done")
         sys.exit(130)
 
 

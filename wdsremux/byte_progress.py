@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, Note, SyncBegun, SyncEvent
 from wdsremux.render import LOG_EVERY_S, duration
+from wdsremux.saying import Unheeded
 from wdsremux.values import counted, size
 
 
 def byte_progress(out: TextIO) -> Callable[[CheckEvent | SyncEvent], None]:
     """Return what tells how far it is: a bar on a terminal, else a line every 10 s."""
-    return _Bar(out) if out.isatty() else _Log(out)
+    heard = cast("TextIO", Unheeded(out))
+    return _Bar(heard) if out.isatty() else _Log(heard)
 
 
 class _Bar:
@@ -34,7 +36,12 @@ class _Bar:
             from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
 
             self._bar = tqdm(
-                total=event.size_bytes, unit="B", unit_scale=True, file=self._out, leave=False
+                total=event.size_bytes,
+                unit="B",
+                unit_scale=True,
+                file=self._out,
+                dynamic_ncols=True,
+                leave=False,
             )
         elif self._bar is not None:
             self._bar.update(event.size_bytes)

@@ -19,6 +19,7 @@ from wdsremux import cli_bench, cli_browse, cli_repair, cli_sync, cli_verify
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
+from wdsremux.saying import complain, say, say_report, settle
 
 STOPPED_CODES = (130, 143)
 
@@ -40,9 +41,10 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
     `on_threads` is told when a conversion has begun that worker processes could do as well.
     """
     words = [*(sys.argv[1:] if argv is None else argv)]
-    arguments = _parser().parse_args(words)
-    arguments.on_threads = on_threads
+    arguments = argparse.Namespace()
     try:
+        arguments = _parser().parse_args(words)
+        arguments.on_threads = on_threads
         with stop_on_signals(lambda: f"wdsremux: {_stopped(words, arguments)}"):
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
@@ -50,16 +52,17 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
     except StopRequest as exc:
         return _fail(_stopped(words, arguments), exc.exit_code)
     except Exception:  # the outermost border: whatever comes here is a bug of ours
-        traceback.print_exc()
+        complain(traceback.format_exc())
         return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
     return code
 
 
 def command(on_threads: Callable[[], None]) -> NoReturn:
     """Run the command line and end the process; what the installed `wdsremux` calls."""
-    code = main(on_threads=on_threads)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    try:
+        code = main(on_threads=on_threads)
+    finally:
+        settle()
     if "datasets" in sys.modules or code in STOPPED_CODES:
         # The Parquet streams of `datasets` can hang or abort the interpreter at exit
         # (apache/arrow#45214), and threads that wait for a source can hold it up. Nothing of ours
@@ -80,7 +83,7 @@ def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
 
 
 def _fail(text: str, code: int) -> int:
-    print(f"wdsremux: {text}", file=sys.stderr)
+    complain(f"wdsremux: {text}")
     return code
 
 
@@ -111,8 +114,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2."""
         text = f"{self.prog}: {message}{self._hint(message)}; see {self.prog} --help"
-        print(text, file=sys.stderr)
+        complain(text)
         sys.exit(2)
+
+    def print_help(self, _file: Any = None) -> None:
+        """Print it as a result, which somebody may read through `| head`."""
+        say(self.format_help().rstrip("\n"))
 
     def _hint(self, message: str) -> str:
         given = re.search(r"(?:unrecognized arguments: |invalid choice: ')([\w-]+)", message)
@@ -139,7 +146,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_ignored: object) -> None:
         from importlib.metadata import version
 
-        print(f"wdsremux {version('wdsremux')}")
+        say(f"wdsremux {version('wdsremux')}")
         parser.exit()
 
 
@@ -184,7 +191,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         if isinstance(event, Begun) and (event.engine, run.engine) == ("threads", "auto"):
             arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
-            print(report(event, arguments.out, time.monotonic() - began))
+            say_report(report(event, arguments.out, time.monotonic() - began))
 
     convert_by(arguments.source, arguments.out, recipe, run, observer=tell_and_report)
     return 0
@@ -194,6 +201,6 @@ def _steps(_arguments: argparse.Namespace) -> int:
     from wdsremux.transforms.steps import catalogue
 
     for usage, meaning in catalogue():
-        print(usage)
-        print(textwrap.fill(meaning, 96, initial_indent="    ", subsequent_indent="    "))
+        text = textwrap.fill(meaning, 96, initial_indent="    ", subsequent_indent="    ")
+        say(f"{usage}\n{text}")
     return 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.recipe import Recipe, Run
 from wdsremux.render import duration
+from wdsremux.saying import say
 from wdsremux.values import seconds_from_text, size
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
     recipe, run = Recipe.from_options(recipe_options), Run.from_options(run_options)
     found = bench(arguments.source, recipe, run, seconds=arguments.seconds)
-    print(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
+    say(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
     return 0
 
 
@@ -70,9 +71,9 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
     free = free_bytes(out)
     if run.progress == "json":
-        print(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
+        say(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
         return 0
-    print("\n".join([*estimate_lines(found), *_room_lines(found.size_bytes, free, out)]))
+    say("\n".join([*estimate_lines(found), *_room_lines(found.size_bytes, free, out)]))
     return 0
 
 
@@ -154,10 +155,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
     found, folder = diagnose(), arguments.folder
     free = None if folder is None else free_bytes(folder)
     if arguments.json:
-        print(json.dumps(found.to_json() | {"free_bytes": free}))
+        say(json.dumps(found.to_json() | {"free_bytes": free}))
     else:
         more = {} if free is None else {"free space": f"{size(free)} at {folder}"}
-        print("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
+        say("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
     return 1 if found.problems else 0
 
 

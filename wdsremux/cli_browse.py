@@ -4,13 +4,13 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.errors import UsageError
 from wdsremux.manifest import Manifest, ShardSummary
+from wdsremux.saying import say, say_all, say_bytes
 from wdsremux.values import counted, size
 
 if TYPE_CHECKING:
@@ -32,18 +32,18 @@ def add_commands(commands: Any, epilog: str) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object for each shard or sample"
     )
-    parser.set_defaults(command=_quiet(_ls))
+    parser.set_defaults(command=_ls)
     parser = _added(commands, "cat", "write one member of a sample to stdout", epilog)
     parser.add_argument(
         "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; without an extension its image is written"
     )
     _add_split(parser)
-    parser.set_defaults(command=_quiet(_cat))
+    parser.set_defaults(command=_cat)
     parser = _added(commands, "show", "tell what an output holds, or one of its samples", epilog)
     parser.add_argument("key", metavar="KEY", nargs="?", help=KEY_HELP)
     _add_split(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(command=_quiet(_show))
+    parser.set_defaults(command=_show)
 
 
 def _added(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
@@ -62,23 +62,6 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", metavar="S", help="look at this split only")
 
 
-def _quiet(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Return a command that ends well when nobody wants to read on, as in `| head`."""
-
-    def run(arguments: argparse.Namespace) -> int:
-        try:
-            code = command(arguments)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Python would try once more at its end.
-            with contextlib.suppress(io.UnsupportedOperation):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        return code
-
-    return run
-
-
 def _ls(arguments: argparse.Namespace) -> int:
     from wdsremux.browsing import samples_of
     from wdsremux.outputs import open_output
@@ -86,13 +69,12 @@ def _ls(arguments: argparse.Namespace) -> int:
     with open_output(arguments.out) as output:
         shards = output.shards(arguments.split)
         if arguments.samples:
-            for found in samples_of(shards, output):
-                print(json.dumps(_place(found)) if arguments.json else _sample_line(found))
+            line = _sample_json if arguments.json else _sample_line
+            say_all(line(found) for found in samples_of(shards, output))
         elif arguments.json:
-            for shard in shards:
-                print(json.dumps(_shard(shard)))
+            say_all(json.dumps(_shard(shard)) for shard in shards)
         else:
-            print("\n".join(_shard_lines(shards)))
+            say_all(_shard_lines(shards))
     return 0
 
 
@@ -107,7 +89,7 @@ def _cat(arguments: argparse.Namespace) -> int:
             f"the member is {len(data)} bytes for no terminal; send them to a file: "
             f"wdsremux cat {arguments.out} {arguments.key} > FILE"
         )
-    sys.stdout.buffer.write(data)
+    say_bytes(data)
     return 0
 
 
@@ -126,7 +108,7 @@ def _show(arguments: argparse.Namespace) -> int:
             found, _ = find(output, arguments.key, arguments.split)
             told = _place(found) | _contents(output.members(found.shard, found.sample))
             lines = _sample_lines(told)
-    print(json.dumps(told) if arguments.json else "\n".join(lines))
+    say(json.dumps(told) if arguments.json else "\n".join(lines))
     return 0
 
 
@@ -194,6 +176,10 @@ def _shard_lines(shards: list[ShardSummary]) -> Iterator[str]:
         )
     samples, size_bytes = sum(s.samples for s in shards), sum(s.size_bytes for s in shards)
     yield f"{counted(samples, 'sample')} in {counted(len(shards), 'shard')}, {size(size_bytes)}"
+
+
+def _sample_json(found: "Found") -> str:
+    return json.dumps(_place(found))
 
 
 def _sample_line(found: "Found") -> str:

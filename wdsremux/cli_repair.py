@@ -8,6 +8,7 @@ from wdsremux.byte_progress import byte_progress
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, Event
 from wdsremux.flags import NOT_GIVEN, add_run_options
 from wdsremux.reports import RepairReport
+from wdsremux.saying import say_report
 
 RUN_OPTIONS = ("workers", "engine", "give_up_after", "record_timeout", "progress")
 
@@ -66,7 +67,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         observer=tell_both,
         **run,
     )
-    print("\n".join(report_lines(report)))
+    say_report("\n".join(report_lines(report)))
     return report.exit_code
 
 

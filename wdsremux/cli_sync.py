@@ -7,6 +7,7 @@ from typing import Any
 from wdsremux.byte_progress import byte_progress
 from wdsremux.flags import add_own_options, own_options
 from wdsremux.render import duration
+from wdsremux.saying import say, say_report
 from wdsremux.syncs.options import SyncOptions
 from wdsremux.syncs.report import SyncReport
 from wdsremux.values import counted, size
@@ -42,7 +43,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
     tell = byte_progress(sys.stderr)
     report = sync_by(arguments.source, arguments.dest, options, tell)
-    print("\n".join(report_lines(report)))
+    (say if report.is_dry_run else say_report)("\n".join(report_lines(report)))
     return 0
 
 

@@ -10,6 +10,7 @@ from wdsremux.byte_progress import byte_progress
 from wdsremux.findings import Code
 from wdsremux.render import duration
 from wdsremux.reports import DEPTHS, Report
+from wdsremux.saying import say, say_report
 from wdsremux.values import counted, size
 
 MAX_LINES = 1000
@@ -103,9 +104,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         observer=byte_progress(sys.stderr),
     )
     if arguments.json:
-        print(json.dumps(report.to_json()))
+        say(json.dumps(report.to_json()))
     else:
-        print("\n".join(report_lines(report)))
+        say("\n".join(report_lines(report)))
     return report.exit_code
 
 
@@ -113,7 +114,7 @@ def _index(arguments: argparse.Namespace) -> int:
     from wdsremux.indexing import index
 
     totals = index(arguments.out, observer=byte_progress(sys.stderr)).totals
-    print(
+    say_report(
         f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"
     )

@@ -6,7 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from wdsremux.events import (
     Advanced,
@@ -19,6 +19,7 @@ from wdsremux.events import (
     nobody,
 )
 from wdsremux.manifest import Manifest, ShardSummary, brace_patterns
+from wdsremux.saying import Unheeded
 from wdsremux.values import counted, size
 
 LOG_EVERY_S = 10.0
@@ -107,7 +108,7 @@ def duration(seconds: float) -> str:
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
     """Return what tells of a run in the way that --progress names."""
-    out = stream or sys.stderr
+    out = cast("TextIO", Unheeded(stream or sys.stderr))
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
     if progress == "none":

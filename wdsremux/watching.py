@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
+from wdsremux.saying import complain
+
 Arm = Callable[[], None]
 """Tells the watcher that from now on another start helps against a crash."""
 
@@ -46,11 +48,9 @@ def watch() -> Arm:
     if -code not in _CRASHES or not work.is_armed or work.is_asked_to_stop:
         _end(code)
     line = "\n" if sys.stderr.isatty() else ""  # of the progress bar
-    print(  # noqa: T201
+    complain(
         f"{line}wdsremux: the conversion crashed ({signal.Signals(-code).name}); starting it "
-        "again with worker processes, to find the record",
-        file=sys.stderr,
-        flush=True,
+        "again with worker processes, to find the record"
     )
     sys.argv[1:] = _going_on(sys.argv[1:])
     again = _Watched()

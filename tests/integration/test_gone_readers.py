@@ -1,0 +1,144 @@
+"""The command when nobody takes what it says: a reader that went away, as `| head` does, or a full disk."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.runs import COMMAND, convert, manifest, shards, wdsremux
+
+pytestmark = pytest.mark.integration
+
+CONVERT = ("--max-shard-samples", "20", "--workers", "1")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    out = tmp_path_factory.mktemp("made") / "out"
+    convert("demo:", out, *CONVERT)
+    return out
+
+
+@pytest.fixture
+def damaged(made, tmp_path):
+    """Return an output of which `verify` has something to say."""
+    out = tmp_path / "damaged"
+    done = wdsremux("sync", made, out)
+    assert done.returncode == 0, done.stderr
+    (out / "train-000001.tar").unlink()
+    return out
+
+
+@pytest.fixture(params=["buffered", "unbuffered"])
+def buffering(request, monkeypatch):
+    """Let failures show in the line that is printed, or later."""
+    if request.param == "unbuffered":
+        monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+
+
+def unread(*words, both=False):
+    """Return (exit code, stderr) of the command whose stdout nobody reads, and stderr if `both`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    try:
+        return ended(words, theirs, both=both)
+    finally:
+        os.close(theirs)
+
+
+def full(*words, both=False):
+    """Return (exit code, stderr) of the command with its stdout, and its stderr if `both`, on a full disk."""
+    with Path("/dev/full").open("wb") as file:
+        return ended(words, file, both=both)
+
+
+def ended(words, out, *, both=False):
+    done = subprocess.run(
+        [COMMAND, *map(str, words)],
+        stdout=out,
+        stderr=out if both else subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.usefixtures("buffering")
+@pytest.mark.parametrize("progress", ["log", "json", "bar"])
+@pytest.mark.parametrize("nobody", [unread, full])
+def test_a_conversion_goes_on_to_its_end_without_its_readers(made, tmp_path, progress, nobody):
+    out = tmp_path / "out"
+    assert nobody("convert", "demo:", out, *CONVERT, "--progress", progress, both=True)[0] == 0
+    assert shards(out) == shards(made)
+    assert manifest(out)["totals"] == manifest(made)["totals"]
+
+
+def test_a_conversion_that_fails_without_its_readers_keeps_its_code(tmp_path):
+    assert unread("convert", "no/such/folder/at/all", tmp_path / "out", both=True)[0] == 3
+
+
+@pytest.mark.usefixtures("buffering")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["convert", "--help"],
+        ["--version"],
+        ["steps"],
+        ["doctor"],
+        ["ls", "{made}", "--samples"],
+        ["show", "{made}"],
+        ["cat", "{made}", "12"],
+        ["verify", "{made}"],
+        ["verify", "{made}", "--json"],
+        ["sync", "{made}", "{made}-copy", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_a_result_that_nobody_reads_ends_quietly(made, words):
+    words = [word.format(made=made) for word in words]
+    assert unread(*words) == (0, "")
+
+
+def test_damage_is_told_by_the_code_though_nobody_reads_the_findings(damaged):
+    assert unread("verify", damaged) == (1, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["steps"],
+        ["doctor"],
+        ["ls", "{made}", "--samples"],
+        ["cat", "{made}", "12"],
+        ["verify", "{made}"],
+        ["sync", "{made}", "{made}-copy", "--dry-run"],
+    ],
+    ids=" ".join,
+)
+def test_a_result_that_cannot_be_written_is_told_in_one_line(made, words):
+    code, errors = full(*(word.format(made=made) for word in words))
+    assert code == 5
+    assert errors == (
+        "wdsremux: cannot write to stdout: No space left on device; "
+        "free some space, or send it elsewhere\n"
+    )
+
+
+def test_a_job_is_done_though_its_report_cannot_be_written(damaged, made, tmp_path):
+    code, errors = full("repair", damaged, "--progress", "none")
+    assert code == 0
+    assert errors.count("\n") == 1
+    assert "cannot write to stdout" in errors
+    assert shards(damaged) == shards(made)
+    code, errors = full("sync", made, tmp_path / "copy")
+    assert code == 0
+    assert "cannot write to stdout" in errors
+    assert json.loads((tmp_path / "copy/index.json").read_text())["totals"]["samples"] > 0
+
+
+def test_a_verification_goes_on_without_a_reader_of_its_progress(made):
+    assert unread("verify", made, both=True)[0] == 0
