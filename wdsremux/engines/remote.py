@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -51,6 +52,7 @@ class RemoteWorker:
         self._deadline_s = math.inf
         self._overdue_s: float | None = None
         self._killed = False
+        self._reaping = threading.Lock()
         try:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
                 [sys.executable, "-P", "-c", _BOOT, json.dumps([*map(str, sys.path)])],
@@ -116,7 +118,7 @@ class RemoteWorker:
 
     def is_running(self) -> bool:
         """Tell whether the process can take an item; a killed one may take a moment to end."""
-        return not self._killed and self._process.poll() is None
+        return not self._killed and not self._has_ended()
 
     def kill_if_overdue(self, now_s: float) -> None:
         """Kill the process when it should have given a sign by now."""
@@ -127,15 +129,12 @@ class RemoteWorker:
     def kill(self) -> None:
         """End the process, and what it started, at once."""
         self._killed = True
-        if self._process.poll() is not None:
-            return
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.kill()
+        with self._reaping:
+            self._kill_group()
+            self._process.kill()
 
     def close(self) -> None:
-        """End the process, gently when it is idle, and reap it."""
+        """End the process, gently when it is idle, and what it started, and reap it."""
         with contextlib.suppress(OSError):
             self._to.close()
         self._reap()
@@ -182,11 +181,41 @@ class RemoteWorker:
         return WorkerDiedError(_ending(status))
 
     def _reap(self) -> int:
-        try:
-            return self._process.wait(_EXIT_GRACE_S)
-        except subprocess.TimeoutExpired:
+        """Wait for the end, end what the process has left behind, and return its status."""
+        if not self._ends_within(_EXIT_GRACE_S):
             self.kill()
+            self._ends_within(math.inf)
+        with self._reaping:
+            self._kill_group()
             return self._process.wait()
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait as `Popen.wait` does, but do not reap."""
+        end, pause_s = time.monotonic() + seconds, 0.0005
+        while not self._has_ended():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.05)
+        return True
+
+    def _has_ended(self) -> bool:
+        """Return whether the process has ended; where the system can tell so, it is not reaped.
+
+        What it started can be ended only until then: after that its number may be another's.
+        """
+        with self._reaping:
+            if self._process.returncode is None and hasattr(os, "waitid"):
+                options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+                with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored
+                    return os.waitid(os.P_PID, self._process.pid, options) is not None
+            return self._process.poll() is not None
+
+    def _kill_group(self) -> None:
+        """Kill the process and what it started, unless it is reaped already."""
+        if self._process.returncode is None and hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,77 @@
+"""What a worker process leaves behind when it ends, and what its end is not taken for; real processes."""
+
+import contextlib
+import time
+
+import psutil
+import pytest
+
+from wdsremux.engines.base import WorkerDiedError
+from wdsremux.engines.processes import ProcessEngine
+from wdsremux.records import Batch
+
+pytestmark = pytest.mark.integration
+
+DEADLINE_S = 60
+
+
+def wait_until(condition, text):
+    end = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < end, text
+        time.sleep(0.01)
+
+
+def work_with_a_child(folder, end):
+    """Return a `make_work` whose work starts a process, notes its number, and ends by `end`."""
+
+    def make_work():
+        import os
+        import signal
+        import subprocess
+
+        from wdsremux.records import Batch
+
+        def work(item):
+            child = subprocess.Popen(["sleep", "600"])
+            with open(os.path.join(folder, str(child.pid)), "w"):  # noqa: PTH118, PTH123
+                yield Batch(item, 0, ())
+            exec(end, {"os": os, "signal": signal})  # noqa: S102
+
+        return work
+
+    return make_work
+
+
+def left_behind(folder):
+    """Return the processes that the work has noted and that still run."""
+    found = []
+    for path in folder.iterdir():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(int(path.name))
+            if process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "os.kill(os.getpid(), signal.SIGSEGV)",
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        "os._exit(3)",
+    ],
+)
+def test_what_a_crashed_worker_had_started_ends_with_it(tmp_path, end):
+    batches = ProcessEngine(1).map(work_with_a_child(str(tmp_path), end), [0])
+    assert next(batches) == Batch(0, 0, ())
+    with pytest.raises(WorkerDiedError):
+        next(batches)
+    assert [*tmp_path.iterdir()]
+    wait_until(lambda: not left_behind(tmp_path), "the worker's child lives on")
+
+
+def test_what_an_idle_worker_had_started_ends_with_it(tmp_path):
+    assert [*ProcessEngine(1).map(work_with_a_child(str(tmp_path), ""), [0])]
+    assert [*tmp_path.iterdir()]
+    wait_until(lambda: not left_behind(tmp_path), "the worker's child lives on")
