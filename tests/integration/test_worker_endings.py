@@ -1,6 +1,8 @@
 """What a worker process leaves behind when it ends, and what its end is not taken for; real processes."""
 
 import contextlib
+import subprocess
+import sys
 import time
 
 import psutil
@@ -75,3 +77,38 @@ def test_what_an_idle_worker_had_started_ends_with_it(tmp_path):
     assert [*ProcessEngine(1).map(work_with_a_child(str(tmp_path), ""), [0])]
     assert [*tmp_path.iterdir()]
     wait_until(lambda: not left_behind(tmp_path), "the worker's child lives on")
+
+
+FEW_DESCRIPTORS = """
+import resource
+from contextlib import closing
+
+from wdsremux.engines.processes import ProcessEngine
+from wdsremux.records import Batch, Lot
+
+class Work:
+    def __call__(self, item):
+        for number in range(40):
+            size = 2 << 20
+            payload = bytes([number]) * size
+            yield Batch(number, 1, (Lot(payload, [number], ["k"], [size], [0], [(1,)]),))
+
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (30, most))
+with closing(ProcessEngine(1).map(Work, [0])) as batches:
+    held = [*batches]
+for number, batch in enumerate(held):
+    assert batch.lots[0].payload == bytes([number]) * (2 << 20)
+print(len(held))
+"""
+
+
+def test_a_low_limit_of_descriptors_ends_no_worker():
+    done = subprocess.run(
+        [sys.executable, "-c", FEW_DESCRIPTORS],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    assert (done.stdout, done.stderr) == ("40\n", "")

@@ -2,12 +2,14 @@
 
 import io
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
 from wdsremux.engines.frames import Frame, Kind, read_frame, write_frame
 from wdsremux.engines.shared import MIN_BYTES, Maps, Shelf
+from wdsremux.errors import TransformError
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="payloads go by the pipe on this system"
@@ -95,3 +97,43 @@ def test_without_such_memory_all_goes_by_the_pipe(monkeypatch):
     write_frame(pipe, Frame(Kind.RESULT, [b"pickle", LARGE]), Shelf())
     pipe.seek(0)
     assert read_frame(pipe).parts[1] == LARGE
+
+
+def lowest_free():
+    handle = os.open(os.devnull, os.O_RDONLY)
+    os.close(handle)
+    return handle
+
+
+@pytest.fixture
+def limited():
+    """Return a function that leaves this process so many descriptors."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield lambda left: resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free() + left, before[1]))
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_where_descriptors_are_scarce_the_run_copies_and_holds_none(shelf, maps, limited):
+    handles = [shelf.put(LARGE) for _ in range(3)]
+    free = lowest_free()
+    limited(1)
+    views = [maps.take(handle, len(LARGE)) for handle in handles]
+    assert lowest_free() == free
+    assert views == [LARGE] * 3
+    assert all(view.readonly for view in views)
+    assert maps.unused() == handles
+    assert maps.unused() == []
+
+
+def test_where_descriptors_are_scarce_the_worker_leaves_them_to_others(shelf, limited):
+    limited(20)
+    free = lowest_free()
+    assert shelf.put(LARGE) is None
+    assert lowest_free() == free
+
+
+def test_no_descriptor_at_all_is_not_taken_for_the_worker_s_end(shelf, maps, limited):
+    handle = shelf.put(LARGE)
+    limited(0)
+    with pytest.raises(TransformError, match="Too many open files; raise `ulimit -n`"):
+        maps.take(handle, len(LARGE))
