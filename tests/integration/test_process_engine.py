@@ -362,13 +362,22 @@ def test_workers_keep_libraries_from_starting_threads_of_their_own(monkeypatch):
     code = """
         assert os.environ["OMP_NUM_THREADS"] == "1"
         assert os.environ["MKL_NUM_THREADS"] == "4", "what the user has set wins"
-        assert hash("a") == hash_of_a
     """
+    assert len(list(ProcessEngine(1).map(work_of(code), [0]))) == 2
+
+
+@pytest.mark.parametrize("given", [None, "random", "1234"])
+def test_sets_of_strings_have_one_order_in_every_worker_whatever_the_user_s_seed(
+    monkeypatch, given
+):
     monkeypatch.setenv("PYTHONHASHSEED", "0")
     command = [sys.executable, "-c", "print(hash('a'))"]
     answer = subprocess.run(command, capture_output=True, check=True, timeout=DEADLINE_S)
-    monkeypatch.delenv("PYTHONHASHSEED")
-    work = work_of(code, hash_of_a=int(answer.stdout))
+    if given is None:
+        monkeypatch.delenv("PYTHONHASHSEED")
+    else:
+        monkeypatch.setenv("PYTHONHASHSEED", given)
+    work = work_of('assert hash("a") == hash_of_a', hash_of_a=int(answer.stdout))
     assert len(list(ProcessEngine(1).map(work, [0]))) == 2
 
 

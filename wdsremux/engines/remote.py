@@ -219,11 +219,10 @@ class RemoteWorker:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of workers; what the user has set wins."""
-    environment = dict.fromkeys(_ONE_THREAD, "1")
-    # A function that walks over a set of strings must see the same order in every worker.
-    environment["PYTHONHASHSEED"] = "0"
-    return environment | os.environ
+    """Return the environment of workers; of the numbers of threads, what the user has set wins."""
+    # A function that walks over a set of strings must see the same order in every worker, on every
+    # run: a seed of the user's, or "random", would give other bytes by the same recipe.
+    return dict.fromkeys(_ONE_THREAD, "1") | os.environ | {"PYTHONHASHSEED": "0"}
 
 
 def _widen(pipe: int) -> None:
