@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.recipe import Recipe, Run
 from wdsremux.render import duration
 from wdsremux.saying import say
-from wdsremux.values import seconds_from_text, size
+from wdsremux.values import is_url, seconds_from_text, size
 
 if TYPE_CHECKING:
     from wdsremux.benching import Bench, Estimate
@@ -69,7 +68,7 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     from wdsremux.benching import estimate
 
     found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
-    free = free_bytes(out)
+    free = free_at(out)
     if run.progress == "json":
         say(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
         return 0
@@ -77,14 +76,11 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     return 0
 
 
-def free_bytes(folder: str) -> int | None:
-    """Return the free space where a folder lies, or would be made; None for a URL."""
-    if "://" in folder:
-        return None
-    path = Path(folder).expanduser().absolute()
-    while not path.exists():
-        path = path.parent
-    return shutil.disk_usage(path).free
+def free_at(place: str) -> int | None:
+    """Return the free space where a folder lies, or would be made; None where nothing tells it."""
+    from wdsremux.targets.disk_errors import free_bytes
+
+    return None if is_url(place) else free_bytes(Path(place).expanduser())
 
 
 def _room_lines(needed: int | None, free: int | None, out: str) -> list[str]:
@@ -153,11 +149,12 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from wdsremux.diagnosing import diagnose
 
     found, folder = diagnose(), arguments.folder
-    free = None if folder is None else free_bytes(folder)
+    free = None if folder is None else free_at(folder)
     if arguments.json:
         say(json.dumps(found.to_json() | {"free_bytes": free}))
     else:
-        more = {} if free is None else {"free space": f"{size(free)} at {folder}"}
+        room = "unknown" if free is None else size(free)
+        more = {} if folder is None else {"free space": f"{room} at {folder}"}
         say("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
     return 1 if found.problems else 0
 

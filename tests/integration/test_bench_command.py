@@ -73,3 +73,9 @@ def test_doctor_finds_a_healthy_machine(tmp_path):
     found = json.loads(wdsremux("doctor", "--json").stdout)
     assert found["problems"] == []
     assert "secret" not in done.stdout
+
+
+def test_doctor_stands_a_folder_that_cannot_be():
+    done = wdsremux("doctor", "a" * 300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"unknown at {'a' * 300}\n" in done.stdout

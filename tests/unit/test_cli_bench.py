@@ -5,7 +5,7 @@ from wdsremux.cli_bench import (
     _room_lines,
     bench_lines,
     estimate_lines,
-    free_bytes,
+    free_at,
     verdict_lines,
 )
 from wdsremux.profiling import Profile
@@ -61,11 +61,19 @@ def test_too_little_room_is_said():
 
 
 def test_the_room_for_a_folder_to_be_made_is_that_of_its_parent(tmp_path):
-    assert free_bytes(str(tmp_path / "not" / "there")) > 0
+    assert free_at(str(tmp_path / "not" / "there")) > 0
+
+
+def test_a_folder_that_cannot_be_has_no_room():
+    assert free_at("a" * 300) is None
+
+
+def test_a_folder_may_be_named_as_no_url_can(tmp_path):
+    assert free_at(f"{tmp_path}/a://b") > 0
 
 
 def test_nobody_knows_the_room_behind_a_url():
-    assert free_bytes("s3://bucket/folder") is None
+    assert free_at("s3://bucket/folder") is None
     assert _room_lines(10**12, None, "s3://bucket/folder") == ["nothing was written"]
 
 
