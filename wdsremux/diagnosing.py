@@ -24,14 +24,13 @@ LIBRARIES = (
     "pyarrow",
     "datasets",
     "huggingface-hub",
-    "webdataset",
     "msgpack",
     "cloudpickle",
     "braceexpand",
     "pyyaml",
     "tqdm",
 )
-"""What must be installed, by the names of the distributions."""
+"""What a run imports, by the names of the distributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,11 @@ class Option:
 
 OPTIONS = (
     Option("cykooz-resizer", "resamples several times as fast as Pillow: pip install it"),
+    Option("boto3", "speaks to S3: pip install 'wdsremux[s3]'"),
+    Option("awscrt", "checksums of S3 at the speed of memory: pip install 'wdsremux[s3]'"),
+    Option("obstore", "speaks to Google and Azure: pip install 'wdsremux[gs]' or 'wdsremux[az]'"),
     Option("hf-xet", "faster downloads of Hub datasets that are no Parquet: pip install it"),
+    Option("webdataset", "reads the shards when you train: pip install it"),
     Option("wids", "reads the shards by number through index.json: pip install it"),
     Option("torch", "training; its generator is seeded before your function is called"),
 )

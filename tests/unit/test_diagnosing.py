@@ -1,11 +1,14 @@
 """What doctor finds, and what it keeps to itself."""
 
 import json
+import re
+import tomllib
+from pathlib import Path
 
 import pytest
 
 from wdsremux import diagnosing
-from wdsremux.diagnosing import OPTIONS, diagnose
+from wdsremux.diagnosing import LIBRARIES, OPTIONS, diagnose
 from wdsremux.errors import TransformError
 
 
@@ -26,6 +29,29 @@ def test_a_machine_on_which_the_tests_run_is_healthy():
     assert found.problems == ()
     assert found.engines["processes"].startswith("ready")
     assert found.versions["pillow"][0].isdigit()
+
+
+def names_in(requirements):
+    return {re.match(r"[\w-]+", line)[0] for line in requirements}
+
+
+def test_every_dependency_and_every_extra_is_looked_for():
+    project = tomllib.loads(Path(__file__).parents[2].joinpath("pyproject.toml").read_text())
+    project = project["project"]
+    optional = {option.name: option.use for option in OPTIONS}
+    assert names_in(project["dependencies"]) <= {*LIBRARIES, *optional}
+    for extra, requirements in project["optional-dependencies"].items():
+        for name in names_in(requirements):
+            assert name in optional
+            assert "pip install 'wdsremux[" in optional[name], extra
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_what_only_reads_the_shards_again_is_no_problem_to_a_run(monkeypatch):
+    without(monkeypatch, "webdataset")
+    found = diagnose()
+    assert found.problems == ()
+    assert any("webdataset" in line and "pip install" in line for line in found.lines({}))
 
 
 @pytest.mark.usefixtures("no_worker")
