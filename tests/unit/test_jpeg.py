@@ -138,3 +138,14 @@ def test_what_is_written_is_baseline_with_the_wanted_subsampling(subsampling, fa
     assert data[place + 11] == factors
     assert b"Exif" not in data
     assert b"ICC_PROFILE" not in data
+
+
+@pytest.mark.parametrize(("marker", "components"), [(0xC2, 3), (0xC0, 1)])
+def test_a_jpeg_of_thousands_of_empty_scans_is_refused_by_its_header(marker, components):
+    data = bytearray(saved(photo("coffee"), "JPEG", progressive=True))
+    data[data.index(b"\xff\xda") + 4] = components
+    data[data.index(b"\xff\xc2") + 1] = marker
+    empty = b"\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00"
+    assert read_header(bytes(data[:-2] + empty * 400 + data[-2:]))
+    with pytest.raises(DecodeError, match="scans, more than 500"):
+        read_header(bytes(data[:-2] + empty * 600 + data[-2:]))

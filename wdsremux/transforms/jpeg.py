@@ -13,7 +13,12 @@ from wdsremux.transforms.base import DecodeError, Pixels
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN_DCT = frozenset((0xC0, 0xC1, 0xC2))
 _BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
+_PROGRESSIVE = 0xC2
 _START_OF_SCAN = 0xDA
+_MAX_SCANS = 500
+"""Every scan goes over all pixels, also an empty one: thousands of them in a few bytes keep a core
+busy for hours. Encoders write about ten; libjpeg-turbo's own limit for strangers' files is this.
+"""
 _END_OF_IMAGE = b"\xff\xd9"
 _ORIENTATION = 0x0112
 _INTEGERS = {1: "B", 3: "H", 4: "I"}
@@ -52,7 +57,7 @@ def read_header(data: bytes) -> JpegHeader:
 
     """
     frame: tuple[int, int] | None = None
-    orientation = 1
+    orientation, components_in_scan = 1, 0
     chunks: dict[int, bytes] = {}
     for marker, start, stop in _segments(data):
         if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
@@ -62,6 +67,7 @@ def read_header(data: bytes) -> JpegHeader:
         elif marker in _FRAME_HEADERS and stop - start >= 6:
             frame = (marker, start)
         elif marker == _START_OF_SCAN:
+            components_in_scan = data[start] if stop > start else 0
             break
     if frame is None:
         raise DecodeError("broken JPEG: no frame header")
@@ -69,10 +75,19 @@ def read_header(data: bytes) -> JpegHeader:
     precision, height, width, components = struct.unpack_from(">BHHB", data, place)
     if not width or not height:
         raise DecodeError(f"broken JPEG: its header says {width} x {height} pixels")
+    if kind == _PROGRESSIVE or components_in_scan < components:
+        _check_scans(data, stop)
     profile = b"".join(chunks[number] for number in sorted(chunks)) or None
     gray = components == 1 and profile is None
     simple = kind in _HUFFMAN_DCT and precision == 8 and (components == 3 or gray)
     return JpegHeader((width, height), simple, orientation, profile, stop)
+
+
+def _check_scans(data: bytes, first_data: int) -> None:
+    """Raise DecodeError for more scans than an encoder writes."""
+    scans = 1 + data.count(bytes((0xFF, _START_OF_SCAN)), first_data)
+    if scans > _MAX_SCANS:
+        raise DecodeError(f"broken JPEG: it has {scans} scans, more than {_MAX_SCANS}")
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
