@@ -73,6 +73,12 @@ def test_a_function_of_a_module_in_the_current_folder_is_found():
     assert function_from_text("my_package.steps:flip").load()("abc") == "cba"
 
 
+@pytest.mark.parametrize("module", [".", "..steps", ".my_package"])
+def test_a_relative_module_is_refused(module):
+    with pytest.raises(UsageError, match="cannot be found"):
+        function_from_text(f"{module}:flip")
+
+
 @pytest.mark.usefixtures("folder")
 def test_an_installed_module_is_found():
     assert function_from_text("textwrap:dedent").load()(" a") == "a"

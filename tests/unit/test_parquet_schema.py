@@ -3,6 +3,7 @@ import pytest
 from support.corpora import hf_schema, jpeg
 
 from wdsremux.columns import Column
+from wdsremux.errors import SourceError
 from wdsremux.sources.parquet_schema import (
     columns_from_schema,
     dtype_from_arrow,
@@ -24,6 +25,12 @@ def test_the_card_wins_over_the_metadata_of_the_file():
     declared = {"label": {"class_label": ["a", "b"]}}
     columns = columns_from_schema(hf_schema(("cat", "dog")), declared)
     assert columns[1].class_names == ("a", "b")
+
+
+def test_two_columns_of_one_name_are_refused():
+    schema = pa.schema([("image", pa.binary()), ("x", pa.int32()), ("x", pa.int64())])
+    with pytest.raises(SourceError, match="two columns are named 'x'; write the file again"):
+        columns_from_schema(schema)
 
 
 def test_unreadable_metadata_is_no_metadata():

@@ -1,6 +1,7 @@
 """Folders for files on their way, and what a killed run leaves of them."""
 
 import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -52,6 +53,21 @@ def test_living_runs_to_the_same_place_have_folders_of_their_own():
         with scratch_folder(ADDRESS) as other:
             assert one != other
         assert (one / "train-000000.tar").exists()
+
+
+def test_a_folder_that_another_run_sweeps_before_it_is_locked_is_made_again(monkeypatch):
+    made, mkdtemp = [], tempfile.mkdtemp
+
+    def swept(**ways):
+        made.append(Path(mkdtemp(**ways)))
+        if len(made) < 3:
+            made[-1].rmdir()
+        return str(made[-1])
+
+    monkeypatch.setattr(tempfile, "mkdtemp", swept)
+    with scratch_folder(ADDRESS) as folder:
+        assert folder == made[2]
+        assert folder.is_dir()
 
 
 def test_a_link_of_somebody_else_leads_nowhere(temporary):

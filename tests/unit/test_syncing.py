@@ -474,6 +474,9 @@ def test_wrong_options_are_named(out, place, tmp_path):
         sync(out, out / ".." / out.name)
     with pytest.raises(UsageError, match="same place"):
         sync(URL, URL)
+    for inside in (out / ".wdsremux", out / "copy"):
+        with pytest.raises(UsageError, match="lie one in the other"):
+            sync(out, inside)
     with pytest.raises(UsageError, match="FROM is empty"):
         sync("", URL)
     with pytest.raises(UsageError, match="TO is empty"):

@@ -5,12 +5,14 @@ type. Only when nothing is declared an image are the first values looked at.
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from wdsremux.columns import Column, Dtype
+from wdsremux.errors import SourceError
 from wdsremux.sources.feature_dtypes import dtype_from_word, dtypes_from_features
 from wdsremux.sources.image_names import is_image_name, is_image_start
 
@@ -24,7 +26,15 @@ IMAGE_NAMES = (
 def columns_from_schema(
     schema: pa.Schema, declared: Mapping[str, Dtype] | None = None
 ) -> tuple[Column, ...]:
-    """Return the columns of an Arrow schema; `declared` are the dtypes of the dataset card."""
+    """Return the columns of an Arrow schema; `declared` are the dtypes of the dataset card.
+
+    Raises SourceError where two have one name.
+    """
+    double = next((name for name, count in Counter(schema.names).items() if count > 1), None)
+    if double is not None:
+        raise SourceError(
+            f"two columns are named {double!r}; write the file again with a name for each"
+        )
     known = {**dtypes_from_metadata(schema.metadata), **(declared or {})}
     return tuple(
         Column(field.name, known.get(field.name) or dtype_from_arrow(field.type))

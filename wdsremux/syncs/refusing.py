@@ -5,6 +5,7 @@
 
 import contextlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from wdsremux.differences import added_files
 from wdsremux.errors import RecipeMismatchError, TargetError, UsageError
@@ -21,9 +22,16 @@ PATIENCE_S = 5.0
 
 
 def refuse_same_place(here: RemoteTarget, there: RemoteTarget) -> None:
-    """Refuse to carry a dataset to where it is."""
-    if address_of(here) == address_of(there):
+    """Refuse to carry a dataset to where it is, or into itself."""
+    one, other = address_of(here), address_of(there)
+    if one == other:
         raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
+    if isinstance(here, LocalTarget) and isinstance(there, LocalTarget):
+        paths = Path(one), Path(other)
+        if paths[0] in paths[1].parents or paths[1] in paths[0].parents:
+            raise UsageError(
+                f"{there.url!r} and {here.url!r} lie one in the other; choose a place beside"
+            )
 
 
 def refuse_foreign(shards: Mapping[str, int], there: Contents, words: str) -> None:

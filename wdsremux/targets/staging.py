@@ -15,6 +15,8 @@ from wdsremux.errors import TargetError
 from wdsremux.targets.base import Parcel, Sums
 from wdsremux.targets.lock import folder_lock
 
+_TRIES = 20
+
 
 class Stage(Protocol):
     """Keeps account of what is staged, and publishes it."""
@@ -118,16 +120,27 @@ def scratch_folder(address: str) -> Iterator[Path]:
             if left.lstat().st_uid == _user() and not left.is_symlink():
                 with folder_lock(left / "lock"):
                     shutil.rmtree(left)
-    with scratch_errors(place.parent):
+    with contextlib.ExitStack() as stack:
+        with scratch_errors(place.parent):
+            folder = _locked_folder(place, stack)
+        yield folder
+
+
+def _locked_folder(place: Path, stack: contextlib.ExitStack) -> Path:
+    """Make a folder of our own, which the stack unlocks and removes."""
+    for tries_left in reversed(range(_TRIES)):
         folder = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
-    try:
-        with contextlib.ExitStack() as stack:
-            with scratch_errors(place.parent):
-                stack.enter_context(folder_lock(folder / "lock"))
-            yield folder
-    finally:
         # What cannot be removed is swept away by the next run.
-        shutil.rmtree(folder, ignore_errors=True)
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        try:
+            stack.enter_context(folder_lock(folder / "lock"))
+        except (FileNotFoundError, TargetError):
+            # Before it was locked, another run took it for one left behind.
+            if not tries_left:
+                raise
+        else:
+            return folder
+    raise AssertionError
 
 
 @contextlib.contextmanager

@@ -130,7 +130,7 @@ def _spec_from_module(module: str, name: str) -> FunctionSpec:
     with _on_path(folder):
         try:
             spec = importlib.util.find_spec(module)
-        except (ModuleNotFoundError, ValueError) as exc:
+        except (ImportError, ValueError) as exc:  # ImportError: "." names a package's part
             if isinstance(exc, ModuleNotFoundError) and not _is_part_of(exc.name, module):
                 raise TransformError(f"cannot import {module}: {described(exc, None)}") from exc
             spec = None
