@@ -1,6 +1,5 @@
 """WebDataset shards as a source: existing tars, re-muxed."""
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from wdsremux.sources.tar_schema import (
     form_of,
     infer_schema,
 )
+from wdsremux.sources.wids_index import read_wids_index
 
 ROWS_PER_UNIT = 256
 UNIT_BYTES = 64 << 20
@@ -181,7 +181,7 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     for path in paths:
         _check_size(path)
     shards = _by_split(paths)
-    index = _index(paths[0].parent)
+    index = read_wids_index(paths[0].parent)
     there = {path.name for path in paths}
     counts = {name: n for name, n in index.samples.items() if name in there}
     if len(there) < len(paths):
@@ -250,34 +250,6 @@ def _first_samples(path: Path) -> Iterator[Mapping[str, bytes | None]]:
                 else None
                 for field, member in sample.members.items()
             }
-
-
-@dataclass(frozen=True, slots=True)
-class _Index:
-    """What a wids index beside the tars tells."""
-
-    samples: Mapping[str, int]
-    class_names: Mapping[str, Sequence[str]]
-
-
-def _index(folder: Path) -> _Index:
-    """Read index.json; what does not have the expected form is as if it were not there."""
-    try:
-        index = json.loads((folder / "index.json").read_bytes())
-        entries = [(Path(entry["url"]).name, entry["nsamples"]) for entry in index["shardlist"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return _Index({}, {})
-    samples = {name: n for name, n in entries if isinstance(n, int) and n >= 0}
-    names = index.get("class_names")
-    if _are_texts(names):
-        names = {"label": names}
-    if not isinstance(names, dict):
-        names = {}
-    return _Index(samples, {str(k): v for k, v in names.items() if _are_texts(v)})
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)
 
 
 def _size(path: Path) -> int:
