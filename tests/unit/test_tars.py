@@ -175,6 +175,26 @@ def test_an_index_that_is_wrong_is_an_error(shards):
         records(open_tars(shards))
 
 
+def test_a_folder_without_a_shard_that_its_index_lists_is_refused(shards):
+    write_index(shards, {"train-000000.tar": 5, "train-000009.tar": 2, "shards/train-7.tar": 1})
+    text = r"lists 2 shards that the folder lacks: 'train-000009.tar', 'train-7.tar'; bring them"
+    with pytest.raises(SourceError, match=text):
+        open_tars(shards)
+    assert len(records(open_tars(shards / "train-*.tar"))) == 305
+
+
+def test_an_index_without_numbers_of_samples_still_lists_shards(shards):
+    shardlist = [{"url": f"train-{number:06}.tar"} for number in range(2, 30)]
+    (shards / "index.json").write_text(json.dumps({"shardlist": shardlist}))
+    with pytest.raises(SourceError, match=r"lists 27 shards .*'train-000007.tar' and 22 more;"):
+        open_tars(shards)
+
+
+def test_shards_that_an_index_lists_behind_a_url_need_not_be_there(shards):
+    write_index(shards, {"https://host/train-000008.tar?token=x": 5})
+    assert len(records(open_tars(shards))) == 305
+
+
 @pytest.mark.parametrize("names", [["cat", "dog", "bird"], {"label": ["cat", "dog", "bird"]}])
 def test_class_names_come_from_our_own_index(shards, names):
     write_index(shards, {}, class_names=names)
@@ -183,7 +203,15 @@ def test_class_names_come_from_our_own_index(shards, names):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"shardlist": 3}', '{"shardlist": [{"url": 1, "nsamples": "x"}]}']
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"shardlist": 3}',
+        '{"shardlist": [{"url": 1, "nsamples": "x"}]}',
+        '{"shardlist": [1]}',
+    ],
 )
 def test_an_index_of_another_form_is_passed_over(shards, text):
     (shards / "index.json").write_text(text)

@@ -22,12 +22,15 @@ from wdsremux.sources.tar_schema import (
     infer_schema,
 )
 from wdsremux.sources.wids_index import read_wids_index
+from wdsremux.values import counted
 
 ROWS_PER_UNIT = 256
 UNIT_BYTES = 64 << 20
 _MAX_MEMBER_BYTES = 1 << 30
 _SAMPLES_SEEN = 100
 _MAX_JSON_BYTES = 1 << 20
+_NAMED = 5
+"""So many missing shards are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +177,8 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     tars are checked.
 
     Raises:
-        SourceError: no such tar, one that is cut off or compressed, names that tell no split.
+        SourceError: no such tar, one that is cut off or compressed, names that tell no split, a
+            folder that lacks shards its index.json lists.
 
     """
     paths = _paths(os.fspath(pattern))
@@ -183,6 +187,8 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     shards = _by_split(paths)
     index = read_wids_index(paths[0].parent)
     there = {path.name for path in paths}
+    if Path(pattern).is_dir():
+        _refuse_missing(paths[0].parent, index.missing(there))
     counts = {name: n for name, n in index.samples.items() if name in there}
     if len(there) < len(paths):
         counts = {}  # shards of one name in several folders: the index may mean either
@@ -211,6 +217,18 @@ def _paths(pattern: str) -> list[Path]:
             raise SourceError(f"no file {name!r}; check the pattern {pattern!r}")
         paths += matches
     return [Path(name) for name in dict.fromkeys(paths)]
+
+
+def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
+    """Refuse a folder that lacks what its index lists: their samples would be lost silently."""
+    if not missing:
+        return
+    names = ", ".join(map(repr, missing[:_NAMED]))
+    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    raise SourceError(
+        f"index.json of {str(folder)!r} lists {counted(len(missing), 'shard')} that the folder "
+        f"lacks: {names}{more}; bring them, or name the tars to take by a pattern such as 'x/*.tar'"
+    )
 
 
 def _check_size(path: Path) -> None:

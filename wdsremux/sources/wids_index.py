@@ -1,7 +1,7 @@
 """The index beside tars, ours or one of wids: what it tells of the shards."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,32 @@ from typing import Any
 class WidsIndex:
     """What a wids index beside the tars tells."""
 
+    listed: tuple[str, ...]
+    """File names of all shards, but of those that lie behind a URL."""
     samples: Mapping[str, int]
+    """By file name, the number of samples, where it tells that."""
     class_names: Mapping[str, Sequence[str]]
+
+    def missing(self, there: Collection[str]) -> list[str]:
+        """Return the shards it lists that are not among the files that are there."""
+        return [name for name in self.listed if name not in there]
 
 
 def read_wids_index(folder: Path) -> WidsIndex:
     """Read index.json; what does not have the expected form is as if it were not there."""
     try:
         index = json.loads((folder / "index.json").read_bytes())
-        entries = [(Path(entry["url"]).name, entry["nsamples"]) for entry in index["shardlist"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return WidsIndex({}, {})
-    samples = {name: n for name, n in entries if isinstance(n, int) and n >= 0}
+        entries = [(entry["url"], entry.get("nsamples")) for entry in index["shardlist"]]
+        listed = tuple(Path(url).name for url, _ in entries if "://" not in url)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return WidsIndex((), {}, {})
+    samples = {Path(url).name: n for url, n in entries if isinstance(n, int) and n >= 0}
     names = index.get("class_names")
     if _are_texts(names):
         names = {"label": names}
     if not isinstance(names, dict):
         names = {}
-    return WidsIndex(samples, {str(k): v for k, v in names.items() if _are_texts(v)})
+    return WidsIndex(listed, samples, {str(k): v for k, v in names.items() if _are_texts(v)})
 
 
 def _are_texts(value: Any) -> bool:
