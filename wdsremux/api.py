@@ -108,7 +108,8 @@ def open_conversion(
     target = opening.open_target(out)  # wrong keys are told before the source is opened
     opened = opening.open_source(source, recipe, run)
     features, wishes = opened.features(), wishes_of(recipe)
-    columns = choose_columns(features, wishes, has_function=function is not None)
+    adds_columns = function is not None and recipe.transform_mode != "image"
+    columns = choose_columns(features, wishes, has_function=adds_columns)
     job = job_from_recipe(recipe, columns, function)
     series = series_from_text(recipe.split, opened.splits())
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])

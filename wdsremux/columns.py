@@ -79,7 +79,10 @@ class ColumnWishes:
 def choose_columns(
     features: Sequence[Column], wishes: ColumnWishes, *, has_function: bool
 ) -> Columns:
-    """Choose the columns by the wishes and the features. Raises UsageError with what there is."""
+    """Choose the columns by the wishes and the features. Raises UsageError with what there is.
+
+    `has_function` says that a function of the user's can add columns.
+    """
     by_name = {column.name: column for column in features}
     image = _image(features, by_name, wishes.image)
     label = _label(features, by_name, wishes.label, image)

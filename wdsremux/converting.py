@@ -3,7 +3,7 @@
 One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -81,6 +81,8 @@ class _Line:
         stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
         self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
+        self._told: set[str] = set()
+        """Columns that are told to be left out."""
 
     def run(self) -> None:
         """Do all that is not done."""
@@ -182,6 +184,19 @@ class _Line:
             writer.add(lot)
         samples = sum(len(lot.keys) for lot in lots)
         self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
+        self._tell_unpacked(batch.unpacked)
+
+    def _tell_unpacked(self, names: Sequence[str]) -> None:
+        """Tell once of each column that the function adds for nothing."""
+        new = [name for name in names if name not in self._told]
+        if new:
+            self._told.update(new)
+            listed = ", ".join(map(repr, new))
+            self._observer(
+                Note(
+                    f"the function returned {listed}, not packed: --extra-columns does not name it"
+                )
+            )
 
     def _series(self, number: int) -> _OpenSeries:
         if self._open is not None and self._open.number == number:

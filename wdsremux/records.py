@@ -144,6 +144,8 @@ class Batch:
     """Number of the series the rows belong to."""
     input_bytes: int = 0
     """Stored image bytes read."""
+    unpacked: tuple[str, ...] = ()
+    """Columns that the user's function added and that are not packed."""
 
     @property
     def size_bytes(self) -> int:

@@ -18,6 +18,7 @@ from wdsremux.jsonvalues import ValueFormError, converter, json_bytes, label_con
 from wdsremux.keys import key_from_position, key_from_value
 from wdsremux.lots import LotBuilder
 from wdsremux.records import Batch, Record, Rejected, Stage, Task
+from wdsremux.transforms.added import AddedColumns
 from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.picture import Frame
@@ -81,6 +82,8 @@ class _Tray:
     """Those to be made."""
     poison: Mapping[int, str]
     rejected: list[Rejected] = field(default_factory=list)
+    unpacked: set[str] = field(default_factory=set)
+    """Columns that the user's function adds and that nobody wants."""
 
     def reject(self, position: int, copies: Iterable[int], error: _RejectedRecordError) -> None:
         self.rejected.extend(Rejected(position, copy, error.stage, error.reason) for copy in copies)
@@ -95,6 +98,7 @@ class Worker:
         self._steps = steps_from_text(job.steps)
         self._function = self._user_function()
         columns = job.columns
+        self._added = self._added_columns()
         self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
         self._extras += [(c.name, c.name, converter(c.dtype)) for c in columns.added]
         self._label = label_converter(columns.label.dtype) if columns.label else None
@@ -106,6 +110,12 @@ class Worker:
         return UserFunction(
             job.function, job.mode, job.input, job.columns.image, job.seed, matte=job.codec.matte
         )
+
+    def _added_columns(self) -> AddedColumns | None:
+        job, columns = self._job, self._job.columns
+        if job.function is None:
+            return None
+        return AddedColumns(job.function.label, columns.fields, [c.name for c in columns.added])
 
     def __call__(self, task: Task) -> Iterator[Batch]:
         """Yield the batches of a task, in order.
@@ -161,6 +171,7 @@ class Worker:
             rejected=tuple(tray.rejected),
             series=series,
             input_bytes=sum(len(record.image or b"") for record in records),
+            unpacked=tuple(sorted(map(str, tray.unpacked))),
         )
 
     def _together(self, records: list[Record], tray: _Tray) -> None:
@@ -170,6 +181,8 @@ class Worker:
                 if isinstance(outcome, Rejected):
                     tray.rejected.append(outcome)
                     continue
+                if self._added is not None:
+                    tray.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
                 try:
                     self._pack(outcome, copy, tray.lots[copy])
                 except _RejectedRecordError as exc:

@@ -11,6 +11,7 @@ from support.runs import entries, manifest, rejected, samples
 
 import wdsremux
 from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
+from wdsremux.events import Note
 
 pytestmark = [
     pytest.mark.integration,
@@ -197,6 +198,28 @@ def test_an_object_that_is_known_by_its_class_only_is_noted(form, tmp_path):
     )
     (note,) = manifest(tmp_path)["notes"]
     assert f"{__name__}.Sealed, of which the recipe knows only the class" in note
+
+
+def test_a_column_that_a_function_adds_for_nothing_is_told_once(form, tmp_path):
+    events = []
+    wdsremux.convert(
+        rows_of(form),
+        tmp_path,
+        transform=lambda rows: rows | {"mean": [0] * len(rows["image"])},
+        batch_size=20,
+        workers=0,
+        limit=60,
+        observer=events.append,
+    )
+    notes = [event.text for event in events if isinstance(event, Note)]
+    told = "the function returned 'mean', not packed: --extra-columns does not name it"
+    assert notes.count(told) == 1
+
+
+def test_a_function_of_images_adds_no_column(form, tmp_path):
+    options = {"transform": lambda image: image, "transform_mode": "image", "workers": 0}
+    with pytest.raises(UsageError, match="'mean:float64': the source has no such column"):
+        wdsremux.convert(rows_of(form), tmp_path, extra_columns=["mean:float64"], **options)
 
 
 def assert_darker(out, form):

@@ -1,0 +1,59 @@
+"""What a worker makes of records: columns that a function adds, and who is to blame for a value."""
+
+from dataclasses import dataclass
+
+import pytest
+from support.pictures import saved, scene
+
+from wdsremux.columns import Column, Columns
+from wdsremux.errors import TransformError
+from wdsremux.records import Piece, Record, Task
+from wdsremux.transforms.codec import Codec
+from wdsremux.transforms.function import function_from_callable
+from wdsremux.worker import Job, Worker
+
+
+@dataclass(frozen=True)
+class RecordsUnit:
+    records: tuple
+    first: int = 0
+    size_bytes: int = 1000
+    name: str = "unit"
+
+    @property
+    def rows(self):
+        return len(self.records)
+
+    def read(self, start, stop):
+        yield from self.records[start:stop]
+
+
+def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int64"):
+    image = saved(scene(8, 8), "PNG")
+    unit = RecordsUnit(tuple(Record(n, image, {"label": v}) for n, v in enumerate(labels)))
+    columns = Columns(
+        "image", Column("label", label), (), None, tuple(Column(n, "float64") for n in added)
+    )
+    spec = None if function is None else function_from_callable(function)
+    worker = Worker(Job(columns, Codec(), function=spec, mode=mode))
+    (batch,) = worker(Task((Piece(unit, 0, unit.rows),)))
+    return batch
+
+
+def test_columns_that_are_named_and_returned_are_packed():
+    batch = batch_of(lambda rows: rows | {"mean": [0.5, None]})
+    assert b'"mean":0.5' in batch.lots[0].payload
+    assert b'"mean":null' in batch.lots[0].payload
+    assert batch.unpacked == ()
+
+
+def test_a_named_column_that_never_comes_is_an_error_with_what_came():
+    with pytest.raises(TransformError, match=r"names 'meen', which .* \(columns that it adds: 'me"):
+        batch_of(lambda rows: rows | {"mean": [1, 2]}, added=("meen",))
+    with pytest.raises(TransformError, match=r"'mean'.* for row 0 \(columns that it adds: none\)"):
+        batch_of(lambda row: row, mode="sample")
+
+
+def test_columns_that_nobody_named_are_told():
+    batch = batch_of(lambda rows: rows | {"mean": [1, 2], "b": [1, 2], "a": [1, 2]})
+    assert batch.unpacked == ("a", "b")
