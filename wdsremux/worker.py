@@ -4,8 +4,8 @@ Record -> decode -> steps -> the user's function -> encode -> the bytes of the s
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,14 @@ from wdsremux.errors import TransformError
 from wdsremux.jsonvalues import ValueFormError, converter, json_bytes, label_converter
 from wdsremux.keys import key_from_position, key_from_value
 from wdsremux.lots import LotBuilder
-from wdsremux.records import Batch, Record, Rejected, Stage, Task
+from wdsremux.records import Batch, Record, Rejected, Task
 from wdsremux.transforms.added import AddedColumns
 from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.picture import Frame
 from wdsremux.transforms.steps import apply_steps, steps_from_text
 from wdsremux.transforms.user import FunctionSpec, Input, Mode, Row, UserFunction
+from wdsremux.tray import RejectedRecordError, Tray
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
@@ -64,31 +65,6 @@ class Job:
         return self.codec.extension, "json"
 
 
-class _RejectedRecordError(Exception):
-    """Ends the work on one record."""
-
-    def __init__(self, stage: Stage, reason: str) -> None:
-        super().__init__(reason)
-        self.stage: Stage = stage
-        self.reason = reason
-
-
-@dataclass(slots=True)
-class _Tray:
-    """What a batch has given so far."""
-
-    lots: list[LotBuilder]
-    copies: Sequence[int]
-    """Those to be made."""
-    poison: Mapping[int, str]
-    rejected: list[Rejected] = field(default_factory=list)
-    unpacked: set[str] = field(default_factory=set)
-    """Columns that the user's function adds and that nobody wants."""
-
-    def reject(self, position: int, copies: Iterable[int], error: _RejectedRecordError) -> None:
-        self.rejected.extend(Rejected(position, copy, error.stage, error.reason) for copy in copies)
-
-
 class Worker:
     """Turns tasks into batches; one per thread or process, made where it runs."""
 
@@ -126,13 +102,13 @@ class Worker:
         poison = dict(task.poison)
         copies = range(self._job.copies) if task.copy is None else (task.copy,)
         for records in self._chunks(task):
-            tray = _Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
+            tray = Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
             if task.is_probe:
                 yield self._probed(records, tray, task.series)
             else:
                 yield self._batch(records, tray, task.series)
 
-    def _probed(self, records: list[Record], tray: _Tray, series: int) -> Batch:
+    def _probed(self, records: list[Record], tray: Tray, series: int) -> Batch:
         """Work on records, keep nothing, and report that this worker is still alive."""
         # A function may well fail on a batch of one row: it will be called with the whole batch.
         with contextlib.suppress(TransformError):
@@ -157,7 +133,7 @@ class Worker:
         if held:
             yield held
 
-    def _batch(self, records: list[Record], tray: _Tray, series: int) -> Batch:
+    def _batch(self, records: list[Record], tray: Tray, series: int) -> Batch:
         if self._job.batches_rows:
             self._together(records, tray)
         else:
@@ -174,7 +150,7 @@ class Worker:
             unpacked=tuple(sorted(map(str, tray.unpacked))),
         )
 
-    def _together(self, records: list[Record], tray: _Tray) -> None:
+    def _together(self, records: list[Record], tray: Tray) -> None:
         """Work on records that the user's function sees in one call; one record without it."""
         for copy, rows in zip(tray.copies, self._rows(records, tray), strict=True):
             for outcome in self._transformed(rows, copy):
@@ -185,20 +161,20 @@ class Worker:
                     tray.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
                 try:
                     self._pack(outcome, copy, tray.lots[copy])
-                except _RejectedRecordError as exc:
+                except RejectedRecordError as exc:
                     tray.reject(outcome.position, [copy], exc)
 
-    def _rows(self, records: list[Record], tray: _Tray) -> list[list[Row]]:
+    def _rows(self, records: list[Record], tray: Tray) -> list[list[Row]]:
         """Return the rows of each copy to be made: decoded, and through the steps."""
         rows: list[list[Row]] = [[] for _ in tray.copies]
         for record in records:
             heartbeat()
             try:
                 if record.position in tray.poison:
-                    raise _RejectedRecordError("transform", tray.poison[record.position])
+                    raise RejectedRecordError("transform", tray.poison[record.position])
                 for own, image in zip(rows, self._images(record, tray.copies), strict=True):
                     own.append(Row(record.position, image, dict(record.fields)))
-            except _RejectedRecordError as exc:
+            except RejectedRecordError as exc:
                 tray.reject(record.position, tray.copies, exc)
         return rows
 
@@ -212,9 +188,9 @@ class Worker:
         """Return the image of each copy after the steps: pixels, or the stored bytes."""
         job = self._job
         if record.problem is not None:
-            raise _RejectedRecordError("read", record.problem)
+            raise RejectedRecordError("read", record.problem)
         if record.image is None:
-            raise _RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
+            raise RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
         if self._function is not None and job.input == "bytes":
             return [record.image] * len(copies)
         try:
@@ -230,9 +206,9 @@ class Worker:
                 apply_steps(self._steps, pictures, rngs, job.codec.matte)
             return [pictures[copy].pixels() for copy in copies]
         except DecodeError as exc:
-            raise _RejectedRecordError("decode", str(exc)) from exc
+            raise RejectedRecordError("decode", str(exc)) from exc
         except StepError as exc:
-            raise _RejectedRecordError("transform", str(exc)) from exc
+            raise RejectedRecordError("transform", str(exc)) from exc
 
     def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
         """Encode a row and append its sample."""
@@ -263,7 +239,7 @@ class Worker:
             height, width = row.image.shape[:2]
             return codec.encode(row.image), width, height
         except (DecodeError, EncodeError) as exc:
-            raise _RejectedRecordError("encode", str(exc)) from exc
+            raise RejectedRecordError("encode", str(exc)) from exc
 
     def _key(self, row: Row, copy: int) -> tuple[str, str | None]:
         """Return the sample's key, and the text it was made from if a column gives it."""
@@ -274,7 +250,7 @@ class Worker:
         try:
             key, text = key_from_value(row.fields.get(column))
         except ValueError as exc:
-            raise _RejectedRecordError("pack", f"column {column!r}: {exc}") from exc
+            raise RejectedRecordError("pack", f"column {column!r}: {exc}") from exc
         return key + suffix, text
 
     def _entry(self, row: Row, copy: int) -> dict[str, Any]:
@@ -293,7 +269,7 @@ class Worker:
                     known = number is not None and number >= 0
                     entry["label_name"] = label.class_names[number] if known else None
         except ValueFormError as exc:
-            raise _RejectedRecordError("read", f"column {column!r}: {exc}") from exc
+            raise RejectedRecordError("read", f"column {column!r}: {exc}") from exc
         if self._job.copies > 1:
             entry["copy"] = copy
         return entry
