@@ -23,6 +23,8 @@ class Record:
     """The other wanted columns, by name, as Python values."""
     problem: str | None = None
     """Why the row could not be read; the record is then rejected with this reason."""
+    place: str | None = None
+    """Where the row lies, for whoever looks for it: a file, or a file and what of it."""
 
 
 class Unit(Protocol):

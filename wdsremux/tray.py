@@ -1,10 +1,10 @@
 """What comes together while a worker makes a batch: samples, and what gave none."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wdsremux.lots import LotBuilder
-from wdsremux.records import Rejected, Stage
+from wdsremux.records import Record, Rejected, Stage
 
 
 class RejectedRecordError(Exception):
@@ -32,3 +32,20 @@ class Tray:
     def reject(self, position: int, copies: Iterable[int], error: RejectedRecordError) -> None:
         """Note for each of the copies that a record gave no sample."""
         self.rejected.extend(Rejected(position, copy, error.stage, error.reason) for copy in copies)
+
+    def rejected_in(self, records: Iterable[Record]) -> tuple[Rejected, ...]:
+        """Return what gave no sample, in order; the reasons tell where the rows lie.
+
+        What the user leaves out, and what killed a worker, keeps its reason as it is.
+        """
+        if not self.rejected:
+            return ()
+        places = {r.position: r.place for r in records if r.position not in self.poison}
+        found = sorted(self.rejected, key=lambda item: (item.position, item.copy))
+        return tuple(_placed(item, places.get(item.position)) for item in found)
+
+
+def _placed(item: Rejected, place: str | None) -> Rejected:
+    if place is None or item.stage == "filter" or place in item.reason:
+        return item
+    return replace(item, reason=f"{item.reason} (in {place})")

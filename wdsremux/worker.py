@@ -139,12 +139,11 @@ class Worker:
         else:
             for record in records:
                 self._together([record], tray)
-        tray.rejected.sort(key=lambda item: (item.position, item.copy))
         return Batch(
             first=records[0].position,
             rows=len(records),
             lots=tuple(builder.lot() for builder in tray.lots),
-            rejected=tuple(tray.rejected),
+            rejected=tray.rejected_in(records),
             series=series,
             input_bytes=sum(len(record.image or b"") for record in records),
             unpacked=tuple(sorted(map(str, tray.unpacked))),

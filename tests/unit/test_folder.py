@@ -89,6 +89,11 @@ def test_rows_and_labels_are_those_of_imagefolder(tmp_path, layout):
         assert list(label.class_names) == features["label"].names
 
 
+def test_a_row_knows_its_file(tmp_path):
+    write_images(tmp_path, ["a/1.png", "b/2.png"])
+    assert [record.place for record in records(open_folder(tmp_path))] == ["'a/1.png'", "'b/2.png'"]
+
+
 def test_every_image_is_read_as_it_is_stored(tmp_path):
     root = write_images(tmp_path, ["a/1.png", "b/2.png"])
     assert [record.image for record in records(open_folder(root))] == [

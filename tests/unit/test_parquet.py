@@ -36,6 +36,12 @@ def test_all_rows_come_once_and_in_order_from_any_start(tmp_path):
         assert [r.fields["caption"] for r in records] == corpus.captions[start:]
 
 
+def test_a_row_knows_its_file_and_its_number_in_it(tmp_path):
+    corpus = write_parquet_dataset(tmp_path, rows=30, row_group_size=7, files=2)
+    places = [record.place for record in read(opened(tmp_path))]
+    assert places == [f"{name!r}, row {row}" for name in corpus.files for row in range(15)]
+
+
 def test_units_are_row_groups_that_travel_light(tmp_path):
     write_parquet_dataset(tmp_path, rows=30, row_group_size=7, files=2)
     units = list(opened(tmp_path).units("train", COLUMNS, 0))

@@ -28,9 +28,9 @@ class RecordsUnit:
         yield from self.records[start:stop]
 
 
-def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int64"):
-    image = saved(scene(8, 8), "PNG")
-    unit = RecordsUnit(tuple(Record(n, image, {"label": v}) for n, v in enumerate(labels)))
+def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int64", **records):
+    given = {"image": saved(scene(8, 8), "PNG"), **records}
+    unit = RecordsUnit(tuple(Record(n, fields={"label": v}, **given) for n, v in enumerate(labels)))
     columns = Columns(
         "image", Column("label", label), (), None, tuple(Column(n, "float64") for n in added)
     )
@@ -57,3 +57,22 @@ def test_a_named_column_that_never_comes_is_an_error_with_what_came():
 def test_columns_that_nobody_named_are_told():
     batch = batch_of(lambda rows: rows | {"mean": [1, 2], "b": [1, 2], "a": [1, 2]})
     assert batch.unpacked == ("a", "b")
+
+
+def reasons(batch):
+    return [item.reason for item in batch.rejected]
+
+
+def test_a_rejected_record_tells_where_it_lies():
+    found = reasons(batch_of(None, added=(), image=b"no image", place="'a/1.jpg'"))
+    assert len(found) == 2
+    assert all(reason.endswith(" (in 'a/1.jpg')") for reason in found)
+    found = reasons(batch_of(lambda _: 1 // 0, mode="image", added=(), place="'b'"))
+    assert all("ZeroDivisionError" in r and r.endswith(" (in 'b')") for r in found)
+
+
+def test_a_reason_that_names_the_file_or_is_the_users_own_stays():
+    problem = "the file 'a/1.jpg' is not there"
+    assert reasons(batch_of(None, added=(), problem=problem, place="'a/1.jpg'")) == [problem] * 2
+    left_out = batch_of(lambda _: None, mode="image", added=(), place="'a/1.jpg'")
+    assert reasons(left_out) == ["left out by the function"] * 2

@@ -56,7 +56,8 @@ class FolderUnit:
             fields = dict(zip(self.columns, self.values[row], strict=True))
             name = self.images[row]
             data, problem = (None, None) if name is None else _content(root, name)
-            yield Record(self.first + row, data, fields, problem)
+            place = None if name is None else repr(name)
+            yield Record(self.first + row, data, fields, problem, place)
 
 
 def _content(root: str, name: str) -> tuple[bytes | None, str | None]:

@@ -104,12 +104,22 @@ class RowGroupSource:
         ends = list(accumulate(file.rows for file in files))
         for i in range(bisect_right(ends, start), len(files)):
             file, first = files[i], ends[i] - files[i].rows
+            before = first
             share = file.share_of((columns.image, *fields))
             groups = zip(file.group_rows, file.group_bytes, strict=True)
             for number, (rows, size) in enumerate(groups):
                 if rows and first + rows > start:
                     size_bytes = max(1, round(size * share))
-                    part = RowGroup(number, rows, size_bytes, columns.image, fields, self.images)
+                    part = RowGroup(
+                        number,
+                        rows,
+                        size_bytes,
+                        columns.image,
+                        fields,
+                        self.images,
+                        file.name,
+                        first - before,
+                    )
                     for unit in self.make_units(file, part, first):
                         if unit.first + unit.rows > start:
                             yield unit

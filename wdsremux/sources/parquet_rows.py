@@ -35,6 +35,10 @@ class RowGroup:
     fields: tuple[str, ...]
     images: ImageFolder
     """Where paths in the image column lead."""
+    file: str = ""
+    """Name of the file, as the source's identity has it."""
+    first_row: int = 0
+    """Row of the file at which it begins."""
 
     @property
     def columns(self) -> list[str]:
@@ -73,14 +77,15 @@ def read_records(
     for batch in batches:
         low, high = max(start - at, 0), min(stop - at, batch.num_rows)
         if low < high:
-            yield from _records(batch.slice(low, high - low), part, first + at + low)
+            yield from _records(batch.slice(low, high - low), part, first, at + low)
         at += batch.num_rows
         if at >= stop:
             return
     raise SourceError(f"the row group ends after {at} of {part.rows} rows; bring the file again")
 
 
-def _records(batch: pa.RecordBatch, part: RowGroup, first: int) -> Iterator[Record]:
+def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> Iterator[Record]:
+    """Yield the rows of a batch that begins at row `start` of the row group."""
     stored, paths = image_values(batch.column(part.image), part.image)
     values = [python_values(batch.column(name), name) for name in part.fields]
     for i, data in enumerate(stored):
@@ -88,7 +93,8 @@ def _records(batch: pa.RecordBatch, part: RowGroup, first: int) -> Iterator[Reco
         if image is None and paths[i]:
             image, problem = part.images.read(paths[i] or "")
         fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
-        yield Record(first + i, image, fields, problem)
+        place = f"{part.file!r}, row {part.first_row + start + i}"
+        yield Record(first + start + i, image, fields, problem, place)
 
 
 def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[str | None]]:

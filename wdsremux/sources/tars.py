@@ -67,8 +67,9 @@ class TarUnit:
             )
 
     def _record(self, file: BinaryIO, sample: Sample, position: int) -> Record:
+        place = f"{Path(self.path).name!r}, sample {sample.key!r}"
         if sample.problem:
-            return Record(position, None, problem=sample.problem)
+            return Record(position, None, problem=sample.problem, place=place)
 
         def fetch(field: str) -> bytes:
             return _content(file, Path(self.path).name, sample, field)
@@ -76,9 +77,9 @@ class TarUnit:
         try:
             fields = self.schema.values(self.columns, sample.key, sample.members, fetch)
             where = self.schema.field_of(self.image, sample.members)
-            return Record(position, fetch(where) if where else None, fields)
+            return Record(position, fetch(where) if where else None, fields, place=place)
         except MemberValueError as exc:
-            return Record(position, None, problem=f"sample {sample.key!r}: {exc}")
+            return Record(position, None, problem=f"sample {sample.key!r}: {exc}", place=place)
 
 
 def _content(file: BinaryIO, tar: str, sample: Sample, field: str) -> bytes:
