@@ -89,6 +89,23 @@ def test_rows_and_labels_are_those_of_imagefolder(tmp_path, layout):
         assert list(label.class_names) == features["label"].names
 
 
+def test_an_image_that_takes_the_labels_from_all_others_is_named(tmp_path, caplog):
+    write_images(tmp_path, ["a/1.png", "a/2.png", "b/3.png"])
+    open_folder(tmp_path)
+    assert not caplog.messages
+    write_images(tmp_path, ["stray.png"])
+    assert [c.name for c in open_folder(tmp_path).features()] == ["image", "file_name"]
+    (told,) = caplog.messages
+    assert "outside the class folders or deeper in them: 1 of 4, for example 'stray.png'" in told
+
+
+@pytest.mark.parametrize("names", [["1.png", "2.png"], ["1.png", "2.png", "a/3.png"]])
+def test_images_that_lie_in_no_folders_take_no_labels_from_others(tmp_path, caplog, names):
+    write_images(tmp_path, names)
+    open_folder(tmp_path)
+    assert not caplog.messages
+
+
 def test_a_row_knows_its_file(tmp_path):
     write_images(tmp_path, ["a/1.png", "b/2.png"])
     assert [record.place for record in records(open_folder(tmp_path))] == ["'a/1.png'", "'b/2.png'"]

@@ -6,6 +6,7 @@ splits are no labels; a split without a metadata file, where others have one, ke
 empty columns) instead of none; several metadata files come in the order of their paths.
 """
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from wdsremux.sources.metadata import Table, columns_of, image_columns, survey_t
 from wdsremux.sources.split_rules import Place, Rule, folder_places, ordered
 
 ROWS_PER_UNIT = 256
+
+logger = logging.getLogger(__name__)
 
 Entry = tuple[str | None, Mapping[str, Any]]
 """Path of the image from the root (None: there is none) and the values of the other columns."""
@@ -221,10 +224,25 @@ def _files(metadata: Mapping[Place, list[str]], split: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def _tell_strays(tally: Tally) -> None:
+    """Tell which image takes the labels from most others, as it does from `imagefolder`."""
+    ((depth, most), *others) = tally.depths.most_common()
+    strays = tally.depths.total() - most
+    if depth and others and strays < most:
+        logger.warning(
+            "the folders give no label, as images lie outside the class folders or deeper in them: "
+            "%d of %d, for example %r; move them right into a class folder, or away",
+            strays,
+            strays + most,
+            tally.first_at[others[0][0]],
+        )
+
+
 def _labels(root: Path, rule: Rule, tally: Tally) -> tuple[str, ...]:
     """Return the class names: the folders of the images, when several and all equally deep."""
     names = sorted(_text(name or root.name) for name in tally.labels)
     if len(names) < 2 or len(tally.depths) > 1:
+        _tell_strays(tally)
         return ()
     if rule == "folder" and all(folder_places(name) for name in names):
         return ()  # train/1.jpg and test/2.jpg: the folders name splits

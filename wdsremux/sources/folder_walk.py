@@ -126,7 +126,10 @@ class Tally:
     metadata: dict[Place, list[str]] = field(default_factory=dict)
     labels: set[str] = field(default_factory=set)
     """Names of the folders right above the images."""
-    depths: set[int] = field(default_factory=set)
+    depths: "Counter[int]" = field(default_factory=Counter)
+    """How many images lie so deep."""
+    first_at: dict[int, str] = field(default_factory=dict)
+    """The first image of each depth."""
     extensions: set[str] = field(default_factory=set)
     """Of the images, in lower case and without a dot."""
     files: int = 0
@@ -142,7 +145,9 @@ class Tally:
                 self.images[place] += 1
         if not found.is_metadata:
             self.labels.add(found.folder.rpartition("/")[2])
-            self.depths.add(found.path.count("/"))
+            depth = found.path.count("/")
+            self.depths[depth] += 1
+            self.first_at.setdefault(depth, found.path)
             self.extensions.add(found.name.rpartition(".")[2].lower())
         self.files += 1
         self.total_bytes += stat.size
