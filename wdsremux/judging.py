@@ -50,6 +50,10 @@ class Judge:
             )
 
     def _remedy(self, first: Rejected) -> str:
+        if self._errors == self.rows > 1 and first.stage in ("read", "decode"):
+            return (
+                "not one went through: check --image-column and, where it has paths, --image-root"
+            )
         if self._errors == self.rows and first.stage == "transform":
             mode = f" and --transform-mode {self._c.job.mode}" if self._c.job.function else ""
             return f"not one went through: check the transform{mode}"

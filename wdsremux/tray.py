@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from wdsremux.jsonvalues import Convert, ValueFormError
 from wdsremux.lots import LotBuilder
 from wdsremux.records import Record, Rejected, Stage
 
@@ -15,6 +17,25 @@ class RejectedRecordError(Exception):
         super().__init__(reason)
         self.stage: Stage = stage
         self.reason = reason
+
+
+class RejectedFieldError(RejectedRecordError):
+    """Ends the work on a record of which a value does not have its column's form."""
+
+    def __init__(self, column: str, convert: Convert, problem: ValueFormError) -> None:
+        """`convert` is what found the problem."""
+        super().__init__("read", f"column {column!r}: {problem}")
+        self._column, self._convert = column, convert
+
+    def blame(self, read: Mapping[str, Any]) -> None:
+        """Put it down to the user's function, unless the value was no better as it was read."""
+        try:
+            self._convert(read[self._column])
+        except ValueFormError:
+            return
+        except KeyError:  # the function has added the column
+            pass
+        self.stage = "transform"
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, st
 from wdsremux.transforms.picture import Frame
 from wdsremux.transforms.steps import apply_steps, steps_from_text
 from wdsremux.transforms.user import FunctionSpec, Input, Mode, Row, UserFunction
-from wdsremux.tray import RejectedRecordError, Tray
+from wdsremux.tray import RejectedFieldError, RejectedRecordError, Tray
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
@@ -152,7 +152,7 @@ class Worker:
     def _together(self, records: list[Record], tray: Tray) -> None:
         """Work on records that the user's function sees in one call; one record without it."""
         for copy, rows in zip(tray.copies, self._rows(records, tray), strict=True):
-            for outcome in self._transformed(rows, copy):
+            for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
                 if isinstance(outcome, Rejected):
                     tray.rejected.append(outcome)
                     continue
@@ -161,6 +161,8 @@ class Worker:
                 try:
                     self._pack(outcome, copy, tray.lots[copy])
                 except RejectedRecordError as exc:
+                    if isinstance(exc, RejectedFieldError):
+                        exc.blame(row.fields)
                     tray.reject(outcome.position, [copy], exc)
 
     def _rows(self, records: list[Record], tray: Tray) -> list[list[Row]]:
@@ -258,17 +260,17 @@ class Worker:
         label = self._job.columns.label
         try:
             for name, json_name, convert in self._extras:
-                column = name
+                column, used = name, convert
                 entry[json_name] = convert(row.fields.get(name))
             if label is not None and self._label is not None:
-                column = label.name
+                column, used = label.name, self._label
                 entry["label"] = self._label(row.fields.get(label.name))
                 if label.class_names is not None:
                     number = entry["label"]
                     known = number is not None and number >= 0
                     entry["label_name"] = label.class_names[number] if known else None
         except ValueFormError as exc:
-            raise RejectedRecordError("read", f"column {column!r}: {exc}") from exc
+            raise RejectedFieldError(column, used, exc) from exc
         if self._job.copies > 1:
             entry["copy"] = copy
         return entry

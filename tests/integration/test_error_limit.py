@@ -149,3 +149,10 @@ def test_the_limit_from_python(tmp_path):
         wdsremux.convert(rows, tmp_path / "out", max_errors=2, workers=0)
     assert caught.value.exit_code == 6
     assert wdsremux.convert(rows, tmp_path / "out", max_errors="3%", workers=0).totals.rejected == 3
+
+
+def test_where_not_one_row_can_be_read_more_errors_are_no_remedy(tmp_path):
+    source = write_parquet_dataset(tmp_path / "in", images=[BAD] * 20, row_group_size=20).folder
+    done = convert(source, tmp_path / "out", code=6)
+    assert "not one went through: check --image-column" in done.stderr
+    assert "raise --max-errors" not in done.stderr

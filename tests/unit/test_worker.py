@@ -76,3 +76,24 @@ def test_a_reason_that_names_the_file_or_is_the_users_own_stays():
     assert reasons(batch_of(None, added=(), problem=problem, place="'a/1.jpg'")) == [problem] * 2
     left_out = batch_of(lambda _: None, mode="image", added=(), place="'a/1.jpg'")
     assert reasons(left_out) == ["left out by the function"] * 2
+
+
+@pytest.mark.parametrize("mode", ["batch", "sample"])
+def test_a_value_that_the_function_spoilt_is_put_down_to_it(mode):
+    def spoil(given):
+        return given | {"label": ["cat", "cat"] if mode == "batch" else "cat"}
+
+    batch = batch_of(spoil, mode=mode, added=())
+    assert [item.stage for item in batch.rejected] == ["transform"] * 2
+    assert "column 'label': expected a whole number, got str 'cat'" in batch.rejected[0].reason
+
+
+def test_a_column_that_the_function_added_in_another_form_is_put_down_to_it():
+    batch = batch_of(lambda rows: rows | {"mean": ["low", 0.5]})
+    assert [(item.position, item.stage) for item in batch.rejected] == [(0, "transform")]
+
+
+@pytest.mark.parametrize("function", [None, lambda rows: rows])
+def test_a_value_that_was_read_so_is_no_fault_of_the_function(function):
+    batch = batch_of(function, labels=(0, "cat"), added=())
+    assert [(item.position, item.stage) for item in batch.rejected] == [(1, "read")]
