@@ -88,9 +88,9 @@ class Meter:
     def line(self) -> str:
         """Return the sums as a line of `--progress log` has them."""
         of = f" of {self.rows_in_all}" if self.rows_in_all is not None else ""
-        eta = f", {duration(self.eta_s)} to go" if self.eta_s is not None else ""
+        eta = f", {duration(self.eta_s)} to go" if self.eta_s else ""
         return (
-            f"{self.rows}{of} rows, {self.rows_per_s:.0f} images/s, "
+            f"{self.rows}{of} rows, {images_per_s(self.rows_per_s)}, "
             f"{self.output_bytes / self.seconds / 1e6:.1f} MB/s, {counted(self.shards, 'shard')}, "
             f"{self.rejected} rejected{eta}"
         )
@@ -104,6 +104,16 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def images_per_s(rate: float) -> str:
+    """Return a rate as people read it; a slow one is not none."""
+    return f"{rate:.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
+
+
+def crew(workers: int, engine: str) -> str:
+    """Return "1 process" or "2 threads": how many workers of an engine there are."""
+    return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)
 
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
@@ -221,7 +231,7 @@ def _beginning(event: Begun) -> str:
     resumed = (
         f"; {event.done_rows} are done already, going on from there" if event.done_rows else ""
     )
-    where = f"with {event.workers} {event.engine}" if event.workers else "in this process"
+    where = f"with {crew(event.workers, event.engine)}" if event.workers else "in this process"
     return f"converting {rows} {where}{resumed}"
 
 
@@ -240,7 +250,7 @@ def report(event: Done, out: str, seconds: float) -> str:
     lines = []
     if event.rows:
         rate = event.rows / seconds
-        lines.append(f"{counted(event.rows, 'row')} in {duration(seconds)}, {rate:.0f} images/s")
+        lines.append(f"{counted(event.rows, 'row')} in {duration(seconds)}, {images_per_s(rate)}")
     else:
         lines.append(f"nothing to do: {out} was finished by this very recipe")
     lines.append(

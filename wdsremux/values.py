@@ -67,9 +67,9 @@ def is_url(out: "str | os.PathLike[str]") -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 shard" or "2 shards"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
 
 
 def size(size_bytes: int) -> str:

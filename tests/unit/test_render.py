@@ -55,6 +55,25 @@ def lines_of(events, progress, out=None):
     return out.getvalue().splitlines()
 
 
+def test_a_slow_run_is_not_told_to_stand_still():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=100))
+    clock.now += 500
+    meter.note(advanced(rows=100))
+    assert ", 0.2 images/s, " in meter.line()
+
+
+def test_nothing_is_to_go_when_all_is_done(clock):
+    meter = Meter(clock)
+    meter.note(begun(rows=200))
+    clock.now += 10
+    meter.note(advanced(rows=100))
+    assert meter.line().endswith("10 s to go")
+    meter.note(advanced(rows=100))
+    assert "to go" not in meter.line()
+
+
 def test_a_meter_sums_up_what_was_done():
     meter = Meter(Clock())
     for event in (begun(), advanced(), ShardDone(summary_of()), advanced(), Note("by the way")):
@@ -185,6 +204,8 @@ def test_a_note_is_told_at_once(clock):
         (begun(), "converting 1000 rows with 4 threads"),
         (begun(rows=None), "converting rows with 4 threads"),
         (begun(workers=0, engine="serial"), "converting 1000 rows in this process"),
+        (begun(workers=1), "converting 1000 rows with 1 thread"),
+        (begun(workers=1, engine="processes"), "converting 1000 rows with 1 process"),
         (
             begun(done_rows=300, engine="processes"),
             "converting 1000 rows with 4 processes; 300 are done already, going on from there",
