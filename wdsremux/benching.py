@@ -3,100 +3,61 @@
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
+from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from wdsremux.api import open_conversion
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert
-from wdsremux.engines.base import Work
-from wdsremux.errors import SourceError
-from wdsremux.events import Advanced, Begun, Done, Event
+from wdsremux.events import nobody
 from wdsremux.opening import SourceLike
-from wdsremux.poison import Recovery
-from wdsremux.profiling import LoadingWorker, Profile, profile
+from wdsremux.pacing import FIRST_ROWS, LoadingWorker, MarkingWorker, Pace, Tally
+from wdsremux.poison import Recovery, rows_of
+from wdsremux.profiling import Profile, profile
 from wdsremux.recipe import Recipe, Run
-from wdsremux.records import Batch, Rejected, Task
+from wdsremux.records import Batch, Task
 from wdsremux.shards.assign import Bounds
-from wdsremux.worker import Worker
 
 SECONDS = 20.0
 """How long `bench` takes, about."""
 PROFILE_SHARE, CONVERT_SHARE, LOAD_SHARE = 0.25, 0.45, 0.15
 """Parts of that time: one worker watched, the real line, and loading twice."""
+LEAST_OF_A_SHARE = 1 / 3
+"""So much of its part stays to each where workers take long to start."""
+TASKS_PER_WORKER = 8
+"""So many tasks of the real line each worker gets at least, so that all are busy to the end."""
 ESTIMATE_SECONDS = 5.0
 MAX_SCRATCH_BYTES = 500 * 10**6
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """What all workers together did in a while."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watched(Conversion):
+    """A conversion whose pace is taken while it is done."""
 
-    rows: int
-    samples: int
-    rejected: int
-    input_bytes: int
-    """Stored image bytes read."""
-    output_bytes: int
-    """Bytes of tar."""
+    tally: Tally
     seconds: float
-    first_rejected: Rejected | None = None
 
-    @property
-    def rows_per_s(self) -> float:
-        """Rows in a second."""
-        return self.rows / self.seconds
+    @classmethod
+    def of(cls, conversion: Conversion, seconds: float) -> Self:
+        """Return a conversion that works on tasks for so long, and finishes those begun."""
+        same = {each.name: getattr(conversion, each.name) for each in fields(conversion)}
+        return cls(**same, tally=Tally(), seconds=seconds)
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what was counted, and the rates."""
-        return {
-            "rows": self.rows,
-            "samples": self.samples,
-            "rejected": self.rejected,
-            "seconds": round(self.seconds, 3),
-            "images_per_s": round(self.rows_per_s, 1),
-            "read_mb_per_s": round(self.input_bytes / self.seconds / 1e6, 2),
-            "written_mb_per_s": round(self.output_bytes / self.seconds / 1e6, 2),
-        }
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Sums up what workers did."""
-
-    rows: int = 0
-    samples: int = 0
-    rejected: int = 0
-    input_bytes: int = 0
-    output_bytes: int = 0
-    first_rejected: Rejected | None = None
-
-    def add(self, event: Advanced) -> None:
-        """Take a batch into the sums."""
-        self.rows += event.rows
-        self.samples += event.samples
-        self.rejected += len(event.rejected)
-        self.input_bytes += event.input_bytes
-        self.output_bytes += event.output_bytes
-        self.first_rejected = self.first_rejected or next(iter(event.rejected), None)
-
-    def pace(self, seconds: float) -> Pace:
-        """Return the sums for a time. Raises SourceError when there was nothing to do."""
-        if not self.rows:
-            raise SourceError("the source has no rows: there is nothing to measure")
-        return Pace(
-            self.rows,
-            self.samples,
-            self.rejected,
-            self.input_bytes,
-            self.output_bytes,
-            max(seconds, 1e-9),
-            self.first_rejected,
-        )
+    def batches(self, found: Iterator[Task]) -> Generator[Batch, None, None]:
+        """Yield the batches, as they are taken by the line."""
+        rows = self.rows or self.limit or 1
+        share = max(FIRST_ROWS, rows // (TASKS_PER_WORKER * max(1, self.workers)))
+        in_time = takewhile(lambda _task: not self.tally.has_lasted(self.seconds), found)
+        cut = (part for task in in_time for part in _parts(task, share))
+        with closing(_map(self, MarkingWorker, cut)) as batches:
+            for batch in batches:
+                self.tally.add(batch)
+                yield batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +82,10 @@ class Estimate:
 
     @property
     def seconds(self) -> float | None:
-        """Time for all rows."""
-        return None if self.rows_in_all is None else self.rows_in_all / self.pace.rows_per_s
+        """Time for all rows, and for the start of the workers."""
+        if self.rows_in_all is None:
+            return None
+        return self.pace.start_s + self.rows_in_all / self.pace.rows_per_s
 
     @property
     def shards(self) -> int | None:
@@ -191,8 +154,7 @@ class Bench:
 
 def estimate(conversion: Conversion, seconds: float = ESTIMATE_SECONDS) -> Estimate:
     """Work on the first rows for about so long, with all workers, and write nothing."""
-    pace = _pace(conversion, partial(Worker, conversion.job), _tasks(conversion), seconds)
-    return _estimate(conversion, pace)
+    return _estimate(conversion, _pace(conversion, MarkingWorker, _tasks(conversion), seconds))
 
 
 def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECONDS) -> Bench:
@@ -200,56 +162,64 @@ def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECO
 
     Raises what `convert` raises.
     """
+    budget = _Budget(seconds)
     with tempfile.TemporaryDirectory(prefix="wdsremux-bench-") as folder:
         out = Path(folder, "out")
         conversion = open_conversion(source, out, recipe, run, recipe.transform)
         profiled = profile(conversion.job, _tasks(conversion), PROFILE_SHARE * seconds)
-        converted = _convert(replace(conversion, limit=_rows_for(conversion, profiled, seconds)))
-        from_source = _loading(conversion, LOAD_SHARE * seconds)
+        # Threads find loaded what the profile has loaded.
+        start_s = profiled.start_s if conversion.engine_name == "processes" else 0.0
+        for_line = budget.part(CONVERT_SHARE, rest=2 * LOAD_SHARE, starts_s=2 * start_s)
+        converted = _convert(conversion, _rows_for(conversion, profiled, for_line), for_line)
+        for_loading = budget.part(LOAD_SHARE, rest=LOAD_SHARE, starts_s=start_s)
+        from_source = _loading(conversion, for_loading)
         kind: Any = "auto" if conversion.engine_name == "serial" else conversion.engine_name
         same = replace(run, workers=conversion.workers, engine=kind)
         as_they_are = Recipe(split="all", max_pixels=recipe.max_pixels, format=recipe.format)
         nowhere = Path(folder, "nothing is written here")
         shards = open_conversion(str(out), nowhere, as_they_are, same, None)
-        return Bench(
-            profiled,
-            _estimate(conversion, converted),
-            from_source,
-            _loading(shards, LOAD_SHARE * seconds),
-        )
+        from_shards = _loading(shards, for_loading)
+        return Bench(profiled, _estimate(conversion, converted), from_source, from_shards)
+
+
+class _Budget:
+    """The time asked for, of which the start of workers takes its part."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._began = time.perf_counter()
+
+    def part(self, share: float, *, rest: float, starts_s: float) -> float:
+        """Return the time for a share when shares of `rest` and starts of so long are to come."""
+        left_s = self._seconds - (time.perf_counter() - self._began) - starts_s
+        asked_s = share * self._seconds
+        return min(asked_s, max(asked_s * LEAST_OF_A_SHARE, left_s * share / (share + rest)))
 
 
 def _rows_for(conversion: Conversion, profiled: Profile, seconds: float) -> int:
     """Return how many rows the real line gets: by its time, and by the room for its shards."""
     rate = profiled.rows_per_s * max(1, conversion.workers)
     by_room = MAX_SCRATCH_BYTES * profiled.rows // max(1, profiled.output_bytes)
-    rows = max(1, min(round(rate * CONVERT_SHARE * seconds), by_room))
+    rows = max(1, min(round(rate * seconds), by_room))
     return rows if conversion.limit is None else min(rows, conversion.limit)
 
 
-def _convert(conversion: Conversion) -> Pace:
-    """Run the line as `convert` does, and return its pace, from its begin to the manifest."""
-    moments: dict[type[Event], float] = {}
-    tally = _Tally()
-
-    def note(event: Event) -> None:
-        moments[type(event)] = time.perf_counter()
-        if isinstance(event, Advanced):
-            tally.add(event)
-
-    convert(conversion, note)
-    return tally.pace(moments[Done] - moments[Begun])
+def _convert(conversion: Conversion, rows: int, seconds: float) -> Pace:
+    """Run the line as `convert` does, and return its pace."""
+    watched = _Watched.of(replace(conversion, limit=rows), seconds)
+    convert(watched, nobody)
+    return watched.tally.pace()
 
 
 def _loading(conversion: Conversion, seconds: float) -> Pace:
     """Load images to pixels for so long, from the first row again where they are few."""
-    job = replace(conversion.job, copies=1)
+    once = replace(conversion, job=replace(conversion.job, copies=1))
 
     def again_and_again() -> Iterator[Task]:
         while True:
             yield from _tasks(conversion)
 
-    return _pace(conversion, partial(LoadingWorker, job), again_and_again(), seconds)
+    return _pace(once, LoadingWorker, again_and_again(), seconds)
 
 
 def _tasks(conversion: Conversion) -> Iterator[Task]:
@@ -263,27 +233,36 @@ def _tasks(conversion: Conversion) -> Iterator[Task]:
         base = end
 
 
+def _parts(task: Task, rows: int) -> Iterator[Task]:
+    """Yield a task in even parts of so many rows or some more."""
+    whole = task.stop - task.first
+    number = max(1, whole // rows)
+    starts = [task.first + whole * part // number for part in range(number + 1)]
+    for low, high in pairwise(starts):
+        yield rows_of(task, low, high)
+
+
 def _pace(
-    conversion: Conversion,
-    make_work: Callable[[], Work[Task, Batch]],
-    tasks: Iterator[Task],
-    seconds: float,
+    conversion: Conversion, kind: type[MarkingWorker], tasks: Iterator[Task], seconds: float
 ) -> Pace:
-    """Let all workers work for about so long; the start of the workers is part of it."""
-    tally = _Tally()
+    """Let all workers work for about so long after their start."""
+    tally = Tally()
+    in_time = takewhile(lambda _task: not tally.has_lasted(seconds), tasks)
+    with closing(_map(conversion, kind, in_time, seconds)) as batches:
+        for batch in batches:
+            tally.add(batch)
+    return tally.pace()
+
+
+def _map(
+    conversion: Conversion,
+    kind: type[MarkingWorker],
+    tasks: Iterator[Task],
+    seconds: float | None = None,
+) -> Generator[Batch, None, None]:
     job = conversion.job
     recovery = Recovery(job.batch_size if job.batches_rows else None)
-    began = now = time.perf_counter()
-    with closing(conversion.engine.map(make_work, tasks, recovery)) as batches:
-        for batch in batches:
-            samples = sum(len(lot.keys) for lot in batch.lots)
-            tally.add(
-                Advanced(batch.rows, samples, batch.rejected, batch.input_bytes, batch.size_bytes)
-            )
-            now = time.perf_counter()
-            if now - began >= seconds:
-                break
-    return tally.pace(now - began)
+    return conversion.engine.map(partial(kind, job, seconds), tasks, recovery)
 
 
 def _estimate(conversion: Conversion, pace: Pace) -> Estimate:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.recipe import Recipe, Run
-from wdsremux.render import duration
+from wdsremux.render import crew, duration
 from wdsremux.saying import say
 from wdsremux.values import is_url, seconds_from_text, size
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from wdsremux.benching import Bench, Estimate
 
 SECONDS_HELP = "how long to measure, about; at least 1 (default 20)"
+WORTH_TELLING_S = 0.1
+"""Threads start in less."""
 
 
 def add_commands(commands: Any, epilog: str, source_help: str) -> None:
@@ -96,9 +98,11 @@ def estimate_lines(found: "Estimate") -> list[str]:
     """Return what people read of an estimate."""
     pace = found.pace
     whole = "an unknown number of" if found.rows_in_all is None else f"{found.rows_in_all}"
-    with_what = f"{found.workers} {found.engine}" if found.workers else "this process alone"
+    with_what = crew(found.workers, found.engine) if found.workers else "this process alone"
+    after = f", after {pace.start_s:.1f} s to start" if pace.start_s >= WORTH_TELLING_S else ""
+    measured = f"measured on the first {pace.rows}, {pace.seconds:.1f} s with {with_what}{after}"
     lines = [
-        f"{whole} rows; measured on the first {pace.rows}, {pace.seconds:.1f} s with {with_what}",
+        f"{whole} rows; {measured}",
         f"{_rate(pace.rows_per_s)} images/s, {size(round(pace.output_bytes / pace.rows))} a row",
     ]
     if found.seconds is not None and found.size_bytes is not None:

@@ -1,19 +1,17 @@
-"""Workers that tell more than their result, or less: where their time goes, how fast images load.
+"""A worker that tells where its time goes.
 
 Only `bench` uses them; the line itself holds no clock.
 """
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from types import TracebackType
 from typing import Self
 
-from wdsremux.lots import LotBuilder
 from wdsremux.records import Piece, Record, Rejected, Task, Unit
-from wdsremux.transforms.base import DecodeError, Pixels
+from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codec import Codec
 from wdsremux.transforms.plan import Size
 from wdsremux.transforms.stored import Stored
@@ -84,6 +82,8 @@ class Profile:
     rejected: tuple[Rejected, ...]
     stages_ms: dict[str, float]
     """Milliseconds for a row, by stage."""
+    start_s: float = 0.0
+    """Time before that: to build the worker and to warm it up."""
 
     @property
     def row_ms(self) -> float:
@@ -104,10 +104,12 @@ def profile(job: Job, tasks: Iterator[Task], seconds: float) -> Profile:
     first = next(tasks, None)
     if first is None:
         return Profile(0, 0, 0, (), dict.fromkeys(STAGES, 0.0))
+    began = time.perf_counter()
     for _ in Worker(job)(_head(first, WARM_UP_ROWS)):
         pass
     watch = Stopwatch()
     worker = _TimedWorker(job, watch)
+    start_s = time.perf_counter() - began
     rows = samples = size = 0
     rejected: list[Rejected] = []
     ends = time.perf_counter() + seconds
@@ -125,7 +127,7 @@ def profile(job: Job, tasks: Iterator[Task], seconds: float) -> Profile:
         stage: 1000 * spent / max(1, watch.rows_read if stage == "read" else rows)
         for stage, spent in watch.seconds.items()
     }
-    return Profile(rows, samples, size, tuple(rejected), stages_ms)
+    return Profile(rows, samples, size, tuple(rejected), stages_ms, start_s)
 
 
 def _head(task: Task, rows: int) -> Task:
@@ -246,12 +248,3 @@ class _TimedWorker(Worker):
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         with self._watch.during("transform"):
             return super()._transformed(rows, copy)
-
-
-class LoadingWorker(Worker):
-    """A worker that loads images as training does: to pixels, which are then forgotten."""
-
-    def _pack(self, row: Row, _copy: int, _lot: LotBuilder) -> None:
-        if isinstance(row.image, bytes):
-            with suppress(DecodeError):  # the line would pack it as it is
-                self._job.codec.decode(row.image)

@@ -45,6 +45,18 @@ def test_bench_runs_a_function_in_processes(source, tmp_path):
     assert json.loads(done.stdout)["conversion"]["engine"] == "processes"
 
 
+def test_what_a_function_imports_is_in_no_rate(source, tmp_path):
+    function = tmp_path / "aug.py"
+    function.write_text("import time\ntime.sleep(1)\ndef same(batch):\n    return batch\n")
+    words = (source, tmp_path / "out", "--transform", f"{function}:same", "--workers", 1)
+    done = wdsremux("convert", *words, "--dry-run", "--progress", "json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["measured"]["start_seconds"] >= 1
+    assert found["seconds"] >= 1
+    assert "1 process, after " in wdsremux("convert", *words, "--dry-run").stdout
+
+
 def test_bench_of_a_wrong_option_is_a_usage_error(source):
     done = wdsremux("bench", source, "--step", "resise=3")
     assert done.returncode == 2

@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
 
+from wdsremux import benching
 from wdsremux.api import open_conversion
-from wdsremux.benching import Bench, Estimate, Pace, bench, estimate
+from wdsremux.benching import Bench, Estimate, _Budget, _parts, bench, estimate
 from wdsremux.errors import SourceError
+from wdsremux.pacing import Pace
 from wdsremux.profiling import STAGES, Profile
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.assign import Bounds
@@ -45,6 +47,36 @@ def corpus(tmp_path_factory):
 def test_the_whole_takes_its_share_of_time_and_room():
     found = estimate_of()
     assert (found.seconds, found.size_bytes, found.shards) == (20.0, 5_000_000, 5)
+
+
+def test_the_whole_takes_the_start_of_the_workers_too():
+    found = estimate_of()
+    started = replace(found, pace=replace(found.pace, start_s=5.0))
+    assert started.seconds == found.seconds + 5
+
+
+def test_only_steady_rows_are_in_the_rate():
+    pace = replace(estimate_of().pace, steady_rows=60.0)
+    assert (pace.rows, pace.rows_per_s) == (100, 30.0)
+    assert pace.to_json()["written_mb_per_s"] == 0.15
+
+
+def test_what_workers_take_to_start_is_taken_from_the_time_asked_for(monkeypatch):
+    now = iter([0.0, 5.0, 5.0, 19.0])
+    monkeypatch.setattr(benching.time, "perf_counter", lambda: next(now))
+    budget = _Budget(20)
+    assert budget.part(0.45, rest=0.3, starts_s=0.0) == pytest.approx(9.0)
+    assert budget.part(0.45, rest=0.3, starts_s=5.0) == pytest.approx(6.0)
+    assert budget.part(0.15, rest=0.0, starts_s=5.0) == pytest.approx(1.0)
+
+
+def test_a_task_is_cut_into_even_parts(corpus, tmp_path):
+    conversion = open_conversion(corpus, tmp_path / "out", Recipe(), Run(workers=0), None)
+    (task,) = conversion.tasks(0, 0, 0, None)
+    assert [(part.first, part.stop) for part in _parts(task, 13)] == [
+        (0, 15), (15, 30), (30, 45), (45, 60)
+    ]  # fmt: skip
+    assert [(part.first, part.stop) for part in _parts(task, 61)] == [(0, 60)]
 
 
 def test_copies_are_series_of_their_own():

@@ -1,6 +1,8 @@
 """What bench, doctor and convert --dry-run print."""
 
-from wdsremux.benching import Bench, Estimate, Pace
+from dataclasses import replace
+
+from wdsremux.benching import Bench, Estimate
 from wdsremux.cli_bench import (
     _room_lines,
     bench_lines,
@@ -8,6 +10,7 @@ from wdsremux.cli_bench import (
     free_at,
     verdict_lines,
 )
+from wdsremux.pacing import Pace
 from wdsremux.profiling import Profile
 from wdsremux.records import Rejected
 from wdsremux.shards.assign import Bounds
@@ -37,6 +40,12 @@ def test_an_estimate_reads_well():
         "500 images/s, 20.0 kB a row",
         "the whole: about 1 min 40 s, 1.0 GB in 2 shards",
     ]
+
+
+def test_an_estimate_tells_the_start_of_the_workers_apart():
+    found = estimate_of()
+    slow = replace(found, workers=1, engine="processes", pace=replace(found.pace, start_s=5.25))
+    assert estimate_lines(slow)[0].endswith(", 2.0 s with 1 process, after 5.2 s to start")
 
 
 def test_an_estimate_without_known_rows_projects_nothing():

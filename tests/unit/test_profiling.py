@@ -4,10 +4,10 @@ import pytest
 from support.corpora import jpegs, write_parquet_dataset
 
 from wdsremux.api import open_conversion
+from wdsremux.pacing import LoadingWorker
 from wdsremux.profiling import (
     SLICE_ROWS,
     STAGES,
-    LoadingWorker,
     Stopwatch,
     _timed,
     _TimedWorker,
