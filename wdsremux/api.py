@@ -71,6 +71,8 @@ def convert_by(
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
     opening.refuse_own_source(source, out)
+    if opening.asks_hub(source, recipe):  # which may take as long as the patience
+        observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
     if not isinstance(conversion.target, LocalTarget):
         from wdsremux.placing import placed  # noqa: PLC0415 (only outputs behind a network need it)

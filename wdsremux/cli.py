@@ -186,10 +186,11 @@ def _convert(arguments: argparse.Namespace) -> int:
     tell, began = observer(run.progress), time.monotonic()
 
     def tell_and_report(event: Event) -> None:
-        arguments.has_begun = run.overwrite
         tell(event)
-        if isinstance(event, Begun) and (event.engine, run.engine) == ("threads", "auto"):
-            arguments.on_threads()
+        if isinstance(event, Begun):
+            arguments.has_begun = run.overwrite
+            if (event.engine, run.engine) == ("threads", "auto"):
+                arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
             say_report(report(event, arguments.out, time.monotonic() - began))
 

@@ -66,6 +66,12 @@ def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
         raise UsageError(f"OUT {str(out)!r} is where the source lies; choose another folder")
 
 
+def asks_hub(source: SourceLike, recipe: Recipe) -> bool:
+    """Return whether words that may be a mistyped path are taken for a dataset on the Hub."""
+    is_id = isinstance(source, str) and REPO_ID.fullmatch(source) and not recipe.source_kind
+    return bool(is_id) and kind_of(str(source)) == "hub"
+
+
 def without_revision(source: SourceLike) -> SourceLike:
     """Return a source without the revision that a Hub dataset's words may name."""
     is_hub = isinstance(source, str) and source.startswith(HUB)

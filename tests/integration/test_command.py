@@ -227,3 +227,19 @@ def test_an_empty_word_is_not_taken_for_this_folder(tmp_path, given, word):
     done = convert(*given, code=2, cwd=tmp_path)
     assert f"{word} is empty" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_mistyped_path_is_told_to_be_taken_for_a_dataset_before_the_hub_is_asked(tmp_path):
+    done = wdsremux(
+        "convert",
+        "data/imgs",
+        "out",
+        "--progress",
+        "log",
+        cwd=tmp_path,
+        env={"HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 3
+    first, *rest = done.stderr.splitlines()
+    assert first == "there is no folder 'data/imgs' here: asking the Hub for that dataset"
+    assert "offline mode" in "".join(rest)
