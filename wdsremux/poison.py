@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from wdsremux.engines.base import Work, WorkerDiedError
+from wdsremux.engines.base import Work, WorkerDiedError, WorkerOverdueError
 from wdsremux.errors import TransformError
 from wdsremux.records import Batch, Piece, Rejected, Task
 from wdsremux.worker import CHUNK_ROWS
@@ -28,6 +28,8 @@ MAX_IDLE_ROUNDS = 3
 
 MAX_KILLERS = 20
 """Records in a row, without a batch done, that kill workers: past them the fault is not theirs."""
+
+_TRY_ALONE = "try it on a few rows with --workers 0 --limit 5"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +110,25 @@ def _probed(task: Task, attempt: Work[Task, Batch]) -> tuple[int, WorkerDiedErro
 
 
 def _given_up(rest: Task, death: WorkerDiedError, killers: int) -> TransformError:
+    is_overdue = isinstance(death, WorkerOverdueError)
+    if killers > MAX_KILLERS and is_overdue:
+        return TransformError(
+            f"row after row from {rest.first} on takes longer than --record-timeout allows "
+            f"({death}): raise it if the function is only slow; if it hangs, {_TRY_ALONE}"
+        )
     if killers > MAX_KILLERS:
         return TransformError(
             f"workers die on row after row from {rest.first} on ({death}): not the records are to "
-            "blame but the function or a library; try it on a few rows with --workers 0 --limit 5"
+            f"blame but the function or a library; {_TRY_ALONE}"
         )
+    advice = (
+        "raise --record-timeout, which they are too slow for together"
+        if is_overdue
+        else "look for memory that runs out, or try fewer --workers"
+    )
     return TransformError(
         f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none of them "
-        "alone; look for memory that runs out, or try fewer --workers"
+        f"alone; {advice}"
     )
 
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 import wdsremux
-from wdsremux.engines.base import WorkerDiedError
+from wdsremux.engines.base import WorkerDiedError, WorkerOverdueError
 from wdsremux.engines.processes import ProcessEngine, _ProcessRunner, _program
 from wdsremux.errors import TransformError
 from wdsremux.records import Batch
@@ -184,7 +184,7 @@ def test_an_endless_loop_is_ended_and_named():
     batches = ProcessEngine(2, result_timeout_s=1).map(work_of("while item == 1: pass"), range(4))
     got = [next(batches) for _ in range(3)]
     assert seen(got) == [(0, 0), (0, 1), (1, 0)]
-    with pytest.raises(WorkerDiedError, match="no progress for 1 s"):
+    with pytest.raises(WorkerOverdueError, match="no progress for 1 s"):
         next(batches)
 
 
@@ -231,7 +231,7 @@ def test_more_time_lasts_until_the_next_heartbeat():
         while True: pass
     """
     batches = ProcessEngine(1, result_timeout_s=1).map(work_of(code), [0])
-    with pytest.raises(WorkerDiedError, match="no progress for 1 s"):
+    with pytest.raises(WorkerOverdueError, match="no progress for 1 s"):
         list(batches)
 
 

@@ -7,7 +7,7 @@ from support.samples import lot_of
 from support.units import MemoryUnit
 
 from wdsremux import poison
-from wdsremux.engines.base import WorkerDiedError
+from wdsremux.engines.base import WorkerDiedError, WorkerOverdueError
 from wdsremux.errors import TransformError
 from wdsremux.poison import Recovery, rows_of
 from wdsremux.records import Batch, Piece, Rejected, Task
@@ -181,6 +181,38 @@ def test_a_record_that_kills_even_when_it_is_passed_over_ends_in_an_error_soon()
     with pytest.raises(TransformError, match="workers die on rows 0 to 15"):
         recovered(workers, task_of([16]), batch_rows=16)
     assert workers.attempts <= (poison.MAX_IDLE_ROUNDS + 2) * 10
+
+
+class SlowWorkers(Workers):
+    """Workers that are killed for the time they take."""
+
+    def work(self, task):
+        try:
+            yield from super().work(task)
+        except WorkerDiedError as exc:
+            raise WorkerOverdueError("no progress for 1 s") from exc
+
+
+@pytest.mark.parametrize(
+    ("workers", "words"),
+    [
+        (
+            SlowWorkers(range(100), 48),
+            r"row after row from 0 on takes longer than --record-timeout ",
+        ),
+        (SlowWorkers(batch_rows=16, kills_together=(3, 9)), "alone; raise --record-timeout"),
+    ],
+)
+def test_who_gives_too_little_time_is_told_the_option_and_not_to_look_elsewhere(workers, words):
+    with pytest.raises(TransformError, match=words) as caught:
+        [
+            *Recovery(workers.batch_rows)(
+                task_of([48]), None, WorkerOverdueError("no progress for 1 s"), workers
+            )
+        ]
+    assert "(no progress for 1 s)" in str(caught.value)
+    assert "memory" not in str(caught.value)
+    assert "die on row after row" not in str(caught.value)
 
 
 def test_what_comes_before_unexplained_deaths_is_delivered():

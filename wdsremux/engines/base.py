@@ -32,6 +32,10 @@ class WorkerDiedError(Exception):
     """
 
 
+class WorkerOverdueError(WorkerDiedError):
+    """A worker process was killed because it gave no sign of progress in time."""
+
+
 Recover = Callable[
     [ItemT, ResultT | None, WorkerDiedError, Work[ItemT, ResultT]], Iterator[ResultT]
 ]

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from wdsremux.engines.base import WorkerDiedError
+from wdsremux.engines.base import WorkerDiedError, WorkerOverdueError
 from wdsremux.engines.failures import exception_from_failure
 from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
 from wdsremux.engines.shared import Maps
@@ -177,7 +177,7 @@ class RemoteWorker:
     def _death(self) -> WorkerDiedError:
         status = self._reap()
         if self._overdue_s is not None:
-            return WorkerDiedError(f"no progress for {self._overdue_s:g} s")
+            return WorkerOverdueError(f"no progress for {self._overdue_s:g} s")
         return WorkerDiedError(_ending(status))
 
     def _reap(self) -> int:
