@@ -20,7 +20,7 @@ from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
 from wdsremux.opening import SourceLike, Transform
 from wdsremux.options import ConvertOptions
-from wdsremux.planning import series_from_text
+from wdsremux.planning import remarks_on_splits, series_from_text
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.assign import Bounds
 from wdsremux.targets.local import LocalTarget
@@ -113,7 +113,8 @@ def open_conversion(
     adds_columns = function is not None and recipe.transform_mode != "image"
     columns = choose_columns(features, wishes, has_function=adds_columns)
     job = job_from_recipe(recipe, columns, function)
-    series = series_from_text(recipe.split, opened.splits())
+    splits = opened.splits()
+    series = series_from_text(recipe.split, splits)
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     # What is no text has no words: whoever opens it again must be given it.
     source_words = str(source) if isinstance(source, str | Path) else None
@@ -135,7 +136,7 @@ def open_conversion(
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
-        remarks=remarks_on(features, wishes, columns),
+        remarks=(*remarks_on(features, wishes, columns), *remarks_on_splits(recipe.split, splits)),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
     )

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wdsremux.errors import SourceError, UsageError
+from wdsremux.recipe import Recipe
 from wdsremux.records import Piece, Task, Unit
+from wdsremux.values import counted
 
 UnitsOf = Callable[[str, int], Iterator[Unit]]
 """`units(split, start)` of a source, for the columns that were chosen."""
@@ -56,6 +58,21 @@ def series_from_text(text: str, splits: Mapping[str, int | None]) -> tuple[Serie
         return tuple(SeriesRows(_series_name([each.split]), (each,)) for each in every)
     ranges = tuple(_range_from_text(part.strip(), splits) for part in text.split("+"))
     return (SeriesRows(_series_name([each.split for each in ranges]), ranges),)
+
+
+def remarks_on_splits(text: str, splits: Mapping[str, int | None]) -> tuple[str, ...]:
+    """Return a note on the splits that are left out though nobody has chosen."""
+    if text != Recipe().split:
+        return ()
+    left = [
+        name if rows is None else f"{name} ({counted(rows, 'row')})"
+        for name, rows in splits.items()
+        if name != text
+    ]
+    if not left:
+        return ()
+    noun = "split" if len(left) == 1 else "splits"
+    return (f"{noun} left out: {', '.join(left)}; --split all takes all",)
 
 
 def _series_name(splits: Sequence[str]) -> str:

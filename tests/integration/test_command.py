@@ -243,3 +243,13 @@ def test_a_mistyped_path_is_told_to_be_taken_for_a_dataset_before_the_hub_is_ask
     first, *rest = done.stderr.splitlines()
     assert first == "there is no folder 'data/imgs' here: asking the Hub for that dataset"
     assert "offline mode" in "".join(rest)
+
+
+def test_a_split_that_is_left_out_is_told_once(tmp_path):
+    write_parquet_dataset(tmp_path / "in", rows=6)
+    write_parquet_dataset(tmp_path / "in", rows=3, split="validation")
+    words = ("convert", tmp_path / "in", tmp_path / "out", "--progress", "log")
+    done = wdsremux(*words)
+    assert done.returncode == 0, done.stderr
+    assert "split left out: validation (3 rows); --split all takes all" in done.stderr
+    assert "left out: validation" not in wdsremux(*words, "--overwrite", "--split", "all").stderr

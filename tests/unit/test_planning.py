@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.units import MemorySource, planned, positions_of
 
 from wdsremux.errors import SourceError, UsageError
-from wdsremux.planning import RowRange, SeriesRows, pieces, series_from_text
+from wdsremux.planning import RowRange, SeriesRows, pieces, remarks_on_splits, series_from_text
 
 SPLITS = {"train": 1000, "validation": 100, "test": 7}
 UNKNOWN = {"train": None, "validation": None}
@@ -214,3 +214,18 @@ def test_a_slice_that_ends_after_an_unknown_end_leaves_no_hole(sizes, stop, data
 def test_a_split_of_a_source_never_becomes_a_path(name):
     with pytest.raises(SourceError, match="cannot name shards"):
         series_from_text("all", {name: 3})
+
+
+def test_splits_left_out_are_named_where_nobody_has_chosen():
+    assert remarks_on_splits("train", SPLITS) == (
+        "splits left out: validation (100 rows), test (7 rows); --split all takes all",
+    )
+    assert remarks_on_splits("train", UNKNOWN) == (
+        "split left out: validation; --split all takes all",
+    )
+
+
+def test_who_chooses_splits_or_has_one_is_told_nothing():
+    for text in ("all", "validation", "train[:10%]", "train+test"):
+        assert remarks_on_splits(text, SPLITS) == ()
+    assert remarks_on_splits("train", {"train": 10}) == ()
