@@ -51,7 +51,7 @@ def test_a_wrong_option_ends_with_2(made, tmp_path, capsys, words, told):
 
 
 def test_what_is_no_dataset_ends_with_3(tmp_path, capsys):
-    code, _, err = run(capsys, "sync", tmp_path, tmp_path / "nas")
+    code, _, err = run(capsys, "sync", tmp_path, tmp_path.parent / "nas")
     assert code == 3
     assert "wdsremux index" in err
 
