@@ -19,7 +19,7 @@ from wdsremux.jobs import (
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
 from wdsremux.opening import SourceLike, Transform
-from wdsremux.options import ConvertOptions
+from wdsremux.options import ConvertOptions, refuse_unknown
 from wdsremux.planning import series_from_text
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.assign import Bounds
@@ -140,6 +140,7 @@ def open_conversion(
 
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:
     """Return the options of the recipe and those of the run."""
+    refuse_unknown(options, ConvertOptions)
     own = {field.name for field in fields(Run)}
     return (
         Recipe.from_options({name: v for name, v in options.items() if name not in own}),

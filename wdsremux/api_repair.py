@@ -12,7 +12,7 @@ from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
 from wdsremux.events import nobody
 from wdsremux.opening import SourceLike, Transform
-from wdsremux.options import RepairOptions
+from wdsremux.options import RepairOptions, refuse_unknown
 from wdsremux.recipe import Run
 from wdsremux.repairing import RepairObserver
 from wdsremux.repairing import repair as run_repair
@@ -49,6 +49,7 @@ def repair(
             f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
             "then carry it there again with wdsremux sync"
         )
+    refuse_unknown(options, RepairOptions)
     run = Run.from_options(dict(options))
     return run_repair(
         Path(out).expanduser(),

@@ -4,7 +4,6 @@ Options are made from the fields of Recipe and Run, so that each stands once.
 """
 
 import argparse
-import difflib
 import os
 import re
 import shlex
@@ -20,6 +19,7 @@ from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
 from wdsremux.saying import complain, say, say_report, settle
+from wdsremux.values import meant
 
 STOPPED_CODES = (130, 143)
 
@@ -123,8 +123,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _hint(self, message: str) -> str:
         given = re.search(r"(?:unrecognized arguments: |invalid choice: ')([\w-]+)", message)
-        near = difflib.get_close_matches(given[1], self._words(), 1) if given else []
-        return f"; did you mean {near[0]}?" if near else ""
+        return meant(given[1], self._words()) if given else ""
 
     def _words(self) -> list[str]:
         """Return all that may be written: options and commands, also those of the commands."""
