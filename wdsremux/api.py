@@ -4,11 +4,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from wdsremux import opening
+from wdsremux import opening, render
 from wdsremux.columns import choose_columns, remarks_on
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
-from wdsremux.events import Note, Observer, nobody
+from wdsremux.errors import UsageError
+from wdsremux.events import Note, Observer, log_notes, nobody
 from wdsremux.extending import taken_up
 from wdsremux.jobs import (
     head_from,
@@ -31,7 +32,7 @@ def convert(
     out: str | Path,
     *,
     transform: Transform | None = None,
-    observer: Observer = nobody,
+    observer: Observer | None = None,
     **options: Unpack[ConvertOptions],
 ) -> Manifest:
     """Stream a dataset through preprocessing and pack it into WebDataset shards under `out`.
@@ -53,11 +54,16 @@ def convert(
     The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
     "1%") or values. The same call again goes on where an interrupted one stopped.
 
+    Nothing is printed unless `progress` is given, which then tells of the run on stderr as the
+    command line does. An `observer` is called with each event of `wdsremux.events` instead. Without
+    either, notes are logged as warnings of the logger "wdsremux".
+
     Raises UsageError, SourceError, TransformError, TargetError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
     recipe, run = _split(dict(options))
-    return convert_by(source, out, recipe, run, transform=transform, observer=observer)
+    tell = _observer(observer, options.get("progress"))
+    return convert_by(source, out, recipe, run, transform=transform, observer=tell)
 
 
 def convert_by(
@@ -136,6 +142,15 @@ def open_conversion(
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
     )
+
+
+def _observer(observer: Observer | None, progress: str | None) -> Observer:
+    """Return what tells of a run that Python began: it is asked for, or only notes are logged."""
+    if progress is None:
+        return observer or log_notes
+    if observer is not None:
+        raise UsageError("progress and observer exclude each other; give one of them")
+    return render.observer(progress)
 
 
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:

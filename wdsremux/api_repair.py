@@ -10,7 +10,7 @@ from wdsremux.api import open_conversion, with_careful_engine
 from wdsremux.conversion import Conversion
 from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
-from wdsremux.events import nobody
+from wdsremux.events import log_notes
 from wdsremux.opening import SourceLike, Transform
 from wdsremux.options import RepairOptions, refuse_unknown
 from wdsremux.recipe import Run
@@ -28,7 +28,7 @@ def repair(
     shards: Iterable[str] = (),
     source: SourceLike | None = None,
     transform: Transform | None = None,
-    observer: RepairObserver = nobody,
+    observer: RepairObserver = log_notes,
     **options: Unpack[RepairOptions],
 ) -> RepairReport:
     """Make missing and damaged shards of a dataset again, and rebuild its other files.
@@ -40,6 +40,9 @@ def repair(
     `.wdsremux/quarantine`; what else `verify` would find there is told in the report's `left`.
 
     `source` and `transform` are needed where they have moved, or where `convert` got objects.
+
+    Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
+    notes are logged as warnings of the logger "wdsremux".
 
     Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
     as it was, and what `convert` raises; what is mended by then stays.
