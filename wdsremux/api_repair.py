@@ -84,7 +84,9 @@ class _Reopening:
                 f"the source does not fit the recipe any more: {exc}"
             ) from exc
         except SourceError as exc:
-            raise SourceError(f"{exc}; if the source has moved, name it with --source") from exc
+            # How to read it is recorded: of the source only the place can be another one.
+            text = str(exc).removesuffix(f"; {opening.KIND_ADVICE}")
+            raise SourceError(f"{text}; if the source has moved, name it with --source") from exc
         return with_careful_engine(conversion, self.run) if after_death else conversion
 
     def _source(self, place: Mapping[str, Any]) -> SourceLike:

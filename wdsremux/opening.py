@@ -25,6 +25,8 @@ DEMO = "demo:"
 HUB = "hf://datasets/"
 GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_PAGE = re.compile(r"https?://(?:www\.)?huggingface\.co/datasets/([\w-][\w.-]*/[\w-][\w.-]*)")
+KIND_ADVICE = "check the spelling, or say what it is with --source-kind"
 SAVED_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in its folder."""
 READING_GIVE_UP_AFTER_S = 60.0
@@ -89,9 +91,21 @@ def kind_of(words: str) -> str:
     if REPO_ID.fullmatch(words):
         return "hub"
     raise SourceError(
-        f"{words!r} is no file or folder, and no dataset ID such as user/name; check the spelling, "
-        "or say what it is with --source-kind"
+        f"{words!r} is no file or folder, and no dataset ID such as user/name; {_instead_of(words)}"
     )
+
+
+def _instead_of(words: str) -> str:
+    """Tell what to write instead of a source that is nothing as it stands."""
+    if words == DEMO.removesuffix(":"):
+        return f"the demo is {DEMO}"
+    page = HUB_PAGE.match(words)
+    if page is not None:
+        return f"write {page[1]}"
+    repo, at, revision = words.partition("@")
+    if at and REPO_ID.fullmatch(repo):
+        return f"write {repo} --revision {revision}, or {HUB}{words}"
+    return KIND_ADVICE
 
 
 def _kind_of_folder(path: Path) -> str:
