@@ -55,10 +55,14 @@ def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
 
 
 def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
-    """Refuse an output folder in which the source lies: shards would mix with what they are of."""
+    """Refuse an output in the folder of the source: shards would mix with what they are of.
+
+    In a folder that is the source every file counts, also those in folders within it. Where files
+    are named, the output may be another folder beside them.
+    """
     if not os.fspath(out):
         raise UsageError("OUT is empty; write . for the folder you are in")
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         return
     path = Path(source).expanduser()
     folder = path if path.is_dir() else path.parent
@@ -66,6 +70,11 @@ def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
     is_named = path.exists() or GLOB.search(path.name)
     if is_named and folder.is_dir() and target.is_dir() and folder.samefile(target):
         raise UsageError(f"OUT {str(out)!r} is where the source lies; choose another folder")
+    if path.is_dir() and not is_url(out) and path.resolve() in target.resolve().parents:
+        raise UsageError(
+            f"OUT {str(out)!r} lies within the source {str(source)!r}: shards would mix with what "
+            "they are made of; choose a folder beside it"
+        )
 
 
 def without_revision(source: SourceLike) -> SourceLike:
