@@ -53,7 +53,7 @@ def _function_difference(new: Mapping[str, Any]) -> str:
     what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"
     return (
         f"the output was begun with another recipe: {what} has changed since; give it as it was to "
-        "go on, or --overwrite to start anew"
+        "go on"
     )
 
 
