@@ -4,11 +4,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from wdsremux import opening
+from wdsremux import opening, render
 from wdsremux.columns import choose_columns, remarks_on
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert as run_conversion
-from wdsremux.events import Note, Observer, nobody
+from wdsremux.errors import UsageError
+from wdsremux.events import Note, Observer, log_notes, nobody
 from wdsremux.extending import taken_up
 from wdsremux.jobs import (
     head_from,
@@ -19,7 +20,7 @@ from wdsremux.jobs import (
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
 from wdsremux.opening import SourceLike, Transform
-from wdsremux.options import ConvertOptions
+from wdsremux.options import ConvertOptions, refuse_unknown
 from wdsremux.planning import remarks_on_splits, series_from_text
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.assign import Bounds
@@ -31,7 +32,7 @@ def convert(
     out: str | Path,
     *,
     transform: Transform | None = None,
-    observer: Observer = nobody,
+    observer: Observer | None = None,
     **options: Unpack[ConvertOptions],
 ) -> Manifest:
     """Stream a dataset through preprocessing and pack it into WebDataset shards under `out`.
@@ -53,11 +54,16 @@ def convert(
     The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
     "1%") or values. The same call again goes on where an interrupted one stopped.
 
+    Nothing is printed unless `progress` is given, which then tells of the run on stderr as the
+    command line does. An `observer` is called with each event of `wdsremux.events` instead. Without
+    either, notes are logged as warnings of the logger "wdsremux".
+
     Raises UsageError, SourceError, TransformError, TargetError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
     recipe, run = _split(dict(options))
-    return convert_by(source, out, recipe, run, transform=transform, observer=observer)
+    tell = _observer(observer, options.get("progress"))
+    return convert_by(source, out, recipe, run, transform=transform, observer=tell)
 
 
 def convert_by(
@@ -142,8 +148,18 @@ def open_conversion(
     )
 
 
+def _observer(observer: Observer | None, progress: str | None) -> Observer:
+    """Return what tells of a run that Python began: it is asked for, or only notes are logged."""
+    if progress is None:
+        return observer or log_notes
+    if observer is not None:
+        raise UsageError("progress and observer exclude each other; give one of them")
+    return render.observer(progress)
+
+
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:
     """Return the options of the recipe and those of the run."""
+    refuse_unknown(options, ConvertOptions)
     own = {field.name for field in fields(Run)}
     return (
         Recipe.from_options({name: v for name, v in options.items() if name not in own}),

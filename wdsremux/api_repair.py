@@ -10,9 +10,9 @@ from wdsremux.api import open_conversion, with_careful_engine
 from wdsremux.conversion import Conversion
 from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
-from wdsremux.events import nobody
+from wdsremux.events import log_notes
 from wdsremux.opening import SourceLike, Transform
-from wdsremux.options import RepairOptions
+from wdsremux.options import RepairOptions, refuse_unknown
 from wdsremux.recipe import Run
 from wdsremux.repairing import RepairObserver
 from wdsremux.repairing import repair as run_repair
@@ -28,7 +28,7 @@ def repair(
     shards: Iterable[str] = (),
     source: SourceLike | None = None,
     transform: Transform | None = None,
-    observer: RepairObserver = nobody,
+    observer: RepairObserver = log_notes,
     **options: Unpack[RepairOptions],
 ) -> RepairReport:
     """Make missing and damaged shards of a dataset again, and rebuild its other files.
@@ -41,6 +41,9 @@ def repair(
 
     `source` and `transform` are needed where they have moved, or where `convert` got objects.
 
+    Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
+    notes are logged as warnings of the logger "wdsremux".
+
     Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
     as it was, and what `convert` raises; what is mended by then stays.
     """
@@ -49,6 +52,7 @@ def repair(
             f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
             "then carry it there again with wdsremux sync"
         )
+    refuse_unknown(options, RepairOptions)
     run = Run.from_options(dict(options))
     return run_repair(
         Path(out).expanduser(),
@@ -80,7 +84,9 @@ class _Reopening:
                 f"the source does not fit the recipe any more: {exc}"
             ) from exc
         except SourceError as exc:
-            raise SourceError(f"{exc}; if the source has moved, name it with --source") from exc
+            # How to read it is recorded: of the source only the place can be another one.
+            text = str(exc).removesuffix(f"; {opening.KIND_ADVICE}")
+            raise SourceError(f"{text}; if the source has moved, name it with --source") from exc
         return with_careful_engine(conversion, self.run) if after_death else conversion
 
     def _source(self, place: Mapping[str, Any]) -> SourceLike:

@@ -98,7 +98,8 @@ def _by_position(output: Output, position: int, split: str | None) -> Found | No
         rejected += (one for one in entry.rejected if one.position == position)
     if len(found) > 1:
         told = ", ".join(one.told() for one in found)
-        raise UsageError(f"row {position} has {len(found)} samples: {told}; give a key or --split")
+        instead = "a key or --split" if len({one.shard.split for one in found}) > 1 else "a key"
+        raise UsageError(f"row {position} has {len(found)} samples: {told}; give {instead}")
     if rejected and not found:
         why = f"({rejected[0].stage}): {rejected[0].reason[:200]}"
         raise UsageError(f"row {position} was rejected {why}")

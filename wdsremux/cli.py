@@ -4,7 +4,6 @@ Options are made from the fields of Recipe and Run, so that each stands once.
 """
 
 import argparse
-import difflib
 import os
 import re
 import shlex
@@ -16,10 +15,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from wdsremux import cli_bench, cli_browse, cli_repair, cli_sync, cli_verify
+from wdsremux.cli_hints import hint
 from wdsremux.errors import EXIT_CODES, WdsremuxError
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
 from wdsremux.saying import complain, say, say_report, settle
+from wdsremux.values import meant
 
 STOPPED_CODES = (130, 143)
 
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
     words = [*(sys.argv[1:] if argv is None else argv)]
     arguments = argparse.Namespace()
     try:
-        arguments = _parser().parse_args(words)
+        arguments = _parser().parse(words)
         arguments.on_threads = on_threads
         with stop_on_signals(lambda: f"wdsremux: {_stopped(words, arguments)}"):
             code: int = arguments.command(arguments)
@@ -87,7 +88,7 @@ def _fail(text: str, code: int) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> "_Parser":
     parser = _Parser(
         prog="wdsremux",
         description="Stream an image dataset through preprocessing once and pack it into "
@@ -121,20 +122,29 @@ class _Parser(argparse.ArgumentParser):
         """Print it as a result, which somebody may read through `| head`."""
         say(self.format_help().rstrip("\n"))
 
-    def _hint(self, message: str) -> str:
-        given = re.search(r"(?:unrecognized arguments: |invalid choice: ')([\w-]+)", message)
-        near = difflib.get_close_matches(given[1], self._words(), 1) if given else []
-        return f"; did you mean {near[0]}?" if near else ""
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Return the arguments; a word too many is told by the command that it was given to."""
+        arguments, left = self.parse_known_args(words)
+        if left:
+            name = next(word for word in words if word in self.commands())
+            chosen = self.commands()[name]
+            text = hint(left, name, {each: it.options() for each, it in self.commands().items()})
+            chosen.error(f"unrecognized arguments: {' '.join(left)}{text}")
+        return arguments
 
-    def _words(self) -> list[str]:
-        """Return all that may be written: options and commands, also those of the commands."""
-        words = []
-        for action in self._actions:
-            words += [*action.option_strings, *map(str, action.choices or ())]
-            if isinstance(action.choices, dict):
-                for parser in action.choices.values():
-                    words += parser._words()  # noqa: SLF001 (of the same class)
-        return words
+    def commands(self) -> dict[str, "_Parser"]:
+        """Return the parsers of the commands."""
+        found = [each.choices for each in self._actions if isinstance(each.choices, dict)]
+        return dict(*found)
+
+    def options(self) -> list[str]:
+        """Return all that may be written: options, and words such as OUT."""
+        return [word for each in self._actions for word in each.option_strings or [each.dest]]
+
+    def _hint(self, message: str) -> str:
+        given = re.search(r"invalid choice: '([\w-]+)", message)
+        choices = [str(one) for each in self._actions for one in each.choices or ()]
+        return meant(given[1], choices) if given else ""
 
 
 class _Version(argparse.Action):

@@ -35,12 +35,25 @@ def head_difference(old: Mapping[str, Any], new: Mapping[str, Any], field: str) 
     if difference is None:
         return None
     where, one, other = difference
+    if where == "recipe.transform.sha256":
+        return _function_difference(new)
     way_back = "give the old value"
     if where.startswith("versions."):
         way_back = "install the old version"
     return (
         f"the output was begun with another recipe: {where} was {one}, now it is {other}; "
         f"{way_back} to go on"
+    )
+
+
+def _function_difference(new: Mapping[str, Any]) -> str:
+    """Say that the function has changed: by its file, where it was named by one."""
+    file = str((new.get("place") or {}).get("transform") or "").rpartition(":")[0]
+    name = new["recipe"]["transform"]["name"]
+    what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"
+    return (
+        f"the output was begun with another recipe: {what} has changed since; give it as it was to "
+        "go on"
     )
 
 

@@ -1,5 +1,6 @@
 """What a run tells while it works; `render.py` makes bars, lines and JSON of it."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -96,3 +97,9 @@ SyncObserver = Callable[[SyncEvent], None]
 
 def nobody(_event: Event | CheckEvent | SyncEvent) -> None:
     """Observe nothing."""
+
+
+def log_notes(event: Event | CheckEvent | SyncEvent) -> None:
+    """Log notes as warnings of "wdsremux", for those who gave no observer; nothing else."""
+    if isinstance(event, Note):
+        logging.getLogger("wdsremux").warning("%s", event.text)

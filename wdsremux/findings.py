@@ -26,7 +26,7 @@ class Code(Enum):
         "W101", "error", "index.json is damaged or of a newer format", f"{_REPAIR} rebuilds it",
     )  # fmt: skip
     UNFINISHED = (
-        "W102", "error", "shards stand, but no manifest: the conversion is not finished", _AGAIN,
+        "W102", "error", "there is no manifest: the conversion is not finished", _AGAIN,
     )  # fmt: skip
     MANIFEST_DISAGREES = (
         "W103", "error", "the manifest contradicts itself", f"{_REPAIR} rebuilds it",

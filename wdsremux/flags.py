@@ -18,6 +18,7 @@ from typing import Any
 from wdsremux import recipe as recipe_room
 from wdsremux.errors import UsageError
 from wdsremux.recipe import Recipe, Run
+from wdsremux.values import meant
 
 NOT_GIVEN = object()
 """Tells a flag that was not given from one given as nothing."""
@@ -129,9 +130,10 @@ def options_from_file(path: str | None) -> dict[str, Any]:
     for key, value in _toml(path).items():
         name = known.get(key.replace("-", "_"))
         if name is None:
+            names = sorted(name.replace("_", "-") for name in known)
             raise UsageError(
-                f"--config {path!r}: unknown option {key!r}; the options are "
-                f"{', '.join(sorted(name.replace('_', '-') for name in known))}"
+                f"--config {path!r}: unknown option {key!r}{meant(key, names)}; "
+                f"the options are {', '.join(names)}"
             )
         if name in given:
             raise UsageError(f"--config {path!r}: {key!r} is given twice, with - and with _")

@@ -25,6 +25,8 @@ DEMO = "demo:"
 HUB = "hf://datasets/"
 GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+HUB_PAGE = re.compile(r"https?://(?:www\.)?huggingface\.co/datasets/([\w-][\w.-]*/[\w-][\w.-]*)")
+KIND_ADVICE = "check the spelling, or say what it is with --source-kind"
 SAVED_FILES = ("dataset_dict.json", "state.json")
 """What `save_to_disk` leaves in its folder."""
 READING_GIVE_UP_AFTER_S = 60.0
@@ -53,10 +55,14 @@ def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
 
 
 def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
-    """Refuse an output folder in which the source lies: shards would mix with what they are of."""
+    """Refuse an output in the folder of the source: shards would mix with what they are of.
+
+    In a folder that is the source every file counts, also those in folders within it. Where files
+    are named, the output may be another folder beside them.
+    """
     if not os.fspath(out):
         raise UsageError("OUT is empty; write . for the folder you are in")
-    if not isinstance(source, str | os.PathLike):
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
         return
     path = Path(source).expanduser()
     folder = path if path.is_dir() else path.parent
@@ -64,6 +70,11 @@ def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
     is_named = path.exists() or GLOB.search(path.name)
     if is_named and folder.is_dir() and target.is_dir() and folder.samefile(target):
         raise UsageError(f"OUT {str(out)!r} is where the source lies; choose another folder")
+    if path.is_dir() and not is_url(out) and path.resolve() in target.resolve().parents:
+        raise UsageError(
+            f"OUT {str(out)!r} lies within the source {str(source)!r}: shards would mix with what "
+            "they are made of; choose a folder beside it"
+        )
 
 
 def asks_hub(source: SourceLike, recipe: Recipe) -> bool:
@@ -95,9 +106,21 @@ def kind_of(words: str) -> str:
     if REPO_ID.fullmatch(words):
         return "hub"
     raise SourceError(
-        f"{words!r} is no file or folder, and no dataset ID such as user/name; check the spelling, "
-        "or say what it is with --source-kind"
+        f"{words!r} is no file or folder, and no dataset ID such as user/name; {_instead_of(words)}"
     )
+
+
+def _instead_of(words: str) -> str:
+    """Tell what to write instead of a source that is nothing as it stands."""
+    if words == DEMO.removesuffix(":"):
+        return f"the demo is {DEMO}"
+    page = HUB_PAGE.match(words)
+    if page is not None:
+        return f"write {page[1]}"
+    repo, at, revision = words.partition("@")
+    if at and REPO_ID.fullmatch(repo):
+        return f"write {repo} --revision {revision}, or {HUB}{words}"
+    return KIND_ADVICE
 
 
 def _kind_of_folder(path: Path) -> str:

@@ -4,9 +4,11 @@ The same names as the fields of Recipe and Run (a test compares them); values ma
 the command line.
 """
 
+from collections.abc import Iterable
 from typing import Literal, TypedDict
 
-from wdsremux.values import ErrorLimit
+from wdsremux.errors import UsageError
+from wdsremux.values import ErrorLimit, meant
 
 
 class RepairOptions(TypedDict, total=False):
@@ -59,3 +61,13 @@ class ConvertOptions(TypedDict, total=False):
     extend: bool
     overwrite: bool
     progress: Literal["auto", "bar", "log", "json", "none"]
+
+
+def refuse_unknown(names: Iterable[str], kind: type[RepairOptions] | type[ConvertOptions]) -> None:
+    """Raise UsageError for the first name that is no option of this kind."""
+    known = [*kind.__annotations__]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"unknown option {name!r}{meant(name, known)}; the options are {', '.join(known)}"
+            )

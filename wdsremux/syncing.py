@@ -14,7 +14,7 @@ from typing import cast
 
 from wdsremux import opening
 from wdsremux.errors import CorruptDataError, UsageError
-from wdsremux.events import SyncAdvanced, SyncBegun, SyncObserver, nobody
+from wdsremux.events import SyncAdvanced, SyncBegun, SyncObserver, log_notes, nobody
 from wdsremux.manifest import MANIFEST_NAME, Manifest
 from wdsremux.syncs.carrying import SURE, Carrier
 from wdsremux.syncs.contents import Contents, SyncFile, contents_of, finished_contents
@@ -44,13 +44,16 @@ def sync(  # noqa: PLR0913 (one for each flag)
     jobs: int = 4,
     bandwidth: str | int | None = None,
     give_up_after: str | float | None = None,
-    observer: SyncObserver = nobody,
+    observer: SyncObserver = log_notes,
 ) -> SyncReport:
     """Carry a finished dataset to another place; what stands there already is not sent.
 
     `source` and `dest` are folders, or URLs of s3://, gs://, az:// or hf://datasets/. The options
     are those of `wdsremux sync --help`, as texts ("50MB", "10m") or values. Shards are sent first
     and `index.json` last; the same call again goes on where an interrupted one stopped.
+
+    Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
+    notes are logged as warnings of the logger "wdsremux".
 
     Raises UsageError, SourceError for a source that is no finished dataset, CorruptDataError when
     files of it are damaged (the others are sent, the index is not), TargetError.

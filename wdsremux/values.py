@@ -1,8 +1,9 @@
 """How the texts of options become values; every parser raises ValueError with what to write."""
 
+import difflib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import index
@@ -65,6 +66,12 @@ def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
 def is_url(out: "str | os.PathLike[str]") -> bool:
     """Return whether an output is named by a URL, not by the folder it lies in."""
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
+
+
+def meant(word: str, words: Iterable[str]) -> str:
+    """Return "; did you mean X?" where one of the words is much like one that is none of them."""
+    near = difflib.get_close_matches(word, [*words], 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

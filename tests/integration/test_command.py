@@ -1,6 +1,7 @@
 """The installed command: exit codes, options, signals, locks."""
 
 import os
+import shutil
 import signal
 import subprocess
 
@@ -220,6 +221,22 @@ def test_the_folder_of_the_source_is_refused_as_output_and_left_alone(source, tm
         assert "where the source lies" in done.stderr
         convert(f"{tmp_path}/out/train-*.tar", tmp_path / "out", *words, code=2)
     assert tree(tmp_path / "out") == before
+
+
+def test_an_output_within_the_folder_that_is_the_source_is_refused(source, tmp_path):
+    shutil.copytree(source, tmp_path / "data")
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    for given, out in (
+        ("data", "data/out"),
+        ("link", "data/a/b"),
+        (".", "out"),
+        ("data", "link/c"),
+    ):
+        done = convert(given, out, code=2, cwd=tmp_path)
+        assert "lies within the source" in done.stderr
+    file = min((tmp_path / "data").rglob("*train*.parquet"))
+    convert(file, file.parent / "out", "--limit", 2)
+    assert list(shards(file.parent / "out")) == ["train-000000.tar"]
 
 
 @pytest.mark.parametrize(("given", "word"), [(("", "out"), "SOURCE"), (("demo:", ""), "OUT")])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import datasets
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
 from support.runs import convert, entries, manifest, samples, shards, wdsremux
@@ -59,12 +60,17 @@ def commands_with(text):
 
 
 def test_the_quick_start(dataset, tmp_path):
+    for number, image in enumerate(jpegs(60)):
+        path = tmp_path / "photos" / f"class-{number % 3}" / f"{number}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(image)
     (tmp_path / "augment.py").write_text(block_with("image.rotate"))
     (command,) = commands_with("--transform augment.py:augment")
     run(command, dataset, tmp_path)
     found = entries(tmp_path / "out" / "dataset")
     assert {(entry["width"], entry["height"]) for entry in found} == {(224, 224)}
     assert len(found) == 60
+    assert {entry["label_name"] for entry in found} == {"class-0", "class-1", "class-2"}
     for verify in commands_with("wdsremux verify"):
         run(verify, dataset, tmp_path)
 
@@ -79,9 +85,7 @@ def test_the_pattern_that_is_printed_is_read_as_the_readme_reads_it(dataset, tmp
     words = ("--max-shard-samples", "25", "--progress", "log")
     done = convert(dataset, "out/dataset", *words, cwd=tmp_path)
     (pattern,) = re.findall(r"out/dataset/train-\{\d+\.\.\d+\}\.tar", done.stdout)
-    code = block_with("import webdataset").replace(
-        "out/dataset/train-{000000..000041}.tar", pattern
-    )
+    code = block_with('decode("pil")').replace("out/dataset/train-{000000..000041}.tar", pattern)
     assert pattern in code
     code += "    print(image.mode, label, entry['label_name'])\n"
     done = subprocess.run(
@@ -96,6 +100,69 @@ def test_the_pattern_that_is_printed_is_read_as_the_readme_reads_it(dataset, tmp
     expected = [(str(e["label"]), e["label_name"]) for e in entries(tmp_path / "out" / "dataset")]
     assert sorted((label, name) for _, label, name in read) == sorted(expected)
     assert {mode for mode, _, _ in read} == {"RGB"}
+
+
+TORCH = """
+import sys, types
+import numpy as np
+import webdataset
+
+class Images(np.ndarray):
+    def permute(self, *axes):
+        return self.transpose(axes)
+
+class DataLoader:
+    def __init__(self, dataset, batch_size, num_workers):
+        self.dataset, self.batch_size = dataset, batch_size
+
+    def __iter__(self):
+        samples = list(self.dataset)
+        for start in range(0, len(samples), self.batch_size):
+            images, labels = zip(*samples[start : start + self.batch_size])
+            yield np.stack(images).view(Images), np.asarray(labels, np.int64)
+
+for name in ("torch", "torch.utils", "torch.utils.data"):
+    sys.modules[name] = types.ModuleType(name)
+torch = sys.modules["torch"]
+torch.utils = sys.modules["torch.utils"]
+torch.utils.data = sys.modules["torch.utils.data"]
+torch.utils.data.DataLoader = DataLoader
+torch.utils.data.get_worker_info = lambda: None
+"""
+"""Stands for PyTorch, which is too large to be installed for one test: batches as its own."""
+
+
+def test_batches_are_made_for_training_as_the_readme_makes_them(dataset, tmp_path):
+    words = ("--max-shard-samples", 25, "--step", "resize=32x24")
+    convert(dataset, tmp_path / "out" / "dataset", *words)
+    code = block_with("DataLoader(").replace("{000000..000041}", "{000000..000002}")
+    code += "    print(*pixels.shape, pixels.dtype, pixels.max() <= 1, *map(int, labels))\n"
+    script = TORCH + code
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    *shape, dtype, is_scaled = line.split()[:6]
+    assert (shape, dtype, is_scaled) == (["60", "3", "24", "32"], "float64", "True")
+    labels = [entry["label"] for entry in entries(tmp_path / "out" / "dataset")]
+    assert sorted(map(int, line.split()[6:])) == sorted(labels)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_load_dataset_gives_the_columns_that_the_readme_names(dataset, tmp_path, copies):
+    convert(dataset, tmp_path / "out", "--copies", copies, "--step", "resize=16")
+    rows = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))["train"]
+    assert rows.column_names == ["jpg", "json"]
+    assert isinstance(rows.features["json"]["label"], datasets.ClassLabel)
+    assert len(rows) == 60 * copies
+    if copies > 1:
+        assert [row["copy"] for row in rows["json"]] == [0] * 60 + [1] * 60
 
 
 def test_the_python_functions_as_a_script(dataset, tmp_path):

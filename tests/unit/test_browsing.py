@@ -148,6 +148,7 @@ def test_a_row_of_several_copies_is_told_apart(tmp_path, capsysbinary):
     code, _, err = run(capsysbinary, "cat", out, "2")
     assert code == 2
     assert "row 2 has 2 samples: '000000002-c0'" in err
+    assert err.endswith("; give a key\n")
     code, told, _ = run(capsysbinary, "cat", out, "000000002-c1.json")
     assert (code, json.loads(told)["copy"]) == (0, 1)
 

@@ -1,9 +1,11 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wdsremux.checks.plan import Plan, ShardTask, subset_of
+from wdsremux.errors import UsageError
 
 
 def tasks(number):
@@ -33,6 +35,12 @@ def test_no_subset_is_everything():
     assert subset_of(tasks(3), None) == tasks(3)
     assert subset_of((), "1/20") == ()
     assert subset_of((), "5%") == ()
+
+
+@pytest.mark.parametrize("subset", ["0/20", "21/20", "0%", "101%", "half"])
+def test_what_is_no_part_is_refused_with_the_words_of_the_help(subset):
+    with pytest.raises(UsageError, match=r"1/20 \(the first of 20 parts\) or 5%"):
+        subset_of(tasks(3), subset)
 
 
 def test_shards_are_found_by_either_of_their_sums():

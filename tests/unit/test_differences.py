@@ -140,3 +140,18 @@ def test_another_commit_is_told_by_the_file_that_changed_in_it():
 )
 def test_added_files_come_after_old_ones_that_are_proved_to_be_the_same(old, new, added):
     assert added_files(old, new) == added
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("augment.py:turn", "'augment.py', the file of your function 'turn', has changed since; "),
+        (None, ": your function 'turn' has changed since; give it as it was to go on"),
+    ],
+)
+def test_a_changed_function_is_told_by_its_file(words, told):
+    old, new = (
+        {"recipe": {"transform": {"name": "turn", "sha256": sha256}}, "place": {"transform": words}}
+        for sha256 in ("3abc", "84f2")
+    )
+    assert told in head_difference(old, new, "recipe")

@@ -157,13 +157,22 @@ def test_flags_win_over_the_file(tmp_path):
     assert (recipe.quality, recipe.seed, recipe.steps) == (80, 7, ("vflip",))
 
 
-@pytest.mark.parametrize("key", ["qualty", "config", "source", "recipe.quality"])
-def test_an_unknown_key_is_refused_beside_the_known_ones(tmp_path, key):
+@pytest.mark.parametrize(
+    ("key", "hint"),
+    [
+        ("qualty", "; did you mean quality?"),
+        ("config", ""),
+        ("source", "; did you mean source-kind?"),
+        ("recipe.quality", ""),
+    ],
+)
+def test_an_unknown_key_is_refused_beside_the_known_ones(tmp_path, key, hint):
     path = toml(tmp_path, f"{key} = 1")
     with pytest.raises(UsageError) as caught:
         options_from_file(path)
     text = str(caught.value)
-    assert f"unknown option {key.split('.')[0]!r}; the options are allow-oversize, " in text
+    name = key.split(".")[0]
+    assert f"unknown option {name!r}{hint}; the options are allow-oversize, " in text
     assert "max-shard-size" in text
 
 

@@ -154,6 +154,16 @@ def test_a_folder_where_nothing_is_found_is_an_error(tmp_path, name):
         open_loadable(tmp_path / name)
 
 
+def test_a_file_of_a_kind_that_is_not_read_is_told_without_a_list_of_all_kinds(tmp_path):
+    (tmp_path / "make.py").write_text("x = 1")
+    with pytest.raises(SourceError) as caught:
+        open_loadable(tmp_path / "make.py")
+    text = str(caught.value)
+    assert text.startswith(f"`datasets` finds no data in '{tmp_path}/make.py': ")
+    assert text.endswith("; give Parquet, csv, json, WebDataset tars, or a folder of images")
+    assert len(text) < 300 + len(str(tmp_path)) * 2
+
+
 def test_a_subset_that_is_not_there_is_named(tmp_path):
     (tmp_path / "train.csv").write_text("a\n1\n")
     with pytest.raises(UsageError, match="nope"):

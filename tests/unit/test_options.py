@@ -3,6 +3,10 @@
 import dataclasses
 from typing import Literal, get_args, get_origin, get_type_hints
 
+import pytest
+
+from wdsremux import convert, repair
+from wdsremux.errors import UsageError
 from wdsremux.options import ConvertOptions
 from wdsremux.recipe import Recipe, Run
 
@@ -21,3 +25,17 @@ def test_options_with_choices_offer_those_of_their_fields():
     for name, hint in get_type_hints(ConvertOptions).items():
         if get_origin(hint) is Literal:
             assert set(get_args(hint)) == set(FIELDS[name].metadata["choices"]), name
+
+
+@pytest.mark.parametrize(("given", "near"), [("worker", "workers"), ("step", "steps")])
+def test_an_unknown_option_is_told_with_one_like_it_and_all_there_are(tmp_path, given, near):
+    with pytest.raises(UsageError, match=f"option '{given}'; did you mean {near}\\?; ") as told:
+        convert("demo:", tmp_path / "out", **{given: 2})
+    assert all(f" {name}" in str(told.value) for name in get_type_hints(ConvertOptions))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("given", ["overwrite", "progress"])
+def test_repair_takes_no_option_of_a_conversion_that_it_would_not_heed(tmp_path, given):
+    with pytest.raises(UsageError, match=f"unknown option '{given}'"):
+        repair(tmp_path, **{given: "none"})

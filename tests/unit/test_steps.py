@@ -64,7 +64,9 @@ def test_a_steps_text_writes_every_default_out_and_reads_as_the_same_step(text, 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("resiz=256", "step 'resiz=256' is not known; the steps are resize, resize-max, "),
+        ("resiz=256", r"is not known; did you mean resize\?; the steps are resize, resize-max, "),
+        ("resize=64,hflip", "step 'resize=64,hflip' holds several steps; give each by itself, "),
+        ("hflip,resize=64", "step 'hflip,resize=64' holds several steps"),
         ("", "step '' is not known"),
         ("resize", r"step 'resize' got 0 arguments; write 'resize=SIZE'"),
         ("resize=1,2", "step 'resize' got 2 arguments"),

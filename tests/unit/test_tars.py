@@ -396,3 +396,12 @@ def test_the_identity_names_every_tar_with_its_size_and_no_folder(shards, tmp_pa
         "bytes": (shards / "train-000000.tar").stat().st_size,
     }
     assert str(tmp_path) not in json.dumps(identity)
+
+
+def test_names_with_dots_that_leave_no_image_column_are_told_as_such(tmp_path):
+    path = tmp_path / "dotted.tar"
+    write_tar(path, [(f"{i}.v2", {"jpg": b"image", "json": b"{}"}) for i in range(3)])
+    with pytest.raises(SourceError, match=r"names have dots .* as 'v2\.jpg', .* W501"):
+        open_tars(path)
+    write_tar(path, [(f"{i}", {"seg.png": b"image", "json": b"{}"}) for i in range(3)])
+    assert "seg" in names(open_tars(path))

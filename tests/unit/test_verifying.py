@@ -178,7 +178,16 @@ def test_an_unfinished_output_says_how_to_go_on(out):
     (out / "index.json").unlink()
     (finding,) = verify(out, "pixels").findings
     assert finding.code.code == "W102"
+    assert finding.detail == "5 finished shards so far"
     assert finding.remedy == "run the same convert command again"
+
+
+def test_an_output_killed_before_its_first_shard_is_told_without_any(out):
+    (out / "index.json").unlink()
+    for path in [*out.glob("*.tar"), *(out / ".wdsremux").glob("train-*.msgpack")]:
+        path.unlink()
+    (finding,) = verify(out).findings
+    assert (finding.code.code, finding.detail) == ("W102", "0 finished shards so far")
 
 
 def test_an_unfinished_output_is_checked_by_its_entries(out):

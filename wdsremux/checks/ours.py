@@ -39,6 +39,7 @@ from wdsremux.shards.entry import ShardEntry, entry_name
 from wdsremux.shards.uniqueness import KeyRegister
 from wdsremux.targets.local import TEMPORARY_SUFFIX
 from wdsremux.untrusted import Folder, Item, NotAFileError, is_safe_name
+from wdsremux.values import counted
 
 
 class OurDataset:
@@ -115,7 +116,8 @@ class OurDataset:
             if manifest.features and self._is_ours:
                 check_card(self._folder, manifest, found)
         elif MANIFEST_NAME not in self._items:
-            found.add(Code.UNFINISHED, f"{len(self._entries)} shards have their entries")
+            shards = counted(len(self._entries), "finished shard")
+            found.add(Code.UNFINISHED, f"{shards} so far")
         if self._recipe is not None:
             check_head(manifest, self._recipe, self._prints, found)
 

@@ -72,7 +72,9 @@ def subset_of(tasks: Sequence[ShardTask], subset: str | None) -> tuple[ShardTask
         share = Fraction(match[3]) / 100
         if 0 < share <= 1:
             return _spread(tasks, share)
-    raise UsageError(f"--subset {subset!r} is no part of the shards; write 1/20 (every 20th) or 5%")
+    raise UsageError(
+        f"--subset {subset!r} is no part of the shards; write 1/20 (the first of 20 parts) or 5%"
+    )
 
 
 def _spread(tasks: Sequence[ShardTask], share: Fraction) -> tuple[ShardTask, ...]:

@@ -73,8 +73,13 @@ def _refusal(exc: Exception, repo: str) -> SourceError | None:
 
 
 def _unknown(exc: Exception, repo: str) -> SourceError:
-    reason = str(exc).split(" with any supported")[0]  # a list of all suffixes
-    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(reason)}; {_LOOK}")
+    return SourceError(f"dataset {repo!r} cannot be opened: {reason_of(exc)}; {_LOOK}")
+
+
+def reason_of(exc: Exception) -> str:
+    """Return what `datasets` says, without secrets and without its list of all suffixes."""
+    what, listed, _ = str(exc).partition(" with any supported")
+    return redacted(f"{what} with a suffix that it reads" if listed else what)
 
 
 def builder_error(exc: Exception, repo: str, subset: str | None) -> Exception:

@@ -17,7 +17,7 @@ from wdsremux.redacting import redacted, shown_cause
 from wdsremux.sources.feature_dtypes import dtypes_from_features
 from wdsremux.sources.hf_stream import RowStream, Shape, bounded_retries
 from wdsremux.sources.http_ranges import Access, HttpError
-from wdsremux.sources.hub_errors import builder_error
+from wdsremux.sources.hub_errors import builder_error, reason_of
 from wdsremux.sources.hub_layout import HubLayout
 from wdsremux.sources.hub_links import HubFetcher
 from wdsremux.sources.image_names import is_image_name
@@ -50,7 +50,7 @@ def open_loadable(
         raise builder_error(exc, found.name, subset) from shown_cause(exc)
     except OSError as exc:
         raise SourceError(
-            f"`datasets` finds no data in {str(path)!r}: {redacted(str(exc))}; "
+            f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
             "give Parquet, csv, json, WebDataset tars, or a folder of images"
         ) from shown_cause(exc)
     names = [str(name) for names in builder.config.data_files.values() for name in names]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from wdsremux.columns import Column, Dtype
+from wdsremux.errors import SourceError
 from wdsremux.sources.image_names import IMAGE_EXTENSIONS
 from wdsremux.sources.inference import dtype_of, merged
 
@@ -120,6 +121,24 @@ def infer_schema(
             dtypes[name] = {"class_label": list(names)}
     columns = tuple(Column(name, dtype) for name, dtype in dtypes.items())
     return TarSchema((*columns, Column(KEY_COLUMN, "string")), origins)
+
+
+def refuse_dotted_keys(
+    tar: str, seen: Sequence[Mapping[str, bytes | None]], schema: TarSchema
+) -> None:
+    """Refuse tars in which dots before the extensions leave no column that is an image.
+
+    Raises SourceError.
+    """
+    images = (field for sample in seen for field in sample if form_of(field) == "image")
+    dotted = [field for field in images if "." in field]
+    if not dotted or any(column.dtype == "image" for column in schema.columns):
+        return
+    raise SourceError(
+        f"no column of {tar!r} is an image: names have dots before the extension, and what follows "
+        f"the first dot, as {dotted[0]!r}, is no part of the key (wdsremux verify: W501); pack "
+        "again with keys without dots"
+    )
 
 
 @dataclass(slots=True, init=False)

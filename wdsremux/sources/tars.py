@@ -20,6 +20,7 @@ from wdsremux.sources.tar_schema import (
     TarSchema,
     form_of,
     infer_schema,
+    refuse_dotted_keys,
 )
 from wdsremux.sources.wids_index import read_wids_index
 from wdsremux.values import counted
@@ -193,7 +194,10 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     counts = {name: n for name, n in index.samples.items() if name in there}
     if len(there) < len(paths):
         counts = {}  # shards of one name in several folders: the index may mean either
-    return TarSource(shards, infer_schema(_first_samples(paths[0]), index.class_names), counts)
+    seen = list(_first_samples(paths[0]))
+    schema = infer_schema(seen, index.class_names)
+    refuse_dotted_keys(paths[0].name, seen, schema)
+    return TarSource(shards, schema, counts)
 
 
 def _paths(pattern: str) -> list[Path]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from wdsremux.errors import UsageError
 from wdsremux.transforms import colour, geometry
 from wdsremux.transforms.arguments import Step
+from wdsremux.values import meant
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -72,9 +73,15 @@ def steps_from_text(texts: Sequence[str]) -> tuple[Step, ...]:
 
 def _step_from_text(text: str) -> Step:
     name, given, rest = text.partition("=")
+    if any(part.partition("=")[0].strip() in STEPS for part in text.split(",")[1:]):
+        raise UsageError(
+            f"step {text!r} holds several steps; give each by itself, as in "
+            "--step resize=64 --step hflip"
+        )
     step = STEPS.get(name.strip())
     if step is None:
-        raise UsageError(f"step {text!r} is not known; the steps are {', '.join(STEPS)}")
+        near = meant(name.strip(), STEPS)
+        raise UsageError(f"step {text!r} is not known{near}; the steps are {', '.join(STEPS)}")
     return step.from_arguments([part.strip() for part in rest.split(",")] if given else [])
 
 
