@@ -285,6 +285,20 @@ def test_what_the_function_prints_cannot_damage_the_results(capfd):
         assert text in err
 
 
+def test_junk_on_the_pipe_of_results_is_told_and_takes_no_memory():
+    junk = """
+        for number in range(3, 40):
+            try:
+                os.write(number, b"junk" * 10)
+            except OSError:
+                pass
+    """
+    batches = ProcessEngine(1).map(work_of(junk), [0])
+    assert next(batches) == Batch(0, 0, ())
+    with pytest.raises(TransformError, match=r"no result, b'junkjunkj': the function, or a lib"):
+        next(batches)
+
+
 def test_results_may_be_huge():
     def make_work():
         from wdsremux.records import Batch, Lot

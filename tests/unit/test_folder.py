@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import random
+import time
 
 import datasets
 import numpy as np
@@ -298,6 +299,58 @@ def test_a_file_that_vanishes_after_listing_is_a_problem(tmp_path):
     (unit,) = source.units("train", all_columns(source), 0)
     (root / "1.png").unlink()
     assert [bool(record.problem) for record in unit.read(0, 2)] == [True, False]
+
+
+def changed_after(newest_ns, change, path):
+    """Change a file until its file system says that this was later: its clock goes by ticks."""
+    end = time.monotonic() + 60
+    change()
+    while path.stat().st_ctime_ns <= newest_ns:
+        assert time.monotonic() < end, "the clock of the file system stands still"
+        change()
+
+
+def rewrite(path):
+    """Write other bytes of the same number and date, as copying programs can."""
+    times = path.stat()
+    path.write_bytes(path.read_bytes()[::-1])
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def replace_by_copy(path):
+    copy = path.with_suffix(".part")
+    copy.write_bytes(path.read_bytes() + b"longer")
+    copy.replace(path)
+
+
+@pytest.mark.parametrize("change", [rewrite, replace_by_copy])
+@pytest.mark.parametrize("table", ["", "file_name\n1.png\n2.png\n"])
+def test_a_file_that_changes_after_listing_ends_the_run_by_its_name(tmp_path, change, table):
+    root = write_images(tmp_path, ["1.png", "2.png"])
+    if table:
+        (root / "metadata.csv").write_text(table)
+    source = open_folder(root)
+    (unit,) = source.units("train", all_columns(source), 0)
+    changed_after(source.tally.newest_ns, lambda: change(root / "2.png"), root / "2.png")
+    assert len(list(unit.read(0, 1))) == 1
+    with pytest.raises(SourceError, match=r"'2\.png' has changed since the run began"):
+        list(unit.read(0, 2))
+    assert len(records(open_folder(root))) == 2
+
+
+def test_a_server_whose_clock_is_ahead_changes_no_file(tmp_path, monkeypatch):
+    root = write_images(tmp_path, ["1.png", "2.png"])
+    monkeypatch.setattr("time.time_ns", lambda: 0)
+    assert len(records(open_folder(root))) == 2
+
+
+def test_a_hidden_file_that_only_metadata_names_is_read_though_it_is_the_newest(tmp_path):
+    root = write_images(tmp_path, ["1.png"])
+    (root / "metadata.csv").write_text("file_name\n1.png\n.more/2.png\n")
+    newest_ns = max(path.stat().st_ctime_ns for path in root.iterdir())
+    hidden = root / ".more/2.png"
+    changed_after(newest_ns, lambda: write_images(root, [".more/2.png"]), hidden)
+    assert [record.problem for record in records(open_folder(root))] == [None, None]
 
 
 def test_a_pipe_with_the_name_of_an_image_does_not_hang(tmp_path):

@@ -2,10 +2,11 @@
 
 import io
 import pickle
+import struct
 
 import pytest
 
-from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
+from wdsremux.engines.frames import BrokenFrameError, Frame, Kind, frame_of, read_frame, write_frame
 from wdsremux.records import Batch, Lot, Rejected
 
 
@@ -63,9 +64,48 @@ def test_a_function_that_cannot_be_imported_travels_by_value():
     assert sent(frame_of(Kind.ITEM, lambda x: x + step)).value()(4) == 7
 
 
-@pytest.mark.parametrize("length", [0, 1, 4, 12, 20])
+@pytest.mark.parametrize("length", [0, 1, 4, 8, 16, 24])
 def test_a_frame_that_is_cut_off_is_the_end_of_the_pipe(length):
     pipe = io.BytesIO()
     write_frame(pipe, Frame(Kind.ITEM, [pickle.dumps("an item")]))
     with pytest.raises(EOFError):
         read_frame(io.BytesIO(pipe.getvalue()[:length]))
+
+
+def begun(mark=None, kind=Kind.RESULT, parts=1):
+    """Return the head of a frame, sound but for what is given."""
+    pipe = io.BytesIO()
+    write_frame(pipe, Frame(Kind.RESULT, [b""]))
+    return (mark or pipe.getvalue()[:4]) + struct.pack("<BI", kind, parts)
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        b"junk" * 10,
+        b"\0" * 40,
+        begun(mark=b"junk") + bytes(8),
+        begun(kind=0) + bytes(8),
+        begun(kind=99) + bytes(8),
+        begun(parts=0),
+        begun(parts=2**32 - 1),
+    ],
+)
+def test_what_is_no_frame_is_told_by_its_head(junk):
+    with pytest.raises(BrokenFrameError):
+        read_frame(io.BytesIO(junk))
+
+
+def test_the_same_head_without_a_fault_is_read():
+    assert read_frame(io.BytesIO(begun() + bytes(8))).parts == [b""]
+
+
+def test_memory_is_taken_for_what_comes_and_not_for_what_is_claimed():
+    claimed = begun() + struct.pack("<Q", 1 << 62) + b"a little"
+    with pytest.raises(EOFError):
+        read_frame(io.BytesIO(claimed))
+
+
+def test_a_part_of_many_steps_comes_whole(monkeypatch):
+    monkeypatch.setattr("wdsremux.engines.frames._STEP_BYTES", 8)
+    assert sent(frame_of(Kind.ITEM, bytes(range(100)))).value() == bytes(range(100))

@@ -96,6 +96,21 @@ def test_what_follows_the_end_of_the_archive_is_not_read():
     assert found(packed(MEMBERS) + packed([("late.jpg", b"")])) == MEMBERS
 
 
+@pytest.mark.parametrize("padding", [0, 512, 3 << 20])
+def test_another_archive_behind_the_end_is_refused_where_all_rows_are_wanted(padding):
+    one, two = packed(MEMBERS), packed([("late.jpg", b"")])
+    file = io.BytesIO(one + bytes(padding) + two)
+    offset = len(one) + padding
+    with pytest.raises(SourceError, match=rf"'t\.tar' another archive follows at offset {offset},"):
+        list(scan_members(file, "t.tar", is_last_archive=True))
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(512), bytes(3 << 20), b"a note".ljust(512), b"x"])
+def test_what_is_no_archive_behind_the_end_is_passed_over(tail):
+    file = io.BytesIO(packed(MEMBERS) + tail)
+    assert len(list(scan_members(file, "t.tar", is_last_archive=True))) == len(MEMBERS)
+
+
 def test_a_tar_that_ends_between_members_is_whole():
     data = packed([("a.jpg", b"x")])[:1024]
     assert found(data) == [("a.jpg", b"x")]

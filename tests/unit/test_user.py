@@ -1,6 +1,8 @@
 """The user's function: what it is given, what becomes of what it returns, and how it is told off."""
 
 import random
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -246,6 +248,58 @@ def test_sys_exit_is_no_way_to_end_a_run(mode):
 
     with pytest.raises(TransformError, match=r"called sys\.exit"):
         run(work, mode)
+
+
+class Stop(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("mode", ["batch", "sample", "image"])
+@pytest.mark.parametrize("error", [Stop, GeneratorExit])
+def test_what_is_no_exception_is_an_error_of_the_function(mode, error):
+    def work(_):
+        raise error
+
+    with pytest.raises(TransformError, match=rf"it raised {error.__name__}; raise an Exception"):
+        run(work, mode)
+
+
+def interrupting(_):
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_is_the_user_s_in_the_main_thread_and_the_function_s_elsewhere(monkeypatch):
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupting)
+    with ThreadPoolExecutor(1) as thread, pytest.raises(TransformError, match="KeyboardInterrupt"):
+        thread.submit(run, interrupting).result()
+    monkeypatch.setattr(signal, "getsignal", lambda _: signal.SIG_IGN)  # as in a worker process
+    with pytest.raises(TransformError, match="KeyboardInterrupt"):
+        run(interrupting)
+
+
+class MuteError(ValueError):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+class MuteRejectError(RejectSample, MuteError):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("error", "stage", "start"),
+    [(MuteError, "transform", "MuteError: "), (MuteRejectError, "filter", "")],
+)
+def test_an_exception_that_cannot_tell_its_text_rejects_the_sample_as_others_do(
+    error, stage, start
+):
+    def work(_):
+        raise error
+
+    (rejected,) = run(work, "image", count=1)
+    assert rejected.stage == stage
+    assert rejected.reason.startswith(f"{start}its __str__ raised RuntimeError")
 
 
 # --- broken contracts

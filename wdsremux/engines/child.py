@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from wdsremux.engines.failures import failure_from_exception
-from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
+from wdsremux.engines.frames import BrokenFrameError, Frame, Kind, frame_of, read_frame, write_frame
 from wdsremux.engines.heartbeat import listen
 from wdsremux.engines.shared import Shelf
 from wdsremux.errors import TransformError
@@ -113,7 +113,7 @@ class _Worker:
         self._sender.send(frame)
 
     def _listen(self) -> None:
-        with contextlib.suppress(EOFError, OSError):
+        with contextlib.suppress(EOFError, OSError, BrokenFrameError):
             while True:
                 frame = read_frame(self._inbox)
                 if frame.kind is Kind.SHARE:

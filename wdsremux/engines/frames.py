@@ -1,6 +1,7 @@
 """Frames on the pipes between the run and a worker process: a kind, a pickle and its large buffers.
 
-Layout, little endian: kind (1 byte), number of parts (4), length of each part (8 each), the parts.
+Layout, little endian: a mark (4 bytes), kind (1), number of parts (4), length of each part (8
+each), the parts. The mark tells a frame from what others write to a descriptor not their own.
 The first part is a pickle (protocol 5), the others are its out-of-band buffers: the payload of a
 lot is written from where it lies and read to where it stays, never copied through the pickle. A
 length with the bit `_IS_SHARED` is that of a part which lies in shared memory; what follows in the
@@ -20,7 +21,11 @@ import cloudpickle
 from wdsremux.engines.shared import MIN_BYTES, Shelf
 from wdsremux.records import Lot
 
-_HEAD = struct.Struct("<BI")
+_MARK = b"\xfaWF\x01"
+_HEAD = struct.Struct("<4sBI")
+_MAX_PARTS = 1 << 20
+_STEP_BYTES = 64 << 20
+"""So much memory is taken before the first byte of a part is there, whatever length it claims."""
 _HANDLE = struct.Struct("<Q")
 _IS_SHARED = 1 << 63
 _BESIDE = [field.name for field in fields(Lot)][1:]
@@ -50,8 +55,14 @@ class Kind(IntEnum):
     """To the worker: what lies under this descriptor is used no more."""
 
 
+_KINDS = frozenset(map(int, Kind))
+
 Take = Callable[[int, int], memoryview]
 """Gives the bytes of shared memory: (descriptor, length) → view."""
+
+
+class BrokenFrameError(Exception):
+    """What came by the pipe is no frame; the text shows how it begins."""
 
 
 class Pipe(Protocol):
@@ -103,18 +114,22 @@ def write_frame(pipe: Pipe, frame: Frame, shelf: Shelf | None = None) -> None:
         handle = shelf.put(part) if shelf is not None and len(part) >= MIN_BYTES else None
         lengths.append(len(part) if handle is None else len(part) | _IS_SHARED)
         parts.append(part if handle is None else _HANDLE.pack(handle))
-    head = _HEAD.pack(frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
+    head = _HEAD.pack(_MARK, frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
     _write_all(pipe, head + parts[0])
     for part in parts[1:]:
         _write_all(pipe, part)
 
 
 def read_frame(pipe: Pipe, take: Take | None = None) -> Frame:
-    """Read a whole frame; raises EOFError at the end of the pipe, also in the middle of a frame.
+    """Read a whole frame.
 
-    `take` is asked for what lies in shared memory.
+    `take` is asked for what lies in shared memory. Raises EOFError at the end of the pipe, also in
+    the middle of a frame, and BrokenFrameError for what is none.
     """
-    kind, parts = _HEAD.unpack(_read_all(pipe, _HEAD.size))
+    head = _read_all(pipe, _HEAD.size)
+    mark, kind, parts = _HEAD.unpack(head)
+    if mark != _MARK or kind not in _KINDS or not 0 < parts <= _MAX_PARTS:
+        raise BrokenFrameError(repr(bytes(head)))
     lengths = struct.unpack(f"<{parts}Q", _read_all(pipe, 8 * parts))
     return Frame(Kind(kind), [_read_part(pipe, length, take) for length in lengths])
 
@@ -134,12 +149,14 @@ def _write_all(pipe: Pipe, data: bytes | bytearray | memoryview) -> None:
 
 
 def _read_all(pipe: Pipe, length: int) -> bytearray:
-    data = bytearray(length)
-    with memoryview(data) as whole:
-        got = 0
-        while got < length:
+    data = bytearray(min(length, _STEP_BYTES))
+    got = 0
+    while got < length:
+        if got == len(data):
+            data.extend(bytes(min(length - got, _STEP_BYTES)))
+        with memoryview(data) as whole:
             count = pipe.readinto(whole[got:])
-            if not count:
-                raise EOFError("the pipe was closed")
-            got += count
+        if not count:
+            raise EOFError("the pipe was closed")
+        got += count
     return data

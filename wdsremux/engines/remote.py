@@ -14,7 +14,7 @@ from typing import Any
 
 from wdsremux.engines.base import WorkerDiedError, WorkerOverdueError
 from wdsremux.engines.failures import exception_from_failure
-from wdsremux.engines.frames import Frame, Kind, frame_of, read_frame, write_frame
+from wdsremux.engines.frames import BrokenFrameError, Frame, Kind, frame_of, read_frame, write_frame
 from wdsremux.engines.shared import Maps
 from wdsremux.errors import TransformError
 
@@ -150,7 +150,10 @@ class RemoteWorker:
             self._deadline_s = math.inf
 
     def _receive(self, within_s: float | None) -> Frame:
-        """Wait for the next frame that is no heartbeat."""
+        """Wait for the next frame that is no heartbeat.
+
+        Raises WorkerDiedError, and TransformError for what no worker of ours has written.
+        """
         try:
             while True:
                 self._expect_within(within_s)
@@ -158,6 +161,12 @@ class RemoteWorker:
                 if frame.kind is not Kind.ALIVE:
                     return frame
                 within_s = frame.value()
+        except BrokenFrameError as exc:
+            self.kill()
+            raise TransformError(
+                f"a worker process sent what is no result, {exc}: the function, or a library that "
+                "it uses, writes to a descriptor that it has not opened; mend that"
+            ) from exc
         except (EOFError, OSError) as exc:
             raise self._death() from exc
         finally:

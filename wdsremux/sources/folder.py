@@ -41,6 +41,8 @@ class FolderUnit:
     """For each row, the values of `columns`."""
     columns: tuple[str, ...]
     size_bytes: int
+    newest_ns: int
+    """A file that has changed (ctime) after this is not the one that was listed."""
 
     @property
     def rows(self) -> int:
@@ -53,17 +55,20 @@ class FolderUnit:
         return f"{self.images[0]} and what follows"
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
-        """Yield the records of rows start..stop-1; a file that cannot be read is a problem."""
+        """Yield the records of rows start..stop-1; a file that cannot be read is a problem.
+
+        Raises SourceError for one that has changed since it was listed.
+        """
         root = os.path.realpath(self.root)
         for row in range(start, stop):
             fields = dict(zip(self.columns, self.values[row], strict=True))
             name = self.images[row]
-            data, problem = (None, None) if name is None else _content(root, name)
+            data, problem = (None, None) if name is None else _content(root, name, self.newest_ns)
             place = None if name is None else repr(name)
             yield Record(self.first + row, data, fields, problem, place)
 
 
-def _content(root: str, name: str) -> tuple[bytes | None, str | None]:
+def _content(root: str, name: str, newest_ns: int) -> tuple[bytes | None, str | None]:
     """Return (content, problem) of a file below root, which is resolved."""
     if "\0" in name or "://" in name:
         return None, f"{name!r} is no path of a file"
@@ -73,9 +78,19 @@ def _content(root: str, name: str) -> tuple[bytes | None, str | None]:
     if not Path(path).is_file():
         return None, f"the file {name!r} is not there"
     try:
-        return Path(path).read_bytes(), None
+        with Path(path).open("rb", buffering=0) as file:
+            data = file.readall()
+            # Asked for after the reading: what is written meanwhile is noticed, too. The ctime also
+            # tells of copies that keep their mtime, and it comes from the clock of one machine.
+            changed_ns = os.fstat(file.fileno()).st_ctime_ns
     except OSError as exc:
         return None, f"cannot read the file {name!r}: {exc.strerror}"
+    if changed_ns > newest_ns:
+        raise SourceError(
+            f"the file {name!r} has changed since the run began; leave the folder alone and run "
+            "the same command again"
+        )
+    return data, None
 
 
 @dataclass(frozen=True)
@@ -141,6 +156,7 @@ class FolderSource:
             values=tuple(tuple(row.get(name) for name in columns.fields) for _, row in chunk),
             columns=columns.fields,
             size_bytes=average * len(chunk),
+            newest_ns=self.tally.newest_ns,
         )
 
     def _entries(self, split: str, columns: Columns) -> Iterable[Entry]:

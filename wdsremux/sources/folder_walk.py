@@ -7,6 +7,7 @@ are held.
 
 import hashlib
 import os
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -135,6 +136,8 @@ class Tally:
     files: int = 0
     total_bytes: int = 0
     listing: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    newest_ns: int = 0
+    """When the walk began, or the last change (ctime) that a file had had by then, if later."""
 
     def add(self, found: Found, places: tuple[Place, ...], stat: "_Facts") -> None:
         """Count one file."""
@@ -156,6 +159,7 @@ class Tally:
 
 class _Facts(NamedTuple):
     size: int
+    changed_ns: int
     line: bytes
     """The file in the listing: name, size and, for metadata, the sha256 of the content."""
 
@@ -163,14 +167,17 @@ class _Facts(NamedTuple):
 def survey(root: Path) -> tuple[Rule, Tally]:
     """Walk once and return the split rule that applies, with its counts. Raises SourceError."""
     tallies = {rule: Tally() for rule in RULES}
+    newest_ns = time.time_ns()  # of files that the walk passes over, but metadata may name
     for found in walk(root):
         facts = _facts(root, found)
+        newest_ns = max(newest_ns, facts.changed_ns)  # a server's clock may be ahead
         for rule, tally in tallies.items():
             if places := found.places(rule):
                 tally.add(found, places, facts)
     for rule, tally in tallies.items():
         if tally.images:
             _refuse_unread(root, tally.extensions)
+            tally.newest_ns = newest_ns
             return rule, tally
     raise SourceError(
         f"the folder {str(root)!r} holds no image file; give a folder with "
@@ -191,10 +198,11 @@ def _refuse_unread(root: Path, extensions: set[str]) -> None:
 def _facts(root: Path, found: Found) -> _Facts:
     path = root / found.path
     try:
-        size = path.stat().st_size
+        stat = path.stat()
+        size, changed_ns = stat.st_size, stat.st_ctime_ns
         content = hashlib.sha256(path.read_bytes()).hexdigest() if found.is_metadata else ""
     except OSError:
-        size, content = 0, "unreadable"  # a dangling link: its row will say so
+        size, changed_ns, content = 0, 0, "unreadable"  # a dangling link: its row will say so
     # The name is quoted by its length: a newline in a name cannot look like another line.
     name = os.fsencode(found.path)
-    return _Facts(size, b"%d:%s %d %s\n" % (len(name), name, size, content.encode()))
+    return _Facts(size, changed_ns, b"%d:%s %d %s\n" % (len(name), name, size, content.encode()))

@@ -31,6 +31,9 @@ __all__ = [
 ]
 
 
+_TAIL_BYTES = 1 << 20
+
+
 class Member(NamedTuple):
     """A regular file in a tar."""
 
@@ -60,11 +63,14 @@ class Sample:
     end: int = 0
 
 
-def scan_members(file: BinaryIO, tar: str, start: int = 0) -> Iterator[Member]:
+def scan_members(
+    file: BinaryIO, tar: str, start: int = 0, *, is_last_archive: bool = False
+) -> Iterator[Member]:
     """Yield the regular members from the header at `start` on, up to the end-of-archive blocks.
 
     An archive that just ends between two members, without those blocks, is taken as whole, as every
-    reader does.
+    reader does. What follows the blocks is passed over, but refused with `is_last_archive` when it
+    is another archive.
 
     Raises:
         SourceError: it is damaged; the text names the tar and the offset.
@@ -100,6 +106,8 @@ def scan_members(file: BinaryIO, tar: str, start: int = 0) -> Iterator[Member]:
             yield member
         offset = member.end
         extension = Extension()
+    if is_last_archive:
+        _refuse_another(file, tar, offset)
 
 
 def group_samples(members: Iterable[Member]) -> Iterator[Sample]:
@@ -162,6 +170,25 @@ def _payload(file: BinaryIO, tar: str, offset: int, size: int, file_bytes: int) 
     if size > MAX_EXTENSION_BYTES or offset + BLOCK + size > file_bytes:
         raise _damaged(tar, offset, f"an extension header claims {size} bytes")
     return _read_at(file, offset + BLOCK, size)
+
+
+def _refuse_another(file: BinaryIO, tar: str, end: int) -> None:
+    """Refuse a tar in which another archive follows the zeros at its end.
+
+    `cat` puts archives together so; no reader sees the members of any but the first.
+    """
+    offset = end
+    while chunk := _read_at(file, offset, _TAIL_BYTES):
+        rest = chunk.lstrip(b"\0")
+        offset += len(chunk) - len(rest)
+        if rest:
+            break
+    offset -= (offset - end) % BLOCK
+    if is_sound(_read_at(file, offset, BLOCK)):
+        raise SourceError(
+            f"behind the end of the tar {tar!r} another archive follows at offset {offset}, which "
+            "no reader sees; unpack it with tar --ignore-zeros and pack it again"
+        )
 
 
 def _sparse_maps(file: BinaryIO, offset: int) -> int:

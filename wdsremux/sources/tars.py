@@ -157,7 +157,7 @@ def _runs(path: Path, first: int, schema: TarSchema, columns: Columns) -> Iterat
         return TarUnit(str(path), offset, first, rows, size, needed, columns.image, columns.fields)
 
     with _opened(path) as file:
-        for sample in group_samples(scan_members(file, path.name)):
+        for sample in group_samples(scan_members(file, path.name, is_last_archive=True)):
             sample_bytes = sample.end - sample.offset
             if rows == ROWS_PER_UNIT or (rows and size + sample_bytes > UNIT_BYTES):
                 yield unit()

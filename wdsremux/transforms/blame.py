@@ -1,6 +1,8 @@
 """Exceptions of the user's code in one line: what, and where in the user's own file."""
 
 import os
+import signal
+import threading
 import traceback
 from pathlib import Path
 
@@ -16,12 +18,34 @@ def described(exc: BaseException, file: str | None) -> str:
 
     The line is the innermost one in `file`; else the innermost one that is not ours; else none.
     """
-    text = redacted(str(exc), _MAX_CHARS)
+    text = redacted(text_of(exc), _MAX_CHARS)
     what = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
     if len(what) > _MAX_CHARS:
         what = what[: _MAX_CHARS - 1] + "…"
     where = _where(exc, file)
     return f"{what} ({where})" if where else what
+
+
+def text_of(exc: BaseException) -> str:
+    """Return the text of an exception, also of one that cannot tell its own."""
+    try:
+        return str(exc)
+    except Exception as failure:  # noqa: BLE001 (a foreign `__str__` may raise anything)
+        return f"its __str__ raised {type(failure).__name__}"
+
+
+def ending_by(exc: BaseException) -> str:
+    """Return what a function did that raised what is no Exception."""
+    return "called sys.exit" if isinstance(exc, SystemExit) else f"raised {type(exc).__name__}"
+
+
+def may_be_an_interrupt(exc: BaseException) -> bool:
+    """Return whether Ctrl-C may have raised it: it reaches only the main thread, and no worker."""
+    return (
+        isinstance(exc, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    )
 
 
 def _where(exc: BaseException, file: str | None) -> str | None:

@@ -17,7 +17,7 @@ from PIL import Image
 from wdsremux.errors import RejectSample, TransformError, UsageError
 from wdsremux.records import Rejected, Stage
 from wdsremux.transforms.base import sample_rng
-from wdsremux.transforms.blame import described
+from wdsremux.transforms.blame import described, ending_by, may_be_an_interrupt, text_of
 from wdsremux.transforms.function import FunctionSpec, function_from_callable, function_from_text
 from wdsremux.transforms.profiles import ProfileCache
 from wdsremux.transforms.randomness import Randomness
@@ -154,7 +154,7 @@ class UserFunction:
         try:
             returned = self._called(call)
         except RejectSample as exc:
-            return _rejected(row, call.copy, "filter", str(exc) or _LEFT_OUT)
+            return _rejected(row, call.copy, "filter", text_of(exc) or _LEFT_OUT)
         except TransformError:
             raise
         except Exception as exc:  # noqa: BLE001 (this is the boundary to the user's code)
@@ -184,10 +184,11 @@ class UserFunction:
             return self._function(self._argument(call.rows), **self._streams(call))
 
         try:
-            first = call.rows[0].position
-            return self._randomness.run(once, self._seed, call.copy, first)
-        except SystemExit as exc:
-            raise self._broken(call, "called sys.exit; raise an exception instead") from exc
+            return self._randomness.run(once, self._seed, call.copy, call.rows[0].position)
+        except BaseException as exc:
+            if isinstance(exc, Exception) or may_be_an_interrupt(exc):
+                raise
+            raise self._broken(call, f"{ending_by(exc)}; raise an Exception instead") from exc
 
     def _argument(self, rows: Sequence[Row]) -> Any:
         if self._mode == "image":
