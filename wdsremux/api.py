@@ -19,11 +19,12 @@ from wdsremux.jobs import (
 )
 from wdsremux.ledger import Ledger
 from wdsremux.manifest import Manifest
-from wdsremux.opening import SourceLike, Transform
+from wdsremux.opening import Transform
 from wdsremux.options import ConvertOptions, refuse_unknown
 from wdsremux.planning import remarks_on_splits, series_from_text
 from wdsremux.recipe import Recipe, Run
 from wdsremux.shards.assign import Bounds
+from wdsremux.source_words import SourceLike, asks_hub, name_of, refuse_own_source
 from wdsremux.targets.local import LocalTarget
 
 
@@ -76,8 +77,8 @@ def convert_by(
     observer: Observer = nobody,
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
-    opening.refuse_own_source(source, out)
-    if opening.asks_hub(source, recipe):  # which may take as long as the patience
+    refuse_own_source(source, out)
+    if asks_hub(source, recipe):  # which may take as long as the patience
         observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
     if not isinstance(conversion.target, LocalTarget):
@@ -126,7 +127,7 @@ def open_conversion(
     source_words = str(source) if isinstance(source, str | Path) else None
     function_words = transform if isinstance(transform, str) else None
     place = place_of(source_words, replace(recipe, transform=function_words))
-    head |= {"name": opening.name_of(source), "place": place}
+    head |= {"name": name_of(source), "place": place}
     engine, engine_name, workers = opening.open_engine(run, has_function=function is not None)
     return Conversion(
         # In the order that a manifest has: each can be made of the other, byte for byte.

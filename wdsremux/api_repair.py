@@ -11,7 +11,7 @@ from wdsremux.conversion import Conversion
 from wdsremux.engines.cpus import usable_cpus
 from wdsremux.errors import RecipeMismatchError, SourceError, UsageError
 from wdsremux.events import log_notes
-from wdsremux.opening import SourceLike, Transform
+from wdsremux.opening import Transform
 from wdsremux.options import RepairOptions, refuse_unknown
 from wdsremux.recipe import Run
 from wdsremux.repairing import RepairObserver
@@ -19,6 +19,7 @@ from wdsremux.repairing import repair as run_repair
 from wdsremux.repairs.heads import Head
 from wdsremux.repairs.recorded import recipe_from_head
 from wdsremux.reports import RepairReport
+from wdsremux.source_words import KIND_ADVICE, SourceLike, without_revision
 from wdsremux.values import is_url
 
 
@@ -85,7 +86,7 @@ class _Reopening:
             ) from exc
         except SourceError as exc:
             # How to read it is recorded: of the source only the place can be another one.
-            text = str(exc).removesuffix(f"; {opening.KIND_ADVICE}")
+            text = str(exc).removesuffix(f"; {KIND_ADVICE}")
             raise SourceError(f"{text}; if the source has moved, name it with --source") from exc
         return with_careful_engine(conversion, self.run) if after_death else conversion
 
@@ -96,7 +97,7 @@ class _Reopening:
                 "the source was a Python object, which no record can name; give it again: "
                 "wdsremux.repair(out, source=...)"
             )
-        return opening.without_revision(source)
+        return without_revision(source)
 
     def _function(self, head: Head) -> Transform | None:
         if head["recipe"]["transform"] is None:

@@ -15,13 +15,13 @@ from wdsremux.api import open_conversion
 from wdsremux.conversion import Conversion
 from wdsremux.converting import convert
 from wdsremux.events import nobody
-from wdsremux.opening import SourceLike
 from wdsremux.pacing import FIRST_ROWS, LoadingWorker, MarkingWorker, Pace, Tally
 from wdsremux.poison import Recovery, rows_of
 from wdsremux.profiling import Profile, profile
 from wdsremux.recipe import Recipe, Run
 from wdsremux.records import Batch, Task
 from wdsremux.shards.assign import Bounds
+from wdsremux.source_words import SourceLike
 
 SECONDS = 20.0
 """How long `bench` takes, about."""

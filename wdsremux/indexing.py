@@ -28,12 +28,13 @@ from wdsremux.manifest import (
     ShardSummary,
     totals_by_split,
 )
-from wdsremux.opening import name_of, open_folder
+from wdsremux.opening import open_folder
 from wdsremux.outputs import listing
 from wdsremux.reports import Collector
 from wdsremux.shards.blocks import BlockReader, CrcCuts
 from wdsremux.shards.entry import entry_name
 from wdsremux.shards.uniqueness import KeyRegister
+from wdsremux.source_words import name_of
 from wdsremux.sources.split_rules import ordered, split_of_file
 from wdsremux.targets.base import Target
 from wdsremux.targets.local import LocalTarget

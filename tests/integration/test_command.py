@@ -56,11 +56,12 @@ def test_help_lists_the_exit_codes():
         (("convert", "{source}", "out", "--step", "nope"), 2),
         (("convert", "{source}", "out", "--split", "nope"), 2),
         (("convert", "{source}", "out", "--transform", "nope.py:f"), 2),
-        (("convert", "{source}", "{source}/data/train-00000-of-00002.parquet"), 5),
+        (("convert", "{source}", "a-file"), 5),
         (("convert", "{source}", "out", "--max-shard-size", "1KB"), 2),
     ],
 )
 def test_each_kind_of_failure_has_its_exit_code_and_no_traceback(source, tmp_path, words, code):
+    (tmp_path / "a-file").touch()
     done = wdsremux(*(str(word).format(source=source) for word in words), cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr

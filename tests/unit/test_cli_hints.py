@@ -2,7 +2,7 @@ import pytest
 
 from wdsremux.cli import main
 from wdsremux.errors import SourceError
-from wdsremux.opening import kind_of
+from wdsremux.source_words import kind_of
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from wdsremux.opening import asks_hub
 from wdsremux.recipe import Recipe
+from wdsremux.source_words import asks_hub
 
 
 def test_words_that_may_be_a_mistyped_path_ask_the_hub(tmp_path, monkeypatch):
