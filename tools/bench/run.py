@@ -30,7 +30,7 @@ from serving import server
 
 SMOKE = ("wdsremux_threads", "naive_webdataset", "img2dataset_local", "limit")
 """Contestants of a smoke run, beside all cases."""
-HIRES = 4
+HIRES = 2
 """The dataset of large images has fewer of them: it is run more times over."""
 
 
