@@ -52,6 +52,8 @@ def folder(tmp_path, monkeypatch):
     (package / "steps.py").write_text("def flip(image):\n    return image[::-1]\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
+    for name in ("aug", "beside", "my_package", "my_package.steps"):
+        monkeypatch.delitem(sys.modules, name, raising=False)  # left by whoever ran before
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
