@@ -151,11 +151,11 @@ def open_conversion(
 
 def _observer(observer: Observer | None, progress: str | None) -> Observer:
     """Return what tells of a run that Python began: it is asked for, or only notes are logged."""
-    if progress is None:
-        return observer or log_notes
     if observer is not None:
-        raise UsageError("progress and observer exclude each other; give one of them")
-    return render.observer(progress)
+        if progress not in (None, "none"):
+            raise UsageError("progress and observer exclude each other; give one of them")
+        return observer
+    return log_notes if progress is None else render.observer(progress)
 
 
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:
