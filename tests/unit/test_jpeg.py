@@ -149,3 +149,8 @@ def test_a_jpeg_of_thousands_of_empty_scans_is_refused_by_its_header(marker, com
     assert read_header(bytes(data[:-2] + empty * 400 + data[-2:]))
     with pytest.raises(DecodeError, match="scans, more than 500"):
         read_header(bytes(data[:-2] + empty * 600 + data[-2:]))
+
+
+def test_a_jpeg_that_ends_at_an_empty_scan_header_has_a_header():
+    data = saved(photo("coffee"), "JPEG")
+    assert read_header(data[: data.index(b"\xff\xda")] + b"\xff\xda\x00\x02").size == (600, 400)

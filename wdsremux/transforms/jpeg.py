@@ -57,7 +57,7 @@ def read_header(data: bytes) -> JpegHeader:
 
     """
     frame: tuple[int, int] | None = None
-    orientation, components_in_scan = 1, 0
+    orientation = 1
     chunks: dict[int, bytes] = {}
     for marker, start, stop in _segments(data):
         if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
@@ -66,25 +66,24 @@ def read_header(data: bytes) -> JpegHeader:
             chunks.setdefault(data[start + 12], data[start + 14 : stop])
         elif marker in _FRAME_HEADERS and stop - start >= 6:
             frame = (marker, start)
-        elif marker == _START_OF_SCAN:
-            components_in_scan = sum(data[start : min(start + 1, stop)])
     if frame is None:
         raise DecodeError("broken JPEG: no frame header")
     kind, place = frame
     precision, height, width, components = struct.unpack_from(">BHHB", data, place)
     if not width or not height:
         raise DecodeError(f"broken JPEG: its header says {width} x {height} pixels")
-    has_more_scans = kind == _PROGRESSIVE or components_in_scan < components
-    _check_scans(data, stop, more=has_more_scans)
+    # The last segment was the first scan's header, which begins with its number of components.
+    if kind == _PROGRESSIVE or data[start : start + 1] < bytes((components,)):
+        _check_scans(data, stop)
     profile = b"".join(chunks[number] for number in sorted(chunks)) or None
     gray = components == 1 and profile is None
     simple = kind in _HUFFMAN_DCT and precision == 8 and (components == 3 or gray)
     return JpegHeader((width, height), simple, orientation, profile, stop)
 
 
-def _check_scans(data: bytes, first_data: int, *, more: bool) -> None:
-    """Raise DecodeError for more scans than an encoder writes; only with `more` are all read."""
-    scans = 1 + data.count(bytes((0xFF, _START_OF_SCAN)), first_data) if more else 1
+def _check_scans(data: bytes, first_data: int) -> None:
+    """Raise DecodeError for more scans than an encoder writes."""
+    scans = 1 + data.count(bytes((0xFF, _START_OF_SCAN)), first_data)
     if scans > _MAX_SCANS:
         raise DecodeError(f"broken JPEG: it has {scans} scans, more than {_MAX_SCANS}")
 
