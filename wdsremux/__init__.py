@@ -12,8 +12,11 @@ if TYPE_CHECKING:
     from wdsremux.errors import RejectSample as RejectSample
     from wdsremux.errors import WdsremuxError as WdsremuxError
     from wdsremux.indexing import index as index
-    from wdsremux.loading import LoadedSplit as LoadedSplit
-    from wdsremux.loading import load as load
+    from wdsremux.dataset.loading.collating import collate as collate
+    from wdsremux.dataset.loading.pipeline import pipeline as pipeline
+    from wdsremux.dataset.loading.split import LoadedSplit as LoadedSplit
+    from wdsremux.dataset.loading.split import load as load
+    from wdsremux.dataset.loading.urls import urls as urls
     from wdsremux.manifest import Manifest as Manifest
     from wdsremux.recipe import Recipe as Recipe
     from wdsremux.recipe import Run as Run
@@ -30,8 +33,11 @@ _HOMES = {
     "RejectSample": "wdsremux.errors",
     "WdsremuxError": "wdsremux.errors",
     "index": "wdsremux.indexing",
-    "LoadedSplit": "wdsremux.loading",
-    "load": "wdsremux.loading",
+    "collate": "wdsremux.dataset.loading.collating",
+    "pipeline": "wdsremux.dataset.loading.pipeline",
+    "LoadedSplit": "wdsremux.dataset.loading.split",
+    "load": "wdsremux.dataset.loading.split",
+    "urls": "wdsremux.dataset.loading.urls",
     "Manifest": "wdsremux.manifest",
     "Recipe": "wdsremux.recipe",
     "Run": "wdsremux.recipe",
@@ -54,11 +60,14 @@ __all__ = [
     "ShardWriter",
     "SyncReport",
     "WdsremuxError",
+    "collate",
     "convert",
     "index",
     "load",
+    "pipeline",
     "repair",
     "sync",
+    "urls",
     "verify",
 ]
 

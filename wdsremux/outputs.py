@@ -51,6 +51,11 @@ class Output:
         self._folder.__exit__(kind, error, trace)
 
     @property
+    def is_remote(self) -> bool:
+        """Whether reading waits for a network, so that several reads at once are faster."""
+        return self._folder.reads_at_once > 1
+
+    @property
     def has_row_keys(self) -> bool:
         """Whether a sample's key is its row number, with a suffix where there are copies."""
         recipe = self.manifest.recipe
@@ -83,7 +88,7 @@ class Output:
                 raise OSError("its name leads out of the folder")
             return self._folder.open(shard.name)
         except OSError as exc:
-            raise self._damaged(shard.name, exc.strerror or str(exc)) from exc
+            raise self.damaged(shard.name, exc.strerror or str(exc)) from exc
 
     def sample_bytes(
         self, file: RawIOBase, shard: ShardSummary, place: tuple[int, int, int]
@@ -93,15 +98,22 @@ class Output:
         Raises CorruptDataError when they have another CRC-32, or cannot be read.
         """
         offset, size_bytes, crc32 = place
-        if size_bytes > MAX_SAMPLE_BYTES:
-            raise self._damaged(shard.name, f"a sample of {size_bytes} bytes fits no memory")
-        try:
-            data = read_at(file, size_bytes, offset)
-        except OSError as exc:
-            raise self._damaged(shard.name, exc.strerror or str(exc)) from exc
+        data = self.bytes_at(file, shard, offset, size_bytes)
         if len(data) != size_bytes or zlib.crc32(data) != crc32:
-            raise self._damaged(shard.name, f"the sample at byte {offset} is not as recorded")
+            raise self.damaged(shard.name, f"the sample at byte {offset} is not as recorded")
         return data
+
+    def bytes_at(self, file: RawIOBase, shard: ShardSummary, offset: int, size_bytes: int) -> bytes:
+        """Return bytes of a shard that `open` opened, fewer only at its end.
+
+        Raises CorruptDataError when they cannot be read, TargetError.
+        """
+        if size_bytes > MAX_SAMPLE_BYTES:
+            raise self.damaged(shard.name, f"a sample of {size_bytes} bytes fits no memory")
+        try:
+            return read_at(file, size_bytes, offset)
+        except OSError as exc:
+            raise self.damaged(shard.name, exc.strerror or str(exc)) from exc
 
     def members(self, shard: ShardSummary, sample: SampleEntry) -> dict[str, bytes]:
         """Return the members of one sample by extension; raises CorruptDataError."""
@@ -113,14 +125,15 @@ class Output:
         try:
             entry, problem = give()
         except OSError as exc:
-            raise self._damaged(name, exc.strerror or str(exc)) from exc
+            raise self.damaged(name, exc.strerror or str(exc)) from exc
         if entry is None:
-            raise self._damaged(name, problem or "")
+            raise self.damaged(name, problem or "")
         if entry.summary != shard:
-            raise self._damaged(name, "index.json tells other things of its shard")
+            raise self.damaged(name, "index.json tells other things of its shard")
         return entry
 
-    def _damaged(self, name: str, problem: str) -> CorruptDataError:
+    def damaged(self, name: str, problem: str) -> CorruptDataError:
+        """Return the error for a file of this output; the caller raises it."""
         return CorruptDataError(
             f"cannot read {name!r} of {self.words!r}: {problem}; wdsremux verify tells more"
         )

@@ -66,7 +66,7 @@ def test_an_epoch_reads_the_copy_that_is_its_turn(tmp_path):
     assert keys(wdsremux.load(out)) == keys(wdsremux.load(out, copy=0))
     with pytest.raises(UsageError, match="no copy 3; it has 3"):
         wdsremux.load(out, copy=3)
-    with pytest.raises(UsageError, match="give one of them"):
+    with pytest.raises(UsageError, match="pass one of them"):
         wdsremux.load(out, copy=1, epoch=1)
 
 
@@ -136,8 +136,8 @@ def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):
     ("contents", "problem"),
     [
         ({"jpg": b"\xff\xd8broken"}, "the image of sample 'k' cannot be decoded"),
-        ({"json": b"[1"}, "the JSON of sample 'k' is none"),
-        ({"json": b"[1]"}, "the JSON of sample 'k' is no object"),
+        ({"json": b"[1"}, "the JSON of sample 'k' cannot be parsed"),
+        ({"json": b"[1]"}, "the JSON of sample 'k' is not an object"),
     ],
     ids=str,
 )
@@ -167,7 +167,7 @@ def test_it_works_in_forked_processes_that_read_at_once(made):
     def read(start):
         captions = [dataset[i]["caption"] for i in range(start, 38, 2)]
         # Who shares a file shares the place in it.
-        answers.put((start, captions if dataset._reader.process == os.getpid() else []))
+        answers.put((start, captions if dataset._reader._own.process == os.getpid() else []))
 
     workers = [context.Process(target=read, args=(start,)) for start in (0, 1)]
     for worker in workers:
@@ -200,7 +200,7 @@ def test_a_pickled_dataset_takes_no_open_file_with_it(made):
 
 
 def test_only_so_many_shards_are_kept_open(made, monkeypatch):
-    monkeypatch.setattr("wdsremux.loading.MAX_OPEN_SHARDS", 2)
+    monkeypatch.setattr("wdsremux.dataset.loading.reader.MAX_OPEN_SHARDS", 2)
     dataset = wdsremux.load(made)
     keys(dataset)
-    assert len(dataset._reader._idle) == 2
+    assert len(dataset._reader._own._idle) == 2

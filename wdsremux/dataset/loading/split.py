@@ -1,0 +1,122 @@
+"""`load`: one split of a finished output as an indexed dataset, for training and for a look."""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from wdsremux.dataset.loading.cache import DEFAULT_CACHE_SIZE, cache_of
+from wdsremux.dataset.loading.decoding import (
+    Decode,
+    SampleDecoder,
+    checked_columns,
+    checked_decode,
+)
+from wdsremux.dataset.loading.reader import SampleReader
+from wdsremux.errors import UsageError
+from wdsremux.manifest import ShardSummary
+from wdsremux.outputs import Output, open_output
+
+COLUMN_READ_SAMPLES = 1024
+"""Samples that `LoadedSplit.column` reads at a time."""
+
+
+def load(  # noqa: PLR0913 (words of one call, by name; `pipeline` has the same)
+    out: str | os.PathLike[str],
+    split: str | None = None,
+    *,
+    copy: int | None = None,
+    epoch: int | None = None,
+    decode: Decode = "pil",
+    columns: Sequence[str] | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    cache_size: str | int = DEFAULT_CACHE_SIZE,
+) -> "LoadedSplit":
+    """Open one split of a finished output, in a folder or behind a URL, as an indexed dataset.
+
+    `split` may be left out where there is only one. Of an output with copies, `copy` names the one
+    to read (0 by default), or `epoch` does: epoch e reads copy e mod N. `decode` is what an image
+    becomes: "pil", "rgb" (H×W×3 uint8 array) or "torch" (3×H×W uint8 tensor). With `columns`, a
+    sample is a tuple of these, and an image that is not among them is not decoded. Behind a URL,
+    `cache_dir` keeps what was fetched, up to `cache_size`.
+
+    Raises UsageError for a split, copy or option that does not exist, CorruptDataError when there
+    is no finished output, TargetError when it cannot be reached.
+    """
+    decoder = SampleDecoder(checked_decode(decode), checked_columns(columns))
+    cache = cache_of(cache_dir, cache_size)
+    with open_output(out) as output:
+        chosen = chosen_copy(output, copy, epoch)
+        shards = [shard for shard in split_shards(output, split) if shard.copy == chosen]
+        return LoadedSplit(SampleReader(output.words, output.manifest, shards, cache), decoder)
+
+
+def chosen_copy(output: Output, copy: int | None, epoch: int | None) -> int:
+    """Return the copy that is named, or read in an epoch. Raises UsageError for another."""
+    if copy is not None and epoch is not None:
+        raise UsageError("copy and epoch both say which copy to read: pass one of them")
+    copies = output.manifest.copies
+    chosen = (epoch or 0) % copies if copy is None else copy
+    if not 0 <= chosen < copies:
+        raise UsageError(f"{output.words!r} has no copy {copy}; it has {copies}")
+    return chosen
+
+
+def split_shards(output: Output, split: str | None) -> list[ShardSummary]:
+    """Return the shards of a split, of all copies. Raises UsageError where none is named."""
+    if split is None and len(output.manifest.splits) > 1:
+        names = ", ".join(map(repr, output.manifest.splits))
+        raise UsageError(f"{output.words!r} has the splits {names}; name one of them")
+    return output.shards(split)
+
+
+class LoadedSplit:
+    """One split of an output, in one copy; may be pickled, forked and used by several threads.
+
+    `[i]` returns a new sample. Without `columns` it is a dict: `key`, by which `ls`, `cat` and
+    `show` know the sample; the fields of its JSON; `image`; and every other member as bytes, by its
+    extension. The field `key` of the JSON, which is the string that a key column had, is
+    `key_text`, unless a field has that name. Each sample is one read, compared with its CRC-32; the
+    entry of a shard is read with its first sample.
+    """
+
+    def __init__(self, reader: SampleReader, decoder: SampleDecoder) -> None:
+        self._reader = reader
+        self._decoder = decoder
+
+    def __len__(self) -> int:
+        return len(self._reader)
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Any:
+        """Return a sample; negative numbers count from the end. Slices are not supported.
+
+        Raises IndexError, CorruptDataError for a damaged sample, TargetError.
+        """
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        """Return several samples, read together; `DataLoader` calls this for every batch."""
+        raw = self._reader.read([self._checked(index) for index in indices])
+        return [self._decoder(data) for data in raw]
+
+    def column(self, name: str) -> list[Any]:
+        """Return one column of all samples, such as "label" for a sampler, in their order.
+
+        Nothing but the JSON is decoded: images stay as they are. Every shard is read once.
+        """
+        decoder = SampleDecoder("rgb", (name,))
+        found: list[Any] = []
+        for start in range(0, len(self), COLUMN_READ_SAMPLES):
+            stop = min(start + COLUMN_READ_SAMPLES, len(self))
+            found.extend(decoder(data)[0] for data in self._reader.read(range(start, stop)))
+        return found
+
+    def _checked(self, index: int) -> int:
+        if isinstance(index, slice):
+            raise TypeError("slices are not supported; use torch.utils.data.Subset")
+        at = int(index) + len(self) if index < 0 else int(index)
+        if not 0 <= at < len(self):
+            raise IndexError(f"there is no sample {index}: there are {len(self)}")
+        return at
