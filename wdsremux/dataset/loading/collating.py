@@ -1,5 +1,6 @@
 """From samples to a batch: images stacked, numbers as an array, everything else as a list."""
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from wdsremux.dataset.loading.decoding import (
+    Decode,
     ParsedSample,
     Pixels,
     SampleDecoder,
     rgb,
     rgb_into,
-    tensor_of,
 )
 from wdsremux.errors import UsageError
 
@@ -47,11 +48,11 @@ def decoded_batch(decoder: SampleDecoder, raw: Sequence[bytes]) -> Any:
     if decoder.decode == "pil" or not has_images or samples[0].image is None:
         batch = collate([decoder.finished(sample, None) for sample in samples])
         return _with_tensors(batch) if decoder.decode == "torch" else batch
-    images = _stacked(samples, is_shared=decoder.decode == "torch" and _in_worker())
+    images = _stacked(samples, decoder.decode)
     # Each sample is finished with a mark in the place of its image.
     batch = collate([decoder.finished(sample, _MARK) for sample in samples])
     if decoder.decode == "torch":
-        batch, images = _with_tensors(batch), tensor_of(images)
+        batch = _with_tensors(batch)
     if isinstance(batch, dict):
         return batch | {"image": images}
     return tuple(
@@ -63,10 +64,21 @@ def decoded_batch(decoder: SampleDecoder, raw: Sequence[bytes]) -> Any:
 _MARK = ""
 
 
-def _stacked(samples: Sequence[ParsedSample], *, is_shared: bool) -> Pixels:
-    """Return the images of samples as one N×H×W×3 array."""
+def _stacked(samples: Sequence[ParsedSample], decode: Decode) -> Any:
+    """Return the images of samples as one array, or as one tensor with the channels first."""
     first = rgb(samples[0].image_content(), samples[0].key)
-    images = _new_array((len(samples), *first.shape), is_shared=is_shared)
+    shape = (len(samples), *first.shape)
+    if decode == "rgb":
+        images = np.empty(shape, dtype=np.uint8)
+        _fill(images, samples, first)
+        return images
+    tensor = _new_tensor(shape)
+    _fill(tensor.numpy(), samples, first)
+    return tensor.movedim(-1, -3)
+
+
+def _fill(images: Pixels, samples: Sequence[ParsedSample], first: Pixels) -> None:
+    """Decode images into an array; the first one is decoded already."""
     images[0] = first
     for sample, image in zip(samples[1:], images[1:], strict=True):
         if sample.image is None:
@@ -77,17 +89,20 @@ def _stacked(samples: Sequence[ParsedSample], *, is_shared: bool) -> Pixels:
             if pixels.shape != image.shape:
                 raise _different_sizes(image.shape, pixels.shape)
             image[:] = pixels
-    return images
 
 
-def _new_array(shape: tuple[int, ...], *, is_shared: bool) -> Pixels:
-    if not is_shared:
-        return np.empty(shape, dtype=np.uint8)
-    import torch  # noqa: PLC0415 (loaded already: this is a worker of its DataLoader)
+def _new_tensor(shape: tuple[int, ...]) -> Any:
+    """Return an empty uint8 tensor, in a worker of a DataLoader in shared memory.
 
-    # Untyped storage in shared memory from the start, as torch's own collate function has it.
-    storage = torch.UntypedStorage._new_shared(int(np.prod(shape)))  # noqa: SLF001
-    return np.asarray(torch.empty(0, dtype=torch.uint8).set_(storage).view(shape).numpy())
+    That is how torch's own collate function allocates it: a tensor that moves to shared memory
+    later is copied.
+    """
+    import torch  # noqa: PLC0415 (heavy, and only this way to decode needs it)
+
+    if not _in_worker():
+        return torch.empty(shape, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(math.prod(shape))  # noqa: SLF001
+    return torch.empty(0, dtype=torch.uint8).set_(storage).view(shape)
 
 
 def _in_worker() -> bool:
