@@ -204,3 +204,23 @@ def test_only_so_many_shards_are_kept_open(made, monkeypatch):
     dataset = wdsremux.load(made)
     keys(dataset)
     assert len(dataset._reader._own._idle) == 2
+
+
+def test_a_column_is_read_without_decoding_an_image(made, monkeypatch):
+    expected = [sample["label"] for sample in wdsremux.load(made)]
+    monkeypatch.setattr("PIL.Image.open", None)
+    dataset = wdsremux.load(made)
+    assert dataset.column("label") == expected
+    assert dataset.column("key")[5] == "000000005"
+
+
+def test_several_samples_are_read_together(made):
+    dataset = wdsremux.load(made, decode="rgb", columns=("position", "image"))
+    found = dataset.__getitems__([30, 2, 30])
+    assert [position for position, _ in found] == [dataset[i][0] for i in (30, 2, 30)]
+    assert found[0][1].shape == (20, 24, 3)
+
+
+def test_a_slice_is_refused_with_what_to_use_instead(made):
+    with pytest.raises(TypeError, match=r"use torch\.utils\.data\.Subset"):
+        wdsremux.load(made)[2:4]
