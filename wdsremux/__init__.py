@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from wdsremux.api import convert as convert
     from wdsremux.api_repair import repair as repair
-    from wdsremux.errors import RejectSample as RejectSample
-    from wdsremux.errors import WdsremuxError as WdsremuxError
-    from wdsremux.indexing import index as index
     from wdsremux.dataset.loading.collating import collate as collate
     from wdsremux.dataset.loading.pipeline import pipeline as pipeline
     from wdsremux.dataset.loading.split import LoadedSplit as LoadedSplit
     from wdsremux.dataset.loading.split import load as load
     from wdsremux.dataset.loading.urls import urls as urls
+    from wdsremux.errors import RejectSample as RejectSample
+    from wdsremux.errors import WdsremuxError as WdsremuxError
+    from wdsremux.indexing import index as index
     from wdsremux.manifest import Manifest as Manifest
     from wdsremux.recipe import Recipe as Recipe
     from wdsremux.recipe import Run as Run

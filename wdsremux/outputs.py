@@ -8,7 +8,7 @@ import contextlib
 import io
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from io import RawIOBase
 from types import TracebackType
 from typing import Self
@@ -193,7 +193,7 @@ def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
     return sample_key, found
 
 
-def image_extension(members: Mapping[str, bytes]) -> str | None:
+def image_extension(members: Iterable[str]) -> str | None:
     """Return which member is the image, by its extension; the first where there are several."""
     return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
 

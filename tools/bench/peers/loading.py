@@ -93,7 +93,7 @@ def wdsremux_load(src: Path, workers: int) -> Epoch:
 
 
 def webdataset_loop(src: Path, workers: int, decode: Callable[[bytes], torch.Tensor]) -> Epoch:
-    """webdataset with a shuffle buffer of 1,000."""
+    """Webdataset with a shuffle buffer of 1,000."""
     import webdataset
 
     def sample(one: dict[str, Any]) -> tuple[torch.Tensor, int]:
@@ -121,7 +121,7 @@ class Wids(torch.utils.data.Dataset[Any]):
 
 
 def wids_simplejpeg(src: Path, workers: int) -> Epoch:
-    """wids with an LRU that holds all shards."""
+    """Wids with an LRU that holds all shards."""
     loader = loaded(Wids(src / "wds" / "index.json"), workers, shuffle=True)
     return lambda _epoch: iter(loader)
 

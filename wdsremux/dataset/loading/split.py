@@ -1,8 +1,9 @@
 """`load`: one split of a finished output as an indexed dataset, for training and for a look."""
 
+import operator
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, SupportsIndex
 
 from wdsremux.dataset.loading.cache import DEFAULT_CACHE_SIZE, cache_of
 from wdsremux.dataset.loading.decoding import (
@@ -113,10 +114,12 @@ class LoadedSplit:
             found.extend(decoder(data)[0] for data in self._reader.read(range(start, stop)))
         return found
 
-    def _checked(self, index: int) -> int:
-        if isinstance(index, slice):
-            raise TypeError("slices are not supported; use torch.utils.data.Subset")
-        at = int(index) + len(self) if index < 0 else int(index)
+    def _checked(self, index: object) -> int:
+        """Return the number of a sample; `index` may be an integer of numpy or torch."""
+        if not isinstance(index, SupportsIndex):
+            raise TypeError(f"{index!r} is not an index; for parts use torch.utils.data.Subset")
+        number = operator.index(index)
+        at = number + len(self) if number < 0 else number
         if not 0 <= at < len(self):
             raise IndexError(f"there is no sample {index}: there are {len(self)}")
         return at
