@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format clean bench bench-smoke bench-peers bench-photos
+.PHONY: help setup demo test check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
@@ -13,6 +13,7 @@ help:
 	@echo "make check    format check, lint, types, floors, unit tests (< 90 s)"
 	@echo "make format   format the code"
 	@echo "make bench    run all benchmarks that can run here (half an hour or more)"
+	@echo "make bench-loading  CPU time to a training batch, beside other loaders"
 	@echo "make bench-smoke    every benchmark once, as small as it goes"
 	@echo "make bench-peers    install the heavy peers into .venv-peers (several GB)"
 	@echo "make bench-photos   fetch larger photos for the benchmarks (Debian only)"
@@ -53,6 +54,10 @@ bench-smoke: $(READY)
 	$(BIN)/python tools/bench/make_corpus.py --out $(BENCH)/smoke/corpus --images 24 --only inet,hires
 	$(BIN)/python tools/bench/run.py --smoke --corpus $(BENCH)/smoke/corpus --out $(BENCH)/smoke/results.json
 	$(BIN)/python tools/bench/report.py $(BENCH)/smoke/results.json --chart $(BENCH)/smoke/chart.png
+
+bench-loading: $(READY)
+	$(BIN)/python tools/bench/make_corpus.py --out $(BENCH)/corpus --images 1500 --only inet $(if $(PHOTOS),--photos $(PHOTOS))
+	$(BIN)/python tools/bench/loading.py --corpus $(BENCH)/corpus --out $(BENCH)/loading.json --rounds $(ROUNDS)
 
 bench-peers:
 	$(PYTHON) -m venv .venv-peers
