@@ -16,6 +16,7 @@ from wdsremux.options import RepairOptions, refuse_unknown
 from wdsremux.recipe import Run
 from wdsremux.repairing import RepairObserver
 from wdsremux.repairing import repair as run_repair
+from wdsremux.repairs.consent import approved_function, refuse_other_file
 from wdsremux.repairs.heads import Head
 from wdsremux.repairs.recorded import recipe_from_head
 from wdsremux.reports import RepairReport
@@ -29,6 +30,7 @@ def repair(
     shards: Iterable[str] = (),
     source: SourceLike | None = None,
     transform: Transform | None = None,
+    trust_recorded: bool = False,
     observer: RepairObserver = log_notes,
     **options: Unpack[RepairOptions],
 ) -> RepairReport:
@@ -40,7 +42,9 @@ def repair(
     each other and of the shards, byte for byte as they were. Entries of no shard are moved to
     `.wdsremux/quarantine`; what else `verify` would find there is told in the report's `left`.
 
-    `source` and `transform` are needed where they have moved, or where `convert` got objects.
+    `source` and `transform` are needed where they have moved, or where `convert` got objects. The
+    function that the dataset's record names is run only with `trust_recorded`, and then only if its
+    file is unchanged, outside of `out` and not part of Python or of an installed package.
 
     Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
     notes are logged as warnings of the logger "wdsremux".
@@ -58,7 +62,7 @@ def repair(
     return run_repair(
         Path(out).expanduser(),
         opening.open_target(out),
-        _Reopening(out, run, source, transform),
+        _Reopening(out, run, source, transform, trust_recorded),
         shards=[shards] if isinstance(shards, str) else shards,
         workers=usable_cpus() if run.workers is None else run.workers,
         observer=observer,
@@ -73,6 +77,7 @@ class _Reopening:
     run: Run
     source: SourceLike | None
     transform: Transform | None
+    trusts_recorded: bool
 
     def __call__(self, head: Head, *, after_death: bool) -> Conversion:
         source = self._source(head["place"])
@@ -102,12 +107,16 @@ class _Reopening:
     def _function(self, head: Head) -> Transform | None:
         if head["recipe"]["transform"] is None:
             return None
-        place = head["place"]
-        function = place.get("transform") if self.transform is None else self.transform
-        if function is None:
+        if self.transform is not None:
+            opening.open_function(self.transform)  # its errors come before those of the source
+            return self.transform
+        if head["place"].get("transform") is None:
             raise UsageError(
                 "the function was a Python object, which no record can name; give it again: "
                 "wdsremux.repair(out, transform=...)"
             )
-        opening.open_function(function)  # its errors are told before the source is opened
+        out = Path(self.out).expanduser()
+        function = approved_function(head, out, trusts=self.trusts_recorded)
+        opened = opening.open_function(function)
+        refuse_other_file(function, out, None if opened is None else opened.file)
         return function

@@ -36,7 +36,14 @@ def add_command(commands: Any, epilog: str) -> None:
         "--source", metavar="SOURCE", help="where the source is now, if not where it was"
     )
     parser.add_argument(
-        "--transform", metavar="FILE.py:NAME", help="where the function is now, likewise"
+        "--transform",
+        metavar="FILE.py:NAME",
+        help="the function to run; the one that the dataset records is not run by itself",
+    )
+    parser.add_argument(
+        "--trust-recorded",
+        action="store_true",
+        help="run the function that the dataset records, if its file is unchanged and your own",
     )
     add_run_options(parser, RUN_OPTIONS)
     parser.set_defaults(command=_repair)
@@ -64,6 +71,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         shards=arguments.shard,
         source=arguments.source,
         transform=arguments.transform,
+        trust_recorded=arguments.trust_recorded,
         observer=tell_both,
         **run,
     )

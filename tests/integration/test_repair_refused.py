@@ -132,13 +132,16 @@ def test_a_changed_function_is_told(tmp_path):
     made = make("batch", tmp_path)
     file = tmp_path / "mixing.py"
     file.write_text(file.read_text().replace("mean) /", "mean * 0.5) /"))
-    assert "the function has changed: its fingerprint.sha256 was" in refusal(made)
+    text = refusal(made, trust_recorded=True)
+    assert "the function has changed: its fingerprint.sha256 was" in text
+    text = refusal(made, transform=f"{file}:mix")
+    assert "the function has changed: its fingerprint.sha256 was" in text
 
 
 def test_a_function_that_fails_now_is_told_as_changed(tmp_path):
     made = make("batch", tmp_path)
     (tmp_path / "mixing.py").write_text("def mix(batch):\n    return 1 / 0\n")
-    text = refusal(made)
+    text = refusal(made, transform=f"{tmp_path}/mixing.py:mix")
     assert "the function has changed" in text
     assert "ZeroDivisionError" in text
 
@@ -149,7 +152,7 @@ def test_a_function_that_differs_in_a_comment_is_no_obstacle(tmp_path):
     file = tmp_path / "mixing.py"
     file.write_text(file.read_text() + "# a remark\n")
     remove(shard(made.out))
-    assert wdsremux.repair(made.out).exit_code == 0
+    assert wdsremux.repair(made.out, transform=f"{file}:mix").exit_code == 0
     assert tree(made.out) == whole
 
 
