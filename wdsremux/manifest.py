@@ -15,6 +15,9 @@ from wdsremux.errors import CorruptDataError
 MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
 MOVED_NAME = f"{STATE_FOLDER}/moved.jsonl"
+MAX_MANIFEST_BYTES = 1 << 27
+"""Of index.json, and of the other small files beside the shards but entries."""
+MAX_ENTRY_BYTES = 1 << 28
 """Where `sync --move` notes which shards it took where."""
 MANIFEST_FORMAT = 1
 """Raised when the manifest changes, or when the same recipe begins to give other bytes."""

@@ -15,9 +15,15 @@ from typing import Self
 
 from wdsremux.checks.entries import believed_manifest
 from wdsremux.checks.kinds import owner_of
-from wdsremux.checks.reading import MAX_MANIFEST_BYTES, EntryGiver, entries_ahead
+from wdsremux.checks.reading import EntryGiver, entries_ahead
 from wdsremux.errors import CorruptDataError, UsageError
-from wdsremux.manifest import INDEX_WRITER, MANIFEST_NAME, Manifest, ShardSummary
+from wdsremux.manifest import (
+    INDEX_WRITER,
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    ShardSummary,
+)
 from wdsremux.opening import open_folder
 from wdsremux.shards.blocks import BlockReader, read_at
 from wdsremux.shards.entry import SampleEntry, ShardEntry, entry_name

@@ -20,7 +20,7 @@ Kind = Literal["file", "folder", "link", "device or pipe"]
 MAX_DEPTH = 16
 """Folders below folders that `tree` goes down to."""
 
-_FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_SAFE_FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
 
@@ -138,15 +138,9 @@ class UntrustedFolder:
         folder, _, base = _checked(name).rpartition("/")
         parent = self.open_folder(folder)
         try:
-            handle = os.open(base, _FILE_FLAGS, dir_fd=parent)
-        except OSError as exc:
-            # ELOOP: a link. ENXIO: a socket, or a FIFO.
-            raise _refused(exc, name) from exc
+            handle = _opened_file(base, os.O_RDONLY, parent, name)
         finally:
             os.close(parent)
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            raise NotAFileError(errno.EINVAL, "not a regular file", name)
         if self._is_cold and hasattr(os, "posix_fadvise"):
             with contextlib.suppress(OSError):
                 os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -165,16 +159,62 @@ class UntrustedFolder:
 
     def open_folder(self, folder: str = "") -> int:
         """Return a descriptor of a folder below the root; the caller closes it."""
-        handle = os.dup(self._handle)
-        for part in _checked(folder).split("/") if folder else ():
-            try:
-                below = os.open(part, _FOLDER_FLAGS, dir_fd=handle)
-            except OSError as exc:
-                raise _refused(exc, folder) from exc
-            finally:
-                os.close(handle)
-            handle = below
-        return handle
+        return _opened_folder(os.dup(self._handle), folder)
+
+
+def open_below(root: Path, name: str, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
+    """Open a regular file below a folder, as `UntrustedFolder.open` does; return a descriptor.
+
+    For writing, too: then the file has no other name elsewhere. Raises FileNotFoundError,
+    NotAFileError, or another OSError.
+    """
+    folder, _, base = _checked(name).rpartition("/")
+    parent = open_folder_below(root, folder)
+    try:
+        return _opened_file(base, flags, parent, name, mode)
+    finally:
+        os.close(parent)
+
+
+def open_folder_below(root: Path, folder: str) -> int:
+    """Return a descriptor of a folder below another; raises as `open_below`."""
+    # Some folders may be used, but not read.
+    flags = getattr(os, "O_PATH", os.O_RDONLY) if folder else os.O_RDONLY
+    return _opened_folder(os.open(root, flags | os.O_CLOEXEC | os.O_DIRECTORY), folder)
+
+
+def _opened_folder(handle: int, folder: str) -> int:
+    """Go down from an open folder, which is closed."""
+    for part in _checked(folder).split("/") if folder else ():
+        try:
+            below = os.open(part, _FOLDER_FLAGS, dir_fd=handle)
+        except OSError as exc:
+            # Linux says of a link that it is no folder.
+            is_link = exc.errno == errno.ENOTDIR and _is_link(part, handle)
+            raise _refused(OSError(errno.ELOOP, "a link") if is_link else exc, folder) from exc
+        finally:
+            os.close(handle)
+        handle = below
+    return handle
+
+
+def _opened_file(base: str, flags: int, parent: int, name: str, mode: int = 0o666) -> int:
+    try:
+        handle = os.open(base, flags | _SAFE_FLAGS, mode, dir_fd=parent)
+    except OSError as exc:
+        # ELOOP: a link. ENXIO: a socket, or a FIFO.
+        raise _refused(exc, name) from exc
+    status = os.fstat(handle)
+    if stat.S_ISDIR(status.st_mode):
+        os.close(handle)
+        raise NotAFileError(errno.EISDIR, "a folder, not a file", name)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(handle)
+        raise NotAFileError(errno.EINVAL, "not a regular file", name)
+    if flags & (os.O_WRONLY | os.O_RDWR) and status.st_nlink > 1:
+        os.close(handle)
+        raise NotAFileError(errno.EMLINK, "a file that has another name elsewhere, too", name)
+    return handle
 
 
 def is_safe_name(name: str) -> bool:
@@ -188,9 +228,17 @@ def _checked(name: str) -> str:
     raise NotAFileError(errno.EINVAL, "the name leads out of the folder", name)
 
 
+def _is_link(name: str, folder: int) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return False
+
+
 def _refused(exc: OSError, name: str) -> OSError:
     if exc.errno in (errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.EMLINK):
-        return NotAFileError(exc.errno, "a link, folder or device", name)
+        what = "a link" if exc.errno == errno.ELOOP else "a link, folder or device"
+        return NotAFileError(exc.errno, what, name)
     return exc
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from wdsremux.checks.cards import names_files, read_card
 from wdsremux.checks.plan import Plan, ShardTask
-from wdsremux.checks.reading import MAX_MANIFEST_BYTES, read_file
+from wdsremux.checks.reading import read_file
 from wdsremux.findings import Code, Finding
-from wdsremux.manifest import MANIFEST_NAME
+from wdsremux.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from wdsremux.reports import Collector
 from wdsremux.sources.split_rules import file_places, folder_places
 from wdsremux.tarbytes import BLOCK_BYTES

@@ -3,9 +3,8 @@
 import json
 from typing import Any, Literal
 
-from wdsremux.checks.reading import MAX_MANIFEST_BYTES
 from wdsremux.ledger import RECIPE_NAME
-from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER
+from wdsremux.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, STATE_FOLDER
 from wdsremux.untrusted import Folder
 
 Owner = Literal["ours", "others", "nobody"]

@@ -14,7 +14,6 @@ from wdsremux.checks.heads import head_problem
 from wdsremux.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.checks.plan import Plan, ShardTask
 from wdsremux.checks.reading import (
-    MAX_MANIFEST_BYTES,
     EntryGiver,
     RejectedLines,
     entries_ahead,
@@ -28,6 +27,7 @@ from wdsremux.ledger import RECIPE_NAME
 from wdsremux.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
     MOVED_NAME,
     STATE_FOLDER,
     Manifest,

@@ -12,13 +12,12 @@ from wdsremux.checks.entries import entry_problem
 from wdsremux.errors import CorruptDataError
 from wdsremux.findings import Code, Finding
 from wdsremux.ledger import REJECTED_NAME
+from wdsremux.manifest import MAX_ENTRY_BYTES
 from wdsremux.records import Rejected
 from wdsremux.reports import Collector
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.untrusted import Folder, NotAFileError
 
-MAX_MANIFEST_BYTES = 1 << 27
-MAX_ENTRY_BYTES = 1 << 28
 MAX_LINE_BYTES = 1 << 20
 
 EntryGiver = Giver[tuple[ShardEntry | None, str | None]]

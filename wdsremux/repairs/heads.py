@@ -7,12 +7,17 @@ from typing import Any
 
 from wdsremux.card import CARD_NAME, card_bytes
 from wdsremux.checks.entries import believed_manifest
-from wdsremux.checks.reading import MAX_MANIFEST_BYTES
 from wdsremux.differences import first_difference
 from wdsremux.errors import CorruptDataError, UsageError
 from wdsremux.heads import fingerprint_of
 from wdsremux.ledger import RECIPE_NAME
-from wdsremux.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, indented_json
+from wdsremux.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    STATE_FOLDER,
+    Manifest,
+    indented_json,
+)
 from wdsremux.untrusted import UntrustedFolder, is_safe_name
 
 Head = Mapping[str, Any]

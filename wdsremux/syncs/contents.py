@@ -19,6 +19,7 @@ from wdsremux.manifest import (
 )
 from wdsremux.shards.entry import entry_name
 from wdsremux.targets.patient import PatientTarget
+from wdsremux.targets.reading import read_bounded
 from wdsremux.untrusted import is_safe_name
 
 
@@ -149,7 +150,7 @@ def read_small(target: PatientTarget, name: str) -> bytes | None:
     def read() -> bytes | None:
         try:
             with target.target.open(name) as file:
-                return file.read()
+                return read_bounded(file, name)
         except FileNotFoundError:
             return None
         except OSError as exc:

@@ -2,18 +2,23 @@
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
 from wdsremux.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.ledger import REJECTED_NAME
+from wdsremux.manifest import MAX_ENTRY_BYTES
 from wdsremux.shards.entry import ShardEntry
 from wdsremux.syncs.contents import SyncFile
 from wdsremux.targets.base import Sums
 from wdsremux.targets.copying import BLOCK_BYTES
 from wdsremux.targets.local import LocalTarget
 from wdsremux.targets.patient import PatientTarget
+from wdsremux.targets.reading import read_bounded
+from wdsremux.untrusted import open_below
 
 
 class Hands(Protocol):
@@ -37,10 +42,26 @@ class LocalHands:
     def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
         """Give the file itself."""
         path = self._source.root / item.name
+        _refuse_foreign(self._source.root, item)
         if item.sha256 is not None:
             yield path, Sums(item.size_bytes, item.sha256)
         else:
             yield path, _sums(path, item)
+
+
+def _refuse_foreign(root: Path, item: SyncFile) -> None:
+    """Refuse what a link leads to, which may be anything, and a small file that is too large."""
+    try:
+        with FileIO(open_below(root, item.name), "rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+    except FileNotFoundError as exc:
+        raise CorruptDataError(f"{item.name!r} is not there") from exc
+    except OSError as exc:
+        raise CorruptDataError(f"{item.name!r} cannot be read: {exc.strerror or exc}") from exc
+    # The list of what was rejected grows with the dataset, and is read line by line.
+    is_bounded = item.sha256 is None and item.name != REJECTED_NAME
+    if is_bounded and size_bytes > MAX_ENTRY_BYTES:
+        raise CorruptDataError(f"{item.name!r} has {size_bytes} bytes, more than any such file")
 
 
 class FetchingHands:
@@ -59,7 +80,7 @@ class FetchingHands:
         """Give a copy, which goes when the block ends."""
         path = self._folder / item.name.replace("/", "-")
         try:
-            self._source.tried(lambda: self._fetch(item.name, path))
+            self._source.tried(lambda: self._fetch(item, path))
             sums = _sums(path, item)
             if item.sha256 is not None and sums != Sums(item.size_bytes, item.sha256):
                 raise CorruptDataError(f"{item.name!r} is not what is recorded")
@@ -67,17 +88,23 @@ class FetchingHands:
         finally:
             path.unlink(missing_ok=True)
 
-    def _fetch(self, name: str, path: Path) -> None:
+    def _fetch(self, item: SyncFile, path: Path) -> None:
         try:
-            with self._source.target.open(name) as file, _made(path) as copy:
+            with self._source.target.open(item.name) as file, _made(path) as copy:
+                # No shard is larger than recorded, and no entry than entries are.
+                left_bytes = item.size_bytes if item.is_shard else MAX_ENTRY_BYTES
+                is_bounded = item.shard is not None
                 while block := file.read(BLOCK_BYTES):
+                    left_bytes -= len(block)
+                    if is_bounded and left_bytes < 0:
+                        raise CorruptDataError(f"{item.name!r} is larger than it can be")
                     _write(copy, block, path)
                     self._on_bytes(len(block))
         except FileNotFoundError as exc:
-            raise CorruptDataError(f"{name!r} is not there") from exc
+            raise CorruptDataError(f"{item.name!r} is not there") from exc
         except OSError as exc:
             raise UnreachableTargetError(
-                f"cannot read {name!r} of {self._source.url!r}: {exc.strerror or exc}"
+                f"cannot read {item.name!r} of {self._source.url!r}: {exc.strerror or exc}"
             ) from exc
 
 
@@ -111,7 +138,10 @@ def _kept(path: Path) -> Iterator[None]:
 def _sums(path: Path, item: SyncFile) -> Sums:
     """Return the sums of a file at hand; an entry is held against its shard."""
     digest = hashlib.sha256()
+    is_entry = item.shard is not None and not item.is_shard
     try:
+        if is_entry:
+            _check_entry(path, item)
         with path.open("rb") as file:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
@@ -120,14 +150,13 @@ def _sums(path: Path, item: SyncFile) -> Sums:
         raise CorruptDataError(f"{item.name!r} is not there") from exc
     except OSError as exc:
         raise CorruptDataError(f"{item.name!r} cannot be read: {exc.strerror or exc}") from exc
-    if item.shard is not None and not item.is_shard:
-        _check_entry(path, item)
     return Sums(size_bytes, digest.hexdigest())
 
 
 def _check_entry(path: Path, item: SyncFile) -> None:
     try:
-        told = ShardEntry.from_bytes(path.read_bytes(), item.name).summary
+        with path.open("rb") as file:
+            told = ShardEntry.from_bytes(read_bounded(file, item.name), item.name).summary
     except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise CorruptDataError(f"{item.name!r} is damaged") from exc
     if told != item.shard:

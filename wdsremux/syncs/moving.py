@@ -15,6 +15,8 @@ from wdsremux.targets.base import Proof
 from wdsremux.targets.copying import write_all
 from wdsremux.targets.disk_errors import explained
 from wdsremux.targets.local import LocalTarget, sync_folder
+from wdsremux.targets.reading import read_whole
+from wdsremux.untrusted import open_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ class Mover:
         """Add a line to the journal, behind one that a crash may have cut off."""
         path = self._source.root / MOVED_NAME
         with explained("write", path):
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            handle = open_below(self._source.root, MOVED_NAME, flags, 0o644)
             try:
                 write_all(handle, f"\n{line}".encode())
                 os.fsync(handle)
@@ -73,9 +76,8 @@ class Mover:
 
 def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
     """Return what is remembered of the shards that were moved to `address_of` a target."""
-    try:
-        journal = (source.root / MOVED_NAME).read_bytes()
-    except OSError:
+    journal = read_whole(source, MOVED_NAME)
+    if journal is None:
         return {}
     return {
         str(told["name"]): Moved(str(told["sha256"]), dict(told["receipt"]))

@@ -8,6 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
+from io import FileIO
 from pathlib import Path
 
 from wdsremux.errors import TargetError
@@ -79,16 +80,21 @@ def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
 
 
 def sha256_on_disk(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Return the SHA-256 of what the disk, or the server behind a mount, gives back.
+    """Return the SHA-256 of what the disk, or the server behind a mount, gives back."""
+    with path.open("rb", buffering=0) as file:
+        return sha256_of(file, on_bytes)
+
+
+def sha256_of(file: FileIO, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Return the SHA-256 of an open file, read from the disk.
 
     What the system keeps in memory is dropped before, where it can be asked to.
     """
     digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
-            if on_bytes is not None:
-                on_bytes(len(block))
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    while block := file.read(BLOCK_BYTES):
+        digest.update(block)
+        if on_bytes is not None:
+            on_bytes(len(block))
     return digest.hexdigest()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wdsremux.errors import TargetError, UnreachableTargetError
+from wdsremux.untrusted import NotAFileError
 
 _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 """What mounts say when their server is away; all else is there to stay."""
@@ -63,6 +64,7 @@ def _remedy(exc: OSError) -> str:
         return f"make the folder writable, {again}"
     if exc.errno in (errno.ENOTDIR, errno.EEXIST):
         return "choose a folder that is not a file"
-    if exc.errno == errno.EISDIR:
-        return f"move that folder away, {again}"
+    if exc.errno == errno.EISDIR or isinstance(exc, NotAFileError):
+        what = "folder" if exc.errno == errno.EISDIR else "link or file"
+        return f"move that {what} away, {again}"
     return f"check the disk or the mount, {again}"

@@ -8,7 +8,6 @@ import contextlib
 import errno
 import os
 import socket
-import stat
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
@@ -17,9 +16,10 @@ from typing import BinaryIO
 from wdsremux.errors import TargetError, UnreachableTargetError
 from wdsremux.manifest import STATE_FOLDER
 from wdsremux.targets.base import Proof, Sums
-from wdsremux.targets.copying import hashed_blocks, refuse_name, sha256_on_disk
+from wdsremux.targets.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
 from wdsremux.targets.disk_errors import disk_error, explained, free_bytes
 from wdsremux.targets.lock import folder_lock
+from wdsremux.untrusted import open_below, open_folder_below
 
 TEMPORARY_SUFFIX = ".wdsremux-tmp"
 """Ours alone: what ends so may be swept away."""
@@ -39,7 +39,7 @@ class LocalTarget:
         path = self.root / name
         with explained("write", path):
             _make_folder(path.parent)
-            return LocalFile(path)
+            return LocalFile(self.root, name)
 
     @property
     def url(self) -> str:
@@ -68,17 +68,19 @@ class LocalTarget:
         there = self.root / name
         with explained("read", there):
             try:
-                size_bytes = there.stat().st_size
-                is_same = size_bytes == sums.size_bytes and sha256_on_disk(there) == sums.sha256
+                file = FileIO(open_below(self.root, name), "rb")
             except FileNotFoundError:
                 return Proof("absent")
+            with file:
+                size_bytes = os.fstat(file.fileno()).st_size
+                is_same = size_bytes == sums.size_bytes and sha256_of(file) == sums.sha256
         return REREAD if is_same else Proof("differs", f"it has {size_bytes} bytes")
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
         path = self.root / name
         try:
-            return path.open("rb")
+            return os.fdopen(open_below(self.root, name), "rb")
         except FileNotFoundError:
             raise
         except OSError as exc:
@@ -86,24 +88,27 @@ class LocalTarget:
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
-        folder = self.root / prefix
-        with explained("read", folder):
-            if not _is_folder(folder):
+        with explained("read", self.root / prefix):
+            try:
+                folder = open_folder_below(self.root, prefix.rstrip("/"))
+            except (FileNotFoundError, NotADirectoryError):
                 return
-            with os.scandir(folder) as entries:
-                found = sorted(
-                    (entry.name, entry.stat().st_size)
-                    for entry in entries
-                    if entry.is_file(follow_symlinks=False) and not _is_private(entry.name)
-                )
+            try:
+                found = sorted(_files_in(folder))
+            finally:
+                os.close(folder)
         for name, size in found:
             yield (f"{prefix.rstrip('/')}/{name}" if prefix else name), size
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
         path = self.root / name
-        with explained("remove", path):
-            path.unlink(missing_ok=True)
+        with explained("remove", path), contextlib.suppress(FileNotFoundError):
+            folder = open_folder_below(self.root, name.rpartition("/")[0])
+            try:
+                os.unlink(path.name, dir_fd=folder)
+            finally:
+                os.close(folder)
 
     def free_bytes(self) -> int | None:
         """Return the room on the file system where the folder is, or is going to be."""
@@ -147,8 +152,16 @@ class LocalTarget:
                 left = [path for path in folder.iterdir() if _is_temporary(path.name)]
             for path in left:
                 with explained("remove", path):
-                    if path.is_file():
+                    if path.is_file() and not path.is_symlink():
                         path.unlink(missing_ok=True)
+
+
+def _files_in(folder: int) -> Iterator[tuple[str, int]]:
+    """Yield (name, size in bytes) of the files of an open folder that a run may have published."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and not _is_private(entry.name):
+                yield entry.name, entry.stat(follow_symlinks=False).st_size
 
 
 def _is_temporary(name: str) -> bool:
@@ -162,15 +175,18 @@ def _is_private(name: str) -> bool:
 class LocalFile:
     """A file under its temporary name."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, root: Path, name: str) -> None:
+        path = self._path = root / name
         # Random: of two who write the same file, in one process, neither takes the other's.
         mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(3).hex()}"
         mark = mark.replace(os.sep, "_")
         self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
         self._size = 0
         # Unbuffered: what we write is large already, and `write` below loops over short writes.
-        self._file: FileIO | None = self._temporary.open("wb", buffering=0)
+        folder = name.rpartition("/")[0]
+        temporary = f"{folder}/{self._temporary.name}" if folder else self._temporary.name
+        handle = open_below(root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self._file: FileIO | None = FileIO(handle, "wb")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, or raise TargetError and remove the unfinished file."""
@@ -242,17 +258,6 @@ class LocalFile:
         if self._file is None:
             raise TargetError(f"cannot write {str(self._path)!r}: the file is closed already")
         return self._file
-
-
-def _is_folder(path: Path) -> bool:
-    """Return whether a folder is there; raises OSError where that cannot be told.
-
-    Not as `Path.is_dir`, which from Python 3.14 on takes what a sick mount says for a no.
-    """
-    try:
-        return stat.S_ISDIR(path.stat().st_mode)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def _make_folder(folder: Path) -> None:

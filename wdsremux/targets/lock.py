@@ -16,10 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from wdsremux.errors import TargetError
+from wdsremux.escaping import escaped
 from wdsremux.targets.copying import write_all
+from wdsremux.untrusted import open_below
 
 if sys.platform != "win32":
     import fcntl
+
+MAX_SHOWN = 100
+"""Characters of what a lock says that are shown."""
 
 
 @contextlib.contextmanager
@@ -38,7 +43,7 @@ def folder_lock(path: Path) -> Iterator[bool]:
 
 def _acquired(path: Path) -> tuple[int, bool]:
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _opened(path)
         try:
             has_flock = _flock(handle)
             if has_flock is False:
@@ -59,6 +64,12 @@ def _acquired(path: Path) -> tuple[int, bool]:
             _release(handle, path)
             raise
         return handle, bool(holder) and holder.get("boot") == _boot_id()
+
+
+def _opened(path: Path) -> int:
+    """Open the lock file, or make it; a link, or what is no file, is not opened."""
+    folder = path.parent
+    return open_below(folder.parent, f"{folder.name}/{path.name}", os.O_RDWR | os.O_CREAT, 0o644)
 
 
 def _sign(handle: int) -> None:
@@ -98,7 +109,7 @@ def _flock(handle: int) -> bool | None:
 
 def _is_same_file(handle: int, path: Path) -> bool:
     try:
-        there = path.stat()
+        there = path.lstat()
     except FileNotFoundError:
         return False
     here = os.fstat(handle)
@@ -152,6 +163,8 @@ def is_alive(pid: int, started: object) -> bool:
         return False
     except PermissionError:
         return True
+    except OverflowError:  # no number of a process
+        return False
     # The number may have been given to another process since.
     return bool(_start_ticks(pid) == started)
 
@@ -175,7 +188,8 @@ def _start_ticks(pid: int) -> int | None:
 
 def refusal(where: str, holder: dict[str, Any]) -> TargetError:
     """Return the error that names the holder of a lock."""
-    who = f"process {holder.get('pid')} on host {holder.get('host')!r}" if holder else "another run"
+    pid, host = (escaped(holder.get(key)) for key in ("pid", "host"))
+    who = f"process {pid[:MAX_SHOWN]} on host {host[:MAX_SHOWN]!r}" if holder else "another run"
     return TargetError(
         f"the output is being written by {who}; wait for it, or, if it is surely gone, "
         f"remove {where!r}"
