@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
+from wdsremux.escaping import escaped
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, Note, SyncBegun, SyncEvent
 from wdsremux.render import LOG_EVERY_S, duration
 from wdsremux.saying import Unheeded
@@ -27,9 +28,9 @@ class _Bar:
         """Draw what has come; what is to be told stands above the bar."""
         if isinstance(event, Note):
             if self._bar is None:
-                print(event.text, file=self._out, flush=True)
+                print(escaped(event.text), file=self._out, flush=True)
             else:
-                self._bar.write(event.text, file=self._out)
+                self._bar.write(escaped(event.text), file=self._out)
         elif isinstance(event, CheckBegun | SyncBegun):
             if not event.size_bytes:
                 return
@@ -62,7 +63,7 @@ class _Log:
     def __call__(self, event: CheckEvent | SyncEvent) -> None:
         """Take an event into the sums, and say them when it is time."""
         if isinstance(event, Note):
-            self._say(event.text)
+            self._say(escaped(event.text))
         elif isinstance(event, CheckBegun | SyncBegun):
             self._begun = event
             self._began = self._last = time.monotonic()

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from wdsremux import cli_bench, cli_browse, cli_repair, cli_sync, cli_verify
 from wdsremux.cli_hints import hint
 from wdsremux.errors import EXIT_CODES, WdsremuxError
+from wdsremux.escaping import escaped
 from wdsremux.flags import add_options, options_from_file, options_given
 from wdsremux.interrupts import StopRequest, stop_on_signals
 from wdsremux.saying import complain, say, say_report, settle
@@ -84,7 +85,7 @@ def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
 
 
 def _fail(text: str, code: int) -> int:
-    complain(f"wdsremux: {text}")
+    complain(f"wdsremux: {escaped(text)}")
     return code
 
 

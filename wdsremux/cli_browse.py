@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.errors import UsageError
+from wdsremux.escaping import escaped
 from wdsremux.manifest import Manifest, ShardSummary
 from wdsremux.saying import say, say_all, say_bytes
 from wdsremux.values import counted, size
@@ -167,11 +168,11 @@ def _image(content: bytes) -> dict[str, Any]:
 
 
 def _shard_lines(shards: list[ShardSummary]) -> Iterator[str]:
-    width = max((len(_plain(shard.name)) for shard in shards), default=0)
+    width = max((len(escaped(shard.name)) for shard in shards), default=0)
     for shard in shards:
         rows = f"rows {shard.first_position} to {shard.last_position}"
         yield (
-            f"{_plain(shard.name):{width}}  {shard.samples:>8} samples  "
+            f"{escaped(shard.name):{width}}  {shard.samples:>8} samples  "
             f"{size(shard.size_bytes):>9}  {rows}"
         )
     samples, size_bytes = sum(s.samples for s in shards), sum(s.size_bytes for s in shards)
@@ -185,20 +186,20 @@ def _sample_json(found: "Found") -> str:
 def _sample_line(found: "Found") -> str:
     sample = found.sample
     texts = (sample.key, found.shard.name)
-    return "\t".join((*map(_plain, texts), str(sample.offset), str(sample.size_bytes)))
+    return "\t".join((*map(escaped, texts), str(sample.offset), str(sample.size_bytes)))
 
 
 def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"sample {told['key']!r}: row {told['position']}, copy {told['copy']}"
     yield (
-        f"shard: {_plain(told['shard'])} (split {told['split']!r}), byte {told['offset']}, "
+        f"shard: {escaped(told['shard'])} (split {told['split']!r}), byte {told['offset']}, "
         f"{told['bytes']} bytes"
     )
-    members = (f".{_plain(name)} {n} bytes" for name, n in told["members"].items())
+    members = (f".{escaped(name)} {n} bytes" for name, n in told["members"].items())
     yield f"members: {', '.join(members)}"
     image = told.get("image")
     if image is not None and "problem" in image:
-        yield f"image: broken: {image['problem']}"
+        yield f"image: broken: {escaped(image['problem'])}"
     elif image is not None:
         yield f"image: {image['format']}, {image['width']} × {image['height']}, {image['mode']}"
     if "json" in told:
@@ -207,9 +208,11 @@ def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _dataset_lines(manifest: Manifest) -> Iterator[str]:
+    from wdsremux.syncs.loaders import own_loaders
+
     totals = manifest.totals
     yield (
-        f"{_plain(manifest.name)}: {counted(totals.samples, 'sample')} in "
+        f"{escaped(manifest.name)}: {counted(totals.samples, 'sample')} in "
         f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}"
     )
@@ -229,18 +232,17 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
         ("source", manifest.source),
         ("versions", manifest.versions),
     ):
-        given = (f"{k}={json.dumps(v)}" for k, v in fields.items() if v not in (None, False, []))
-        yield f"{title}: {', '.join(given)}"
+        given = {escaped(k): json.dumps(v) for k, v in fields.items() if v not in (None, False, [])}
+        yield f"{title}: {', '.join(f'{name}={text}' for name, text in given.items())}"
     for split, patterns in manifest.patterns().items():
-        yield f"shards of {split!r}: {', '.join(map(_plain, patterns))}"
-    for form, urls in manifest.published.get("loaders", {}).items():
-        yield f"loader {form}: {json.dumps(urls)}"
-    yield from (f"note: {_plain(note)}" for note in manifest.notes)
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is, or as a literal where a terminal would do something with it."""
-    return name if name.isprintable() else ascii(name)
+        yield f"shards of {split!r}: {', '.join(map(escaped, patterns))}"
+    loaders = own_loaders(manifest.published, manifest.patterns())
+    for form, urls in loaders.items():
+        yield f"loader {escaped(form)}: {json.dumps(urls)}"
+    left_out = [name for name in manifest.published.get("loaders", {}) if name not in loaders]
+    if left_out:
+        yield f"loaders not shown, since wdsremux did not make them: {escaped(', '.join(left_out))}"
+    yield from (f"note: {escaped(note)}" for note in manifest.notes)
 
 
 def _is_text(data: bytes) -> bool:

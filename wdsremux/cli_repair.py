@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from wdsremux.byte_progress import byte_progress
+from wdsremux.escaping import escaped
 from wdsremux.events import CheckAdvanced, CheckBegun, CheckEvent, Event
 from wdsremux.flags import NOT_GIVEN, add_run_options
 from wdsremux.reports import RepairReport
@@ -75,7 +76,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         observer=tell_both,
         **run,
     )
-    say_report("\n".join(report_lines(report)))
+    say_report("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 
 

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from wdsremux.byte_progress import byte_progress
+from wdsremux.escaping import escaped
 from wdsremux.flags import add_own_options, own_options
 from wdsremux.render import duration
 from wdsremux.saying import say, say_report
@@ -43,7 +44,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
     tell = byte_progress(sys.stderr)
     report = sync_by(arguments.source, arguments.dest, options, tell)
-    (say if report.is_dry_run else say_report)("\n".join(report_lines(report)))
+    (say if report.is_dry_run else say_report)("\n".join(map(escaped, report_lines(report))))
     return 0
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from wdsremux.byte_progress import byte_progress
+from wdsremux.escaping import escaped
 from wdsremux.findings import Code
 from wdsremux.render import duration
 from wdsremux.reports import DEPTHS, Report
@@ -106,7 +107,7 @@ def _verify(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps(report.to_json()))
     else:
-        say("\n".join(report_lines(report)))
+        say("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from wdsremux.escaping import escaped
 from wdsremux.manifest import Manifest, ShardSummary
 from wdsremux.records import Rejected
 
@@ -102,4 +103,4 @@ def nobody(_event: Event | CheckEvent | SyncEvent) -> None:
 def log_notes(event: Event | CheckEvent | SyncEvent) -> None:
     """Log notes as warnings of "wdsremux", for those who gave no observer; nothing else."""
     if isinstance(event, Note):
-        logging.getLogger("wdsremux").warning("%s", event.text)
+        logging.getLogger("wdsremux").warning("%s", escaped(event.text))

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal
 
+from wdsremux.escaping import escaped
+
 Severity = Literal["error", "warning"]
 
 _REPAIR = "wdsremux repair OUT"
@@ -273,19 +275,14 @@ class Finding:
 
     def line(self, out: str = "OUT") -> str:
         """Return one line, hostile names escaped; `out` is what the remedies call the dataset."""
-        where = [] if self.shard is None else [_plain(self.shard)]
+        where = [] if self.shard is None else [escaped(self.shard)]
         where += [] if self.key is None else [f"sample {self.key!r}"]
         where += [] if self.offset is None else [f"byte {self.offset}"]
         place = f" {', '.join(where)}:" if where else ""
-        detail = f" ({self.detail})" if self.detail else ""
+        detail = f" ({escaped(self.detail)})" if self.detail else ""
         remedy = re.sub(r"\bOUT\b", lambda _: shlex.quote(out), self.code.remedy)
-        remedy = remedy.replace("{shard}", _plain(self.shard or "NAME"))
+        remedy = remedy.replace("{shard}", escaped(self.shard or "NAME"))
         return f"{self.code.code} {self.code.severity}{place} {self.code.meaning}{detail}; {remedy}"
-
-
-def _plain(name: str) -> str:
-    """Return a name as it is, or as a literal where a terminal would do something with it."""
-    return name if name.isascii() and name.isprintable() else repr(name)
 
 
 def catalogue_markdown() -> str:

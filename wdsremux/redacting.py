@@ -7,6 +7,7 @@ like a key, a token or a URL gives way to "…".
 import re
 
 from wdsremux.errors import causes
+from wdsremux.escaping import escaped
 
 MAX_CHARS = 300
 
@@ -22,7 +23,7 @@ _SECRETS = re.compile(
 
 def redacted(text: str, max_chars: int = MAX_CHARS) -> str:
     """Return a text in one line, without secrets, of at most so many characters."""
-    return _SECRETS.sub("…", " ".join(text.split()))[:max_chars]
+    return escaped(_SECRETS.sub("…", " ".join(text.split())))[:max_chars]
 
 
 def shown_cause(exc: BaseException) -> BaseException | None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
+from wdsremux.escaping import escaped
 from wdsremux.events import (
     Advanced,
     Begun,
@@ -20,6 +21,7 @@ from wdsremux.events import (
 )
 from wdsremux.manifest import Manifest, ShardSummary, brace_patterns
 from wdsremux.saying import Unheeded
+from wdsremux.syncs.loaders import own_loaders
 from wdsremux.values import counted, size
 
 LOG_EVERY_S = 10.0
@@ -139,7 +141,7 @@ class _Log:
     def __call__(self, event: Event) -> None:
         self._meter.note(event)
         if isinstance(event, Note):
-            self._say(event.text)
+            self._say(escaped(event.text))
         elif isinstance(event, Begun):
             self._say(_beginning(event))
         elif isinstance(event, Advanced) and time.monotonic() - self._last >= LOG_EVERY_S:
@@ -185,7 +187,7 @@ class _Bar:
     def __call__(self, event: Event) -> None:
         self._meter.note(event)
         if isinstance(event, Note):
-            self._write(event.text)
+            self._write(escaped(event.text))
         elif isinstance(event, Begun):
             self._write(_beginning(event))
             from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
@@ -266,8 +268,9 @@ def report(event: Done, out: str, seconds: float) -> str:
         lines.append(
             f"  {name}: {counted(samples, 'sample')}, for .with_epoch() and .with_length()"
         )
-    for form, by_split in manifest.published.get("loaders", {}).items():
+    loaders = own_loaders(manifest.published, manifest.patterns())
+    for form, by_split in loaders.items():
         lines += [f"  {split}, {form}: {url}" for split, urls in by_split.items() for url in urls]
     if manifest.published:
         lines.append(f"check it with: wdsremux verify {shlex.quote(out)}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from wdsremux.errors import TargetError
+from wdsremux.escaping import escaped_lines
 
 
 def say(text: str) -> None:
@@ -19,13 +20,13 @@ def say(text: str) -> None:
 
     Raises TargetError when stdout cannot be written.
     """
-    _is_given(lambda: print(text, flush=True))  # noqa: T201 (the command line prints)
+    _is_given(lambda: print(escaped_lines(text), flush=True))  # noqa: T201 (the command line prints)
 
 
 def say_all(lines: Iterable[str]) -> None:
     """Print a result line by line, as `say` does; no more are made when the reader has gone."""
     for line in lines:
-        if not _is_given(functools.partial(print, line)):
+        if not _is_given(functools.partial(print, escaped_lines(line))):
             return
     _is_given(lambda: print(end="", flush=True))  # noqa: T201
 
@@ -47,7 +48,7 @@ def say_report(text: str) -> None:
 def complain(text: str) -> None:
     """Print to stderr, if anybody listens there."""
     try:
-        print(text, file=sys.stderr, flush=True)  # noqa: T201 (likewise)
+        print(escaped_lines(text), file=sys.stderr, flush=True)  # noqa: T201 (likewise)
     except OSError:
         _turn_away(sys.stderr)
 

@@ -6,7 +6,8 @@ no s3:// (webdataset 1.0.2, `gopen.py`).
 
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from wdsremux.targets.address import public_endpoint
@@ -18,6 +19,7 @@ _RANGE = re.compile(r"\{\d+\.\.\d+\}")
 _EXPANDED = re.compile(r"::|\$\{")
 """What webdataset would take for more than a name."""
 _AZURE_HOST = re.compile(r"https://([a-z0-9]+)\.blob\.[^/]+/?")
+_ENDPOINT = re.compile(r"https?://[\w.:\[\]-]+(?:/[\w.-]+)*", re.ASCII)
 _HUB = re.compile(r"hf://datasets/(?P<repo>[^/@]+/[^/@]+)(?:@(?P<branch>.+))?")
 
 
@@ -38,6 +40,39 @@ def loader_urls(
         form: {split: [make(pattern) for pattern in own] for split, own in patterns.items()}
         for form, make in forms.items()
     }
+
+
+def own_loaders(published: Mapping[str, Any], patterns: Mapping[str, Sequence[str]]) -> Loaders:
+    """Return those of a manifest's recorded URLs that `loader_urls` makes for these shards.
+
+    A `pipe:` runs a shell when a loader opens it: of a manifest from elsewhere nothing may be shown
+    as ours that is not. Where the server is may be recorded; how it is written is not.
+    """
+    at, recorded = published.get("at"), published.get("loaders")
+    if not isinstance(at, str) or not isinstance(recorded, dict):
+        return {}
+    try:
+        made = [loader_urls(at, patterns), *_with_endpoints(at, recorded, patterns)]
+    except UnicodeEncodeError:  # a lone surrogate is in no URL
+        return {}
+    return {
+        form: urls for form, urls in recorded.items() if any(own.get(form) == urls for own in made)
+    }
+
+
+def _with_endpoints(
+    at: str, recorded: Mapping[str, Any], patterns: Mapping[str, Sequence[str]]
+) -> Iterator[Loaders]:
+    """Yield what is made for each server that the recorded web addresses name."""
+    bucket = quote(at.partition("://")[2].partition("/")[0])
+    for form in ("https", "http"):
+        urls = recorded.get(form)
+        first = next(iter(urls.values()), None) if isinstance(urls, dict) else None
+        if isinstance(first, list) and first and isinstance(first[0], str):
+            for part in ("/datasets/", f"/{bucket}/"):
+                endpoint, found, _ = first[0].partition(part)
+                if found and _ENDPOINT.fullmatch(endpoint):
+                    yield loader_urls(at, patterns, endpoint)
 
 
 Forms = dict[str, Callable[[str], str]]

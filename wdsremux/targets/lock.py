@@ -189,7 +189,7 @@ def _start_ticks(pid: int) -> int | None:
 def refusal(where: str, holder: dict[str, Any]) -> TargetError:
     """Return the error that names the holder of a lock."""
     pid, host = (escaped(holder.get(key)) for key in ("pid", "host"))
-    who = f"process {pid[:MAX_SHOWN]} on host {host[:MAX_SHOWN]!r}" if holder else "another run"
+    who = f"process {pid[:MAX_SHOWN]} on host '{host[:MAX_SHOWN]}'" if holder else "another run"
     return TargetError(
         f"the output is being written by {who}; wait for it, or, if it is surely gone, "
         f"remove {where!r}"

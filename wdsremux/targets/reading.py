@@ -7,7 +7,6 @@ from typing import BinaryIO
 
 from wdsremux.ahead import ahead
 from wdsremux.errors import CorruptDataError
-from wdsremux.escaping import escaped
 from wdsremux.manifest import MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES
 from wdsremux.targets.base import QueueingTarget, Target
 from wdsremux.targets.disk_errors import disk_error
@@ -46,7 +45,7 @@ def read_bounded(file: BinaryIO, name: str) -> bytes:
         left_bytes -= len(part)
     if not left_bytes:
         raise CorruptDataError(
-            f"cannot read {escaped(name)!r}: it is larger than {max_bytes} bytes, as no such file "
+            f"cannot read {name!r}: it is larger than {max_bytes} bytes, as no such file "
             "of a dataset is; remove it, or check who wrote it"
         )
     return b"".join(parts)
