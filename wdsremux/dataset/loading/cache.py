@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from wdsremux.errors import UsageError
-from wdsremux.values import size_from_text
+from wdsremux.core.errors import UsageError
+from wdsremux.core.option_values import size_from_text
 
 DEFAULT_CACHE_SIZE = "10GB"
 LOCKS = 64

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wdsremux.core.errors import UsageError
 from wdsremux.dataset.loading.decoding import (
     Decode,
     ParsedSample,
@@ -15,7 +16,6 @@ from wdsremux.dataset.loading.decoding import (
     rgb,
     rgb_into,
 )
-from wdsremux.errors import UsageError
 
 
 def collate(samples: Sequence[Any]) -> Any:

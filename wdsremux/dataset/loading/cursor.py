@@ -4,7 +4,7 @@ import os
 import sys
 from typing import Any
 
-from wdsremux.errors import UsageError
+from wdsremux.core.errors import UsageError
 
 
 class Cursor:

@@ -11,10 +11,10 @@ import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
 
-from wdsremux.errors import CorruptDataError, UsageError
-from wdsremux.outputs import image_extension, members_of
-from wdsremux.tarbytes import BLOCK_BYTES
-from wdsremux.tarheaders import split_name
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.tar.headers import split_name
+from wdsremux.core.tar.ustar import BLOCK_BYTES
+from wdsremux.dataset.reader import image_extension, members_of
 
 Decode = Literal["pil", "rgb", "torch"]
 """What an image becomes: `pil`, an image of Pillow in its stored mode; `rgb`, an H×W×3 uint8 array;

@@ -1,15 +1,30 @@
 """The loader of a pipeline: worker processes, and a state that is independent of their number."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import webdataset
 
+from wdsremux.core.errors import UsageError
 from wdsremux.dataset.loading.cursor import Cursor
-from wdsremux.errors import UsageError
 
-if TYPE_CHECKING:
-    from wdsremux.dataset.loading.pipeline import Pipeline
+
+class Resumable(Protocol):
+    """The pipeline of a loader."""
+
+    def __len__(self) -> int: ...
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration read this epoch from its start."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where the iteration is."""
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Let the next iteration continue where the state was taken."""
+
+    def uncounted(self) -> webdataset.DataPipeline:
+        """Return the same pipeline without the stage that moves the cursor."""
 
 
 class Loader(webdataset.WebLoader):  # type: ignore[misc]  # webdataset has no types
@@ -21,7 +36,7 @@ class Loader(webdataset.WebLoader):  # type: ignore[misc]  # webdataset has no t
 
     def __init__(
         self,
-        pipeline: "Pipeline",
+        pipeline: Resumable,
         cursor: Cursor,
         *,
         num_workers: int,

@@ -14,7 +14,7 @@ from typing import Any
 import webdataset
 from webdataset.utils import pytorch_worker_info
 
-from wdsremux.ahead import ahead
+from wdsremux.core.errors import UsageError
 from wdsremux.dataset.loading.cache import DEFAULT_CACHE_SIZE, cache_of
 from wdsremux.dataset.loading.collating import decoded_batch
 from wdsremux.dataset.loading.cursor import Cursor, ranks
@@ -29,8 +29,8 @@ from wdsremux.dataset.loading.order import WINDOW_SAMPLES, EpochOrder, Indices
 from wdsremux.dataset.loading.reader import REQUESTS_AT_ONCE, SampleReader
 from wdsremux.dataset.loading.shares import RankOrder, Remainder, share_of
 from wdsremux.dataset.loading.split import split_shards
-from wdsremux.errors import UsageError
-from wdsremux.outputs import open_output
+from wdsremux.dataset.reader import open_output
+from wdsremux.stores.reading.prefetch import ahead
 
 
 def pipeline(  # noqa: PLR0913 (words of one call, by name; `load` has the same)

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from io import RawIOBase
 from itertools import accumulate
 
+from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.dataset.loading.cache import Cache, ChunkCache
 from wdsremux.dataset.loading.order import BLOCK_SAMPLES
-from wdsremux.manifest import Manifest, ShardSummary
-from wdsremux.outputs import Output, open_output
+from wdsremux.dataset.reader import Output, open_output
 
 MAX_OPEN_SHARDS = 64
 """Kept open by each process."""

@@ -5,8 +5,8 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from wdsremux.core.errors import UsageError
 from wdsremux.dataset.loading.order import EpochOrder, Indices
-from wdsremux.errors import UsageError
 
 Remainder = Literal["keep", "pad", "drop"]
 """What happens when the samples do not divide by ranks and batch size:

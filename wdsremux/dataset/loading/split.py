@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, SupportsIndex
 
+from wdsremux.core.errors import UsageError
+from wdsremux.core.manifest import ShardSummary
 from wdsremux.dataset.loading.cache import DEFAULT_CACHE_SIZE, cache_of
 from wdsremux.dataset.loading.decoding import (
     Decode,
@@ -13,9 +15,7 @@ from wdsremux.dataset.loading.decoding import (
     checked_decode,
 )
 from wdsremux.dataset.loading.reader import SampleReader
-from wdsremux.errors import UsageError
-from wdsremux.manifest import ShardSummary
-from wdsremux.outputs import Output, open_output
+from wdsremux.dataset.reader import Output, open_output
 
 COLUMN_READ_SAMPLES = 1024
 """Samples that `LoadedSplit.column` reads at a time."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from braceexpand import braceexpand
 
+from wdsremux.core.errors import UsageError
+from wdsremux.core.manifest import Manifest, brace_patterns
+from wdsremux.core.option_values import is_url
 from wdsremux.dataset.loading.split import chosen_copy, split_shards
-from wdsremux.errors import UsageError
-from wdsremux.manifest import Manifest, brace_patterns
-from wdsremux.outputs import Output, open_output
-from wdsremux.values import is_url
+from wdsremux.dataset.reader import Output, open_output
 
 
 def urls(

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from wdsremux.core.errors import UsageError
 from wdsremux.dataset.loading.cache import Cache, ChunkCache, cache_of
-from wdsremux.errors import UsageError
 
 
 def chunk(number, size_bytes=1000):

@@ -8,8 +8,8 @@ from PIL import Image
 from support.corpora import jpeg
 from support.verified import member, sample
 
+from wdsremux.core.errors import CorruptDataError
 from wdsremux.dataset.loading.decoding import SampleDecoder, rgb, rgb_into
-from wdsremux.errors import CorruptDataError
 
 
 def encoded(mode, form="JPEG", **words):

@@ -11,7 +11,7 @@ from support.ranged_target import URL, RangedTarget, named
 from support.verified import SHARD, copied, flip, make_dataset, sample, write_tar
 
 import wdsremux
-from wdsremux.errors import CorruptDataError, UsageError
+from wdsremux.core.errors import CorruptDataError, UsageError
 
 
 @pytest.fixture(scope="module")

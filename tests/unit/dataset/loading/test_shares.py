@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wdsremux.core.errors import UsageError
 from wdsremux.dataset.loading.order import EpochOrder
 from wdsremux.dataset.loading.shares import RankOrder, share_of
-from wdsremux.errors import UsageError
 
 sizes = st.integers(8, 400)
 worlds = st.integers(1, 8)

@@ -15,10 +15,10 @@ from support.readers import webdataset_samples
 from support.verified import SHARD, copied, flip, make_dataset, sample, write_tar
 
 import wdsremux
-from wdsremux.browsing import samples_of
-from wdsremux.errors import CorruptDataError, UsageError
-from wdsremux.indexing import index
-from wdsremux.outputs import open_output
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.dataset.browsing import samples_of
+from wdsremux.dataset.reader import open_output
+from wdsremux.verifying.index import index
 
 
 @pytest.fixture(scope="module")

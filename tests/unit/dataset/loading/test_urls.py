@@ -6,7 +6,7 @@ from support.readers import webdataset_samples
 from support.verified import make_dataset
 
 import wdsremux
-from wdsremux.errors import UsageError
+from wdsremux.core.errors import UsageError
 
 
 def test_webdataset_reads_the_list_and_the_pattern(tmp_path):
