@@ -5,7 +5,7 @@ import tarfile
 from itertools import accumulate
 
 from wdsremux.core.records import Rejected
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 
 EXTENSIONS = ("jpg", "json")
 
@@ -18,7 +18,7 @@ def content(seed, size):
 
 def lot_of(sizes, positions=None, suffix=""):
     """Return a lot with one sample for each (image size, JSON size) of `sizes`."""
-    builder = LotBuilder()
+    builder = SamplePacker()
     for i, (image, json) in enumerate(sizes):
         position = i if positions is None else positions[i]
         key = f"{position:09d}{suffix}"

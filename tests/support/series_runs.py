@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 from support.samples import cut, lot_of, rejected
 
 from wdsremux.dataset.entry import ShardEntry, entry_name
@@ -60,7 +60,7 @@ class Rows:
 class Written:
     """What a run published."""
 
-    target: MemoryTarget
+    target: MemoryStore
     summaries: list
 
     @property
@@ -76,7 +76,7 @@ class Written:
 
 def write(rows, plan, *, start=None, number=0, read_from=None):
     """Write a series, or its rest from position `start` on; batches begin at row `read_from`."""
-    target, summaries = MemoryTarget(), []
+    target, summaries = MemoryStore(), []
     start = rows.first if start is None else start
     writer = SeriesWriter(target, plan, start=start, number=number, on_shard=summaries.append)
     for lot, out in rows.batches(start if read_from is None else read_from):

@@ -16,7 +16,7 @@ from typing import Any
 from wdsremux.converting.line import convert
 from wdsremux.core.events import Begun, Done, Event
 from wdsremux.core.recipe import Recipe, Run
-from wdsremux.core.records import Batch, Lot, Record, Task
+from wdsremux.core.records import Batch, PackedSamples, Record, Task
 from wdsremux.dataset.shards import series
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.opening import open_conversion
@@ -47,7 +47,7 @@ class Blank:
 class Ready:
     """Work that was done before."""
 
-    lot: Lot
+    lot: PackedSamples
 
     def __call__(self, task: Task) -> Iterator[Batch]:
         """Yield the same samples for every unit, under its positions."""
@@ -62,7 +62,7 @@ class ReadyEngine:
     """An engine that lets its workers do ready work, whatever work is asked for."""
 
     engine: Engine
-    lot: Lot
+    lot: PackedSamples
 
     def map(self, _make_work: Any, items: Iterable[Any], _recover: Any = None) -> Generator[Any]:
         """Yield the ready results of all items."""
@@ -85,14 +85,14 @@ def ready_conversion(source: Path, out: Path, run: Run, samples: int) -> Convers
     )
 
 
-def _repeated(lot: Lot) -> Lot:
+def _repeated(lot: PackedSamples) -> PackedSamples:
     """Return a lot of ROWS samples, made of those of a smaller one."""
     view, at, parts = memoryview(lot.payload), 0, []
     for size in lot.sizes:
         parts.append(bytes(view[at : at + size]))
         at += size
     order = [i % len(parts) for i in range(ROWS)]
-    return Lot(
+    return PackedSamples(
         b"".join(parts[i] for i in order),
         list(range(ROWS)),
         [""] * ROWS,

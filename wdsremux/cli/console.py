@@ -11,14 +11,14 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.escaping import escaped_lines
 
 
 def say(text: str) -> None:
     """Print a result; it is dropped when its reader has gone.
 
-    Raises TargetError when stdout cannot be written.
+    Raises StoreError when stdout cannot be written.
     """
     _is_given(lambda: print(escaped_lines(text), flush=True))
 
@@ -41,7 +41,7 @@ def say_report(text: str) -> None:
     """Print what there is to tell of a finished job: it is finished whether that is read or not."""
     try:
         say(text)
-    except TargetError as exc:
+    except StoreError as exc:
         complain(f"wdsremux: {exc}")
 
 
@@ -71,7 +71,7 @@ def _is_given(write: Callable[[], object]) -> bool:
         return False
     except OSError as exc:
         _turn_away(sys.stdout)
-        raise TargetError(
+        raise StoreError(
             f"cannot write to stdout: {exc.strerror or exc}; free some space, or send it elsewhere"
         ) from exc
     return True

@@ -21,7 +21,7 @@ from wdsremux.cli.hints import hint
 from wdsremux.cli.signals import StopRequest, stop_on_signals
 from wdsremux.core.errors import WdsremuxError
 from wdsremux.core.escaping import escaped
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 
 STOPPED_CODES = (130, 143)
 
@@ -134,7 +134,7 @@ class _Parser(argparse.ArgumentParser):
     def _hint(self, message: str) -> str:
         given = re.search(r"invalid choice: '([\w-]+)", message)
         choices = [str(one) for each in self._actions for one in each.choices or ()]
-        return meant(given[1], choices) if given else ""
+        return did_you_mean(given[1], choices) if given else ""
 
 
 class _Version(argparse.Action):

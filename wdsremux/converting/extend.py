@@ -19,7 +19,7 @@ from wdsremux.processing.tasks import SeriesRows, series_from_text
 Head = Mapping[str, Any]
 
 
-def taken_up(conversion: Conversion, *, extend: bool) -> Conversion:
+def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
     """Return the conversion with the breaks that its output has.
 
     With `extend`, rows that were added to the source get a break of their own. Raises UsageError
@@ -32,7 +32,7 @@ def taken_up(conversion: Conversion, *, extend: bool) -> Conversion:
     breaks = _breaks_of(standing)
     if breaks[: len(conversion.breaks)] == conversion.breaks:
         # Whoever runs the same command again does not repeat where it was extended.
-        conversion = broken_at(conversion, breaks)
+        conversion = with_breaks(conversion, breaks)
     if extend and added_files(standing.get("source") or {}, conversion.head["source"]):
         conversion = _extended(conversion, ledger, standing)
         ledger.extend(conversion.head)
@@ -45,7 +45,7 @@ def taken_up(conversion: Conversion, *, extend: bool) -> Conversion:
     return conversion
 
 
-def broken_at(conversion: Conversion, breaks: tuple[int, ...]) -> Conversion:
+def with_breaks(conversion: Conversion, breaks: tuple[int, ...]) -> Conversion:
     """Return the conversion with other breaks, and the fingerprint that belongs to them."""
     if breaks == conversion.breaks:
         return conversion
@@ -71,7 +71,7 @@ def _extended(conversion: Conversion, ledger: Ledger, standing: Head) -> Convers
         )
     row = _first_new_row(conversion, standing, manifest)
     if row is not None:
-        conversion = broken_at(conversion, (*conversion.breaks, row))
+        conversion = with_breaks(conversion, (*conversion.breaks, row))
     as_it_was = {**conversion.head, "source": standing["source"]}
     refuse_difference(
         {**standing, "recipe": {**standing["recipe"], "break_at": list(conversion.breaks)}},

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
-from wdsremux.converting.error_limit import Judge
+from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
-from wdsremux.dataset.ledger import Ledger, Standing
+from wdsremux.dataset.ledger import Ledger, SeriesProgress
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.shards.packing import lot_from
 from wdsremux.dataset.shards.series import SeriesWriter
@@ -25,7 +25,7 @@ from wdsremux.processing.tasks import SeriesRows
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
     """Make the dataset, or what is missing of it, and publish its manifest last.
 
-    Raises SourceError, TransformError, TargetError, CorruptDataError or RecipeMismatchError; what
+    Raises SourceError, TransformError, StoreError, CorruptDataError or RecipeMismatchError; what
     is published by then stays, and the same conversion goes on from there.
     """
     ledger = Ledger(conversion.target)
@@ -75,7 +75,7 @@ class _Line:
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
-        self._judge = Judge(conversion)
+        self._judge = ErrorLimitGuard(conversion)
         self.rows = 0
         """Rows done by this run."""
         stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
@@ -143,8 +143,8 @@ class _Line:
                 self._register.add(entry.keys)
         self._judge.remember(done_rows, errors)
 
-    def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:
-        return self._standing.get((rows.name, copy), Standing())
+    def _standing_of(self, rows: SeriesRows, copy: int) -> SeriesProgress:
+        return self._standing.get((rows.name, copy), SeriesProgress())
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the tasks of every series that is not done."""

@@ -108,7 +108,7 @@ def crew(workers: int, engine: str) -> str:
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
     """Return what tells of a run in the way that --progress names."""
-    out = cast("TextIO", Unheeded(stream or sys.stderr))
+    out = cast("TextIO", BestEffortStream(stream or sys.stderr))
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
     if progress == "none":
@@ -225,7 +225,7 @@ def _beginning(event: Begun) -> str:
     return f"converting {rows} {where}{resumed}"
 
 
-class Unheeded:
+class BestEffortStream:
     """A stream for progress: what cannot be written is dropped."""
 
     def __init__(self, out: TextIO) -> None:

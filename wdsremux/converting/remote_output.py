@@ -11,15 +11,15 @@ from wdsremux.core.recipe import Run
 from wdsremux.dataset.published import published_at
 from wdsremux.processing.plan import Conversion
 from wdsremux.stores.address import address_of
-from wdsremux.stores.base import RemoteTarget, Sums
+from wdsremux.stores.base import RemoteStore, Sums
 from wdsremux.stores.staging.files import staging_folder
-from wdsremux.stores.staging.store import StagedTarget
+from wdsremux.stores.staging.store import StagedStore
 
 
-def placed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
+def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     """Return a conversion whose target is behind a network as it writes there."""
-    remote = cast("RemoteTarget", conversion.target)
-    target = StagedTarget(
+    remote = cast("RemoteStore", conversion.target)
+    target = StagedStore(
         remote,
         staging_folder(address_of(remote), run.staging),
         run.staging_max,
@@ -29,7 +29,7 @@ def placed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     return replace(conversion, target=target, published=partial(_published, target))
 
 
-def _published(target: StagedTarget, manifest: Manifest) -> Mapping[str, Any]:
+def _published(target: StagedStore, manifest: Manifest) -> Mapping[str, Any]:
     """Return what the manifest is to tell of the place, which is asked for every shard."""
     files = {shard.name: Sums(shard.size_bytes, shard.sha256) for shard in manifest.shards}
     return published_at(target.remote, manifest, target.receipts(files))

@@ -67,7 +67,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnWishes:
+class ColumnOptions:
     """What the recipe says of columns; None is "find it", an empty text "none"."""
 
     image: str | None = None
@@ -77,7 +77,7 @@ class ColumnWishes:
 
 
 def choose_columns(
-    features: Sequence[Column], wishes: ColumnWishes, *, has_function: bool
+    features: Sequence[Column], wishes: ColumnOptions, *, has_function: bool
 ) -> Columns:
     """Choose the columns by the wishes and the features. Raises UsageError with what there is.
 
@@ -105,7 +105,7 @@ def choose_columns(
 
 
 def remarks_on(
-    features: Sequence[Column], wishes: ColumnWishes, columns: Columns
+    features: Sequence[Column], wishes: ColumnOptions, columns: Columns
 ) -> tuple[str, ...]:
     """Return what somebody should know who took the columns that were found."""
     remarks = []

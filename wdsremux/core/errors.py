@@ -4,8 +4,8 @@
     ├── UsageError           2   an option, a configuration file or an argument is wrong
     ├── SourceError          3   the source cannot be found, opened or read
     ├── TransformError       4   a step or the user's function failed as a whole
-    ├── TargetError          5   the output cannot be written
-    │   └── UnreachableTargetError   it may be written when tried again
+    ├── StoreError          5   the output cannot be written
+    │   └── UnreachableStoreError   it may be written when tried again
     ├── CorruptDataError     6   more records were rejected than the run allows
     └── RecipeMismatchError  7   the output has another recipe, or its source changed
 
@@ -42,13 +42,13 @@ class TransformError(WdsremuxError):
     exit_code = 4
 
 
-class TargetError(WdsremuxError):
+class StoreError(WdsremuxError):
     """The output cannot be written."""
 
     exit_code = 5
 
 
-class UnreachableTargetError(TargetError):
+class UnreachableStoreError(StoreError):
     """The output cannot be reached just now; the same may go well when it is tried again."""
 
     def __init__(self, problem: str, *, retry_after_s: float = 0.0) -> None:

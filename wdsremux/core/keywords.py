@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Literal, TypedDict
 
 from wdsremux.core.errors import UsageError
-from wdsremux.core.option_values import ErrorLimit, meant
+from wdsremux.core.option_values import ErrorLimit, did_you_mean
 
 
 class RepairOptions(TypedDict, total=False):
@@ -69,5 +69,6 @@ def refuse_unknown(names: Iterable[str], kind: type[RepairOptions] | type[Conver
     for name in names:
         if name not in known:
             raise UsageError(
-                f"unknown option {name!r}{meant(name, known)}; the options are {', '.join(known)}"
+                f"unknown option {name!r}{did_you_mean(name, known)}; "
+                f"the options are {', '.join(known)}"
             )

@@ -68,7 +68,7 @@ def is_url(out: "str | os.PathLike[str]") -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
 
 
-def meant(word: str, words: Iterable[str]) -> str:
+def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Return "; did you mean X?" where one of the words is much like one that is none of them."""
     near = difflib.get_close_matches(word, [*words], 1)
     return f"; did you mean {near[0]}?" if near else ""

@@ -116,7 +116,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
+class PackedSamples:
     """The samples of one copy in a batch, as bytes of a tar; the lists run in parallel."""
 
     payload: bytes | bytearray | memoryview
@@ -139,7 +139,7 @@ class Batch:
     """Position of the first row."""
     rows: int
     """Rows read: samples + rejected = rows × copies."""
-    lots: tuple[Lot, ...]
+    lots: tuple[PackedSamples, ...]
     """One for each copy; empty for a copy that the task does not ask for."""
     rejected: tuple[Rejected, ...] = ()
     series: int = 0

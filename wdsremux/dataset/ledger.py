@@ -23,7 +23,7 @@ from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.head import DECIDING_FIELDS, head_difference
 from wdsremux.dataset.shards.series import prefix_of_shard
-from wdsremux.stores.base import Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.whole_files import read_ahead, read_whole
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
@@ -32,7 +32,7 @@ LINES_A_WRITE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SeriesProgress:
     """How far one series has come."""
 
     shards: tuple[ShardSummary, ...] = ()
@@ -55,7 +55,7 @@ class Standing:
 class Ledger:
     """Reads and writes a target's state folder."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Store) -> None:
         self._target = target
 
     def recipe(self) -> Mapping[str, Any] | None:
@@ -127,7 +127,7 @@ class Ledger:
                 "choose an empty folder"
             )
 
-    def standing(self) -> dict[tuple[str, int], Standing]:
+    def standing(self) -> dict[tuple[str, int], SeriesProgress]:
         """Return how far each (split, copy) has come: its shards without a gap from the first."""
         sizes = dict(self._target.list())
         found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
@@ -135,7 +135,7 @@ class Ledger:
             shard = entry.summary
             if sizes.get(shard.name) == shard.size_bytes:
                 found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
-        return {series: Standing(_without_gap(shards)) for series, shards in found.items()}
+        return {series: SeriesProgress(_without_gap(shards)) for series, shards in found.items()}
 
     def entries(self, shards: Iterable[ShardSummary] | None = None) -> Iterator[ShardEntry]:
         """Yield the entries that can be read, or those of some shards, in the order of their names.

@@ -37,7 +37,7 @@ def load(
     to be read (0 by default), or `epoch` does: epoch e reads copy e mod N.
 
     Raises UsageError for a split or copy there is not, CorruptDataError where no finished output
-    is, TargetError when it cannot be reached.
+    is, StoreError when it cannot be reached.
     """
     if copy is not None and epoch is not None:
         raise UsageError("copy and epoch both say which copy to read: give one of them")
@@ -79,7 +79,7 @@ class LoadedSplit:
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return a sample; negative numbers count from the end. Slices are not taken.
 
-        Raises IndexError, CorruptDataError for a damaged sample, TargetError.
+        Raises IndexError, CorruptDataError for a damaged sample, StoreError.
         """
         at = index + len(self) if index < 0 else index
         if not 0 <= at < len(self):

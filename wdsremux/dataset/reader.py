@@ -27,8 +27,8 @@ from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.scan import TarFault, TarScan
 from wdsremux.dataset.entry import SampleEntry, ShardEntry, entry_name
 from wdsremux.dataset.ownership import owner_of
-from wdsremux.dataset.reading import EntryGiver, entries_ahead
-from wdsremux.dataset.validation import believed_manifest
+from wdsremux.dataset.reading import EntryFuture, entries_ahead
+from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import Folder, is_safe_name
 from wdsremux.stores.registry import open_folder
 
@@ -115,7 +115,7 @@ class Output:
             place = (sample.offset, sample.size_bytes, sample.crc32)
             return members_of(self.sample_bytes(file, shard, place))[1]
 
-    def _believed(self, shard: ShardSummary, name: str, give: EntryGiver) -> ShardEntry:
+    def _believed(self, shard: ShardSummary, name: str, give: EntryFuture) -> ShardEntry:
         try:
             entry, problem = give()
         except OSError as exc:
@@ -135,7 +135,7 @@ class Output:
 def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -> Output:
     """Open an output by its folder or URL; `manifest` is not read again where it is known.
 
-    Raises CorruptDataError when no finished dataset is there, TargetError when it cannot be asked.
+    Raises CorruptDataError when no finished dataset is there, StoreError when it cannot be asked.
     """
     words = os.fspath(out)
     try:
@@ -207,6 +207,6 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
             f"{words!r} is not finished: it has no index.json; run the same convert command again"
         )
     try:
-        return believed_manifest(data)
+        return validated_manifest(data)
     except CorruptDataError as exc:
         raise CorruptDataError(f"{words!r}: {exc}; see wdsremux verify") from exc

@@ -48,7 +48,7 @@ def summary_problem(shard: ShardSummary) -> str | None:
     return None
 
 
-def believed_manifest(data: bytes) -> Manifest:
+def validated_manifest(data: bytes) -> Manifest:
     """Read a manifest that makes sense in itself. Raises CorruptDataError."""
     try:
         manifest = Manifest.from_bytes(data)

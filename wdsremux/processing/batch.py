@@ -8,7 +8,7 @@ from typing import Any
 from wdsremux.core.errors import TransformError
 from wdsremux.core.json_values import Convert, ValueFormError
 from wdsremux.core.records import Record, Rejected, Stage
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 
 
 class RejectedRecordError(Exception):
@@ -41,10 +41,10 @@ class RejectedFieldError(RejectedRecordError):
 
 
 @dataclass(slots=True)
-class Tray:
+class BatchBuilder:
     """What a batch has given so far."""
 
-    lots: list[LotBuilder]
+    lots: list[SamplePacker]
     copies: Sequence[int]
     """Those to be made."""
     poison: Mapping[int, str]

@@ -5,14 +5,14 @@ from dataclasses import asdict, fields
 from importlib import metadata
 from typing import Any
 
-from wdsremux.core.columns import Columns, ColumnWishes
+from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.errors import UsageError
 from wdsremux.core.json_values import card_dtype
 from wdsremux.core.manifest import MANIFEST_FORMAT
 from wdsremux.core.recipe import Recipe
 from wdsremux.dataset.head import fingerprint_of
 from wdsremux.dataset.shards.series import prefix_of
-from wdsremux.processing.worker import Job
+from wdsremux.processing.worker import WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.call import FunctionSpec
 from wdsremux.transforms.resample import resampler_name
@@ -32,7 +32,7 @@ STORED_NOTE = (
 )
 
 
-def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> Job:
+def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> WorkerJob:
     """Return what a worker must know. Raises UsageError for options that exclude each other."""
     if function is not None and recipe.transform_input == "bytes" and recipe.steps:
         raise UsageError(
@@ -45,7 +45,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         matte=recipe.matte,
         max_pixels=recipe.max_pixels,
     )
-    return Job(
+    return WorkerJob(
         columns=columns,
         codec=codec,
         steps=tuple(str(step) for step in steps_from_text(recipe.steps)),
@@ -59,15 +59,15 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
     )
 
 
-def wishes_of(recipe: Recipe) -> ColumnWishes:
+def column_options(recipe: Recipe) -> ColumnOptions:
     """Return what the recipe says of columns."""
-    return ColumnWishes(
+    return ColumnOptions(
         recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
     )
 
 
 def head_from(
-    recipe: Recipe, job: Job, identity: Mapping[str, Any], splits: Sequence[str]
+    recipe: Recipe, job: WorkerJob, identity: Mapping[str, Any], splits: Sequence[str]
 ) -> dict[str, Any]:
     """Return what a dataset knows of itself before its first shard, but for name and place.
 
@@ -93,7 +93,7 @@ def head_from(
     }
 
 
-def _notes(job: Job) -> Iterator[str]:
+def _notes(job: WorkerJob) -> Iterator[str]:
     if job.passes_through:
         yield STORED_NOTE
     if job.function is not None and job.function.by_name:
@@ -110,7 +110,7 @@ def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
     return {"source": source, "transform": recipe.transform, **words}
 
 
-def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
+def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     """Return the recipe's fields as they take effect."""
     fields = {name: value for name, value in asdict(recipe).items() if name not in PLACE_FIELDS}
     columns = job.columns
@@ -143,7 +143,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def features_of(job: Job) -> dict[str, Any]:
+def features_of(job: WorkerJob) -> dict[str, Any]:
     """Return the dtypes of the samples as the manifest and the card tell them."""
     columns = job.columns
     fields = {column.json_name: card_dtype(column.dtype) for column in columns.extras}

@@ -16,7 +16,7 @@ from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.engines.base import Engine
-from wdsremux.processing.head import head_from, job_from_recipe, place_of, wishes_of
+from wdsremux.processing.head import column_options, head_from, job_from_recipe, place_of
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import remarks_on_splits, series_from_text
 from wdsremux.sources.registry import GLOB, REPO_ID, SourceLike, kind_of, name_of, open_source
@@ -106,9 +106,9 @@ def open_conversion(
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
     function = open_function(transform)
-    target = registry.open_target(out)  # wrong keys are told before the source is opened
+    target = registry.open_store(out)  # wrong keys are told before the source is opened
     opened = open_source(source, recipe, run)
-    features, wishes = opened.features(), wishes_of(recipe)
+    features, wishes = opened.features(), column_options(recipe)
     adds_columns = function is not None and recipe.transform_mode != "image"
     columns = choose_columns(features, wishes, has_function=adds_columns)
     job = job_from_recipe(recipe, columns, function)

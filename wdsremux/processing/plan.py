@@ -14,8 +14,8 @@ from wdsremux.dataset.shards.series import SeriesPlan, prefix_of
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.recovery import Recovery
 from wdsremux.processing.tasks import SeriesRows, UnitsOf, pieces, tasks
-from wdsremux.processing.worker import Job, Worker
-from wdsremux.stores.base import Target
+from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.stores.base import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,11 @@ class Conversion:
     units: UnitsOf
     series: tuple[SeriesRows, ...]
     limit: int | None
-    job: Job
+    job: WorkerJob
     engine: Engine
     engine_name: str
     workers: int
-    target: Target
+    target: Store
     bounds: Bounds
     allow_oversize: bool
     max_errors: ErrorLimit

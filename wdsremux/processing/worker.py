@@ -17,8 +17,13 @@ from wdsremux.core.heartbeat import heartbeat
 from wdsremux.core.json_values import ValueFormError, converter, json_bytes, label_converter
 from wdsremux.core.keys import key_from_position, key_from_value
 from wdsremux.core.records import Batch, Record, Rejected, Task
-from wdsremux.dataset.shards.packing import LotBuilder
-from wdsremux.processing.batch import AddedColumns, RejectedFieldError, RejectedRecordError, Tray
+from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.processing.batch import (
+    AddedColumns,
+    BatchBuilder,
+    RejectedFieldError,
+    RejectedRecordError,
+)
 from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codecs.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode, Row, UserFunction
@@ -33,7 +38,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkerJob:
     """All that a worker must know; it travels to worker processes once."""
 
     columns: Columns
@@ -67,7 +72,7 @@ class Job:
 class Worker:
     """Turns tasks into batches; one per thread or process, made where it runs."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerJob) -> None:
         quiet_libraries()
         self._job = job
         self._steps = steps_from_text(job.steps)
@@ -101,13 +106,13 @@ class Worker:
         poison = dict(task.poison)
         copies = range(self._job.copies) if task.copy is None else (task.copy,)
         for records in self._chunks(task):
-            tray = Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
+            tray = BatchBuilder([SamplePacker() for _ in range(self._job.copies)], copies, poison)
             if task.is_probe:
                 yield self._probed(records, tray, task.series)
             else:
                 yield self._batch(records, tray, task.series)
 
-    def _probed(self, records: list[Record], tray: Tray, series: int) -> Batch:
+    def _probed(self, records: list[Record], tray: BatchBuilder, series: int) -> Batch:
         """Work on records, keep nothing, and report that this worker is still alive."""
         # A function may well fail on a batch of one row: it will be called with the whole batch.
         with contextlib.suppress(TransformError):
@@ -132,7 +137,7 @@ class Worker:
         if held:
             yield held
 
-    def _batch(self, records: list[Record], tray: Tray, series: int) -> Batch:
+    def _batch(self, records: list[Record], tray: BatchBuilder, series: int) -> Batch:
         if self._job.batches_rows:
             self._together(records, tray)
         else:
@@ -148,7 +153,7 @@ class Worker:
             unpacked=tuple(sorted(map(str, tray.unpacked))),
         )
 
-    def _together(self, records: list[Record], tray: Tray) -> None:
+    def _together(self, records: list[Record], tray: BatchBuilder) -> None:
         """Work on records that the user's function sees in one call; one record without it."""
         for copy, rows in zip(tray.copies, self._rows(records, tray), strict=True):
             for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
@@ -164,7 +169,7 @@ class Worker:
                         exc.blame(row.fields)
                     tray.reject(outcome.position, [copy], exc)
 
-    def _rows(self, records: list[Record], tray: Tray) -> list[list[Row]]:
+    def _rows(self, records: list[Record], tray: BatchBuilder) -> list[list[Row]]:
         """Return the rows of each copy to be made: decoded, and through the steps."""
         rows: list[list[Row]] = [[] for _ in tray.copies]
         for record in records:
@@ -210,7 +215,7 @@ class Worker:
         except StepError as exc:
             raise RejectedRecordError("transform", str(exc)) from exc
 
-    def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
+    def _pack(self, row: Row, copy: int, lot: SamplePacker) -> None:
         """Encode a row and append its sample."""
         encoded, width, height = self._encoded(row)
         key, key_text = self._key(row, copy)

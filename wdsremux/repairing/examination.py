@@ -10,7 +10,7 @@ from wdsremux.dataset.shards.readback import ShardContent, read_back
 from wdsremux.repairing.find_head import Head, read
 from wdsremux.repairing.rejections import Rejections
 from wdsremux.repairing.shard_records import ShardRecord, ShardRecords
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.reading.prefetch import prefetch
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 
 
@@ -52,7 +52,7 @@ class Examination:
 
     def verdicts(self, records: Iterable[ShardRecord], workers: int) -> Iterator[Verdict]:
         """Yield what became of each shard, in order; a few are read ahead."""
-        found = ahead(self.verdict, records, at_once=workers, name="repair")
+        found = prefetch(self.verdict, records, at_once=workers, name="repair")
         try:
             for _, give in found:
                 yield give()

@@ -16,7 +16,7 @@ from wdsremux.core.manifest import (
 from wdsremux.dataset.card import CARD_NAME, card_bytes
 from wdsremux.dataset.head import fingerprint_of, first_difference
 from wdsremux.dataset.ledger import RECIPE_NAME
-from wdsremux.dataset.validation import believed_manifest
+from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import UntrustedFolder, is_safe_name
 
 Head = Mapping[str, Any]
@@ -84,7 +84,7 @@ def _manifest(data: bytes | None) -> Manifest | None:
     if data is None:
         return None
     try:
-        return believed_manifest(data)
+        return validated_manifest(data)
     except (CorruptDataError, *_UNREADABLE):
         return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from wdsremux.core.errors import UsageError
 from wdsremux.core.events import Advanced, Begun, Event, ShardDone
 from wdsremux.core.manifest import ShardSummary
-from wdsremux.core.records import Batch, Lot, Rejected, Task
+from wdsremux.core.records import Batch, PackedSamples, Rejected, Task
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.shards.packing import lot_without
@@ -216,7 +216,7 @@ class Remaking:
         self._open = None
 
 
-def _within(lot: Lot, opened: _OpenOrder) -> Lot:
+def _within(lot: PackedSamples, opened: _OpenOrder) -> PackedSamples:
     """Return the samples of rows that are ordered: neither another shard's nor rejected ones."""
     numbers = {
         number
@@ -227,8 +227,8 @@ def _within(lot: Lot, opened: _OpenOrder) -> Lot:
 
 
 def _without_doubles(
-    opened: _OpenOrder, lot: Lot, rejected: Sequence[Rejected]
-) -> tuple[Lot, Sequence[Rejected]]:
+    opened: _OpenOrder, lot: PackedSamples, rejected: Sequence[Rejected]
+) -> tuple[PackedSamples, Sequence[Rejected]]:
     """Return the samples whose keys nobody had before, and all that was rejected."""
     if opened.register is None:
         return lot, rejected

@@ -61,7 +61,7 @@ def repair(
     run = Run.from_options(dict(options))
     return run_repair(
         Path(out).expanduser(),
-        registry.open_target(out),
+        registry.open_store(out),
         _Reopening(out, run, source, transform, trust_recorded),
         shards=[shards] if isinstance(shards, str) else shards,
         workers=usable_cpus() if run.workers is None else run.workers,

@@ -31,7 +31,7 @@ from wdsremux.repairing.find_head import Found, Head, find_head
 from wdsremux.repairing.rejections import Rejections
 from wdsremux.repairing.remaking import Order, Remaking
 from wdsremux.repairing.shard_records import ShardRecord, ShardRecords
-from wdsremux.stores.base import Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 from wdsremux.verifying.reports import RepairReport
 
@@ -50,7 +50,7 @@ class Reopen(Protocol):
 
 def repair(
     out: Path,
-    target: Target,
+    target: Store,
     reopen: Reopen,
     *,
     shards: Iterable[str],
@@ -77,7 +77,7 @@ class _Repair:
     """One repair."""
 
     def __init__(
-        self, folder: UntrustedFolder, target: Target, found: Found, observer: RepairObserver
+        self, folder: UntrustedFolder, target: Store, found: Found, observer: RepairObserver
     ) -> None:
         self._folder = folder
         self._target = target

@@ -2,25 +2,25 @@
 
 from urllib.parse import urlsplit, urlunsplit
 
-from wdsremux.stores.base import RemoteTarget, ServedTarget
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.base import RemoteStore, ServedStore
+from wdsremux.stores.folder.store import FolderStore
 
 
-def address_of(target: RemoteTarget) -> str:
+def address_of(target: RemoteStore) -> str:
     """Return a text that no other place has, without credentials.
 
     Two servers may both have a bucket of one name, and a folder has as many names as ways lead to
     it.
     """
-    if isinstance(target, LocalTarget):
+    if isinstance(target, FolderStore):
         return str(target.root.resolve())
     endpoint = endpoint_of(target)
     return target.url if endpoint is None else f"{target.url} at {public_endpoint(endpoint)}"
 
 
-def endpoint_of(target: RemoteTarget) -> str | None:
+def endpoint_of(target: RemoteStore) -> str | None:
     """Return where the server is, login and all; None where everybody finds it by the URL."""
-    return target.endpoint if isinstance(target, ServedTarget) else None
+    return target.endpoint if isinstance(target, ServedStore) else None
 
 
 def public_endpoint(endpoint: str) -> str:

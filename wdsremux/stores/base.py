@@ -21,16 +21,16 @@ class Staged(Protocol):
     """A file on its way: nobody sees it under its final name before `commit` returns."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of data, or raise TargetError."""
+        """Append all of data, or raise StoreError."""
 
     def commit(self) -> None:
-        """Publish the file whole and synced, or raise TargetError and leave nothing behind."""
+        """Publish the file whole and synced, or raise StoreError and leave nothing behind."""
 
     def discard(self) -> None:
         """Remove the unfinished file. Harmless after `commit` and when called twice."""
 
 
-class Target(Protocol):
+class Store(Protocol):
     """A place for whole files; names use "/" and are relative to the target's root.
 
     What must hold: a file that is listed is whole; publishing replaces an older file of that name
@@ -55,7 +55,7 @@ class Target(Protocol):
     def lock(self) -> AbstractContextManager[bool]:
         """Keep other runs away while the block runs; gives whether the run before died.
 
-        Removes what a killed run left unpublished. Raises TargetError naming who is there.
+        Removes what a killed run left unpublished. Raises StoreError naming who is there.
         """
 
 
@@ -90,7 +90,7 @@ class Proof:
         return self.level not in ("absent", "differs")
 
 
-class RemoteTarget(Target, Protocol):
+class RemoteStore(Store, Protocol):
     """A target to which finished files are carried, and which can prove that it holds them."""
 
     @property
@@ -100,18 +100,18 @@ class RemoteTarget(Target, Protocol):
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = ...
     ) -> Proof:
-        """Publish a copy of a file of this machine whole, or raise TargetError and leave nothing.
+        """Publish a copy of a file of this machine whole, or raise StoreError and leave nothing.
 
         What came over from an earlier try is not sent again where the target allows that.
         `on_bytes` is told how many more bytes are there; may be called by several threads.
-        Raises TargetError when the bytes that arrived, or those of `path`, are not those of `sums`.
+        Raises StoreError when the bytes that arrived, or those of `path`, are not those of `sums`.
         """
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that `name` has these bytes, without reading them over a network.
 
         With `path`, where the same bytes lie on this machine, more can be compared. Raises
-        TargetError when the target cannot be asked.
+        StoreError when the target cannot be asked.
         """
 
 
@@ -125,7 +125,7 @@ class Parcel:
 
 
 @runtime_checkable
-class BulkTarget(RemoteTarget, Protocol):
+class BulkStore(RemoteStore, Protocol):
     """A remote target that takes many files far better together than one by one."""
 
     def put_many(
@@ -141,7 +141,7 @@ class BulkTarget(RemoteTarget, Protocol):
 
 
 @runtime_checkable
-class SlottedTarget(RemoteTarget, Protocol):
+class SlottedStore(RemoteStore, Protocol):
     """A remote target that sends parts of files side by side, those of all files together."""
 
     def allow(self, jobs: int) -> None:
@@ -149,7 +149,7 @@ class SlottedTarget(RemoteTarget, Protocol):
 
 
 @runtime_checkable
-class ServedTarget(RemoteTarget, Protocol):
+class ServedStore(RemoteStore, Protocol):
     """A remote target on a server that its URL does not name."""
 
     @property
@@ -158,7 +158,7 @@ class ServedTarget(RemoteTarget, Protocol):
 
 
 @runtime_checkable
-class QueueingTarget(Target, Protocol):
+class QueueingStore(Store, Protocol):
     """A target that publishes later what is committed to it, in the order it came."""
 
     def flush(self) -> None:

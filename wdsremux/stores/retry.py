@@ -1,7 +1,7 @@
 """Rides out the outages of a target: what cannot be reached just now is tried again, for so long.
 
 Retry is a wrapper around any target; a target itself tries once and says whether it may go well
-later (UnreachableTargetError).
+later (UnreachableStoreError).
 """
 
 import contextlib
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
-from wdsremux.stores.base import BulkTarget, Parcel, Proof, RemoteTarget, Sums
+from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.stores.base import BulkStore, Parcel, Proof, RemoteStore, Sums
 from wdsremux.stores.spool import SpooledFile
 
 T = TypeVar("T")
@@ -24,16 +24,16 @@ MAX_ASKED_WAIT_S = 3600.0
 """A server may ask for pauses of so long in all: the Hub counts the commits of an hour."""
 
 
-class PatientTarget:
+class RetryingStore:
     """A target whose calls are repeated until one succeeds or nothing has for `give_up_after_s`.
 
-    Bytes that came over count as success. It is no BulkTarget itself, but its target may be one.
+    Bytes that came over count as success. It is no BulkStore itself, but its target may be one.
     May be used by several threads if the target may.
     """
 
     def __init__(
         self,
-        target: RemoteTarget,
+        target: RemoteStore,
         give_up_after_s: float,
         *,
         tell: Callable[[str], None] = lambda _text: None,
@@ -57,7 +57,7 @@ class PatientTarget:
     ) -> Proof:
         """Publish a copy of a file; what a repeated try brings over again is told once."""
         patience = self._patience()
-        told = Furthest(on_bytes, patience.succeeded)
+        told = HighWaterMark(on_bytes, patience.succeeded)
 
         def put() -> Proof:
             told.begin()
@@ -70,10 +70,10 @@ class PatientTarget:
     ) -> Mapping[str, Proof]:
         """Publish copies of files together where the target can, else one after the other."""
         target = self.target
-        if not isinstance(target, BulkTarget):
+        if not isinstance(target, BulkStore):
             return {p.name: self.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
         patience = self._patience()
-        told = Furthest(on_bytes, patience.succeeded)
+        told = HighWaterMark(on_bytes, patience.succeeded)
 
         def put() -> Mapping[str, Proof]:
             told.begin()
@@ -84,7 +84,7 @@ class PatientTarget:
     @property
     def is_bulk(self) -> bool:
         """Whether the target takes many files far better together."""
-        return isinstance(self.target, BulkTarget)
+        return isinstance(self.target, BulkStore)
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that the target holds these bytes."""
@@ -109,7 +109,7 @@ class PatientTarget:
     def remove_together(self, names: Sequence[str]) -> None:
         """Remove published files, as few calls as it takes; no error for those not there."""
         target = self.target
-        if isinstance(target, BulkTarget):
+        if isinstance(target, BulkStore):
             self.tried(lambda: target.remove_many(names))
             return
         for name in names:
@@ -164,21 +164,21 @@ class Patience:
         self._failures, self._asked_s = 0, 0.0
 
     def tried(self, do: Callable[[], T]) -> T:
-        """Do something until it succeeds; raises TargetError when it is time to give up."""
+        """Do something until it succeeds; raises StoreError when it is time to give up."""
         while True:
             try:
                 return do()
-            except UnreachableTargetError as exc:
+            except UnreachableStoreError as exc:
                 self._wait(exc)
 
-    def _wait(self, exc: UnreachableTargetError) -> None:
+    def _wait(self, exc: UnreachableStoreError) -> None:
         # A call may work for hours, and tell of no bytes, before it fails for the first time.
         if not self._failures:
             self._failing_since = self._clock()
         gone_s = self._clock() - self._failing_since
         left_s = self._give_up_after_s - gone_s
         if left_s <= 0:
-            raise TargetError(
+            raise StoreError(
                 f"{exc}; gave up on {self._what!r} after {gone_s:.0f} s without success; run the "
                 "same command again once it answers: what is there stays"
             ) from exc
@@ -195,7 +195,7 @@ class Patience:
         self._sleep(asked_s or min(backoff_s, left_s))
 
 
-class Furthest:
+class HighWaterMark:
     """Tells only of bytes beyond those of earlier tries of the same file; thread-safe."""
 
     def __init__(self, on_bytes: Callable[[int], None], on_more: Callable[[], None]) -> None:

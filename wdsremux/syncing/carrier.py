@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wdsremux.core.errors import CorruptDataError, TargetError
+from wdsremux.core.errors import CorruptDataError, StoreError
 from wdsremux.stores.base import Parcel, Proof, Sums
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile, read_small
-from wdsremux.syncing.source_files import Hands, damage_of
+from wdsremux.syncing.source_files import SourceFiles, damage_of
 from wdsremux.syncing.threads import Stop, in_threads
 
 SURE = ("etag", "checksum", "reread")
@@ -37,8 +37,8 @@ class Carrier:
 
     def __init__(
         self,
-        hands: Hands,
-        dest: PatientTarget,
+        hands: SourceFiles,
+        dest: RetryingStore,
         jobs: int,
         stop: Stop,
         on_bytes: Callable[[int], None],
@@ -60,7 +60,7 @@ class Carrier:
     ) -> None:
         """Send files; `sent` is told of each that was, by the thread that sent it.
 
-        A file that is damaged here is left out and remembered; the rest goes. Raises TargetError.
+        A file that is damaged here is left out and remembered; the rest goes. Raises StoreError.
         """
         if self._dest.is_bulk:
             # One after the other: what is published together is published in an order.
@@ -89,7 +89,7 @@ class Carrier:
         with self._noted(item), self._hands.hold(item) as (path, sums):
             try:
                 proof = self.put(item.name, path, sums)
-            except TargetError as exc:
+            except StoreError as exc:
                 damage = damage_of(path, item)
                 if damage is None:
                     raise

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from wdsremux.core.errors import CorruptDataError, SourceError, UnreachableTargetError
+from wdsremux.core.errors import CorruptDataError, SourceError, UnreachableStoreError
 from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
 from wdsremux.dataset.card import CARD_NAME
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
-from wdsremux.dataset.validation import believed_manifest
+from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import is_safe_name
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.whole_files import read_bounded
 
 
@@ -57,7 +57,7 @@ class Contents:
         return receipt
 
 
-def contents_of(target: PatientTarget) -> Contents:
+def contents_of(target: RetryingStore) -> Contents:
     """List a target and read its table of contents."""
     sizes = dict((*target.list(), *target.list(STATE_FOLDER)))
     index = read_small(target, MANIFEST_NAME) if MANIFEST_NAME in sizes else None
@@ -72,7 +72,7 @@ def contents_of(target: PatientTarget) -> Contents:
     return Contents(sizes, index, manifest, shards)
 
 
-def finished_contents(target: PatientTarget) -> tuple[Contents, Manifest]:
+def finished_contents(target: RetryingStore) -> tuple[Contents, Manifest]:
     """Return what a finished dataset holds. Raises SourceError for anything else."""
     found, words = contents_of(target), target.url
     if found.index is None:
@@ -135,7 +135,7 @@ def is_same_dataset(one: Manifest | None, other: Manifest) -> bool:
     return one is not None and replace(one, published={}) == replace(other, published={})
 
 
-def read_small(target: PatientTarget, name: str) -> bytes | None:
+def read_small(target: RetryingStore, name: str) -> bytes | None:
     """Return the content of a file; None where there is none."""
 
     def read() -> bytes | None:
@@ -145,7 +145,7 @@ def read_small(target: PatientTarget, name: str) -> bytes | None:
         except FileNotFoundError:
             return None
         except OSError as exc:
-            raise UnreachableTargetError(
+            raise UnreachableStoreError(
                 f"cannot read {name!r} of {target.url!r}: {exc.strerror or exc}"
             ) from exc
 
@@ -154,7 +154,7 @@ def read_small(target: PatientTarget, name: str) -> bytes | None:
 
 def _manifest(index: bytes) -> Manifest:
     """Read a manifest by whose names files can be carried. Raises CorruptDataError."""
-    manifest = believed_manifest(index)
+    manifest = validated_manifest(index)
     names = [shard.name for shard in manifest.shards]
     if not all(_is_shard_name(name) for name in names):
         raise CorruptDataError(

@@ -14,7 +14,7 @@ from wdsremux.dataset.reading import moved_lines
 from wdsremux.stores.base import Proof
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.folder.disk_errors import explained
-from wdsremux.stores.folder.store import LocalTarget, sync_folder
+from wdsremux.stores.folder.store import FolderStore, sync_folder
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.whole_files import read_whole
 
@@ -30,7 +30,7 @@ class Moved:
 class Mover:
     """Removes shards of one folder that stand at one target; may be used by several threads."""
 
-    def __init__(self, source: LocalTarget, address: str) -> None:
+    def __init__(self, source: FolderStore, address: str) -> None:
         """`address` is that of the target (`address_of`)."""
         self._source = source
         self._address = address
@@ -74,7 +74,7 @@ class Mover:
                 self._is_durable = True
 
 
-def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
+def moved_shards(source: FolderStore, address: str) -> dict[str, Moved]:
     """Return what is remembered of the shards that were moved to `address_of` a target."""
     journal = read_whole(source, MOVED_NAME)
     if journal is None:

@@ -8,8 +8,8 @@ from wdsremux.core.manifest import Manifest
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.carrier import SURE, Carrier, Question
 from wdsremux.syncing.contents import (
     Contents,
@@ -29,7 +29,7 @@ _WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
 
 
 @dataclass(slots=True)
-class Plan:
+class TransferPlan:
     """What is to be done, in this order."""
 
     first: list[SyncFile] = field(default_factory=list)
@@ -68,12 +68,12 @@ class Plan:
 class Ends:
     """Both ends of a sync, as they are before it."""
 
-    source: PatientTarget
+    source: RetryingStore
     root: Path | None
     """The folder that the source is, if it is one."""
     here: Contents
     manifest: Manifest
-    dest: PatientTarget
+    dest: RetryingStore
     there: Contents
     moved: Mapping[str, Moved]
 
@@ -93,9 +93,9 @@ class Ends:
         return recorded == item.shard and told.fingerprint == self.manifest.fingerprint
 
 
-def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> Plan:
+def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:
     """Compare both ends; with `proves_all`, shards at hand are proven whatever records tell."""
-    plan, questions = Plan(), {}
+    plan, questions = TransferPlan(), {}
     items = (*shard_items(ends.manifest), *small_items(ends.here, ends.manifest))
     for item in items:
         asks = proves_all and item.is_shard and ends.has_whole(item)
@@ -126,13 +126,13 @@ def _question(ends: Ends, item: SyncFile) -> Question:
     if not receipt and moved is not None and moved.sha256 == item.sha256:
         receipt = moved.receipt
     # A folder is read back, and needs nothing to compare with.
-    is_folder = isinstance(ends.dest.target, LocalTarget)
+    is_folder = isinstance(ends.dest.target, FolderStore)
     is_at_hand = ends.has_whole(item) and not is_folder
     path = ends.root / item.name if ends.root is not None and is_at_hand else None
     return Question(item, receipt, path)
 
 
-def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
+def _take_answer(plan: TransferPlan, ends: Ends, item: SyncFile, proof: Proof) -> None:
     # Nothing better will be known of what was recorded or noted when it was sent, nor of what was
     # proven before its shard was removed here.
     moved = ends.moved.get(item.name)
@@ -146,7 +146,7 @@ def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
     _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
 
 
-def _send(plan: Plan, ends: Ends, item: SyncFile, why: Why) -> None:
+def _send(plan: TransferPlan, ends: Ends, item: SyncFile, why: Why) -> None:
     plan.why[item.name] = why
     if item.name == RECIPE_NAME:
         plan.first.append(item)
@@ -163,7 +163,7 @@ def _send(plan: Plan, ends: Ends, item: SyncFile, why: Why) -> None:
         )
 
 
-def _add_card(plan: Plan, ends: Ends) -> None:
+def _add_card(plan: TransferPlan, ends: Ends) -> None:
     """Compare the cards by their content: people write them too."""
     if CARD_NAME not in ends.here.sizes:
         return
@@ -178,7 +178,7 @@ def _add_card(plan: Plan, ends: Ends) -> None:
         plan.left_alone.append(CARD_NAME)
 
 
-def _replaced(plan: Plan, ends: Ends) -> Iterator[bool]:
+def _replaced(plan: TransferPlan, ends: Ends) -> Iterator[bool]:
     """Tell of each shard that is to be sent whether the target's index names another."""
     listed = {s.name: s.sha256 for s in (ends.there.manifest.shards if ends.there.manifest else ())}
     for item in plan.shards:

@@ -7,26 +7,26 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from wdsremux.core.errors import RecipeMismatchError, TargetError, UsageError
+from wdsremux.core.errors import RecipeMismatchError, StoreError, UsageError
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.dataset.head import added_files
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.address import address_of
-from wdsremux.stores.base import RemoteTarget
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.base import RemoteStore
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import Contents, contents_of, is_same_dataset
 
 PATIENCE_S = 5.0
 """So long an outage is waited for before a conversion; what is found later is told later."""
 
 
-def refuse_same_place(here: RemoteTarget, there: RemoteTarget) -> None:
+def refuse_same_place(here: RemoteStore, there: RemoteStore) -> None:
     """Refuse to carry a dataset to where it is, or into itself."""
     one, other = address_of(here), address_of(there)
     if one == other:
         raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
-    if isinstance(here, LocalTarget) and isinstance(there, LocalTarget):
+    if isinstance(here, FolderStore) and isinstance(there, FolderStore):
         paths = Path(one), Path(other)
         if paths[0] in paths[1].parents or paths[1] in paths[0].parents:
             raise UsageError(
@@ -78,15 +78,15 @@ def refuse_other(here: Manifest, there: Contents, words: str) -> None:
     )
 
 
-def refuse_beforehand(here: LocalTarget, planned: Manifest, there: RemoteTarget) -> None:
+def refuse_beforehand(here: FolderStore, planned: Manifest, there: RemoteStore) -> None:
     """Refuse a place to which the output of a conversion could not be carried when it is done.
 
     `planned` is its manifest, without shards. A place that cannot be asked is not refused: whoever
     sends finds out the same, and tells it.
     """
     refuse_same_place(here, there)
-    with contextlib.suppress(TargetError):
-        found = contents_of(PatientTarget(there, PATIENCE_S))
+    with contextlib.suppress(StoreError):
+        found = contents_of(RetryingStore(there, PATIENCE_S))
         standing = dict(here.list())
         prefixes = planned.series
         refuse_foreign(

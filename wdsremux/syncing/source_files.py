@@ -8,20 +8,20 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from wdsremux.core.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.core.manifest import MAX_ENTRY_BYTES
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.ledger import REJECTED_NAME
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import BLOCK_BYTES
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.reading.untrusted import open_below
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.whole_files import read_bounded
 from wdsremux.syncing.contents import SyncFile
 
 
-class Hands(Protocol):
+class SourceFiles(Protocol):
     """Gives files of the source to those who send them."""
 
     def hold(self, item: SyncFile) -> contextlib.AbstractContextManager[tuple[Path, Sums]]:
@@ -32,10 +32,10 @@ class Hands(Protocol):
         """
 
 
-class LocalHands:
+class LocalFiles:
     """The source is a folder."""
 
-    def __init__(self, source: LocalTarget) -> None:
+    def __init__(self, source: FolderStore) -> None:
         self._source = source
 
     @contextlib.contextmanager
@@ -64,11 +64,11 @@ def _refuse_foreign(root: Path, item: SyncFile) -> None:
         raise CorruptDataError(f"{item.name!r} has {size_bytes} bytes, more than any such file")
 
 
-class FetchingHands:
+class FetchedFiles:
     """The source lies behind a network: each file is fetched, held against its record, removed."""
 
     def __init__(
-        self, source: PatientTarget, folder: Path, on_bytes: Callable[[int], None]
+        self, source: RetryingStore, folder: Path, on_bytes: Callable[[int], None]
     ) -> None:
         """`folder` is for the files at hand; `on_bytes` is told of bytes as they come."""
         self._source = source
@@ -103,7 +103,7 @@ class FetchingHands:
         except FileNotFoundError as exc:
             raise CorruptDataError(f"{item.name!r} is not there") from exc
         except OSError as exc:
-            raise UnreachableTargetError(
+            raise UnreachableStoreError(
                 f"cannot read {item.name!r} of {self._source.url!r}: {exc.strerror or exc}"
             ) from exc
 
@@ -129,7 +129,7 @@ def _kept(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot keep what is fetched in {str(path.parent)!r}: {exc.strerror}; free some "
             "space, or name another folder by TMPDIR"
         ) from exc

@@ -29,9 +29,9 @@ from wdsremux.dataset.reader import listing
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.sources.registry import name_of
 from wdsremux.sources.split_rules import ordered, split_of_file
-from wdsremux.stores.base import Target
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.base import Store
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.reading.prefetch import prefetch
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.stores.reading.untrusted import Folder
 from wdsremux.stores.registry import open_folder
@@ -62,11 +62,11 @@ def index(out: str | Path, *, observer: CheckObserver = nobody) -> Manifest:
     with folder:
         with listing(str(out)):
             names = _shard_names(folder, str(out))
-        target: Target
+        target: Store
         if isinstance(folder, RemoteFolder):
             target, name = folder.target, name_of(out)
         else:
-            target = LocalTarget(Path(out).expanduser())
+            target = FolderStore(Path(out).expanduser())
             name = target.root.resolve().name
         with target.lock():
             return _Indexing(folder, target, name, observer).run(names)
@@ -115,7 +115,7 @@ class _Meter:
 class _Indexing:
     """One run over the shards of a folder."""
 
-    def __init__(self, folder: Folder, target: Target, name: str, observer: CheckObserver) -> None:
+    def __init__(self, folder: Folder, target: Store, name: str, observer: CheckObserver) -> None:
         self._folder = folder
         self._target = target
         self._name = name
@@ -164,7 +164,7 @@ class _Indexing:
         sizes = {item.name: item.size_bytes for item in self._folder.items()}
         size_bytes = sum(READINGS * sizes[name] for _, name in names)
         self._observer(CheckBegun(len(names), size_bytes, workers))
-        scans = ahead(self._scan, [name for _, name in names], at_once=workers, name="index")
+        scans = prefetch(self._scan, [name for _, name in names], at_once=workers, name="index")
         try:
             for (split, _), (name, give) in zip(names, scans, strict=True):
                 scanned = give()

@@ -26,9 +26,9 @@ def counting(results, size_bytes=0):
     """Return a `make_work` that gives `results(item)` batches for an item."""
 
     def make_work():
-        from wdsremux.core.records import Batch, Lot
+        from wdsremux.core.records import Batch, PackedSamples
 
-        lots = (Lot(bytes(size_bytes), [], [], [], [], []),)
+        lots = (PackedSamples(bytes(size_bytes), [], [], [], [], []),)
 
         def work(item):
             for number in range(results(item)):

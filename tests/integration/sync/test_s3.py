@@ -13,9 +13,9 @@ from support.s3_server import KEY, SECRET, found
 from support.verified import make_dataset
 
 import wdsremux as product
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.events import SyncAdvanced
-from wdsremux.stores.s3.store import S3Target, open_s3
+from wdsremux.stores.s3.store import S3Store, open_s3
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +85,7 @@ def test_a_dry_run_writes_nothing(made, seaweedfs):
 
 def test_jobs_bound_what_is_on_its_way(made, s3_url, monkeypatch):
     allowed = []
-    monkeypatch.setattr(S3Target, "allow", lambda _self, jobs: allowed.append(jobs))
+    monkeypatch.setattr(S3Store, "allow", lambda _self, jobs: allowed.append(jobs))
     product.sync(made, s3_url, jobs=9)
     assert allowed == [9]
     monkeypatch.undo()
@@ -132,7 +132,7 @@ def test_two_syncs_at_a_time_do_not_mix(made, seaweedfs):
 
     def begin_another(event):
         if isinstance(event, SyncAdvanced) and not refused:
-            with pytest.raises(TargetError, match="being written by") as caught:
+            with pytest.raises(StoreError, match="being written by") as caught:
                 product.sync(made, url)
             refused.append(caught)
 

@@ -9,7 +9,7 @@ import pytest
 from wdsremux.cli.byte_progress import byte_progress
 from wdsremux.cli.console import complain, say, say_all, say_report, settle
 from wdsremux.converting.progress import observer
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.events import Advanced, Begun, Note, SyncAdvanced, SyncBegun
 
 
@@ -49,7 +49,7 @@ def test_what_fails_where_lines_are_made_is_not_taken_for_a_reader_that_went_awa
 
 def test_a_full_disk_is_told_of_a_result_and_survived_by_a_report(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout", Refusing(errno.ENOSPC))
-    with pytest.raises(TargetError, match="cannot write to stdout: No space left on device; free"):
+    with pytest.raises(StoreError, match="cannot write to stdout: No space left on device; free"):
         say("text")
     say_report("text")
     assert capsys.readouterr().err.startswith("wdsremux: cannot write to stdout: No space")

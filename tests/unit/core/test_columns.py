@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wdsremux.core.columns import RESERVED, Column, ColumnWishes, choose_columns, remarks_on
+from wdsremux.core.columns import RESERVED, Column, ColumnOptions, choose_columns, remarks_on
 from wdsremux.core.errors import UsageError
 
 LABELS = {"class_label": ["cat", "dog"]}
@@ -21,7 +21,7 @@ PETS = (
 
 
 def chosen(features=PETS, *, has_function=False, **wishes):
-    return choose_columns(features, ColumnWishes(**wishes), has_function=has_function)
+    return choose_columns(features, ColumnOptions(**wishes), has_function=has_function)
 
 
 def refusal(features=PETS, *, has_function=False, **wishes):
@@ -210,14 +210,14 @@ def test_fields_of_an_earlier_conversion_are_made_anew_not_kept():
     own = [Column(name, "int64") for name in ("width", "height", "position", "copy")]
     found = choose_columns(
         [Column("image", "image"), *own, Column("caption", "string")],
-        ColumnWishes(),
+        ColumnOptions(),
         has_function=False,
     )
     assert [column.name for column in found.extras] == ["caption"]
 
 
 def remarks(features=PETS, **wishes):
-    wanted = ColumnWishes(**wishes)
+    wanted = ColumnOptions(**wishes)
     return remarks_on(features, wanted, choose_columns(features, wanted, has_function=False))
 
 

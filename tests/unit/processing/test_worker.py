@@ -8,7 +8,7 @@ from support.pictures import saved, scene
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import TransformError
 from wdsremux.core.records import Piece, Record, Task
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.spec import function_from_callable
 
@@ -35,7 +35,7 @@ def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int6
         "image", Column("label", label), (), None, tuple(Column(n, "float64") for n in added)
     )
     spec = None if function is None else function_from_callable(function)
-    worker = Worker(Job(columns, Codec(), function=spec, mode=mode))
+    worker = Worker(WorkerJob(columns, Codec(), function=spec, mode=mode))
     (batch,) = worker(Task((Piece(unit, 0, unit.rows),)))
     return batch
 

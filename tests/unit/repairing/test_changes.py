@@ -8,11 +8,11 @@ from wdsremux.core.columns import Column, choose_columns
 from wdsremux.core.errors import UsageError
 from wdsremux.core.recipe import Recipe
 from wdsremux.processing.head import (
+    column_options,
     head_from,
     job_from_recipe,
     place_of,
     recipe_from_head,
-    wishes_of,
 )
 from wdsremux.repairing.changes import Changes, changes_between
 from wdsremux.transforms.function.spec import function_from_callable
@@ -37,7 +37,7 @@ def same(batch):
 def head_of(recipe, function=None):
     """Return the head that a recipe gives, as it is read back."""
     function = function_from_callable(function) if function else None
-    columns = choose_columns(FEATURES, wishes_of(recipe), has_function=function is not None)
+    columns = choose_columns(FEATURES, column_options(recipe), has_function=function is not None)
     job = job_from_recipe(recipe, columns, function)
     head = head_from(recipe, job, SOURCE, ["train"])
     return json.loads(json.dumps(head | {"place": place_of("user/name", recipe)}))

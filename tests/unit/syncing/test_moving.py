@@ -1,13 +1,13 @@
 """A shard goes only when what is remembered of it would outlast a power cut."""
 
 import pytest
+from support.store_conformance import publish
 from support.summaries import summary_of
-from support.target_conformance import publish
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import MOVED_NAME
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 from wdsremux.syncing import moving
 from wdsremux.syncing.moving import Mover, moved_shards
 
@@ -17,7 +17,7 @@ PROOF = Proof("checksum", "CRC64NVME", {"crc64": "x"})
 
 @pytest.fixture
 def folder(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     for shard in SHARDS:
         publish(target, shard.name)
     (tmp_path / ".wdsremux").mkdir()
@@ -60,6 +60,6 @@ def test_a_shard_stays_when_the_folder_of_the_journal_cannot_be_synced(folder, m
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(moving, "sync_folder", broken)
-    with pytest.raises(TargetError):
+    with pytest.raises(StoreError):
         Mover(folder, "there").free(SHARDS[0], PROOF)
     assert len(names_in(folder)) == 2

@@ -20,11 +20,11 @@ from support.verified import (
 
 import wdsremux
 from wdsremux.core import cpus
-from wdsremux.core.errors import CorruptDataError, TargetError, UsageError
+from wdsremux.core.errors import CorruptDataError, StoreError, UsageError
 from wdsremux.core.events import CheckAdvanced, CheckBegun
 from wdsremux.core.tar.blocks import BlockReader
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 from wdsremux.verifying import reports
 from wdsremux.verifying import verify as verifying
 from wdsremux.verifying.findings import Code
@@ -533,15 +533,15 @@ def test_a_shard_that_was_moved_away_is_no_shard_that_is_lost(tmp_path):
 
 
 def test_a_place_that_a_sync_has_not_finished_is_not_clean(tmp_path, monkeypatch):
-    out, put = make_dataset(tmp_path / "out", rows=20, broken=()), LocalTarget.put
+    out, put = make_dataset(tmp_path / "out", rows=20, broken=()), FolderStore.put
 
     def put_shards_only(self, name, *words):
         if name.endswith(".msgpack"):
-            raise TargetError("the disk is full")
+            raise StoreError("the disk is full")
         return put(self, name, *words)
 
-    monkeypatch.setattr(LocalTarget, "put", put_shards_only)
-    with pytest.raises(TargetError):
+    monkeypatch.setattr(FolderStore, "put", put_shards_only)
+    with pytest.raises(StoreError):
         wdsremux.sync(out, tmp_path / "nas")
     assert len(list((tmp_path / "nas").glob("*.tar"))) == len(list(out.glob("*.tar")))
     assert Code.UNFINISHED in {finding.code for finding in verify(tmp_path / "nas").findings}

@@ -13,8 +13,8 @@ from typing import Any
 
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Batch, Record, Rejected, Task
-from wdsremux.dataset.shards.packing import LotBuilder
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.function.call import Row
 
@@ -50,7 +50,7 @@ class MarkingWorker(Worker):
 
     def __init__(
         self,
-        job: Job,
+        job: WorkerJob,
         seconds: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -97,7 +97,7 @@ class MarkingWorker(Worker):
 class LoadingWorker(MarkingWorker):
     """A worker that loads images as training does: to pixels, which are then forgotten."""
 
-    def _pack(self, row: Row, _copy: int, _lot: LotBuilder) -> None:
+    def _pack(self, row: Row, _copy: int, _lot: SamplePacker) -> None:
         if isinstance(row.image, bytes):
             with suppress(DecodeError):  # the line would pack it as it is
                 self._job.codec.decode(row.image)

@@ -8,8 +8,8 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
-from wdsremux.core.errors import TargetError
-from wdsremux.core.records import Lot, Rejected
+from wdsremux.core.errors import StoreError
+from wdsremux.core.records import PackedSamples, Rejected
 from wdsremux.dataset.shards.packing import lot_without
 
 _INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
@@ -51,7 +51,9 @@ class KeyRegister:
                 if not self._insert(key, number)
             ]
 
-    def without_doubles(self, lots: Sequence[Lot]) -> tuple[tuple[Lot, ...], tuple[Rejected, ...]]:
+    def without_doubles(
+        self, lots: Sequence[PackedSamples]
+    ) -> tuple[tuple[PackedSamples, ...], tuple[Rejected, ...]]:
         """Return the lots without samples whose key was given before, and those as rejected."""
         kept, rejected = [], []
         for copy, lot in enumerate(lots):
@@ -99,7 +101,7 @@ def _room_for_keys() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot keep the keys seen in a temporary file: {exc}; free some space, or set TMPDIR "
             "to a folder that has it, then run the same command again: finished shards stay"
         ) from exc

@@ -5,12 +5,12 @@ from bisect import bisect_left
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
-from wdsremux.core.records import Lot
+from wdsremux.core.records import PackedSamples
 from wdsremux.core.tar import ustar as tarbytes
 
 
 @dataclass(slots=True)
-class LotBuilder:
+class SamplePacker:
     """Collects samples, one after another."""
 
     payload: bytearray = field(default_factory=bytearray)
@@ -38,12 +38,14 @@ class LotBuilder:
             self.crcs.append(zlib.crc32(view[start:]))
         self.members.append(tuple(len(content) for _, content in contents))
 
-    def lot(self) -> Lot:
+    def lot(self) -> PackedSamples:
         """Return what was collected; the builder is used up."""
-        return Lot(self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members)
+        return PackedSamples(
+            self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members
+        )
 
 
-def lot_without(lot: Lot, numbers: Container[int]) -> Lot:
+def lot_without(lot: PackedSamples, numbers: Container[int]) -> PackedSamples:
     """Return a lot without the samples that have these numbers in it."""
     payload = bytearray()
     at = 0
@@ -64,12 +66,12 @@ def lot_without(lot: Lot, numbers: Container[int]) -> Lot:
     )
 
 
-def lot_from(lot: Lot, start: int) -> Lot:
+def lot_from(lot: PackedSamples, start: int) -> PackedSamples:
     """Return the part of a lot from position `start` on."""
     first = bisect_left(lot.positions, start)
     if first == 0:
         return lot
-    return Lot(
+    return PackedSamples(
         memoryview(lot.payload)[sum(lot.sizes[:first]) :],
         lot.positions[first:],
         lot.keys[first:],

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.manifest import ShardSummary
-from wdsremux.core.records import Lot, Rejected
+from wdsremux.core.records import PackedSamples, Rejected
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.bounds import Bounds
-from wdsremux.stores.base import Staged, Target
+from wdsremux.stores.base import Staged, Store
 
 _NAME = re.compile(r"(.+)-(?:[0-9]{6}|[1-9][0-9]{6,})\.tar")
 
@@ -78,7 +78,7 @@ class SeriesWriter:
 
     def __init__(
         self,
-        target: Target,
+        target: Store,
         plan: SeriesPlan,
         *,
         start: int = 0,
@@ -96,8 +96,8 @@ class SeriesWriter:
         self._shard: _OpenShard | None = None
         self._rejected: list[Rejected] = []
 
-    def add(self, lot: Lot) -> None:
-        """Append samples. Raises TargetError, or UsageError for a sample over the bound."""
+    def add(self, lot: PackedSamples) -> None:
+        """Append samples. Raises StoreError, or UsageError for a sample over the bound."""
         payload = memoryview(lot.payload)
         run = bisect_left(lot.positions, self._start)
         begin = at = sum(lot.sizes[:run])
@@ -153,7 +153,7 @@ class SeriesWriter:
         name = shard_name(self._plan.prefix, self._number)
         self._shard = _OpenShard(self._target.stage(name), self._number, self._start)
 
-    def _append(self, lot: Lot, run: int, end: int, data: memoryview) -> None:
+    def _append(self, lot: PackedSamples, run: int, end: int, data: memoryview) -> None:
         """Write samples run..end-1 of a lot to the open shard."""
         if self._shard is None or run == end:
             return

@@ -14,9 +14,9 @@ from wdsremux.core.option_values import is_url, number_from, size_from_text
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.dataset.shards.series import SeriesPlan, SeriesWriter
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 FLUSH_BYTES = 4 * 10**6
 
@@ -53,7 +53,7 @@ class ShardWriter:
                 f"a ShardWriter writes into a folder, and {str(out)!r} is none; carry the finished "
                 "folder there with wdsremux.sync"
             )
-        self._target = LocalTarget(Path(out).expanduser())
+        self._target = FolderStore(Path(out).expanduser())
         for name, _ in self._target.list():
             if name.endswith(".tar") or name == MANIFEST_NAME:
                 raise UsageError(f"{str(out)!r} holds {name!r} already; choose an empty folder")
@@ -61,7 +61,7 @@ class ShardWriter:
         self._split = split
         self._extensions: tuple[str, ...] = ()
         self._series: SeriesWriter | None = None
-        self._lot = LotBuilder()
+        self._lot = SamplePacker()
         self._register = KeyRegister()
         self._shards: list[ShardSummary] = []
         self._is_closed = False
@@ -74,7 +74,7 @@ class ShardWriter:
         under "json" as canonical JSON. Every sample has the extensions of the first, in any order.
 
         Raises UsageError for a key or a member that WebDataset readers would not find again, for a
-        key given twice, and for a sample over the bound; TargetError when the disk refuses.
+        key given twice, and for a sample over the bound; StoreError when the disk refuses.
         """
         if self._is_closed:
             raise UsageError("the ShardWriter is closed: its index is written already")
@@ -164,7 +164,7 @@ class ShardWriter:
             self._series = SeriesWriter(self._target, plan, on_shard=self._shards.append)
         if self._series is not None:
             self._series.add(self._lot.lot())
-        self._lot = LotBuilder()
+        self._lot = SamplePacker()
 
     def _release(self) -> None:
         """Drop what is unfinished and the scratch file; harmless when called twice."""

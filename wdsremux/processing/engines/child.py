@@ -27,7 +27,7 @@ from wdsremux.processing.engines.frames import (
     read_frame,
     write_frame,
 )
-from wdsremux.processing.engines.shared_memory import Shelf
+from wdsremux.processing.engines.shared_memory import SharedMemoryWriter
 
 _BEAT_EVERY_S = 0.2
 _EXIT_GRACE_S = 5.0
@@ -54,7 +54,7 @@ class _Sender:
         self._allowed_s: float | None = None
         self.timeout_s: float | None = None
         """How long the run waits for a frame if no heartbeat asks for more; None: for ever."""
-        self.shelf: Shelf | None = None
+        self.shelf: SharedMemoryWriter | None = None
         """Where large payloads are put, once the run has said that it can map them."""
 
     def send(self, frame: Frame) -> None:
@@ -84,7 +84,7 @@ class _Worker:
         self._sender = sender
         self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._busy = threading.Event()
-        self._shelf = Shelf()
+        self._shelf = SharedMemoryWriter()
 
     def serve(self) -> None:
         """Build the work, then run item after item."""

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 
 import cloudpickle
 
-from wdsremux.core.records import Lot
-from wdsremux.processing.engines.shared_memory import MIN_BYTES, Shelf
+from wdsremux.core.records import PackedSamples
+from wdsremux.processing.engines.shared_memory import MIN_BYTES, SharedMemoryWriter
 
 _MARK = b"\xfaWF\x01"
 _HEAD = struct.Struct("<4sBI")
@@ -28,7 +28,7 @@ _STEP_BYTES = 64 << 20
 """So much memory is taken before the first byte of a part is there, whatever length it claims."""
 _HANDLE = struct.Struct("<Q")
 _IS_SHARED = 1 << 63
-_BESIDE = [field.name for field in fields(Lot)][1:]
+_BESIDE = [field.name for field in fields(PackedSamples)][1:]
 """The fields of a lot after its payload."""
 
 
@@ -91,9 +91,12 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships 
     """Pickles by value what the other side cannot import, and puts the payload of lots aside."""
 
     def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is not Lot:
+        if type(obj) is not PackedSamples:
             return super().reducer_override(obj)
-        return Lot, (pickle.PickleBuffer(obj.payload), *(getattr(obj, name) for name in _BESIDE))
+        return PackedSamples, (
+            pickle.PickleBuffer(obj.payload),
+            *(getattr(obj, name) for name in _BESIDE),
+        )
 
 
 def frame_of(kind: Kind, value: Any = None) -> Frame:
@@ -104,7 +107,7 @@ def frame_of(kind: Kind, value: Any = None) -> Frame:
     return Frame(kind, [body.getvalue(), *(buffer.raw() for buffer in buffers)])
 
 
-def write_frame(pipe: Pipe, frame: Frame, shelf: Shelf | None = None) -> None:
+def write_frame(pipe: Pipe, frame: Frame, shelf: SharedMemoryWriter | None = None) -> None:
     """Write a whole frame, large buffers to the shelf if there is one.
 
     Raises OSError when nobody reads.

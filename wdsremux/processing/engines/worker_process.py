@@ -23,7 +23,7 @@ from wdsremux.processing.engines.frames import (
     read_frame,
     write_frame,
 )
-from wdsremux.processing.engines.shared_memory import Maps
+from wdsremux.processing.engines.shared_memory import SharedMemoryReader
 
 _START_TIMEOUT_S = 300.0
 _EXIT_GRACE_S = 5.0
@@ -45,7 +45,7 @@ _ONE_THREAD = (
 """One worker a core is the plan: libraries that start a thread a core would only be in the way."""
 
 
-class RemoteWorker:
+class WorkerProcess:
     """One worker process.
 
     Used by one thread; `kill` and `kill_if_overdue` may be called from any. On Linux the process
@@ -80,7 +80,7 @@ class RemoteWorker:
         self._to: Any = self._process.stdin
         self._from: Any = self._process.stdout
         _widen(self._from.fileno())
-        self._maps = Maps(self._process.pid)
+        self._maps = SharedMemoryReader(self._process.pid)
 
     def start(self, program: bytes) -> None:
         """Build the work in the worker from `make_work` as pickled.

@@ -13,7 +13,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.base import Proof, Sums
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
@@ -28,7 +28,7 @@ SILLY_PREFIXES = (".nfs", ".fuse_hidden")
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
 
 
-class LocalTarget:
+class FolderStore:
     """Publishes files in a folder, which it makes when the first file is staged."""
 
     def __init__(self, root: Path) -> None:
@@ -124,7 +124,7 @@ class LocalTarget:
         state = self.root / STATE_FOLDER
         with explained("write", state):
             if state.is_symlink():
-                raise TargetError(
+                raise StoreError(
                     f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that "
                     "one never gets into another; remove the link"
                 )
@@ -138,7 +138,7 @@ class LocalTarget:
                     yield died
                 finally:
                     # A disk that refuses has told why already.
-                    with contextlib.suppress(TargetError):
+                    with contextlib.suppress(StoreError):
                         self._sweep()
         finally:
             # A refused folder is left as it was: the state folder stays only with something in it.
@@ -189,7 +189,7 @@ class LocalFile:
         self._file: FileIO | None = FileIO(handle, "wb")
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of data, or raise TargetError and remove the unfinished file."""
+        """Append all of data, or raise StoreError and remove the unfinished file."""
         rest = memoryview(data)
         self._size += len(rest)
         file = self._open_file()
@@ -210,13 +210,13 @@ class LocalFile:
         """Believe only what is read back: some mounts say yes before the server has the bytes."""
         with self._or_discarded():
             if sha256_on_disk(self._temporary) != sha256:
-                raise UnreachableTargetError(
+                raise UnreachableStoreError(
                     f"cannot write {str(self._path)!r}: other bytes were read back than were "
                     "written; check the disk or the mount"
                 )
 
     def commit(self) -> None:
-        """Publish the file, whole and synced, or raise TargetError and remove it."""
+        """Publish the file, whole and synced, or raise StoreError and remove it."""
         self.seal()
         with self._or_discarded():
             self._temporary.replace(self._path)
@@ -237,7 +237,7 @@ class LocalFile:
     def _or_discarded(self) -> Iterator[None]:
         try:
             yield
-        except TargetError:
+        except StoreError:
             self.discard()
             raise
         except OSError as exc:
@@ -249,14 +249,14 @@ class LocalFile:
         """Believe only what the file system says: some mounts lose bytes without an error."""
         size = self._temporary.stat().st_size
         if size != self._size:
-            raise TargetError(
+            raise StoreError(
                 f"cannot write {str(self._path)!r}: {self._size} bytes were written "
                 f"but the file has {size}; check the disk and run the same command again"
             )
 
     def _open_file(self) -> FileIO:
         if self._file is None:
-            raise TargetError(f"cannot write {str(self._path)!r}: the file is closed already")
+            raise StoreError(f"cannot write {str(self._path)!r}: the file is closed already")
         return self._file
 
 
@@ -265,7 +265,7 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     if folder.is_symlink() or folder.exists():
-        raise TargetError(
+        raise StoreError(
             f"cannot write below {str(folder)!r}, which is no folder; choose another, or move it "
             "away"
         )

@@ -23,7 +23,7 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.hf_api import RepoFile
 
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.base import Parcel, Proof, Sums
 from wdsremux.stores.copying import read_blocks
 from wdsremux.stores.hub.errors import explained
@@ -40,7 +40,7 @@ GIT_ATTRIBUTES = ".gitattributes"
 _WORDS = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<branch>[^@]+?))?/?")
 
 
-def open_hub_target(words: str) -> "HubTarget":
+def open_hub_store(words: str) -> "HubStore":
     """Return the repository that `hf://datasets/user/name[@branch]` names; asks nobody yet."""
     match = _WORDS.fullmatch(words)
     if match is None:
@@ -48,10 +48,10 @@ def open_hub_target(words: str) -> "HubTarget":
             f"{words!r} names no dataset repository: write hf://datasets/user/name, or "
             "hf://datasets/user/name@branch"
         )
-    return HubTarget(HubRepo(match["repo"], match["branch"] or MAIN))
+    return HubStore(HubRepo(match["repo"], match["branch"] or MAIN))
 
 
-class HubTarget:
+class HubStore:
     """Publishes files in a branch of a dataset repository; may be used by several threads."""
 
     def __init__(self, repo: HubRepo) -> None:
@@ -129,7 +129,7 @@ class HubTarget:
         Never gives that a run died: such a run leaves nothing but whole commits.
         """
         if not self._locked.acquire(blocking=False):
-            raise TargetError(f"{self.url} is being written by this very process; wait for it")
+            raise StoreError(f"{self.url} is being written by this very process; wait for it")
         try:
             self._repo.follow()
             yield False
@@ -155,7 +155,7 @@ class HubTarget:
         proofs |= self._proofs(missing)
         for name in names:
             if proofs[name].level != "checksum":
-                raise TargetError(
+                raise StoreError(
                     f"{name!r} is not at {self.url} as it was sent ({proofs[name].level}); look "
                     "who else writes there, then run the same command again"
                 )
@@ -171,7 +171,7 @@ class HubTarget:
             for parcel, addition in zip(parcels, additions, strict=True):
                 # Of the bytes as they were sent, where LFS keeps them.
                 if addition.upload_info.sha256.hex() != parcel.sums.sha256:
-                    raise TargetError(
+                    raise StoreError(
                         f"{str(parcel.path)!r} is damaged: its SHA-256 is not the one that is "
                         "recorded"
                     )

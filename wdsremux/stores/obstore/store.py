@@ -20,7 +20,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.base import Proof, Sums
 from wdsremux.stores.copying import hashed_blocks, read_blocks
 from wdsremux.stores.lease import Lease
@@ -36,7 +36,7 @@ SHA256_NOTE = "wdsremuxsha256"
 """Letters and digits alone: Azure wants a name of a program's variable."""
 
 
-def open_object_store(words: str) -> "ObjectStoreTarget":
+def open_object_store(words: str) -> "CloudStore":
     """Return the target that `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX` names."""
     url = words.rstrip("/")
     if not url.partition("://")[2]:
@@ -52,10 +52,10 @@ def open_object_store(words: str) -> "ObjectStoreTarget":
         )
     except (BaseError, ValueError) as exc:
         raise UsageError(f"cannot open {url}: its settings are not there; {login_of(url)}") from exc
-    return ObjectStoreTarget(store, url, _azure_endpoint() if url.startswith("az:") else None)
+    return CloudStore(store, url, _azure_endpoint() if url.startswith("az:") else None)
 
 
-class ObjectStoreTarget:
+class CloudStore:
     """Publishes files as objects of a store; may be used by several threads."""
 
     def __init__(self, store: ObjectStore, url: str, endpoint: str | None = None) -> None:
@@ -94,7 +94,7 @@ class ObjectStoreTarget:
                 self._put(name, blocks, sums, use_multipart=True)
         proof = self.prove(name, replace(sums, receipt={"md5": md5} if md5 else {}))
         if not proof.is_there:
-            raise TargetError(
+            raise StoreError(
                 f"{name!r} is not at {self._url} as it was sent ({proof.level}); look who else "
                 "writes there, then run the same command again"
             )
@@ -168,7 +168,7 @@ class ObjectStoreTarget:
             # The answer to our own first try may have been lost.
             found = self._head(name)
             if found is None or found[1] != sums.sha256:
-                raise TargetError(
+                raise StoreError(
                     f"cannot write {name!r} of {self._url}: another run has written it just now; "
                     "see that only one runs, then run the same command again"
                 ) from None
@@ -202,7 +202,7 @@ class ObjectStoreTarget:
                     options["if_match"] = e_tag
                 return bytes(obstore.get(self._store, name, options=options).bytes())
             except (PreconditionError, FileNotFoundError):
-                raise TargetError(
+                raise StoreError(
                     f"{name!r} of {self._url} was replaced while it was read; start again"
                 ) from None
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 
-from wdsremux.core.errors import TargetError
-from wdsremux.stores.base import Proof, RemoteTarget, Sums
+from wdsremux.core.errors import StoreError
+from wdsremux.stores.base import Proof, RemoteStore, Sums
 from wdsremux.stores.reading.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 
 T = TypeVar("T")
 
@@ -31,9 +31,9 @@ class RemoteFolder:
 
     reads_at_once = 8
 
-    def __init__(self, target: RemoteTarget, give_up_after_s: float) -> None:
+    def __init__(self, target: RemoteStore, give_up_after_s: float) -> None:
         """Outages are ridden out for so many seconds, each time."""
-        self.target = PatientTarget(target, give_up_after_s)
+        self.target = RetryingStore(target, give_up_after_s)
         self._items: dict[str, list[Item]] = {}
         """As they were when they were first asked for."""
 
@@ -49,7 +49,7 @@ class RemoteFolder:
         """Let go of nothing: a target holds nothing open."""
 
     def items(self, folder: str = "") -> list[Item]:
-        """Return the files of a folder, sorted by name; raises TargetError."""
+        """Return the files of a folder, sorted by name; raises StoreError."""
         if folder not in self._items:
             found = (Item(name, "file", size) for name, size in self.target.list(folder))
             self._items[folder] = sorted(found, key=lambda item: os.fsencode(item.name))
@@ -62,13 +62,13 @@ class RemoteFolder:
     def open(self, name: str) -> "RemoteFile":
         """Open a file for reading; the caller closes it.
 
-        Raises FileNotFoundError or NotAFileError, TargetError when the target cannot be asked.
+        Raises FileNotFoundError or NotAFileError, StoreError when the target cannot be asked.
         """
         if not is_safe_name(name):
             raise NotAFileError(errno.EINVAL, "the name leads out of the folder", name)
         try:
             return RemoteFile(self.target.open(name), self)
-        except TargetError as exc:
+        except StoreError as exc:
             raise self.refusal(exc) from exc
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
@@ -87,14 +87,14 @@ class RemoteFolder:
         """Return how sure it is that a file has these bytes; raises as `open`, without reading."""
         try:
             return self.target.prove(name, sums)
-        except TargetError as exc:
+        except StoreError as exc:
             raise self.refusal(exc) from exc
 
-    def refusal(self, exc: TargetError) -> Exception:
+    def refusal(self, exc: StoreError) -> Exception:
         """Return what a failure means: OSError of one file where the target answers otherwise."""
         try:
             next(iter(self.target.target.list()), None)
-        except TargetError:
+        except StoreError:
             return exc
         return OSError(errno.EIO, str(exc))
 
@@ -189,5 +189,5 @@ class RemoteFile(io.RawIOBase):
         """Do something with the file; tell one that cannot be read from a target that is away."""
         try:
             return self._folder.target.tried(do)
-        except TargetError as exc:
+        except StoreError as exc:
             raise self._folder.refusal(exc) from exc

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.lease import Written
 from wdsremux.stores.s3.abilities import Abilities
@@ -44,7 +44,7 @@ class S3LockObject:
         try:
             age_s = _age_s(answer)
         except (KeyError, TypeError, ValueError) as exc:
-            raise TargetError(
+            raise StoreError(
                 f"the server of {self._bucket.url!r} does not tell the time, so nobody knows how "
                 "old a lock is; look what stands between that takes the Date away"
             ) from exc

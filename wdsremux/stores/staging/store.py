@@ -12,11 +12,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from wdsremux.core.errors import TargetError, WdsremuxError
+from wdsremux.core.errors import StoreError, WdsremuxError
 from wdsremux.core.option_values import size
-from wdsremux.stores.base import Parcel, Proof, RemoteTarget, Sums
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.base import Parcel, Proof, RemoteStore, Sums
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import StagedFile, staging_error
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader
 from wdsremux.stores.whole_files import READS_AT_ONCE
@@ -25,7 +25,7 @@ RIDES_ALONG = (".tar", ".msgpack")
 """Shards and their entries: nobody waits for these. All other files tell how many of them stand."""
 
 
-class StagedTarget:
+class StagedStore:
     """Publishes files at a remote target, whole and in the order of their commits.
 
     `commit` of a shard or an entry returns before it is published; that of any other file when it
@@ -34,7 +34,7 @@ class StagedTarget:
 
     def __init__(
         self,
-        remote: RemoteTarget,
+        remote: RemoteStore,
         folder: Path,
         max_bytes: int,
         *,
@@ -43,7 +43,7 @@ class StagedTarget:
     ) -> None:
         """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
         self.remote = remote
-        self._patient = PatientTarget(remote, give_up_after_s, tell=tell)
+        self._patient = RetryingStore(remote, give_up_after_s, tell=tell)
         self.folder = folder
         self._receipts: dict[str, Mapping[str, str]] = {}
         """What the target said of each shard that it took (`Proof.receipt`)."""
@@ -125,7 +125,7 @@ class StagedTarget:
                 self.close(locked.pop_all().close, within_s)
 
     def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
-        """Return the receipts of files, which all must be there. Raises TargetError.
+        """Return the receipts of files, which all must be there. Raises StoreError.
 
         The target is asked, so that they are the same whoever sent the files: this run, or one
         before it.
@@ -142,7 +142,7 @@ class StagedTarget:
             )
         for name, proof in found.items():
             if not proof.is_there:
-                raise TargetError(
+                raise StoreError(
                     f"{f'{self.url}/{name}'!r} is gone or another by now; see that only one "
                     "writes there, then run the same command again"
                 )
@@ -159,7 +159,7 @@ class StagedTarget:
         line, self._uploader = self._line(), None
         line.stop(when_ended, within_s)
         # What cannot be removed is swept away by the next run.
-        with contextlib.suppress(TargetError):
+        with contextlib.suppress(StoreError):
             self._clear()
 
     def reserve(self, more_bytes: int) -> None:
@@ -219,7 +219,7 @@ class StagedTarget:
             parcel.path.unlink()
 
     def _look_at_room(self) -> None:
-        free = LocalTarget(self.folder).free_bytes()
+        free = FolderStore(self.folder).free_bytes()
         if free is not None and free < self._max_bytes:
             self._tell(
                 f"{size(free)} are free in {str(self.folder.parent)!r}, less than --staging-max "

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, WdsremuxError
-from wdsremux.stores.base import BulkTarget, Parcel, Proof, RemoteTarget
-from wdsremux.stores.retry import MAX_ASKED_WAIT_S, PatientTarget
+from wdsremux.core.errors import StoreError, UnreachableStoreError, WdsremuxError
+from wdsremux.stores.base import BulkStore, Parcel, Proof, RemoteStore
+from wdsremux.stores.retry import MAX_ASKED_WAIT_S, RetryingStore
 
 FILES_AT_ONCE = 100
 """To a target that takes many files better together, so many go in one call."""
@@ -28,7 +28,7 @@ class _Outage:
     began: float
     since: float
     """When it last took anything, or failed first, or when the pause ends that it asks for."""
-    error: TargetError
+    error: StoreError
 
 
 class _Stopped(Exception):  # noqa: N818 (it is a signal to our own thread, not an error)
@@ -52,7 +52,7 @@ class Uploader:
 
     def __init__(
         self,
-        remote: RemoteTarget,
+        remote: RemoteStore,
         *,
         give_up_after_s: float,
         tell: Callable[[str], None],
@@ -104,7 +104,7 @@ class Uploader:
     def wait_until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds that sending can bring about.
 
-        Raises what ended the line, or UnreachableTargetError when nothing could be sent for
+        Raises what ended the line, or UnreachableStoreError when nothing could be sent for
         `give_up_after_s` since this call.
         """
         began = time.monotonic()
@@ -154,7 +154,7 @@ class Uploader:
             return None
         left = max(began, outage.since) + self._give_up_after_s - time.monotonic()
         if left <= 0:
-            self._failure = UnreachableTargetError(
+            self._failure = UnreachableStoreError(
                 f"{what_happened(outage.error)}; gave up after {self._give_up_after_s:g} s: "
                 "finished shards that are there stay, and the same command goes on"
             )
@@ -162,7 +162,7 @@ class Uploader:
         return left
 
     def _work(self) -> None:
-        patient = PatientTarget(self._remote, math.inf, sleep=self._pause)
+        patient = RetryingStore(self._remote, math.inf, sleep=self._pause)
         try:
             while True:
                 parcels = self._next()
@@ -186,18 +186,18 @@ class Uploader:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_stopping)
             self._go_on()
-            at_once = FILES_AT_ONCE if isinstance(self._remote, BulkTarget) else 1
+            at_once = FILES_AT_ONCE if isinstance(self._remote, BulkStore) else 1
             return [*islice(self._queue, at_once)]
 
     def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
         try:
-            if isinstance(self._remote, BulkTarget):
+            if isinstance(self._remote, BulkStore):
                 return self._remote.put_many(parcels, self._progressed)
             return {
                 each.name: self._remote.put(each.name, each.path, each.sums, self._progressed)
                 for each in parcels
             }
-        except UnreachableTargetError as exc:
+        except UnreachableStoreError as exc:
             with self._changed:
                 self._note_outage(exc)
             raise
@@ -216,7 +216,7 @@ class Uploader:
                 self._outage = None
             self._changed.notify_all()
 
-    def _note_outage(self, error: UnreachableTargetError) -> None:
+    def _note_outage(self, error: UnreachableStoreError) -> None:
         if self._outage is None:
             now = time.monotonic()
             self._outage = _Outage(now, now, error)

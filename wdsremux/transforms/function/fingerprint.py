@@ -37,27 +37,27 @@ _SETTINGS_MODULES = ("argparse", "types")
 
 
 @dataclass(slots=True)
-class _Purse:
+class _Budget:
     left: int = _MAX_OBJECTS
     by_name: set[str] = field(default_factory=set)
     """Classes of values that were told by this alone, though there is more to them."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Path:
     """How a value was reached."""
 
     ids: frozenset[int] = frozenset()
     depth: int = 0
-    purse: _Purse = field(default_factory=_Purse)
+    purse: _Budget = field(default_factory=_Budget)
 
     def passed(self, value: Any) -> bool:
         return id(value) in self.ids
 
-    def into(self, value: Any) -> "_Way":
+    def into(self, value: Any) -> "_Path":
         return replace(self, ids=self.ids | {id(value)})
 
-    def deeper(self, value: Any) -> "_Way | None":
+    def deeper(self, value: Any) -> "_Path | None":
         """Return the way into an object, None when it is one too many."""
         if self.depth >= _MAX_DEPTH or self.purse.left <= 0:
             return None
@@ -76,12 +76,12 @@ class Fingerprint:
 
 def fingerprint_of_callable(function: Callable[..., Any]) -> Fingerprint:
     """Return the fingerprint of a function, lambda, partial, bound method or callable object."""
-    way = _Way()
+    way = _Path()
     text = json.dumps(_callable(function, way), sort_keys=True)
     return Fingerprint(hashlib.sha256(text.encode()).hexdigest(), tuple(sorted(way.purse.by_name)))
 
 
-def _callable(value: Callable[..., Any], way: _Way) -> Any:
+def _callable(value: Callable[..., Any], way: _Path) -> Any:
     if way.passed(value):
         return "seen"
     way = way.into(value)
@@ -98,7 +98,7 @@ def _callable(value: Callable[..., Any], way: _Way) -> Any:
     return _object(value, way)
 
 
-def _function(function: types.FunctionType, way: _Way) -> Any:
+def _function(function: types.FunctionType, way: _Path) -> Any:
     names = sorted(set(_names(function.__code__)))
     module = function.__globals__
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
@@ -115,14 +115,14 @@ def _function(function: types.FunctionType, way: _Way) -> Any:
     }
 
 
-def _captured(cell: types.CellType, way: _Way) -> Any:
+def _captured(cell: types.CellType, way: _Path) -> Any:
     try:
         return _value(cell.cell_contents, way)
     except ValueError:  # not filled yet
         return "empty"
 
 
-def _object(value: Any, way: _Way) -> Any:
+def _object(value: Any, way: _Path) -> Any:
     """Describe an object that can be called: its class's text and its plain attributes."""
     attributes = getattr(value, "__dict__", {})
     return {
@@ -132,7 +132,7 @@ def _object(value: Any, way: _Way) -> Any:
     }
 
 
-def _foreign(value: Any, way: _Way) -> Any:
+def _foreign(value: Any, way: _Path) -> Any:
     """Describe an object that the function only uses: its class's name and its attributes."""
     name = _class_name(type(value))
     if way.passed(value):
@@ -154,7 +154,7 @@ def _foreign(value: Any, way: _Way) -> Any:
     }
 
 
-def _opaque(value: Any, way: _Way) -> Any:
+def _opaque(value: Any, way: _Path) -> Any:
     """Describe an object without attributes that count."""
     name = _class_name(type(value))
     if getattr(value, "__dict__", None):  # a state
@@ -210,7 +210,7 @@ def _package(thing: Any) -> str:
     return str(thing.__module__).partition(".")[0]
 
 
-def _value(value: Any, way: _Way) -> Any:
+def _value(value: Any, way: _Path) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple | set | frozenset | dict):
@@ -220,7 +220,7 @@ def _value(value: Any, way: _Way) -> Any:
     return _leaf(value, way)
 
 
-def _leaf(value: Any, way: _Way) -> Any:
+def _leaf(value: Any, way: _Path) -> Any:
     if isinstance(value, PurePath):
         return {"path": str(value)}
     if isinstance(value, type):
@@ -243,7 +243,7 @@ def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
     return dict(value) if isinstance(value, types.MappingProxyType) else None
 
 
-def _container(value: Any, way: _Way) -> Any:
+def _container(value: Any, way: _Path) -> Any:
     if way.passed(value):
         return "seen"
     way = way.into(value)
@@ -266,7 +266,7 @@ def _source(thing: Any) -> str | None:
 def _code(code: types.CodeType) -> Any:
     """Describe compiled code whose text is not at hand; differs between Python versions."""
     constants = [
-        _code(constant) if isinstance(constant, types.CodeType) else _value(constant, _Way())
+        _code(constant) if isinstance(constant, types.CodeType) else _value(constant, _Path())
         for constant in code.co_consts
     ]
     return [code.co_code.hex(), constants, code.co_names, code.co_varnames]

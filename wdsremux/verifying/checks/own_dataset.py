@@ -20,7 +20,7 @@ from wdsremux.core.manifest import (
 from wdsremux.core.option_values import counted
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
-from wdsremux.dataset.reading import EntryGiver, entries_ahead, moved_lines
+from wdsremux.dataset.reading import EntryFuture, entries_ahead, moved_lines
 from wdsremux.dataset.shards.damage import whole_samples
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.validation import head_problem, manifest_problem
@@ -30,7 +30,7 @@ from wdsremux.verifying.checks.cards import check_card
 from wdsremux.verifying.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.verifying.checks.member_contents import parsed_object
 from wdsremux.verifying.checks.reading import RejectedLines, finding_of, read_file
-from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask
+from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
 
@@ -56,7 +56,7 @@ class OurDataset:
         self._head = self._manifest.head() if self._manifest else self._recipe or {}
         self._writer = _mapping(self._head.get("recipe")).get("writer")
 
-    def inspect(self) -> Plan:
+    def inspect(self) -> CheckPlan:
         """Report what does not agree, and return what there is to read."""
         self._read_entries()
         self._check_manifest()
@@ -64,7 +64,7 @@ class OurDataset:
         check_series(list(shards.values()), self._found, is_finished=self._manifest is not None)
         self._check_items(shards)
         tasks = [task for shard in shards.values() if (task := self._task(shard)) is not None]
-        return Plan(
+        return CheckPlan(
             tasks=tuple(tasks),
             shards=len(shards),
             is_ours=self._is_ours,
@@ -155,7 +155,7 @@ class OurDataset:
         journal = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
         return {str(told["name"]): str(told["at"]) for told in moved_lines(journal)}
 
-    def _read_entry(self, name: str, give: EntryGiver) -> ShardEntry | None:
+    def _read_entry(self, name: str, give: EntryFuture) -> ShardEntry | None:
         try:
             entry, problem = give()
         except OSError as exc:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from support.samples import lot_of, members_of
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.shards.key_register import KeyRegister
 
@@ -146,5 +146,5 @@ def test_a_full_temporary_disk_is_told_with_its_remedy(register, one_by_one):
     register._base.execute("PRAGMA max_page_count = 20")
     keys = (f"a-rather-long-key-{i:040d}" for i in range(5000))
     remember = register.is_new if one_by_one else register.add
-    with pytest.raises(TargetError, match=r"disk is full; free some space, or set TMPDIR"):
+    with pytest.raises(StoreError, match=r"disk is full; free some space, or set TMPDIR"):
         list(map(remember, keys if one_by_one else [keys]))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.samples import content, lot_of, members_of, starts
 
 from wdsremux.core.tar import ustar
-from wdsremux.dataset.shards.packing import LotBuilder, lot_without
+from wdsremux.dataset.shards.packing import SamplePacker, lot_without
 
 sample_sizes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 600)), max_size=10)
 
@@ -42,7 +42,7 @@ def test_the_lists_of_a_lot_run_in_parallel():
 
 
 def test_contents_come_back_as_they_were_given():
-    builder = LotBuilder()
+    builder = SamplePacker()
     builder.add(3, "key", (("jpg", b"\xff\xd8image"), ("seg.png", b""), ("json", b"{}")))
     lot = builder.lot()
     found = members_of(bytes(lot.payload) + ustar.trailer(len(lot.payload)))
@@ -54,7 +54,7 @@ def test_contents_come_back_as_they_were_given():
 
 
 def test_a_sample_that_cannot_be_laid_out_leaves_no_trace_in_the_lot():
-    builder = LotBuilder()
+    builder = SamplePacker()
     builder.add(0, "a", (("jpg", b"one"),))
     with pytest.raises(ValueError, match="cannot hold"):
         builder.add(1, "b", (("jpg", b"two"), ("x" * 100, b"")))
@@ -67,7 +67,7 @@ def test_a_sample_that_cannot_be_laid_out_leaves_no_trace_in_the_lot():
 
 
 def test_an_empty_lot_has_no_bytes():
-    lot = LotBuilder().lot()
+    lot = SamplePacker().lot()
     assert (bytes(lot.payload), lot.keys, lot.sizes) == (b"", [], [])
 
 

@@ -6,11 +6,11 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 from support.samples import keys_of, lot_of, members_of, rejected
 from support.series_runs import Rows, plan_of, write
 
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.bounds import Bounds, assign
@@ -157,7 +157,7 @@ def test_a_shard_is_published_before_its_entry():
 
 
 def test_a_shard_is_told_of_when_its_entry_is_published():
-    target, told = MemoryTarget(), []
+    target, told = MemoryStore(), []
     writer = SeriesWriter(
         target, plan_of(Bounds(10_240)), on_shard=lambda s: told.append((s.name, len(target.files)))
     )
@@ -168,7 +168,7 @@ def test_a_shard_is_told_of_when_its_entry_is_published():
 
 
 def test_a_sample_over_the_bound_is_refused_by_its_name():
-    writer = SeriesWriter(MemoryTarget(), plan_of(Bounds(10_240)))
+    writer = SeriesWriter(MemoryStore(), plan_of(Bounds(10_240)))
     with pytest.raises(UsageError) as caught:
         writer.add(lot_of([(100, 10), (9000, 10)], positions=[7, 8]))
     text = str(caught.value)
@@ -178,7 +178,7 @@ def test_a_sample_over_the_bound_is_refused_by_its_name():
 
 
 def test_what_stands_before_a_refused_sample_is_published_and_gone_on_from():
-    target = MemoryTarget()
+    target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     with pytest.raises(UsageError):
         writer.add(lot_of([(100, 10), (9000, 10), (100, 10)]))
@@ -206,7 +206,7 @@ def test_only_the_sample_over_the_bound_makes_a_shard_too_large():
 
 
 def test_rows_without_a_single_sample_give_no_shard():
-    target = MemoryTarget()
+    target = MemoryStore()
     writer = SeriesWriter(target, plan_of())
     writer.reject([rejected(0), rejected(1)])
     writer.add(lot_of([]))
@@ -216,7 +216,7 @@ def test_rows_without_a_single_sample_give_no_shard():
 
 
 def test_an_aborted_series_leaves_no_unfinished_file():
-    target = MemoryTarget()
+    target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     writer.add(lot_of([(4000, 10)] * 3))
     writer.abort()
@@ -232,9 +232,9 @@ def test_an_aborted_series_leaves_no_unfinished_file():
 
 @pytest.mark.parametrize("failing", ["train-000000.tar", ".wdsremux/train-000000.msgpack"])
 def test_a_target_that_refuses_leaves_nothing_unfinished_behind(failing):
-    target = MemoryTarget(fail_on=failing)
+    target = MemoryStore(fail_on=failing)
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
-    with pytest.raises(TargetError, match="no space left"):
+    with pytest.raises(StoreError, match="no space left"):
         writer.add(lot_of([(4000, 10)] * 2))
     writer.abort()
     assert target.staged == set()
@@ -251,7 +251,7 @@ def test_the_series_of_a_copy_names_its_shards_by_its_prefix():
 
 
 def test_a_shard_that_is_not_approved_is_not_published():
-    target, seen = MemoryTarget(), []
+    target, seen = MemoryStore(), []
 
     def approve(summary):
         seen.append(summary.name)
@@ -268,7 +268,7 @@ def test_a_shard_that_is_not_approved_is_not_published():
 
 def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
     summaries = []
-    writer = SeriesWriter(MemoryTarget(), plan_of(), start=5, number=2, on_shard=summaries.append)
+    writer = SeriesWriter(MemoryStore(), plan_of(), start=5, number=2, on_shard=summaries.append)
     writer.add(lot_of([(10, 10)], [6]))
     writer.finish(9, is_last=False)
     (summary,) = summaries

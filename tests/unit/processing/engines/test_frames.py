@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from wdsremux.core.records import Batch, Lot, Rejected
+from wdsremux.core.records import Batch, PackedSamples, Rejected
 from wdsremux.processing.engines.frames import (
     BrokenFrameError,
     Frame,
@@ -36,7 +36,7 @@ def sent(frame):
 
 def batch_with(payload):
     lots = tuple(
-        Lot(payload, [5, 6], [f"a{copy}", "b"], [512, 1024], [1, 2], [(10, 20), (30, 40)])
+        PackedSamples(payload, [5, 6], [f"a{copy}", "b"], [512, 1024], [1, 2], [(10, 20), (30, 40)])
         for copy in range(2)
     )
     return Batch(5, 3, lots, (Rejected(7, 0, "decode", "truncated"),), 99)

@@ -9,7 +9,11 @@ import pytest
 
 from wdsremux.core.errors import TransformError
 from wdsremux.processing.engines.frames import Frame, Kind, read_frame, write_frame
-from wdsremux.processing.engines.shared_memory import MIN_BYTES, Maps, Shelf
+from wdsremux.processing.engines.shared_memory import (
+    MIN_BYTES,
+    SharedMemoryReader,
+    SharedMemoryWriter,
+)
 
 pytestmark = pytest.mark.skipif(
     not hasattr(os, "memfd_create"), reason="payloads go by the pipe on this system"
@@ -20,13 +24,13 @@ LARGE = bytes(range(256)) * (MIN_BYTES // 256)
 
 @pytest.fixture
 def shelf():
-    return Shelf()
+    return SharedMemoryWriter()
 
 
 @pytest.fixture
 def maps():
     """Look into this very process, as the run looks into a worker."""
-    return Maps(os.getpid())
+    return SharedMemoryReader(os.getpid())
 
 
 def is_open(handle):
@@ -76,7 +80,7 @@ def test_the_probe_is_found_only_where_it_is(shelf, maps):
     assert maps.finds(shelf.probe())
     assert not maps.finds(None)
     assert not maps.finds(2**20)
-    assert not Maps(2**22 + 1).finds(shelf.probe())
+    assert not SharedMemoryReader(2**22 + 1).finds(shelf.probe())
 
 
 def test_a_large_part_of_a_frame_goes_by_memory_and_small_ones_by_the_pipe(shelf, maps):
@@ -94,7 +98,7 @@ def test_without_such_memory_all_goes_by_the_pipe(monkeypatch):
 
     monkeypatch.setattr(os, "memfd_create", refused)
     pipe = io.BytesIO()
-    write_frame(pipe, Frame(Kind.RESULT, [b"pickle", LARGE]), Shelf())
+    write_frame(pipe, Frame(Kind.RESULT, [b"pickle", LARGE]), SharedMemoryWriter())
     pipe.seek(0)
     assert read_frame(pipe).parts[1] == LARGE
 
