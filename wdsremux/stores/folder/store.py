@@ -185,8 +185,12 @@ class LocalFile:
         # Unbuffered: what we write is large already, and `write` below loops over short writes.
         folder = name.rpartition("/")[0]
         temporary = f"{folder}/{self._temporary.name}" if folder else self._temporary.name
-        handle = open_below(root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        self._file: FileIO | None = FileIO(handle, "wb")
+        self._file: FileIO | None = open(  # noqa: SIM115 (closed by seal or discard)
+            self._temporary,
+            "wb",
+            buffering=0,
+            opener=lambda _path, flags: open_below(root, temporary, flags | os.O_EXCL),
+        )
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, or raise StoreError and remove the unfinished file."""
