@@ -159,8 +159,10 @@ def _image(content: bytes) -> dict[str, Any]:
     """Return format, size and mode of an image by its header."""
     from PIL import Image
 
+    from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
+
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as image:
             width, height = image.size
             return {"format": image.format, "width": width, "height": height, "mode": image.mode}
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:

@@ -23,6 +23,7 @@ from PIL import Image
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.dataset.reader import Output, image_extension, members_of, open_output
+from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
 
 MAX_OPEN_SHARDS = 32
 """Kept open by each process."""
@@ -194,7 +195,7 @@ def _fields(content: bytes, key: str) -> dict[str, Any]:
 
 def _image(content: bytes, key: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=PILLOW_FORMATS)
         image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
         raise CorruptDataError(f"the image of sample {key!r} cannot be decoded: {exc}") from exc

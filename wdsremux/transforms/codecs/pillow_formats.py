@@ -37,6 +37,9 @@ NAMES: dict[Kind, str] = {
     "avif": "AVIF",
 }
 
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF")
+"""What `Image.open` may take bytes from elsewhere for: of EPS, Pillow would start Ghostscript."""
+
 # The classes themselves instead of Image.open: that one judges large images by a switch of the
 # whole process (our own limit is checked instead), and tries formats that nobody expects here.
 _READERS: dict[Kind, type[ImageFile.ImageFile]] = {
