@@ -16,7 +16,7 @@ from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.ledger import Ledger, SeriesProgress
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import lot_from
+from wdsremux.dataset.shards.packing import packed_from
 from wdsremux.dataset.shards.series import SeriesWriter
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import SeriesRows
@@ -171,18 +171,18 @@ class _Line:
         rows = max(0, stop - max(batch.first, min(starts)))
         # A resumed run reads rows again that stand already: the head of a batch, and what one copy
         # has and another has not.
-        lots = tuple(map(lot_from, batch.lots, starts))
+        packs = tuple(map(packed_from, batch.packed, starts))
         rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
         if self._register is not None:
-            lots, doubled = self._register.without_doubles(lots)
+            packs, doubled = self._register.without_doubles(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
         self.rows += rows
         self._judge.take(rows, rejected)
-        for writer, lot in zip(series.writers, lots, strict=True):
-            writer.add(lot)
-        samples = sum(len(lot.keys) for lot in lots)
+        for writer, packed in zip(series.writers, packs, strict=True):
+            writer.add(packed)
+        samples = sum(len(packed.keys) for packed in packs)
         self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
         self._tell_unpacked(batch.unpacked)
 

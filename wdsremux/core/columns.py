@@ -77,44 +77,44 @@ class ColumnOptions:
 
 
 def choose_columns(
-    features: Sequence[Column], wishes: ColumnOptions, *, has_function: bool
+    features: Sequence[Column], options: ColumnOptions, *, has_function: bool
 ) -> Columns:
-    """Choose the columns by the wishes and the features. Raises UsageError with what there is.
+    """Choose the columns by the options and the features. Raises UsageError with what there is.
 
     `has_function` says that a function of the user's can add columns.
     """
     by_name = {column.name: column for column in features}
-    image = _image(features, by_name, wishes.image)
-    label = _label(features, by_name, wishes.label, image)
+    image = _image(features, by_name, options.image)
+    label = _label(features, by_name, options.label, image)
     taken = {image, label.name if label else None}
-    if wishes.extras is None:
+    if options.extras is None:
         taken |= _made_by_us(by_name)
         extras = tuple(c for c in features if c.name not in taken and _fits_json(c.dtype))
         added: tuple[Column, ...] = ()
     else:
-        names = dict.fromkeys(wishes.extras)
+        names = dict.fromkeys(options.extras)
         for name in names:
             if not has_function:
                 _named(by_name, name, "--extra-columns")
         extras = tuple(by_name[name] for name in names if name in by_name and name not in taken)
         added = tuple(_added(name) for name in names if name not in by_name)
     _refuse_clashes(extras, added, label)
-    if wishes.key:
-        _named(by_name, wishes.key, "--key-column")
-    return Columns(image, label, extras, wishes.key or None, added)
+    if options.key:
+        _named(by_name, options.key, "--key-column")
+    return Columns(image, label, extras, options.key or None, added)
 
 
 def remarks_on(
-    features: Sequence[Column], wishes: ColumnOptions, columns: Columns
+    features: Sequence[Column], options: ColumnOptions, columns: Columns
 ) -> tuple[str, ...]:
     """Return what somebody should know who took the columns that were found."""
     remarks = []
-    if columns.label is None and wishes.label is None:
+    if columns.label is None and options.label is None:
         remarks.append(
             "no label column was found: the JSON has no label; name one with --label-column, or '' "
             "to say that there is none"
         )
-    if wishes.extras is None:
+    if options.extras is None:
         by_name = {column.name: column for column in features}
         taken = {columns.image, *columns.fields, *_made_by_us(by_name)}
         left = {name: column for name, column in by_name.items() if name not in taken}
@@ -175,15 +175,15 @@ def _word(dtype: Dtype) -> str:
     return dtype if isinstance(dtype, str) else next(iter(dtype))
 
 
-def _image(features: Sequence[Column], by_name: dict[str, Column], wish: str | None) -> str:
-    if wish:
-        column = _named(by_name, wish, "--image-column")
+def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str | None) -> str:
+    if wanted:
+        column = _named(by_name, wanted, "--image-column")
         if column.dtype not in ("image", "binary", "string"):
             raise UsageError(
-                f"--image-column {wish!r} holds {_word(column.dtype)}, not images; "
+                f"--image-column {wanted!r} holds {_word(column.dtype)}, not images; "
                 f"the source has {_list(by_name)}"
             )
-        return wish
+        return wanted
     found = [c.name for c in features if c.dtype == "image"]
     if len(found) == 1:
         return found[0]
@@ -197,14 +197,14 @@ def _image(features: Sequence[Column], by_name: dict[str, Column], wish: str | N
 
 
 def _label(
-    features: Sequence[Column], by_name: dict[str, Column], wish: str | None, image: str
+    features: Sequence[Column], by_name: dict[str, Column], wanted: str | None, image: str
 ) -> Column | None:
-    if wish == "":
+    if wanted == "":
         return None
-    if wish == image:
-        raise UsageError(f"--label-column {wish!r} is the image; name another, or '' for none")
-    if wish:
-        return _named(by_name, wish, "--label-column")
+    if wanted == image:
+        raise UsageError(f"--label-column {wanted!r} is the image; name another, or '' for none")
+    if wanted:
+        return _named(by_name, wanted, "--label-column")
     classes = [c for c in features if c.class_names is not None]
     named = [c for n in LABEL_NAMES if (c := by_name.get(n)) and n != image and _fits_json(c.dtype)]
     return next(iter([*(c for c in named if c in classes), *classes, *named]), None)

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-Dtype = str | dict[str, Any]
-"""As in columns.py."""
+from wdsremux.core.columns import Dtype
 
 Json = Any
 Convert = Callable[[Any], Json]

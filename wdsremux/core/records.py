@@ -1,11 +1,13 @@
-"""What travels along the line: a unit reads records, a worker turns them into lots of samples.
+"""What moves through the pipeline: units read records, workers turn records into packed samples.
 
-Everything here is small, frozen and picklable: it crosses thread and process borders.
+Everything here is frozen and picklable: it crosses threads and processes.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from operator import index
+from pickle import PickleBuffer
+from typing import Any, Literal, Protocol, SupportsIndex
 
 Stage = Literal["read", "decode", "transform", "encode", "pack", "filter"]
 """Where a record was rejected. "filter" is the user's own wish and does not count as an error."""
@@ -23,7 +25,7 @@ class Record:
     """The other wanted columns, by name, as Python values."""
     problem: str | None = None
     """Why the row could not be read; the record is then rejected with this reason."""
-    place: str | None = None
+    location: str | None = None
     """Where the row lies, for whoever looks for it: a file, or a file and what of it."""
 
 
@@ -130,6 +132,12 @@ class PackedSamples:
     members: list[tuple[int, ...]]
     """Size of each member's content, in the dataset's member order."""
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """Pickle the payload as an out-of-band buffer: it crosses processes without a copy."""
+        payload = PickleBuffer(self.payload) if index(protocol) >= 5 else bytes(self.payload)
+        rest = (self.positions, self.keys, self.sizes, self.crcs, self.members)
+        return PackedSamples, (payload, *rest)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -139,7 +147,7 @@ class Batch:
     """Position of the first row."""
     rows: int
     """Rows read: samples + rejected = rows × copies."""
-    lots: tuple[PackedSamples, ...]
+    packed: tuple[PackedSamples, ...]
     """One for each copy; empty for a copy that the task does not ask for."""
     rejected: tuple[Rejected, ...] = ()
     series: int = 0
@@ -152,4 +160,4 @@ class Batch:
     @property
     def size_bytes(self) -> int:
         """Bytes held by the batch; bounds the window of finished work."""
-        return sum(len(lot.payload) for lot in self.lots)
+        return sum(len(packed.payload) for packed in self.packed)

@@ -8,12 +8,11 @@ Format: https://huggingface.co/docs/hub/datasets-cards, `datasets` 5 `Features._
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wdsremux.core.columns import Dtype
 from wdsremux.core.manifest import Manifest
 
 CARD_NAME = "README.md"
 CARD_MARK = "<!-- card written by wdsremux; remove this line to keep your own text -->"
-
-Dtype = str | dict[str, Any]
 
 
 def is_ours(card: bytes) -> bool:

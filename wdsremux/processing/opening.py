@@ -108,9 +108,9 @@ def open_conversion(
     function = open_function(transform)
     target = registry.open_store(out)  # wrong keys are told before the source is opened
     opened = open_source(source, recipe, run)
-    features, wishes = opened.features(), column_options(recipe)
+    features, options = opened.features(), column_options(recipe)
     adds_columns = function is not None and recipe.transform_mode != "image"
-    columns = choose_columns(features, wishes, has_function=adds_columns)
+    columns = choose_columns(features, options, has_function=adds_columns)
     job = job_from_recipe(recipe, columns, function)
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)
@@ -135,7 +135,7 @@ def open_conversion(
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
-        remarks=(*remarks_on(features, wishes, columns), *remarks_on_splits(recipe.split, splits)),
+        remarks=(*remarks_on(features, options, columns), *remarks_on_splits(recipe.split, splits)),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
     )

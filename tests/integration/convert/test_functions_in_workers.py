@@ -63,7 +63,7 @@ def worker_of(spec):
 
 def results(engine, spec):
     batches = engine.map(worker_of(spec), range(0, 40, 4))
-    return [bytes(batch.lots[0].payload) for batch in batches]
+    return [bytes(batch.packed[0].payload) for batch in batches]
 
 
 @pytest.fixture

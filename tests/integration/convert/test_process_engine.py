@@ -310,7 +310,7 @@ def test_results_may_be_huge():
         return work
 
     for number, batch in enumerate(ProcessEngine(2).map(make_work, range(3))):
-        payload = batch.lots[0].payload
+        payload = batch.packed[0].payload
         assert len(payload) == 50_000_000
         assert payload[0] == payload[-1] == number
 

@@ -98,7 +98,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (30, most))
 with closing(ProcessEngine(1).map(Work, [0])) as batches:
     held = [*batches]
 for number, batch in enumerate(held):
-    assert batch.lots[0].payload == bytes([number]) * (2 << 20)
+    assert batch.packed[0].payload == bytes([number]) * (2 << 20)
 print(len(held))
 """
 

@@ -32,11 +32,11 @@ def make(folder, fields, entries, *, copies=1, class_names=None):
             prefix = prefix_of(split, copy, copies)
             plan = SeriesPlan(split, copy, prefix, Bounds(20_480), ("jpg", "json"), "f" * 64)
             writer = SeriesWriter(target, plan, start=base, on_shard=shards.append)
-            lot = SamplePacker()
+            packer = SamplePacker()
             for position, value in enumerate(objects, base):
                 members = (("jpg", jpeg(position)), ("json", json_bytes(value | {"copy": copy})))
-                lot.add(position, f"{position:09d}-c{copy}", members)
-            writer.add(lot.lot())
+                packer.add(position, f"{position:09d}-c{copy}", members)
+            writer.add(packer.packed())
             writer.finish(base + len(objects))
         base += len(objects)
     features = {"jpg": "image", "json": {"struct": {**fields, "copy": "int64"}}}

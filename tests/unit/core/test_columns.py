@@ -20,13 +20,13 @@ PETS = (
 )
 
 
-def chosen(features=PETS, *, has_function=False, **wishes):
-    return choose_columns(features, ColumnOptions(**wishes), has_function=has_function)
+def chosen(features=PETS, *, has_function=False, **options):
+    return choose_columns(features, ColumnOptions(**options), has_function=has_function)
 
 
-def refusal(features=PETS, *, has_function=False, **wishes):
+def refusal(features=PETS, *, has_function=False, **options):
     with pytest.raises(UsageError) as caught:
-        chosen(features, has_function=has_function, **wishes)
+        chosen(features, has_function=has_function, **options)
     return str(caught.value)
 
 
@@ -71,7 +71,7 @@ def test_a_column_that_cannot_hold_images_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("wish", "flag"),
+    ("wanted", "flag"),
     [
         ({"image": "nothing"}, "--image-column"),
         ({"label": "nothing"}, "--label-column"),
@@ -79,8 +79,8 @@ def test_a_column_that_cannot_hold_images_is_refused():
         ({"extras": ("nothing",)}, "--extra-columns"),
     ],
 )
-def test_a_column_that_is_not_there_is_refused_beside_those_that_are(wish, flag):
-    text = refusal(**wish)
+def test_a_column_that_is_not_there_is_refused_beside_those_that_are(wanted, flag):
+    text = refusal(**wanted)
     assert text.startswith(f"{flag} 'nothing': the source has no such column; it has image (image)")
     assert "label (class_label)" in text
 
@@ -216,8 +216,8 @@ def test_fields_of_an_earlier_conversion_are_made_anew_not_kept():
     assert [column.name for column in found.extras] == ["caption"]
 
 
-def remarks(features=PETS, **wishes):
-    wanted = ColumnOptions(**wishes)
+def remarks(features=PETS, **options):
+    wanted = ColumnOptions(**options)
     return remarks_on(features, wanted, choose_columns(features, wanted, has_function=False))
 
 

@@ -97,7 +97,7 @@ class MarkingWorker(Worker):
 class LoadingWorker(MarkingWorker):
     """A worker that loads images as training does: to pixels, which are then forgotten."""
 
-    def _pack(self, row: Row, _copy: int, _lot: SamplePacker) -> None:
+    def _pack(self, row: Row, _copy: int, _packer: SamplePacker) -> None:
         if isinstance(row.image, bytes):
             with suppress(DecodeError):  # the line would pack it as it is
                 self._job.codec.decode(row.image)
@@ -163,7 +163,7 @@ class Tally:
         assert isinstance(batch, MarkedBatch)  # noqa: S101 (there is no other worker)
         self._first_s = self._clock() if self._first_s is None else self._first_s
         self._marks.append(batch.mark)
-        self._sums["samples"] += sum(len(lot.keys) for lot in batch.lots)
+        self._sums["samples"] += sum(len(packed.keys) for packed in batch.packed)
         self._sums["rejected"] += len(batch.rejected)
         self._sums["input_bytes"] += batch.input_bytes
         self._sums["output_bytes"] += batch.size_bytes

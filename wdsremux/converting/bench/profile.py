@@ -116,7 +116,7 @@ def profile(job: WorkerJob, tasks: Iterator[Task], seconds: float) -> Profile:
     batches = chain.from_iterable(worker(_timed(task, watch)) for task in chain([first], tasks))
     for batch in batches:
         rows += batch.rows
-        samples += sum(len(lot.keys) for lot in batch.lots)
+        samples += sum(len(packed.keys) for packed in batch.packed)
         size += batch.size_bytes
         rejected.extend(batch.rejected)
         if time.perf_counter() >= ends:

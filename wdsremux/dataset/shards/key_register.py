@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from wdsremux.core.errors import StoreError
 from wdsremux.core.records import PackedSamples, Rejected
-from wdsremux.dataset.shards.packing import lot_without
+from wdsremux.dataset.shards.packing import packed_without
 
 _INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
 
@@ -52,20 +52,20 @@ class KeyRegister:
             ]
 
     def without_doubles(
-        self, lots: Sequence[PackedSamples]
+        self, packs: Sequence[PackedSamples]
     ) -> tuple[tuple[PackedSamples, ...], tuple[Rejected, ...]]:
-        """Return the lots without samples whose key was given before, and those as rejected."""
+        """Return the samples without those whose key was seen before, and those as rejected."""
         kept, rejected = [], []
-        for copy, lot in enumerate(lots):
-            doubles = {i for i, key in enumerate(lot.keys) if not self.is_new(key)}
-            kept.append(lot_without(lot, doubles) if doubles else lot)
+        for copy, packed in enumerate(packs):
+            doubles = {i for i, key in enumerate(packed.keys) if not self.is_new(key)}
+            kept.append(packed_without(packed, doubles) if doubles else packed)
             rejected += [
                 Rejected(
-                    lot.positions[i],
+                    packed.positions[i],
                     copy,
                     "pack",
-                    f"duplicate key {lot.keys[i]!r}: an earlier row has it",
-                    lot.keys[i],
+                    f"duplicate key {packed.keys[i]!r}: an earlier row has it",
+                    packed.keys[i],
                 )
                 for i in sorted(doubles)
             ]

@@ -38,44 +38,44 @@ class SamplePacker:
             self.crcs.append(zlib.crc32(view[start:]))
         self.members.append(tuple(len(content) for _, content in contents))
 
-    def lot(self) -> PackedSamples:
+    def packed(self) -> PackedSamples:
         """Return what was collected; the builder is used up."""
         return PackedSamples(
             self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members
         )
 
 
-def lot_without(lot: PackedSamples, numbers: Container[int]) -> PackedSamples:
-    """Return a lot without the samples that have these numbers in it."""
+def packed_without(packed: PackedSamples, numbers: Container[int]) -> PackedSamples:
+    """Return packed samples without the samples that have these numbers in it."""
     payload = bytearray()
     at = 0
     keep = []
-    for i, size in enumerate(lot.sizes):
+    for i, size in enumerate(packed.sizes):
         if i not in numbers:
-            payload += memoryview(lot.payload)[at : at + size]
+            payload += memoryview(packed.payload)[at : at + size]
             keep.append(i)
         at += size
     return replace(
-        lot,
+        packed,
         payload=payload,
-        positions=[lot.positions[i] for i in keep],
-        keys=[lot.keys[i] for i in keep],
-        sizes=[lot.sizes[i] for i in keep],
-        crcs=[lot.crcs[i] for i in keep],
-        members=[lot.members[i] for i in keep],
+        positions=[packed.positions[i] for i in keep],
+        keys=[packed.keys[i] for i in keep],
+        sizes=[packed.sizes[i] for i in keep],
+        crcs=[packed.crcs[i] for i in keep],
+        members=[packed.members[i] for i in keep],
     )
 
 
-def lot_from(lot: PackedSamples, start: int) -> PackedSamples:
-    """Return the part of a lot from position `start` on."""
-    first = bisect_left(lot.positions, start)
+def packed_from(packed: PackedSamples, start: int) -> PackedSamples:
+    """Return the part of packed samples from position `start` on."""
+    first = bisect_left(packed.positions, start)
     if first == 0:
-        return lot
+        return packed
     return PackedSamples(
-        memoryview(lot.payload)[sum(lot.sizes[:first]) :],
-        lot.positions[first:],
-        lot.keys[first:],
-        lot.sizes[first:],
-        lot.crcs[first:],
-        lot.members[first:],
+        memoryview(packed.payload)[sum(packed.sizes[:first]) :],
+        packed.positions[first:],
+        packed.keys[first:],
+        packed.sizes[first:],
+        packed.crcs[first:],
+        packed.members[first:],
     )

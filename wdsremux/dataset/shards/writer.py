@@ -61,7 +61,7 @@ class ShardWriter:
         self._split = split
         self._extensions: tuple[str, ...] = ()
         self._series: SeriesWriter | None = None
-        self._lot = SamplePacker()
+        self._packer = SamplePacker()
         self._register = KeyRegister()
         self._shards: list[ShardSummary] = []
         self._is_closed = False
@@ -97,9 +97,9 @@ class ShardWriter:
             raise UsageError(f"the key {key!r} was given before; keys are unique in a dataset")
         # Only now: a sample that was refused may be mended and given again.
         self._extensions = extensions
-        self._lot.add(self.samples, key, members)
+        self._packer.add(self.samples, key, members)
         self.samples += 1
-        if len(self._lot.payload) >= FLUSH_BYTES:
+        if len(self._packer.payload) >= FLUSH_BYTES:
             self._flush()
 
     def close(self) -> Manifest:
@@ -163,8 +163,8 @@ class ShardWriter:
             )
             self._series = SeriesWriter(self._target, plan, on_shard=self._shards.append)
         if self._series is not None:
-            self._series.add(self._lot.lot())
-        self._lot = SamplePacker()
+            self._series.add(self._packer.packed())
+        self._packer = SamplePacker()
 
     def _release(self) -> None:
         """Drop what is unfinished and the scratch file; harmless when called twice."""

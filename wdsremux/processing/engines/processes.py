@@ -16,7 +16,7 @@ import cloudpickle
 
 from wdsremux.core.errors import TransformError
 from wdsremux.processing.engines.base import ItemT, MakeWork, Recover, ResultT, WorkerDiedError
-from wdsremux.processing.engines.frames import Frame, Kind, frame_of
+from wdsremux.processing.engines.frames import Frame, FrameKind, frame_of
 from wdsremux.processing.engines.ordered import DEFAULT_BUFFER_BYTES, OrderedMap, Runner
 from wdsremux.processing.engines.worker_process import WorkerProcess
 
@@ -172,7 +172,7 @@ def _program(make_work: MakeWork[ItemT, ResultT]) -> bytes:
 
 def _item_frame(item: Any) -> Frame:
     try:
-        return frame_of(Kind.ITEM, item)
+        return frame_of(FrameKind.ITEM, item)
     except Exception as exc:
         raise TransformError(
             f"cannot send {type(item).__name__} to a worker process: {type(exc).__name__}: {exc}; "

@@ -14,7 +14,7 @@ High-resolution photos come within 48 dB of the full decode with 1.5; with 1.0 i
 """
 
 
-class Frame:
+class SourceImage:
     """One stored image and all the pictures made of it; for one thread.
 
     The pixels are decoded when the first picture needs them, at the smallest fraction of the size
@@ -79,7 +79,7 @@ class Picture(PixelWork):
     def __init__(
         self,
         plan: PendingGeometry,
-        source: Frame | Pixels,
+        source: SourceImage | Pixels,
         matte: tuple[int, int, int] = (255, 255, 255),
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
@@ -149,7 +149,7 @@ class Picture(PixelWork):
         Not to be written to. Raises DecodeError.
         """
         first, *rest = self._plans
-        if isinstance(self._source, Frame):
+        if isinstance(self._source, SourceImage):
             pixels = self._source.cut(self, first)
         elif first is self._done and not rest:
             return self._source

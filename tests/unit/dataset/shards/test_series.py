@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.memory_store import MemoryStore
-from support.samples import keys_of, lot_of, members_of, rejected
+from support.samples import keys_of, members_of, packed_of, rejected
 from support.series_runs import Rows, plan_of, write
 
 from wdsremux.core.errors import StoreError, UsageError
@@ -61,14 +61,14 @@ def test_every_sample_stands_in_the_shards_once_and_in_order(rows, bounds):
 def test_contents_are_those_of_the_lots(rows, bounds):
     shards = write(rows, plan_of(bounds)).shards
     found = [data for tar in shards.values() for _, _, data in members_of(tar)]
-    lots = [lot for lot, _ in rows.batches()]
-    payloads = [bytes(lot.payload) + ustar.trailer(len(lot.payload)) for lot in lots]
+    packs = [packed for packed, _ in rows.batches()]
+    payloads = [bytes(packed.payload) + ustar.trailer(len(packed.payload)) for packed in packs]
     assert found == [data for tar in payloads for _, _, data in members_of(tar)]
 
 
 @given(rows_drawn, bounds_drawn)
 def test_shards_end_where_assign_says(rows, bounds):
-    sizes = [size for lot, _ in rows.batches() for size in lot.sizes]
+    sizes = [size for packed, _ in rows.batches() for size in packed.sizes]
     shards = write(rows, plan_of(bounds)).shards
     numbers = [i for i, data in enumerate(shards.values()) for _ in keys_of(data)]
     assert numbers == list(assign(sizes, bounds))
@@ -161,7 +161,7 @@ def test_a_shard_is_told_of_when_its_entry_is_published():
     writer = SeriesWriter(
         target, plan_of(Bounds(10_240)), on_shard=lambda s: told.append((s.name, len(target.files)))
     )
-    writer.add(lot_of([(4000, 10)] * 2))
+    writer.add(packed_of([(4000, 10)] * 2))
     assert told == [("train-000000.tar", 2)]
     writer.finish(2)
     assert told == [("train-000000.tar", 2), ("train-000001.tar", 4)]
@@ -170,7 +170,7 @@ def test_a_shard_is_told_of_when_its_entry_is_published():
 def test_a_sample_over_the_bound_is_refused_by_its_name():
     writer = SeriesWriter(MemoryStore(), plan_of(Bounds(10_240)))
     with pytest.raises(UsageError) as caught:
-        writer.add(lot_of([(100, 10), (9000, 10)], positions=[7, 8]))
+        writer.add(packed_of([(100, 10), (9000, 10)], positions=[7, 8]))
     text = str(caught.value)
     assert "sample '000000008' (row 8) needs a tar of 20480 bytes" in text
     assert "more than --max-shard-size 10240" in text
@@ -181,7 +181,7 @@ def test_what_stands_before_a_refused_sample_is_published_and_gone_on_from():
     target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     with pytest.raises(UsageError):
-        writer.add(lot_of([(100, 10), (9000, 10), (100, 10)]))
+        writer.add(packed_of([(100, 10), (9000, 10), (100, 10)]))
     writer.abort()
     [name] = [name for name in target.files if name.endswith(".tar")]
     entry = ShardEntry.from_bytes(target.files[entry_name(name)], name)
@@ -209,7 +209,7 @@ def test_rows_without_a_single_sample_give_no_shard():
     target = MemoryStore()
     writer = SeriesWriter(target, plan_of())
     writer.reject([rejected(0), rejected(1)])
-    writer.add(lot_of([]))
+    writer.add(packed_of([]))
     writer.finish(2)
     assert target.files == {}
     assert target.staged == set()
@@ -218,7 +218,7 @@ def test_rows_without_a_single_sample_give_no_shard():
 def test_an_aborted_series_leaves_no_unfinished_file():
     target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
-    writer.add(lot_of([(4000, 10)] * 3))
+    writer.add(packed_of([(4000, 10)] * 3))
     writer.abort()
     writer.abort()
     assert target.staged == set()
@@ -235,7 +235,7 @@ def test_a_target_that_refuses_leaves_nothing_unfinished_behind(failing):
     target = MemoryStore(fail_on=failing)
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     with pytest.raises(StoreError, match="no space left"):
-        writer.add(lot_of([(4000, 10)] * 2))
+        writer.add(packed_of([(4000, 10)] * 2))
     writer.abort()
     assert target.staged == set()
     assert failing not in target.files
@@ -258,7 +258,7 @@ def test_a_shard_that_is_not_approved_is_not_published():
         raise KeyError(summary.sha256)
 
     writer = SeriesWriter(target, plan_of(), approve=approve)
-    writer.add(lot_of([(10, 10)]))
+    writer.add(packed_of([(10, 10)]))
     with pytest.raises(KeyError):
         writer.finish(1)
     writer.abort()
@@ -269,7 +269,7 @@ def test_a_shard_that_is_not_approved_is_not_published():
 def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
     summaries = []
     writer = SeriesWriter(MemoryStore(), plan_of(), start=5, number=2, on_shard=summaries.append)
-    writer.add(lot_of([(10, 10)], [6]))
+    writer.add(packed_of([(10, 10)], [6]))
     writer.finish(9, is_last=False)
     (summary,) = summaries
     assert (summary.number, summary.start, summary.stop, summary.is_last) == (2, 5, 9, False)
