@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wdsremux.cli.console import say, say_all, say_bytes
+from wdsremux.cli import console
 from wdsremux.core.errors import UsageError
 from wdsremux.core.escaping import escaped
 from wdsremux.core.manifest import Manifest, ShardSummary
@@ -71,11 +71,11 @@ def _ls(arguments: argparse.Namespace) -> int:
         shards = output.shards(arguments.split)
         if arguments.samples:
             line = _sample_json if arguments.json else _sample_line
-            say_all(line(found) for found in samples_of(shards, output))
+            console.out_lines(line(found) for found in samples_of(shards, output))
         elif arguments.json:
-            say_all(json.dumps(_shard(shard)) for shard in shards)
+            console.out_lines(json.dumps(_shard(shard)) for shard in shards)
         else:
-            say_all(_shard_lines(shards))
+            console.out_lines(_shard_lines(shards))
     return 0
 
 
@@ -90,7 +90,7 @@ def _cat(arguments: argparse.Namespace) -> int:
             f"the member is {len(data)} bytes for no terminal; send them to a file: "
             f"wdsremux cat {arguments.out} {arguments.key} > FILE"
         )
-    say_bytes(data)
+    console.out_bytes(data)
     return 0
 
 
@@ -109,7 +109,7 @@ def _show(arguments: argparse.Namespace) -> int:
             found, _ = find(output, arguments.key, arguments.split)
             told = _place(found) | _contents(output.members(found.shard, found.sample))
             lines = _sample_lines(told)
-    say(json.dumps(told) if arguments.json else "\n".join(lines))
+    console.out(json.dumps(told) if arguments.json else "\n".join(lines))
     return 0
 
 

@@ -5,8 +5,7 @@ import shlex
 import time
 from typing import Any
 
-from wdsremux.cli import bench
-from wdsremux.cli.console import say_report
+from wdsremux.cli import bench, console
 from wdsremux.cli.flags import CODES_TEXT, add_options, options_from_file, options_given
 from wdsremux.converting.progress import duration, images_per_s
 from wdsremux.core.escaping import escaped
@@ -111,7 +110,7 @@ def _convert(arguments: argparse.Namespace) -> int:
             if (event.engine, run.engine) == ("threads", "auto"):
                 arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
-            say_report(report(event, arguments.out, time.monotonic() - began))
+            console.out_report(report(event, arguments.out, time.monotonic() - began))
 
     convert_by(arguments.source, arguments.out, recipe, run, observer=tell_and_report)
     return 0
