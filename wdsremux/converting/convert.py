@@ -8,7 +8,7 @@ from wdsremux.converting import progress as render
 from wdsremux.converting.extend import resumed
 from wdsremux.converting.line import convert as run_conversion
 from wdsremux.core.errors import UsageError
-from wdsremux.core.events import Note, Observer, log_notes, nobody
+from wdsremux.core.events import Note, Observer, ignore_event, log_notes
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -71,7 +71,7 @@ def convert_by(
     run: Run,
     *,
     transform: Transform | None = None,
-    observer: Observer = nobody,
+    observer: Observer = ignore_event,
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
     refuse_own_source(source, out)

@@ -9,7 +9,16 @@ from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from wdsremux.core.escaping import escaped
-from wdsremux.core.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
+from wdsremux.core.events import (
+    Advanced,
+    Begun,
+    Done,
+    Event,
+    Note,
+    Observer,
+    ShardDone,
+    ignore_event,
+)
 from wdsremux.core.option_values import counted
 
 LOG_EVERY_S = 10.0
@@ -112,7 +121,7 @@ def observer(progress: str, stream: TextIO | None = None) -> Observer:
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
     if progress == "none":
-        return nobody
+        return ignore_event
     if progress == "bar":
         return _Bar(out)
     return _Json(out) if progress == "json" else _Log(out)

@@ -10,7 +10,7 @@ from pickle import PickleBuffer
 from typing import Any, Literal, Protocol, SupportsIndex
 
 Stage = Literal["read", "decode", "transform", "encode", "pack", "filter"]
-"""Where a record was rejected. "filter" is the user's own wish and does not count as an error."""
+"""Where a record was rejected. "filter" is the user's choice and does not count as an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +22,19 @@ class Record:
     image: bytes | None
     """The stored image, not decoded; None when the row has none."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """The other wanted columns, by name, as Python values."""
+    """The other packed columns, by name, as Python values."""
     problem: str | None = None
     """Why the row could not be read; the record is then rejected with this reason."""
     location: str | None = None
-    """Where the row lies, for whoever looks for it: a file, or a file and what of it."""
+    """Where the row is stored, for messages: a file, or a file and a part of it."""
 
 
 class Unit(Protocol):
-    """A small ordered piece of a source that can read itself in a worker.
+    """A small, ordered part of a source that workers can read.
 
-    Implementations are frozen dataclasses with a field `first` that pickle in a few kB, or carry
-    their records themselves when the source can only be streamed. `read` may be called any number
-    of times, in any process.
+    Implementations are frozen dataclasses with a field `first`. They pickle to a few kB, or hold
+    their records if the source can only be streamed. `read` may be called any number of times, in
+    any process.
     """
 
     @property
@@ -47,11 +47,11 @@ class Unit(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """About how many bytes `read` will hand out; bounds the windows of the run."""
+        """About how many bytes `read` yields; bounds the windows of the run."""
 
     @property
     def name(self) -> str:
-        """What an error message calls it, for example "data/train-0.parquet row group 3"."""
+        """Its name in messages, for example "data/train-0.parquet row group 3"."""
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield rows start..stop-1, counted within the unit, in order; positions from first+start.
@@ -89,11 +89,11 @@ class Task:
     series: int = 0
     """Number of the series the rows belong to."""
     poison: tuple[tuple[int, str], ...] = ()
-    """Positions to be rejected untouched, each with its reason: they killed a worker."""
+    """Positions to reject without processing, each with its reason: they killed a worker."""
     copy: int | None = None
-    """The one copy to be made; None for all."""
+    """The only copy to make; None for all."""
     is_probe: bool = False
-    """Rows go one by one, and each gives an empty batch when it is done: to see which one kills."""
+    """Rows run one by one and each yields an empty batch: this finds the row that kills workers."""
 
     @property
     def first(self) -> int:
@@ -108,7 +108,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that gave no sample."""
+    """A record that is left out of the shards."""
 
     position: int
     copy: int
@@ -119,7 +119,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class PackedSamples:
-    """The samples of one copy in a batch, as bytes of a tar; the lists run in parallel."""
+    """The samples of one copy in a batch, as bytes of a tar; the lists are parallel."""
 
     payload: bytes | bytearray | memoryview
     """Headers, contents and padding of all samples, one after another."""
@@ -141,14 +141,14 @@ class PackedSamples:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a worker made of consecutive rows."""
+    """The result of consecutive rows."""
 
     first: int
     """Position of the first row."""
     rows: int
     """Rows read: samples + rejected = rows × copies."""
     packed: tuple[PackedSamples, ...]
-    """One for each copy; empty for a copy that the task does not ask for."""
+    """One per copy; empty for a copy that the task does not make."""
     rejected: tuple[Rejected, ...] = ()
     series: int = 0
     """Number of the series the rows belong to."""

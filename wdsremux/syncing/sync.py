@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import cast
 
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, log_notes, nobody
+from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, ignore_event, log_notes
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.dataset.published import loaders_of
 from wdsremux.stores import registry
@@ -75,7 +75,7 @@ def sync_by(
     source: str | os.PathLike[str],
     dest: str | os.PathLike[str],
     options: SyncOptions,
-    observer: SyncObserver = nobody,
+    observer: SyncObserver = ignore_event,
 ) -> SyncReport:
     """Do what `sync` does, with options that are made already."""
     here, there = _opened(source, "FROM"), _opened(dest, "TO")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
+from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
 from wdsremux.core.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
@@ -45,7 +45,7 @@ READINGS = 2
 """Of every shard."""
 
 
-def index(out: str | Path, *, observer: CheckObserver = nobody) -> Manifest:
+def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifest:
     """Write `index.json`, the entries and, where there is none, a card beside shards of others.
 
     Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;

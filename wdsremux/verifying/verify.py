@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
+from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
 from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reader import listing
 from wdsremux.dataset.shards.key_register import KeyRegister
@@ -51,7 +51,7 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
     subset: str | None = None,
     workers: int | None = None,
     quarantine: bool = False,
-    observer: CheckObserver = nobody,
+    observer: CheckObserver = ignore_event,
 ) -> Report:
     """Check the dataset in a folder, or behind a URL, and return what was found.
 

@@ -218,7 +218,7 @@ def test_a_column_that_a_function_adds_for_nothing_is_told_once(form, tmp_path):
 
 def test_a_function_of_images_adds_no_column(form, tmp_path):
     options = {"transform": lambda image: image, "transform_mode": "image", "workers": 0}
-    with pytest.raises(UsageError, match="'mean:float64': the source has no such column"):
+    with pytest.raises(UsageError, match="'mean:float64': not a column of the source"):
         wdsremux.convert(rows_of(form), tmp_path, extra_columns=["mean:float64"], **options)
 
 

@@ -46,18 +46,18 @@ def test_the_fields_to_read_are_each_named_once_and_the_image_is_none_of_them():
 
 def test_a_source_without_an_image_tells_what_it_has():
     text = refusal([Column("path", "string"), Column("boxes", {"list": "int64"})])
-    assert "no image column; name one with --image-column" in text
-    assert "it has path (string), boxes (list)" in text
+    assert "no image column found; name one with --image-column" in text
+    assert "The source has path (string), boxes (list)" in text
 
 
 def test_a_source_without_columns_says_so():
-    assert "it has no columns" in refusal([])
+    assert "The source has no columns" in refusal([])
 
 
 def test_several_images_and_none_named_is_an_error_that_names_them():
     features = [Column("left", "image"), Column("right", "image")]
     text = refusal(features)
-    assert "several image columns: left, right; choose one with --image-column" in text
+    assert "2 image columns: left, right; choose one with --image-column" in text
     assert chosen(features, image="right").image == "right"
 
 
@@ -81,7 +81,7 @@ def test_a_column_that_cannot_hold_images_is_refused():
 )
 def test_a_column_that_is_not_there_is_refused_beside_those_that_are(wanted, flag):
     text = refusal(**wanted)
-    assert text.startswith(f"{flag} 'nothing': the source has no such column; it has image (image)")
+    assert text.startswith(f"{flag} 'nothing': not a column of the source; it has image (image)")
     assert "label (class_label)" in text
 
 
@@ -173,13 +173,13 @@ def test_no_two_columns_have_one_name_in_the_json(found):
 def test_a_function_cannot_add_what_a_column_is_called_in_the_json():
     features = [Column("image", "image"), Column("position", "int64")]
     text = refusal(features, extras=("position", "source_position"), has_function=True)
-    assert "column 'position' is called so in the JSON" in text
+    assert "column 'position' has this name in the JSON" in text
 
 
 @pytest.mark.parametrize("name", [name for name in RESERVED if name != "label"])
 def test_a_function_cannot_add_a_field_of_ours(name):
     text = refusal(extras=(name,), has_function=True)
-    assert f"--extra-columns {name!r}: the JSON has a field of that name already" in text
+    assert f"--extra-columns {name!r}: this name is reserved for a field of every sample" in text
 
 
 def test_a_function_may_add_the_label_where_the_source_has_none():

@@ -98,7 +98,7 @@ class Codec:
 
     @property
     def extension(self) -> str:
-        """What the name of packed samples image ends in, without a dot."""
+        """File name extension of packed images, without a dot."""
         return _EXTENSIONS[self.format]
 
     def open(self, data: bytes) -> Stored:
