@@ -4,9 +4,10 @@ import contextlib
 import io
 
 from wdsremux.core.errors import StoreError
+from wdsremux.stores.base import Store
 
 
-class MemoryStore:
+class MemoryStore(Store):
     """Keeps published files in a dict; `fail_on` names one that cannot be written."""
 
     def __init__(self, fail_on=None, free_bytes=None):

@@ -17,7 +17,9 @@ def named(target, monkeypatch):
     """Let URL name a target, which is given up at once when it is away; return it."""
     real = registry.open_store
     monkeypatch.setattr(registry, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(registry, "open_store", lambda out: target if out == URL else real(out))
+    monkeypatch.setattr(
+        registry, "open_store", lambda out, **_: target if out == URL else real(out)
+    )
     return target
 
 

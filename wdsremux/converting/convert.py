@@ -22,7 +22,6 @@ from wdsremux.processing.opening import (
 )
 from wdsremux.processing.plan import Conversion
 from wdsremux.sources.registry import SourceLike
-from wdsremux.stores.folder.store import FolderStore
 
 
 def convert(
@@ -78,7 +77,7 @@ def convert_by(
     if asks_hub(source, recipe):  # which may take as long as the patience
         observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    if not isinstance(conversion.target, FolderStore):
+    if conversion.target.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
         conversion = with_remote_output(conversion, run, observer)

@@ -5,7 +5,7 @@ import hashlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError, WdsremuxError
 from wdsremux.core.events import Begun, Event, Note, Observer, ShardDone
@@ -15,8 +15,7 @@ from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.processing.plan import Conversion
 from wdsremux.stores import registry
-from wdsremux.stores.base import Parcel, RemoteStore, Sums
-from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.base import Parcel, Store, Sums
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader, what_happened
 from wdsremux.syncing.refusals import refuse_beforehand
 from wdsremux.syncing.sync import sync
@@ -28,7 +27,8 @@ def convert_and_sync(
     convert: Convert, conversion: Conversion, out: str | Path, run: Run, observer: Observer
 ) -> Manifest:
     """Convert, and carry what is finished to a second place; its failures come last."""
-    if not isinstance(conversion.target, FolderStore):
+    folder = conversion.target.root
+    if folder is None:
         raise UsageError(
             f"--sync-to carries a folder, and {str(out)!r} is none; run `wdsremux sync` when the "
             "conversion is done"
@@ -36,14 +36,14 @@ def convert_and_sync(
     second = str(run.sync_to)
     try:
         # Wrong keys, and a place that would be refused in the end, are told at once.
-        remote = cast("RemoteStore", registry.open_store(second))
+        remote = registry.open_store(second)
         planned = Manifest.from_head(conversion.head, ())
         refuse_beforehand(conversion.target, planned, remote)
     except UnreachableStoreError as exc:
         observer(Note(f"{exc}; converting without sending, and trying again when all is done"))
         manifest = convert(conversion, run, observer)
     else:
-        with Forwarder(conversion.target.root, remote, observer, run.give_up_after) as forwarder:
+        with Forwarder(folder, remote, observer, run.give_up_after) as forwarder:
             manifest = convert(conversion, run, forwarder)
             forwarder.finish()
     try:
@@ -70,13 +70,13 @@ class Forwarder:
     """
 
     def __init__(
-        self, folder: Path, remote: RemoteStore, observer: Observer, give_up_after_s: float
+        self, folder: Path, remote: Store, observer: Observer, give_up_after_s: float
     ) -> None:
         """`folder` is the output of the conversion."""
         self._folder = folder
         self._remote = remote
         self._observer = observer
-        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
+        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, notify=self._tell)
         self._locked = contextlib.ExitStack()
         self._is_sending = False
 

@@ -63,7 +63,7 @@ def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
 def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
     """Yield a file's bytes; raises StoreError at the end when they are not those of `sums`.
 
-    And where it cannot be read: that is no fault of the target, and does not pass.
+    And where it cannot be read: that is no fault of the store, and does not pass.
     """
     digest, size_bytes = hashlib.sha256(), 0
     for block in read_blocks(path):

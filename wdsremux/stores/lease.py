@@ -1,4 +1,4 @@
-"""One run at a time on a remote target: a small object that its holder writes anew all the time.
+"""One run at a time on a remote store: a small object that its holder writes anew all the time.
 
 There is no kernel that drops the lock of the dead, so a lock that has not been renewed for a while
 is taken over. Its age is told by the server's clock alone: the clocks of the hosts may differ. The
@@ -46,7 +46,7 @@ class Written:
 
 
 class LeaseObject(Protocol):
-    """The one object that is the lock; raises StoreError when the target cannot be asked."""
+    """The one object that is the lock; raises StoreError when the store cannot be asked."""
 
     def create(self, text: bytes) -> Written | None:
         """Write it where there is none; None when there is one."""
@@ -68,9 +68,9 @@ def _now_s() -> float:
 
 
 class Lease:
-    """The lock of one target; whoever holds it can ask whether it was lost.
+    """The lock of one store; whoever holds it can ask whether it was lost.
 
-    A target keeps one for all its life: when the answer to taking the lock is lost, the next try
+    A store keeps one for all its life: when the answer to taking the lock is lost, the next try
     knows its own token again.
     """
 
@@ -220,7 +220,7 @@ class Lease:
             return seen.age_s >= LEASE_S
         pid = holder.get("pid")
         if pid == os.getpid() and holder.get("started") == me["started"]:
-            # Another target object of this process, which lives as long as its thread.
+            # Another store object of this process, which lives as long as its thread.
             keeper = f"{_KEEPER}{holder.get('token')}"
             if any(thread.name == keeper for thread in threading.enumerate()):
                 raise refusal(self._where, holder)

@@ -1,4 +1,4 @@
-"""A file on its way to a remote target: collected on this machine, and put when it is whole."""
+"""A file on its way to a remote store: collected on this machine, and put when it is whole."""
 
 import contextlib
 import hashlib

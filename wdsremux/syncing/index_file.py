@@ -6,7 +6,6 @@ from typing import Any
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.dataset.published import published_at, with_published
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import FolderStore
 from wdsremux.syncing.plan import Ends, TransferPlan
 
 
@@ -16,11 +15,10 @@ def index_at(ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof]) -> byt
     `proofs` are those of the shards that were sent.
     """
     assert ends.here.index is not None  # noqa: S101 (it is where its manifest comes from)
-    dest = ends.dest.target
     published: dict[str, Any] = {}
-    if not isinstance(dest, FolderStore):
+    if ends.dest.root is None:
         receipts = {s.name: _receipt(ends, plan, proofs, s) for s in ends.manifest.shards}
-        published = published_at(dest, ends.manifest, receipts)
+        published = published_at(ends.dest, ends.manifest, receipts)
     return with_published(ends.here.index, published)
 
 

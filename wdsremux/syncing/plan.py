@@ -2,13 +2,11 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from wdsremux.core.manifest import Manifest
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.carrier import SURE, Carrier, Question
 from wdsremux.syncing.contents import (
@@ -43,15 +41,15 @@ class TransferPlan:
     why: dict[str, Why] = field(default_factory=dict)
     """Why each of them is to be sent, by name."""
     standing: dict[str, tuple[SyncFile, Proof]] = field(default_factory=dict)
-    """Files that the target has; of those that its records tell of, no proof was asked."""
+    """Files that the store has; of those that its records tell of, no proof was asked."""
     lost: dict[str, str] = field(default_factory=dict)
     """What is wrong with shards that neither end has whole."""
     left_alone: list[str] = field(default_factory=list)
     """Files that are not ours."""
     stale: list[str] = field(default_factory=list)
-    """Files of ours at the target that the new index does not name."""
+    """Files of ours at the store that the new index does not name."""
     takes_index_first: bool = False
-    """Whether the target's index names a shard that is going to be another."""
+    """Whether the store's index names a shard that is going to be another."""
 
     @property
     def items(self) -> list[SyncFile]:
@@ -69,8 +67,6 @@ class Ends:
     """Both ends of a sync, as they are before it."""
 
     source: RetryingStore
-    root: Path | None
-    """The folder that the source is, if it is one."""
     here: Contents
     manifest: Manifest
     dest: RetryingStore
@@ -82,7 +78,7 @@ class Ends:
         return self.here.sizes.get(item.name) == item.size_bytes
 
     def is_recorded(self, item: SyncFile) -> bool:
-        """Return whether the target's own records tell that it has a file."""
+        """Return whether the store's own records tell that it has a file."""
         told = self.there.manifest
         if told is None or item.shard is None:
             return is_same_dataset(told, self.manifest)
@@ -126,9 +122,9 @@ def _question(ends: Ends, item: SyncFile) -> Question:
     if not receipt and moved is not None and moved.sha256 == item.sha256:
         receipt = moved.receipt
     # A folder is read back, and needs nothing to compare with.
-    is_folder = isinstance(ends.dest.target, FolderStore)
-    is_at_hand = ends.has_whole(item) and not is_folder
-    path = ends.root / item.name if ends.root is not None and is_at_hand else None
+    is_at_hand = ends.has_whole(item) and ends.dest.root is None
+    root = ends.source.root
+    path = root / item.name if root is not None and is_at_hand else None
     return Question(item, receipt, path)
 
 
@@ -179,7 +175,7 @@ def _add_card(plan: TransferPlan, ends: Ends) -> None:
 
 
 def _replaced(plan: TransferPlan, ends: Ends) -> Iterator[bool]:
-    """Tell of each shard that is to be sent whether the target's index names another."""
+    """Tell of each shard that is to be sent whether the store's index names another."""
     listed = {s.name: s.sha256 for s in (ends.there.manifest.shards if ends.there.manifest else ())}
     for item in plan.shards:
         yield listed.get(item.name, item.sha256) != item.sha256

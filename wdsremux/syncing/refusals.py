@@ -12,8 +12,7 @@ from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.dataset.head import added_files
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.address import address_of
-from wdsremux.stores.base import RemoteStore
-from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.base import Store
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import Contents, contents_of, is_same_dataset
 
@@ -21,12 +20,12 @@ PATIENCE_S = 5.0
 """So long an outage is waited for before a conversion; what is found later is told later."""
 
 
-def refuse_same_place(here: RemoteStore, there: RemoteStore) -> None:
+def refuse_same_place(here: Store, there: Store) -> None:
     """Refuse to carry a dataset to where it is, or into itself."""
     one, other = address_of(here), address_of(there)
     if one == other:
         raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
-    if isinstance(here, FolderStore) and isinstance(there, FolderStore):
+    if here.root is not None and there.root is not None:
         paths = Path(one), Path(other)
         if paths[0] in paths[1].parents or paths[1] in paths[0].parents:
             raise UsageError(
@@ -78,7 +77,7 @@ def refuse_other(here: Manifest, there: Contents, words: str) -> None:
     )
 
 
-def refuse_beforehand(here: FolderStore, planned: Manifest, there: RemoteStore) -> None:
+def refuse_beforehand(here: Store, planned: Manifest, there: Store) -> None:
     """Refuse a place to which the output of a conversion could not be carried when it is done.
 
     `planned` is its manifest, without shards. A place that cannot be asked is not refused: whoever

@@ -14,7 +14,6 @@ from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.ledger import REJECTED_NAME
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import BLOCK_BYTES
-from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.whole_files import read_bounded
@@ -35,14 +34,14 @@ class SourceFiles(Protocol):
 class LocalFiles:
     """The source is a folder."""
 
-    def __init__(self, source: FolderStore) -> None:
-        self._source = source
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     @contextlib.contextmanager
     def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
         """Give the file itself."""
-        path = self._source.root / item.name
-        _refuse_foreign(self._source.root, item)
+        path = self._root / item.name
+        _refuse_foreign(self._root, item)
         if item.sha256 is not None:
             yield path, Sums(item.size_bytes, item.sha256)
         else:
@@ -90,7 +89,7 @@ class FetchedFiles:
 
     def _fetch(self, item: SyncFile, path: Path) -> None:
         try:
-            with self._source.target.open(item.name) as file, _made(path) as copy:
+            with self._source.store.open(item.name) as file, _made(path) as copy:
                 # No shard is larger than recorded, and no entry than entries are.
                 left_bytes = item.size_bytes if item.is_shard else MAX_ENTRY_BYTES
                 is_bounded = item.shard is not None

@@ -10,7 +10,6 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, ignore_event, log_notes
@@ -18,8 +17,7 @@ from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.dataset.published import loaders_of
 from wdsremux.stores import registry
 from wdsremux.stores.address import address_of
-from wdsremux.stores.base import Proof, RemoteStore, SlottedStore, Sums
-from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import scratch_errors, scratch_folder
 from wdsremux.syncing.carrier import SURE, Carrier
@@ -78,23 +76,21 @@ def sync_by(
     observer: SyncObserver = ignore_event,
 ) -> SyncReport:
     """Do what `sync` does, with options that are made already."""
-    here, there = _opened(source, "FROM"), _opened(dest, "TO")
+    here, there = (_opened(*end, options.jobs) for end in ((source, "FROM"), (dest, "TO")))
     _refuse_ends(here, there, options)
-    if isinstance(there, SlottedStore):
-        there.allow(options.jobs)
     with scratch_folder(address_of(there)) as folder:
         return _Sync(here, there, options, observer, folder).run()
 
 
-def _opened(words: str | os.PathLike[str], name: str) -> RemoteStore:
-    if not os.fspath(words):
+def _opened(url: str | os.PathLike[str], name: str, parallel: int) -> Store:
+    if not os.fspath(url):
         raise UsageError(f"{name} is empty; write . for the folder you are in")
-    return cast("RemoteStore", registry.open_store(words))
+    return registry.open_store(url, parallel=parallel)
 
 
-def _refuse_ends(here: RemoteStore, there: RemoteStore, options: SyncOptions) -> None:
+def _refuse_ends(here: Store, there: Store, options: SyncOptions) -> None:
     refuse_same_place(here, there)
-    if options.move and not isinstance(here, FolderStore):
+    if options.move and here.root is None:
         raise UsageError(f"--move removes shards of a folder, and {here.url!r} is none")
 
 
@@ -103,8 +99,8 @@ class _Sync:
 
     def __init__(
         self,
-        source: RemoteStore,
-        dest: RemoteStore,
+        source: Store,
+        dest: Store,
         options: SyncOptions,
         observer: SyncObserver,
         folder: Path,
@@ -115,15 +111,16 @@ class _Sync:
         self._began = time.monotonic()
         self._teller = Teller(observer)
         self._stop = Stop()
-        self._local = source if isinstance(source, FolderStore) else None
         self._source = self._patient(source)
         self._dest = self._patient(dest)
         self._hands = self._hands_of_source()
         # What comes from a network to a folder is held back where it is fetched.
-        is_fetch = self._local is None and isinstance(dest, FolderStore)
+        is_fetch = source.root is None and dest.root is not None
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
         self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
-        self._mover = Mover(self._local, address_of(dest)) if self._local and options.move else None
+        self._mover = None
+        if source.root is not None and options.move:
+            self._mover = Mover(source.root, self._source, address_of(dest))
         self._kept: list[str] = []
         self._sent_files: list[SentFile] = []
         self._standing_index_bytes = 0
@@ -154,12 +151,11 @@ class _Sync:
             refuse_other(manifest, there, self._dest.url)
         return Ends(
             source=self._source,
-            root=self._local.root if self._local else None,
             here=here,
             manifest=manifest,
             dest=self._dest,
             there=there,
-            moved=moved_shards(self._local, address_of(self._dest.target)) if self._local else {},
+            moved=moved_shards(self._source, address_of(self._dest)),
         )
 
     def _carry(self, ends: Ends, plan: TransferPlan) -> None:
@@ -175,7 +171,7 @@ class _Sync:
         if index is not None:
             self._put_index(index)
         if self._options.delete and plan.stale:
-            self._dest.remove_together(plan.stale)
+            self._dest.remove_many(plan.stale)
 
     def _count_index(self, ends: Ends, plan: TransferPlan) -> bytes | None:
         """Return the table of contents if it has to be sent, and count it among what is."""
@@ -251,20 +247,20 @@ class _Sync:
             freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),
             kept=tuple(sorted(self._kept)),
             left_alone=tuple(plan.left_alone),
-            loaders=loaders_of(self._dest.target, manifest),
+            loaders=loaders_of(self._dest, manifest),
         )
 
-    def _patient(self, target: RemoteStore) -> RetryingStore:
+    def _patient(self, store: Store) -> RetryingStore:
         return RetryingStore(
-            target, self._options.give_up_after, tell=self._teller.note, sleep=self._stop.sleep
+            store, self._options.give_up_after, notify=self._teller.note, sleep=self._stop.sleep
         )
 
     def _throttled(self, bytes_per_s: int | None) -> Throttle:
         return Throttle(bytes_per_s, self._stop.sleep)
 
     def _hands_of_source(self) -> SourceFiles:
-        if self._local is not None:
-            return LocalFiles(self._local)
+        if self._source.root is not None:
+            return LocalFiles(self._source.root)
         throttle = self._throttled(self._options.bandwidth)
 
         def fetched(size_bytes: int) -> None:

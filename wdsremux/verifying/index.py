@@ -64,7 +64,7 @@ def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifes
             names = _shard_names(folder, str(out))
         target: Store
         if isinstance(folder, RemoteFolder):
-            target, name = folder.target, name_of(out)
+            target, name = folder.store, name_of(out)
         else:
             target = FolderStore(Path(out).expanduser())
             name = target.root.resolve().name

@@ -18,7 +18,7 @@ from wdsremux.core.errors import (
 )
 from wdsremux.core.events import Done, Note
 from wdsremux.dataset.entry import entry_name
-from wdsremux.stores import registry, retry
+from wdsremux.stores import patience, registry
 from wdsremux.syncing import refusals
 
 pytestmark = pytest.mark.integration
@@ -51,11 +51,11 @@ class Case:
         self.events = []
         opened = registry.open_store
 
-        def open_store(words):
+        def open_store(words, **_):
             return self.remote if str(words) == "mem://place" else opened(words)
 
         monkeypatch.setattr(registry, "open_store", open_store)
-        monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+        monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
 
     def convert(self, **options):
         return wdsremux.convert(

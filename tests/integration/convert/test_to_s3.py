@@ -208,7 +208,7 @@ def test_the_hub_gets_the_same_files(hub, source, reference, tmp_path, monkeypat
 def test_what_is_staged_stays_within_its_bound(source, reference, tmp_path, monkeypatch):
     sizes = []
     remote = MemoryRemote(lambda _name, _path: sizes.append(bytes_in(tmp_path)))
-    monkeypatch.setattr(registry, "open_store", lambda _out: remote)
+    monkeypatch.setattr(registry, "open_store", lambda _out, **_: remote)
     options = OPTIONS | {"staging": str(tmp_path), "staging_max": "60KB"}
     wdsremux.convert(source, "mem://bucket", **options)
     assert max(sizes) <= 60_000
@@ -222,7 +222,7 @@ def test_a_refusal_stops_the_conversion_and_tells_it(source, tmp_path, monkeypat
         if name.endswith(".tar"):
             raise StoreError("cannot write 'mem://bucket/prefix': the quota is used up")
 
-    monkeypatch.setattr(registry, "open_store", lambda _out: MemoryRemote(refuse_shards))
+    monkeypatch.setattr(registry, "open_store", lambda _out, **_: MemoryRemote(refuse_shards))
     events = []
     with pytest.raises(StoreError, match="the quota is used up"):
         wdsremux.convert(

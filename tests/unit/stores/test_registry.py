@@ -24,7 +24,9 @@ def test_a_dataset_of_the_hub_is_a_target_with_or_without_its_branch():
 
 
 def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
-    with pytest.raises(UsageError, match="no output lies at ftp://; name a folder or one of s3://"):
+    with pytest.raises(
+        UsageError, match="ftp:// is not supported for outputs; use a folder or one of s3://"
+    ):
         open_store("ftp://host/folder")
 
 
@@ -62,5 +64,7 @@ def test_a_url_that_may_hold_a_secret_is_refused_without_telling_it(words):
 
 
 def test_a_path_that_was_meant_as_a_url_is_no_folder():
-    with pytest.raises(UsageError, match="a Path holds no URL; give the text 's3://bucket/pets'"):
+    with pytest.raises(
+        UsageError, match="a Path cannot hold a URL; pass the string 's3://bucket/pets'"
+    ):
         open_store(Path("s3://bucket/pets"))

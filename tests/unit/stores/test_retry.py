@@ -5,9 +5,10 @@ from support.memory_store import MemoryStore
 from support.store_conformance import StoreConformance, publish
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
-from wdsremux.stores.base import BulkStore, Proof, Sums
+from wdsremux.stores.base import Proof, Sums
 from wdsremux.stores.folder.store import FolderStore
-from wdsremux.stores.retry import MAX_ASKED_WAIT_S, MAX_WAIT_S, HighWaterMark, RetryingStore
+from wdsremux.stores.patience import MAX_ASKED_WAIT_S, MAX_WAIT_S
+from wdsremux.stores.retry import HighWaterMark, RetryingStore
 
 SUMS = Sums(4, "0" * 64)
 
@@ -69,8 +70,7 @@ class TestRetryingStore(StoreConformance):
         return RetryingStore(FolderStore(tmp_path / "out"), 600)
 
     def test_it_takes_many_files_together_only_where_its_target_does(self, target):
-        assert not target.is_bulk
-        assert not isinstance(target, BulkStore)
+        assert target.files_per_call == 1
 
 
 def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
@@ -108,7 +108,7 @@ def limited(asks):
 def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
     notes = []
     clock = Clock()
-    target = RetryingStore(Flaky(0), 10, tell=notes.append, clock=clock, sleep=clock.sleep)
+    target = RetryingStore(Flaky(0), 10, notify=notes.append, clock=clock, sleep=clock.sleep)
     target.tried(limited([2580]))
     assert clock.waits == [2580]
     assert notes == ["the Hub asks to slow down; trying again in 2580 s, as it asks"]

@@ -37,7 +37,7 @@ def test_the_folder_of_the_journal_is_synced_before_the_first_shard_goes(folder,
         assert len(names_in(folder)) == 2
 
     monkeypatch.setattr(moving, "sync_folder", seen)
-    mover = Mover(folder, "there")
+    mover = Mover(folder.root, folder, "there")
     for shard in SHARDS:
         mover.free(shard, PROOF)
     assert synced == [folder.root / ".wdsremux"]
@@ -48,10 +48,10 @@ def test_the_folder_of_the_journal_is_synced_before_the_first_shard_goes(folder,
 
 def test_a_journal_that_another_run_made_is_synced_too(folder, monkeypatch):
     """That one may have been killed before."""
-    Mover(folder, "there").free(SHARDS[0], PROOF)
+    Mover(folder.root, folder, "there").free(SHARDS[0], PROOF)
     synced = []
     monkeypatch.setattr(moving, "sync_folder", synced.append)
-    Mover(folder, "there").free(SHARDS[1], PROOF)
+    Mover(folder.root, folder, "there").free(SHARDS[1], PROOF)
     assert synced == [folder.root / ".wdsremux"]
 
 
@@ -61,5 +61,5 @@ def test_a_shard_stays_when_the_folder_of_the_journal_cannot_be_synced(folder, m
 
     monkeypatch.setattr(moving, "sync_folder", broken)
     with pytest.raises(StoreError):
-        Mover(folder, "there").free(SHARDS[0], PROOF)
+        Mover(folder.root, folder, "there").free(SHARDS[0], PROOF)
     assert len(names_in(folder)) == 2

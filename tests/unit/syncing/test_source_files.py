@@ -10,7 +10,6 @@ from support.summaries import summary_of
 from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import BLOCK_BYTES
-from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
 from wdsremux.syncing.source_files import FetchedFiles, LocalFiles, damage_of
@@ -86,9 +85,9 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path):
 def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(CONTENT)
-    with LocalFiles(FolderStore(tmp_path)).hold(SHARD) as held:
+    with LocalFiles(tmp_path).hold(SHARD) as held:
         assert held == (path, Sums(len(CONTENT), DIGEST))
-    with LocalFiles(FolderStore(tmp_path)).hold(SyncFile("a.tar", 0)) as held:
+    with LocalFiles(tmp_path).hold(SyncFile("a.tar", 0)) as held:
         assert held == (path, Sums(len(CONTENT), DIGEST))
 
 
@@ -113,6 +112,6 @@ def test_an_entry_is_held_against_its_shard(tmp_path):
     entry = tmp_path / "entry"
     entry.write_bytes(b"no entry")
     item = SyncFile("entry", 8, shard=summary_of())
-    hold = LocalFiles(FolderStore(tmp_path)).hold
+    hold = LocalFiles(tmp_path).hold
     with pytest.raises(CorruptDataError, match="'entry' is damaged"), hold(item):
         pass

@@ -48,7 +48,7 @@ def place(monkeypatch):
     """Return the place that mem://place names."""
     place = RemoteMemory(URL)
     real = registry.open_store
-    monkeypatch.setattr(registry, "open_store", lambda w: place if w == URL else real(w))
+    monkeypatch.setattr(registry, "open_store", lambda w, **_: place if w == URL else real(w))
     return place
 
 
@@ -627,6 +627,8 @@ def test_datasets_without_a_recipe_are_carried_too(tmp_path, place):
 class Together(RemoteMemory):
     """Takes files together."""
 
+    files_per_call = 100
+
     def __init__(self):
         super().__init__(URL)
         self.groups = []
@@ -644,7 +646,7 @@ class Together(RemoteMemory):
 def test_a_place_that_takes_files_together_gets_them_so(out, place, monkeypatch):
     together = Together()
     place.url = "mem://source"
-    monkeypatch.setattr(registry, "open_store", lambda w: together if w == URL else place)
+    monkeypatch.setattr(registry, "open_store", lambda w, **_: together if w == URL else place)
     place.files |= files_of(out)
     sync("mem://source", URL)
     assert together.groups[0] == [".wdsremux/recipe.json", *shards_of(out)]

@@ -1,4 +1,4 @@
-"""A folder as target: a local disk, or a NAS that is mounted.
+"""A folder as store: a local disk, or a NAS that is mounted.
 
 A file is written under a hidden temporary name in its own folder, synced, closed (where NFS says
 that the quota is full), its size checked, renamed, and the folder synced.
@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.manifest import STATE_FOLDER
-from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
 from wdsremux.stores.folder.disk_errors import disk_error, explained, free_bytes
 from wdsremux.stores.folder.lock import folder_lock
@@ -28,11 +28,14 @@ SILLY_PREFIXES = (".nfs", ".fuse_hidden")
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
 
 
-class FolderStore:
+class FolderStore(Store):
     """Publishes files in a folder, which it makes when the first file is staged."""
+
+    root: Path
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.url = str(root)
 
     def stage(self, name: str) -> "LocalFile":
         """Begin a new file."""
@@ -40,11 +43,6 @@ class FolderStore:
         with explained("write", path):
             _make_folder(path.parent)
             return LocalFile(self.root, name)
-
-    @property
-    def url(self) -> str:
-        """What people call the folder."""
-        return str(self.root)
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None

@@ -1,4 +1,4 @@
-"""A dataset repository on the Hugging Face Hub as target: `hf://datasets/user/name[@branch]`.
+"""A dataset repository on the Hugging Face Hub as store: `hf://datasets/user/name[@branch]`.
 
 What is published is published by a commit, so a file is there whole or not at all. A repository
 that is not there is made when the first file is published, and it is private. The endpoint is that
@@ -24,7 +24,7 @@ from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.hf_api import RepoFile
 
 from wdsremux.core.errors import StoreError, UsageError
-from wdsremux.stores.base import Parcel, Proof, Sums
+from wdsremux.stores.base import Parcel, Proof, Store, Sums
 from wdsremux.stores.copying import read_blocks
 from wdsremux.stores.hub.errors import explained
 from wdsremux.stores.hub.repo import MAIN, Attempt, HubRepo
@@ -51,26 +51,18 @@ def open_hub_store(words: str) -> "HubStore":
     return HubStore(HubRepo(match["repo"], match["branch"] or MAIN))
 
 
-class HubStore:
+class HubStore(Store):
     """Publishes files in a branch of a dataset repository; may be used by several threads."""
 
     def __init__(self, repo: HubRepo) -> None:
+        self.url, self.endpoint = repo.url, ENDPOINT
+        self.files_per_call = COMMIT_FILES
         self._repo = repo
         self._locked = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        """What people call the repository."""
-        return self._repo.url
 
     def stage(self, name: str) -> SpooledFile:
         """Begin a new file, which is collected on this machine."""
         return SpooledFile(name, self.put)
-
-    @property
-    def endpoint(self) -> str:
-        """Where the Hub is."""
-        return ENDPOINT
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
@@ -117,10 +109,6 @@ class HubStore:
             deletions = [CommitOperationDelete(name) for name in there]
             message = f"Remove {_summary(there)}"
             self._repo.commit(Attempt(deletions, message, lambda: not self._repo.entries(there)))
-
-    def free_bytes(self) -> int | None:
-        """Return None: the Hub does not tell."""
-        return None
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:

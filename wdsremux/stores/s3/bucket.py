@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from wdsremux.core.errors import StoreError, UsageError
-from wdsremux.stores.s3.errors import no_credentials, target_error
+from wdsremux.stores.s3.errors import no_credentials, s3_error
 
 SCHEME = "s3://"
 TRIES = 3
@@ -36,7 +36,7 @@ class Bucket:
         return str(self._client.meta.endpoint_url)
 
     def key(self, name: str) -> str:
-        """Return the key of a name in the target."""
+        """Return the key of a name in the store."""
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def ask(self, operation: str, name: str, **details: Any) -> dict[str, Any]:
@@ -84,7 +84,7 @@ class Bucket:
 
     def error(self, exc: Exception, what: str) -> StoreError | UsageError:
         """Return our error for one of boto3's."""
-        return target_error(exc, what, self.bucket, self.endpoint)
+        return s3_error(exc, what, self.bucket, self.endpoint)
 
 
 def _client(url: str, timeout_s: float) -> Any:

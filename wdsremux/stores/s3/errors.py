@@ -55,7 +55,7 @@ class RefusalError(StoreError):
         return self.code in DAMAGED
 
 
-def target_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreError | UsageError:
+def s3_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreError | UsageError:
     """Return the error for what boto3 or its connection raised while we tried to do `what`."""
     if isinstance(exc, boto.ClientError):
         return _refusal(exc, what, bucket, endpoint)

@@ -1,4 +1,4 @@
-"""The lock of an S3 target: one object, written under conditions where the server heeds them.
+"""The lock of an S3 store: one object, written under conditions where the server heeds them.
 
 A server without conditional writes cannot tell who was first: there each reads back what it wrote,
 and two that begin in the same instant can both believe that they hold the lock.
@@ -20,7 +20,7 @@ LOCK = f"{STATE_FOLDER}/lock"
 
 
 class S3LockObject:
-    """The object `.wdsremux/lock` of one target."""
+    """The object `.wdsremux/lock` of one store."""
 
     def __init__(self, bucket: Bucket, abilities: Callable[[], Abilities]) -> None:
         self._bucket = bucket

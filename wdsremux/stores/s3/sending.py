@@ -37,13 +37,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How files are sent to one target."""
+    """How files are sent to one store."""
 
     abilities: Abilities
     part_bytes: int
     jobs: int
     slots: threading.Semaphore
-    """As many parts as may be in memory and on their way, all files of the target together."""
+    """As many parts as may be in memory and on their way, all files of the store together."""
     on_bytes: Callable[[int], None]
 
 

@@ -1,4 +1,4 @@
-"""S3 and what speaks like it as target: files are objects, and whole or not there.
+"""S3 and what speaks like it as store: files are objects, and whole or not there.
 
 Two kinds of servers are told apart by trying (`abilities.py`): those that check modern checksums
 and heed conditions, where what is published is proven and nobody is overwritten unseen; and older
@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
-from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.lease import Lease
 from wdsremux.stores.reading.range_file import open_ranges
 from wdsremux.stores.s3.abilities import PROBE, Abilities, tried_abilities
@@ -39,7 +39,7 @@ UNKNOWN = Abilities(checks_crc64=False, tells_md5=False, keeps_existing=False, r
 def open_s3(
     words: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
 ) -> "S3Store":
-    """Return the target that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
+    """Return the store that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
 
     Keys, profile, region and endpoint are found as boto3 finds them. At most `jobs` parts of
     `part_bytes` (5 MiB or more) are in memory at once. Raises UsageError, StoreError.
@@ -53,7 +53,7 @@ def _unheard(_bytes: int) -> None:
     pass
 
 
-class S3Store:
+class S3Store(Store):
     """Publishes files as objects of one bucket, below one prefix."""
 
     def __init__(
@@ -63,6 +63,10 @@ class S3Store:
         jobs: int = 4,
         part_bytes: int = PART_BYTES,
     ) -> None:
+        self.url = bucket.url
+        host = urlsplit(bucket.endpoint).hostname or ""
+        # Every client finds AWS by the URL of the bucket.
+        self.endpoint = None if host.endswith("amazonaws.com") else bucket.endpoint
         self._bucket = bucket
         self._jobs = jobs
         self._part_bytes = part_bytes
@@ -71,21 +75,6 @@ class S3Store:
         self._tried: Abilities | None = None
         self._lease = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
         self._is_locked = False
-
-    @property
-    def url(self) -> str:
-        """What people call the target; holds no credentials."""
-        return self._bucket.url
-
-    def allow(self, jobs: int) -> None:
-        """Let so many parts be in memory and on their way, before the first is sent."""
-        self._jobs, self._slots = jobs, threading.Semaphore(jobs)
-
-    @property
-    def endpoint(self) -> str | None:
-        """Where the server is, for those who read; None for AWS, which everybody finds."""
-        host = urlsplit(self._bucket.endpoint).hostname or ""
-        return None if host.endswith("amazonaws.com") else self._bucket.endpoint
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = _unheard
@@ -164,10 +153,6 @@ class S3Store:
         except RefusalError as exc:
             if not exc.is_absent:
                 raise
-
-    def free_bytes(self) -> int | None:
-        """Return None: nobody knows."""
-        return None
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:

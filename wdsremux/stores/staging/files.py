@@ -1,4 +1,4 @@
-"""One file that is staged for a remote target, and the folder where such files wait."""
+"""One file that is staged for a remote store, and the folder where such files wait."""
 
 import contextlib
 import errno
@@ -98,7 +98,7 @@ class StagedFile:
 
 
 def staging_folder(address: str, parent: str | None) -> Path:
-    """Return where files wait that go to `address_of` a target.
+    """Return where files wait that go to `address_of` a store.
 
     The same for each run, so that it can be swept.
     """
@@ -111,7 +111,7 @@ def scratch_folder(address: str) -> Iterator[Path]:
     """Give a folder for files that lie here for a moment, while the block runs.
 
     Removes those of killed runs to the same address. Those of living ones are locked: not every
-    target keeps other runs away.
+    store keeps other runs away.
     """
     place = staging_folder(address, None)
     for left in place.parent.glob(f"{place.name}-*"):

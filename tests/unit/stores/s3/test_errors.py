@@ -7,13 +7,13 @@ from botocore import exceptions as boto
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores.registry import open_store
-from wdsremux.stores.s3.errors import RefusalError, target_error
+from wdsremux.stores.s3.errors import RefusalError, s3_error
 
 SIGNED_URL = "https://s3.example/bucket/key?X-Amz-Signature=secret-signature"
 
 
 def told(exc):
-    return target_error(exc, "write 's3://bucket/a.tar'", "bucket", "https://s3.example")
+    return s3_error(exc, "write 's3://bucket/a.tar'", "bucket", "https://s3.example")
 
 
 def refused(code, status):
@@ -82,7 +82,7 @@ def test_a_login_in_the_endpoint_is_not_told():
     endpoint = "https://me:secret@s3.example:9000"
     busy = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
     for exc in (ConnectionResetError(104, "reset"), boto.ClientError(busy, "PutObject")):
-        error = str(target_error(exc, "write 's3://bucket/a.tar'", "bucket", endpoint))
+        error = str(s3_error(exc, "write 's3://bucket/a.tar'", "bucket", endpoint))
         assert "'s3.example:9000'" in error
         assert "secret" not in error
 
@@ -106,7 +106,7 @@ def test_a_missing_library_is_told_with_the_command_that_brings_it(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("wdsremux.stores.s3")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(UsageError, match=r"needs boto3.*pip install 'wdsremux\[s3\]'"):
+    with pytest.raises(UsageError, match=r"needs the package .boto3.*pip install 'wdsremux\[s3\]'"):
         open_store("s3://bucket/data")
 
 

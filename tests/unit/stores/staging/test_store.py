@@ -11,7 +11,7 @@ from support.remote_store import MemoryRemote
 from support.store_conformance import StoreConformance, content_of, listed, publish
 
 from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
-from wdsremux.stores import retry
+from wdsremux.stores import patience
 from wdsremux.stores.base import Sums
 from wdsremux.stores.staging import uploader
 from wdsremux.stores.staging.files import staging_folder
@@ -47,7 +47,7 @@ class Case:
             self.remote,
             self.folder,
             max_bytes,
-            tell=self.told.append,
+            notify=self.told.append,
             **options,
         )
 
@@ -158,9 +158,9 @@ def test_reading_waits_for_the_file_that_is_on_its_way_and_for_no_other(case):
 
 
 def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     tellers = set()
-    case.target._tell = lambda _text: tellers.add(threading.current_thread())
+    case.target._notify = lambda _text: tellers.add(threading.current_thread())
 
     def fail_until_it_is_told(_name, _path):
         if not tellers:
@@ -182,7 +182,7 @@ def test_what_the_target_said_of_a_shard_is_kept(case):
 
 
 def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     case = Case(tmp_path, 1000, give_up_after_s=0.001)
     tries = threading.Semaphore(0)
 

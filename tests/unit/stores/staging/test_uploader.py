@@ -8,7 +8,7 @@ import pytest
 from support.remote_store import MemoryRemote
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
-from wdsremux.stores import retry
+from wdsremux.stores import patience
 from wdsremux.stores.base import Parcel, Sums
 from wdsremux.stores.staging import uploader as uploading
 from wdsremux.stores.staging.uploader import Uploader
@@ -31,7 +31,7 @@ class Case:
         return Uploader(
             self.remote,
             give_up_after_s=give_up_after_s,
-            tell=self.told.append,
+            notify=self.told.append,
             on_sent=lambda parcel, _proof: self.sent.append(parcel.name),
         )
 
@@ -44,7 +44,7 @@ class Case:
 
 @pytest.fixture
 def case(tmp_path, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     found = Case(tmp_path)
     yield found
     found.uploader.stop()
@@ -186,7 +186,7 @@ def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, err
 
 
 def test_stopping_ends_a_wait_for_the_next_try(case, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", PATIENCE_S)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", PATIENCE_S)
     tries = threading.Semaphore(0)
 
     def fail(_name, _path):
@@ -255,7 +255,7 @@ def test_a_target_that_takes_many_files_better_together_gets_all_that_wait(case)
         gate.wait(PATIENCE_S)
         return {p.name: case.remote.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
 
-    case.remote.put_many, case.remote.remove_many = put_many, lambda _names: None
+    case.remote.put_many, case.remote.files_per_call = put_many, 100
     case.add("a.tar")
     assert is_sending.wait(PATIENCE_S)
     for name in ("b.tar", "c.tar", "d.tar"):
