@@ -2,13 +2,13 @@
 
 from support.memory_store import MemoryStore
 from support.store_conformance import publish
-from support.summaries import entry_of, manifest_of, summary_of
+from support.summaries import entry_of, head_of, manifest_of, summary_of
 
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import REJECTED_NAME, Ledger
 
-HEAD = manifest_of(series=("train",)).head()
+HEAD = head_of(series=("train",))
 
 
 def publish_shard(target, summary, rejected_rows=(), *, with_entry=True):

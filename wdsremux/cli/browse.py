@@ -214,25 +214,25 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
 
     totals = manifest.totals
     yield (
-        f"{escaped(manifest.name)}: {counted(totals.samples, 'sample')} in "
+        f"{escaped(manifest.head.name)}: {counted(totals.samples, 'sample')} in "
         f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}"
     )
     for name, own in manifest.splits.items():
-        copies = f" × {manifest.copies} copies" if manifest.copies > 1 else ""
+        copies = f" × {manifest.head.copies} copies" if manifest.head.copies > 1 else ""
         yield (
             f"split {name!r}: {counted(own.samples, 'sample')} in "
             f"{counted(own.shards, 'shard')}, "
             f"{size(own.size_bytes)}; {counted(own.rows, 'row')}{copies}, {own.rejected} rejected"
         )
-    if manifest.class_names is not None:
-        shown = json.dumps(manifest.class_names[:20])[1:-1]
-        more = ", …" if manifest.class_names[20:] else ""
-        yield f"classes ({len(manifest.class_names)}): {shown}{more}"
+    if manifest.head.class_names is not None:
+        shown = json.dumps(manifest.head.class_names[:20])[1:-1]
+        more = ", …" if manifest.head.class_names[20:] else ""
+        yield f"classes ({len(manifest.head.class_names)}): {shown}{more}"
     for title, fields in (
-        ("recipe", manifest.recipe),
-        ("source", manifest.source),
-        ("versions", manifest.versions),
+        ("recipe", manifest.head.options),
+        ("source", manifest.head.source),
+        ("versions", manifest.head.versions),
     ):
         given = {escaped(k): json.dumps(v) for k, v in fields.items() if v not in (None, False, [])}
         yield f"{title}: {', '.join(f'{name}={text}' for name, text in given.items())}"
@@ -244,7 +244,7 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
     left_out = [name for name in manifest.published.get("loaders", {}) if name not in loaders]
     if left_out:
         yield f"loaders not shown, since wdsremux did not make them: {escaped(', '.join(left_out))}"
-    yield from (f"note: {escaped(note)}" for note in manifest.notes)
+    yield from (f"note: {escaped(note)}" for note in manifest.head.notes)
 
 
 def _is_text(data: bytes) -> bool:

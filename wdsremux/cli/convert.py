@@ -19,7 +19,7 @@ def _series(manifest: Manifest) -> dict[str, list[ShardSummary]]:
     """Return the shards that an epoch reads together, by what people call them."""
     found: dict[str, list[ShardSummary]] = {}
     for shard in manifest.shards:
-        name = f"{shard.split}, copy {shard.copy}" if manifest.copies > 1 else shard.split
+        name = f"{shard.split}, copy {shard.copy}" if manifest.head.copies > 1 else shard.split
         found.setdefault(name, []).append(shard)
     return found
 
@@ -38,7 +38,7 @@ def report(event: Done, out: str, seconds: float) -> str:
         f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}, {totals.rejected} rejected"
     )
-    lines += [f"note: {note}" for note in manifest.notes]
+    lines += [f"note: {note}" for note in manifest.head.notes]
     for name, shards in _series(manifest).items():
         samples = sum(shard.samples for shard in shards)
         patterns = brace_patterns([shard.name for shard in shards])

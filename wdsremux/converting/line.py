@@ -41,8 +41,8 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
         )
     line = _Line(conversion, ledger, observer)
     line.run()
-    # Of the words that decide no byte, those count that the output was begun with.
-    manifest = Manifest.from_head(ledger.recipe() or conversion.head, line.shards())
+    # Fields that decide no byte keep the values that the output was begun with.
+    manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     _check_sums(manifest)
     ledger.write_rejected(ledger.rejected(manifest.shards))
     if not ledger.write_card(card_bytes(manifest)):
@@ -78,7 +78,7 @@ class _Line:
         self._judge = ErrorLimitGuard(conversion)
         self.rows = 0
         """Rows done by this run."""
-        stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
+        stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
         self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._told: set[str] = set()
@@ -257,5 +257,5 @@ class _Line:
 
 def _check_sums(manifest: Manifest) -> None:
     totals = manifest.totals
-    if totals.samples + totals.rejected != totals.rows * manifest.copies:
+    if totals.samples + totals.rejected != totals.rows * manifest.head.copies:
         raise AssertionError(f"rows were lost or doubled: {totals}")

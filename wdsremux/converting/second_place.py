@@ -37,7 +37,7 @@ def convert_and_sync(
     try:
         # Wrong keys, and a place that would be refused in the end, are told at once.
         remote = registry.open_store(second)
-        planned = Manifest.from_head(conversion.head, ())
+        planned = Manifest(head=conversion.head, shards=())
         refuse_beforehand(conversion.target, planned, remote)
     except UnreachableStoreError as exc:
         observer(Note(f"{exc}; converting without sending, and trying again when all is done"))

@@ -47,9 +47,9 @@ def load(
         if split is None and len(manifest.splits) > 1:
             names = ", ".join(map(repr, manifest.splits))
             raise UsageError(f"{output.words!r} has the splits {names}; name one of them")
-        chosen = (epoch or 0) % manifest.copies if copy is None else copy
-        if not 0 <= chosen < manifest.copies:
-            raise UsageError(f"{output.words!r} has no copy {copy}; it has {manifest.copies}")
+        chosen = (epoch or 0) % manifest.head.copies if copy is None else copy
+        if not 0 <= chosen < manifest.head.copies:
+            raise UsageError(f"{output.words!r} has no copy {copy}; it has {manifest.head.copies}")
         shards = [shard for shard in output.shards(split) if shard.copy == chosen]
         return LoadedSplit(output.words, manifest, shards)
 

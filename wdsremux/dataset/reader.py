@@ -59,7 +59,7 @@ class Output:
     @property
     def has_row_keys(self) -> bool:
         """Whether a sample's key is its row number, with a suffix where there are copies."""
-        recipe = self.manifest.recipe
+        recipe = self.manifest.head.options
         return "writer" not in recipe and recipe.get("key_column") is None
 
     def shards(self, split: str | None = None) -> list[ShardSummary]:
@@ -72,7 +72,7 @@ class Output:
     def entries(self, shards: Iterable[ShardSummary]) -> Iterator[tuple[ShardSummary, ShardEntry]]:
         """Yield shards with their entries, in order. Raises CorruptDataError for a damaged one."""
         shards = list(shards)
-        is_ours = self.manifest.recipe.get("writer") != INDEX_WRITER
+        is_ours = self.manifest.head.options.get("writer") != INDEX_WRITER
         names = [entry_name(shard.name) for shard in shards]
         found = entries_ahead(self._folder, names, is_ours=is_ours)
         for shard, (name, give) in zip(shards, found, strict=True):

@@ -1,16 +1,15 @@
 """From a recipe and an opened source to the head and the job, and back from a recorded head."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib import metadata
 from typing import Any
 
 from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.errors import UsageError
+from wdsremux.core.head import Head, fingerprint_of
 from wdsremux.core.json_values import card_dtype
-from wdsremux.core.manifest import MANIFEST_FORMAT
 from wdsremux.core.recipe import Recipe
-from wdsremux.dataset.head import fingerprint_of
 from wdsremux.dataset.shards.series import prefix_of
 from wdsremux.processing.worker import WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
@@ -68,29 +67,24 @@ def column_options(recipe: Recipe) -> ColumnOptions:
 
 def head_from(
     recipe: Recipe, job: WorkerJob, identity: Mapping[str, Any], splits: Sequence[str]
-) -> dict[str, Any]:
-    """Return what a dataset knows of itself before its first shard, but for name and place.
-
-    Its fingerprint is the SHA-256 of the canonical JSON of all that decides the bytes.
-    """
+) -> Head:
+    """Return the head of a conversion, still without its name and origin."""
     label = job.columns.label
-    deciding = {
-        "format": MANIFEST_FORMAT,
-        "series": [
+    head = Head(
+        name="",
+        copies=job.copies,
+        class_names=tuple(label.class_names) if label and label.class_names else None,
+        features=features_of(job),
+        series=tuple(
             prefix_of(name, copy, job.copies) for name in splits for copy in range(job.copies)
-        ],
-        "recipe": effective_recipe(recipe, job),
-        "source": dict(identity),
-        "versions": versions(),
-    }
-    return {
-        **deciding,
-        "copies": job.copies,
-        "class_names": list(label.class_names) if label and label.class_names else None,
-        "features": features_of(job),
-        "fingerprint": fingerprint_of(deciding),
-        "notes": list(_notes(job)),
-    }
+        ),
+        options=effective_recipe(recipe, job),
+        source=dict(identity),
+        versions=versions(),
+        fingerprint="",
+        notes=tuple(_notes(job)),
+    )
+    return replace(head, fingerprint=fingerprint_of(head.to_json()))
 
 
 def _notes(job: WorkerJob) -> Iterator[str]:
@@ -104,8 +98,8 @@ def _notes(job: WorkerJob) -> Iterator[str]:
         )
 
 
-def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
-    """Return the words that name source and function, for whoever opens them again."""
+def origin_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
+    """Return the strings that name source and function, by which `repair` opens them again."""
     words = {name: getattr(recipe, name) for name in PLACE_FIELDS}
     return {"source": source, "transform": recipe.transform, **words}
 
@@ -161,13 +155,13 @@ def features_of(job: WorkerJob) -> dict[str, Any]:
     return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
 
 
-def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
+def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     """Return the options that gave a head, with the source pinned to the commit it was read at.
 
     `transform` is what names the user's function now. Raises UsageError for a head of options that
     this version does not have.
     """
-    effective, place = head["recipe"], head["place"]
+    effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
     unknown = sorted(effective.keys() - known - {"added_columns"})
     if unknown:
@@ -177,10 +171,10 @@ def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
         )
     options = {name: value for name, value in effective.items() if name in known}
     added = effective.get("added_columns", {})
-    options |= {name: place.get(name) for name in ("source_kind", "image_root", "subset")}
+    options |= {name: origin.get(name) for name in ("source_kind", "image_root", "subset")}
     options |= {
         "transform": transform,
-        "revision": head["source"].get("commit") or place.get("revision"),
+        "revision": head.source.get("commit") or origin.get("revision"),
         # Nothing would mean that the column is to be found.
         "label_column": effective["label_column"] or "",
         "extra_columns": [

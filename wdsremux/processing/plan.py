@@ -6,6 +6,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.option_values import ErrorLimit
 from wdsremux.core.records import Batch, Task
@@ -22,8 +23,7 @@ from wdsremux.stores.base import Store
 class Conversion:
     """Everything a conversion is made of."""
 
-    head: Mapping[str, Any]
-    """What `recipe.json` holds: `Manifest.head` tells the fields."""
+    head: Head
     units: UnitsOf
     series: tuple[SeriesRows, ...]
     limit: int | None
@@ -46,7 +46,7 @@ class Conversion:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all that decides the bytes."""
-        return str(self.head["fingerprint"])
+        return self.head.fingerprint
 
     @property
     def base(self) -> int:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.readback import ShardContent, read_back
-from wdsremux.repairing.find_head import Head, read
+from wdsremux.repairing.recorded_head import read
 from wdsremux.repairing.rejections import Rejections
 from wdsremux.repairing.shard_records import ShardRecord, ShardRecords
 from wdsremux.stores.reading.prefetch import prefetch
@@ -43,8 +44,8 @@ class Examination:
         on_bytes: Callable[[int], None],
     ) -> None:
         self._folder = folder
-        self._fingerprint: str = head["fingerprint"]
-        self._extensions = tuple(head["features"])
+        self._fingerprint = head.fingerprint
+        self._extensions = tuple(head.features)
         self._records = records
         self._rejections = rejections
         self._on_bytes = on_bytes

@@ -9,7 +9,7 @@ from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import REJECTED_NAME, Ledger, rejected_line
 from wdsremux.dataset.reading import read_entry
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.repairing.find_head import read
+from wdsremux.repairing.recorded_head import read
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 from wdsremux.verifying.checks.own_dataset import OurDataset

@@ -86,7 +86,7 @@ class Ends:
         if recorded is None or item.is_shard:
             return recorded is not None and recorded.sha256 == item.sha256
         # An entry is made of its shard and of the recipe's fingerprint.
-        return recorded == item.shard and told.fingerprint == self.manifest.fingerprint
+        return recorded == item.shard and told.head.fingerprint == self.manifest.head.fingerprint
 
 
 def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:

@@ -67,9 +67,11 @@ def refuse_other(here: Manifest, there: Contents, words: str) -> None:
     if told is None or is_same_dataset(told, here):
         return
     # Where no recipe is recorded, there is none to be the same.
-    is_same_recipe = told.fingerprint == here.fingerprint != ""
-    is_same_source = told.source == here.source or added_files(told.source, here.source)
-    if is_same_recipe or (told.name == here.name and is_same_source):
+    is_same_recipe = told.head.fingerprint == here.head.fingerprint != ""
+    is_same_source = told.head.source == here.head.source or added_files(
+        told.head.source, here.head.source
+    )
+    if is_same_recipe or (told.head.name == here.head.name and is_same_source):
         return
     raise RecipeMismatchError(
         f"{words!r} holds another dataset, {_described(told)}, and this one is "
@@ -87,7 +89,7 @@ def refuse_beforehand(here: Store, planned: Manifest, there: Store) -> None:
     with contextlib.suppress(StoreError):
         found = contents_of(RetryingStore(there, PATIENCE_S))
         standing = dict(here.list())
-        prefixes = planned.series
+        prefixes = planned.head.series
         refuse_foreign(
             {n: standing.get(n, -1) for n in found.sizes if prefix_of_shard(n) in prefixes},
             found,
@@ -97,5 +99,5 @@ def refuse_beforehand(here: Store, planned: Manifest, there: Store) -> None:
 
 
 def _described(manifest: Manifest) -> str:
-    source = manifest.place.get("source") or manifest.source.get("kind")
-    return repr(manifest.name) + (f" of {source!r}" if source else "")
+    source = manifest.head.origin.get("source") or manifest.head.source.get("kind")
+    return repr(manifest.head.name) + (f" of {source!r}" if source else "")

@@ -14,12 +14,12 @@ from pathlib import Path
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
+from wdsremux.core.head import unrecorded_head
 from wdsremux.core.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
     Manifest,
     ShardSummary,
-    totals_by_split,
 )
 from wdsremux.core.tar.blocks import BlockReader, CrcCuts
 from wdsremux.dataset.card import CARD_MARK, CARD_NAME
@@ -141,18 +141,8 @@ class _Indexing:
         return manifest
 
     def _manifest(self, shards: Sequence[ShardSummary]) -> Manifest:
-        return Manifest(
-            name=self._name,
-            shards=tuple(shards),
-            splits=totals_by_split(shards),
-            copies=1,
-            class_names=None,
-            features={},
-            recipe={"writer": INDEX_WRITER},
-            source={},
-            versions={},
-            fingerprint="",
-        )
+        head = unrecorded_head(self._name, writer=INDEX_WRITER)
+        return Manifest(head=head, shards=tuple(shards))
 
     def _summaries(self, names: Sequence[tuple[str, str]]) -> Iterator[ShardSummary]:
         """Write the entry of each shard and yield its summary."""
@@ -241,16 +231,16 @@ def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
     ]
     header = yaml.safe_dump(
         {
-            "pretty_name": manifest.name,
+            "pretty_name": manifest.head.name,
             "tags": ["webdataset"],
             "configs": [{"config_name": "default", "data_files": files}],
         },
         sort_keys=False,
         allow_unicode=True,
     )
-    totals = manifest.totals
-    text = f"# {manifest.name}\n\n{totals.samples} samples in {totals.shards} WebDataset shards.\n"
-    return f"---\n{header}---\n{CARD_MARK}\n\n{text}".encode()
+    title, totals = f"# {manifest.head.name}", manifest.totals
+    text = f"{totals.samples} samples in {totals.shards} WebDataset shards."
+    return f"---\n{header}---\n{CARD_MARK}\n\n{title}\n\n{text}\n".encode()
 
 
 def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:

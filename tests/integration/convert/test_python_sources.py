@@ -62,7 +62,7 @@ def assert_holds(out, form, *, named=True):
 def test_a_dataset_in_memory(form, table, tmp_path, workers):
     found = wdsremux.convert(table, tmp_path / "out", workers=workers)
     assert found.totals.samples == ROWS
-    assert found.class_names == NAMES
+    assert found.head.class_names == NAMES
     assert_holds(tmp_path / "out", form)
 
 
@@ -246,7 +246,7 @@ def test_steps_and_options_by_their_python_names(table, tmp_path):
         quality=80,
     )
     assert found.totals.shards == 3
-    assert found.recipe["steps"] == ["resize=16x16", "hflip=0.5"]
+    assert found.head.options["steps"] == ["resize=16x16", "hflip=0.5"]
     assert {(entry["width"], entry["height"]) for entry in entries(tmp_path / "out")} == {(16, 16)}
 
 

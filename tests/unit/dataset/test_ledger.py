@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
 from support.memory_store import MemoryStore
@@ -27,14 +28,14 @@ def mismatch(old, new):
 
 
 def test_a_new_target_has_no_recipe():
-    assert Ledger(MemoryStore()).recipe() is None
+    assert Ledger(MemoryStore()).head() is None
 
 
 def test_a_target_without_a_shard_takes_another_recipe():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
-    Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
-    assert Ledger(target).recipe()["recipe"] == {"seed": 43}
+    Ledger(target).begin(replace(HEAD, options={"seed": 43}))
+    assert Ledger(target).head().options == {"seed": 43}
 
 
 def test_a_shard_without_its_entry_keeps_another_recipe_out():
@@ -42,40 +43,40 @@ def test_a_shard_without_its_entry_keeps_another_recipe_out():
     Ledger(target).begin(HEAD)
     publish(target, "train-000000.tar")
     with pytest.raises(RecipeMismatchError):
-        Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
+        Ledger(target).begin(replace(HEAD, options={"seed": 43}))
 
 
 def test_a_new_target_gets_the_head():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
-    assert json.loads(target.files[RECIPE_NAME]) == HEAD
-    assert Ledger(target).recipe() == HEAD
+    assert json.loads(target.files[RECIPE_NAME]) == HEAD.to_json()
+    assert Ledger(target).head() == HEAD
 
 
 def test_the_same_recipe_goes_on():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
     before = dict(target.files)
-    Ledger(target).begin(manifest_of(series=("train",)).head())
+    Ledger(target).begin(HEAD)
     assert target.files == before
 
 
 def test_tuples_of_a_recipe_are_the_lists_they_become():
     target = MemoryStore()
-    Ledger(target).begin(HEAD | {"recipe": {"steps": ("a", "b")}})
-    Ledger(target).begin(HEAD | {"recipe": {"steps": ["a", "b"]}})
+    Ledger(target).begin(replace(HEAD, options={"steps": ("a", "b")}))
+    Ledger(target).begin(replace(HEAD, options={"steps": ["a", "b"]}))
 
 
 def test_another_recipe_is_refused_with_the_first_difference_and_both_values():
-    text = mismatch(HEAD, HEAD | {"recipe": {"seed": 43, "steps": ["resize=224"]}})
+    text = mismatch(HEAD, replace(HEAD, options={"seed": 43, "steps": ["resize=224"]}))
     assert "recipe.seed was 42, now it is 43" in text
     assert "resize" not in text
     assert "--overwrite" in text
 
 
 def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
-    changed = {"versions": {"pillow": "13.0"}, "recipe": HEAD["recipe"] | {"seed": 1}}
-    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, HEAD | changed)
+    changed = {"versions": {"pillow": "13.0"}, "options": HEAD.options | {"seed": 1}}
+    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, replace(HEAD, **changed))
 
 
 @pytest.mark.parametrize(
@@ -88,13 +89,13 @@ def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
     ],
 )
 def test_whatever_decides_bytes_must_be_equal(changes, text):
-    assert text in mismatch(HEAD, HEAD | changes)
+    assert text in mismatch(HEAD, replace(HEAD, **changes))
 
 
 def test_what_decides_no_bytes_may_differ():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
-    Ledger(target).begin(HEAD | {"place": {"source": "elsewhere"}, "name": "other", "notes": []})
+    Ledger(target).begin(replace(HEAD, origin={"source": "elsewhere"}, name="other", notes=()))
 
 
 @pytest.mark.parametrize("name", ["train-000000.tar", "other-000012.tar", "index.json"])
@@ -126,8 +127,10 @@ def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
 def test_a_recipe_that_cannot_be_read_is_told_with_its_remedy(data):
     target = MemoryStore()
     publish(target, RECIPE_NAME, data)
-    with pytest.raises(CorruptDataError, match=r"recipe\.json.*give --overwrite to start anew"):
-        Ledger(target).recipe()
+    with pytest.raises(
+        CorruptDataError, match=r"recipe\.json.*pass --overwrite to start from scratch"
+    ):
+        Ledger(target).head()
 
 
 @pytest.mark.parametrize("data", [b"[]", b"null", b"7", b'"text"'])

@@ -1,5 +1,7 @@
 """Clearing an output: all that is ours, nothing else, in an order that may be killed."""
 
+from dataclasses import replace
+
 import pytest
 from support.memory_store import MemoryStore
 from support.standing_datasets import HEAD, finished, publish_series, publish_shard
@@ -113,7 +115,7 @@ class DyingStore(MemoryStore):
 def killed_while_clearing(removals, split="train"):
     """Return the target of a finished dataset whose clearing ended after some removals."""
     target = MemoryStore()
-    Ledger(target).begin(HEAD | {"series": [split]})
+    Ledger(target).begin(replace(HEAD, series=(split,)))
     shards = publish_series(target, 2, split=split)
     publish(target, "index.json", manifest_of(shards).to_bytes())
     dying = DyingStore(target.files, removals)

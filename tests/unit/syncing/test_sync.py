@@ -439,7 +439,7 @@ def test_a_damaged_index_of_ours_is_replaced(out, place):
     [
         (lambda out: (out / "index.json").unlink(), "is not finished"),
         (shutil.rmtree, "has no index.json.*wdsremux index"),
-        (lambda out: (out / "index.json").write_text("{}"), "not one of wdsremux"),
+        (lambda out: (out / "index.json").write_text("{}"), "was not written by wdsremux"),
     ],
 )
 def test_what_is_no_finished_dataset_is_refused(out, place, prepare, told):

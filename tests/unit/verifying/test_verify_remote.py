@@ -190,7 +190,7 @@ def test_shards_of_others_are_indexed_where_they_are(target):
     assert verify(URL, "pixels", deep=True).findings == ()
     manifest = index(URL)
     assert manifest.totals.samples == 5
-    assert manifest.name == "out"
+    assert manifest.head.name == "out"
     assert {"index.json", "README.md", ".wdsremux/00000.msgpack"} < set(target.files)
     report = verify(URL)
     assert (report.findings, report.proofs) == ((), {"checksum": 2})

@@ -7,9 +7,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from wdsremux.core.errors import UsageError
+from wdsremux.core.head import unrecorded_head
 from wdsremux.core.json_values import json_bytes
 from wdsremux.core.keys import is_safe_key
-from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary, totals_by_split
+from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.option_values import is_url, number_from, size_from_text
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.shards.bounds import Bounds
@@ -110,18 +111,8 @@ class ShardWriter:
                 self._series.finish(self.samples)
         finally:
             self._release()
-        manifest = Manifest(
-            name=self._name,
-            shards=tuple(self._shards),
-            splits=totals_by_split(self._shards),
-            copies=1,
-            class_names=None,
-            features={},
-            recipe={"writer": "ShardWriter"},
-            source={},
-            versions={},
-            fingerprint="",
-        )
+        head = unrecorded_head(self._name, writer="ShardWriter")
+        manifest = Manifest(head=head, shards=tuple(self._shards))
         staged = self._target.stage(MANIFEST_NAME)
         staged.write(manifest.to_bytes())
         staged.commit()
