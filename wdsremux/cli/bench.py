@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from wdsremux.cli.console import say
+from wdsremux.cli import console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.converting.progress import crew, duration
 from wdsremux.core.option_values import seconds_from_text, size
@@ -62,7 +62,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
     recipe, run = Recipe.from_options(recipe_options), Run.from_options(run_options)
     found = bench(arguments.source, recipe, run, seconds=arguments.seconds)
-    say(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
+    console.out(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
     return 0
 
 
@@ -75,9 +75,9 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
     free = free_at(out)
     if run.progress == "json":
-        say(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
+        console.out(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
         return 0
-    say("\n".join([*estimate_lines(found), *_room_lines(found.size_bytes, free, out)]))
+    console.out("\n".join([*estimate_lines(found), *_room_lines(found.size_bytes, free, out)]))
     return 0
 
 
@@ -152,11 +152,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
     found, folder = diagnose(), arguments.folder
     free = None if folder is None else free_at(folder)
     if arguments.json:
-        say(json.dumps(found.to_json() | {"free_bytes": free}))
+        console.out(json.dumps(found.to_json() | {"free_bytes": free}))
     else:
         room = "unknown" if free is None else size(free)
         more = {} if folder is None else {"free space": f"{room} at {folder}"}
-        say("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
+        console.out("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
     return 1 if found.problems else 0
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wdsremux.cli.console import say, say_all, say_bytes
+from wdsremux.cli import console
 from wdsremux.core.errors import UsageError
 from wdsremux.core.escaping import escaped
 from wdsremux.core.manifest import Manifest, ShardSummary
@@ -71,11 +71,11 @@ def _ls(arguments: argparse.Namespace) -> int:
         shards = output.shards(arguments.split)
         if arguments.samples:
             line = _sample_json if arguments.json else _sample_line
-            say_all(line(found) for found in samples_of(shards, output))
+            console.out_lines(line(found) for found in samples_of(shards, output))
         elif arguments.json:
-            say_all(json.dumps(_shard(shard)) for shard in shards)
+            console.out_lines(json.dumps(_shard(shard)) for shard in shards)
         else:
-            say_all(_shard_lines(shards))
+            console.out_lines(_shard_lines(shards))
     return 0
 
 
@@ -90,7 +90,7 @@ def _cat(arguments: argparse.Namespace) -> int:
             f"the member is {len(data)} bytes for no terminal; send them to a file: "
             f"wdsremux cat {arguments.out} {arguments.key} > FILE"
         )
-    say_bytes(data)
+    console.out_bytes(data)
     return 0
 
 
@@ -109,7 +109,7 @@ def _show(arguments: argparse.Namespace) -> int:
             found, _ = find(output, arguments.key, arguments.split)
             told = _place(found) | _contents(output.members(found.shard, found.sample))
             lines = _sample_lines(told)
-    say(json.dumps(told) if arguments.json else "\n".join(lines))
+    console.out(json.dumps(told) if arguments.json else "\n".join(lines))
     return 0
 
 
@@ -159,8 +159,10 @@ def _image(content: bytes) -> dict[str, Any]:
     """Return format, size and mode of an image by its header."""
     from PIL import Image
 
+    from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
+
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as image:
             width, height = image.size
             return {"format": image.format, "width": width, "height": height, "mode": image.mode}
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
@@ -212,25 +214,25 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
 
     totals = manifest.totals
     yield (
-        f"{escaped(manifest.name)}: {counted(totals.samples, 'sample')} in "
+        f"{escaped(manifest.head.name)}: {counted(totals.samples, 'sample')} in "
         f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}"
     )
     for name, own in manifest.splits.items():
-        copies = f" × {manifest.copies} copies" if manifest.copies > 1 else ""
+        copies = f" × {manifest.head.copies} copies" if manifest.head.copies > 1 else ""
         yield (
             f"split {name!r}: {counted(own.samples, 'sample')} in "
             f"{counted(own.shards, 'shard')}, "
             f"{size(own.size_bytes)}; {counted(own.rows, 'row')}{copies}, {own.rejected} rejected"
         )
-    if manifest.class_names is not None:
-        shown = json.dumps(manifest.class_names[:20])[1:-1]
-        more = ", …" if manifest.class_names[20:] else ""
-        yield f"classes ({len(manifest.class_names)}): {shown}{more}"
+    if manifest.head.class_names is not None:
+        shown = json.dumps(manifest.head.class_names[:20])[1:-1]
+        more = ", …" if manifest.head.class_names[20:] else ""
+        yield f"classes ({len(manifest.head.class_names)}): {shown}{more}"
     for title, fields in (
-        ("recipe", manifest.recipe),
-        ("source", manifest.source),
-        ("versions", manifest.versions),
+        ("recipe", manifest.head.options),
+        ("source", manifest.head.source),
+        ("versions", manifest.head.versions),
     ):
         given = {escaped(k): json.dumps(v) for k, v in fields.items() if v not in (None, False, [])}
         yield f"{title}: {', '.join(f'{name}={text}' for name, text in given.items())}"
@@ -242,7 +244,7 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
     left_out = [name for name in manifest.published.get("loaders", {}) if name not in loaders]
     if left_out:
         yield f"loaders not shown, since wdsremux did not make them: {escaped(', '.join(left_out))}"
-    yield from (f"note: {escaped(note)}" for note in manifest.notes)
+    yield from (f"note: {escaped(note)}" for note in manifest.head.notes)
 
 
 def _is_text(data: bytes) -> bool:

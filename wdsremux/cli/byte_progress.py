@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
-from wdsremux.converting.progress import LOG_EVERY_S, Unheeded, duration
+from wdsremux.converting.progress import LOG_EVERY_S, BestEffortStream, duration
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Note, SyncBegun, SyncEvent
 from wdsremux.core.option_values import counted, size
@@ -12,7 +12,7 @@ from wdsremux.core.option_values import counted, size
 
 def byte_progress(out: TextIO) -> Callable[[CheckEvent | SyncEvent], None]:
     """Return what tells how far it is: a bar on a terminal, else a line every 10 s."""
-    heard = cast("TextIO", Unheeded(out))
+    heard = cast("TextIO", BestEffortStream(out))
     return _Bar(heard) if out.isatty() else _Log(heard)
 
 

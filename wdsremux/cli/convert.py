@@ -5,8 +5,7 @@ import shlex
 import time
 from typing import Any
 
-from wdsremux.cli import bench
-from wdsremux.cli.console import say_report
+from wdsremux.cli import bench, console
 from wdsremux.cli.flags import CODES_TEXT, add_options, options_from_file, options_given
 from wdsremux.converting.progress import duration, images_per_s
 from wdsremux.core.escaping import escaped
@@ -20,7 +19,7 @@ def _series(manifest: Manifest) -> dict[str, list[ShardSummary]]:
     """Return the shards that an epoch reads together, by what people call them."""
     found: dict[str, list[ShardSummary]] = {}
     for shard in manifest.shards:
-        name = f"{shard.split}, copy {shard.copy}" if manifest.copies > 1 else shard.split
+        name = f"{shard.split}, copy {shard.copy}" if manifest.head.copies > 1 else shard.split
         found.setdefault(name, []).append(shard)
     return found
 
@@ -39,7 +38,7 @@ def report(event: Done, out: str, seconds: float) -> str:
         f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}, {totals.rejected} rejected"
     )
-    lines += [f"note: {note}" for note in manifest.notes]
+    lines += [f"note: {note}" for note in manifest.head.notes]
     for name, shards in _series(manifest).items():
         samples = sum(shard.samples for shard in shards)
         patterns = brace_patterns([shard.name for shard in shards])
@@ -111,7 +110,7 @@ def _convert(arguments: argparse.Namespace) -> int:
             if (event.engine, run.engine) == ("threads", "auto"):
                 arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
-            say_report(report(event, arguments.out, time.monotonic() - began))
+            console.out_report(report(event, arguments.out, time.monotonic() - began))
 
     convert_by(arguments.source, arguments.out, recipe, run, observer=tell_and_report)
     return 0

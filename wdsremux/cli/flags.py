@@ -17,7 +17,7 @@ from typing import Any
 
 from wdsremux.core import recipe as recipe_room
 from wdsremux.core.errors import EXIT_CODES, UsageError
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 from wdsremux.core.recipe import Recipe, Run
 
 NOT_GIVEN = object()
@@ -132,7 +132,7 @@ def options_from_file(path: str | None) -> dict[str, Any]:
         if name is None:
             names = sorted(name.replace("_", "-") for name in known)
             raise UsageError(
-                f"--config {path!r}: unknown option {key!r}{meant(key, names)}; "
+                f"--config {path!r}: unknown option {key!r}{did_you_mean(key, names)}; "
                 f"the options are {', '.join(names)}"
             )
         if name in given:

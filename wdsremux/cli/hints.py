@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 
 OUT_FLAGS = ("-o", "--out", "--output", "--output-dir")
 
@@ -30,7 +30,7 @@ def _hint_of_flag(flag: str, command: str, options: Mapping[str, Sequence[str]])
     others = [name for name, known in options.items() if flag in known]
     if others:
         return f"; {flag} is an option of {' and '.join(others)}, not of {command}"
-    return meant(flag, (one for one in own if one.startswith("-")))
+    return did_you_mean(flag, (one for one in own if one.startswith("-")))
 
 
 def _step_names() -> Sequence[str]:

@@ -13,15 +13,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from wdsremux.cli import bench, browse, repair, sync, verify
-from wdsremux.cli.console import complain, say, settle
+from wdsremux.cli import bench, browse, console, repair, sync, verify
 from wdsremux.cli.convert import SOURCE_HELP, add_command
 from wdsremux.cli.flags import CODES_TEXT
 from wdsremux.cli.hints import hint
 from wdsremux.cli.signals import StopRequest, stop_on_signals
 from wdsremux.core.errors import WdsremuxError
 from wdsremux.core.escaping import escaped
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 
 STOPPED_CODES = (130, 143)
 
@@ -43,7 +42,7 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
     except StopRequest as exc:
         return _fail(_stopped(words, arguments), exc.exit_code)
     except Exception:  # the outermost border: whatever comes here is a bug of ours
-        complain(traceback.format_exc())
+        console.err(traceback.format_exc())
         return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
     return code
 
@@ -53,7 +52,7 @@ def command(on_threads: Callable[[], None]) -> NoReturn:
     try:
         code = main(on_threads=on_threads)
     finally:
-        settle()
+        console.flush()
     if "datasets" in sys.modules or code in STOPPED_CODES:
         # The Parquet streams of `datasets` can hang or abort the interpreter at exit
         # (apache/arrow#45214), and threads that wait for a source can hold it up. Nothing of ours
@@ -74,7 +73,7 @@ def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
 
 
 def _fail(text: str, code: int) -> int:
-    complain(f"wdsremux: {escaped(text)}")
+    console.err(f"wdsremux: {escaped(text)}")
     return code
 
 
@@ -105,12 +104,12 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the process with exit code 2."""
         text = f"{self.prog}: {message}{self._hint(message)}; see {self.prog} --help"
-        complain(text)
+        console.err(text)
         sys.exit(2)
 
     def print_help(self, _file: Any = None) -> None:
         """Print it as a result, which somebody may read through `| head`."""
-        say(self.format_help().rstrip("\n"))
+        console.out(self.format_help().rstrip("\n"))
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
         """Return the arguments; a word too many is told by the command that it was given to."""
@@ -134,7 +133,7 @@ class _Parser(argparse.ArgumentParser):
     def _hint(self, message: str) -> str:
         given = re.search(r"invalid choice: '([\w-]+)", message)
         choices = [str(one) for each in self._actions for one in each.choices or ()]
-        return meant(given[1], choices) if given else ""
+        return did_you_mean(given[1], choices) if given else ""
 
 
 class _Version(argparse.Action):
@@ -146,7 +145,7 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_ignored: object) -> None:
         from importlib.metadata import version
 
-        say(f"wdsremux {version('wdsremux')}")
+        console.out(f"wdsremux {version('wdsremux')}")
         parser.exit()
 
 
@@ -155,5 +154,5 @@ def _steps(_arguments: argparse.Namespace) -> int:
 
     for usage, meaning in catalogue():
         text = textwrap.fill(meaning, 96, initial_indent="    ", subsequent_indent="    ")
-        say(f"{usage}\n{text}")
+        console.out(f"{usage}\n{text}")
     return 0

@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import say_report
 from wdsremux.cli.flags import NOT_GIVEN, add_run_options
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Event
@@ -76,7 +76,7 @@ def _repair(arguments: argparse.Namespace) -> int:
         observer=tell_both,
         **run,
     )
-    say_report("\n".join(map(escaped, report_lines(report))))
+    console.out_report("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 
 

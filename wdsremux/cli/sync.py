@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import say, say_report
 from wdsremux.cli.flags import add_own_options, own_options
 from wdsremux.converting.progress import duration
 from wdsremux.core.escaping import escaped
@@ -44,7 +44,9 @@ def _sync(arguments: argparse.Namespace) -> int:
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
     tell = byte_progress(sys.stderr)
     report = sync_by(arguments.source, arguments.dest, options, tell)
-    (say if report.is_dry_run else say_report)("\n".join(map(escaped, report_lines(report))))
+    (console.out if report.is_dry_run else console.out_report)(
+        "\n".join(map(escaped, report_lines(report)))
+    )
     return 0
 
 

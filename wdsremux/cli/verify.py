@@ -6,8 +6,8 @@ import sys
 from collections import Counter
 from typing import Any
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import say, say_report
 from wdsremux.converting.progress import duration
 from wdsremux.core.escaping import escaped
 from wdsremux.core.option_values import counted, size
@@ -105,9 +105,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         observer=byte_progress(sys.stderr),
     )
     if arguments.json:
-        say(json.dumps(report.to_json()))
+        console.out(json.dumps(report.to_json()))
     else:
-        say("\n".join(map(escaped, report_lines(report))))
+        console.out("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 
 
@@ -115,7 +115,7 @@ def _index(arguments: argparse.Namespace) -> int:
     from wdsremux.verifying.index import index
 
     totals = index(arguments.out, observer=byte_progress(sys.stderr)).totals
-    say_report(
+    console.out_report(
         f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"
     )

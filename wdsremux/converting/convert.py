@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from wdsremux.converting import progress as render
-from wdsremux.converting.extend import taken_up
+from wdsremux.converting.extend import resumed
 from wdsremux.converting.line import convert as run_conversion
 from wdsremux.core.errors import UsageError
-from wdsremux.core.events import Note, Observer, log_notes, nobody
+from wdsremux.core.events import Note, Observer, ignore_event, log_notes
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -22,7 +22,6 @@ from wdsremux.processing.opening import (
 )
 from wdsremux.processing.plan import Conversion
 from wdsremux.sources.registry import SourceLike
-from wdsremux.stores.folder.store import LocalTarget
 
 
 def convert(
@@ -56,7 +55,7 @@ def convert(
     command line does. An `observer` is called with each event of `wdsremux.events` instead. Without
     either, notes are logged as warnings of the logger "wdsremux".
 
-    Raises UsageError, SourceError, TransformError, TargetError, CorruptDataError or
+    Raises UsageError, SourceError, TransformError, StoreError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
     recipe, run = _split(dict(options))
@@ -71,22 +70,22 @@ def convert_by(
     run: Run,
     *,
     transform: Transform | None = None,
-    observer: Observer = nobody,
+    observer: Observer = ignore_event,
 ) -> Manifest:
     """Do what `convert` does, with options that are made already."""
     refuse_own_source(source, out)
     if asks_hub(source, recipe):  # which may take as long as the patience
         observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    if not isinstance(conversion.target, LocalTarget):
-        from wdsremux.converting.remote_output import placed  # noqa: PLC0415 (only outputs behind a network need it)
+    if conversion.target.root is None:
+        from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
-        conversion = placed(conversion, run, observer)
+        conversion = with_remote_output(conversion, run, observer)
     if run.sync_to is None:
         return _converted(conversion, run, observer)
-    from wdsremux.converting.second_place import carried_along  # noqa: PLC0415 (only --sync-to needs it)
+    from wdsremux.converting.second_place import convert_and_sync  # noqa: PLC0415 (only --sync-to needs it)
 
-    return carried_along(_converted, conversion, out, run, observer)
+    return convert_and_sync(_converted, conversion, out, run, observer)
 
 
 def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest:
@@ -96,7 +95,7 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         if died:
             observer(Note("the last run on this output was killed or crashed; going on from there"))
             conversion = with_careful_engine(conversion, run)
-        return run_conversion(taken_up(conversion, extend=run.extend), observer)
+        return run_conversion(resumed(conversion, extend=run.extend), observer)
 
 
 def _observer(observer: Observer | None, progress: str | None) -> Observer:

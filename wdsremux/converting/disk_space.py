@@ -7,7 +7,7 @@ from typing import Any
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import is_url, size
 from wdsremux.processing.tasks import RowRange, SeriesRows
-from wdsremux.stores.base import Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.folder.disk_errors import free_bytes
 
 ANYWAY = "if it gets full, finished shards stay and the same command goes on"
@@ -17,7 +17,7 @@ class SpaceWatch:
     """Compares what is still to be written with the room there is, and warns once."""
 
     def __init__(
-        self, target: Target, rows: int | None, copies: int, source_bytes: int | None
+        self, target: Store, rows: int | None, copies: int, source_bytes: int | None
     ) -> None:
         """`rows` and `source_bytes` are those of the whole run, None where nobody knows."""
         self._target = target

@@ -11,7 +11,7 @@ UNKNOWN_ROWS = 1000
 """Where the rows in all are not known, a share of errors is taken of at least so many."""
 
 
-class Judge:
+class ErrorLimitGuard:
     """Holds what a run rejects against `--on-error` and `--max-errors`."""
 
     def __init__(self, conversion: Conversion) -> None:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
-from wdsremux.converting.error_limit import Judge
+from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
-from wdsremux.dataset.ledger import Ledger, Standing
+from wdsremux.dataset.ledger import Ledger, SeriesProgress
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import lot_from
+from wdsremux.dataset.shards.packing import packed_from
 from wdsremux.dataset.shards.series import SeriesWriter
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import SeriesRows
@@ -25,7 +25,7 @@ from wdsremux.processing.tasks import SeriesRows
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
     """Make the dataset, or what is missing of it, and publish its manifest last.
 
-    Raises SourceError, TransformError, TargetError, CorruptDataError or RecipeMismatchError; what
+    Raises SourceError, TransformError, StoreError, CorruptDataError or RecipeMismatchError; what
     is published by then stays, and the same conversion goes on from there.
     """
     ledger = Ledger(conversion.target)
@@ -41,8 +41,8 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
         )
     line = _Line(conversion, ledger, observer)
     line.run()
-    # Of the words that decide no byte, those count that the output was begun with.
-    manifest = Manifest.from_head(ledger.recipe() or conversion.head, line.shards())
+    # Fields that decide no byte keep the values that the output was begun with.
+    manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     _check_sums(manifest)
     ledger.write_rejected(ledger.rejected(manifest.shards))
     if not ledger.write_card(card_bytes(manifest)):
@@ -75,10 +75,10 @@ class _Line:
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
-        self._judge = Judge(conversion)
+        self._judge = ErrorLimitGuard(conversion)
         self.rows = 0
         """Rows done by this run."""
-        stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
+        stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
         self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._told: set[str] = set()
@@ -143,8 +143,8 @@ class _Line:
                 self._register.add(entry.keys)
         self._judge.remember(done_rows, errors)
 
-    def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:
-        return self._standing.get((rows.name, copy), Standing())
+    def _standing_of(self, rows: SeriesRows, copy: int) -> SeriesProgress:
+        return self._standing.get((rows.name, copy), SeriesProgress())
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the tasks of every series that is not done."""
@@ -171,18 +171,18 @@ class _Line:
         rows = max(0, stop - max(batch.first, min(starts)))
         # A resumed run reads rows again that stand already: the head of a batch, and what one copy
         # has and another has not.
-        lots = tuple(map(lot_from, batch.lots, starts))
+        packs = tuple(map(packed_from, batch.packed, starts))
         rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
         if self._register is not None:
-            lots, doubled = self._register.without_doubles(lots)
+            packs, doubled = self._register.without_doubles(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
         self.rows += rows
         self._judge.take(rows, rejected)
-        for writer, lot in zip(series.writers, lots, strict=True):
-            writer.add(lot)
-        samples = sum(len(lot.keys) for lot in lots)
+        for writer, packed in zip(series.writers, packs, strict=True):
+            writer.add(packed)
+        samples = sum(len(packed.keys) for packed in packs)
         self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
         self._tell_unpacked(batch.unpacked)
 
@@ -257,5 +257,5 @@ class _Line:
 
 def _check_sums(manifest: Manifest) -> None:
     totals = manifest.totals
-    if totals.samples + totals.rejected != totals.rows * manifest.copies:
+    if totals.samples + totals.rejected != totals.rows * manifest.head.copies:
         raise AssertionError(f"rows were lost or doubled: {totals}")

@@ -9,7 +9,16 @@ from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from wdsremux.core.escaping import escaped
-from wdsremux.core.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
+from wdsremux.core.events import (
+    Advanced,
+    Begun,
+    Done,
+    Event,
+    Note,
+    Observer,
+    ShardDone,
+    ignore_event,
+)
 from wdsremux.core.option_values import counted
 
 LOG_EVERY_S = 10.0
@@ -108,11 +117,11 @@ def crew(workers: int, engine: str) -> str:
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
     """Return what tells of a run in the way that --progress names."""
-    out = cast("TextIO", Unheeded(stream or sys.stderr))
+    out = cast("TextIO", BestEffortStream(stream or sys.stderr))
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
     if progress == "none":
-        return nobody
+        return ignore_event
     if progress == "bar":
         return _Bar(out)
     return _Json(out) if progress == "json" else _Log(out)
@@ -225,7 +234,7 @@ def _beginning(event: Begun) -> str:
     return f"converting {rows} {where}{resumed}"
 
 
-class Unheeded:
+class BestEffortStream:
     """A stream for progress: what cannot be written is dropped."""
 
     def __init__(self, out: TextIO) -> None:

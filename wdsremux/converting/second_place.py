@@ -5,9 +5,9 @@ import hashlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError, WdsremuxError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError, WdsremuxError
 from wdsremux.core.events import Begun, Event, Note, Observer, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
 from wdsremux.core.recipe import Run
@@ -15,8 +15,7 @@ from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.processing.plan import Conversion
 from wdsremux.stores import registry
-from wdsremux.stores.base import Parcel, RemoteTarget, Sums
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.base import Parcel, Store, Sums
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader, what_happened
 from wdsremux.syncing.refusals import refuse_beforehand
 from wdsremux.syncing.sync import sync
@@ -24,11 +23,12 @@ from wdsremux.syncing.sync import sync
 Convert = Callable[[Conversion, Run, Observer], Manifest]
 
 
-def carried_along(
+def convert_and_sync(
     convert: Convert, conversion: Conversion, out: str | Path, run: Run, observer: Observer
 ) -> Manifest:
     """Convert, and carry what is finished to a second place; its failures come last."""
-    if not isinstance(conversion.target, LocalTarget):
+    folder = conversion.target.root
+    if folder is None:
         raise UsageError(
             f"--sync-to carries a folder, and {str(out)!r} is none; run `wdsremux sync` when the "
             "conversion is done"
@@ -36,14 +36,14 @@ def carried_along(
     second = str(run.sync_to)
     try:
         # Wrong keys, and a place that would be refused in the end, are told at once.
-        remote = cast("RemoteTarget", registry.open_target(second))
-        planned = Manifest.from_head(conversion.head, ())
+        remote = registry.open_store(second)
+        planned = Manifest(head=conversion.head, shards=())
         refuse_beforehand(conversion.target, planned, remote)
-    except UnreachableTargetError as exc:
+    except UnreachableStoreError as exc:
         observer(Note(f"{exc}; converting without sending, and trying again when all is done"))
         manifest = convert(conversion, run, observer)
     else:
-        with Forwarder(conversion.target.root, remote, observer, run.give_up_after) as forwarder:
+        with Forwarder(folder, remote, observer, run.give_up_after) as forwarder:
             manifest = convert(conversion, run, forwarder)
             forwarder.finish()
     try:
@@ -55,7 +55,7 @@ def carried_along(
         )
     except WdsremuxError as exc:
         again = shlex.join(["wdsremux", "sync", str(out), second])
-        raise TargetError(
+        raise StoreError(
             f"{str(out)!r} is finished, but not all of it is at {second!r}: {exc}; to go on: "
             f"{again}"
         ) from exc
@@ -70,13 +70,13 @@ class Forwarder:
     """
 
     def __init__(
-        self, folder: Path, remote: RemoteTarget, observer: Observer, give_up_after_s: float
+        self, folder: Path, remote: Store, observer: Observer, give_up_after_s: float
     ) -> None:
         """`folder` is the output of the conversion."""
         self._folder = folder
         self._remote = remote
         self._observer = observer
-        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
+        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, notify=self._tell)
         self._locked = contextlib.ExitStack()
         self._is_sending = False
 

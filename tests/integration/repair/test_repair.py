@@ -13,8 +13,8 @@ from support.runs import wdsremux as command
 from support.verified import flip
 
 import wdsremux
-from wdsremux.core.errors import TargetError
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.core.errors import StoreError
+from wdsremux.stores.folder.store import FolderStore
 
 pytestmark = pytest.mark.integration
 
@@ -281,7 +281,7 @@ def test_a_run_elsewhere_keeps_repair_away(made, tmp_path):
     out = made().copy(tmp_path / "out")
     remove(shard(out))
     bad = tree(out)
-    with LocalTarget(out).lock(), pytest.raises(TargetError, match="is being written by"):
+    with FolderStore(out).lock(), pytest.raises(StoreError, match="is being written by"):
         wdsremux.repair(out)
     assert tree(out) == bad
 

@@ -10,7 +10,7 @@ from support.runs import wdsremux as command
 from support.verified import flip
 
 import wdsremux
-from wdsremux.dataset.head import fingerprint_of
+from wdsremux.core.head import fingerprint_of
 from wdsremux.dataset.indexes.loader_urls import loader_urls, own_loaders
 
 pytestmark = pytest.mark.integration

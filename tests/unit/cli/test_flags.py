@@ -210,5 +210,5 @@ def test_a_value_of_the_file_that_makes_no_sense_is_refused_by_its_flag(tmp_path
 
 def test_texts_under_fields_are_their_help():
     docs = field_docs(recipe_room)
-    assert docs["seed"] == "seed of all randomness"
+    assert docs["seed"] == "seed of all random steps and of your function"
     assert "\n" not in "".join(docs.values())

@@ -1,7 +1,7 @@
 """Warnings of a disk that will get full: once, by honest numbers, and only with a reason."""
 
 import pytest
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 from support.summaries import summary_of
 
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
@@ -11,7 +11,7 @@ MB = 10**6
 
 
 def watch(free, *, rows=100, copies=1, source=None):
-    return SpaceWatch(MemoryTarget(free_bytes=free), rows, copies, source)
+    return SpaceWatch(MemoryStore(free_bytes=free), rows, copies, source)
 
 
 def shard(number, rows=10, size_bytes=MB):

@@ -11,7 +11,7 @@ from support.summaries import manifest_of, summary_of
 from wdsremux.cli.convert import report
 from wdsremux.converting import progress as render
 from wdsremux.converting.progress import Meter, duration, observer
-from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, nobody
+from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, ignore_event
 from wdsremux.core.option_values import size
 
 
@@ -175,7 +175,7 @@ def test_a_size_is_told_in_decimal_units(size_bytes, text):
 
 
 def test_no_progress_is_nobody():
-    assert observer("none") is nobody
+    assert observer("none") is ignore_event
 
 
 @pytest.mark.parametrize(("out", "kind"), [(io.StringIO(), "_Log"), (Terminal(), "_Bar")])

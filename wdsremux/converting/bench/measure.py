@@ -14,7 +14,7 @@ from typing import Any, Self
 from wdsremux.converting.bench.pace import FIRST_ROWS, LoadingWorker, MarkingWorker, Pace, Tally
 from wdsremux.converting.bench.profile import Profile, profile
 from wdsremux.converting.line import convert
-from wdsremux.core.events import nobody
+from wdsremux.core.events import ignore_event
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.shards.bounds import Bounds
@@ -207,7 +207,7 @@ def _rows_for(conversion: Conversion, profiled: Profile, seconds: float) -> int:
 def _convert(conversion: Conversion, rows: int, seconds: float) -> Pace:
     """Run the line as `convert` does, and return its pace."""
     watched = _Watched.of(replace(conversion, limit=rows), seconds)
-    convert(watched, nobody)
+    convert(watched, ignore_event)
     return watched.tally.pace()
 
 

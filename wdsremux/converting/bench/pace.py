@@ -13,8 +13,8 @@ from typing import Any
 
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Batch, Record, Rejected, Task
-from wdsremux.dataset.shards.packing import LotBuilder
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.function.call import Row
 
@@ -50,7 +50,7 @@ class MarkingWorker(Worker):
 
     def __init__(
         self,
-        job: Job,
+        job: WorkerJob,
         seconds: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -97,7 +97,7 @@ class MarkingWorker(Worker):
 class LoadingWorker(MarkingWorker):
     """A worker that loads images as training does: to pixels, which are then forgotten."""
 
-    def _pack(self, row: Row, _copy: int, _lot: LotBuilder) -> None:
+    def _pack(self, row: Row, _copy: int, _packer: SamplePacker) -> None:
         if isinstance(row.image, bytes):
             with suppress(DecodeError):  # the line would pack it as it is
                 self._job.codec.decode(row.image)
@@ -163,7 +163,7 @@ class Tally:
         assert isinstance(batch, MarkedBatch)  # noqa: S101 (there is no other worker)
         self._first_s = self._clock() if self._first_s is None else self._first_s
         self._marks.append(batch.mark)
-        self._sums["samples"] += sum(len(lot.keys) for lot in batch.lots)
+        self._sums["samples"] += sum(len(packed.keys) for packed in batch.packed)
         self._sums["rejected"] += len(batch.rejected)
         self._sums["input_bytes"] += batch.input_bytes
         self._sums["output_bytes"] += batch.size_bytes

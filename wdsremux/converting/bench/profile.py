@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from wdsremux.core.records import Piece, Record, Rejected, Task, Unit
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.codecs.stored import Stored
@@ -96,7 +96,7 @@ class Profile:
         return 1000 / self.row_ms if self.row_ms else 0.0
 
 
-def profile(job: Job, tasks: Iterator[Task], seconds: float) -> Profile:
+def profile(job: WorkerJob, tasks: Iterator[Task], seconds: float) -> Profile:
     """Work on tasks in this thread for about so long, and tell where the time went.
 
     A few rows are done before that do not count, for whatever is loaded on its first use.
@@ -116,7 +116,7 @@ def profile(job: Job, tasks: Iterator[Task], seconds: float) -> Profile:
     batches = chain.from_iterable(worker(_timed(task, watch)) for task in chain([first], tasks))
     for batch in batches:
         rows += batch.rows
-        samples += sum(len(lot.keys) for lot in batch.lots)
+        samples += sum(len(packed.keys) for packed in batch.packed)
         size += batch.size_bytes
         rejected.extend(batch.rejected)
         if time.perf_counter() >= ends:
@@ -232,7 +232,7 @@ class _TimedCodec(Codec):
 class _TimedWorker(Worker):
     """A worker that takes few rows at a time and tells what it does with them."""
 
-    def __init__(self, job: Job, watch: Stopwatch) -> None:
+    def __init__(self, job: WorkerJob, watch: Stopwatch) -> None:
         super().__init__(replace(job, codec=_TimedCodec.of(job.codec, watch)))
         self._watch = watch
 

@@ -15,6 +15,7 @@ from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.dataset.reader import image_extension, members_of
+from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
 
 Decode = Literal["pil", "rgb", "torch"]
 """What an image becomes: `pil`, an image of Pillow in its stored mode; `rgb`, an H×W×3 uint8 array;
@@ -211,7 +212,7 @@ def _json_object(content: bytes | memoryview, key: str) -> dict[str, Any]:
 
 def _pil(content: bytes | memoryview, key: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=PILLOW_FORMATS)
         image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
         raise CorruptDataError(f"the image of sample {key!r} cannot be decoded: {exc}") from exc

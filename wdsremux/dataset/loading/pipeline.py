@@ -30,7 +30,7 @@ from wdsremux.dataset.loading.reader import REQUESTS_AT_ONCE, SampleReader
 from wdsremux.dataset.loading.shares import RankOrder, Remainder, share_of
 from wdsremux.dataset.loading.split import split_shards
 from wdsremux.dataset.reader import open_output
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.reading.prefetch import prefetch
 
 
 def pipeline(  # noqa: PLR0913 (words of one call, by name; `load` has the same)
@@ -68,7 +68,7 @@ def pipeline(  # noqa: PLR0913 (words of one call, by name; `load` has the same)
     * `cache_dir`, `cache_size`: behind a URL, a folder of bounded size for what was fetched.
 
     Raises UsageError for an option or split that does not exist, CorruptDataError when there is no
-    finished output, TargetError when it cannot be reached.
+    finished output, StoreError when it cannot be reached.
     """
     window = WINDOW_SAMPLES if shuffle is True else int(shuffle)
     if window < 0:
@@ -82,11 +82,11 @@ def pipeline(  # noqa: PLR0913 (words of one call, by name; `load` has the same)
         reader = SampleReader(output.words, output.manifest, by_copy, cache)
         copies = [
             sum(shard.samples for shard in shards if shard.copy == copy)
-            for copy in range(output.manifest.copies)
+            for copy in range(output.manifest.head.copies)
         ]
         name = shards[0].split if shards else split or ""
     words = _Words(
-        output.manifest.fingerprint, name, seed, window, batch_size, world_size, remainder
+        output.manifest.head.fingerprint, name, seed, window, batch_size, world_size, remainder
     )
     plan = _Plan(words, tuple(copies), rank)
     plan.order(epoch)  # Wrong words are reported now, not by a worker.
@@ -240,7 +240,7 @@ class _Reading:
             for numbers in batches:
                 yield self._reader.read(numbers.tolist())
             return
-        for _, result in ahead(self._read, batches, at_once=self._at_once, name="batches"):
+        for _, result in prefetch(self._read, batches, at_once=self._at_once, name="batches"):
             yield result()
 
     def _read(self, numbers: Indices) -> list[bytes]:

@@ -64,7 +64,7 @@ class SampleReader:
     def read(self, indices: Sequence[int]) -> list[bytes]:
         """Return the bytes that these samples have in their shards, in this order.
 
-        Each is compared with its CRC-32. Raises CorruptDataError for a damaged one, TargetError.
+        Each is compared with its CRC-32. Raises CorruptDataError for a damaged one, StoreError.
         """
         return self._reader().read([self.locate(index) for index in indices])
 

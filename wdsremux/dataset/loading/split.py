@@ -41,7 +41,7 @@ def load(  # noqa: PLR0913 (words of one call, by name; `pipeline` has the same)
     `cache_dir` keeps what was fetched, up to `cache_size`.
 
     Raises UsageError for a split, copy or option that does not exist, CorruptDataError when there
-    is no finished output, TargetError when it cannot be reached.
+    is no finished output, StoreError when it cannot be reached.
     """
     decoder = SampleDecoder(checked_decode(decode), checked_columns(columns))
     cache = cache_of(cache_dir, cache_size)
@@ -55,7 +55,7 @@ def chosen_copy(output: Output, copy: int | None, epoch: int | None) -> int:
     """Return the copy that is named, or read in an epoch. Raises UsageError for another."""
     if copy is not None and epoch is not None:
         raise UsageError("copy and epoch both say which copy to read: pass one of them")
-    copies = output.manifest.copies
+    copies = output.manifest.head.copies
     chosen = (epoch or 0) % copies if copy is None else copy
     if not 0 <= chosen < copies:
         raise UsageError(f"{output.words!r} has no copy {copy}; it has {copies}")
@@ -93,7 +93,7 @@ class LoadedSplit:
     def __getitem__(self, index: int) -> Any:
         """Return a sample; negative numbers count from the end. Slices are not supported.
 
-        Raises IndexError, CorruptDataError for a damaged sample, TargetError.
+        Raises IndexError, CorruptDataError for a damaged sample, StoreError.
         """
         return self.__getitems__([index])[0]
 

@@ -30,7 +30,7 @@ def urls(
     of numbers, which is one string as a rule.
 
     Raises UsageError for a split, copy or form that does not exist, CorruptDataError when there is
-    no finished output, TargetError when it cannot be reached.
+    no finished output, StoreError when it cannot be reached.
     """
     with open_output(out) as output:
         copy = chosen_copy(output, copy, epoch)

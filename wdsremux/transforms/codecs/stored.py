@@ -6,7 +6,7 @@ from PIL import ImageFile
 
 from wdsremux.transforms.base import DecodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats, profiles
-from wdsremux.transforms.codecs.pillow_formats import Kind
+from wdsremux.transforms.codecs.pillow_formats import ImageKind
 from wdsremux.transforms.pending_geometry import Size
 
 
@@ -76,7 +76,7 @@ class StoredOther:
     def __init__(
         self,
         image: ImageFile.ImageFile,
-        kind: Kind,
+        kind: ImageKind,
         orientation: int,
         matte: tuple[int, int, int],
         cache: profiles.ProfileCache,

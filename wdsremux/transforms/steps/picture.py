@@ -3,7 +3,7 @@
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import Pixels, StepError, rgb
 from wdsremux.transforms.codecs.codec import Codec
-from wdsremux.transforms.pending_geometry import Plan, Size, upright, whole
+from wdsremux.transforms.pending_geometry import PendingGeometry, Size, upright, whole
 from wdsremux.transforms.resample import render
 from wdsremux.transforms.steps.pixelwork import PixelWork
 
@@ -14,7 +14,7 @@ High-resolution photos come within 48 dB of the full decode with 1.5; with 1.0 i
 """
 
 
-class Frame:
+class SourceImage:
     """One stored image and all the pictures made of it; for one thread.
 
     The pixels are decoded when the first picture needs them, at the smallest fraction of the size
@@ -44,7 +44,7 @@ class Frame:
         self._waiting.append(picture)
         return picture
 
-    def cut(self, picture: "Picture", plan: Plan) -> Pixels:
+    def cut(self, picture: "Picture", plan: PendingGeometry) -> Pixels:
         """Return what the plan cuts from the decoded pixels; raises DecodeError."""
         divisor = self._divisor_for(plan)
         if self._pixels is None or divisor < self._divisor:
@@ -61,7 +61,7 @@ class Frame:
             self._pixels = None
         return self._stored.finish(pixels)
 
-    def _divisor_for(self, plan: Plan) -> int:
+    def _divisor_for(self, plan: PendingGeometry) -> int:
         if not plan.resamples:
             return 1
         fitting = (d for d in (8, 4, 2) if plan.reduction >= _SPARE * d)
@@ -78,14 +78,14 @@ class Picture(PixelWork):
 
     def __init__(
         self,
-        plan: Plan,
-        source: Frame | Pixels,
+        plan: PendingGeometry,
+        source: SourceImage | Pixels,
         matte: tuple[int, int, int] = (255, 255, 255),
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         self._source = source
         self._plans = [plan]
-        self._done: Plan | None = None
+        self._done: PendingGeometry | None = None
         """The plan of pixels at hand to which nothing was added yet."""
         self._max_pixels = max_pixels
         self.matte = matte
@@ -105,7 +105,7 @@ class Picture(PixelWork):
         return self._plans[-1].size
 
     @property
-    def first_plan(self) -> Plan:
+    def first_plan(self) -> PendingGeometry:
         """What will be done first to the stored pixels."""
         return self._plans[0]
 
@@ -149,7 +149,7 @@ class Picture(PixelWork):
         Not to be written to. Raises DecodeError.
         """
         first, *rest = self._plans
-        if isinstance(self._source, Frame):
+        if isinstance(self._source, SourceImage):
             pixels = self._source.cut(self, first)
         elif first is self._done and not rest:
             return self._source

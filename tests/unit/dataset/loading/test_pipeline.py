@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import webdataset
 from PIL import Image
-from support.ranged_target import URL, RangedTarget, named
+from support.ranged_store import URL, RangedStore, named
 from support.verified import SHARD, copied, flip, make_dataset, sample, write_tar
 
 import wdsremux
@@ -157,7 +157,7 @@ def test_a_damaged_sample_ends_the_epoch_with_its_place(made, tmp_path):
 
 @pytest.mark.parametrize("cache", [False, True])
 def test_behind_a_url_the_same_batches_come(made, tmp_path, monkeypatch, cache):
-    target = named(RangedTarget(made), monkeypatch)
+    target = named(RangedStore(made), monkeypatch)
     words = {"batch_size": 8, "shuffle": True}
     if cache:
         words["cache_dir"] = tmp_path / "cache"
@@ -169,7 +169,7 @@ def test_behind_a_url_the_same_batches_come(made, tmp_path, monkeypatch, cache):
 
 
 def test_in_stored_order_neighbours_are_one_request(made, monkeypatch):
-    target = named(RangedTarget(made), monkeypatch)
+    target = named(RangedStore(made), monkeypatch)
     (batch,) = wdsremux.pipeline(URL, batch_size=38)
     assert len(batch["key"]) == 38
     shards = [name for name, _, _ in target.asked if name.endswith(".tar")]
