@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
+from wdsremux.cli.snippets import SNIPPETS, snippet
 from wdsremux.core.errors import UsageError
 from wdsremux.core.escaping import escaped
 from wdsremux.core.manifest import Manifest, ShardSummary
@@ -43,7 +44,13 @@ def add_commands(commands: Any, epilog: str) -> None:
     parser = _added(commands, "show", "tell what an output holds, or one of its samples", epilog)
     parser.add_argument("key", metavar="KEY", nargs="?", help=KEY_HELP)
     _add_split(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object")
+    form.add_argument(
+        "--snippet",
+        choices=[*SNIPPETS],
+        help="print code that reads the output in a training loop",
+    )
     parser.set_defaults(command=_show)
 
 
@@ -98,7 +105,14 @@ def _show(arguments: argparse.Namespace) -> int:
     from wdsremux.dataset.browsing import find
     from wdsremux.dataset.reader import open_output
 
+    if arguments.snippet and arguments.key is not None:
+        raise UsageError("--snippet is for a whole output; leave KEY out")
     with open_output(arguments.out) as output:
+        if arguments.snippet:
+            output.shards(arguments.split)  # a split that does not exist is an error
+            code = snippet(arguments.snippet, output.manifest, arguments.out, arguments.split)
+            console.out(code.rstrip())
+            return 0
         if arguments.key is None:
             manifest = output.manifest
             told = {

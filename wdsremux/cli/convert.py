@@ -43,14 +43,13 @@ def report(event: Done, out: str, seconds: float) -> str:
         samples = sum(shard.samples for shard in shards)
         patterns = brace_patterns([shard.name for shard in shards])
         lines += [f"  {name}: {out}/{pattern}" for pattern in patterns]
-        lines.append(
-            f"  {name}: {counted(samples, 'sample')}, for .with_epoch() and .with_length()"
-        )
+        lines.append(f"  {name}: {counted(samples, 'sample')}")
     loaders = own_loaders(manifest.published, manifest.patterns())
     for form, by_split in loaders.items():
         lines += [f"  {split}, {form}: {url}" for split, urls in by_split.items() for url in urls]
     if manifest.published:
         lines.append(f"check it with: wdsremux verify {shlex.quote(out)}")
+    lines.append(f"code for a training loop: wdsremux show {shlex.quote(out)} --snippet pytorch")
     return "\n".join(map(escaped, lines))
 
 

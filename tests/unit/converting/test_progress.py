@@ -277,7 +277,8 @@ def test_the_report_tells_what_there_is_and_how_to_read_it():
         "18 samples of 20 rows in 2 shards, 20.5 kB, 2 rejected",
         "note: packed as stored",
         "  train: out/pets/train-{000000..000001}.tar",
-        "  train: 18 samples, for .with_epoch() and .with_length()",
+        "  train: 18 samples",
+        "code for a training loop: wdsremux show out/pets --snippet pytorch",
     ]
 
 
@@ -291,4 +292,4 @@ def test_the_report_names_every_series_of_a_split():
     text = report(Done(manifest_of(shards, copies=2), 10), "out", 1.0)
     for copy, shard in enumerate(shards):
         assert f"  train, copy {copy}: out/train-c{copy}-000000.tar\n" in text
-        assert f"  train, copy {copy}: {shard.samples} samples, for .with_epoch()" in text
+        assert f"  train, copy {copy}: {shard.samples} samples" in text

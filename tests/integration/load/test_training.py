@@ -13,7 +13,7 @@ from support.verified import make_dataset
 
 pytestmark = pytest.mark.integration
 
-PROGRAM = Path(__file__).parents[1] / "support" / "torch_ranks.py"
+PROGRAM = Path(__file__).parents[2] / "support" / "torch_ranks.py"
 ROWS = 310
 """No multiple of ranks or batches."""
 
