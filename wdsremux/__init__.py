@@ -64,6 +64,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 (it reads a file)
+
+        return version("wdsremux")
+    if name == "events":
+        from wdsremux.core import events  # noqa: PLC0415 (the point of this function)
+
+        return events
     if name in _HOMES:
         from importlib import import_module  # noqa: PLC0415 (the point of this function)
 

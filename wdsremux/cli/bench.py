@@ -22,7 +22,7 @@ WORTH_TELLING_S = 0.1
 """Threads start in less."""
 
 
-def add_commands(commands: Any, epilog: str, source_help: str) -> None:
+def add_commands(commands: Any, source_help: str, *, every: bool) -> None:
     """Add both commands to the parser's."""
     parser = commands.add_parser(
         "bench",
@@ -30,22 +30,17 @@ def add_commands(commands: Any, epilog: str, source_help: str) -> None:
         description="Measure on the first rows of SOURCE: images/s of one core and of all workers, "
         "where the time goes, time and size of the whole, and whether images load faster from the "
         "shards than from the source. The shards made on the way lie in a temporary folder.",
-        epilog=epilog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE", help=source_help)
     parser.add_argument("--seconds", metavar="S", type=_seconds, default=20.0, help=SECONDS_HELP)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_options(parser)
+    add_options(parser, every=every)
     parser.set_defaults(command=_bench)
     parser = commands.add_parser(
         "doctor",
         help="show what is installed here, and what is missing",
         description="Show versions, CPUs, engines and optional parts as a run would find them. "
         "Exit code 1 where something is missing that a run needs.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", help="folder you would write to")
     parser.add_argument("--json", action="store_true", help="print one JSON object")

@@ -21,9 +21,9 @@ OUT_HELP = "folder or URL of a finished output"
 KEY_HELP = "key of a sample, or the number of its row"
 
 
-def add_commands(commands: Any, epilog: str) -> None:
+def add_commands(commands: Any) -> None:
     """Add the three commands to the parser's."""
-    parser = _added(commands, "ls", "list the shards of an output, or its samples", epilog)
+    parser = _added(commands, "ls", "list the shards of an output, or its samples")
     parser.add_argument(
         "--samples",
         action="store_true",
@@ -34,26 +34,24 @@ def add_commands(commands: Any, epilog: str) -> None:
         "--json", action="store_true", help="print one JSON object for each shard or sample"
     )
     parser.set_defaults(command=_ls)
-    parser = _added(commands, "cat", "write one member of a sample to stdout", epilog)
+    parser = _added(commands, "cat", "write one member of a sample to stdout")
     parser.add_argument(
         "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; without an extension its image is written"
     )
     _add_split(parser)
     parser.set_defaults(command=_cat)
-    parser = _added(commands, "show", "tell what an output holds, or one of its samples", epilog)
+    parser = _added(commands, "show", "tell what an output holds, or one of its samples")
     parser.add_argument("key", metavar="KEY", nargs="?", help=KEY_HELP)
     _add_split(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_show)
 
 
-def _added(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _added(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("out", metavar="OUT", help=OUT_HELP)
     return parser

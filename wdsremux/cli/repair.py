@@ -14,7 +14,7 @@ from wdsremux.verifying.reports import RepairReport
 RUN_OPTIONS = ("workers", "engine", "give_up_after", "record_timeout", "progress")
 
 
-def add_command(commands: Any, epilog: str) -> None:
+def add_command(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "repair",
@@ -22,8 +22,6 @@ def add_command(commands: Any, epilog: str) -> None:
         description="Make missing and damaged shards again from the source they were made from, "
         "and rebuild index, entries and card. A shard is published only if it becomes what it "
         "was; exit code 7 tells what has changed if it does not, 1 that something is left.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("out", metavar="OUT", help="folder that convert wrote")
     parser.add_argument(

@@ -21,7 +21,7 @@ MAX_NAMES = 10
 """Names that a line tells."""
 
 
-def add_command(commands: Any, epilog: str) -> None:
+def add_command(commands: Any) -> None:
     """Add the command to the parser's."""
     parser = commands.add_parser(
         "sync",
@@ -29,8 +29,6 @@ def add_command(commands: Any, epilog: str) -> None:
         description="Carry a finished dataset to another place: what is missing or different "
         "there, shards first and index.json last. The same command again goes on where an "
         "interrupted one stopped, and sends nothing when all is there.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("source", metavar="FROM", help=f"a finished dataset: {PLACES}")
     parser.add_argument("dest", metavar="TO", help="where it is carried, likewise")

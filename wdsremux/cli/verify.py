@@ -27,30 +27,26 @@ PROOF_WORDS = {
 """What the closing line says of shards that were proven, not read."""
 
 
-def add_commands(commands: Any, epilog: str) -> None:
+def add_commands(commands: Any) -> None:
     """Add both commands to the parser's."""
-    _add_verify(commands, epilog)
+    _add_verify(commands)
     parser = commands.add_parser(
         "index",
         help="make an index for shards that others packed",
         description="Make index.json, the entries and, where there is none, a README.md for a "
         "folder of shards that others packed. The shards stay as they are.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
     parser.set_defaults(command=_index)
 
 
-def _add_verify(commands: Any, epilog: str) -> None:
+def _add_verify(commands: Any) -> None:
     parser = commands.add_parser(
         "verify",
         help="check a dataset and name what is damaged",
         description="Check a dataset: one line for each finding on stdout, exit code 0 for a clean "
         "one, 1 for one with findings, 6 where there is no dataset. "
         "Nothing is changed, but by --quarantine.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument(
         "out", metavar="OUT", help="folder or URL of a dataset, or of any .tar shards"
