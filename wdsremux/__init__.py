@@ -1,7 +1,6 @@
 """Stream an image dataset through preprocessing once and pack it into WebDataset shards.
 
-The public face. Names are imported when they are first used: `import wdsremux` alone loads nothing
-heavy.
+The public names are imported when they are first used: `import wdsremux` loads nothing heavy.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -35,7 +35,7 @@ def report(event: Done, out: str, seconds: float) -> str:
         rate = event.rows / seconds
         lines.append(f"{counted(event.rows, 'row')} in {duration(seconds)}, {images_per_s(rate)}")
     else:
-        lines.append(f"nothing to do: {out} was finished by this very recipe")
+        lines.append(f"nothing to do: {out} is finished with this recipe")
     lines.append(
         f"{counted(totals.samples, 'sample')} of {counted(totals.rows, 'row')} in "
         f"{counted(totals.shards, 'shard')}, "

@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def add_commands(commands: Any) -> None:
-    """Add the commands to the parser's."""
+    """Add the commands to the parser."""
     parser = commands.add_parser(
         "help", help="list the help pages, or show one", description="Show a help page."
     )
@@ -58,7 +58,7 @@ def page(topic: str) -> str:
     known = topics()
     if topic not in known:
         raise UsageError(
-            f"there is no help page {topic!r}{did_you_mean(topic, known)}; "
+            f"unknown help page {topic!r}{did_you_mean(topic, known)}; "
             f"the pages are {', '.join(known)}"
         )
     return (PAGES / f"{topic}.md").read_text(encoding="utf-8").rstrip("\n")
@@ -85,9 +85,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     known = {code.code: code for code in Code}
     found = known.get(arguments.code.upper())
     if found is None:
-        raise UsageError(
-            f"there is no finding {arguments.code!r}; `wdsremux help findings` lists all"
-        )
+        raise UsageError(f"unknown finding {arguments.code!r}; `wdsremux help findings` lists all")
     console.out(f"{found.code} ({found.severity}): {found.meaning}\n\nWhat to do: {found.remedy}")
     return 0
 

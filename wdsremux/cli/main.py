@@ -93,7 +93,7 @@ def make_parser(*, every: bool = False) -> Parser:
     )
     parser.add_argument("--version", action=Version)
     parser.set_defaults(command=functools.partial(_print_help, parser), make_parser=make_parser)
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", prog="wdsremux")
     convert.add_command(commands, every=every)
     verify.add_commands(commands)
     repair.add_command(commands)
