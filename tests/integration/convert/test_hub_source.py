@@ -139,7 +139,7 @@ def test_a_subset_that_must_be_named_is_asked_for(hub):
         layout_of(repo, subset="big")
     write_table(folder / "b" / "2.parquet", {"image": [jpeg(0)]})
     hub.store.changed()
-    with pytest.raises(UsageError, match="several subsets: small, big; choose with --subset"):
+    with pytest.raises(UsageError, match="several subsets: small, big; choose one with --subset"):
         layout_of(repo)
 
 
@@ -266,7 +266,7 @@ def test_a_gated_dataset_tells_where_to_ask(hub, dataset):
     repo, corpus = dataset
     (corpus.folder / ".gated").touch()
     hub.configure(token=TOKEN)
-    with pytest.raises(SourceError, match="is gated: ask for access"):
+    with pytest.raises(SourceError, match="is gated: request access"):
         opened(repo)
 
 
@@ -290,8 +290,8 @@ def test_the_token_and_the_signed_address_are_in_no_text(hub, dataset, caplog):
 @pytest.mark.parametrize(
     ("dataset_id", "revision", "text"),
     [
-        ("u/nothing-here", None, "'u/nothing-here' is not on the Hub, or it is private"),
-        ("hf://datasets/u/nothing-here", None, "'u/nothing-here' is not on the Hub"),
+        ("u/nothing-here", None, "'u/nothing-here' does not exist on the Hub or is private"),
+        ("hf://datasets/u/nothing-here", None, "'u/nothing-here' does not exist on the Hub"),
     ],
 )
 def test_what_the_hub_does_not_have_is_told(hub, dataset_id, revision, text):
@@ -301,7 +301,7 @@ def test_what_the_hub_does_not_have_is_told(hub, dataset_id, revision, text):
 
 
 def test_a_missing_revision_is_told(dataset):
-    with pytest.raises(SourceError, match="has no such revision: check --revision"):
+    with pytest.raises(SourceError, match="does not have this revision: check --revision"):
         layout_of(dataset[0], revision="nope")
 
 
@@ -324,7 +324,7 @@ def test_a_copy_in_the_cache_never_stands_for_the_dataset(hub, dataset):
     datasets.load_dataset(repo)
     (corpus.folder / ".private").touch()
     hub.configure(token=TOKEN)
-    with pytest.raises(SourceError, match="is not on the Hub, or it is private"):
+    with pytest.raises(SourceError, match="does not exist on the Hub or is private"):
         layout_of(repo)
 
 

@@ -68,7 +68,7 @@ def test_a_subset_that_must_be_named_is_asked_for():
 
 
 def test_an_unknown_subset_is_told_with_those_there_are():
-    with pytest.raises(UsageError, match="'huge': the source has small, big"):
+    with pytest.raises(UsageError, match="'huge': the source has the subsets small, big"):
         splits(NAMES, CARD, "huge")
 
 
