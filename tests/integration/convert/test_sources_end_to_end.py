@@ -178,7 +178,7 @@ def test_the_demo(tmp_path):
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("no-such-thing", "'no-such-thing' is no file or folder"),
+        ("no-such-thing", "'no-such-thing' is not a file, a folder"),
         ("empty", "empty"),
         ("nothing-*.tar", "nothing-*.tar"),
         ("nothing-*.parquet", "nothing-*.parquet"),

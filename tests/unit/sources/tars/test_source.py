@@ -177,7 +177,9 @@ def test_an_index_that_is_wrong_is_an_error(shards):
 
 def test_a_folder_without_a_shard_that_its_index_lists_is_refused(shards):
     write_index(shards, {"train-000000.tar": 5, "train-000009.tar": 2, "shards/train-7.tar": 1})
-    text = r"lists 2 shards that the folder lacks: 'train-000009.tar', 'train-7.tar'; copy them there"
+    text = (
+        r"lists 2 shards that the folder lacks: 'train-000009.tar', 'train-7.tar'; copy them there"
+    )
     with pytest.raises(SourceError, match=text):
         open_tars(shards)
     assert len(records(open_tars(shards / "train-*.tar"))) == 305
