@@ -127,7 +127,7 @@ def test_the_card_means_the_same_on_the_hub_and_on_disk(hub, readme):
     local = open_parquet(str(folder), subset=None, image_root=None)
     assert opened(repo).features() == local.features()
     assert local.features()[1].class_names == ("cat", "dog")
-    with pytest.raises(UsageError, match=r"'huge': dataset '.*' has small, big"):
+    with pytest.raises(UsageError, match=r"'huge': dataset '.*' has the subsets small, big"):
         layout_of(repo, subset="huge")
 
 
@@ -135,7 +135,7 @@ def test_a_subset_that_must_be_named_is_asked_for(hub):
     repo, folder = hub.new_repo()
     (folder / "README.md").write_text(README.replace("  default: true\n", ""))
     write_table(folder / "s" / "a.parquet", {"image": [jpeg(0)]})
-    with pytest.raises(SourceError, match=r"cannot be opened: .*b/2\.parquet'.*; see what"):
+    with pytest.raises(SourceError, match=r"cannot be opened: .*b/2\.parquet'.*; check whether"):
         layout_of(repo, subset="big")
     write_table(folder / "b" / "2.parquet", {"image": [jpeg(0)]})
     hub.store.changed()
@@ -247,7 +247,7 @@ def test_a_private_dataset_is_read_with_the_token_and_not_without(hub, dataset, 
     repo, corpus = dataset
     (corpus.folder / ".private").touch()
     hub.configure(token=TOKEN)
-    with pytest.raises(SourceError, match=r"or it is private.*hf auth login.*HF_TOKEN"):
+    with pytest.raises(SourceError, match=r"or is private.*hf auth login.*HF_TOKEN"):
         layout_of(repo)
     given = opened(repo, Access(token=TOKEN))
     assert [r.image for r in read(given)] == corpus.images
@@ -313,7 +313,7 @@ def test_an_empty_dataset_is_told(hub):
 def test_a_script_dataset_is_told(hub):
     repo, folder = hub.new_repo()
     (folder / f"{folder.name}.py").write_text("raise SystemExit")
-    with pytest.raises(SourceError, match=r"made by a script.*refs/convert/parquet"):
+    with pytest.raises(SourceError, match=r"built by a script.*refs/convert/parquet"):
         layout_of(repo)
 
 

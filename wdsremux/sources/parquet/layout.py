@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fsspec.utils import glob_translate
 
 from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError, UsageError
@@ -184,7 +185,7 @@ def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
     names = sorted(names)
     found: dict[str, None] = {}
     for pattern in patterns:
-        fits = regex_from_glob(pattern)
+        fits = _compiled(pattern)
         hidden, special = _marked(pattern)
         found |= dict.fromkeys(
             n for n in names if fits.fullmatch(n) and _marked(n) == (hidden, special)
@@ -199,27 +200,10 @@ def _marked(path: str) -> tuple[int, int]:
     return hidden, sum(part.startswith("__") for part in parts[:-1])
 
 
-def regex_from_glob(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a glob: `*` stays within a folder, `**` is any folders."""
-    parts = pattern.split("/")
-    out = ""
-    for i, part in enumerate(parts):
-        is_last = i == len(parts) - 1
-        if part == "**":
-            out += ".*" if is_last else "(?:.+/)?"
-            continue
-        out += "[^/]+" if part == "*" else _regex_from_part(part)
-        out += "" if is_last else "/"
-    return re.compile(out, re.DOTALL)
-
-
-def _regex_from_part(part: str) -> str:
-    out = ""
-    for sign in re.findall(r"\[[!^]?\]?[^\]]*\]|\*+|.", part, re.DOTALL):
-        if len(sign) > 1 and sign[0] == "[":
-            negated = sign[1] in "!^"
-            inner = re.sub(r"([\\\[&~|^])", r"\\\1", sign[2 if negated else 1 : -1])
-            out += f"[^/{inner}]" if negated else f"[{inner}]"
-        else:
-            out += {"*": "[^/]*", "?": "[^/]"}.get(sign[0], re.escape(sign))
-    return out
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(glob_translate(pattern))
+    except ValueError as exc:
+        raise SourceError(
+            f"data_files in README.md has an invalid pattern {pattern!r}: {exc}; fix the card"
+        ) from exc
