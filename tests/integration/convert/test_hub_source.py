@@ -199,7 +199,7 @@ def test_a_server_that_has_gone_ends_the_reading_in_time(hub, dataset):
     assert len(seen) < corpus.rows
     text = str(caught.value)
     assert "cannot read u/set" in text
-    assert "tried for 1 s; finished shards stay, and the same command goes on" in text
+    assert "tried for 1 s; finished shards are kept, and the same command resumes" in text
     assert "http" not in text
     assert any(name in text for name in corpus.files)
 
