@@ -21,6 +21,7 @@ LIBRARIES = (
     "opencv-python-headless",
     "pyarrow",
     "datasets",
+    "fsspec",
     "huggingface-hub",
     "msgpack",
     "cloudpickle",
