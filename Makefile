@@ -3,14 +3,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 
 .PHONY: help setup demo test check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
-	@echo "make test     lint, types, floors, and the whole test suite"
-	@echo "make check    format check, lint, types, floors, unit tests (< 90 s)"
+	@echo "make test     lint, types, layers, and the whole test suite"
+	@echo "make check    format check, lint, types, layers, unit tests (< 90 s)"
 	@echo "make format   format the code"
 	@echo "make bench    run all benchmarks that can run here (half an hour or more)"
 	@echo "make bench-loading  CPU time to a training batch, beside other loaders"
@@ -20,13 +21,22 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group dev --group torch
+# What a user needs; the rest comes with the first test or benchmark.
+$(RUNTIME): pyproject.toml
+	@echo "Setting up $(VENV) (only the first time) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@echo "Installing wdsremux and what it needs to run ..."
+	@$(BIN)/python -m pip install --editable .
 	@touch $@
 
-demo: $(READY)
+$(READY): pyproject.toml
+	@$(MAKE) --no-print-directory $(RUNTIME)
+	@echo "Installing what the tests need: linters, type checker, storage servers, PyTorch ..."
+	@$(BIN)/python -m pip install --quiet --editable . --group dev --group torch
+	@touch $@
+
+demo: $(RUNTIME)
 	@$(BIN)/python tools/demo.py
 
 test: lint

@@ -1,4 +1,4 @@
-"""The commands `ls`, `cat` and `show`: a look into a finished output, wherever it lies."""
+"""The commands `ls`, `cat` and `show`: a look into a finished output, in a folder or at a URL."""
 
 import argparse
 import contextlib
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
     from wdsremux.dataset.browsing import Found
 
 OUT_HELP = "folder or URL of a finished output"
-KEY_HELP = "key of a sample, or the number of its row"
+KEY_HELP = "key of a sample, or its row number"
 
 
-def add_commands(commands: Any, epilog: str) -> None:
-    """Add the three commands to the parser's."""
-    parser = _added(commands, "ls", "list the shards of an output, or its samples", epilog)
+def add_commands(commands: Any) -> None:
+    """Add the three commands to the parser."""
+    parser = _added(commands, "ls", "list the shards of an output, or its samples")
     parser.add_argument(
         "--samples",
         action="store_true",
-        help="one line for each sample: key, shard, first byte, size; no shard is read",
+        help="one line for each sample: key, shard, first byte, size; reads no shard",
     )
     _add_split(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object for each shard or sample"
     )
     parser.set_defaults(command=_ls)
-    parser = _added(commands, "cat", "write one member of a sample to stdout", epilog)
+    parser = _added(commands, "cat", "write one member of a sample to stdout")
     parser.add_argument(
-        "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; without an extension its image is written"
+        "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; writes the image without an extension"
     )
     _add_split(parser)
     parser.set_defaults(command=_cat)
-    parser = _added(commands, "show", "tell what an output holds, or one of its samples", epilog)
+    parser = _added(commands, "show", "show what an output, or one of its samples, contains")
     parser.add_argument("key", metavar="KEY", nargs="?", help=KEY_HELP)
     _add_split(parser)
     form = parser.add_mutually_exclusive_group()
@@ -54,20 +54,18 @@ def add_commands(commands: Any, epilog: str) -> None:
     parser.set_defaults(command=_show)
 
 
-def _added(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _added(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("out", metavar="OUT", help=OUT_HELP)
     return parser
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--split", metavar="S", help="look at this split only")
+    parser.add_argument("--split", metavar="S", help="show this split only")
 
 
 def _ls(arguments: argparse.Namespace) -> int:
@@ -94,7 +92,7 @@ def _cat(arguments: argparse.Namespace) -> int:
         data = member(output, arguments.key, arguments.split)
     if sys.stdout.isatty() and not _is_text(data):
         raise UsageError(
-            f"the member is {len(data)} bytes for no terminal; send them to a file: "
+            f"refusing to write {len(data)} bytes of binary data to a terminal; redirect it: "
             f"wdsremux cat {arguments.out} {arguments.key} > FILE"
         )
     console.out_bytes(data)
@@ -128,7 +126,7 @@ def _show(arguments: argparse.Namespace) -> int:
 
 
 def _shard(shard: ShardSummary) -> dict[str, Any]:
-    """Return what programs are told of a shard."""
+    """Return a shard as `ls --json` prints it."""
     return {
         "shard": shard.name,
         "split": shard.split,
@@ -143,7 +141,7 @@ def _shard(shard: ShardSummary) -> dict[str, Any]:
 
 
 def _place(found: "Found") -> dict[str, Any]:
-    """Return what programs are told of where a sample stands."""
+    """Return the location of a sample as `ls --json` prints it."""
     return {
         "key": found.sample.key,
         "shard": found.shard.name,
@@ -156,7 +154,7 @@ def _place(found: "Found") -> dict[str, Any]:
 
 
 def _contents(members: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return what the members of a sample are: sizes, the JSON, what the image says of itself."""
+    """Return the members of a sample: sizes, the JSON, what the image header says."""
     from wdsremux.dataset.reader import image_extension
 
     told: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
@@ -219,7 +217,7 @@ def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
     elif image is not None:
         yield f"image: {image['format']}, {image['width']} × {image['height']}, {image['mode']}"
     if "json" in told:
-        # Escaped: what a row says may be meant for the terminal.
+        # Escaped: a string of a row may hold terminal control characters.
         yield f"json: {json.dumps(told['json'], indent=2)}"
 
 
@@ -257,7 +255,8 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
         yield f"loader {escaped(form)}: {json.dumps(urls)}"
     left_out = [name for name in manifest.published.get("loaders", {}) if name not in loaders]
     if left_out:
-        yield f"loaders not shown, since wdsremux did not make them: {escaped(', '.join(left_out))}"
+        listed = escaped(", ".join(left_out))
+        yield f"loader URLs not shown, since wdsremux did not make them: {listed}"
     yield from (f"note: {escaped(note)}" for note in manifest.head.notes)
 
 

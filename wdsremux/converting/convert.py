@@ -1,4 +1,4 @@
-"""The public functions: what the command line does, for Python."""
+"""The public function `convert`: what the command does, for Python."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -15,13 +15,11 @@ from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.processing.opening import (
     Transform,
-    asks_hub,
     open_conversion,
-    refuse_own_source,
     with_careful_engine,
 )
 from wdsremux.processing.plan import Conversion
-from wdsremux.sources.registry import SourceLike
+from wdsremux.sources.registry import SourceLike, parse
 
 
 def convert(
@@ -45,22 +43,22 @@ def convert(
     of these forms. None for an image leaves the sample out, and so does raising `RejectSample`. A
     parameter named `rng` gets a `numpy.random.Generator` that depends on seed, copy and row only.
 
-    `out` is a folder, or a text such as "s3://bucket/folder", "gs://…", "az://…" and
+    `out` is a folder, or a URL such as "s3://bucket/folder", "gs://…", "az://…" and
     "hf://datasets/user/name".
 
-    The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
-    "1%") or values. The same call again goes on where an interrupted one stopped.
+    The other options are those of `wdsremux convert --help`, with `_` for `-`, as strings
+    ("512MB", "1%") or values. The same call again resumes an interrupted one.
 
-    Nothing is printed unless `progress` is given, which then tells of the run on stderr as the
-    command line does. An `observer` is called with each event of `wdsremux.events` instead. Without
+    Nothing is printed unless `progress` is set, which shows the run on stderr as the command line
+    does. An `observer` is called with each event of `wdsremux.events` instead. Without
     either, notes are logged as warnings of the logger "wdsremux".
 
     Raises UsageError, SourceError, TransformError, StoreError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
     recipe, run = _split(dict(options))
-    tell = _observer(observer, options.get("progress"))
-    return convert_by(source, out, recipe, run, transform=transform, observer=tell)
+    notify = _observer(observer, options.get("progress"))
+    return convert_by(source, out, recipe, run, transform=transform, observer=notify)
 
 
 def convert_by(
@@ -72,11 +70,12 @@ def convert_by(
     transform: Transform | None = None,
     observer: Observer = ignore_event,
 ) -> Manifest:
-    """Do what `convert` does, with options that are made already."""
-    refuse_own_source(source, out)
-    if asks_hub(source, recipe):  # which may take as long as the patience
-        observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
-    conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
+    """Do what `convert` does, with parsed options."""
+    ref = parse(source, recipe)
+    ref.refuse_output(out)
+    if ref.is_guess:  # which may take up to --give-up-after
+        observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
+    conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
     if conversion.target.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
@@ -93,16 +92,16 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         if run.overwrite:
             Ledger(conversion.target).clear()
         if died:
-            observer(Note("the last run on this output was killed or crashed; going on from there"))
+            observer(Note("the last run on this output was killed or crashed; resuming"))
             conversion = with_careful_engine(conversion, run)
         return run_conversion(resumed(conversion, extend=run.extend), observer)
 
 
 def _observer(observer: Observer | None, progress: str | None) -> Observer:
-    """Return what tells of a run that Python began: it is asked for, or only notes are logged."""
+    """Return the observer of a run that Python started; by default notes are logged."""
     if observer is not None:
         if progress not in (None, "none"):
-            raise UsageError("progress and observer exclude each other; give one of them")
+            raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
     return log_notes if progress is None else render.observer(progress)
 

@@ -1,8 +1,8 @@
-"""Takes a finished output up again when its source has got more rows: new shards behind the old.
+"""Extends a finished output when its source has more rows: new shards after the old ones.
 
-The old shards stay as they are. Where the new rows begin the recipe has a break: from there on
-shards and batches are counted anew. So the output is what a conversion of the whole source with
-`--break-at ROW` makes, byte for byte, and everything that knows recipes knows how to treat it.
+The old shards are not changed. Where the new rows begin the recipe has a break: a new shard and a
+new batch begin there. So the output is what a conversion of the whole source with `--break-at ROW`
+makes, byte for byte.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
         return conversion
     breaks = _breaks_of(recorded)
     if breaks[: len(conversion.breaks)] == conversion.breaks:
-        # Whoever runs the same command again does not repeat where it was extended.
+        # The same command again does not repeat where the output was extended.
         conversion = with_breaks(conversion, breaks)
     if extend and added_files(recorded.source, conversion.head.source):
         conversion = _extended(conversion, ledger, recorded)
@@ -38,7 +38,7 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
     manifest = ledger.readable_manifest()
     is_same = recorded.fingerprint == conversion.fingerprint
     if is_same and manifest is not None and manifest.head.fingerprint != conversion.fingerprint:
-        # The manifest is still that of the shorter dataset; a run may have been killed since.
+        # The manifest is still that of the shorter dataset if a run was killed since.
         ledger.adopt(conversion.fingerprint, conversion.breaks)
     return conversion
 
@@ -63,8 +63,8 @@ def _extended(conversion: Conversion, ledger: Ledger, recorded: Head) -> Convers
     manifest, missed = ledger.finished(recorded.fingerprint)
     if manifest is None or missed:
         raise UsageError(
-            "--extend adds to a finished output, and this one is not: finish it with the source as "
-            "it was, or give --overwrite to start anew"
+            "--extend needs a finished output; finish this one with the source as it was, or start "
+            "from scratch with --overwrite"
         )
     row = _first_new_row(conversion, recorded, manifest)
     if row is not None:
@@ -101,7 +101,7 @@ def _first_new_row(conversion: Conversion, recorded: Head, manifest: Manifest) -
     ):
         raise RecipeMismatchError(
             f"--split {recorded.options['split']} cannot be extended: the rows that were added "
-            "would shift the numbers of rows that stand already; convert into another OUT"
+            "would shift the numbers of existing rows; convert into another OUT"
         )
     row = max(shard.stop for shard in manifest.shards)
     if last.split not in added or last.stop == old[-1].ranges[-1].stop is not None:

@@ -1,4 +1,4 @@
-"""Puts a staging folder before an output behind a network; tells in its index where it stands."""
+"""Puts a staging folder before a remote output, and records the URL in its index."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from wdsremux.stores.staging.store import StagedStore
 
 
 def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
-    """Return a conversion whose target is behind a network as it writes there."""
+    """Return a conversion whose remote store is written through a staging folder."""
     remote = conversion.target
     target = StagedStore(
         remote,
@@ -30,6 +30,6 @@ def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> 
 
 
 def _published(target: StagedStore, manifest: Manifest) -> Mapping[str, Any]:
-    """Return what the manifest is to tell of the place, which is asked for every shard."""
+    """Return what the manifest records about the store, which is asked for every shard."""
     files = {shard.name: Sums(shard.size_bytes, shard.sha256) for shard in manifest.shards}
     return published_at(target.remote, manifest, target.receipts(files))

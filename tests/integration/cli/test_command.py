@@ -219,7 +219,7 @@ def test_the_folder_of_the_source_is_refused_as_output_and_left_alone(source, tm
     before = tree(tmp_path / "out")
     for words in ((), ("--overwrite",)):
         done = convert(tmp_path / "out", tmp_path / "out", *words, code=2)
-        assert "where the source lies" in done.stderr
+        assert "is the folder of the source" in done.stderr
         convert(f"{tmp_path}/out/train-*.tar", tmp_path / "out", *words, code=2)
     assert tree(tmp_path / "out") == before
 
@@ -234,7 +234,7 @@ def test_an_output_within_the_folder_that_is_the_source_is_refused(source, tmp_p
         ("data", "link/c"),
     ):
         done = convert(given, out, code=2, cwd=tmp_path)
-        assert "lies within the source" in done.stderr
+        assert "is inside the source" in done.stderr
     file = min((tmp_path / "data").rglob("*train*.parquet"))
     convert(file, file.parent / "out", "--limit", 2)
     assert list(shards(file.parent / "out")) == ["train-000000.tar"]
@@ -259,7 +259,7 @@ def test_a_mistyped_path_is_told_to_be_taken_for_a_dataset_before_the_hub_is_ask
     )
     assert done.returncode == 3
     first, *rest = done.stderr.splitlines()
-    assert first == "there is no folder 'data/imgs' here: asking the Hub for that dataset"
+    assert first == "folder 'data/imgs' not found here: asking the Hub for that dataset"
     assert "offline mode" in "".join(rest)
 
 

@@ -191,7 +191,7 @@ def test_an_unfinished_output_is_not_extended(source, tmp_path):
     before = tree(tmp_path / "out")
     source.grow()
     done = convert(source.folder, tmp_path / "out", *SMALL, "--extend", code=2)
-    assert "--extend adds to a finished output, and this one is not" in done.stderr
+    assert "--extend needs a finished output" in done.stderr
     assert tree(tmp_path / "out") == before
 
 

@@ -119,7 +119,7 @@ def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind
         running.send(signal.SIGINT)
         code, errors = running.ended(20)
     assert code == 130
-    assert "to go on: wdsremux convert" in errors
+    assert "resume with: wdsremux convert" in errors
     assert mount.waiting == []
     conversion.assert_only_whole_files(out)
     conversion.assert_finishes(out)

@@ -198,5 +198,5 @@ def test_a_disk_that_will_get_full_is_told_once_and_before_the_first_shard(tmp_p
     told = notes_of(replace(made, target=NearlyFullStore(tmp_path / "out")))
     warnings = [i for i, event in enumerate(told) if str(event).startswith("the disk ")]
     assert len(warnings) == 1
-    assert told[warnings[0]].startswith("the disk may get full: the rows take ")
+    assert told[warnings[0]].startswith("the disk may fill up: the rows take ")
     assert warnings[0] < told.index(ShardDone)

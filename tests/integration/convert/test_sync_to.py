@@ -86,7 +86,7 @@ def test_shards_go_as_they_close_and_the_index_last(case, reference):
     assert published[-1] == "index.json"
     # The sync at the end finds that these are there.
     assert len(published) == len(set(published)) == len(reference)
-    assert case.told[-1].startswith("all of it is at mem://bucket/prefix too")
+    assert case.told[-1].startswith("the copy at mem://bucket/prefix is complete")
     for name in reference.keys() - {"index.json"}:
         assert case.remote.files[name] == (case.out / name).read_bytes()
     index = json.loads(case.remote.files["index.json"])
@@ -109,10 +109,10 @@ def test_a_failure_comes_last_with_the_command_that_goes_on(case, reference):
     with pytest.raises(StoreError, match="the quota is used up") as caught:
         case.convert()
     assert caught.value.exit_code == 5
-    assert f"to go on: wdsremux sync {case.out} mem://place" in str(caught.value)
+    assert f"resume with: wdsremux sync {case.out} mem://place" in str(caught.value)
     assert tree(case.out) == reference
     assert any(isinstance(event, Done) for event in case.events)
-    assert "converting without sending" in case.told[0]
+    assert "converting without uploading" in case.told[0]
     assert "index.json" not in case.remote.files
 
 
@@ -198,7 +198,9 @@ def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
 
 def test_only_what_lies_in_a_folder_is_carried(case):
     case.out = "mem://place"
-    with pytest.raises(UsageError, match="--sync-to carries a folder, and 'mem://place' is none"):
+    with pytest.raises(
+        UsageError, match="--sync-to needs an OUT that is a folder, and 'mem://place' is none"
+    ):
         case.convert()
 
 

@@ -98,7 +98,7 @@ def test_nothing_is_sent_where_a_dataset_stands(case, name):
     case.forwarder.finish()
     assert case.remote.published == before
     assert case.told == [
-        "mem://bucket/prefix holds shards already: it is looked at when all is done"
+        "mem://bucket/prefix already holds shards: it is synced after the conversion"
     ]
 
 
@@ -124,7 +124,7 @@ def test_after_a_refusal_nothing_more_is_sent(case):
     case.close_shard(3)
     assert case.remote.published[-1] == entry_name("train-000000.tar")
     [note] = [text for text in case.told if "quota" in text]
-    assert note.startswith("the quota is used up; converting without sending")
+    assert note.startswith("the quota is used up; converting without uploading")
 
 
 @pytest.mark.parametrize("lost", [RECIPE_NAME, entry_name("train-000000.tar")])
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_ends_the_sending_alone(case, monkeypatch, lo
         case.forwarder(ShardDone(shard))
     case.forwarder.finish()
     [note] = case.told
-    assert "Input/output error; converting without sending" in note
+    assert "Input/output error; converting without uploading" in note
 
 
 def test_a_bug_ends_the_sending_alone(case):
@@ -155,7 +155,7 @@ def test_a_bug_ends_the_sending_alone(case):
     case.forwarder(BEGUN)
     case.forwarder.finish()
     [note] = case.told[-1:]
-    assert note.startswith("ZeroDivisionError('a bug'); converting without sending")
+    assert note.startswith("ZeroDivisionError('a bug'); converting without uploading")
 
 
 def test_the_place_stays_locked_while_something_is_still_being_sent(case, monkeypatch):

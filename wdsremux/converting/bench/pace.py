@@ -1,6 +1,6 @@
 """Workers that mark when each batch was made, and the pace that follows from their marks.
 
-Only `bench` and `--dry-run` use them; the line itself holds no clock.
+Only `bench` and `--dry-run` use them; the conversion itself reads no clock.
 """
 
 import os
@@ -54,7 +54,7 @@ class MarkingWorker(Worker):
         seconds: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Work for so long after the first batch, then leave rows out; without `seconds`, none."""
+        """Work for `seconds` after the first batch, then skip rows; without it, skip none."""
         super().__init__(job)
         self._seconds = seconds
         self._clock = clock
@@ -160,7 +160,7 @@ class Tally:
 
     def add(self, batch: Batch) -> None:
         """Take a batch into the sums."""
-        assert isinstance(batch, MarkedBatch)  # noqa: S101 (there is no other worker)
+        assert isinstance(batch, MarkedBatch)  # noqa: S101 (every worker here makes these)
         self._first_s = self._clock() if self._first_s is None else self._first_s
         self._marks.append(batch.mark)
         self._sums["samples"] += sum(len(packed.keys) for packed in batch.packed)
@@ -170,7 +170,7 @@ class Tally:
         self._first_rejected = self._first_rejected or next(iter(batch.rejected), None)
 
     def has_lasted(self, seconds: float) -> bool:
-        """Return whether the first batch came so long ago."""
+        """Return whether the first batch came at least `seconds` ago."""
         return self._first_s is not None and self._clock() - self._first_s >= seconds
 
     def pace(self) -> Pace:

@@ -1,6 +1,6 @@
-"""A worker that tells where its time goes.
+"""A worker that measures where its time goes.
 
-Only `bench` uses them; the line itself holds no clock.
+Only `bench` uses them; the conversion itself reads no clock.
 """
 
 import time
@@ -22,7 +22,7 @@ STAGES = ("read", "decode", "transform", "encode", "pack")
 """Where the time of a row goes, in the order of its way; waiting for a network is reading."""
 
 SLICE_ROWS = 32
-"""After so many rows the time is looked at; a batch function sees no more of them together."""
+"""Rows between two looks at the clock, and the most that a batch function sees together."""
 WARM_UP_ROWS = 4
 
 
@@ -97,7 +97,7 @@ class Profile:
 
 
 def profile(job: WorkerJob, tasks: Iterator[Task], seconds: float) -> Profile:
-    """Work on tasks in this thread for about so long, and tell where the time went.
+    """Process tasks in this thread for about `seconds`, and return where the time went.
 
     A few rows are done before that do not count, for whatever is loaded on its first use.
     """
@@ -138,7 +138,7 @@ def _head(task: Task, rows: int) -> Task:
 
 
 def _timed(task: Task, watch: Stopwatch) -> Task:
-    """Return the task with units that tell when they are read."""
+    """Return the task with units that measure their reading."""
     pieces = (Piece(_TimedUnit(p.unit, watch), p.start, p.stop) for p in task.pieces)
     return replace(task, pieces=tuple(pieces))
 
@@ -207,7 +207,7 @@ class _TimedStored:
 
 @dataclass(frozen=True, slots=True)
 class _TimedCodec(Codec):
-    """A codec that tells when it is at work."""
+    """A codec that measures its time."""
 
     watch: Stopwatch = field(default_factory=Stopwatch, compare=False)
 
@@ -230,7 +230,7 @@ class _TimedCodec(Codec):
 
 
 class _TimedWorker(Worker):
-    """A worker that takes few rows at a time and tells what it does with them."""
+    """A worker that takes few rows at a time and measures each stage."""
 
     def __init__(self, job: WorkerJob, watch: Stopwatch) -> None:
         super().__init__(replace(job, codec=_TimedCodec.of(job.codec, watch)))

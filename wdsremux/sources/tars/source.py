@@ -14,8 +14,9 @@ from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record
+from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import ordered, split_of_file
-from wdsremux.sources.tars.index import BLOCK, Sample, group_samples, read_content, scan_members
+from wdsremux.sources.tars.samples import Sample, group_samples, members_of_tar, read_content
 from wdsremux.sources.tars.schema import (
     MemberValueError,
     TarSchema,
@@ -31,7 +32,7 @@ _MAX_MEMBER_BYTES = 1 << 30
 _SAMPLES_SEEN = 100
 _MAX_JSON_BYTES = 1 << 20
 _NAMED = 5
-"""So many missing shards are named."""
+"""Missing shards that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class TarUnit:
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield the records of samples start..stop-1; a damaged tar is a SourceError."""
         with _opened(self.path) as file:
-            samples = group_samples(scan_members(file, Path(self.path).name, self.offset))
+            samples = group_samples(members_of_tar(file, Path(self.path).name, self.offset))
             position = self.first + start
             for sample in islice(samples, start, stop):
                 yield self._record(file, sample, position)
@@ -64,7 +65,7 @@ class TarUnit:
         if position != self.first + stop:
             raise SourceError(
                 f"{self.name} holds fewer samples than before; "
-                "leave the tar alone and convert again"
+                "do not change the tar during a run, and convert again"
             )
 
     def _record(self, file: BinaryIO, sample: Sample, position: int) -> Record:
@@ -100,7 +101,7 @@ class TarSource:
     """The tars of each split, in order."""
     schema: TarSchema
     samples: Mapping[str, int]
-    """By file name, the number of samples, where an index beside the tars tells it."""
+    """By file name, the number of samples, where an index beside the tars records it."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return the name and size of each tar, in order, by split."""
@@ -112,7 +113,7 @@ class TarSource:
         return {"kind": "tars", "files": files}
 
     def splits(self) -> Mapping[str, int | None]:
-        """Return the splits; the rows of one are known when an index.json beside the tars tells."""
+        """Return the splits; the rows are known when an index.json beside the tars lists them."""
         return {
             split: sum(self.samples[p.name] for p in paths)
             if all(p.name in self.samples for p in paths)
@@ -128,7 +129,7 @@ class TarSource:
         """Yield runs of at most 256 samples or 64 MB; only headers are read. Raises SourceError."""
         if split not in self.shards:
             raise SourceError(
-                f"no split {split!r} among the tars; there is {', '.join(self.shards)}; "
+                f"no split {split!r} among the tars, only {', '.join(self.shards)}; "
                 "name one of these with --split"
             )
         first = 0
@@ -144,8 +145,8 @@ class TarSource:
                     yield unit
             if known is not None and rows != known:
                 raise SourceError(
-                    f"index.json says {known} samples of {path.name!r}, there are {rows}; "
-                    "make the index again or move it away"
+                    f"index.json lists {known} samples in {path.name!r}, but it holds {rows}; "
+                    "write the index again or move it away"
                 )
             first += rows
 
@@ -159,7 +160,7 @@ def _runs(path: Path, first: int, schema: TarSchema, columns: Columns) -> Iterat
         return TarUnit(str(path), offset, first, rows, size, needed, columns.image, columns.fields)
 
     with _opened(path) as file:
-        for sample in group_samples(scan_members(file, path.name, is_last_archive=True)):
+        for sample in group_samples(members_of_tar(file, path.name, is_last_archive=True)):
             sample_bytes = sample.end - sample.offset
             if rows == ROWS_PER_UNIT or (rows and size + sample_bytes > UNIT_BYTES):
                 yield unit()
@@ -181,7 +182,7 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     tars are checked.
 
     Raises:
-        SourceError: no such tar, one that is cut off or compressed, names that tell no split, a
+        SourceError: no such tar, one that is cut off or compressed, names without a split, a
             folder that lacks shards its index.json lists.
 
     """
@@ -208,7 +209,7 @@ def _paths(pattern: str) -> list[Path]:
         found = sorted(map(str, folder.glob("*.tar")), key=os.fsencode)
         if not found:
             raise SourceError(
-                f"no .tar in the folder {pattern!r}; give a pattern such as 'x/*.tar'"
+                f"no .tar file in the folder {pattern!r}; pass a pattern such as 'x/*.tar'"
             )
         return [Path(name) for name in found]
     if folder.exists():
@@ -234,16 +235,16 @@ def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
     more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     raise SourceError(
         f"index.json of {str(folder)!r} lists {counted(len(missing), 'shard')} that the folder "
-        f"lacks: {names}{more}; bring them, or name the tars to take by a pattern such as 'x/*.tar'"
+        f"lacks: {names}{more}; copy them there, or select tars with a pattern such as 'x/*.tar'"
     )
 
 
 def _check_size(path: Path) -> None:
     size = _size(path)
-    if size == 0 or size % BLOCK:
+    if size == 0 or size % BLOCK_BYTES:
         raise SourceError(
-            f"the tar {path.name!r} is cut off or no tar: {size} bytes is no multiple of {BLOCK}; "
-            "fetch or pack it again, or leave it out of the pattern"
+            f"{path.name!r} is not a complete tar: its size, {size} bytes, is not a multiple of "
+            f"{BLOCK_BYTES}; download or pack it again, or exclude it from the pattern"
         )
 
 
@@ -254,8 +255,8 @@ def _by_split(paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
         return {"train": tuple(paths)}
     if unnamed:
         raise SourceError(
-            f"the name of {unnamed[0]!r} tells no split (train, validation, test), "
-            "those of other tars do; narrow the pattern to tars of one kind"
+            f"the name of {unnamed[0]!r} has no split word (train, validation, test), but names of "
+            "other tars have one; narrow the pattern to tars of one kind"
         )
     return {
         split: tuple(path for path in paths if splits[path] == split)
@@ -266,7 +267,7 @@ def _by_split(paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
 def _first_samples(path: Path) -> Iterator[Mapping[str, bytes | None]]:
     """Yield the first samples of a tar by field: contents, but None for images."""
     with _opened(path) as file:
-        for sample in islice(group_samples(scan_members(file, path.name)), _SAMPLES_SEEN):
+        for sample in islice(group_samples(members_of_tar(file, path.name)), _SAMPLES_SEEN):
             if sample.problem:
                 continue
             yield {
@@ -286,7 +287,7 @@ def _size(path: Path) -> int:
 
 def _opened(path: str | Path) -> BinaryIO:
     try:
-        # Unbuffered: between two headers lies a payload that is not read, or only once.
+        # Unbuffered: the payload between two headers is not read, or only once.
         return Path(path).open("rb", buffering=0)
     except OSError as exc:
         raise SourceError(f"cannot read the tar {str(path)!r}: {exc.strerror}") from exc
