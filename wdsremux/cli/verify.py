@@ -32,11 +32,19 @@ def add_commands(commands: Any) -> None:
     _add_verify(commands)
     parser = commands.add_parser(
         "index",
-        help="make an index for shards of another tool",
+        help="make an index for shards of another tool, or for another loader",
         description="Make index.json, the entries and, if it is missing, a README.md for a "
-        "folder of shards that another tool packed. The shards are not changed.",
+        "folder of shards that another tool packed. The shards are not changed. With --index, "
+        "make indexes for other loaders; OUT may then be an output of wdsremux.",
     )
     parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
+    parser.add_argument(
+        "--index",
+        metavar="KIND,…",
+        dest="kinds",
+        help="indexes for other loaders: wids, dali, energon, webshart, timm, open_clip, or all; "
+        "existing ones are replaced",
+    )
     parser.set_defaults(command=_index)
 
 
@@ -110,10 +118,12 @@ def _verify(arguments: argparse.Namespace) -> int:
 def _index(arguments: argparse.Namespace) -> int:
     from wdsremux.verifying.index import index
 
-    totals = index(arguments.out, observer=byte_progress(sys.stderr)).totals
+    kinds = arguments.kinds or ()
+    totals = index(arguments.out, kinds=kinds, observer=byte_progress(sys.stderr)).totals
+    wrote = f"the indexes {arguments.kinds}" if kinds else f"{arguments.out}/index.json"
     console.out_report(
         f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
-        f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"
+        f"{size(totals.size_bytes)}: wrote {wrote}"
     )
     return 0
 

@@ -7,7 +7,7 @@ import fnmatch
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from wdsremux.core.manifest import (
 from wdsremux.core.tar.blocks import BlockReader, CrcCuts
 from wdsremux.dataset.card import CARD_MARK, CARD_NAME
 from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.indexes.registry import index_files, kinds_from_text
+from wdsremux.dataset.indexes.shards import IndexFile
 from wdsremux.dataset.ownership import owner_of
-from wdsremux.dataset.reader import listing
+from wdsremux.dataset.reader import listing, open_output
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.sources.registry import dataset_name
 from wdsremux.sources.split_rules import ordered, split_of_file
@@ -45,23 +47,31 @@ READINGS = 2
 """Of every shard."""
 
 
-def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifest:
+def index(
+    out: str | Path, *, kinds: str | Sequence[str] = (), observer: CheckObserver = ignore_event
+) -> Manifest:
     """Write `index.json`, the entries and, where there is none, a card beside shards of others.
+
+    `kinds` names indexes of other loaders to write as well, or instead where the dataset has its
+    own index already: "dali,webshart" or "all". They are written again each time.
 
     Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;
     `observer` is told of both, from several threads. A shard's split is the keyword in its name;
     where none has one, all are "train".
 
-    Raises UsageError for a folder that has an index already, CorruptDataError for one without
-    shards, or whose shards have errors; nothing is left behind then.
+    Raises UsageError for a folder that has an index already or for an unknown kind,
+    CorruptDataError for one without shards, or whose shards have errors; nothing is left behind
+    then.
     """
+    kinds = kinds_from_text(kinds)
     try:
         folder = open_folder(out)
     except OSError as exc:
         raise CorruptDataError(f"cannot read {str(out)!r}: {exc.strerror or exc}") from exc
     with folder:
         with listing(str(out)):
-            names = _shard_names(folder, str(out))
+            is_indexed = bool(kinds) and owner_of(folder) == "ours"
+            names = [] if is_indexed else _shard_names(folder, str(out))
         target: Store
         if isinstance(folder, RemoteFolder):
             target, name = folder.store, dataset_name(out)
@@ -69,7 +79,24 @@ def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifes
             target = FolderStore(Path(out).expanduser())
             name = target.root.resolve().name
         with target.lock():
-            return _Indexing(folder, target, name, observer).run(names)
+            if names:
+                _Indexing(folder, target, name, observer).run(names)
+            with open_output(out) as output:
+                write_files(target, index_files(output, kinds))
+                return output.manifest
+
+
+def write_files(target: Store, files: Iterable[IndexFile]) -> None:
+    """Publish files, each of them whole."""
+    for name, parts in files:
+        staged = target.stage(name)
+        try:
+            for part in parts:
+                staged.write(part)
+            staged.commit()
+        except BaseException:
+            staged.discard()
+            raise
 
 
 def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:

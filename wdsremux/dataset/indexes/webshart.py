@@ -1,0 +1,28 @@
+"""The index of webshart and hfutils (cheesechaser): `train-000000.json` beside each tar.
+
+Format: webshart 0.4 to 0.6, hfutils 0.13 (`tar_create_index`): `filesize`, `hash_lfs` (SHA-256 of
+the tar), and `files` by name with `offset` and `size` of the content. The SHA-256 of single members
+is optional and left out.
+"""
+
+import json
+from collections.abc import Iterator
+
+from wdsremux.dataset.indexes.shards import IndexBuilder, IndexedShard, IndexFile
+
+
+class WebshartIndex(IndexBuilder):
+    """One file for each shard."""
+
+    def shard(self, shard: IndexedShard) -> Iterator[IndexFile]:
+        """Yield the index of a shard."""
+        index = {
+            "filesize": shard.summary.size_bytes,
+            "hash_lfs": shard.summary.sha256,
+            "files": {
+                member.name: {"offset": member.offset, "size": member.size_bytes}
+                for sample in shard.samples
+                for member in sample.members
+            },
+        }
+        yield f"{shard.summary.name.removesuffix('.tar')}.json", [json.dumps(index).encode()]
