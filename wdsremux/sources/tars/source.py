@@ -12,7 +12,7 @@ from braceexpand import braceexpand
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
-from wdsremux.core.option_values import counted
+from wdsremux.core.option_values import counted, listed
 from wdsremux.core.records import Record
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import ordered, split_of_file
@@ -231,11 +231,10 @@ def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
     """Refuse a folder that lacks what its index lists: their samples would be lost silently."""
     if not missing:
         return
-    names = ", ".join(map(repr, missing[:_NAMED]))
-    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    names = listed([*map(repr, missing)], _NAMED)
     raise SourceError(
         f"index.json of {str(folder)!r} lists {counted(len(missing), 'shard')} that the folder "
-        f"lacks: {names}{more}; copy them there, or select tars with a pattern such as 'x/*.tar'"
+        f"lacks: {names}; copy them there, or select tars with a pattern such as 'x/*.tar'"
     )
 
 
