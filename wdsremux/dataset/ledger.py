@@ -13,6 +13,8 @@ from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageErr
 from wdsremux.core.head import DECIDING_FIELDS, Head
 from wdsremux.core.manifest import (
     MANIFEST_NAME,
+    MAX_ENTRY_BYTES,
+    MAX_MANIFEST_BYTES,
     STATE_FOLDER,
     Manifest,
     ShardSummary,
@@ -25,7 +27,7 @@ from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.head import head_difference
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
-from wdsremux.stores.whole_files import read_ahead, read_whole
+from wdsremux.stores.reading.prefetch import read_ahead
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
@@ -147,7 +149,7 @@ class Ledger:
             names = [name for name in listed if name.endswith(".msgpack")]
         else:
             names = sorted(entry_name(shard.name) for shard in shards)
-        for name, data in zip(names, read_ahead(self._target, names), strict=True):
+        for name, data in zip(names, read_ahead(self._target, names, MAX_ENTRY_BYTES), strict=True):
             if data is not None:
                 yield ShardEntry.from_bytes(data, name)
 
@@ -271,7 +273,7 @@ class Ledger:
             return None
 
     def _read(self, name: str) -> bytes | None:
-        return read_whole(self._target, name)
+        return self._target.read(name, MAX_MANIFEST_BYTES)
 
 
 def refuse_difference(old: Head, new: Head) -> None:
