@@ -125,6 +125,10 @@ class TarSource:
         """Return the columns the first 100 samples show, and "key", the sample's key."""
         return self.schema.columns
 
+    def notes(self) -> Sequence[str]:
+        """Return nothing: all is read."""
+        return ()
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[TarUnit]:
         """Yield runs of at most 256 samples or 64 MB; only headers are read. Raises SourceError."""
         if split not in self.shards:
