@@ -28,7 +28,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     Raises SourceError, TransformError, StoreError, CorruptDataError or RecipeMismatchError; what
     is published by then is kept, and the same conversion resumes from there.
     """
-    ledger = Ledger(conversion.target)
+    ledger = Ledger(conversion.store)
     ledger.begin(conversion.head)
     manifest, missed = ledger.finished(conversion.fingerprint)
     if manifest is not None and not missed:
@@ -79,7 +79,7 @@ class _ConversionRun:
         self._c = conversion
         self._ledger = ledger
         self._observer = observer
-        self._standing = ledger.standing()
+        self._standing = ledger.progress()
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
@@ -87,7 +87,7 @@ class _ConversionRun:
         self.rows = 0
         """Rows done by this run."""
         stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
-        self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
+        self._space = SpaceWatch(conversion.store, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._unpacked: set[str] = set()
         """Columns whose absence from the output was reported."""
@@ -182,7 +182,7 @@ class _ConversionRun:
         packs = tuple(map(packed_from, batch.packed, starts))
         rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
         if self._register is not None:
-            packs, doubled = self._register.without_doubles(packs)
+            packs, doubled = self._register.without_duplicates(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
@@ -215,7 +215,7 @@ class _ConversionRun:
         starts = tuple(part.next_row(base) for part in standing)
         writers = [
             SeriesWriter(
-                c.target,
+                c.store,
                 c.plan(number, copy),
                 start=start,
                 number=part.number,

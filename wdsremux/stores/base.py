@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from wdsremux.core.errors import CorruptDataError, UnreachableStoreError
+
 ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "reread"]
 """How sure it is that a store holds a file, from no to yes:
 
 * `absent`, `differs`: it does not;
-* `unverified`: only its size, or what we said of it ourselves, can be had;
-* `etag`: the server's MD5 (of the whole, or of the parts' MD5s) is that of our bytes;
+* `unverified`: the store reports only its size, or what we noted beside it ourselves;
+* `etag`: the MD5 of the server (of the whole, or of the MD5s of the parts) is that of our bytes;
 * `checksum`: a checksum that the server is known to compute itself is that of our bytes;
 * `reread`: the bytes were read back and have the same SHA-256.
 """
@@ -19,13 +21,13 @@ ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "rer
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a file's bytes are known by."""
+    """What identifies the bytes of a file."""
 
     size_bytes: int
     sha256: str
     """Hexadecimal."""
     receipt: Mapping[str, str] = field(default_factory=dict)
-    """What the store said of these bytes when it took them (`Proof.receipt`), if it did."""
+    """What the store reported of these bytes when it stored them (`Proof.receipt`), if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +38,16 @@ class Proof:
     how: str = ""
     """What was compared, for people: "CRC64NVME of the whole object"."""
     receipt: Mapping[str, str] = field(default_factory=dict)
-    """Checksums by which the store can be asked again without the bytes at hand."""
+    """Checksums by which the store can be asked again without a copy of the bytes."""
     is_noted: bool = False
-    """Whether the SHA-256 that we noted beside the file when we sent it is that of these bytes. It
-    proves nothing of what arrived, but who sends need not begin again for it.
+    """Whether the SHA-256 that we noted beside the file when we sent it is that of these bytes.
+
+    It does not prove what arrived, but such a file is not sent again.
     """
 
     @property
     def is_there(self) -> bool:
-        """Whether nothing says that the file is another."""
+        """Whether the file exists and nothing shows that it differs."""
         return self.level not in ("absent", "differs")
 
 
@@ -58,7 +61,7 @@ class Parcel:
 
 
 class Staged(Protocol):
-    """A file on its way: nobody sees it under its final name before `commit` returns."""
+    """A file that is being written: its final name does not exist before `commit` returns."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, or raise StoreError."""
@@ -121,6 +124,22 @@ class Store(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
 
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a small file; None when it does not exist.
+
+        Raises CorruptDataError when it is larger than `max_bytes`, StoreError.
+        """
+        try:
+            with self.open(name) as file:
+                return read_bounded(file, name, max_bytes)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise UnreachableStoreError(
+                f"cannot read {name!r} of {self.url!r}: {exc.strerror or exc}; run the same "
+                "command again"
+            ) from exc
+
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the published files of one folder, sorted by name."""
 
@@ -141,7 +160,25 @@ class Store(Protocol):
         return None
 
     def lock(self) -> AbstractContextManager[bool]:
-        """Keep other runs away while the block runs; gives whether the run before died.
+        """Keep other runs away while the block runs; yields whether the run before died.
 
         Removes what a killed run left unpublished. Raises StoreError naming the holder.
         """
+
+
+def read_bounded(file: BinaryIO, name: str, max_bytes: int) -> bytes:
+    """Return the content of an open file. Raises CorruptDataError when it is too large.
+
+    Memory is allocated as the bytes arrive: the size that a file claims may be wrong.
+    """
+    parts: list[bytes] = []
+    left_bytes = max_bytes + 1
+    while left_bytes and (part := file.read(min(left_bytes, 1 << 20))):
+        parts.append(part)
+        left_bytes -= len(part)
+    if not left_bytes:
+        raise CorruptDataError(
+            f"cannot read {name!r}: it is larger than {max_bytes} bytes, the maximum for such a "
+            "file; remove it, or check what wrote it"
+        )
+    return b"".join(parts)

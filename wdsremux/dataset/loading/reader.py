@@ -202,7 +202,9 @@ class _ProcessReader:
     def _check(self, data: bytes, shard: ShardSummary, offsets: _Offsets, number: int) -> None:
         start, stop = offsets.starts[number], offsets.starts[number + 1]
         if len(data) != stop - start or zlib.crc32(data) != offsets.crcs[number]:
-            raise self._output.damaged(shard.name, f"the sample at byte {start} is not as recorded")
+            raise self._output.damaged(
+                shard.name, f"the sample at byte {start} differs from its recorded CRC-32"
+            )
 
     def _offsets_of(self, shard: ShardSummary) -> _Offsets:
         offsets = self._offsets.get(shard.name)

@@ -151,7 +151,9 @@ def test_images_of_different_sizes_do_not_make_a_batch(tmp_path):
 def test_a_damaged_sample_ends_the_epoch_with_its_place(made, tmp_path):
     out = copied(made, tmp_path / "out")
     flip(out / SHARD, 700)
-    with pytest.raises(CorruptDataError, match=f"'{SHARD}'.*byte 0 is not as recorded"):
+    with pytest.raises(
+        CorruptDataError, match=f"'{SHARD}'.*byte 0 differs from its recorded CRC-32"
+    ):
         list(wdsremux.pipeline(out, batch_size=8))
 
 

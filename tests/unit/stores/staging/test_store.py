@@ -13,10 +13,10 @@ from support.store_conformance import StoreConformance, content_of, listed, publ
 from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.stores import patience
 from wdsremux.stores.base import Sums
+from wdsremux.stores.reading.prefetch import read_ahead
 from wdsremux.stores.staging import uploader
 from wdsremux.stores.staging.files import staging_folder
 from wdsremux.stores.staging.store import StagedStore
-from wdsremux.stores.whole_files import read_ahead
 
 PATIENCE_S = 30.0
 
@@ -137,7 +137,7 @@ def test_a_shard_larger_than_the_bound_is_staged_alone_and_that_is_told_once(cas
     assert listed(case.target) == [("a.tar", 150), ("b.tar", 150)]
     assert max(case.sizes) == 150
     [note] = case.told
-    assert "--staging-max 100 B has no room for the shards being written" in note
+    assert "--staging-max 100 B is too small for the shards being written" in note
 
 
 def test_a_discarded_file_gives_its_room_back(case):
@@ -168,7 +168,7 @@ def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
 
     case.remote.before_put = fail_until_it_is_told
     publish(case.target, "a.msgpack", b"entry")
-    assert list(read_ahead(case.target, ["a.msgpack"])) == [b"entry"]
+    assert list(read_ahead(case.target, ["a.msgpack"], 100)) == [b"entry"]
     assert tellers == {threading.current_thread()}
 
 
@@ -354,12 +354,14 @@ def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
         publish(case.target, name)
     case.target.receipts({"a.tar": sums_of(b"content")})
     [note] = case.told
-    assert note.startswith("2 shards were sent, but are unverified")
+    assert note.startswith("2 uploaded shards could not be verified")
     assert "wdsremux verify --deep mem://bucket/prefix" in note
 
 
 def test_a_shard_that_is_gone_by_the_end_is_told(case):
-    with pytest.raises(StoreError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
+    with pytest.raises(
+        StoreError, match=r"'mem://bucket/prefix/a\.tar' has been removed or replaced"
+    ):
         case.target.receipts({"a.tar": sums_of(b"content")})
 
 
