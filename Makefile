@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
+.PHONY: help setup demo test test-loaders check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
 	@echo "make test     lint, types, layers, and the whole test suite"
+	@echo "make test-loaders  read an output with Megatron-Energon and DALI (several GB)"
 	@echo "make check    format check, lint, types, layers, unit tests (< 90 s)"
 	@echo "make format   format the code"
 	@echo "make bench    run all benchmarks that can run here (half an hour or more)"
@@ -41,6 +42,15 @@ demo: $(RUNTIME)
 
 test: lint
 	$(BIN)/python -m pytest -n auto --dist worksteal tests
+
+test-loaders: $(READY)
+	$(PYTHON) -m venv .venv-loaders
+	.venv-loaders/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-loaders/bin/python -m pip install --quiet --group loaders
+	rm -rf out/loaders
+	$(BIN)/wdsremux convert demo: out/loaders --max-shard-samples 50 --progress none
+	$(BIN)/wdsremux index out/loaders --index all
+	.venv-loaders/bin/python tools/check_loaders.py out/loaders
 
 check: lint
 	$(BIN)/python -m pytest -q -n auto tests/unit
@@ -89,4 +99,4 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-peers out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-loaders out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
