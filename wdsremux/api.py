@@ -146,6 +146,7 @@ def open_conversion(
         remarks=(*remarks_on(features, wishes, columns), *remarks_on_splits(recipe.split, splits)),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
+        adapts_kernel=recipe.kernel == "auto",
     )
 
 

@@ -38,12 +38,25 @@ def head_difference(old: Mapping[str, Any], new: Mapping[str, Any], field: str) 
     if where == "recipe.transform.sha256":
         return _function_difference(new)
     way_back = "give the old value"
-    if where.startswith("versions."):
+    if where == "versions.kernel":
+        way_back = _way_back_to_kernel(str(was.get("kernel")), str(now["kernel"]))
+    elif where.startswith("versions."):
         way_back = "install the old version"
     return (
         f"the output was begun with another recipe: {where} was {one}, now it is {other}; "
         f"{way_back} to go on"
     )
+
+
+def _way_back_to_kernel(was: str, now: str) -> str:
+    """Say how to get the kernel that an output was begun with."""
+    if was.startswith("native") and now.startswith("native"):
+        return "install wdsremux and libjpeg-turbo in the old versions"
+    if was.startswith("native"):
+        return (
+            "give --kernel native, which `wdsremux doctor` says how to build where it is missing,"
+        )
+    return "give --kernel portable"
 
 
 def _function_difference(new: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from wdsremux.heads import fingerprint_of
 from wdsremux.ledger import Ledger, refuse_difference
 from wdsremux.manifest import Manifest
 from wdsremux.planning import SeriesRows, series_from_text
+from wdsremux.transforms.kernel.choice import PORTABLE, kernel_of, native_version
 
 Head = Mapping[str, Any]
 
@@ -30,6 +31,7 @@ def taken_up(conversion: Conversion, *, extend: bool) -> Conversion:
     standing = ledger.recipe()
     if standing is None:
         return conversion
+    conversion = _with_kernel_of(conversion, standing)
     breaks = _breaks_of(standing)
     if breaks[: len(conversion.breaks)] == conversion.breaks:
         # Whoever runs the same command again does not repeat where it was extended.
@@ -44,6 +46,22 @@ def taken_up(conversion: Conversion, *, extend: bool) -> Conversion:
         # The manifest is still that of the shorter dataset; a run may have been killed since.
         ledger.adopt(conversion.fingerprint, conversion.breaks)
     return conversion
+
+
+def _with_kernel_of(conversion: Conversion, standing: Head) -> Conversion:
+    """Return the conversion with the kernel that its output was begun with, where it may be used.
+
+    Where that kernel is not built, the difference is refused later, with what to do.
+    """
+    versions = standing.get("versions")
+    recorded = versions.get("kernel") if isinstance(versions, dict) else None
+    if not conversion.adapts_kernel or recorded not in (PORTABLE, native_version()):
+        return conversion
+    codec = replace(conversion.job.codec, kernel=kernel_of(recorded))
+    head = dict(conversion.head)
+    head["versions"] = {**head["versions"], "kernel": recorded}
+    head["fingerprint"] = fingerprint_of(head)
+    return replace(conversion, head=head, job=replace(conversion.job, codec=codec))
 
 
 def broken_at(conversion: Conversion, breaks: tuple[int, ...]) -> Conversion:

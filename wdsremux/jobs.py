@@ -13,6 +13,7 @@ from wdsremux.manifest import MANIFEST_FORMAT
 from wdsremux.recipe import Recipe
 from wdsremux.shards.series import prefix_of
 from wdsremux.transforms.codec import Codec
+from wdsremux.transforms.kernel.choice import chosen_kernel, recorded_as
 from wdsremux.transforms.resample import resampler_name
 from wdsremux.transforms.steps import steps_from_text
 from wdsremux.transforms.user import FunctionSpec
@@ -22,6 +23,8 @@ BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cy
 """Libraries that decide the bytes of an image."""
 PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
 """Fields of a recipe that say where the source is: its identity stands for them."""
+KERNEL_FIELD = "kernel"
+"""The field of a recipe that `versions` answers: which kernel was taken, and its version."""
 STORED_NOTE = (
     "what was a JPEG already was packed as stored, EXIF orientation tag included; "
     "--reencode applies it"
@@ -40,6 +43,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         subsampling=recipe.subsampling,
         matte=recipe.matte,
         max_pixels=recipe.max_pixels,
+        kernel=chosen_kernel(recipe.kernel),
     )
     return Job(
         columns=columns,
@@ -77,7 +81,7 @@ def head_from(
         ],
         "recipe": effective_recipe(recipe, job),
         "source": dict(identity),
-        "versions": versions(),
+        "versions": {"kernel": recorded_as(job.codec.kernel), **versions()},
     }
     return {
         **deciding,
@@ -108,7 +112,8 @@ def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
 
 def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
     """Return the recipe's fields as they take effect."""
-    fields = {name: value for name, value in asdict(recipe).items() if name not in PLACE_FIELDS}
+    left_out = (*PLACE_FIELDS, KERNEL_FIELD)
+    fields = {name: value for name, value in asdict(recipe).items() if name not in left_out}
     columns = job.columns
     fields |= {
         "image_column": columns.image,

@@ -13,6 +13,7 @@ from typing import Self
 from wdsremux.records import Piece, Record, Rejected, Task, Unit
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codec import Codec
+from wdsremux.transforms.kernel.native import NativeJpeg
 from wdsremux.transforms.plan import Size
 from wdsremux.transforms.stored import Stored
 from wdsremux.transforms.user import Row
@@ -195,6 +196,14 @@ class _TimedStored:
     @property
     def max_divisor(self) -> int:
         return self.stored.max_divisor
+
+    @property
+    def is_srgb(self) -> bool:
+        return self.stored.is_srgb
+
+    def native(self) -> NativeJpeg | None:
+        # It does all in one call, which counts as the transform that it is called from.
+        return self.stored.native()
 
     def decode(self, divisor: int) -> Pixels:
         with self.watch.during("decode"):

@@ -136,6 +136,13 @@ class Recipe(Options):
     """encode anew even where a stored JPEG could be packed as it is"""
     max_pixels: int = option(DEFAULT_MAX_PIXELS, number_from(1), metavar="N")
     """images with more pixels are rejected before they are decoded"""
+    kernel: Literal["auto", "native", "portable"] = option(
+        "auto", choices=("auto", "native", "portable")
+    )
+    """what works on JPEGs: native needs the C extension (see wdsremux doctor), portable runs
+    everywhere; their pixels differ slightly; auto takes what OUT was begun with, else the native
+    one where it is built
+    """
     matte: tuple[int, int, int] = option(
         (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"
     )

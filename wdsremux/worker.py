@@ -21,7 +21,7 @@ from wdsremux.records import Batch, Record, Rejected, Task
 from wdsremux.transforms.added import AddedColumns
 from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codec import Codec, DecodeError, EncodeError, sniff, stored_size
-from wdsremux.transforms.picture import Frame
+from wdsremux.transforms.picture import Frame, Picture
 from wdsremux.transforms.steps import apply_steps, steps_from_text
 from wdsremux.transforms.user import FunctionSpec, Input, Mode, Row, UserFunction
 from wdsremux.tray import RejectedFieldError, RejectedRecordError, Tray
@@ -205,11 +205,20 @@ class Worker:
             if self._steps:
                 rngs = [sample_rng(job.seed, c, record.position) for c in range(job.copies)]
                 apply_steps(self._steps, pictures, rngs, job.codec.matte)
-            return [pictures[copy].pixels() for copy in copies]
+            return [self._finished(pictures[copy]) for copy in copies]
         except DecodeError as exc:
             raise RejectedRecordError("decode", str(exc)) from exc
         except StepError as exc:
             raise RejectedRecordError("transform", str(exc)) from exc
+
+    def _finished(self, picture: Picture) -> Pixels | bytes:
+        """Return a picture as it is packed, where the native kernel makes that; else its pixels."""
+        codec = self._job.codec
+        if self._function is None and codec.format == "jpeg":
+            encoded = picture.jpeg(codec.subsampling, codec.quality)
+            if encoded is not None:
+                return encoded
+        return picture.pixels()
 
     def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
         """Encode a row and append its sample."""

@@ -7,6 +7,7 @@ from typing import Any
 from wdsremux.differences import first_difference
 from wdsremux.errors import UsageError
 from wdsremux.recipe import Recipe
+from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE, kernel_of
 
 
 def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
@@ -36,6 +37,9 @@ def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
             *(f"{name}:{_type_text(dtype)}" for name, dtype in added.items()),
         ],
     }
+    recorded = head["versions"].get("kernel")
+    # Without the native kernel the portable one is tried: what is no JPEG, it makes alike.
+    options["kernel"] = "auto" if kernel_of(recorded) == "native" else "portable"
     return Recipe.from_options(options)
 
 
@@ -91,6 +95,8 @@ def _other_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[s
         was, now = old["versions"].get(name, "missing"), new["versions"].get(name, "missing")
         if was != now:
             yield f"{name} was {was}, now it is {now}"
+            if name == "kernel" and now == PORTABLE:
+                yield f"to get that kernel, {HOW_TO_BUILD}"
     if old["format"] != new["format"]:
         yield f"wdsremux makes format {new['format']} now, not {old['format']}"
     one, other = ({**head["recipe"], "transform": None} for head in (old, new))

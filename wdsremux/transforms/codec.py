@@ -13,6 +13,7 @@ from wdsremux.transforms.base import (
     Pixels,
     rgb,
 )
+from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.pillow_formats import NAMES, Kind, read_orientation
 from wdsremux.transforms.plan import Size, upright
 from wdsremux.transforms.profiles import ProfileCache
@@ -97,6 +98,8 @@ class Codec:
     """Colour (red, green, blue) behind transparency and beside padded or turned images."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Images with more are refused before they are decoded."""
+    kernel: Kernel = "portable"
+    """What works on JPEGs; the native one must be built."""
     _profiles: ProfileCache = field(
         default_factory=ProfileCache, init=False, repr=False, compare=False
     )
@@ -118,7 +121,7 @@ class Codec:
         if header is not None:
             check_pixels(header.size, self.max_pixels)
             if header.is_simple:
-                return StoredJpeg(data, header, self._profiles)
+                return StoredJpeg(data, header, self._profiles, self.kernel)
         image = pillow_formats.open_image(data, kind)
         check_pixels(image.size, self.max_pixels)
         orientation = header.orientation if header else read_orientation(image, kind)

@@ -126,12 +126,17 @@ def _orientation(tiff: bytes) -> int:
 
 
 def check_end(data: bytes, header: JpegHeader) -> None:
-    """Raise DecodeError unless the end marker is there; the pixels between are not looked at.
+    """Raise DecodeError unless the end marker is there; the pixels between are not looked at."""
+    if not has_end(data, header):
+        raise DecodeError("truncated JPEG: its end is missing")
+
+
+def has_end(data: bytes, header: JpegHeader) -> bool:
+    """Return whether the end marker is there.
 
     An embedded thumbnail has an end marker of its own: only what follows the first scan counts.
     """
-    if data.rfind(_END_OF_IMAGE, header.data_start) < 0:
-        raise DecodeError("truncated JPEG: its end is missing")
+    return data.rfind(_END_OF_IMAGE, header.data_start) >= 0
 
 
 def decode(data: bytes, header: JpegHeader, divisor: int, space: str) -> Pixels:
