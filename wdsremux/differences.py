@@ -39,7 +39,7 @@ def head_difference(old: Mapping[str, Any], new: Mapping[str, Any], field: str) 
         return _function_difference(new)
     way_back = "give the old value"
     if where == "versions.kernel":
-        way_back = _way_back_to_kernel(str(was.get("kernel")), str(now["kernel"]))
+        way_back = _way_back_to_kernel(one, other)
     elif where.startswith("versions."):
         way_back = "install the old version"
     return (
@@ -49,13 +49,11 @@ def head_difference(old: Mapping[str, Any], new: Mapping[str, Any], field: str) 
 
 
 def _way_back_to_kernel(was: str, now: str) -> str:
-    """Say how to get the kernel that an output was begun with."""
-    if was.startswith("native") and now.startswith("native"):
+    """Say how to get the kernel that an output was begun with; both are quoted."""
+    if was.startswith('"native') and now.startswith('"native'):
         return "install wdsremux and libjpeg-turbo in the old versions"
-    if was.startswith("native"):
-        return (
-            "give --kernel native, which `wdsremux doctor` says how to build where it is missing,"
-        )
+    if was.startswith('"native'):
+        return "give --kernel native (where it is not built, wdsremux doctor says how)"
     return "give --kernel portable"
 
 

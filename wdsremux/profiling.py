@@ -13,14 +13,17 @@ from typing import Self
 from wdsremux.records import Piece, Record, Rejected, Task, Unit
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codec import Codec
-from wdsremux.transforms.kernel.native import NativeJpeg
-from wdsremux.transforms.plan import Size
+from wdsremux.transforms.kernel.native import Filter, PlaneKernel, Scale
+from wdsremux.transforms.plan import Plan, Size
 from wdsremux.transforms.stored import Stored
 from wdsremux.transforms.user import Row
 from wdsremux.worker import Job, Worker
 
-STAGES = ("read", "decode", "transform", "encode", "pack")
-"""Where the time of a row goes, in the order of its way; waiting for a network is reading."""
+STAGES = ("read", "decode", "transform", "kernel", "encode", "pack")
+"""Where the time of a row goes, in the order of its way; waiting for a network is reading.
+
+The native kernel decodes, transforms and encodes in one call.
+"""
 
 SLICE_ROWS = 32
 """After so many rows the time is looked at; a batch function sees no more of them together."""
@@ -179,6 +182,27 @@ class _TimedUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class _TimedKernel:
+    """The native kernel, whose calls do everything from decoding to encoding."""
+
+    kernel: PlaneKernel
+    watch: Stopwatch
+
+    def jpeg(
+        self, plan: Plan, filters: tuple[Filter, ...], scale: Scale, subsampling: str, quality: int
+    ) -> bytes:
+        with self.watch.during("kernel"):
+            return self.kernel.jpeg(plan, filters, scale, subsampling, quality)
+
+    def rgb(self, plan: Plan, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
+        with self.watch.during("kernel"):
+            return self.kernel.rgb(plan, filters, scale)
+
+    def close(self) -> None:
+        self.kernel.close()
+
+
+@dataclass(frozen=True, slots=True)
 class _TimedStored:
     """A stored image whose decoding counts as such."""
 
@@ -201,9 +225,9 @@ class _TimedStored:
     def is_srgb(self) -> bool:
         return self.stored.is_srgb
 
-    def native(self) -> NativeJpeg | None:
-        # It does all in one call, which counts as the transform that it is called from.
-        return self.stored.native()
+    def native(self) -> PlaneKernel | None:
+        native = self.stored.native()
+        return None if native is None else _TimedKernel(native, self.watch)
 
     def decode(self, divisor: int) -> Pixels:
         with self.watch.during("decode"):

@@ -10,7 +10,7 @@ from typing import Protocol
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.kernel.native import (
     Filter,
-    NativeJpeg,
+    PlaneKernel,
     Scale,
     UnreadableError,
     fits,
@@ -46,7 +46,7 @@ class SharedDecode:
 
     def __init__(self, stored: Stored) -> None:
         self._stored = stored
-        self._native: NativeJpeg | None = stored.native()
+        self._native: PlaneKernel | None = stored.native()
         self._waiting: list[View] = []
         self._pixels: Pixels | None = None
         self._divisor = 1

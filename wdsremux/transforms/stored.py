@@ -7,7 +7,7 @@ from PIL import ImageFile
 from wdsremux.transforms import jpeg, pillow_formats, profiles
 from wdsremux.transforms.base import DecodeError, Pixels, rgb
 from wdsremux.transforms.kernel.choice import Kernel
-from wdsremux.transforms.kernel.native import NativeJpeg
+from wdsremux.transforms.kernel.native import NativeJpeg, PlaneKernel
 from wdsremux.transforms.pillow_formats import Kind
 from wdsremux.transforms.plan import Size
 
@@ -31,7 +31,7 @@ class Stored(Protocol):
     def is_srgb(self) -> bool:
         """Whether `finish` has nothing to do."""
 
-    def native(self) -> NativeJpeg | None:
+    def native(self) -> PlaneKernel | None:
         """Return the image for the native kernel; None where only `decode` reads it."""
 
     def decode(self, divisor: int) -> Pixels:
@@ -62,7 +62,7 @@ class StoredJpeg:
         self.is_srgb = self._transform is None
         self._kernel = kernel
 
-    def native(self) -> NativeJpeg | None:
+    def native(self) -> PlaneKernel | None:
         """Return the image for the native kernel, if that is asked for and the image is whole.
 
         The kernel reads no row below those it needs, so it would not see that the end is missing.

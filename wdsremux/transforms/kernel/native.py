@@ -1,7 +1,7 @@
 """The Python face of the C extension: plans and filters in, a new JPEG or RGB pixels out."""
 
 import math
-from typing import Literal, cast
+from typing import Literal, Protocol, cast
 
 import numpy as np
 
@@ -22,6 +22,21 @@ Scale = tuple[int, int, int]
 
 class UnreadableError(Exception):
     """The JPEG is left to the portable kernel."""
+
+
+class PlaneKernel(Protocol):
+    """What makes pictures of one stored JPEG over its planes."""
+
+    def jpeg(
+        self, plan: Plan, filters: tuple[Filter, ...], scale: Scale, subsampling: str, quality: int
+    ) -> bytes:
+        """Return a new JPEG; the subsampling is "444" or "420". Raises UnreadableError."""
+
+    def rgb(self, plan: Plan, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
+        """Return H×W×3 uint8 RGB pixels, which may be written to. Raises UnreadableError."""
+
+    def close(self) -> None:
+        """Forget the decoded planes, whose memory the next image uses."""
 
 
 class NativeJpeg:
