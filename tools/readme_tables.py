@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
-from wdsremux.errors import EXIT_CODES
-from wdsremux.findings import catalogue_markdown
-from wdsremux.flags import default_text, field_docs, flag_of
-from wdsremux.recipe import Recipe, Run
-from wdsremux.syncs.options import SyncOptions
-from wdsremux.transforms.steps import catalogue
+from wdsremux.cli.flags import default_text, field_docs, flag_of
+from wdsremux.core.errors import EXIT_CODES
+from wdsremux.core.recipe import Recipe, Run
+from wdsremux.syncing.options import SyncOptions
+from wdsremux.transforms.steps.catalogue import catalogue
+from wdsremux.verifying.findings import catalogue_markdown
 
 README = Path(__file__).parent.parent / "README.md"
 

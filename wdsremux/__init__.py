@@ -7,40 +7,40 @@ heavy.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wdsremux.api import convert as convert
-    from wdsremux.api_repair import repair as repair
-    from wdsremux.errors import RejectSample as RejectSample
-    from wdsremux.errors import WdsremuxError as WdsremuxError
-    from wdsremux.indexing import index as index
-    from wdsremux.loading import LoadedSplit as LoadedSplit
-    from wdsremux.loading import load as load
-    from wdsremux.manifest import Manifest as Manifest
-    from wdsremux.recipe import Recipe as Recipe
-    from wdsremux.recipe import Run as Run
-    from wdsremux.reports import RepairReport as RepairReport
-    from wdsremux.reports import Report as Report
-    from wdsremux.shards.writer import ShardWriter as ShardWriter
-    from wdsremux.syncing import sync as sync
-    from wdsremux.syncs.report import SyncReport as SyncReport
-    from wdsremux.verifying import verify as verify
+    from wdsremux.converting.convert import convert as convert
+    from wdsremux.core.errors import RejectSample as RejectSample
+    from wdsremux.core.errors import WdsremuxError as WdsremuxError
+    from wdsremux.core.manifest import Manifest as Manifest
+    from wdsremux.core.recipe import Recipe as Recipe
+    from wdsremux.core.recipe import Run as Run
+    from wdsremux.dataset.loading import LoadedSplit as LoadedSplit
+    from wdsremux.dataset.loading import load as load
+    from wdsremux.dataset.shards.writer import ShardWriter as ShardWriter
+    from wdsremux.repairing.reopening import repair as repair
+    from wdsremux.syncing.report import SyncReport as SyncReport
+    from wdsremux.syncing.sync import sync as sync
+    from wdsremux.verifying.index import index as index
+    from wdsremux.verifying.reports import RepairReport as RepairReport
+    from wdsremux.verifying.reports import Report as Report
+    from wdsremux.verifying.verify import verify as verify
 
 _HOMES = {
-    "convert": "wdsremux.api",
-    "repair": "wdsremux.api_repair",
-    "RejectSample": "wdsremux.errors",
-    "WdsremuxError": "wdsremux.errors",
-    "index": "wdsremux.indexing",
-    "LoadedSplit": "wdsremux.loading",
-    "load": "wdsremux.loading",
-    "Manifest": "wdsremux.manifest",
-    "Recipe": "wdsremux.recipe",
-    "Run": "wdsremux.recipe",
-    "RepairReport": "wdsremux.reports",
-    "Report": "wdsremux.reports",
-    "ShardWriter": "wdsremux.shards.writer",
-    "sync": "wdsremux.syncing",
-    "SyncReport": "wdsremux.syncs.report",
-    "verify": "wdsremux.verifying",
+    "convert": "wdsremux.converting.convert",
+    "repair": "wdsremux.repairing.reopening",
+    "RejectSample": "wdsremux.core.errors",
+    "WdsremuxError": "wdsremux.core.errors",
+    "index": "wdsremux.verifying.index",
+    "LoadedSplit": "wdsremux.dataset.loading",
+    "load": "wdsremux.dataset.loading",
+    "Manifest": "wdsremux.core.manifest",
+    "Recipe": "wdsremux.core.recipe",
+    "Run": "wdsremux.core.recipe",
+    "RepairReport": "wdsremux.verifying.reports",
+    "Report": "wdsremux.verifying.reports",
+    "ShardWriter": "wdsremux.dataset.shards.writer",
+    "sync": "wdsremux.syncing.sync",
+    "SyncReport": "wdsremux.syncing.report",
+    "verify": "wdsremux.verifying.verify",
 }
 
 __all__ = [

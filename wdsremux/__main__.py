@@ -3,15 +3,15 @@
 import sys
 from typing import NoReturn
 
-from wdsremux.saying import complain
-from wdsremux.watching import watch
+from wdsremux.cli.console import complain
+from wdsremux.cli.supervisor import watch
 
 
 def command() -> NoReturn:
     """Run the command line and end the process; Ctrl-C is heard from the first moment on."""
     try:
         arm = watch()
-        from wdsremux.cli import command as run  # noqa: PLC0415 (the first thing that takes time)
+        from wdsremux.cli.main import command as run  # noqa: PLC0415 (the first thing that takes time)
 
         run(arm)
     except KeyboardInterrupt:

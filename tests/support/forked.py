@@ -83,13 +83,13 @@ def _import_all():
     import datasets  # noqa: F401
     import yaml  # noqa: F401
 
-    import wdsremux.api
-    import wdsremux.cli
-    import wdsremux.engines.processes
-    import wdsremux.engines.threads
-    import wdsremux.render
-    import wdsremux.sources.hub
-    import wdsremux.transforms.steps  # noqa: F401
+    import wdsremux.cli.main
+    import wdsremux.converting.convert
+    import wdsremux.converting.progress
+    import wdsremux.processing.engines.processes
+    import wdsremux.processing.engines.threads
+    import wdsremux.sources.parquet.hub
+    import wdsremux.transforms.steps.catalogue  # noqa: F401
 
 
 def _forked(order):
@@ -113,7 +113,7 @@ def _run(order, errors):
         os.dup2(errors, 2)
         if order["faults"]:
             Layer(Faults.from_json(order["faults"])).install()
-        from wdsremux.cli import main
+        from wdsremux.cli.main import main
 
         code = main(order["words"])
         sys.stderr.flush()

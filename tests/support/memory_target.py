@@ -3,7 +3,7 @@
 import contextlib
 import io
 
-from wdsremux.errors import TargetError
+from wdsremux.core.errors import TargetError
 
 
 class MemoryTarget:

@@ -6,18 +6,18 @@ import os
 
 from support.memory_target import MemoryTarget
 
-from wdsremux import opening
-from wdsremux.errors import TargetError, UnreachableTargetError
-from wdsremux.targets.base import Proof
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores import registry
+from wdsremux.stores.base import Proof
 
 URL = "memory://bucket/out"
 
 
 def named(target, monkeypatch):
     """Let URL name a target, which is given up at once when it is away; return it."""
-    real = opening.open_target
-    monkeypatch.setattr(opening, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(opening, "open_target", lambda out: target if out == URL else real(out))
+    real = registry.open_target
+    monkeypatch.setattr(registry, "READING_GIVE_UP_AFTER_S", 0)
+    monkeypatch.setattr(registry, "open_target", lambda out: target if out == URL else real(out))
     return target
 
 

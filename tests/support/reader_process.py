@@ -11,16 +11,16 @@ import resource
 import sys
 from pathlib import Path
 
-from wdsremux.columns import Columns
-from wdsremux.sources.parquet import open_parquet
+from wdsremux.core.columns import Columns
+from wdsremux.sources.parquet.local import open_parquet
 
 
 def opened(location):
     if not location.startswith("hub:"):
         return open_parquet(location, subset=None, image_root=None)
-    from wdsremux.sources.http_ranges import Access
-    from wdsremux.sources.hub import open_hub
-    from wdsremux.sources.hub_layout import hub_layout
+    from wdsremux.sources.hub.layout import hub_layout
+    from wdsremux.sources.parquet.hub import open_hub
+    from wdsremux.stores.hub.ranges import Access
 
     repo = location.removeprefix("hub:")
     layout = hub_layout(repo, subset=None, revision=None, access=Access())

@@ -5,8 +5,8 @@ import threading
 
 from support.memory_target import MemoryTarget
 
-from wdsremux.errors import TargetError
-from wdsremux.targets.base import Proof
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.base import Proof
 
 
 class RemoteMemory(MemoryTarget):

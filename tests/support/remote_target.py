@@ -4,8 +4,8 @@ import hashlib
 
 from support.memory_target import MemoryTarget
 
-from wdsremux.errors import TargetError
-from wdsremux.targets.base import Proof
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.base import Proof
 
 
 class MemoryRemote(MemoryTarget):

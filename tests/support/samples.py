@@ -4,8 +4,8 @@ import io
 import tarfile
 from itertools import accumulate
 
-from wdsremux.lots import LotBuilder
-from wdsremux.records import Rejected
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.shards.packing import LotBuilder
 
 EXTENSIONS = ("jpg", "json")
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from support.memory_target import MemoryTarget
 from support.samples import cut, lot_of, rejected
 
-from wdsremux.shards.assign import Bounds
-from wdsremux.shards.entry import ShardEntry, entry_name
-from wdsremux.shards.series import SeriesPlan, SeriesWriter
+from wdsremux.dataset.entry import ShardEntry, entry_name
+from wdsremux.dataset.shards.bounds import Bounds
+from wdsremux.dataset.shards.series import SeriesPlan, SeriesWriter
 
 
 def plan_of(bounds=None, *, allow_oversize=False, **changes):

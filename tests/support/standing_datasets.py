@@ -4,9 +4,9 @@ from support.memory_target import MemoryTarget
 from support.summaries import entry_of, manifest_of, summary_of
 from support.target_conformance import publish
 
-from wdsremux.card import card_bytes
-from wdsremux.ledger import REJECTED_NAME, Ledger
-from wdsremux.shards.entry import entry_name
+from wdsremux.dataset.card import card_bytes
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.ledger import REJECTED_NAME, Ledger
 
 HEAD = manifest_of(series=("train",)).head()
 

@@ -2,8 +2,8 @@
 
 from array import array
 
-from wdsremux.manifest import Manifest, ShardSummary, totals_by_split
-from wdsremux.shards.entry import ShardEntry
+from wdsremux.core.manifest import Manifest, ShardSummary, totals_by_split
+from wdsremux.dataset.entry import ShardEntry
 
 
 def summary_of(number=0, start=0, stop=10, *, split="train", copy=0, prefix=None, **changes):

@@ -5,7 +5,7 @@ The heir gives a fixture `target`, a new and empty target; it may add what holds
 
 import pytest
 
-from wdsremux.errors import TargetError
+from wdsremux.core.errors import TargetError
 
 
 def publish(target, name, content=b"content"):
@@ -27,7 +27,7 @@ def listed(target, prefix=""):
 
 
 class TargetConformance:
-    """The contract of `wdsremux.targets.base`, one test a sentence."""
+    """The contract of `wdsremux.stores.base`, one test a sentence."""
 
     def test_a_new_target_holds_nothing(self, target):
         assert listed(target) == []

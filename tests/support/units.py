@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from wdsremux.planning import pieces, series_from_text
-from wdsremux.records import Record
+from wdsremux.core.records import Record
+from wdsremux.processing.tasks import pieces, series_from_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ def main() -> None:
 def convert_one(source: Path, out: Path, began: float) -> None:
     """Convert one row and look at the clock when its batch arrives."""
     import wdsremux
-    from wdsremux.events import Advanced, Event
-    from wdsremux.transforms.steps import FOUNDING
+    from wdsremux.core.events import Advanced, Event
+    from wdsremux.transforms.steps.catalogue import FOUNDING
 
     moments: list[float] = []
 

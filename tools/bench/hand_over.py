@@ -13,18 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wdsremux.api import open_conversion
-from wdsremux.conversion import Conversion
-from wdsremux.converting import convert
-from wdsremux.engines.base import Engine
-from wdsremux.events import Begun, Done, Event
-from wdsremux.planning import RowRange, SeriesRows
-from wdsremux.recipe import Recipe, Run
-from wdsremux.records import Batch, Lot, Record, Task
-from wdsremux.shards import series
-from wdsremux.targets.local import LocalFile
-from wdsremux.transforms.steps import FOUNDING
-from wdsremux.worker import Worker
+from wdsremux.converting.line import convert
+from wdsremux.core.events import Begun, Done, Event
+from wdsremux.core.recipe import Recipe, Run
+from wdsremux.core.records import Batch, Lot, Record, Task
+from wdsremux.dataset.shards import series
+from wdsremux.processing.engines.base import Engine
+from wdsremux.processing.opening import open_conversion
+from wdsremux.processing.plan import Conversion
+from wdsremux.processing.tasks import RowRange, SeriesRows
+from wdsremux.processing.worker import Worker
+from wdsremux.stores.folder.store import LocalFile
+from wdsremux.transforms.steps.catalogue import FOUNDING
 
 ROWS = 256
 

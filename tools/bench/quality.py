@@ -18,9 +18,9 @@ from PIL import Image
 from scene import GEOMETRY
 
 from wdsremux.transforms.base import sample_rng
-from wdsremux.transforms.codec import Codec
-from wdsremux.transforms.picture import Frame
-from wdsremux.transforms.steps import apply_steps, steps_from_text
+from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
+from wdsremux.transforms.steps.picture import Frame
 
 Floats = npt.NDArray[np.float64]
 

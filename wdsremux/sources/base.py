@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from wdsremux.columns import Column, Columns
-from wdsremux.records import Unit
+from wdsremux.core.columns import Column, Columns
+from wdsremux.core.records import Unit
 
 
 class Source(Protocol):

@@ -14,9 +14,9 @@ import numpy as np
 import simplejpeg
 from PIL import Image
 
-from wdsremux.columns import Column, Columns
-from wdsremux.errors import SourceError
-from wdsremux.records import Record
+from wdsremux.core.columns import Column, Columns
+from wdsremux.core.errors import SourceError
+from wdsremux.core.records import Record
 
 EDITION = 1
 """Changes with anything that changes an image, a label or the order."""

@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import reduce
 from typing import Any
 
-from wdsremux.columns import Column, Dtype
+from wdsremux.core.columns import Column, Dtype
 
 _NUMBERS = ("bool", "int64", "float64")
 _TEXTS = ("string", "timestamp")

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from wdsremux.transforms.base import Pixels, rgb, rgbx
-from wdsremux.transforms.plan import Box, Plan, Size
+from wdsremux.transforms.pending_geometry import Box, Plan, Size
 
 try:
     import cykooz_resizer as fir

@@ -9,7 +9,7 @@ import sys
 from types import ModuleType
 from typing import Literal
 
-from wdsremux.errors import UsageError
+from wdsremux.core.errors import UsageError
 
 Kernel = Literal["native", "portable"]
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.kernel.choice import extension
-from wdsremux.transforms.plan import Plan, Size
+from wdsremux.transforms.pending_geometry import Plan, Size
 
 MAX_SIDE = 65_500
 """Longer sides are left to the portable kernel, which says what is wrong with them."""

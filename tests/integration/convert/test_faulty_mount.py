@@ -1,0 +1,153 @@
+"""A real mount whose server fails, as that of a NAS may: every error goes the whole way through the kernel."""
+
+import errno
+import os
+import re
+import signal
+
+import pytest
+from support.demo_conversion import SHARD, told
+from support.faulty_mount import Fault
+from support.running import Running
+from support.runs import published, tree, wdsremux
+from support.target_conformance import TargetConformance
+from support.verified import copied
+
+from wdsremux.stores.folder.store import LocalTarget
+
+pytestmark = pytest.mark.integration
+
+
+class TestOnAMount(TargetConformance):
+    @pytest.fixture
+    def target(self, mount, request):
+        return LocalTarget(mount.path / request.node.name)
+
+
+class TestOnAMountThatTakesAndGivesLittleAtOnce(TargetConformance):
+    @pytest.fixture
+    def target(self, mount, request):
+        mount.order(Fault("read|write", at_most=1000), Fault("write", r"lock$", at_most=7))
+        return LocalTarget(mount.path / "little" / request.node.name)
+
+
+@pytest.fixture
+def out(mount, request):
+    return mount.place(request.node.name)
+
+
+ONE_SHARD = r"\.wdsremux/validation-000000\.msgpack"
+CHANGES = "open-write|create|write|setattr|mkdir|rmdir|unlink|rename"
+
+
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        (Fault("write", SHARD, errno=errno.EIO), "check the disk or the mount"),
+        (Fault("write", SHARD, errno=errno.ENOSPC, byte=20_000), "free some space"),
+        (Fault("write", r"validation-000000\.msgpack", errno=errno.ENOSPC), "free some space"),
+        (Fault("flush", SHARD, errno=errno.EDQUOT), "free some space"),
+        (Fault("flush", "index.json", errno=errno.EDQUOT), "free some space"),
+        (Fault("fsync", SHARD, errno=errno.EIO), "check the disk or the mount"),
+        (Fault("fsyncdir", errno=errno.EIO, after=SHARD), "check the disk or the mount"),
+        (Fault("rename", SHARD, errno=errno.EIO), "check the disk or the mount"),
+        (Fault("rename", "index.json", errno=errno.ESTALE), "check the disk or the mount"),
+        (Fault("create", SHARD, errno=errno.EROFS), "make the folder writable"),
+    ],
+)
+def test_a_mount_that_refuses_is_one_error_and_the_same_command_goes_on(
+    conversion, mount, out, fault, remedy
+):
+    with mount.failing(fault):
+        text = told(conversion.run(out))
+    assert re.search(rf"cannot write '{out}/[^']*': {os.strerror(fault.errno)}", text)
+    assert text.endswith(f"{remedy}, then run the same command again: finished shards stay")
+    conversion.assert_only_whole_files(out)
+    conversion.assert_finishes(out)
+
+
+def test_a_full_mount_is_told_in_bytes_and_goes_on_when_there_is_room(conversion, mount, out):
+    sizes = [path.stat().st_size for path in sorted(conversion.reference.glob("*.tar"))]
+    mount.order(room=mount.used() + sizes[0] + sizes[1])
+    text = told(conversion.run(out))
+    assert f"cannot write '{out}/validation-000001.tar': No space left on device" in text
+    needed, free = map(int, re.findall(r"\d+(?= bytes,| are free)", text))
+    assert sizes[0] > needed - free > 0
+    assert text.endswith("free some space, then run the same command again: finished shards stay")
+    conversion.assert_only_whole_files(out)
+    assert (out / "validation-000000.tar").exists()
+    mount.order()
+    conversion.assert_finishes(out)
+
+
+def test_a_mount_that_becomes_read_only_keeps_the_finished_shards(conversion, mount, out):
+    with mount.failing(Fault(CHANGES, errno=errno.EROFS, after=ONE_SHARD)):
+        text = told(conversion.run(out))
+        assert "Read-only file system; make the folder writable" in text
+        # The lock is all that could not be taken away.
+        assert set(tree(out)) - set(published(out)) == {".wdsremux/lock"}
+        assert "Read-only file system" in told(conversion.run(out))
+    assert published(out).items() < conversion.whole.items()
+    assert "validation-000000.tar" in published(out)
+    conversion.assert_finishes(out)
+
+
+def test_short_writes_and_short_reads_change_no_byte(conversion, mount, out):
+    with mount.failing(Fault("read|write", at_most=777)):
+        conversion.assert_finishes(out)
+        (out / "index.json").unlink()
+        (out / "validation-000002.tar").unlink()
+        conversion.assert_finishes(out)
+
+
+def test_the_installed_command_goes_on_after_a_full_quota(conversion, mount, out):
+    with mount.failing(Fault("flush", SHARD, errno=errno.EDQUOT)):
+        told(wdsremux("convert", "demo:", out, *conversion.words))
+    conversion.assert_only_whole_files(out)
+    done = wdsremux("convert", "demo:", out, *conversion.words)
+    assert done.returncode == 0, done.stderr
+    assert tree(out) == conversion.whole
+
+
+@pytest.mark.parametrize("op", ["write", "fsync", "rename"])
+def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind(
+    conversion, mount, out, op
+):
+    mount.order(Fault(op, SHARD, stalls=True, times=1))
+    with Running("convert", "demo:", out, *conversion.words) as running:
+        running.wait_for(lambda: mount.waiting, "a call that waits")
+        running.send(signal.SIGINT)
+        code, errors = running.ended(20)
+    assert code == 130
+    assert "to go on: wdsremux convert" in errors
+    assert mount.waiting == []
+    conversion.assert_only_whole_files(out)
+    conversion.assert_finishes(out)
+
+
+@pytest.mark.parametrize(
+    "sick",
+    [
+        Fault("lookup", errno=errno.EIO),
+        Fault("getattr|lookup", errno=errno.ESTALE, after=ONE_SHARD),
+        Fault("getattr", errno=errno.ESTALE, after=ONE_SHARD),
+        Fault(".*", errno=errno.EIO, after=ONE_SHARD),
+    ],
+)
+def test_a_mount_that_cannot_tell_what_is_there_is_one_error(conversion, mount, out, sick):
+    with mount.failing(sick):
+        text = told(conversion.run(out))
+    assert re.search(rf"^wdsremux: cannot \w+ '{out}[^']*': {os.strerror(sick.errno)}", text)
+    conversion.assert_finishes(out)
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "validation-000000.msgpack", "README.md"])
+def test_a_file_that_opens_and_cannot_be_read_stops_the_run_that_goes_on(
+    conversion, mount, out, name
+):
+    copied(conversion.reference, out)
+    (out / "index.json").unlink()
+    with mount.failing(Fault("read", re.escape(name), errno=errno.EIO)):
+        text = told(conversion.run(out))
+    assert re.search(rf"cannot read '{out}/.*{name}': Input/output error; check the disk", text)
+    conversion.assert_finishes(out)

@@ -1,0 +1,340 @@
+"""The Hub as target, by its real client: the contract, proofs, two writers, refusals, read back."""
+
+import hashlib
+import itertools
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub.utils import are_progress_bars_disabled
+from support.target_conformance import TargetConformance, content_of, listed, publish
+
+import wdsremux
+from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.stores.base import Parcel, Sums
+from wdsremux.stores.hub.store import open_hub_target
+
+pytestmark = [
+    pytest.mark.integration,
+    # The client's own upload by LFS.
+    pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
+]
+
+TOKEN = "hf_secretsecretsecret"  # noqa: S105 (of the stand-in)
+LFS_BYTES = 1000
+NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def access(hub, monkeypatch):
+    """Make the stand-in want the token that we have, and keep what is not small by LFS."""
+    hub.configure(token=TOKEN, user="u", lfs_threshold=LFS_BYTES)
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    return hub
+
+
+@pytest.fixture
+def words(access):
+    """Name a repository that is not there yet."""
+    return f"hf://datasets/u/out{next(NUMBERS)}"
+
+
+@pytest.fixture
+def target(words):
+    return open_hub_target(words)
+
+
+def folder_of(hub, words):
+    """Return where the stand-in keeps a repository."""
+    return hub.store.root / words.removeprefix("hf://datasets/")
+
+
+def parcel(tmp_path, name, content):
+    """Return a file as it is carried."""
+    path = tmp_path / name.replace("/", "-")
+    path.write_bytes(content)
+    return Parcel(name, path, Sums(len(content), hashlib.sha256(content).hexdigest()))
+
+
+def put(target, parcel):
+    return target.put(parcel.name, parcel.path, parcel.sums)
+
+
+def commits(hub, words):
+    """Return how many commits a repository has."""
+    return 1 + len(superseded(hub, words))
+
+
+def superseded(hub, words):
+    """Return the commits that others followed, each as a folder."""
+    folder = hub.store.meta / "commits" / words.removeprefix("hf://datasets/")
+    return list(folder.glob("*"))
+
+
+class TestHubTarget(TargetConformance):
+    """The contract, by commits."""
+
+
+def test_nothing_is_made_by_looking(access, words, target, tmp_path):
+    big = parcel(tmp_path, "a.tar", b"x" * 2000)
+    assert listed(target) == []
+    assert target.prove("a.tar", big.sums).level == "absent"
+    target.remove("a.tar")
+    with pytest.raises(FileNotFoundError):
+        target.open("a.tar")
+    assert not folder_of(access, words).exists()
+
+
+def test_a_repository_is_made_private(access, words, target):
+    publish(target, "README.md", b"text")
+    assert (folder_of(access, words) / ".private").exists()
+
+
+def test_a_repository_that_is_there_keeps_its_visibility(access, words, target):
+    folder_of(access, words).mkdir(parents=True)
+    publish(target, "README.md", b"text")
+    assert not (folder_of(access, words) / ".private").exists()
+
+
+def test_a_branch_is_made_and_main_is_left_as_it_is(words, target):
+    publish(target, "a.tar", b"on main")
+    other = open_hub_target(f"{words}@v1/next")
+    publish(other, "a.tar", b"on the branch")
+    assert content_of(target, "a.tar") == b"on main"
+    assert content_of(other, "a.tar") == b"on the branch"
+    assert other.url == f"{words}@v1/next"
+
+
+@pytest.mark.parametrize("size", [10, 5000], ids=["in Git", "by LFS"])
+def test_what_was_put_is_proved_by_a_checksum_without_a_download(access, target, tmp_path, size):
+    sent = parcel(tmp_path, "a.tar", b"x" * size)
+    told = []
+    proof = target.put(sent.name, sent.path, sent.sums, told.append)
+    assert proof.level == "checksum"
+    assert sum(told) == size
+    access.reset()
+    later = Sums(size, sent.sums.sha256, proof.receipt)
+    assert target.prove("a.tar", later).level == "checksum"
+    assert target.prove("a.tar", sent.sums, sent.path).level == "checksum"
+    assert access.count("GET") == access.count("HEAD") == 0
+    other = parcel(tmp_path, "other.tar", b"y" * size)
+    assert target.prove("a.tar", other.sums, other.path).level == "differs"
+    assert target.prove("a.tar", Sums(size + 1, sent.sums.sha256)).level == "differs"
+
+
+def test_a_small_file_of_which_nothing_is_at_hand_is_unverified(target, tmp_path):
+    sent = parcel(tmp_path, "README.md", b"text")
+    put(target, sent)
+    assert target.prove("README.md", sent.sums).level == "unverified"
+    sent.path.unlink()
+    with pytest.raises(TargetError, match="cannot read"):
+        target.prove("README.md", sent.sums, sent.path)
+
+
+def test_what_is_there_is_not_sent_again(access, words, target, tmp_path):
+    sent = [parcel(tmp_path, "a.tar", b"x" * 5000), parcel(tmp_path, "index.json", b"{}")]
+    target.put_many(sent)
+    access.reset()
+    told = []
+    proofs = target.put_many(sent, told.append)
+    assert [proof.level for proof in proofs.values()] == ["checksum"] * 2
+    assert sum(told) == 5002
+    assert commits(access, words) == 1
+    assert access.count("PUT") == 0
+
+
+def test_many_files_come_by_few_commits_the_last_one_last(
+    access, words, target, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("wdsremux.stores.hub.store.COMMIT_FILES", 4)
+    monkeypatch.setattr("wdsremux.stores.hub.store.BATCH_BYTES", 4000)
+    seen = [parcel(tmp_path, f"train-{n:06d}.tar", b"%d" % n * 2000) for n in range(9)]
+    target.put_many([*seen, parcel(tmp_path, "index.json", b"{}")])
+    assert commits(access, words) == 3
+    assert len(listed(target)) == 10
+    assert not [each for each in superseded(access, words) if (each / "index.json").exists()]
+    target.remove_many([each.name for each in seen])
+    assert commits(access, words) == 4
+    assert [name for name, _ in listed(target)] == ["index.json"]
+
+
+def test_files_uploaded_before_a_kill_are_not_sent_again(access, target, tmp_path):
+    sent = parcel(tmp_path, "a.tar", b"x" * 5000)
+    access.configure(
+        fault_rate=1, fault_kinds=("500",), fault_methods=("POST",), fault_match="/commit/"
+    )
+    with pytest.raises(UnreachableTargetError, match="answers 500"):
+        put(target, sent)
+    assert listed(target) == []
+    access.configure(fault_rate=0)
+    access.reset()
+    assert put(target, sent).level == "checksum"
+    assert access.count("PUT") == 0
+
+
+def test_a_file_that_is_not_what_was_recorded_is_refused_and_not_committed(target, tmp_path):
+    for size in (10, 5000):
+        sent = parcel(tmp_path, "a.tar", b"x" * size)
+        sent.path.write_bytes(b"x" * (size - 1) + b"y")
+        with pytest.raises(TargetError, match="damaged"):
+            put(target, sent)
+    assert listed(target) == []
+
+
+def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(words, tmp_path):
+    one, other = open_hub_target(words), open_hub_target(words)
+    with one.lock(), other.lock():
+        put(one, parcel(tmp_path, "a.tar", b"one" * 1000))
+        put(one, parcel(tmp_path, "b.tar", b"one"))
+        with pytest.raises(TargetError, match="somebody else has committed"):
+            put(other, parcel(tmp_path, "a.tar", b"other" * 1000))
+    assert content_of(one, "a.tar") == b"one" * 1000
+
+
+def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(words, tmp_path):
+    one, other = open_hub_target(words), open_hub_target(words)
+    same = parcel(tmp_path, "a.tar", b"same" * 1000)
+    with one.lock(), other.lock():
+        put(one, same)
+        assert put(other, same).level == "checksum"
+
+
+@pytest.mark.parametrize("size", [10, 5000])
+def test_a_commit_whose_answer_was_lost_is_followed_by_the_next(access, target, tmp_path, size):
+    first = parcel(tmp_path, "a.tar", b"x" * size)
+    with target.lock():
+        access.configure(
+            fault_rate=1,
+            fault_max=1,
+            fault_kinds=("cut",),
+            fault_methods=("POST",),
+            fault_match="/commit/",
+        )
+        with pytest.raises(UnreachableTargetError, match="no connection"):
+            put(target, first)
+        assert put(target, first).level == "checksum"
+        put(target, parcel(tmp_path, "b.tar", b"next"))
+        target.remove("a.tar")
+    assert [name for name, _ in listed(target)] == ["b.tar"]
+
+
+def test_the_hubs_own_file_is_no_file_of_the_dataset(access, words, target):
+    publish(target, "a.tar")
+    (folder_of(access, words) / ".gitattributes").write_text("*.tar filter=lfs\n")
+    access.store.changed()
+    assert [name for name, _ in listed(target)] == ["a.tar"]
+
+
+def test_a_file_is_read_by_the_parts_that_are_asked_for(access, target, monkeypatch):
+    monkeypatch.setattr("wdsremux.stores.reading.range_file.BLOCK_BYTES", 1000)
+    content = bytes(range(256)) * 40
+    publish(target, "a.tar", content)
+    access.reset()
+    with target.open("a.tar") as file:
+        file.seek(5000)
+        assert file.read(10) == content[5000:5010]
+    assert access.sent < 2000
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        ("503", UnreachableTargetError, "the Hub answers 503"),
+        ("429", UnreachableTargetError, "asks to slow down"),
+        ("reset", UnreachableTargetError, "no connection to the Hub"),
+    ],
+)
+def test_what_may_go_away_is_told_as_such(access, target, tmp_path, status, kind, says):
+    access.configure(
+        fault_rate=1,
+        fault_kinds=(status,),
+        fault_methods=("POST", "GET"),
+        fault_match="/api/datasets/",
+    )
+    with pytest.raises(kind, match=says):
+        target.prove("a.tar", Sums(1, "0" * 64))
+    with pytest.raises(kind, match=says):
+        put(target, parcel(tmp_path, "a.tar", b"x"))
+
+
+def test_who_is_not_logged_in_is_told_to(target, monkeypatch, tmp_path):
+    monkeypatch.delenv("HF_TOKEN")
+    for refused in (
+        lambda: put(target, parcel(tmp_path, "a.tar", b"x")),
+        lambda: listed(target),
+        lambda: target.open("a.tar"),
+    ):
+        with pytest.raises(TargetError, match=r"hf auth login"):
+            refused()
+
+
+def test_a_token_that_is_refused_is_not_repeated(target, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrong")
+    with pytest.raises(TargetError, match="refuses the token") as caught:
+        put(target, parcel(tmp_path, "a.tar", b"x"))
+    shown = f"{caught.value!r} {caught.value.__cause__!r}"
+    assert "hf_wrong" not in shown
+    assert "\n" not in str(caught.value)
+
+
+def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_path):
+    publish(target, "a.tar")
+
+    from support.hub.options import HubError
+    from support.hub.writes import Writes
+
+    def refuse(handler, repo, revision):
+        raise HubError(403, f"storage limit reached for {TOKEN}, see https://hub/x?Signature=1")
+
+    monkeypatch.setattr(Writes, "r_preupload", refuse)
+    with pytest.raises(
+        TargetError, match=r"write access to that user or group \(it says: storage limit"
+    ) as caught:
+        put(target, parcel(tmp_path, "b.tar", b"x"))
+    assert TOKEN not in str(caught.value)
+    assert "Signature" not in str(caught.value)
+
+
+def test_a_hub_that_is_away_is_unreachable(target, tmp_path, monkeypatch):
+    monkeypatch.setattr(target._repo._api, "endpoint", "http://127.0.0.1:1")
+    with pytest.raises(UnreachableTargetError, match="no connection"):
+        put(target, parcel(tmp_path, "a.tar", b"x"))
+
+
+@pytest.mark.parametrize(
+    "bad", ["hf://datasets/", "hf://datasets/name", "hf://datasets/a/b/c", "hf://a/b"]
+)
+def test_words_that_name_no_repository_are_refused(bad):
+    with pytest.raises(UsageError, match="hf://datasets/user/name"):
+        open_hub_target(bad)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_load_dataset_gives_the_rows_of_a_dataset_that_was_synced(access, words, target, tmp_path):
+    out = tmp_path / "out"
+    wdsremux.convert("demo:", out, max_shard_size="200KB", limit=20)
+    report = wdsremux.sync(out, words)
+    assert set(report.levels) == {"checksum"}
+    made = commits(access, words)
+    assert wdsremux.sync(out, words).files == 0
+    assert commits(access, words) == made <= 3
+    repo = words.removeprefix("hf://datasets/")
+    rows = datasets.load_dataset(repo, cache_dir=str(tmp_path / "cache"))["train"]
+    assert len(rows) == 20
+    assert rows[19]["jpg"].size
+    got = hf_hub_download(repo, "index.json", repo_type="dataset", cache_dir=tmp_path / "hub")
+    assert Path(got).read_bytes() == content_of(target, "index.json")
+    assert HfApi().repo_info(repo, repo_type="dataset").private
+    for path in folder_of(access, words).rglob("*"):
+        assert not path.is_file() or TOKEN.encode() not in path.read_bytes()
+
+
+def test_the_client_draws_no_bars_among_ours(target, tmp_path, monkeypatch, capfd):
+    for module in (constants, sys.modules["huggingface_hub.utils.tqdm"]):
+        monkeypatch.setattr(module, "HF_HUB_DISABLE_PROGRESS_BARS", None)
+    put(target, parcel(tmp_path, "a.tar", b"x" * 5000))
+    assert capfd.readouterr().err == ""
+    assert not are_progress_bars_disabled()

@@ -1,0 +1,83 @@
+"""What is said to nobody: dropped, and told only where it was the result."""
+
+import errno
+import io
+import os
+
+import pytest
+
+from wdsremux.cli.byte_progress import byte_progress
+from wdsremux.cli.console import complain, say, say_all, say_report, settle
+from wdsremux.converting.progress import observer
+from wdsremux.core.errors import TargetError
+from wdsremux.core.events import Advanced, Begun, Note, SyncAdvanced, SyncBegun
+
+
+class Refusing(io.StringIO):
+    """A stream that takes nothing."""
+
+    def __init__(self, number, *, is_terminal=False):
+        super().__init__()
+        self.number = number
+        self.is_terminal = is_terminal
+        self.tries = 0
+
+    def write(self, _text):
+        self.tries += 1
+        raise OSError(self.number, os.strerror(self.number))
+
+    def isatty(self):
+        return self.is_terminal
+
+
+def test_no_more_lines_are_made_than_are_read(monkeypatch):
+    monkeypatch.setattr("sys.stdout", Refusing(errno.EPIPE))
+    lines = iter("abc")
+    say_all(lines)
+    assert [*lines] == ["b", "c"]
+
+
+def test_what_fails_where_lines_are_made_is_not_taken_for_a_reader_that_went_away(capsys):
+    def lines():
+        yield "a"
+        raise BrokenPipeError("of a server")
+
+    with pytest.raises(BrokenPipeError, match="of a server"):
+        say_all(lines())
+    assert capsys.readouterr().out == "a\n"
+
+
+def test_a_full_disk_is_told_of_a_result_and_survived_by_a_report(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", Refusing(errno.ENOSPC))
+    with pytest.raises(TargetError, match="cannot write to stdout: No space left on device; free"):
+        say("text")
+    say_report("text")
+    assert capsys.readouterr().err.startswith("wdsremux: cannot write to stdout: No space")
+
+
+def test_complaints_and_the_end_stand_a_stderr_that_is_gone(monkeypatch):
+    gone = Refusing(errno.EPIPE)
+    monkeypatch.setattr("sys.stderr", gone)
+    complain("text")
+    settle()
+    assert gone.tries
+
+
+@pytest.mark.parametrize("kind", ["log", "json", "bar"])
+@pytest.mark.parametrize("number", [errno.EPIPE, errno.ENOSPC, errno.EIO])
+def test_progress_is_shown_or_not_and_never_raises(kind, number):
+    out = Refusing(number, is_terminal=True)
+    tell = observer(kind, out)
+    begun = Begun(10, 0, 1, "threads")
+    for event in (Note("text"), begun, Advanced(5, 5, (), 1, 1), Note("text")):
+        tell(event)
+    assert out.tries
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_progress_of_bytes_never_raises(is_terminal):
+    out = Refusing(errno.EPIPE, is_terminal=is_terminal)
+    tell = byte_progress(out)
+    for event in (Note("text"), SyncBegun(1, 100), SyncAdvanced(50), Note("x"), SyncAdvanced(50)):
+        tell(event)
+    assert out.tries

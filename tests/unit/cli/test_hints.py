@@ -1,0 +1,51 @@
+import pytest
+
+from wdsremux.cli.main import main
+from wdsremux.core.errors import SourceError
+from wdsremux.sources.registry import kind_of
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            "convert a.parquet b.parquet out",
+            "wdsremux convert: unrecognized arguments: out; if SOURCE is a pattern, quote it: ",
+        ),
+        ("convert a --out b c", "; OUT is written without --out;"),
+        ("convert a b --resize 256", "; built-in steps are written --step resize;"),
+        ("convert a b --qualty 3", "; did you mean --quality?;"),
+        ("convert a b --sourc 3", "; did you mean --source-kind?;"),
+        (
+            "repair out --source-kind=tars",
+            "; --source-kind is an option of convert and bench, not of repair;",
+        ),
+        ("index out --depth samples", "; --depth is an option of verify, not of index;"),
+        ("verify a b", "wdsremux verify: unrecognized arguments: b; see wdsremux verify --help"),
+        ("convrt a b", "; did you mean convert?;"),
+        ("convert a b --format jpg", "; did you mean jpeg?;"),
+    ],
+)
+def test_a_word_too_many_is_told_with_what_may_be_meant(capsys, words, told):
+    with pytest.raises(SystemExit) as end:
+        main(words.split())
+    assert end.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("demo", "; the demo is demo:"),
+        ("https://huggingface.co/datasets/ylecun/mnist/tree/main", "; write ylecun/mnist"),
+        (
+            "ylecun/mnist@main",
+            "; write ylecun/mnist --revision main, or hf://datasets/ylecun/mnist@main",
+        ),
+        ("nothing here", "; check the spelling, or say what it is with --source-kind"),
+    ],
+)
+def test_a_source_that_is_nothing_is_told_with_what_may_be_meant(words, told):
+    with pytest.raises(SourceError) as refused:
+        kind_of(words)
+    assert str(refused.value).endswith(told)

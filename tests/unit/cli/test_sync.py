@@ -1,0 +1,131 @@
+"""What the command `sync` prints."""
+
+import pytest
+from support.runs import tree
+from support.verified import make_dataset
+
+from wdsremux.cli.main import main
+from wdsremux.cli.sync import report_lines
+from wdsremux.syncing.report import SentFile, SyncReport
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("made") / "out")
+
+
+def run(capsys, *words):
+    code = main([str(word) for word in words])
+    told = capsys.readouterr()
+    return code, told.out.splitlines(), told.err
+
+
+def test_a_sync_ends_with_what_was_sent_and_the_next_with_nothing(made, tmp_path, capsys):
+    nas = tmp_path / "nas"
+    files = len(tree(made))
+    code, (*planned, line), _ = run(capsys, "sync", made, nas, "--dry-run")
+    assert (code, len(planned)) == (0, files)
+    assert line.startswith(f"would send {files} files, ")
+    code, (line,), _ = run(capsys, "sync", made, nas, "--jobs", 2, "--bandwidth", "500MB")
+    assert line.startswith(f"sent {files} files, ")
+    assert line.endswith(f"proof: {files} reread")
+    code, (line,), err = run(capsys, "sync", made, nas)
+    assert (code, err) == (0, "")
+    assert line.startswith(f"nothing to send: {files} files, ")
+    assert line.endswith(f", at {nas} already")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--jobs", "0"], "jobs"),
+        (["--bandwidth", "fast"], "bandwidth"),
+        (["--give-up-after", "x"], "give_up_after"),
+    ],
+)
+def test_a_wrong_option_ends_with_2(made, tmp_path, capsys, words, told):
+    code, _, err = run(capsys, "sync", made, tmp_path / "nas", *words)
+    assert code == 2
+    assert told in err.replace("-", "_")
+    assert not (tmp_path / "nas").exists()
+
+
+def test_what_is_no_dataset_ends_with_3(tmp_path, capsys):
+    code, _, err = run(capsys, "sync", tmp_path, tmp_path.parent / "nas")
+    assert code == 3
+    assert "wdsremux index" in err
+
+
+def report(**changes):
+    known = {
+        "dest": "s3://bucket/pets",
+        "is_dry_run": False,
+        "files": 3,
+        "size_bytes": 2_000_000,
+        "standing_files": 1,
+        "standing_bytes": 500,
+        "seconds": 61.0,
+        "levels": {"unverified": 1, "checksum": 2},
+    }
+    return SyncReport(**(known | changes))
+
+
+def test_the_closing_line_tells_bytes_time_and_proof():
+    (line,) = report_lines(report())
+    assert line == (
+        "sent 3 files, 2.0 MB, to s3://bucket/pets in 1 min 1 s, "
+        "proof: 2 checksum, 1 unverified; 1 file, 500 B, there already"
+    )
+
+
+def test_whatever_is_left_is_told():
+    lines = report_lines(
+        report(
+            left_alone=("README.md",),
+            kept=("a.tar",),
+            freed=tuple(f"{n}.tar" for n in range(12)),
+            stale=("old.tar",),
+        )
+    )
+    assert lines[:-1] == [
+        "README.md at s3://bucket/pets is not ours and was left as it is",
+        "kept here, since nothing proves that they are there: a.tar",
+        "moved: 0.tar, 1.tar, 2.tar, 3.tar, 4.tar, 5.tar, 6.tar, 7.tar, 8.tar, 9.tar and 2 more",
+        "there, but not in index.json any more; --delete removes them: old.tar",
+    ]
+
+
+def test_a_dry_run_prints_every_file_and_why_and_the_totals_last():
+    sent_files = [SentFile(f"{n}.tar", n * 1000, "missing") for n in range(5000)]
+    sent_files += [SentFile("README.md", 20, "differs"), SentFile("a.json", 30, "unverified")]
+    lines = report_lines(
+        report(
+            is_dry_run=True, sent_files=tuple(sent_files), removed=("old.tar",), freed=("7.tar",)
+        )
+    )
+    assert lines[7] == "would send 7.tar, 7.0 kB: missing"
+    assert lines[5000:] == [
+        "would send README.md, 20 B: differs",
+        "would send a.json, 30 B: unverified",
+        "would remove old.tar at s3://bucket/pets",
+        "would remove 7.tar here, once its copy is proven",
+        (
+            "would send 3 files, 2.0 MB, to s3://bucket/pets; 1 file, 500 B, there already; "
+            "would remove 1 file there; would remove 1 shard here"
+        ),
+    ]
+
+
+def test_a_dry_run_with_nothing_to_send_still_tells_what_would_be_removed():
+    lines = report_lines(report(is_dry_run=True, files=0, size_bytes=0, removed=("old.tar",)))
+    assert lines == [
+        "would remove old.tar at s3://bucket/pets",
+        "nothing to send: 1 file, 500 B, at s3://bucket/pets already; would remove 1 file there",
+    ]
+
+
+def test_the_urls_for_loaders_are_printed():
+    loaders = {"aws": {"train": ["pipe:aws s3 cp s3://b/train-{000000..000001}.tar -"]}}
+    assert report_lines(report(loaders=loaders))[1:] == [
+        "  train, aws: pipe:aws s3 cp s3://b/train-{000000..000001}.tar -"
+    ]

@@ -1,0 +1,294 @@
+"""What people and programs read of a run: sums, lines, JSON, the bar, the closing report."""
+
+import io
+import json
+from types import SimpleNamespace
+
+import pytest
+from support.samples import rejected
+from support.summaries import manifest_of, summary_of
+
+from wdsremux.cli.convert import report
+from wdsremux.converting import progress as render
+from wdsremux.converting.progress import Meter, duration, observer
+from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, nobody
+from wdsremux.core.option_values import size
+
+
+class Clock:
+    """A clock that is put forward by hand."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the clock that lines are spaced by."""
+    clock = Clock()
+    monkeypatch.setattr(render, "time", SimpleNamespace(monotonic=clock))
+    return clock
+
+
+def begun(rows=1000, done_rows=0, workers=4, engine="threads"):
+    return Begun(rows, done_rows, workers, engine)
+
+
+def advanced(rows=100, samples=98, rejections=2, output_bytes=3_000_000):
+    items = tuple(rejected(i) for i in range(rejections))
+    return Advanced(rows, samples, items, 5_000_000, output_bytes)
+
+
+def lines_of(events, progress, out=None):
+    """Return what an observer writes of events."""
+    out = out or io.StringIO()
+    tell = observer(progress, out)
+    for event in events:
+        tell(event)
+    return out.getvalue().splitlines()
+
+
+def test_a_slow_run_is_not_told_to_stand_still():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=100))
+    clock.now += 500
+    meter.note(advanced(rows=100))
+    assert ", 0.2 images/s, " in meter.line()
+
+
+def test_nothing_is_to_go_when_all_is_done(clock):
+    meter = Meter(clock)
+    meter.note(begun(rows=200))
+    clock.now += 10
+    meter.note(advanced(rows=100))
+    assert meter.line().endswith("10 s to go")
+    meter.note(advanced(rows=100))
+    assert "to go" not in meter.line()
+
+
+def test_a_meter_sums_up_what_was_done():
+    meter = Meter(Clock())
+    for event in (begun(), advanced(), ShardDone(summary_of()), advanced(), Note("by the way")):
+        meter.note(event)
+    assert (meter.rows, meter.samples, meter.rejected) == (200, 196, 4)
+    assert (meter.shards, meter.output_bytes) == (1, 6_000_000)
+
+
+def test_rates_are_those_of_this_run_alone():
+    clock = Clock()
+    meter = Meter(clock)
+    clock.now += 100  # opening the source is not work on rows
+    meter.note(begun(rows=1000, done_rows=500))
+    clock.now += 2
+    meter.note(advanced(rows=100))
+    assert meter.rows == 600
+    assert meter.rows_per_s == 50
+    assert meter.eta_s == 8
+    assert meter.to_json()["mb_per_s"] == 1.5
+
+
+def test_time_to_go_is_told_only_where_it_can_be_known():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=None))
+    assert meter.eta_s is None
+    clock.now += 1
+    meter.note(advanced())
+    assert meter.eta_s is None
+    meter.note(begun(rows=100))
+    assert meter.eta_s is None
+
+
+def test_more_rows_than_expected_leave_no_time_to_go():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=50))
+    clock.now += 1
+    meter.note(advanced(rows=100))
+    assert meter.eta_s == 0
+
+
+def test_a_meter_that_has_seen_nothing_divides_by_nothing():
+    assert Meter(Clock()).to_json()["images_per_s"] == 0
+
+
+def test_a_line_tells_rows_rates_shards_rejected_and_time_to_go():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun())
+    clock.now += 10
+    meter.note(advanced())
+    assert meter.line() == (
+        "100 of 1000 rows, 10 images/s, 0.3 MB/s, 0 shards, 2 rejected, 1 min 30 s to go"
+    )
+
+
+def test_a_line_of_a_source_of_unknown_length_tells_no_end():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=None))
+    clock.now += 10
+    meter.note(advanced())
+    assert meter.line() == "100 rows, 10 images/s, 0.3 MB/s, 0 shards, 2 rejected"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (41.6, "42 s"),
+        (59.6, "1 min 0 s"),
+        (185, "3 min 5 s"),
+        (3599.9, "1 h 0 min"),
+        (7800, "2 h 10 min"),
+        (90_000, "25 h 0 min"),
+    ],
+)
+def test_a_time_is_told_as_people_say_it(seconds, text):
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (999_999, "1.0 MB"),
+        (512_000_000, "512.0 MB"),
+        (1_234_567_890, "1.2 GB"),
+        (5_000_000_000_000, "5.00 TB"),
+        (12_345_000_000_000_000, "12345.00 TB"),
+    ],
+)
+def test_a_size_is_told_in_decimal_units(size_bytes, text):
+    assert size(size_bytes) == text
+
+
+def test_no_progress_is_nobody():
+    assert observer("none") is nobody
+
+
+@pytest.mark.parametrize(("out", "kind"), [(io.StringIO(), "_Log"), (Terminal(), "_Bar")])
+def test_auto_is_a_bar_on_a_terminal_and_lines_elsewhere(out, kind):
+    assert type(observer("auto", out)).__name__ == kind
+
+
+def test_lines_are_ten_seconds_apart(clock):
+    out = io.StringIO()
+    tell = observer("log", out)
+    tell(begun())
+    for _ in range(25):
+        clock.now += 1
+        tell(advanced(rows=10))
+    lines = out.getvalue().splitlines()
+    assert [line.split(" rows")[0] for line in lines[1:]] == ["100 of 1000", "200 of 1000"]
+
+
+def test_a_note_is_told_at_once(clock):
+    lines = lines_of([Note("README.md is not ours"), begun()], "log")
+    assert lines[0] == "README.md is not ours"
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (begun(), "converting 1000 rows with 4 threads"),
+        (begun(rows=None), "converting rows with 4 threads"),
+        (begun(workers=0, engine="serial"), "converting 1000 rows in this process"),
+        (begun(workers=1), "converting 1000 rows with 1 thread"),
+        (begun(workers=1, engine="processes"), "converting 1000 rows with 1 process"),
+        (
+            begun(done_rows=300, engine="processes"),
+            "converting 1000 rows with 4 processes; 300 are done already, going on from there",
+        ),
+    ],
+)
+def test_the_first_line_tells_what_is_to_be_done(event, text):
+    assert lines_of([event], "log") == [text]
+
+
+def test_json_is_one_object_a_line(clock):
+    out = io.StringIO()
+    tell = observer("json", out)
+    tell(Note("by the way"))
+    tell(begun())
+    for _ in range(5):
+        clock.now += 0.5
+        tell(advanced())
+    tell(ShardDone(summary_of(size_bytes=20_480)))
+    tell(Done(manifest_of(), 500))
+    events = [json.loads(line) for line in out.getvalue().splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds[0] == "note"
+    assert kinds[-2:] == ["shard", "done"]
+    assert kinds.count("progress") == 3
+    assert events[-2] == {"event": "shard", "name": "train-000000.tar", "bytes": 20_480}
+    done = events[-1]
+    assert (done["rows"], done["samples"], done["rejected"], done["shards"]) == (500, 490, 10, 1)
+    assert done["seconds"] >= 0
+
+
+def test_progress_in_json_is_at_most_one_line_a_second(clock):
+    out = io.StringIO()
+    tell = observer("json", out)
+    tell(begun())
+    for _ in range(100):
+        clock.now += 0.125
+        tell(advanced())
+    assert len(out.getvalue().splitlines()) == 13
+
+
+def test_json_has_only_ascii_so_that_any_program_reads_it():
+    [line] = lines_of([Note("ü🐈\nnext")], "json")
+    assert line.isascii()
+    assert json.loads(line)["text"] == "ü🐈\nnext"
+
+
+def test_a_bar_counts_rows_from_where_the_run_goes_on():
+    out = Terminal()
+    events = [begun(rows=1000, done_rows=500), advanced(rows=500), Done(manifest_of(), 500)]
+    text = "\n".join(lines_of(events, "bar", out))
+    assert "500/1000" in text
+    assert "1000/1000" in text
+    assert "0 shards, 2 rejected" in text
+
+
+def test_a_note_beside_a_bar_has_a_line_of_its_own():
+    lines = lines_of([Note("early"), begun(), Note("late"), Done(manifest_of(), 0)], "bar")
+    assert "early" in lines
+    assert any(line.split("\r")[-1] == "late" for line in lines)
+
+
+def test_the_report_tells_what_there_is_and_how_to_read_it():
+    shards = [summary_of(i, i * 10, i * 10 + 10, rejected=1) for i in range(2)]
+    text = report(Done(manifest_of(shards), 20), "out/pets", 4.0)
+    assert text.splitlines() == [
+        "20 rows in 4 s, 5 images/s",
+        "18 samples of 20 rows in 2 shards, 20.5 kB, 2 rejected",
+        "note: packed as stored",
+        "  train: out/pets/train-{000000..000001}.tar",
+        "  train: 18 samples, for .with_epoch() and .with_length()",
+    ]
+
+
+def test_the_report_of_a_finished_output_says_that_there_was_nothing_to_do():
+    first = report(Done(manifest_of(), 0), "out", 0.1).splitlines()[0]
+    assert first == "nothing to do: out was finished by this very recipe"
+
+
+def test_the_report_names_every_series_of_a_split():
+    shards = [summary_of(0, copy=copy, prefix=f"train-c{copy}") for copy in range(2)]
+    text = report(Done(manifest_of(shards, copies=2), 10), "out", 1.0)
+    for copy, shard in enumerate(shards):
+        assert f"  train, copy {copy}: out/train-c{copy}-000000.tar\n" in text
+        assert f"  train, copy {copy}: {shard.samples} samples, for .with_epoch()" in text

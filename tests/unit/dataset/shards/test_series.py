@@ -1,0 +1,275 @@
+"""One series of shards: bounds, order, truthful entries, and the same bytes after any stop."""
+
+import hashlib
+import zlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.memory_target import MemoryTarget
+from support.samples import keys_of, lot_of, members_of, rejected
+from support.series_runs import Rows, plan_of, write
+
+from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.tar import ustar
+from wdsremux.dataset.entry import ShardEntry, entry_name
+from wdsremux.dataset.shards.bounds import Bounds, assign
+from wdsremux.dataset.shards.series import SeriesWriter, prefix_of_shard, shard_name
+
+sample = st.tuples(st.integers(0, 6000), st.integers(0, 700))
+outcomes = st.lists(st.none() | sample, min_size=1, max_size=30).filter(any)
+rows_drawn = st.builds(
+    Rows,
+    outcomes,
+    st.lists(st.integers(1, 9), min_size=1, max_size=3),
+    st.sampled_from([0, 1000]),
+)
+# The largest sample takes 8192 bytes, so that each fits the smallest bound.
+bounds_drawn = st.builds(Bounds, st.integers(10_240, 50_000), st.none() | st.integers(1, 6))
+
+
+@pytest.mark.parametrize("number", [0, 999_999, 1_000_000, 12_345_678])
+@pytest.mark.parametrize("prefix", ["train", "a-b-c1", "x-000001"])
+def test_a_shards_name_tells_its_series(prefix, number):
+    assert prefix_of_shard(shard_name(prefix, number)) == prefix
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train-00000.tar", "train-0000001.tar", "-000001.tar", "train-000001.tar.part", "index.json"],
+)
+def test_other_names_tell_no_series(name):
+    assert prefix_of_shard(name) == ""
+
+
+@given(rows_drawn, bounds_drawn)
+def test_no_shard_file_is_larger_than_the_bound(rows, bounds):
+    for data in write(rows, plan_of(bounds)).shards.values():
+        assert len(data) <= bounds.max_bytes
+        assert bounds.max_samples is None or len(keys_of(data)) <= bounds.max_samples
+
+
+@given(rows_drawn, bounds_drawn)
+def test_every_sample_stands_in_the_shards_once_and_in_order(rows, bounds):
+    shards = write(rows, plan_of(bounds)).shards
+    assert list(shards) == [f"train-{i:06d}.tar" for i in range(len(shards))]
+    keys = [key for data in shards.values() for key in keys_of(data)]
+    assert keys == [f"{position:09d}" for position in rows.positions]
+
+
+@given(rows_drawn, bounds_drawn)
+def test_contents_are_those_of_the_lots(rows, bounds):
+    shards = write(rows, plan_of(bounds)).shards
+    found = [data for tar in shards.values() for _, _, data in members_of(tar)]
+    lots = [lot for lot, _ in rows.batches()]
+    payloads = [bytes(lot.payload) + ustar.trailer(len(lot.payload)) for lot in lots]
+    assert found == [data for tar in payloads for _, _, data in members_of(tar)]
+
+
+@given(rows_drawn, bounds_drawn)
+def test_shards_end_where_assign_says(rows, bounds):
+    sizes = [size for lot, _ in rows.batches() for size in lot.sizes]
+    shards = write(rows, plan_of(bounds)).shards
+    numbers = [i for i, data in enumerate(shards.values()) for _ in keys_of(data)]
+    assert numbers == list(assign(sizes, bounds))
+
+
+@given(rows_drawn, bounds_drawn, st.lists(st.integers(1, 30), min_size=1, max_size=3))
+def test_the_bytes_do_not_depend_on_how_rows_are_cut_into_batches(rows, bounds, lengths):
+    once = write(rows, plan_of(bounds)).target.files
+    again = write(Rows(rows.outcomes, lengths, rows.first), plan_of(bounds)).target.files
+    assert again == once
+
+
+@given(rows_drawn, bounds_drawn)
+def test_sizes_and_hashes_of_an_entry_are_those_of_its_file(rows, bounds):
+    written = write(rows, plan_of(bounds))
+    for entry, (name, data) in zip(written.entries, written.shards.items(), strict=True):
+        summary = entry.summary
+        assert summary.name == name
+        assert summary.size_bytes == len(data)
+        assert summary.sha256 == hashlib.sha256(data).hexdigest()
+        assert summary.samples == len(keys_of(data))
+        assert entry.fingerprint == "f" * 64
+
+
+@given(rows_drawn, bounds_drawn)
+def test_an_entry_tells_where_every_sample_and_member_stands(rows, bounds):
+    written = write(rows, plan_of(bounds))
+    for entry, data in zip(written.entries, written.shards.values(), strict=True):
+        members = iter(members_of(data))
+        for found in entry.samples():
+            raw = data[found.offset : found.offset + found.size_bytes]
+            assert zlib.crc32(raw) == found.crc32
+            assert f"{found.position:09d}" == found.key
+            for extension, offset, size in found.members:
+                name, tar_offset, content = next(members)
+                assert (f"{found.key}.{extension}", offset, size) == (
+                    name,
+                    tar_offset,
+                    len(content),
+                )
+        assert next(members, None) is None
+
+
+@given(rows_drawn, bounds_drawn)
+def test_shards_answer_for_every_row_once(rows, bounds):
+    summaries = write(rows, plan_of(bounds)).summaries
+    borders = [summary.start for summary in summaries] + [summaries[-1].stop]
+    assert borders[0] == rows.first
+    assert borders[-1] == rows.stop
+    assert [summary.stop for summary in summaries] == borders[1:]
+    assert sum(s.samples + s.rejected for s in summaries) == len(rows.outcomes)
+    assert [s.is_last for s in summaries] == [False] * (len(summaries) - 1) + [True]
+
+
+@given(rows_drawn, bounds_drawn)
+def test_every_rejected_row_lies_once_in_the_entry_of_the_shard_that_answers_for_it(rows, bounds):
+    entries = write(rows, plan_of(bounds)).entries
+    found = [item.position for entry in entries for item in entry.rejected]
+    assert found == rows.rejected_positions
+    for entry in entries:
+        assert entry.summary.rejected == len(entry.rejected)
+        assert all(
+            entry.summary.start <= item.position < entry.summary.stop for item in entry.rejected
+        )
+
+
+@given(rows_drawn, bounds_drawn, st.data())
+def test_a_series_that_goes_on_after_any_shard_gives_the_same_files(rows, bounds, data):
+    whole = write(rows, plan_of(bounds))
+    kept = data.draw(st.integers(0, len(whole.summaries) - 1), label="shards that stand")
+    start = whole.summaries[kept - 1].stop if kept else rows.first
+    # A batch function sees whole batches again: rows before the start may come once more.
+    read_from = data.draw(st.integers(rows.first, start), label="first row read again")
+    rest = write(rows, plan_of(bounds), start=start, number=kept, read_from=read_from)
+    standing = {s.name for s in whole.summaries[:kept]}
+    standing |= {entry_name(name) for name in standing}
+    expected = {name: raw for name, raw in whole.target.files.items() if name not in standing}
+    assert rest.target.files == expected
+    assert rest.summaries == whole.summaries[kept:]
+
+
+def test_a_shard_is_published_before_its_entry():
+    written = write(Rows([(4000, 10)] * 5), plan_of(Bounds(10_240)))
+    names = [f"train-{i:06d}.tar" for i in range(5)]
+    assert written.target.published == [n for name in names for n in (name, entry_name(name))]
+
+
+def test_a_shard_is_told_of_when_its_entry_is_published():
+    target, told = MemoryTarget(), []
+    writer = SeriesWriter(
+        target, plan_of(Bounds(10_240)), on_shard=lambda s: told.append((s.name, len(target.files)))
+    )
+    writer.add(lot_of([(4000, 10)] * 2))
+    assert told == [("train-000000.tar", 2)]
+    writer.finish(2)
+    assert told == [("train-000000.tar", 2), ("train-000001.tar", 4)]
+
+
+def test_a_sample_over_the_bound_is_refused_by_its_name():
+    writer = SeriesWriter(MemoryTarget(), plan_of(Bounds(10_240)))
+    with pytest.raises(UsageError) as caught:
+        writer.add(lot_of([(100, 10), (9000, 10)], positions=[7, 8]))
+    text = str(caught.value)
+    assert "sample '000000008' (row 8) needs a tar of 20480 bytes" in text
+    assert "more than --max-shard-size 10240" in text
+    assert "--allow-oversize" in text
+
+
+def test_what_stands_before_a_refused_sample_is_published_and_gone_on_from():
+    target = MemoryTarget()
+    writer = SeriesWriter(target, plan_of(Bounds(10_240)))
+    with pytest.raises(UsageError):
+        writer.add(lot_of([(100, 10), (9000, 10), (100, 10)]))
+    writer.abort()
+    [name] = [name for name in target.files if name.endswith(".tar")]
+    entry = ShardEntry.from_bytes(target.files[entry_name(name)], name)
+    assert (entry.keys, entry.summary.stop, entry.summary.is_last) == (["000000000"], 1, False)
+
+
+def test_a_sample_over_the_bound_stands_alone_where_that_is_allowed():
+    rows = Rows([(100, 10), (100, 10), (9000, 10), (100, 10), (100, 10)], [2])
+    written = write(rows, plan_of(Bounds(10_240), allow_oversize=True))
+    assert [len(keys_of(data)) for data in written.shards.values()] == [2, 1, 2]
+    assert [len(data) for data in written.shards.values()] == [10_240, 20_480, 10_240]
+
+
+def test_only_the_sample_over_the_bound_makes_a_shard_too_large():
+    rows = Rows([(9000, 10), (9000, 10), (100, 10)])
+    written = write(rows, plan_of(Bounds(10_240), allow_oversize=True))
+    assert [keys_of(data) for data in written.shards.values()] == [
+        ["000000000"],
+        ["000000001"],
+        ["000000002"],
+    ]
+
+
+def test_rows_without_a_single_sample_give_no_shard():
+    target = MemoryTarget()
+    writer = SeriesWriter(target, plan_of())
+    writer.reject([rejected(0), rejected(1)])
+    writer.add(lot_of([]))
+    writer.finish(2)
+    assert target.files == {}
+    assert target.staged == set()
+
+
+def test_an_aborted_series_leaves_no_unfinished_file():
+    target = MemoryTarget()
+    writer = SeriesWriter(target, plan_of(Bounds(10_240)))
+    writer.add(lot_of([(4000, 10)] * 3))
+    writer.abort()
+    writer.abort()
+    assert target.staged == set()
+    assert sorted(target.files) == [
+        ".wdsremux/train-000000.msgpack",
+        ".wdsremux/train-000001.msgpack",
+        "train-000000.tar",
+        "train-000001.tar",
+    ]
+
+
+@pytest.mark.parametrize("failing", ["train-000000.tar", ".wdsremux/train-000000.msgpack"])
+def test_a_target_that_refuses_leaves_nothing_unfinished_behind(failing):
+    target = MemoryTarget(fail_on=failing)
+    writer = SeriesWriter(target, plan_of(Bounds(10_240)))
+    with pytest.raises(TargetError, match="no space left"):
+        writer.add(lot_of([(4000, 10)] * 2))
+    writer.abort()
+    assert target.staged == set()
+    assert failing not in target.files
+
+
+def test_the_series_of_a_copy_names_its_shards_by_its_prefix():
+    written = write(Rows([(10, 10)]), plan_of(prefix="train-c1", copy=1))
+    assert sorted(written.target.files) == [
+        ".wdsremux/train-c1-000000.msgpack",
+        "train-c1-000000.tar",
+    ]
+    assert written.summaries[0].copy == 1
+
+
+def test_a_shard_that_is_not_approved_is_not_published():
+    target, seen = MemoryTarget(), []
+
+    def approve(summary):
+        seen.append(summary.name)
+        raise KeyError(summary.sha256)
+
+    writer = SeriesWriter(target, plan_of(), approve=approve)
+    writer.add(lot_of([(10, 10)]))
+    with pytest.raises(KeyError):
+        writer.finish(1)
+    writer.abort()
+    assert seen == ["train-000000.tar"]
+    assert target.files == {}
+
+
+def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
+    summaries = []
+    writer = SeriesWriter(MemoryTarget(), plan_of(), start=5, number=2, on_shard=summaries.append)
+    writer.add(lot_of([(10, 10)], [6]))
+    writer.finish(9, is_last=False)
+    (summary,) = summaries
+    assert (summary.number, summary.start, summary.stop, summary.is_last) == (2, 5, 9, False)

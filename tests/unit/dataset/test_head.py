@@ -1,0 +1,157 @@
+"""What differs between two heads: told by the first thing, with both values and the way back."""
+
+import pytest
+
+from wdsremux.dataset.head import added_files, first_difference, head_difference
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "difference"),
+    [
+        ({"a": 1}, {"a": 1}, None),
+        ({"a": None}, {}, None),
+        ({"a": 1}, {"a": 2}, ("a", "1", "2")),
+        ({"a": 1}, {}, ("a", "1", "null")),
+        ({}, {"a": 1}, ("a", "null", "1")),
+        ({"a": {"b": [1, 2]}}, {"a": {"b": [1, 3]}}, ("a.b[1]", "2", "3")),
+        ({"a": [1]}, {"a": [1, 2]}, ("a", "[1]", "[1, 2]")),
+        (
+            {"files": [{"name": "x.tar", "size": 1}]},
+            {"files": [{"name": "x.tar", "size": 2}]},
+            ("files[x.tar].size", "1", "2"),
+        ),
+        ({"a": {"b": 1}}, {"a": "b"}, ("a", '{"b": 1}', '"b"')),
+        ({"a": "ü"}, {"a": "o"}, ("a", '"ü"', '"o"')),
+        ({"b": 1, "a": 1}, {"a": 2, "b": 2}, ("b", "1", "2")),
+    ],
+)
+def test_the_first_difference_is_told_by_its_path_with_both_values(old, new, difference):
+    assert first_difference(old, new) == difference
+
+
+def test_long_values_are_told_by_their_beginning():
+    _, old, new = first_difference({"a": "x" * 1000}, {"a": "y" * 1000})
+    assert len(old) == len(new) == 120
+    assert old.endswith("...")
+
+
+def file(name, rows=10, *, size=1000, split="train", **more):
+    return {"name": name, "split": split, "bytes": size, "rows": rows, **more}
+
+
+def source(*files, kind="parquet", **more):
+    return {"kind": kind, **more, "files": list(files)}
+
+
+def told(old, new):
+    return head_difference({"source": old}, {"source": new}, "source")
+
+
+A, B, C = file("a.parquet"), file("b.parquet"), file("c.parquet")
+
+
+def test_equal_sources_have_no_difference():
+    assert told(source(A, B), source(A, B)) is None
+
+
+@pytest.mark.parametrize(
+    ("new", "text"),
+    [
+        (source(A, {**B, "bytes": 1001}), "file 'b.parquet': bytes was 1000, now it is 1001"),
+        (
+            source(A, {**B, "bytes": 7, "rows": 3}),
+            "file 'b.parquet': bytes was 1000, now it is 7, rows was 10, now it is 3",
+        ),
+        (source(A), "file 'b.parquet' has gone"),
+        (source(B), "file 'a.parquet' has gone"),
+        (source(A, C, B), "file 'c.parquet' is new"),
+        (source(C, A, B, file("d")), "file 'c.parquet' is new, and 1 more"),
+        (source(A, {**B, "split": "test"}), "file 'b.parquet' has gone"),
+    ],
+)
+def test_a_changed_source_is_told_by_the_first_file_that_changed(new, text):
+    assert told(source(A, B), new) == (
+        f"the source has changed: {text}; give the source as it was to go on"
+    )
+
+
+def test_files_in_another_order_are_told():
+    assert 'files[a.parquet].name was "a.parquet", now it is "b.parquet"' in told(
+        source(A, B), source(B, A)
+    )
+
+
+def test_another_kind_of_source_is_told_as_such():
+    text = told(source(A), source(A, kind="tars"))
+    assert 'source.kind was "parquet", now it is "tars"' in text
+
+
+def test_a_file_at_the_end_may_be_taken_in_by_extending():
+    assert told(source(A, B), source(A, B, C)) == (
+        "the source has changed: file 'c.parquet' is new; give the source as it was to go on, "
+        "or --extend to add shards for what is new"
+    )
+
+
+ONE, OTHER = "1" * 40, "2" * 40
+HUB_A, HUB_B = file("a", oid="a" * 40), file("b", oid="b" * 40)
+
+
+def hub(commit, *files):
+    return source(*files, kind="hub", repo="u/set", commit=commit)
+
+
+def test_another_commit_with_the_same_files_is_told_with_its_revision():
+    assert told(hub(ONE, HUB_A), hub(OTHER, HUB_A)) == (
+        f"the source has changed: commit was {ONE}, now it is {OTHER}; "
+        f"give --revision {ONE} to go on"
+    )
+
+
+def test_another_commit_is_told_by_the_file_that_changed_in_it():
+    text = told(hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "oid": "c" * 40}))
+    assert f"file 'a': oid was {'a' * 40}, now it is {'c' * 40} (commit was {ONE}" in text
+    assert text.endswith(f"give --revision {ONE} to go on")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "added"),
+    [
+        (source(A), source(A, B, C), [B, C]),
+        (source(A), source(A, file("t", split="test")), [file("t", split="test")]),
+        (
+            source(A, file("t", split="test")),
+            source(A, B, file("t", split="test")),
+            [B],
+        ),
+        (source(A), source(A), []),
+        (source(A, B), source(A), []),
+        (source(A, C), source(A, B, C), []),
+        (source(A), source({**A, "rows": 11}, B), []),
+        (source(A), source(A, B, kind="tars"), []),
+        (source(A, root="x"), source(A, B, root="y"), []),
+        # By its hash a file is the same in every commit, under any name.
+        (hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "name": "z"}, HUB_B), [HUB_B]),
+        (hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "oid": "c" * 40}, HUB_B), []),
+        (hub(ONE, file("a")), hub(OTHER, file("a"), HUB_B), []),
+        ({"kind": "folder", "files": 3}, {"kind": "folder", "files": 4}, []),
+        ({"kind": "demo"}, {"kind": "demo"}, []),
+    ],
+)
+def test_added_files_come_after_old_ones_that_are_proved_to_be_the_same(old, new, added):
+    assert added_files(old, new) == added
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("augment.py:turn", "'augment.py', the file of your function 'turn', has changed since; "),
+        (None, ": your function 'turn' has changed since; give it as it was to go on"),
+    ],
+)
+def test_a_changed_function_is_told_by_its_file(words, told):
+    old, new = (
+        {"recipe": {"transform": {"name": "turn", "sha256": sha256}}, "place": {"transform": words}}
+        for sha256 in ("3abc", "84f2")
+    )
+    assert told in head_difference(old, new, "recipe")

@@ -1,0 +1,286 @@
+"""The ledger: whose folder it is, and how far it has come."""
+
+import dataclasses
+import json
+
+import pytest
+from support.memory_target import MemoryTarget
+from support.remote_target import MemoryRemote
+from support.samples import rejected
+from support.standing_datasets import HEAD, finished, publish_series, publish_shard
+from support.summaries import manifest_of, summary_of
+from support.target_conformance import publish
+
+from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
+from wdsremux.dataset.card import card_bytes
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.ledger import RECIPE_NAME, Ledger, Standing
+
+
+def mismatch(old, new):
+    target = MemoryTarget()
+    Ledger(target).begin(old)
+    publish_series(target, 1)
+    with pytest.raises(RecipeMismatchError) as caught:
+        Ledger(target).begin(new)
+    return str(caught.value)
+
+
+def test_a_new_target_has_no_recipe():
+    assert Ledger(MemoryTarget()).recipe() is None
+
+
+def test_a_target_without_a_shard_takes_another_recipe():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
+    assert Ledger(target).recipe()["recipe"] == {"seed": 43}
+
+
+def test_a_shard_without_its_entry_keeps_another_recipe_out():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    publish(target, "train-000000.tar")
+    with pytest.raises(RecipeMismatchError):
+        Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
+
+
+def test_a_new_target_gets_the_head():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    assert json.loads(target.files[RECIPE_NAME]) == HEAD
+    assert Ledger(target).recipe() == HEAD
+
+
+def test_the_same_recipe_goes_on():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    before = dict(target.files)
+    Ledger(target).begin(manifest_of(series=("train",)).head())
+    assert target.files == before
+
+
+def test_tuples_of_a_recipe_are_the_lists_they_become():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD | {"recipe": {"steps": ("a", "b")}})
+    Ledger(target).begin(HEAD | {"recipe": {"steps": ["a", "b"]}})
+
+
+def test_another_recipe_is_refused_with_the_first_difference_and_both_values():
+    text = mismatch(HEAD, HEAD | {"recipe": {"seed": 43, "steps": ["resize=224"]}})
+    assert "recipe.seed was 42, now it is 43" in text
+    assert "resize" not in text
+    assert "--overwrite" in text
+
+
+def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
+    changed = {"versions": {"pillow": "13.0"}, "recipe": HEAD["recipe"] | {"seed": 1}}
+    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, HEAD | changed)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"source": {"kind": "parquet"}}, 'source.kind was "demo", now it is "parquet"'),
+        ({"versions": {"pillow": "13.0"}}, 'versions.pillow was "12.0", now it is "13.0"'),
+        ({"series": ["train", "test"]}, 'series was ["train"], now it is ["train", "test"]'),
+        ({"format": 2}, "format was 1, now it is 2"),
+    ],
+)
+def test_whatever_decides_bytes_must_be_equal(changes, text):
+    assert text in mismatch(HEAD, HEAD | changes)
+
+
+def test_what_decides_no_bytes_may_differ():
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    Ledger(target).begin(HEAD | {"place": {"source": "elsewhere"}, "name": "other", "notes": []})
+
+
+@pytest.mark.parametrize("name", ["train-000000.tar", "other-000012.tar", "index.json"])
+def test_a_folder_of_somebody_else_is_refused(name):
+    target = MemoryTarget()
+    publish(target, name)
+    with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
+        Ledger(target).begin(HEAD)
+    assert list(target.files) == [name]
+
+
+def test_the_refusal_tells_how_many_foreign_files_there_are():
+    target = MemoryTarget()
+    for i in range(3):
+        publish(target, f"train-{i:06d}.tar")
+    with pytest.raises(UsageError, match=r"holds 'train-000000\.tar' and 2 more"):
+        Ledger(target).begin(HEAD)
+
+
+@pytest.mark.parametrize("name", ["README.md", "notes.txt", "backup.tar", "data/train-000000.tar"])
+def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
+    target = MemoryTarget()
+    publish(target, name)
+    Ledger(target).begin(HEAD)
+    assert name in target.files
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
+def test_a_recipe_that_cannot_be_read_is_told_with_its_remedy(data):
+    target = MemoryTarget()
+    publish(target, RECIPE_NAME, data)
+    with pytest.raises(CorruptDataError, match=r"recipe\.json.*give --overwrite to start anew"):
+        Ledger(target).recipe()
+
+
+@pytest.mark.parametrize("data", [b"[]", b"null", b"7", b'"text"'])
+def test_a_recipe_that_is_no_object_is_damaged_too(data):
+    target = MemoryTarget()
+    publish(target, RECIPE_NAME, data)
+    with pytest.raises(CorruptDataError, match=r"recipe\.json"):
+        Ledger(target).begin(HEAD)
+
+
+def test_a_target_without_shards_stands_at_its_beginning():
+    assert Ledger(MemoryTarget()).standing() == {}
+    assert (Standing().number, Standing().next_row(1000), Standing().is_done) == (0, 1000, False)
+
+
+def test_shards_with_an_entry_and_the_right_size_stand():
+    target = MemoryTarget()
+    shards = publish_series(target, 3)
+    standing = Ledger(target).standing()
+    assert standing == {("train", 0): Standing(tuple(shards))}
+    assert standing["train", 0].is_done
+    assert (standing["train", 0].number, standing["train", 0].next_row(0)) == (3, 30)
+
+
+def test_a_series_without_its_last_shard_is_not_done():
+    target = MemoryTarget()
+    for shard in publish_series(target, 3)[2:]:
+        target.remove(shard.name)
+    standing = Ledger(target).standing()["train", 0]
+    assert (standing.is_done, standing.number, standing.next_row(0)) == (False, 2, 20)
+
+
+def test_a_shard_without_an_entry_does_not_stand():
+    target = MemoryTarget()
+    publish_shard(target, summary_of(0))
+    publish_shard(target, summary_of(1, 10, 20), with_entry=False)
+    assert Ledger(target).standing()["train", 0].number == 1
+
+
+@pytest.mark.parametrize("size", [0, 10_239, 10_241])
+def test_a_shard_of_another_size_than_its_entry_says_does_not_stand(size):
+    target = MemoryTarget()
+    publish_series(target, 2)
+    publish(target, "train-000001.tar", bytes(size))
+    assert Ledger(target).standing()["train", 0].number == 1
+
+
+def test_what_comes_after_a_gap_does_not_stand():
+    target = MemoryTarget()
+    publish_series(target, 4)
+    target.remove("train-000001.tar")
+    standing = Ledger(target).standing()["train", 0]
+    assert (standing.number, standing.next_row(0)) == (1, 10)
+
+
+def test_a_series_without_its_first_shard_stands_at_its_beginning():
+    target = MemoryTarget()
+    publish_series(target, 2)
+    target.remove("train-000000.tar")
+    assert Ledger(target).standing()["train", 0] == Standing()
+
+
+def test_splits_and_copies_stand_apart():
+    target = MemoryTarget()
+    publish_series(target, 2, prefix="train-c0", copy=0)
+    publish_series(target, 1, prefix="train-c1", copy=1)
+    publish_series(target, 3, split="test")
+    standing = Ledger(target).standing()
+    assert {series: part.number for series, part in standing.items()} == {
+        ("train", 0): 2,
+        ("train", 1): 1,
+        ("test", 0): 3,
+    }
+
+
+def test_a_damaged_entry_is_named():
+    target = MemoryTarget()
+    publish_series(target, 1)
+    publish(target, entry_name("train-000000.tar"), b"damaged")
+    with pytest.raises(CorruptDataError, match=r"'\.wdsremux/train-000000\.msgpack'"):
+        Ledger(target).standing()
+
+
+def test_rejected_rows_come_in_the_order_of_the_entries():
+    target = MemoryTarget()
+    shards = [summary_of(1, 10, 20, rejected=1), summary_of(0, 0, 10, rejected=2)]
+    publish_shard(target, shards[0], [rejected(13)])
+    publish_shard(target, shards[1], [rejected(3), rejected(5)])
+    assert [item.position for item in Ledger(target).rejected(shards)] == [3, 5, 13]
+
+
+def test_entries_of_shards_that_rejected_nothing_are_not_read_for_rejected_rows():
+    target = MemoryRemote()
+    shards = [summary_of(0, 0, 10), summary_of(1, 10, 20, rejected=1), summary_of(2, 20, 30)]
+    for shard in shards:
+        publish_shard(target, shard, [rejected(13)] if shard.rejected else [])
+    target.reads.clear()
+    assert [item.position for item in Ledger(target).rejected(shards)] == [13]
+    assert target.reads == [entry_name("train-000001.tar")]
+
+
+def test_a_target_without_an_index_has_no_manifest():
+    assert Ledger(MemoryTarget()).manifest() is None
+
+
+def test_the_manifest_is_read_back():
+    target, shards = finished()
+    assert Ledger(target).manifest() == manifest_of(shards, series=("train",))
+
+
+def test_a_card_is_written_and_replaced():
+    target, ledger = MemoryTarget(), Ledger(MemoryTarget())
+    ledger = Ledger(target)
+    one, other = card_bytes(manifest_of(name="one")), card_bytes(manifest_of(name="other"))
+    assert ledger.write_card(one)
+    assert ledger.write_card(other)
+    assert target.files["README.md"] == other
+
+
+def test_a_readme_of_somebody_else_is_left_alone():
+    target = MemoryTarget()
+    publish(target, "README.md", b"# my own text")
+    assert not Ledger(target).write_card(card_bytes(manifest_of()))
+    assert target.files["README.md"] == b"# my own text"
+
+
+def test_a_standing_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Standing().shards = ()
+
+
+def test_a_finished_dataset_is_known_by_its_recipe():
+    target, shards = finished()
+    manifest, missed = Ledger(target).finished("a" * 64)
+    assert (manifest.shards, missed) == (tuple(shards), 0)
+    assert Ledger(target).finished("b" * 64) == (None, 0)
+    assert Ledger(MemoryTarget()).finished("a" * 64) == (None, 0)
+
+
+@pytest.mark.parametrize("name", ["train-000000.tar", entry_name("train-000001.tar")])
+def test_a_finished_dataset_misses_a_shard_without_its_file_or_entry(name):
+    target, _ = finished()
+    target.remove(name)
+    assert Ledger(target).finished("a" * 64)[1] == 1
+
+
+def test_a_finished_dataset_misses_a_shard_that_was_cut():
+    target, _ = finished()
+    publish(target, "train-000000.tar", b"cut")
+    assert Ledger(target).finished("a" * 64)[1] == 1
+
+
+def test_a_dataset_with_a_damaged_manifest_is_not_finished():
+    target, _ = finished()
+    publish(target, "index.json", b"{")
+    assert Ledger(target).finished("a" * 64) == (None, 0)

@@ -1,0 +1,143 @@
+"""Clearing an output: all that is ours, nothing else, in an order that may be killed."""
+
+import pytest
+from support.memory_target import MemoryTarget
+from support.standing_datasets import HEAD, finished, publish_series, publish_shard
+from support.summaries import manifest_of, summary_of
+from support.target_conformance import publish
+
+from wdsremux.core.errors import UsageError
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.ledger import RECIPE_NAME, Ledger
+
+
+def test_clearing_a_finished_dataset_leaves_nothing():
+    target, _ = finished()
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+def test_clearing_a_new_target_is_harmless():
+    target = MemoryTarget()
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        "backup.tar",
+        "recipe.json.tar",
+        "rejected.jsonl.tar",
+        ".wdsremux/notes.txt",
+        "data/train-000000.tar",
+        "train-000000.tar.bak",
+    ],
+)
+def test_clearing_leaves_files_of_somebody_else(name):
+    target, _ = finished()
+    publish(target, name, b"mine")
+    Ledger(target).clear()
+    assert target.files == {name: b"mine"}
+
+
+def test_clearing_leaves_a_readme_of_somebody_else():
+    target, _ = finished()
+    publish(target, "README.md", b"# my own text")
+    Ledger(target).clear()
+    assert target.files == {"README.md": b"# my own text"}
+
+
+@pytest.mark.parametrize("number", [0, 1_000_000])
+def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(number):
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD)
+    publish_shard(target, summary_of(number), with_entry=False)
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+@pytest.mark.parametrize("name", ["other-000000.tar", "train-c0-000000.tar", "index.json"])
+def test_a_folder_with_shards_of_somebody_else_is_not_cleared(name):
+    target = MemoryTarget()
+    publish(target, name, b"somebody's")
+    with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
+        Ledger(target).clear()
+    assert target.files == {name: b"somebody's"}
+
+
+def test_nothing_is_removed_when_shards_of_somebody_else_lie_among_ours():
+    target, _ = finished()
+    publish(target, "other-000000.tar", b"somebody's")
+    before = dict(target.files)
+    with pytest.raises(UsageError, match=r"other-000000\.tar"):
+        Ledger(target).clear()
+    assert target.files == before
+
+
+def test_a_damaged_dataset_can_be_cleared():
+    target, _ = finished()
+    publish(target, "index.json", b"damaged")
+    publish(target, entry_name("train-000000.tar"), b"damaged")
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+def test_a_dataset_with_a_damaged_recipe_can_be_cleared():
+    target, _ = finished()
+    publish(target, RECIPE_NAME, b"{")
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+class _Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class DyingTarget(MemoryTarget):
+    """Ends the process after some removals."""
+
+    def __init__(self, files, removals):
+        super().__init__()
+        self.files = dict(files)
+        self.removals_left = removals
+
+    def remove(self, name):
+        if self.removals_left == 0:
+            raise _Killed
+        self.removals_left -= 1
+        super().remove(name)
+
+
+def killed_while_clearing(removals, split="train"):
+    """Return the target of a finished dataset whose clearing ended after some removals."""
+    target = MemoryTarget()
+    Ledger(target).begin(HEAD | {"series": [split]})
+    shards = publish_series(target, 2, split=split)
+    publish(target, "index.json", manifest_of(shards).to_bytes())
+    dying = DyingTarget(target.files, removals)
+    with pytest.raises(_Killed):
+        Ledger(dying).clear()
+    dying.removals_left = -1
+    return dying
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_a_clearing_that_was_killed_can_be_done_again(removals):
+    target = killed_while_clearing(removals)
+    Ledger(target).clear()
+    assert target.files == {}
+
+
+@pytest.mark.parametrize("removals", range(6))
+@pytest.mark.parametrize("split", ["all", "train"])
+def test_a_manifest_is_gone_before_the_first_of_its_shards(removals, split):
+    files = killed_while_clearing(removals, split).files
+    if "index.json" in files:
+        assert {f"{split}-000000.tar", f"{split}-000001.tar"} <= files.keys()
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_the_recipe_is_known_as_long_as_anything_of_it_is_left(removals):
+    assert RECIPE_NAME in killed_while_clearing(removals).files

@@ -1,0 +1,87 @@
+"""The types a head must have: what has others is a finding, and never believed."""
+
+import json
+
+import pytest
+from support.verified import codes, copied, edit_json, make_dataset
+
+from wdsremux.dataset.validation import head_problem
+from wdsremux.verifying.verify import verify
+
+RECIPE = ".wdsremux/recipe.json"
+DEEP = json.loads('{"list": ' * 500 + '"int64"' + "}" * 500)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("made") / "out", rows=4, broken=(1,))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fingerprint": []},
+        {"notes": [1]},
+        {"series": "train"},
+        {"class_names": [None]},
+        {"copies": True},
+        {"versions": []},
+        {"place": None},
+        {"recipe": {"max_pixels": "x"}},
+        {"recipe": {"max_pixels": 0}},
+        {"source": {"rows": float("inf")}},
+        {"source": DEEP},
+        {"features": {"json": {"struct": {"label": {"class_label": 3}}}}},
+        {"features": {"json": {"struct": {"label": {"class_label": [], "list": "x"}}}}},
+        {"features": {"json": {"struct": {"n": 5}}}},
+        {"features": {"json": {"struct": []}}},
+        {"features": {"json": {"list": None}}},
+    ],
+)
+def test_a_field_of_another_type_makes_the_head_unreadable(made, tmp_path, change):
+    head = json.loads((made / RECIPE).read_bytes())
+    assert head_problem(head) is None
+    assert head_problem(head | change) is not None
+    out = copied(made, tmp_path / "out")
+    edit_json(out / RECIPE, lambda head: head.update(change))
+    assert codes(verify(out, "pixels")) == [116]
+
+
+def test_a_head_without_a_field_is_unreadable(made):
+    head = json.loads((made / RECIPE).read_bytes())
+    for name in head:
+        fewer = {other: value for other, value in head.items() if other != name}
+        assert head_problem(fewer) == f"it has no {name!r}"
+
+
+def test_a_manifest_of_odd_types_is_unreadable(made, tmp_path):
+    out = copied(made, tmp_path / "out")
+    edit_json(out / "index.json", lambda manifest: manifest["recipe"].update(max_pixels="x"))
+    assert codes(verify(out, "pixels")) == [101]
+
+
+PUBLISHED = {"at": "s3://b/p", "loaders": {}, "receipts": {"train-000000.tar": {"etag": "x"}}}
+
+
+def test_a_manifest_that_tells_where_it_was_carried_is_clean(made, tmp_path):
+    out = copied(made, tmp_path / "out")
+    edit_json(out / "index.json", lambda manifest: manifest.update(published=PUBLISHED))
+    assert codes(verify(out, "pixels")) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"at": None},
+        {"at": 5},
+        {"loaders": []},
+        {"receipts": None},
+        {"receipts": {"train-000000.tar": "x"}},
+        {"receipts": {"train-000000.tar": {"etag": 5}}},
+        {"loaders": {"s3": DEEP}},
+    ],
+)
+def test_a_place_of_odd_types_makes_the_manifest_unreadable(made, tmp_path, change):
+    out = copied(made, tmp_path / "out")
+    edit_json(out / "index.json", lambda manifest: manifest.update(published=PUBLISHED | change))
+    assert codes(verify(out, "pixels")) == [101]

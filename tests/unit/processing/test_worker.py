@@ -1,0 +1,99 @@
+"""What a worker makes of records: columns that a function adds, and who is to blame for a value."""
+
+from dataclasses import dataclass
+
+import pytest
+from support.pictures import saved, scene
+
+from wdsremux.core.columns import Column, Columns
+from wdsremux.core.errors import TransformError
+from wdsremux.core.records import Piece, Record, Task
+from wdsremux.processing.worker import Job, Worker
+from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.function.spec import function_from_callable
+
+
+@dataclass(frozen=True)
+class RecordsUnit:
+    records: tuple
+    first: int = 0
+    size_bytes: int = 1000
+    name: str = "unit"
+
+    @property
+    def rows(self):
+        return len(self.records)
+
+    def read(self, start, stop):
+        yield from self.records[start:stop]
+
+
+def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int64", **records):
+    given = {"image": saved(scene(8, 8), "PNG"), **records}
+    unit = RecordsUnit(tuple(Record(n, fields={"label": v}, **given) for n, v in enumerate(labels)))
+    columns = Columns(
+        "image", Column("label", label), (), None, tuple(Column(n, "float64") for n in added)
+    )
+    spec = None if function is None else function_from_callable(function)
+    worker = Worker(Job(columns, Codec(), function=spec, mode=mode))
+    (batch,) = worker(Task((Piece(unit, 0, unit.rows),)))
+    return batch
+
+
+def test_columns_that_are_named_and_returned_are_packed():
+    batch = batch_of(lambda rows: rows | {"mean": [0.5, None]})
+    assert b'"mean":0.5' in batch.lots[0].payload
+    assert b'"mean":null' in batch.lots[0].payload
+    assert batch.unpacked == ()
+
+
+def test_a_named_column_that_never_comes_is_an_error_with_what_came():
+    with pytest.raises(TransformError, match=r"names 'meen', which .* \(columns that it adds: 'me"):
+        batch_of(lambda rows: rows | {"mean": [1, 2]}, added=("meen",))
+    with pytest.raises(TransformError, match=r"'mean'.* for row 0 \(columns that it adds: none\)"):
+        batch_of(lambda row: row, mode="sample")
+
+
+def test_columns_that_nobody_named_are_told():
+    batch = batch_of(lambda rows: rows | {"mean": [1, 2], "b": [1, 2], "a": [1, 2]})
+    assert batch.unpacked == ("a", "b")
+
+
+def reasons(batch):
+    return [item.reason for item in batch.rejected]
+
+
+def test_a_rejected_record_tells_where_it_lies():
+    found = reasons(batch_of(None, added=(), image=b"no image", place="'a/1.jpg'"))
+    assert len(found) == 2
+    assert all(reason.endswith(" (in 'a/1.jpg')") for reason in found)
+    found = reasons(batch_of(lambda _: 1 // 0, mode="image", added=(), place="'b'"))
+    assert all("ZeroDivisionError" in r and r.endswith(" (in 'b')") for r in found)
+
+
+def test_a_reason_that_names_the_file_or_is_the_users_own_stays():
+    problem = "the file 'a/1.jpg' is not there"
+    assert reasons(batch_of(None, added=(), problem=problem, place="'a/1.jpg'")) == [problem] * 2
+    left_out = batch_of(lambda _: None, mode="image", added=(), place="'a/1.jpg'")
+    assert reasons(left_out) == ["left out by the function"] * 2
+
+
+@pytest.mark.parametrize("mode", ["batch", "sample"])
+def test_a_value_that_the_function_spoilt_is_put_down_to_it(mode):
+    def spoil(given):
+        return given | {"label": ["cat", "cat"] if mode == "batch" else "cat"}
+
+    batch = batch_of(spoil, mode=mode, added=())
+    assert [item.stage for item in batch.rejected] == ["transform"] * 2
+    assert "column 'label': expected a whole number, got str 'cat'" in batch.rejected[0].reason
+
+
+def test_a_column_that_the_function_added_in_another_form_is_put_down_to_it():
+    batch = batch_of(lambda rows: rows | {"mean": ["low", 0.5]})
+    assert [(item.position, item.stage) for item in batch.rejected] == [(0, "transform")]
+
+
+@pytest.mark.parametrize("function", [None, lambda rows: rows])
+def test_a_value_that_was_read_so_is_no_fault_of_the_function(function):
+    batch = batch_of(function, labels=(0, "cat"), added=())
+    assert [(item.position, item.stage) for item in batch.rejected] == [(1, "read")]

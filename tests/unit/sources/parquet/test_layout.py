@@ -1,0 +1,123 @@
+import pytest
+
+from wdsremux.core.errors import SourceError, UsageError
+from wdsremux.sources.parquet.layout import card_from_folder, layout_from_names, regex_from_glob
+
+
+def splits(names, card=None, subset=None):
+    return {s: list(f) for s, f in layout_from_names(names, card or {}, subset).splits.items()}
+
+
+def test_sharded_names_give_the_splits_in_their_usual_order():
+    names = [f"data/{s}-00000-of-00001.parquet" for s in ("zebra", "test", "train", "validation")]
+    assert list(splits(names)) == ["train", "validation", "test", "zebra"]
+
+
+def test_files_come_in_the_plain_order_of_their_names():
+    names = ["train-2.parquet", "train-10.parquet", "train-1.parquet"]
+    assert splits(names) == {"train": ["train-1.parquet", "train-10.parquet", "train-2.parquet"]}
+
+
+def test_folder_names_win_over_file_names():
+    names = ["train/test-a.parquet", "val/b.parquet"]
+    assert splits(names) == {"train": ["train/test-a.parquet"], "validation": ["val/b.parquet"]}
+
+
+def test_names_without_a_split_are_train():
+    assert splits(["b.parquet", "a/c.parquet"]) == {"train": ["a/c.parquet", "b.parquet"]}
+
+
+def test_a_file_that_fits_two_patterns_of_a_split_is_read_once():
+    assert splits(["train-training-.parquet"]) == {"train": ["train-training-.parquet"]}
+
+
+def test_hidden_files_and_special_folders_are_left_out():
+    names = [".cache/x.parquet", "__pycache__/x.parquet", ".x.parquet", "y.parquet"]
+    assert splits(names) == {"train": ["y.parquet"]}
+
+
+CARD = {
+    "configs": [
+        {"config_name": "small", "data_files": "s/*.parquet"},
+        {
+            "config_name": "big",
+            "data_files": [
+                {"split": "train", "path": ["b/2.parquet", "b/1.parquet"]},
+                {"split": "dev", "path": "b/d*"},
+            ],
+        },
+    ],
+    "dataset_info": [
+        {"config_name": "big", "features": [{"name": "label", "dtype": "int8"}]},
+        {"config_name": "small", "features": [{"name": "label", "dtype": "int16"}]},
+    ],
+}
+NAMES = ["s/a.parquet", "b/1.parquet", "b/2.parquet", "b/d.parquet"]
+
+
+def test_the_card_names_the_files_of_a_subset():
+    assert splits(NAMES, CARD, "small") == {"train": ["s/a.parquet"]}
+    expected = {"train": ["b/2.parquet", "b/1.parquet"], "dev": ["b/d.parquet"]}
+    assert splits(NAMES, CARD, "big") == expected
+    assert layout_from_names(NAMES, CARD, "big").dtypes == {"label": "int8"}
+
+
+def test_a_subset_that_must_be_named_is_asked_for():
+    with pytest.raises(UsageError, match="several subsets: small, big; choose one with --subset"):
+        splits(NAMES, CARD)
+
+
+def test_an_unknown_subset_is_told_with_those_there_are():
+    with pytest.raises(UsageError, match="'huge': the source has small, big"):
+        splits(NAMES, CARD, "huge")
+
+
+def test_a_subset_marked_default_is_taken():
+    card = {"configs": [CARD["configs"][1], {**CARD["configs"][0], "default": True}]}
+    assert splits(NAMES, card) == {"train": ["s/a.parquet"]}
+
+
+def test_a_data_dir_is_searched_by_the_usual_rules():
+    card = {"configs": [{"config_name": "x", "data_dir": "s"}]}
+    assert splits([*NAMES, "s/test.1.parquet"], card) == {"test": ["s/test.1.parquet"]}
+
+
+def test_a_file_that_the_card_names_must_be_there():
+    card = {"configs": [{"config_name": "x", "data_files": ["s/a.parquet", "s/gone.parquet"]}]}
+    with pytest.raises(SourceError, match=r"'s/gone\.parquet'"):
+        splits(NAMES, card)
+
+
+def test_a_card_that_fits_no_file_is_an_error():
+    card = {"configs": [{"config_name": "x", "data_files": "nothing/*"}]}
+    with pytest.raises(SourceError, match=r"no \.parquet file fits"):
+        splits(NAMES, card)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits", "fits_not"),
+    [
+        ("a/*.p", ["a/x.p", "a/.p"], ["a/b/x.p", "x.p"]),
+        ("**/a/**", ["a/x", "b/a/x", "b/a/c/x"], ["ba/x"]),
+        ("**", ["a", "a/b"], []),
+        ("a-[0-9].p", ["a-3.p"], ["a-x.p", "a-33.p"]),
+        ("a-[!0-9].p", ["a-x.p"], ["a-3.p"]),
+        ("?.p", ["a.p"], ["ab.p", "/.p"]),
+        ("*", ["a"], ["a/b"]),
+    ],
+)
+def test_globs_mean_what_they_mean_to_the_hub(pattern, fits, fits_not):
+    regex = regex_from_glob(pattern)
+    assert [n for n in [*fits, *fits_not] if regex.fullmatch(n)] == fits
+
+
+def test_a_broken_card_is_named(tmp_path):
+    (tmp_path / "README.md").write_text("---\na: [\n---\n")
+    with pytest.raises(SourceError, match=r"README\.md"):
+        card_from_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "# no head", "---\nnever ends", "---\n- a list\n---\n"])
+def test_a_readme_without_a_head_is_an_empty_card(tmp_path, text):
+    (tmp_path / "README.md").write_text(text)
+    assert card_from_folder(tmp_path) == {}

@@ -1,0 +1,107 @@
+"""What the Hub's refusals are called, and that nothing secret is in their texts."""
+
+import pytest
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores.hub.errors import HttpError, explained, status_of
+
+
+class Answer:
+    """As much of an answer as an exception of the client wants."""
+
+    request = None
+
+    def __init__(self, status, headers):
+        self.status_code, self.headers = status, headers
+
+
+def answered(status, said=None, **headers):
+    """Return what the client raises for an answer."""
+    text = f"{status} Error for url: https://hub/x?Signature=SECRET"
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HfHubHTTPError(text, response=Answer(status, headers), server_message=said)
+
+
+def told(raised):
+    """Return the error that an exception of the client becomes."""
+    with pytest.raises(TargetError) as caught, explained("write to hf://datasets/u/n"):
+        raise raised
+    assert "SECRET" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
+def test_what_may_go_well_later_is_unreachable(status):
+    assert type(told(answered(status))) is UnreachableTargetError
+    assert str(status) in str(told(answered(status)))
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [
+        (400, "the Hub answers 400; look at"),
+        (401, "hf auth login"),
+        (403, "write access"),
+        (404, "no such repository"),
+        (412, "somebody else has committed"),
+        (413, "the Hub answers 413"),
+    ],
+)
+def test_what_will_not_go_well_later_is_told_with_its_remedy(status, says):
+    error = told(answered(status))
+    assert type(error) is TargetError
+    assert says in str(error)
+
+
+def test_what_the_hub_says_is_passed_on_without_tokens_and_urls():
+    said = "No space left\nfor hf_SECRETtoken, authorization: Bearer SECRET, see https://hub/SECRET"
+    assert "(it says: No space left for …, authorization: … see …)" in str(
+        told(answered(403, said))
+    )
+
+
+COMMITS = "You have exceeded the rate limit for repository commits (128 per hour). "
+
+
+@pytest.mark.parametrize(
+    ("answer", "pause_s"),
+    [
+        (answered(429), 0),
+        (answered(429, f"{COMMITS}You can retry this action in 43 minutes."), 43 * 60),
+        (answered(429, f"{COMMITS}You can retry this action in an hour."), 3600),
+        (answered(429, RateLimit='"api";r=0;t=55'), 55),
+        (answered(429, RateLimit='"api";r=7;t=55'), 0),
+        (answered(429, RateLimit='"api";r=7;t=55', Retry_After="9"), 9),
+        (answered(429, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"), 0),
+        (answered(503, Retry_After="9"), 0),
+    ],
+)
+def test_the_pause_that_the_hub_asks_for_is_told(answer, pause_s):
+    assert told(answer).retry_after_s == pause_s
+
+
+def test_what_an_upload_wraps_is_looked_into():
+    wrapped = RuntimeError("Error while uploading 'a.tar' to the Hub.")
+    wrapped.__cause__ = answered(503)
+    assert status_of(wrapped) == 503
+    assert type(told(wrapped)) is UnreachableTargetError
+
+
+def test_a_broken_connection_is_unreachable():
+    for raised in (
+        ConnectionResetError("SECRET"),
+        HttpError("SECRET"),
+        RuntimeError("the client has been closed"),
+    ):
+        assert type(told(raised)) is UnreachableTargetError
+
+
+def test_offline_mode_and_a_file_that_is_not_here_are_told():
+    assert "unset HF_HUB_OFFLINE" in str(told(OfflineModeIsEnabled("x")))
+    assert "'a.tar': No such file; see that it can be read" in str(
+        told(FileNotFoundError(2, "No such file", "a.tar"))
+    )
+    assert "not good" in str(told(ValueError("not\ngood")))

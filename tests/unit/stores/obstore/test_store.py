@@ -1,0 +1,286 @@
+"""Object stores by obstore: the contract, proofs, conditions, refusals; over a store in memory."""
+
+import hashlib
+from unittest.mock import Mock
+
+import obstore
+import pytest
+from obstore.exceptions import GenericError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import MemoryStore
+from support.target_conformance import TargetConformance, content_of, listed, publish
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.stores import lease
+from wdsremux.stores.address import address_of
+from wdsremux.stores.base import Sums
+from wdsremux.stores.lease import Written
+from wdsremux.stores.obstore import store as object_store
+from wdsremux.stores.obstore.errors import explained
+from wdsremux.stores.obstore.lock import StoreLockObject
+from wdsremux.stores.obstore.store import SHA256_NOTE, ObjectStoreTarget, open_object_store
+from wdsremux.stores.registry import open_target
+
+URL = "gs://bucket/out"
+
+
+@pytest.fixture
+def store():
+    return MemoryStore()
+
+
+@pytest.fixture
+def target(store):
+    return ObjectStoreTarget(store, URL)
+
+
+@pytest.fixture
+def small_parts(monkeypatch):
+    """Send in parts what is more than 1000 bytes."""
+    monkeypatch.setattr(object_store, "PART_BYTES", 1000)
+
+
+def file_of(tmp_path, content=b"content"):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    return path, Sums(len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.mark.parametrize(
+    ("settings", "endpoint"),
+    [
+        ({"AZURE_STORAGE_ACCOUNT_NAME": "acc"}, "https://acc.blob.core.windows.net"),
+        (
+            {"AZURE_STORAGE_ACCOUNT_NAME": "acc", "AZURE_STORAGE_ENDPOINT": "https://here"},
+            "https://here",
+        ),
+        ({"AZURE_STORAGE_ACCOUNT_NAME": "acc", "AZURE_ENDPOINT": "https://here"}, "https://here"),
+        ({"AZURE_STORAGE_USE_EMULATOR": "true"}, None),
+    ],
+)
+def test_the_account_is_the_address_of_azure(monkeypatch, settings, endpoint):
+    for name, value in {"AZURE_STORAGE_ACCOUNT_KEY": "c2VjcmV0", **settings}.items():
+        monkeypatch.setenv(name, value)
+    target = open_object_store("az://box/pets")
+    assert target.endpoint == endpoint
+    assert open_object_store("gs://box/pets").endpoint is None
+
+
+def test_one_container_of_two_accounts_is_two_places(monkeypatch):
+    addresses = set()
+    for account in ("one", "two"):
+        monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", account)
+        addresses.add(address_of(open_object_store("az://box/pets")))
+    assert addresses == {
+        f"az://box/pets at https://{account}.blob.core.windows.net" for account in ("one", "two")
+    }
+
+
+class TestObjectStoreTarget(TargetConformance):
+    """The contract, in memory."""
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("size", [0, 1000, 1001, 50_000])
+def test_a_file_is_put_whole_and_told_of(target, tmp_path, size):
+    path, sums = file_of(tmp_path, b"x" * size)
+    told = []
+    proof = target.put("a.tar", path, sums, told.append)
+    assert content_of(target, "a.tar") == path.read_bytes()
+    assert sum(told) == size
+    # The ETags of a store in memory are numbers.
+    assert proof.level == "unverified"
+    assert "noted" in proof.how
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("size", [1000, 50_000])
+def test_a_file_that_is_not_what_was_recorded_is_not_published(target, tmp_path, size):
+    path, sums = file_of(tmp_path, b"x" * size)
+    path.write_bytes(b"y" * size)
+    with pytest.raises(TargetError, match="damaged"):
+        target.put("a.tar", path, sums)
+    with pytest.raises(TargetError, match="cannot read"):
+        target.put("a.tar", tmp_path / "absent", sums)
+    assert listed(target) == []
+
+
+def test_an_object_is_told_from_another_by_its_size_and_by_what_was_noted(target, tmp_path):
+    path, sums = file_of(tmp_path, b"one")
+    assert target.prove("a.tar", sums).level == "absent"
+    target.put("a.tar", path, sums)
+    assert target.prove("a.tar", Sums(4, sums.sha256)).level == "differs"
+    assert target.prove("a.tar", Sums(3, "0" * 64)).level == "differs"
+
+
+def test_an_object_of_others_is_known_by_its_size_alone(store, target, tmp_path):
+    path, sums = file_of(tmp_path)
+    obstore.put(store, "a.tar", path.read_bytes())
+    proof = target.prove("a.tar", sums, path)
+    assert (proof.level, proof.how) == ("unverified", "size")
+
+
+def test_a_small_file_is_not_written_over_another_that_came_in_between(
+    store, target, tmp_path, monkeypatch
+):
+    path, sums = file_of(tmp_path)
+    unguarded = ObjectStoreTarget._put
+
+    def overtaken(self, name, content, *args, **manner):
+        obstore.put(store, name, b"another's")
+        unguarded(self, name, content, *args, **manner)
+
+    monkeypatch.setattr(ObjectStoreTarget, "_put", overtaken)
+    for _ in ("where there was none", "in place of an older one"):
+        with pytest.raises(TargetError, match="another run has written it"):
+            target.put("index.json", path, sums)
+        assert content_of(target, "index.json") == b"another's"
+
+
+def test_a_file_whose_first_answer_was_lost_is_not_taken_for_anothers(
+    store, target, tmp_path, monkeypatch
+):
+    path, sums = file_of(tmp_path)
+    unguarded = ObjectStoreTarget._put
+
+    def repeated(self, name, content, *args, **manner):
+        unguarded(self, name, content, *args, **manner)
+        unguarded(self, name, content, *args, **manner)
+
+    monkeypatch.setattr(ObjectStoreTarget, "_put", repeated)
+    assert target.put("index.json", path, sums).is_there
+
+
+def test_a_file_that_is_replaced_while_it_is_read_in_parts_is_not_mixed(target, monkeypatch):
+    monkeypatch.setattr("wdsremux.stores.reading.range_file.BLOCK_BYTES", 100)
+    publish(target, "a.tar", b"o" * 1000)
+    with target.open("a.tar") as file:
+        file.read(10)
+        publish(target, "a.tar", b"n" * 1000)
+        with pytest.raises(TargetError, match="replaced while it was read"):
+            file.read()
+
+
+def test_another_target_on_the_same_store_is_kept_away(store, target):
+    other = ObjectStoreTarget(store, URL)
+    with target.lock() as died:
+        assert not died
+        with pytest.raises(TargetError, match="being written by"), other.lock():
+            pass
+    with other.lock():
+        pass
+
+
+def test_a_lock_that_another_machine_left_is_taken_over_when_it_was_watched_for_so_long(
+    store, target, monkeypatch
+):
+    monkeypatch.setattr(lease, "LEASE_S", 0.1)
+    obstore.put(store, ".wdsremux/lock", b'{"host": "elsewhere", "pid": 1}')
+    with target.lock() as died:
+        assert died
+        publish(target, "a.tar")
+    with pytest.raises(FileNotFoundError):
+        obstore.head(store, ".wdsremux/lock")
+
+
+def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, monkeypatch):
+    monkeypatch.setattr(lease, "RENEW_S", 0.01)
+    with target.lock():
+        publish(target, "a.tar")
+        obstore.put(store, ".wdsremux/lock", b"{}")
+        while target._lease._held is not None:
+            target._lease._ended.wait(0.01)
+        with pytest.raises(TargetError, match="taken over"):
+            publish(target, "b.tar")
+        with pytest.raises(TargetError, match="taken over"):
+            target.remove("a.tar")
+    assert [name for name, _ in listed(target)] == ["a.tar"]
+    assert bytes(obstore.get(store, ".wdsremux/lock").bytes()) == b"{}"
+
+
+def test_a_lock_that_failed_to_go_away_hinders_nobody_of_this_process(store, target, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(StoreLockObject, "remove", Mock(side_effect=TargetError("away")))
+        with target.lock():
+            pass
+    obstore.head(store, ".wdsremux/lock")
+    for each in (target, ObjectStoreTarget(store, URL)):
+        with each.lock():
+            publish(each, "a.tar")
+
+
+def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
+    def absent(*_args, **_options):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(obstore, "put", absent)
+    with pytest.raises(TargetError, match="no such bucket or container"):
+        target.put("a.tar", *file_of(tmp_path))
+    lock = StoreLockObject(target._store, URL)
+    with pytest.raises(TargetError, match="no such bucket or container"):
+        lock.create(b"{}")
+    assert lock.replace(b"{}", Written(b"", "1 ")) is None
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind", "says"),
+    [
+        (GenericError("HTTP error: error sending request"), UnreachableTargetError, "no answer"),
+        (GenericError("non-2xx status code: 503 x"), UnreachableTargetError, "answers 503"),
+        (GenericError("non-2xx status code: 400 x"), TargetError, "answers 400"),
+        (GenericError("Error performing token request: x"), TargetError, "gcloud auth"),
+        (UnauthenticatedError("x"), TargetError, "gcloud auth"),
+        (PermissionDeniedError("x"), TargetError, "may not do that"),
+        (ValueError("x"), TargetError, "ValueError"),
+    ],
+)
+def test_refusals_are_told_without_what_may_be_secret(raised, kind, says):
+    raised.args = (f"{raised} https://host/a?sig=SECRET\n\nDebug source: SECRET",)
+    with pytest.raises(TargetError, match=says) as caught, explained("write 'a' of", URL):
+        raise raised
+    assert type(caught.value) is kind
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert "\n" not in str(caught.value)
+
+
+def test_urls_of_google_and_azure_open_their_stores(monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    for words in ("gs://bucket/some/folder/", "az://container/folder", "gs://bucket"):
+        target = open_target(words)
+        assert isinstance(target, ObjectStoreTarget)
+        assert target.url == words.rstrip("/")
+
+
+def test_settings_that_are_not_there_are_named(monkeypatch):
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
+    with pytest.raises(UsageError, match="AZURE_STORAGE_ACCOUNT_NAME"):
+        open_object_store("az://container/folder")
+    with pytest.raises(UsageError, match="names no bucket"):
+        open_object_store("gs://")
+
+
+def test_a_file_of_this_machine_that_cannot_be_read_is_named(store, target, tmp_path):
+    path, sums = file_of(tmp_path)
+    obstore.put(store, "a.tar", path.read_bytes())
+    path.unlink()
+    with pytest.raises(TargetError, match=r"cannot read .*file'"):
+        target.prove("a.tar", sums, path)
+
+
+def test_a_store_that_is_away_is_unreachable(monkeypatch, tmp_path):
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
+    target = open_object_store("az://container/folder")
+    with pytest.raises(UnreachableTargetError, match="no answer"):
+        listed(target)
+    path, sums = file_of(tmp_path)
+    with pytest.raises(UnreachableTargetError, match="no answer"):
+        target.put("a.tar", path, sums)
+
+
+def test_the_note_is_a_name_that_azure_takes():
+    assert SHA256_NOTE.isidentifier()
+    assert SHA256_NOTE.isalnum()

@@ -1,0 +1,68 @@
+"""Looking ahead: the order is kept, no more is begun than was asked for, errors come in turn."""
+
+import threading
+from itertools import count
+
+import pytest
+
+from wdsremux.stores.reading.prefetch import ahead
+
+DEADLINE_S = 30
+
+
+def results(found):
+    return [(item, give()) for item, give in found]
+
+
+def test_results_come_in_order_whoever_is_done_first():
+    later = threading.Event()
+
+    def do(item):
+        if item == 0:
+            assert later.wait(DEADLINE_S)
+        later.set()
+        return item * 10
+
+    found = ahead(do, range(8), at_once=3, name="test")
+    assert results(found) == [(item, item * 10) for item in range(8)]
+
+
+def test_items_are_taken_only_a_few_ahead():
+    taken = []
+
+    def items():
+        for number in count():
+            taken.append(number)
+            yield number
+
+    found = ahead(lambda item: item, items(), at_once=3, name="test")
+    assert [next(found)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert len(taken) == 5 + 3
+    found.close()
+
+
+def test_an_error_comes_in_its_turn_and_the_others_stand():
+    def do(item):
+        if item == 1:
+            raise ValueError("broke")
+        return item
+
+    gives = [give for _, give in ahead(do, range(3), at_once=2, name="test")]
+    assert (gives[0](), gives[2]()) == (0, 2)
+    with pytest.raises(ValueError, match="broke"):
+        gives[1]()
+
+
+def test_closing_waits_for_what_is_worked_on_and_begins_no_more():
+    begun, go_on = [], threading.Event()
+
+    def do(item):
+        begun.append(item)
+        if item:
+            assert go_on.wait(DEADLINE_S)
+
+    found = ahead(do, range(9), at_once=1, name="test")
+    next(found)
+    threading.Timer(0.01, go_on.set).start()
+    found.close()
+    assert begun in ([0], [0, 1])

@@ -1,0 +1,127 @@
+"""What S3 refuses, in our words: for good or for now, and never with a secret."""
+
+import sys
+
+import pytest
+from botocore import exceptions as boto
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.stores.registry import open_target
+from wdsremux.stores.s3.errors import RefusalError, target_error
+
+SIGNED_URL = "https://s3.example/bucket/key?X-Amz-Signature=secret-signature"
+
+
+def told(exc):
+    return target_error(exc, "write 's3://bucket/a.tar'", "bucket", "https://s3.example")
+
+
+def refused(code, status):
+    answer = {
+        "Error": {"Code": code, "Message": "token secret-signature"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return told(boto.ClientError(answer, "PutObject"))
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("SlowDown", 503), ("InternalError", 500), ("502", 502), ("TooManyRequests", 429),
+        ("RequestTimeout", 400), ("ConditionalRequestConflict", 409), ("", 504),
+    ],
+)  # fmt: skip
+def test_a_busy_server_may_be_asked_again(code, status):
+    error = refused(code, status)
+    assert isinstance(error, UnreachableTargetError)
+    assert "'s3.example' is busy or out of order" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        ("NoSuchBucket", 404, "there is no bucket 'bucket' at 's3.example'; make it"),
+        ("InvalidAccessKeyId", 403, "refuses the keys (InvalidAccessKeyId); check AWS_PROFILE"),
+        ("ExpiredToken", 400, "refuses the keys (ExpiredToken)"),
+        ("RequestTimeTooSkewed", 403, "set the clock"),
+        ("AccessDenied", 403, "bucket 'bucket' refuses it (AccessDenied); check the keys, whether"),
+        ("403", 403, "and the clock of this machine"),
+        ("PermanentRedirect", 301, "is in another region; set AWS_REGION"),
+        ("NotImplemented", 501, "(NotImplemented); look this code up"),
+        ("{bucket.__class__}", 400, "({bucket.__class__}); look this code up"),
+    ],
+)
+def test_a_refusal_for_good_says_what_to_do(code, status, words):
+    error = refused(code, status)
+    assert isinstance(error, RefusalError)
+    assert str(error).startswith("cannot write 's3://bucket/a.tar': ")
+    assert words in str(error)
+    assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize(
+    "exc",
+    [
+        boto.EndpointConnectionError(endpoint_url=SIGNED_URL),
+        boto.ConnectTimeoutError(endpoint_url=SIGNED_URL),
+        boto.ReadTimeoutError(endpoint_url=SIGNED_URL),
+        boto.ConnectionClosedError(endpoint_url=SIGNED_URL),
+        boto.SSLError(endpoint_url=SIGNED_URL, error="EOF occurred"),
+        boto.ResponseStreamingError(error="broken"),
+        ConnectionResetError(104, "reset"),
+    ],
+)
+def test_a_connection_that_fails_may_come_back(exc):
+    error = told(exc)
+    assert isinstance(error, UnreachableTargetError)
+    assert "no connection to 's3.example'" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_a_login_in_the_endpoint_is_not_told():
+    endpoint = "https://me:secret@s3.example:9000"
+    busy = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
+    for exc in (ConnectionResetError(104, "reset"), boto.ClientError(busy, "PutObject")):
+        error = str(target_error(exc, "write 's3://bucket/a.tar'", "bucket", endpoint))
+        assert "'s3.example:9000'" in error
+        assert "secret" not in error
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again():
+    error = told(boto.SSLError(endpoint_url=SIGNED_URL, error="[SSL: CERTIFICATE_VERIFY_FAILED]"))
+    assert not isinstance(error, UnreachableTargetError)
+    assert "AWS_CA_BUNDLE" in str(error)
+
+
+def test_missing_keys_and_a_name_that_is_none_are_told():
+    assert "no credentials were found" in str(told(boto.NoCredentialsError()))
+    assert isinstance(told(boto.ParamValidationError(report="x")), UsageError)
+    error = told(boto.TokenRetrievalError(provider="sso", error_msg="secret"))
+    assert type(error) is TargetError
+    assert "TokenRetrievalError" in str(error)
+    assert "secret" not in str(error)
+
+
+def test_a_missing_library_is_told_with_the_command_that_brings_it(monkeypatch):
+    for name in [name for name in sys.modules if name.startswith("wdsremux.stores.s3")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "boto3", None)
+    with pytest.raises(UsageError, match=r"needs boto3.*pip install 'wdsremux\[s3\]'"):
+        open_target("s3://bucket/data")
+
+
+def test_a_profile_that_is_nowhere_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    with pytest.raises(UsageError, match=r"\(ProfileNotFound\); check AWS_PROFILE"):
+        open_target("s3://bucket/data")
+
+
+def test_an_endpoint_that_is_no_address_is_told(monkeypatch):
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "minio.local")
+    with pytest.raises(UsageError, match="the endpoint is no address; check AWS_ENDPOINT_URL"):
+        open_target("s3://bucket/data")

@@ -1,0 +1,66 @@
+"""The lock object at an S3 server that leaves something out."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.lease import Written
+from wdsremux.stores.s3.abilities import Abilities
+from wdsremux.stores.s3.errors import RefusalError
+from wdsremux.stores.s3.lock import S3LockObject
+
+WRITTEN_AT = datetime(2026, 1, 5, 12, 0, 0, tzinfo=UTC)
+
+
+class Bucket:
+    """Holds a lock, and answers with the Date that it is given."""
+
+    url = "s3://bucket/data"
+
+    def __init__(self, **headers):
+        self.headers = headers
+
+    def content(self, _name):
+        about = {"HTTPHeaders": self.headers}
+        return b"{}", {"ETag": "1", "LastModified": WRITTEN_AT, "ResponseMetadata": about}
+
+
+def read(**headers):
+    return S3LockObject(Bucket(**headers), abilities=None).read()
+
+
+def test_a_lock_is_as_old_as_the_servers_clock_tells():
+    assert read(date="Mon, 05 Jan 2026 12:00:42 GMT").age_s == 42
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"date": "yesterday"}, {"date": "Mon, 05 Jan 2026 12:00:42 -0000"}]
+)
+def test_a_server_that_does_not_tell_the_time_is_named(headers):
+    with pytest.raises(TargetError, match="'s3://bucket/data' does not tell the time"):
+        read(**headers)
+
+
+class Refusing:
+    """A bucket that answers with one status to every writing."""
+
+    def __init__(self, status):
+        self.status = status
+
+    def ask(self, *_, **__):
+        raise RefusalError("cannot write", "", self.status)
+
+
+@pytest.mark.parametrize(("status", "is_error"), [(404, True), (412, False)])
+def test_only_a_lock_that_is_there_is_no_error_when_one_is_created(status, is_error):
+    abilities = Abilities(
+        checks_crc64=True, tells_md5=True, keeps_existing=True, replaces_seen=True
+    )
+    lock = S3LockObject(Refusing(status), lambda: abilities)
+    assert lock.replace(b"{}", Written(b"", "1")) is None
+    if is_error:
+        with pytest.raises(RefusalError):
+            lock.create(b"{}")
+    else:
+        assert lock.create(b"{}") is None

@@ -1,0 +1,176 @@
+"""What is believed of a server's words, and what is not."""
+
+import hashlib
+import zlib
+
+import pytest
+from awscrt import checksums
+
+from wdsremux.stores.base import Sums
+from wdsremux.stores.s3.abilities import Abilities, tried_abilities
+from wdsremux.stores.s3.checksums import (
+    FileSums,
+    base64_text,
+    crc64_text,
+    etag_of_parts,
+    md5,
+    parts_of,
+)
+from wdsremux.stores.s3.errors import RefusalError
+from wdsremux.stores.s3.proof import ProofRequest, proof_of
+
+CONTENT = bytes(range(256)) * 100
+SUMS = Sums(len(CONTENT), hashlib.sha256(CONTENT).hexdigest())
+HONEST = Abilities(checks_crc64=True, tells_md5=True, keeps_existing=True, replaces_seen=True)
+OLD = Abilities(checks_crc64=False, tells_md5=False, keeps_existing=False, replaces_seen=False)
+
+
+class Bucket:
+    """Tells the size of the parts, if it knows it; stores what it is given."""
+
+    def __init__(self, part_bytes=None, parts=None):
+        self.part_bytes, self.parts = part_bytes, parts
+
+    def ask(self, _operation, _name, **_details):
+        if self.part_bytes is None:
+            raise RefusalError("no such parameter", "InvalidRequest", 400)
+        return {"ContentLength": self.part_bytes, "PartsCount": self.parts}
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(CONTENT)
+    return path
+
+
+def level(seen, sums=SUMS, path=None, abilities=HONEST, bucket=None):
+    seen = {"ContentLength": len(CONTENT)} | seen
+    return proof_of(ProofRequest(bucket or Bucket(), "a.tar", seen, sums, path, abilities)).level
+
+
+def with_receipt(**receipt):
+    return Sums(SUMS.size_bytes, SUMS.sha256, receipt)
+
+
+def composite(of, size):
+    parts = [CONTENT[at : at + size] for at in range(0, len(CONTENT), size)]
+    value = of(b"".join(of(part).to_bytes(4, "big") for part in parts))
+    return f"{base64_text(value.to_bytes(4, 'big'))}-{len(parts)}", len(parts)
+
+
+def test_another_size_is_another_file():
+    assert level({"ContentLength": 7, "ChecksumCRC64NVME": crc64_text(CONTENT)}) == "differs"
+
+
+def test_a_crc_of_the_whole_is_proof_by_receipt_or_by_file(path):
+    seen = {"ChecksumCRC64NVME": crc64_text(CONTENT)}
+    assert level(seen, with_receipt(crc64nvme=crc64_text(CONTENT)), abilities=OLD) == "checksum"
+    assert level(seen, path=path) == "checksum"
+    assert level(seen) == "unverified"
+    assert level({"ChecksumCRC64NVME": crc64_text(b"x")}, path=path) == "differs"
+    assert level({"ChecksumCRC64NVME": crc64_text(b"x")}, with_receipt(crc64nvme="y")) == "differs"
+
+
+def test_a_server_that_only_repeats_what_it_was_told_proves_nothing(path):
+    assert (
+        level({"ChecksumCRC64NVME": crc64_text(CONTENT)}, path=path, abilities=OLD) == "unverified"
+    )
+    assert level({"ChecksumSHA256": "whatever"}, path=path, abilities=OLD) == "unverified"
+
+
+def test_checksums_of_other_tools_count(path):
+    sha256 = base64_text(bytes.fromhex(SUMS.sha256))
+    crc32 = base64_text(zlib.crc32(CONTENT).to_bytes(4, "big"))
+    assert level({"ChecksumSHA256": sha256}) == "checksum"
+    assert level({"ChecksumSHA256": base64_text(b"0" * 32)}) == "differs"
+    assert level({"ChecksumCRC32": crc32}, path=path) == "checksum"
+    assert level({"ChecksumCRC32C": crc32}, path=path) == "differs"
+
+
+@pytest.mark.parametrize(("kind", "of"), [("CRC32", zlib.crc32), ("CRC32C", checksums.crc32c)])
+def test_a_checksum_of_the_parts_checksums_counts_where_their_size_is_known(path, kind, of):
+    value, count = composite(of, 10_000)
+    bucket = Bucket(10_000, count)
+    assert level({f"Checksum{kind}": value}, path=path, bucket=bucket) == "checksum"
+    other = composite(of, 9_000)[0]
+    assert level({f"Checksum{kind}": other}, path=path, bucket=bucket) == "differs"
+    assert level({f"Checksum{kind}": value}, path=path) == "unverified"
+
+
+def test_an_etag_counts_by_receipt_or_by_file(path):
+    whole = md5(CONTENT).hex()
+    assert level({"ETag": f'"{whole}"'}, path=path) == "etag"
+    assert level({"ETag": f'"{whole}"'}, with_receipt(etag=whole)) == "etag"
+    assert level({"ETag": f'"{whole}"'}) == "unverified"
+
+
+def test_an_etag_of_parts_counts_with_the_size_of_the_parts(path):
+    etag = etag_of_parts([md5(CONTENT[:20_000]), md5(CONTENT[20_000:])])
+    assert level({"ETag": etag}, path=path, bucket=Bucket(20_000, 2)) == "etag"
+    assert level({"ETag": etag}, with_receipt(part_bytes="20000"), path=path) == "etag"
+    assert level({"ETag": etag}, path=path) == "unverified"
+    assert level({"ETag": etag}, path=path, bucket=Bucket(15_000, 2)) == "differs"
+
+
+def test_another_etag_is_no_proof_of_damage_where_etags_are_no_md5s(path):
+    other = {"ETag": md5(b"other").hex()}
+    assert level(other, path=path) == "differs"
+    assert level(other, path=path, abilities=OLD) == "unverified"
+    assert level(other | {"ServerSideEncryption": "aws:kms"}, path=path) == "unverified"
+
+
+def test_what_we_noted_can_speak_against_a_file_but_not_for_it():
+    assert level({"Metadata": {"wdsremux-sha256": SUMS.sha256}}) == "unverified"
+    assert level({"Metadata": {"wdsremux-sha256": "0" * 64}}) == "differs"
+
+
+@pytest.mark.parametrize("part_bytes", ["", "0", "-1", "x", "9" * 40])
+def test_a_receipt_that_was_tampered_with_does_no_harm(path, part_bytes):
+    etag = f"{md5(b'other').hex()}-2"
+    assert level({"ETag": etag}, with_receipt(part_bytes=part_bytes), path=path) == "unverified"
+
+
+class Echo:
+    """A server that stores any checksum and gives it back."""
+
+    def __init__(self):
+        self.stored = {}
+
+    def ask(self, operation, name, **details):
+        if operation == "put_object":
+            self.stored[name] = details
+            return {"ETag": f'"{md5(details["Body"]).hex()}"'}
+        if operation == "delete_object":
+            del self.stored[name]
+            return {}
+        return self.stored[name]
+
+
+def test_a_server_that_checks_nothing_is_found_out_and_left_clean():
+    server = Echo()
+    found = tried_abilities(server)
+    assert found == Abilities(
+        checks_crc64=False, tells_md5=True, keeps_existing=False, replaces_seen=False
+    )
+    assert server.stored == {}
+
+
+def test_a_large_file_is_cut_into_no_more_parts_than_there_may_be():
+    mib = 1 << 20
+    assert [(p.number, p.offset, p.size_bytes) for p in parts_of(11 * mib, 5 * mib)] == [
+        (1, 0, 5 * mib),
+        (2, 5 * mib, 5 * mib),
+        (3, 10 * mib, mib),
+    ]
+    assert [p.size_bytes for p in parts_of(0, 5)] == [0]
+    assert len(parts_of(5 << 40, 16 << 20)) <= 10_000
+
+
+def test_sums_of_parts_are_those_of_the_whole():
+    sums = FileSums()
+    for at in range(0, len(CONTENT), 9_999):
+        sums.add(CONTENT[at : at + 9_999])
+    assert (sums.sha256, sums.crc64) == (SUMS.sha256, crc64_text(CONTENT))
+    assert sums.size_bytes == len(CONTENT)
+    assert sums.etag.endswith("-3")

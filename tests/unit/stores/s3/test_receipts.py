@@ -1,0 +1,49 @@
+"""Receipts recalled from what an object tells of itself: those that sending it gave."""
+
+import pytest
+
+from wdsremux.stores.s3.abilities import Abilities
+from wdsremux.stores.s3.proof import recalled_receipt
+
+PART_BYTES = 16 << 20
+SEEN = {"ContentLength": 40, "ChecksumCRC64NVME": "AAECAwQFBgc=", "ETag": '"abc"'}
+
+
+def abilities(*, checks_crc64=True, tells_md5=True):
+    return Abilities(checks_crc64, tells_md5, keeps_existing=True, replaces_seen=True)
+
+
+def test_checksum_etag_and_size_of_the_parts_are_recalled():
+    assert recalled_receipt(SEEN, abilities(), PART_BYTES) == {
+        "part_bytes": "40",
+        "crc64nvme": "AAECAwQFBgc=",
+        "etag": "abc",
+    }
+
+
+def test_the_part_size_of_a_large_object_is_that_of_its_first_part():
+    seen = SEEN | {"ContentLength": 40 << 20}
+    assert recalled_receipt(seen, abilities(), PART_BYTES)["part_bytes"] == str(PART_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("known", "left"),
+    [
+        ({"checks_crc64": False}, {"part_bytes", "etag"}),
+        ({"tells_md5": False}, {"part_bytes", "crc64nvme"}),
+    ],
+)
+def test_what_the_server_may_not_be_believed_is_left_out(known, left):
+    assert recalled_receipt(SEEN, abilities(**known), PART_BYTES).keys() == left
+
+
+def test_a_checksum_of_checksums_is_none_of_the_whole():
+    seen = SEEN | {"ChecksumCRC64NVME": "AAECAwQFBgc=-3"}
+    assert "crc64nvme" not in recalled_receipt(seen, abilities(), PART_BYTES)
+
+
+def test_a_server_that_tells_no_etag_is_not_quoted():
+    assert recalled_receipt(SEEN | {"ETag": ""}, abilities(), PART_BYTES).keys() == {
+        "part_bytes",
+        "crc64nvme",
+    }

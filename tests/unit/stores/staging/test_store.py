@@ -1,0 +1,370 @@
+"""The staged target: the contract, the bound on what is staged, the order, and what is left."""
+
+import errno
+import hashlib
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+from support.remote_target import MemoryRemote
+from support.target_conformance import TargetConformance, content_of, listed, publish
+
+from wdsremux.core.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.stores import retry
+from wdsremux.stores.base import Sums
+from wdsremux.stores.staging import uploader
+from wdsremux.stores.staging.files import staging_folder
+from wdsremux.stores.staging.store import StagedTarget
+from wdsremux.stores.whole_files import read_ahead
+
+PATIENCE_S = 30.0
+
+
+def sums_of(content):
+    return Sums(len(content), hashlib.sha256(content).hexdigest())
+
+
+class TestStagedTarget(TargetConformance):
+    @pytest.fixture
+    def target(self, tmp_path):
+        target = StagedTarget(MemoryRemote(), tmp_path / "staging", 10**9)
+        yield target
+        target.close()
+
+
+class Case:
+    """A staged target whose remote takes one file for each time it is allowed to."""
+
+    def __init__(self, folder, max_bytes, **options):
+        self.folder = folder / "staging"
+        self.allowed = threading.Semaphore(0)
+        self.sizes = []
+        """What lay in the staging folder when each file was sent."""
+        self.told = []
+        self.remote = MemoryRemote(self.wait_for_leave)
+        self.target = StagedTarget(
+            self.remote,
+            self.folder,
+            max_bytes,
+            tell=self.told.append,
+            **options,
+        )
+
+    def wait_for_leave(self, _name, _path):
+        assert self.allowed.acquire(timeout=PATIENCE_S)
+        self.sizes.append(sum(path.stat().st_size for path in self.folder.iterdir()))
+
+    def allow(self, files):
+        self.allowed.release(files)
+
+    def publish_beside(self, name, content):
+        """Publish in another thread; return it, and what is set when it is done."""
+        done = threading.Event()
+        thread = threading.Thread(target=lambda: (publish(self.target, name, content), done.set()))
+        thread.start()
+        return thread, done
+
+
+@pytest.fixture
+def case(tmp_path):
+    found = Case(tmp_path, max_bytes=100)
+    yield found
+    found.allow(100)
+    found.target.close()
+
+
+def test_shards_and_entries_are_committed_before_they_are_published(case):
+    publish(case.target, "train-000000.tar", b"x" * 40)
+    publish(case.target, ".wdsremux/train-000000.msgpack", b"entry")
+    assert case.remote.published == []
+    assert sorted(path.name for path in case.folder.iterdir()) == [
+        "000001-train-000000.tar",
+        "000002-train-000000.msgpack",
+    ]
+    case.allow(2)
+    assert listed(case.target) == [("train-000000.tar", 40)]
+    assert case.remote.published == ["train-000000.tar", ".wdsremux/train-000000.msgpack"]
+    assert list(case.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [".wdsremux/recipe.json", "README.md", "index.json"])
+def test_any_other_file_is_published_behind_all_before_it_when_its_commit_returns(case, name):
+    is_its_turn, gate = threading.Event(), threading.Event()
+
+    def hold_last(sent, _path):
+        if sent == name:
+            is_its_turn.set()
+            assert gate.wait(PATIENCE_S)
+
+    case.remote.before_put = hold_last
+    publish(case.target, "train-000000.tar")
+    thread, done = case.publish_beside(name, b"{}")
+    assert is_its_turn.wait(PATIENCE_S)
+    assert case.remote.published == ["train-000000.tar"]
+    assert not done.is_set()
+    gate.set()
+    thread.join(PATIENCE_S)
+    assert case.remote.published == ["train-000000.tar", name]
+
+
+def test_who_writes_waits_while_there_is_no_room(case):
+    publish(case.target, "a.tar", b"x" * 60)
+    thread, done = case.publish_beside("b.tar", b"y" * 60)
+    assert not done.is_set()
+    case.allow(1)
+    thread.join(PATIENCE_S)
+    assert done.is_set()
+    assert case.remote.published == ["a.tar"]
+    assert case.told == []
+
+
+def test_what_is_staged_never_exceeds_the_bound(case):
+    case.allow(100)
+    for number in range(20):
+        staged = case.target.stage(f"{number}.tar")
+        for _ in range(4):
+            staged.write(b"x" * 11)
+        staged.commit()
+    case.target.close()
+    assert max(case.sizes) <= 100
+
+
+def test_a_shard_larger_than_the_bound_is_staged_alone_and_that_is_told_once(case):
+    case.allow(2)
+    for name in ("a.tar", "b.tar"):
+        publish(case.target, name, b"x" * 150)
+    assert listed(case.target) == [("a.tar", 150), ("b.tar", 150)]
+    assert max(case.sizes) == 150
+    [note] = case.told
+    assert "--staging-max 100 B has no room for the shards being written" in note
+
+
+def test_a_discarded_file_gives_its_room_back(case):
+    staged = case.target.stage("a.tar")
+    staged.write(b"x" * 90)
+    staged.discard()
+    publish(case.target, "b.tar", b"x" * 90)
+    assert case.target._staged_bytes() == 90
+    assert case.told == []
+
+
+def test_reading_waits_for_the_file_that_is_on_its_way_and_for_no_other(case):
+    publish(case.target, "a.tar", b"first")
+    publish(case.target, "b.tar", b"second")
+    case.allow(1)
+    assert content_of(case.target, "a.tar") == b"first"
+    assert case.remote.published == ["a.tar"]
+
+
+def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    tellers = set()
+    case.target._tell = lambda _text: tellers.add(threading.current_thread())
+
+    def fail_until_it_is_told(_name, _path):
+        if not tellers:
+            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail_until_it_is_told
+    publish(case.target, "a.msgpack", b"entry")
+    assert list(read_ahead(case.target, ["a.msgpack"])) == [b"entry"]
+    assert tellers == {threading.current_thread()}
+
+
+def test_what_the_target_said_of_a_shard_is_kept(case):
+    case.allow(2)
+    publish(case.target, "a.tar")
+    publish(case.target, "a.msgpack")
+    case.target.open("a.msgpack")
+    assert list(case.target._receipts) == ["a.tar"]
+    assert set(case.target._receipts["a.tar"]) == {"sha256"}
+
+
+def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    case = Case(tmp_path, 1000, give_up_after_s=0.001)
+    tries = threading.Semaphore(0)
+
+    def fail(_name, _path):
+        tries.release()
+        raise UnreachableTargetError("cannot reach mem://bucket: refused")
+
+    case.remote.before_put = fail
+    for number in range(10):
+        publish(case.target, f"{number}.tar", b"x" * 90)
+        assert tries.acquire(timeout=PATIENCE_S)
+    # Once space is used up, the patience is that of --give-up-after.
+    publish(case.target, "10.tar", b"x" * 90)
+    with pytest.raises(UnreachableTargetError, match=r"refused; gave up after 0\.001 s"):
+        publish(case.target, "11.tar", b"x" * 90)
+    case.target.close()
+    assert not case.folder.exists()
+
+
+def test_a_refusal_stops_the_writing_at_once(case):
+    def refuse(_name, _path):
+        raise TargetError("access denied")
+
+    case.remote.before_put = refuse
+    staged = case.target.stage("b.tar")
+    publish(case.target, "a.tar")
+    with pytest.raises(TargetError, match="access denied"):
+        case.target.list()
+    with pytest.raises(TargetError, match="access denied"):
+        staged.write(b"more")
+    assert [path.name for path in case.folder.iterdir()] == ["000002-a.tar"]
+
+
+def test_a_full_disk_is_a_bound_too(case, monkeypatch):
+    publish(case.target, "a.tar", b"x" * 40)
+    staged = case.target.stage("b.tar")
+    write = staged._file.write
+
+    def write_when_a_is_gone(data):
+        if "000001-a.tar" in [path.name for path in case.folder.iterdir()]:
+            case.allow(1)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(data)
+
+    class Disk:
+        close = staged._file.close
+
+    Disk.write = staticmethod(write_when_a_is_gone)
+    staged._file = Disk
+    staged.write(b"y" * 40)
+    staged.commit()
+    case.allow(1)
+    assert content_of(case.target, "b.tar") == b"y" * 40
+
+
+def test_a_disk_that_is_full_of_other_things_is_an_error_that_tells_what_to_do(case):
+    staged = case.target.stage("a.tar")
+
+    class Disk:
+        close = staged._file.close
+
+        @staticmethod
+        def write(_data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    staged._file = Disk
+    with pytest.raises(TargetError, match=r"cannot stage .*a\.tar': No space.*--staging"):
+        staged.write(b"y")
+    assert list(case.folder.iterdir()) == []
+
+
+def test_leaving_the_lock_in_peace_publishes_all_and_removes_the_folder(case):
+    case.allow(2)
+    with case.target.lock():
+        publish(case.target, "a.tar")
+        publish(case.target, "b.tar")
+        assert case.folder.exists()
+    assert case.remote.published == ["a.tar", "b.tar"]
+    assert not case.folder.exists()
+    with case.remote.lock():
+        pass
+
+
+def test_leaving_the_lock_by_an_error_publishes_what_is_finished(case):
+    case.allow(1)
+
+    def convert():
+        publish(case.target, "a.tar")
+        raise CorruptDataError("too many")
+
+    with pytest.raises(CorruptDataError), case.target.lock():
+        convert()
+    assert case.remote.published == ["a.tar"]
+    assert not case.folder.exists()
+
+
+def test_leaving_the_lock_by_an_interrupt_waits_for_nothing(case, monkeypatch):
+    monkeypatch.setattr(uploader, "STOPS_WITHIN_S", 0.01)
+    threads = []
+    is_sending = threading.Event()
+
+    def hold(_name, _path):
+        is_sending.set()
+        assert case.allowed.acquire(timeout=PATIENCE_S)
+
+    case.remote.before_put = hold
+
+    def convert():
+        publish(case.target, "a.tar")
+        assert is_sending.wait(PATIENCE_S)
+        threads.append(case.target._uploader._thread)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), case.target.lock():
+        convert()
+    assert not case.folder.exists()
+    # As long as the other end may still get what is being sent, nobody else writes there.
+    with pytest.raises(TargetError, match="being written by"), case.remote.lock():
+        pass
+    case.allow(1)
+    threads[0].join(PATIENCE_S)
+    assert case.remote.published == []
+    with case.remote.lock():
+        pass
+
+
+def test_what_a_killed_run_left_is_removed_and_not_sent(case):
+    case.folder.mkdir()
+    (case.folder / "000001-train-000007.tar").write_bytes(b"half")
+    with case.target.lock():
+        assert not case.folder.exists()
+    assert case.remote.published == []
+
+
+def test_a_folder_that_somebody_else_made_is_refused(case):
+    case.folder.mkdir()
+    with pytest.raises(TargetError, match=r"cannot stage .*: File exists; .*--staging"):
+        case.target.stage("a.tar")
+
+
+def test_the_folder_is_for_its_owner_alone(case):
+    staged = case.target.stage("a.tar")
+    assert case.folder.stat().st_mode & 0o777 == 0o700
+    staged.discard()
+
+
+@pytest.mark.parametrize(("free", "is_told"), [(99, True), (100, False), (None, False)])
+def test_less_room_than_the_bound_is_told_at_the_beginning(case, monkeypatch, free, is_told):
+    monkeypatch.setattr("wdsremux.stores.folder.store.LocalTarget.free_bytes", lambda _self: free)
+    with case.target.lock():
+        pass
+    assert [text.startswith("99 B are free in") for text in case.told] == [True] * is_told
+
+
+def test_receipts_are_asked_for_whoever_sent_the_files(case):
+    case.allow(1)
+    publish(case.remote, "a.tar", b"earlier")
+    publish(case.target, "b.tar", b"now")
+    files = {name: sums_of(content) for name, content in (("a.tar", b"earlier"), ("b.tar", b"now"))}
+    assert case.target.receipts(files) == {
+        name: {"sha256": sums.sha256} for name, sums in files.items()
+    }
+
+
+def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
+    case.allow(3)
+    case.remote.level = "unverified"
+    for name in ("a.tar", "a.msgpack", "b.tar"):
+        publish(case.target, name)
+    case.target.receipts({"a.tar": sums_of(b"content")})
+    [note] = case.told
+    assert note.startswith("2 shards were sent, but are unverified")
+    assert "wdsremux verify --deep mem://bucket/prefix" in note
+
+
+def test_a_shard_that_is_gone_by_the_end_is_told(case):
+    with pytest.raises(TargetError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
+        case.target.receipts({"a.tar": sums_of(b"content")})
+
+
+def test_each_place_and_user_has_a_staging_folder_of_its_own(tmp_path):
+    folders = {staging_folder(f"s3://bucket/{name}", str(tmp_path)) for name in "ab"}
+    assert len(folders) == 2
+    assert {folder.parent for folder in folders} == {tmp_path}
+    assert staging_folder("s3://bucket/a", None).parent == Path(tempfile.gettempdir())

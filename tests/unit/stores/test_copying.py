@@ -1,0 +1,179 @@
+"""Copies into a folder: hashed on the way, read back before they get their name."""
+
+import errno
+import hashlib
+import io
+from pathlib import Path
+
+import pytest
+from support.target_conformance import listed, publish
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores.base import Sums
+from wdsremux.stores.copying import MAX_NAME_BYTES, hashed_blocks, refuse_name
+from wdsremux.stores.folder import store
+from wdsremux.stores.folder.store import LocalTarget
+
+CONTENT = bytes(range(256)) * 8192 + b"tail"
+
+
+def sums_of(content):
+    return Sums(len(content), hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "here.tar"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def target(tmp_path):
+    return LocalTarget(tmp_path / "out")
+
+
+def test_a_file_is_put_whole_and_proven_by_reading_it_back(target, path):
+    told = []
+    proof = target.put("a.tar", path, sums_of(CONTENT), told.append)
+    assert (proof.level, sum(told)) == ("reread", len(CONTENT))
+    assert (target.root / "a.tar").read_bytes() == CONTENT
+    assert target.prove("a.tar", sums_of(CONTENT)).level == "reread"
+    assert [item.name for item in target.root.iterdir()] == ["a.tar"]
+
+
+def test_a_put_makes_the_folders_it_needs_and_replaces_what_was_there(target, path):
+    publish(target, ".wdsremux/x.msgpack", b"old")
+    target.put(".wdsremux/x.msgpack", path, sums_of(CONTENT))
+    assert listed(target, ".wdsremux") == [(".wdsremux/x.msgpack", len(CONTENT))]
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"x"])
+def test_a_file_that_is_not_what_is_recorded_is_not_put(target, path, content):
+    publish(target, "a.tar", b"old")
+    path.write_bytes(content)
+    with pytest.raises(TargetError, match=r"here\.tar' is damaged") as caught:
+        target.put("a.tar", path, sums_of(CONTENT))
+    assert not isinstance(caught.value, UnreachableTargetError)
+    assert (target.root / "a.tar").read_bytes() == b"old"
+    assert [item.name for item in target.root.iterdir()] == ["a.tar"]
+
+
+@pytest.mark.parametrize(
+    ("content", "level"), [(None, "absent"), (b"short", "differs"), (CONTENT[::-1], "differs")]
+)
+def test_what_is_missing_or_different_is_not_proven(target, content, level):
+    if content is not None:
+        publish(target, "a.tar", content)
+    assert target.prove("a.tar", sums_of(CONTENT)).level == level
+
+
+def test_a_mount_that_lies_about_bytes_is_found_out_before_the_file_has_its_name(
+    target, path, monkeypatch
+):
+    seal = store.LocalFile.seal
+
+    def lose(self):
+        seal(self)
+        data = bytearray(self._temporary.read_bytes())
+        data[70_000:80_000] = bytes(10_000)
+        self._temporary.write_bytes(data)
+
+    monkeypatch.setattr(store.LocalFile, "seal", lose)
+    with pytest.raises(UnreachableTargetError, match="other bytes were read back"):
+        target.put("a.tar", path, sums_of(CONTENT))
+    assert list(target.root.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "passes"),
+    [
+        (errno.EIO, True),
+        (errno.ESTALE, True),
+        (errno.ETIMEDOUT, True),
+        (errno.ENOSPC, False),
+        (errno.EDQUOT, False),
+        (errno.EACCES, False),
+    ],
+)
+def test_what_a_mount_says_when_its_server_is_away_may_be_tried_again(
+    target, path, monkeypatch, number, passes
+):
+    def fail(_file):
+        raise OSError(number, "what the system says")
+
+    monkeypatch.setattr(store.os, "fsync", fail)
+    target.root.mkdir()
+    with pytest.raises(TargetError, match="what the system says") as caught:
+        target.put("a.tar", path, sums_of(CONTENT))
+    assert isinstance(caught.value, UnreachableTargetError) is passes
+    assert list(target.root.iterdir()) == []
+
+
+def test_whoever_counts_the_bytes_may_stop_the_copy(target, path):
+    def stop(_size_bytes):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        target.put("a.tar", path, sums_of(CONTENT), stop)
+    assert list(target.root.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_read_is_named(target, tmp_path):
+    with pytest.raises(TargetError, match=r"cannot read '.*gone\.tar'"):
+        target.put("a.tar", tmp_path / "gone.tar", sums_of(CONTENT))
+    assert listed(target) == []
+
+
+def test_a_source_is_read_to_its_end_before_it_is_believed(path):
+    blocks = hashed_blocks(path, sums_of(b"other"))
+    with pytest.raises(TargetError, match="damaged"):
+        io.BytesIO().writelines(blocks)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a:b.tar",
+        "a?.tar",
+        "a*",
+        "a\\b.tar",
+        "a.tar.",
+        "a ",
+        "con",
+        "NUL.tar",
+        "a\n.tar",
+        "a//b",
+        "x/COM1",
+    ],
+)
+def test_names_that_a_share_may_change_are_refused(target, path, name):
+    with pytest.raises(TargetError, match="not every share can hold that name"):
+        target.put(name, path, sums_of(CONTENT))
+    assert not target.root.exists()
+
+
+def test_names_of_our_own_are_taken():
+    for name in (
+        "train-000000.tar",
+        ".wdsremux/train-c1-000000.msgpack",
+        "README.md",
+        "console.tar",
+    ):
+        refuse_name(name)
+
+
+def test_names_too_long_for_any_file_system_are_refused():
+    with pytest.raises(TargetError, match="longer than 255 bytes"):
+        refuse_name("é" * (MAX_NAME_BYTES // 2) + ".tar")
+
+
+def test_what_a_mount_keeps_of_removed_files_is_not_listed(target):
+    publish(target, "a.tar")
+    for name in (".nfs00000000000a", ".fuse_hidden0001"):
+        Path(target.root, name).write_bytes(b"gone")
+    assert [name for name, _ in listed(target)] == ["a.tar"]
+
+
+def test_a_folder_is_called_by_its_path(target):
+    assert target.url == str(target.root)

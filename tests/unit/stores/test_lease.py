@@ -1,0 +1,290 @@
+"""The lock on a remote target: who is refused, who waits, and whose lock is taken over."""
+
+import json
+import os
+import threading
+
+import pytest
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores import lease as leases
+from wdsremux.stores.folder import lock as locks
+from wdsremux.stores.lease import LEASE_S, Lease, Written
+
+WHERE = "s3://bucket/data/.wdsremux/lock"
+
+
+class Lock:
+    """One object on a server with a clock of its own."""
+
+    def __init__(self):
+        self.now = 1000.0
+        self.there = None
+        self.writes = 0
+        self.is_reachable = True
+
+    def create(self, text):
+        return self.write(text) if self.there is None else None
+
+    def read(self):
+        self.answer()
+        if self.there is None:
+            return None
+        text, version, at = self.there
+        return Written(text, version, self.now - at)
+
+    def replace(self, text, seen):
+        self.answer()
+        is_same = self.there is not None and self.there[1] == seen.version
+        return self.write(text) if is_same else None
+
+    def remove(self, seen):
+        if self.there is not None and self.there[1] == seen.version:
+            self.there = None
+
+    def write(self, text):
+        self.answer()
+        self.writes += 1
+        self.there = (bytes(text), f"version {self.writes}", self.now)
+        return Written(*self.there[:2])
+
+    def answer(self):
+        if not self.is_reachable:
+            raise UnreachableTargetError("the server is away")
+
+    def left_by(self, **holder):
+        """Leave a lock as another process has it."""
+        self.write(json.dumps(leases._myself() | {"token": "another"} | holder).encode())
+
+    @property
+    def holder(self):
+        return json.loads(self.there[0])
+
+
+@pytest.fixture
+def lock():
+    return Lock()
+
+
+@pytest.fixture
+def lease(lock):
+    """A lease whose waiting moves the server's clock on."""
+
+    def wait(seconds):
+        assert seconds > 0
+        lock.now += seconds
+
+    return Lease(lock, WHERE, wait, clock=lambda: lock.now)
+
+
+def test_the_lock_names_its_holder_and_is_gone_afterwards(lock, lease):
+    with lease.held() as died:
+        assert died is False
+        assert lock.holder["pid"] == os.getpid()
+        lease.check()
+    assert lock.there is None
+
+
+def test_a_lock_of_a_dead_process_of_this_machine_is_taken_over_at_once(lock, lease):
+    lock.left_by(pid=2**22 + 1)
+    assert lease.take() is True
+    assert lock.now == 1000
+
+
+def test_a_living_process_of_this_machine_is_named_at_once(lock, lease):
+    lock.left_by(pid=os.getppid(), started=locks._start_ticks(os.getppid()))
+    with pytest.raises(TargetError, match=rf"process {os.getppid()} on host .*{WHERE}"):
+        lease.take()
+    assert lock.now == 1000
+
+
+def test_another_lock_of_this_process_is_refused_while_its_thread_lives(lock, lease):
+    other = Lease(lock, WHERE)
+    with other.held(), pytest.raises(TargetError, match="being written by"):
+        lease.take()
+
+
+def test_another_lock_of_this_process_that_failed_to_go_away_is_taken_over(lock, lease):
+    with Lease(lock, WHERE).held():
+        lock.is_reachable = False
+        left = lock.there
+    lock.there, lock.is_reachable = left, True
+    assert lease.take() is True
+
+
+def test_a_lease_is_held_once_at_a_time_and_as_often_as_wanted(lock, lease):
+    for _ in range(2):
+        with lease.held() as died:
+            assert died is False
+            with pytest.raises(TargetError, match="being written by this very process"):
+                lease.held().__enter__()
+            lease.check()
+        assert lock.there is None
+
+
+@pytest.mark.parametrize("of_the_dead", [False, True])
+def test_a_lock_that_was_taken_by_a_try_that_failed_is_ours_at_the_next(
+    lock, lease, monkeypatch, of_the_dead
+):
+    """And whether it was that of a dead process is not forgotten."""
+    if of_the_dead:
+        lock.left_by(pid=2**22 + 1)
+
+    def lose_answer(text):
+        Lock.write(lock, text)
+        raise UnreachableTargetError("the answer was lost")
+
+    monkeypatch.setattr(lock, "write", lose_answer)
+    with pytest.raises(UnreachableTargetError), lease.held():
+        pass
+    monkeypatch.undo()
+    with lease.held() as died:
+        assert died is of_the_dead
+        lease.check()
+
+
+@pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"boot": "other"}, {"space": "pid:[1]"}])
+def test_a_lock_of_another_machine_is_taken_over_when_it_runs_out(lock, lease, other):
+    """Also after a reboot, and of another container: process numbers mean nothing there."""
+    lock.left_by(pid=2**22 + 1, **other)
+    assert lease.take() is True
+    assert lock.now >= 1000 + LEASE_S
+
+
+def test_a_lock_of_another_machine_that_is_renewed_is_refused(lock):
+    lock.left_by(host="elsewhere", pid=77)
+
+    def wait(seconds):
+        lock.now += seconds
+        lock.left_by(host="elsewhere", pid=77, writes=2)
+
+    with pytest.raises(TargetError, match="process 77 on host 'elsewhere'; wait for it"):
+        Lease(lock, WHERE, wait).take()
+
+
+def test_of_two_who_wait_for_a_dead_one_only_one_gets_the_lock(lock):
+    lock.left_by(host="elsewhere", pid=77)
+
+    def wait(seconds):
+        lock.now += LEASE_S
+        if lock.holder["host"] == "elsewhere":
+            lock.left_by(host="third", pid=78)
+
+    with pytest.raises(TargetError, match="process 78 on host 'third'"):
+        Lease(lock, WHERE, wait).take()
+
+
+def test_a_lock_that_is_given_back_while_one_waits_is_taken(lock):
+    lock.left_by(host="elsewhere", pid=77)
+    lease = Lease(lock, WHERE, lambda _: setattr(lock, "there", None))
+    assert lease.take() is False
+
+
+def test_a_lock_that_says_nothing_is_taken_over_when_it_runs_out(lock, lease):
+    lock.write(b"cut o")
+    assert lease.take() is True
+    assert lock.now >= 1000 + LEASE_S
+
+
+def test_a_created_lock_whose_answer_was_lost_is_ours(lock, lease, monkeypatch):
+    create = lock.create
+    monkeypatch.setattr(lock, "create", lambda text: create(text) and None)
+    assert lease.take() is False
+    lease.check()
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_lock_that_can_never_be_written_is_given_up_after_pauses(lock, lease, is_there):
+    if is_there:
+        lock.left_by(pid=2**22 + 1)
+    lock.create = lock.replace = lambda *_: None
+    with pytest.raises(TargetError, match=f"cannot take the lock '{WHERE}': 5 times"):
+        lease.take()
+    assert lock.now == 1000 + 4
+
+
+def test_a_race_for_the_lock_that_was_lost_is_run_again_after_a_pause(lock, lease, monkeypatch):
+    monkeypatch.setattr(lock, "create", lambda _: monkeypatch.undo())
+    assert lease.take() is False
+    assert lock.now == 1001
+
+
+def test_a_renewed_lock_is_young_again(lock, lease):
+    lease.take()
+    before = lock.read()
+    lock.now += 40
+    lease.renew()
+    after = lock.read()
+    assert (before.version, after.age_s) != (after.version, before.age_s + 40)
+    assert after.age_s == 0
+    lease.check()
+
+
+def test_a_renewal_whose_answer_was_lost_keeps_the_lock(lock, lease, monkeypatch):
+    lease.take()
+    replace = lock.replace
+    monkeypatch.setattr(lock, "replace", lambda text, seen: replace(text, seen) and None)
+    lease.renew()
+    lease.check()
+
+
+def test_one_whose_lock_was_taken_over_is_told(lock, lease):
+    lease.take()
+    lock.left_by(host="elsewhere")
+    lease.renew()
+    with pytest.raises(TargetError, match="was taken over, or can be"):
+        lease.check()
+
+
+def test_a_lock_that_has_run_out_is_renewed_before_anything_is_published(lock, lease):
+    """As after the machine has slept."""
+    lease.take()
+    lock.now += LEASE_S - 1
+    lease.check()
+    assert lock.writes == 1
+    lock.now += 1
+    lock.is_reachable = False
+    with pytest.raises(UnreachableTargetError):
+        lease.check()
+    lock.is_reachable = True
+    lease.check()
+    lease.check()
+    assert lock.writes == 2
+
+
+def test_one_who_slept_while_another_took_over_is_told_at_once(lock, lease):
+    lease.take()
+    lock.now += LEASE_S
+    lock.left_by(host="elsewhere")
+    with pytest.raises(TargetError, match="was taken over"):
+        lease.check()
+
+
+def test_a_renewal_that_breaks_in_an_unknown_way_ends_the_publishing(lock, lease, monkeypatch):
+    monkeypatch.setattr(leases, "RENEW_S", 0.001)
+
+    def broken(*_):
+        raise KeyError("date")
+
+    with lease.held():
+        (keeper,) = (t for t in threading.enumerate() if t.name.endswith(lease._token))
+        monkeypatch.setattr(lock, "replace", broken)
+        keeper.join(30)
+        with pytest.raises(TargetError, match="can be renewed no more"):
+            lease.check()
+
+
+def test_a_lock_of_another_is_left_alone_in_the_end(lock, lease):
+    with lease.held():
+        lock.left_by(host="elsewhere", pid=77)
+    assert lock.holder["pid"] == 77
+
+
+def test_an_outage_at_the_end_does_not_hide_what_the_block_raised(lock, lease):
+    def broken():
+        with lease.held():
+            lock.is_reachable = False
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        broken()

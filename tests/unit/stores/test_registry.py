@@ -1,0 +1,66 @@
+"""Words for targets: which part they open, and what is said when it is not there."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from wdsremux.core.errors import UsageError
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.hub.store import HubTarget
+from wdsremux.stores.registry import open_target
+
+
+def test_a_path_is_a_folder():
+    target = open_target("some/folder")
+    assert isinstance(target, LocalTarget)
+
+
+def test_a_dataset_of_the_hub_is_a_target_with_or_without_its_branch():
+    for words in ("hf://datasets/user/name", "hf://datasets/user/name@branch"):
+        target = open_target(words)
+        assert isinstance(target, HubTarget)
+        assert target.url == words
+
+
+def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
+    with pytest.raises(UsageError, match="no output lies at ftp://; name a folder or one of s3://"):
+        open_target("ftp://host/folder")
+
+
+@pytest.mark.parametrize(
+    ("words", "library", "part"),
+    [
+        ("s3://bucket/folder", "boto3", "s3"),
+        ("gs://bucket/folder", "obstore", "obstore"),
+        ("az://container/folder", "obstore", "obstore"),
+    ],
+)
+def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
+    monkeypatch, words, library, part
+):
+    for name in [*sys.modules]:
+        if name.startswith((f"wdsremux.stores.{part}", f"{library}.")):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    extra = words.partition(":")[0]
+    with pytest.raises(UsageError, match=rf"{library}.*pip install 'wdsremux\[{extra}\]'"):
+        open_target(words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "s3://me:SECRET@bucket/folder", "s3://me:SEC/SECRET@bucket", "gs://me:SECRET@bucket/folder",
+        "az://container/folder?sv=1&sig=SECRET", Path("s3://me:SECRET@bucket"),
+    ],
+)  # fmt: skip
+def test_a_url_that_may_hold_a_secret_is_refused_without_telling_it(words):
+    with pytest.raises(UsageError, match=r"may hold a secret; name [a-z0-9]+://BUCKET") as caught:
+        open_target(words)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_path_that_was_meant_as_a_url_is_no_folder():
+    with pytest.raises(UsageError, match="a Path holds no URL; give the text 's3://bucket/pets'"):
+        open_target(Path("s3://bucket/pets"))

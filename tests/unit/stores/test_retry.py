@@ -1,0 +1,202 @@
+"""Outages are ridden out, for so long; nothing else is tried twice."""
+
+import pytest
+from support.memory_target import MemoryTarget
+from support.target_conformance import TargetConformance, publish
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores.base import BulkTarget, Proof, Sums
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.retry import MAX_ASKED_WAIT_S, MAX_WAIT_S, Furthest, PatientTarget
+
+SUMS = Sums(4, "0" * 64)
+
+
+class Clock:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self):
+        self.waits = []
+
+    def __call__(self):
+        return sum(self.waits)
+
+    def sleep(self, seconds):
+        self.waits.append(seconds)
+
+
+class Flaky(MemoryTarget):
+    """Cannot be reached the first `away` times; None: never. Each `put` gets so far before."""
+
+    url = "mem://flaky"
+
+    def __init__(self, away, reaches=()):
+        super().__init__()
+        self.away, self.reaches, self.calls = away, list(reaches), 0
+
+    def strike(self):
+        self.calls += 1
+        if self.away is None or self.calls <= self.away:
+            raise UnreachableTargetError("cannot reach 'mem://flaky': it broke")
+
+    def put(self, _name, _path, _sums, on_bytes):
+        on_bytes(self.reaches.pop(0) if self.reaches else 0)
+        self.strike()
+        return Proof("etag")
+
+    def prove(self, *_):
+        self.strike()
+        return Proof("checksum")
+
+    def list(self, prefix=""):
+        self.strike()
+        yield from super().list(prefix)
+
+    def open(self, name):
+        self.strike()
+        return super().open(name)
+
+
+def patient(away, give_up_after_s=60, **more):
+    clock = Clock()
+    target = Flaky(away, **more)
+    return PatientTarget(target, give_up_after_s, clock=clock, sleep=clock.sleep), clock, target
+
+
+class TestPatientTarget(TargetConformance):
+    @pytest.fixture
+    def target(self, tmp_path):
+        return PatientTarget(LocalTarget(tmp_path / "out"), 600)
+
+    def test_it_takes_many_files_together_only_where_its_target_does(self, target):
+        assert not target.is_bulk
+        assert not isinstance(target, BulkTarget)
+
+
+def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
+    target, clock, flaky = patient(away=5)
+    assert target.prove("a.tar", SUMS).level == "checksum"
+    assert flaky.calls == 6
+    assert all(
+        2 * one >= other > one / 4 for one, other in zip(clock.waits[1:], clock.waits, strict=False)
+    )
+    assert clock.waits[-1] > clock.waits[0]
+
+
+def test_it_gives_up_after_so_long_and_says_what_it_waited_for():
+    target, clock, _ = patient(away=None, give_up_after_s=300)
+    with pytest.raises(
+        TargetError, match=r"it broke; gave up on 'mem://flaky' after 300 s"
+    ) as caught:
+        list(target.list())
+    assert not isinstance(caught.value, UnreachableTargetError)
+    assert clock() == pytest.approx(300)
+    assert max(clock.waits) <= MAX_WAIT_S
+
+
+def limited(asks):
+    """Return a call that a server refuses so often, each time with the pause that it asks for."""
+    asks = list(asks)
+
+    def call():
+        if asks:
+            raise UnreachableTargetError("the Hub asks to slow down", retry_after_s=asks.pop(0))
+
+    return call
+
+
+def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
+    notes = []
+    clock = Clock()
+    target = PatientTarget(Flaky(0), 10, tell=notes.append, clock=clock, sleep=clock.sleep)
+    target.tried(limited([2580]))
+    assert clock.waits == [2580]
+    assert notes == ["the Hub asks to slow down; trying again in 2580 s, as it asks"]
+
+
+def test_a_server_that_asks_for_pause_after_pause_is_given_up_on():
+    target, clock, _ = patient(0, give_up_after_s=10)
+    with pytest.raises(TargetError, match=r"after 10 s without success"):
+        target.tried(limited([1000] * 1000))
+    assert clock() == pytest.approx(MAX_ASKED_WAIT_S + 10)
+
+
+def test_a_staged_file_is_put_again_too():
+    target, _, flaky = patient(away=3)
+    staged = target.stage("index.json")
+    staged.write(b"{}")
+    staged.commit()
+    assert flaky.calls == 4
+
+
+def test_a_minute_of_outage_is_ridden_out():
+    target, clock, flaky = patient(away=None, give_up_after_s=600)
+    flaky.strike = lambda: Flaky.strike(flaky) if clock() < 60 else None
+    assert target.put("a.tar", None, SUMS).level == "etag"
+
+
+def test_bytes_that_come_over_start_the_clock_anew():
+    target, clock, _ = patient(away=200, give_up_after_s=10, reaches=range(1, 202))
+    assert target.put("a.tar", None, SUMS).level == "etag"
+    assert clock() > 10
+
+
+def test_a_call_that_fails_only_after_long_work_is_tried_again():
+    target, clock, flaky = patient(away=3, give_up_after_s=600)
+
+    def work():
+        clock.waits.append(700)
+        flaky.strike()
+
+    with pytest.raises(TargetError, match=r"gave up on 'mem://flaky' after 70\d s"):
+        target.tried(work)
+    assert flaky.calls == 2
+
+
+def test_the_same_bytes_again_are_no_success():
+    target, _, _ = patient(away=None, give_up_after_s=10, reaches=[4] * 1000)
+    with pytest.raises(TargetError, match="gave up"):
+        target.put("a.tar", None, SUMS)
+
+
+def test_bytes_are_told_once_however_often_they_come_over():
+    told = []
+    target, _, _ = patient(away=3, reaches=[2, 1, 3, 4])
+    target.put("a.tar", None, SUMS, told.append)
+    assert told == [2, 0, 1, 1]
+
+
+def test_a_file_that_is_not_there_is_not_waited_for():
+    target, clock, _ = patient(away=0)
+    with pytest.raises(FileNotFoundError):
+        target.open("a.tar")
+    assert clock.waits == []
+
+
+def test_what_fails_for_good_is_not_tried_again():
+    target, clock, flaky = patient(away=0)
+    flaky.strike = lambda: (_ for _ in ()).throw(TargetError("no permission"))
+    with pytest.raises(TargetError, match="no permission"):
+        target.prove("a.tar", SUMS)
+    assert clock.waits == []
+
+
+def test_sleep_may_end_the_waiting():
+    def stop(_seconds):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        PatientTarget(Flaky(None), 600, sleep=stop).prove("a.tar", SUMS)
+
+
+def test_a_lock_is_waited_for_while_it_cannot_be_asked_for():
+    target, _, flaky = patient(away=0)
+    publish(flaky, "a.tar")
+    with target.lock(), pytest.raises(TargetError, match="being written by"), target.lock():
+        pass
+
+
+def test_reports_of_nothing_are_passed_on():
+    told = []
+    Furthest(told.append, lambda: None)(0)
+    assert told == [0]

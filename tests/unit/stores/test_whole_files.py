@@ -1,0 +1,62 @@
+"""Reading files of a target ahead: the order of their names, and no more at once than said."""
+
+import threading
+
+import pytest
+from support.memory_target import MemoryTarget
+from support.target_conformance import publish
+
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.whole_files import READS_AT_ONCE, read_ahead, read_whole
+
+NAMES = [f"{number:03d}" for number in range(3 * READS_AT_ONCE)]
+
+
+def filled():
+    target = MemoryTarget()
+    for name in NAMES:
+        publish(target, name, name.encode())
+    return target
+
+
+def test_a_file_that_is_not_there_is_none():
+    assert read_whole(MemoryTarget(), "a") is None
+
+
+def test_files_come_in_the_order_that_was_asked_for():
+    names = [*reversed(NAMES), "missing"]
+    found = list(read_ahead(filled(), names))
+    assert found == [*(name.encode() for name in reversed(NAMES)), None]
+
+
+def test_so_many_are_fetched_at_once():
+    target, together = filled(), threading.Barrier(READS_AT_ONCE)
+    open_at_once = target.open
+
+    def open_with_others(name):
+        together.wait(30)
+        return open_at_once(name)
+
+    target.open = open_with_others
+    assert len(list(read_ahead(target, NAMES))) == len(NAMES)
+
+
+def test_who_stops_reading_has_not_fetched_all():
+    target, opened = filled(), []
+    open_and_note = target.open
+    target.open = lambda name: (opened.append(name), open_and_note(name))[1]
+    found = read_ahead(target, NAMES)
+    next(found)
+    found.close()
+    assert len(opened) <= READS_AT_ONCE + 1
+
+
+def test_what_cannot_be_read_is_raised():
+    target = filled()
+
+    def refuse(_name):
+        raise TargetError("access denied")
+
+    target.open = refuse
+    with pytest.raises(TargetError, match="access denied"):
+        list(read_ahead(target, NAMES))

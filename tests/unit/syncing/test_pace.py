@@ -1,0 +1,102 @@
+"""How fast a sync goes, and how it ends."""
+
+import threading
+
+import pytest
+
+from wdsremux.core.events import Note
+from wdsremux.syncing.threads import (
+    SAME_NOTE_AFTER_S,
+    Stop,
+    StoppedError,
+    Teller,
+    Throttle,
+    in_threads,
+)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_so_many_bytes_pass_in_a_second():
+    clock = Clock()
+    throttle = Throttle(1000, clock.sleep, clock)
+    for _ in range(50):
+        throttle.passed(100)
+    assert clock.now == pytest.approx(5)
+
+
+def test_what_was_not_used_is_not_made_up_for():
+    clock = Clock()
+    throttle = Throttle(1000, clock.sleep, clock)
+    clock.now = 100
+    throttle.passed(1000)
+    assert clock.now == pytest.approx(101)
+
+
+def test_several_jobs_share_what_may_pass():
+    clock = Clock()
+    waits = []
+    throttle = Throttle(1000, waits.append, clock)
+    for _ in range(4):  # four that come in the same moment
+        throttle.passed(500)
+    assert waits == pytest.approx([0.5, 1.0, 1.5, 2.0])
+
+
+def test_without_a_bound_nothing_waits():
+    Throttle(None, pytest.fail).passed(10**12)
+    Throttle(1, pytest.fail).passed(0)
+
+
+def test_every_item_is_done():
+    done, lock = [], threading.Lock()
+
+    def do(item):
+        with lock:
+            done.append(item)
+
+    in_threads(3, do, range(20), Stop())
+    assert sorted(done) == list(range(20))
+
+
+def test_the_first_error_ends_all_and_is_raised():
+    stop, begun, waits = Stop(), [], threading.Barrier(2)
+
+    def do(item):
+        begun.append(item)
+        if item < 2:
+            waits.wait(10)
+        if item == 0:
+            raise ValueError("broke")
+        stop.sleep(60)
+
+    with pytest.raises(ValueError, match="broke"):
+        in_threads(2, do, range(50), stop)
+    assert len(begun) < 50
+
+
+def test_whoever_sleeps_is_woken_by_the_end():
+    stop = Stop()
+    threading.Timer(0.05, stop.now).start()
+    with pytest.raises(StoppedError):
+        stop.sleep(60)
+    with pytest.raises(StoppedError):
+        stop.check()
+
+
+def test_the_same_trouble_of_many_jobs_is_told_once_in_a_while():
+    clock, told = Clock(), []
+    teller = Teller(told.append, clock)
+    for text in ("one", "other"):
+        teller.note(text)
+    clock.now = SAME_NOTE_AFTER_S + 1
+    teller.note("still")
+    assert told == [Note("one"), Note("still")]

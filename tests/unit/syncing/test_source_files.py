@@ -1,0 +1,118 @@
+"""Files of the source are brought to hand whole, or it is said what is wrong with them."""
+
+import hashlib
+import io
+
+import pytest
+from support.remote_memory import RemoteMemory
+from support.summaries import summary_of
+
+from wdsremux.core.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.stores.base import Sums
+from wdsremux.stores.copying import BLOCK_BYTES
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.retry import PatientTarget
+from wdsremux.syncing.contents import SyncFile
+from wdsremux.syncing.source_files import FetchingHands, LocalHands, damage_of
+
+CONTENT = bytes(range(256)) * (BLOCK_BYTES // 128)
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+SHARD = SyncFile("a.tar", len(CONTENT), DIGEST)
+
+
+class Breaking(RemoteMemory):
+    """Breaks off in the middle of the first file that is read."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.errors = [error]
+
+    def open(self, name):
+        file = super().open(name)
+        if not self.errors:
+            return file
+        error = self.errors.pop()
+
+        class Cut(io.BytesIO):
+            def read(self, size=-1):
+                if self.tell():
+                    raise error
+                return super().read(size)
+
+        return Cut(file.read())
+
+
+def hands(target, folder, told):
+    return FetchingHands(PatientTarget(target, 600, sleep=lambda _: None), folder, told.append)
+
+
+def test_a_file_is_fetched_and_goes_when_it_was_used(tmp_path):
+    target, told = RemoteMemory(), []
+    target.files["a.tar"] = CONTENT
+    with hands(target, tmp_path, told).hold(SHARD) as (path, sums):
+        assert path.read_bytes() == CONTENT
+        assert sums == Sums(len(CONTENT), DIGEST)
+    assert list(tmp_path.iterdir()) == []
+    assert sum(told) == len(CONTENT)
+
+
+@pytest.mark.parametrize("error", [UnreachableTargetError("it broke"), OSError("it broke")])
+def test_a_fetch_that_breaks_off_begins_again(tmp_path, error):
+    target = Breaking(error)
+    target.files["a.tar"] = CONTENT
+    with hands(target, tmp_path, []).hold(SHARD) as (path, _):
+        assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("content", [None, CONTENT[:-1], CONTENT[::-1]])
+def test_what_is_not_as_recorded_is_not_handed_on(tmp_path, content):
+    target = RemoteMemory()
+    if content is not None:
+        target.files["a.tar"] = content
+    with pytest.raises(CorruptDataError, match=r"a\.tar"), hands(target, tmp_path, []).hold(SHARD):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_takes_nothing_is_named(tmp_path):
+    target = RemoteMemory()
+    target.files["a.tar"] = CONTENT
+    gone = tmp_path / "gone"
+    with pytest.raises(TargetError, match=r"fetched in '.*gone'.*TMPDIR") as caught:
+        hands(target, gone, []).hold(SHARD).__enter__()
+    assert not isinstance(caught.value, UnreachableTargetError)
+
+
+def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
+    path = tmp_path / "a.tar"
+    path.write_bytes(CONTENT)
+    with LocalHands(LocalTarget(tmp_path)).hold(SHARD) as held:
+        assert held == (path, Sums(len(CONTENT), DIGEST))
+    with LocalHands(LocalTarget(tmp_path)).hold(SyncFile("a.tar", 0)) as held:
+        assert held == (path, Sums(len(CONTENT), DIGEST))
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (CONTENT, None),
+        (CONTENT[:-1], "2097151 bytes, 2097152 are recorded"),
+        (CONTENT[::-1], "another SHA-256"),
+        (None, "is not there"),
+    ],
+)
+def test_what_is_wrong_with_a_shard_is_told(tmp_path, content, told):
+    path = tmp_path / "a.tar"
+    if content is not None:
+        path.write_bytes(content)
+    problem = damage_of(path, SHARD)
+    assert problem is None if told is None else told in problem
+
+
+def test_an_entry_is_held_against_its_shard(tmp_path):
+    entry = tmp_path / "entry"
+    entry.write_bytes(b"no entry")
+    item = SyncFile("entry", 8, shard=summary_of())
+    hold = LocalHands(LocalTarget(tmp_path)).hold
+    with pytest.raises(CorruptDataError, match="'entry' is damaged"), hold(item):
+        pass

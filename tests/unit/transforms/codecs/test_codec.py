@@ -1,0 +1,433 @@
+import dataclasses
+import io
+import pickle
+import struct
+import sys
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps, PngImagePlugin
+from support.pictures import icc_profile, noise, opened, photo, photos, psnr, saved, scene, worst
+
+from wdsremux.transforms.codecs.codec import Codec, DecodeError, EncodeError, sniff, stored_size
+
+KINDS = {
+    "jpeg": ("JPEG", {}),
+    "png": ("PNG", {}),
+    "webp": ("WEBP", {"lossless": True}),
+    "gif": ("GIF", {}),
+    "bmp": ("BMP", {}),
+    "tiff": ("TIFF", {}),
+    "jp2": ("JPEG2000", {}),
+    "avif": ("AVIF", {"quality": 95}),
+}
+decode = Codec().decode
+
+
+def stored(kind, image):
+    name, options = KINDS[kind]
+    return saved(image, name, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_known_by_its_first_bytes(kind):
+    assert sniff(stored(kind, scene(20, 10))) == kind
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b"RIFF0000WAVE", b"<html>", b"%PDF-1.4", b"\0" * 40]
+)
+def test_other_bytes_are_of_no_kind(data):
+    assert sniff(data) is None
+
+
+def test_a_big_tiff_and_a_bare_jpeg_2000_stream_are_known():
+    assert sniff(saved(scene(9, 9), "TIFF", big_tiff=True)) == "tiff"
+    assert sniff(saved(scene(9, 9), "JPEG2000", no_jp2=True)) == "jp2"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_decoded_as_pillow_does(kind):
+    data = stored(kind, scene(61, 35))
+    pixels = decode(data)
+    assert pixels.shape == (35, 61, 3)
+    assert pixels.dtype == np.uint8
+    assert worst(pixels, opened(data)) <= 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_stored_size_is_known_by_the_header(kind):
+    assert stored_size(stored(kind, scene(61, 35))) == (61, 35)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "avif"])
+def test_the_exif_orientation_is_applied_exactly_once(kind, orientation):
+    name, options = KINDS[kind]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = saved(scene(61, 34), name, exif=exif, **options)
+    upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    assert worst(decode(data), upright) <= 1
+
+
+def test_an_exif_block_behind_a_pngs_pixels_is_found():
+    data = saved(scene(61, 34), "PNG")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    body = exif.tobytes()[6:]
+    chunk = struct.pack(">I", len(body)) + b"eXIf" + body
+    chunk += struct.pack(">I", zlib.crc32(b"eXIf" + body))
+    assert decode(data[:-12] + chunk + data[-12:]).shape == (61, 34, 3)
+
+
+def test_a_broken_exif_block_of_a_png_costs_no_image():
+    data = saved(scene(61, 34), "PNG", exif=b"Exif\0\0nonsense")
+    assert decode(data).shape == (34, 61, 3)
+
+
+def test_the_orientation_tag_is_dropped_from_what_is_written():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    codec = Codec()
+    again = codec.encode(codec.decode(saved(scene(61, 34), "JPEG", exif=exif)))
+    assert not Image.open(io.BytesIO(again)).getexif()
+
+
+def test_a_cmyk_jpeg_is_read_as_pillow_does():
+    data = saved(scene(61, 35).convert("CMYK"), "JPEG", quality=95)
+    assert worst(decode(data), opened(data)) == 0
+
+
+def test_an_inverted_ycck_jpeg_is_read_in_its_true_colours():
+    # As Photoshop writes it: four components, of which the first three are YCbCr, with an Adobe marker
+    # that says so, and all inverted. Gray has no colour difference, so planes of gray will do.
+    image = Image.new("CMYK", (32, 32), (255, 128, 128, 255))
+    data = saved(image, "JPEG", quality=100)
+    place = data.index(b"Adobe") + 11
+    data = data[:place] + b"\x02" + data[place + 1 :]
+    assert worst(decode(data), opened(data)) == 0
+    # Pillow stores CMYK inverted: Y = 0 and K = 0 (inverted: black ink everywhere).
+    assert decode(data).max() == 0
+
+
+def test_a_gray_jpeg_becomes_rgb():
+    pixels = decode(saved(scene(61, 35).convert("L"), "JPEG"))
+    assert pixels.shape == (35, 61, 3)
+    assert (pixels[..., 0] == pixels[..., 2]).all()
+
+
+def test_a_palette_is_resolved():
+    image = scene(61, 35).quantize(64)
+    assert worst(decode(saved(image, "PNG")), image.convert("RGB")) == 0
+
+
+def test_transparency_of_a_palette_is_matted():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    data = saved(image, "PNG", transparency=bytes([0, 255]))
+    assert Codec(matte=(1, 2, 3)).decode(data).tolist() == [[[1, 2, 3], [40, 50, 60]]]
+
+
+def test_transparency_of_a_gif_is_matted():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    data = saved(image, "GIF", transparency=0)
+    assert Codec(matte=(1, 2, 3)).decode(data).tolist() == [[[1, 2, 3], [40, 50, 60]]]
+
+
+def test_hidden_colours_of_an_alpha_channel_do_not_show():
+    image = Image.fromarray(
+        np.array([[[255, 0, 0, 0], [255, 0, 0, 255], [255, 0, 0, 51]]], np.uint8)
+    )
+    assert decode(saved(image, "PNG")).tolist() == [[[255, 255, 255], [255, 0, 0], [255, 204, 204]]]
+
+
+def test_gray_with_alpha_is_matted():
+    image = Image.fromarray(np.array([[[100, 0], [100, 255]]], np.uint8))
+    assert Codec(matte=(9, 8, 7)).decode(saved(image, "PNG")).tolist() == [[[9, 8, 7], [100] * 3]]
+
+
+def test_a_colour_that_is_declared_transparent_is_matted():
+    image = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
+    data = saved(image, "PNG", transparency=(1, 2, 3))
+    assert decode(data).tolist() == [[[255] * 3, [4, 5, 6]]]
+
+
+def test_sixteen_bit_gray_is_scaled_and_not_clipped():
+    values = np.array([[0, 256, 32768, 65535]], np.uint16)
+    for kind in ("PNG", "TIFF"):
+        assert decode(saved(Image.fromarray(values), kind))[0, :, 0].tolist() == [0, 1, 128, 255]
+
+
+def test_a_transparent_value_of_sixteen_bit_gray_is_matted():
+    data = saved(Image.fromarray(np.array([[300, 40000]], np.uint16)), "PNG")
+    chunk = struct.pack(">I", 2) + b"tRNS" + struct.pack(">H", 300)
+    chunk += struct.pack(">I", zlib.crc32(chunk[4:]))
+    place = data.index(b"IDAT") - 4
+    assert decode(data[:place] + chunk + data[place:])[0, :, 0].tolist() == [255, 156]
+
+
+def test_sixteen_bit_rgb_is_scaled_and_not_clipped():
+    values = np.array([0, 256, 32768, 65535, 1, 2], ">u2")
+    raw = zlib.compress(b"\0" + values.tobytes())
+    data = b"\x89PNG\r\n\x1a\n"
+    for name, body in (
+        (b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 2, 0, 0, 0)),
+        (b"IDAT", raw),
+        (b"IEND", b""),
+    ):
+        data += struct.pack(">I", len(body)) + name + body
+        data += struct.pack(">I", zlib.crc32(name + body))
+    assert decode(data).tolist() == [[[0, 1, 128], [255, 0, 0]]]
+
+
+def test_one_bit_images_are_black_and_white():
+    image = Image.fromarray(np.array([[True, False]]))
+    assert decode(saved(image, "PNG")).tolist() == [[[255] * 3, [0] * 3]]
+    assert decode(saved(image, "TIFF")).tolist() == [[[255] * 3, [0] * 3]]
+
+
+def test_lab_is_converted():
+    lab = Image.new("LAB", (2, 1), (138, 209, 198))  # L* 54, a* 81, b* 70 (D50): pure red
+    assert worst(decode(saved(lab, "TIFF"))[0, 0], [255, 0, 0]) <= 6
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 0.5, 1.0], [0, 128, 255]),
+        ([0.0, 100.0, 255.0], [0, 100, 255]),
+        ([0.0, 257.0, 65535.0], [0, 1, 255]),
+        ([-1.0, 0.0, 1.0], [0, 128, 255]),
+        ([float("nan"), 0.5, 1.0], [0, 128, 255]),
+        ([7e9, 7e9, 7e9], [0, 0, 0]),
+    ],
+)
+def test_floats_are_brought_to_eight_bits_by_their_range(values, expected):
+    image = Image.fromarray(np.array([values], np.float32))
+    assert decode(saved(image, "TIFF"))[0, :, 0].tolist() == expected
+
+
+def test_integers_of_32_bits_have_the_white_of_16_bits_unless_they_are_larger():
+    for values, expected in (
+        ([0, 257, 65535], [0, 1, 255]),
+        ([0, 10**6, 2 * 10**6], [0, 128, 255]),
+    ):
+        image = Image.fromarray(np.array([values], np.int32))
+        assert decode(saved(image, "TIFF"))[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
+def test_of_an_animation_the_first_frame_is_taken(kind):
+    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]
+    data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
+    assert worst(decode(data), Image.new("RGB", (16, 16), "red")) <= 2
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "tiff", "avif"])
+def test_an_embedded_profile_is_converted_to_srgb(kind):
+    name, options = KINDS[kind]
+    gray = Image.new("RGB", (16, 16), (128, 128, 128))
+    data = saved(gray, name, icc_profile=icc_profile("RGB ", 1.0), **options)
+    assert worst(decode(data), Image.new("RGB", (16, 16), (188, 188, 188))) <= 2
+
+
+def test_a_gray_profile_is_applied_to_gray():
+    for kind in ("JPEG", "PNG"):
+        data = saved(Image.new("L", (16, 16), 128), kind, icc_profile=icc_profile("GRAY", 1.0))
+        assert worst(decode(data), Image.new("RGB", (16, 16), (188, 188, 188))) <= 1
+
+
+def test_colours_in_front_of_the_matte_are_converted_and_the_matte_is_not():
+    image = Image.fromarray(np.array([[[128, 128, 128, 255], [0, 0, 0, 0]]], np.uint8))
+    data = saved(image, "PNG", icc_profile=icc_profile("RGB ", 1.0))
+    assert worst(Codec(matte=(128, 128, 128)).decode(data), [[[188] * 3, [128] * 3]]) <= 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("profile", [b"nonsense" * 50, icc_profile("GRAY", 1.0)])
+def test_a_profile_that_is_broken_or_of_another_kind_changes_nothing(kind, profile):
+    plain = saved(scene(20, 20), kind)
+    assert (decode(saved(scene(20, 20), kind, icc_profile=profile)) == decode(plain)).all()
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75, 0.99])
+@pytest.mark.parametrize("kind", ["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif"])
+def test_truncated_images_are_refused(kind, share):
+    data = stored(kind, photo("chelsea"))
+    with pytest.raises(DecodeError):
+        decode(data[: int(len(data) * share)])
+
+
+def test_a_truncated_jpeg_is_called_so():
+    data = photos()[0]
+    with pytest.raises(DecodeError, match="truncated JPEG"):
+        decode(data[: len(data) // 2])
+
+
+def test_a_truncated_jpeg_with_stray_bytes_is_refused_too():
+    data = photos()[0]
+    strayed = data[:2] + b"\xff\xfe\x00\x04ab" + b"\xaa\xaa" + data[2:]
+    assert decode(strayed).shape == (512, 512, 3)
+    with pytest.raises(DecodeError, match="truncated"):
+        decode(strayed[: len(strayed) // 2])
+
+
+def test_a_truncated_cmyk_jpeg_is_refused():
+    data = saved(photo("coffee").convert("CMYK"), "JPEG")
+    with pytest.raises(DecodeError, match="truncated"):
+        decode(data[: len(data) * 99 // 100])
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<!DOCTYPE html><html>", "not an image of a known kind .* begins with b'<!DOCTYPE ht'"),
+        (b"", "not an image of a known kind .* is empty"),
+        (b"\xff\xd8\xff\xe0", "truncated JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "PNG"),
+        (b"GIF89a" + b"\xff" * 20, "GIF"),
+        (b"BM" + b"\xff" * 60, "BMP"),
+        (b"II*\0\x08\0\0\0" + b"\xff" * 60, "TIFF"),
+        (b"RIFF\xff\0\0\0WEBPVP8 " + b"\xff" * 60, "WebP"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + b"\xff" * 60, "JPEG 2000"),
+        (b"\0\0\0\x18ftypavif" + b"\xff" * 60, "AVIF"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_a_reason(data, reason):
+    with pytest.raises(DecodeError, match=reason):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_damaged_bytes_give_an_image_or_a_reason_and_nothing_else(kind):
+    data = stored(kind, scene(61, 35))
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = bytearray(data)
+        for place in rng.integers(len(data), size=3):
+            damaged[place] = rng.integers(256)
+        with suppress(DecodeError):
+            assert Codec(max_pixels=10**6).decode(bytes(damaged)).ndim == 3
+
+
+def jpeg_bomb():
+    data = saved(scene(16, 16), "JPEG")
+    place = data.index(b"\xff\xc0") + 5
+    return data[:place] + struct.pack(">HH", 20000, 10000) + data[place + 4 :]
+
+
+def png_bomb():
+    data = saved(scene(16, 16), "PNG")
+    header = b"IHDR" + struct.pack(">II", 10000, 20000) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+@pytest.mark.parametrize("data", [jpeg_bomb(), png_bomb()], ids=["jpeg", "png"])
+def test_a_bomb_is_refused_by_its_header(data):
+    with pytest.raises(
+        DecodeError, match=r"image has 200000000 pixels .* more than --max-pixels 178000000"
+    ):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_pixel_limit_holds_for_every_kind(kind):
+    data = stored(kind, scene(61, 35))
+    with pytest.raises(DecodeError, match="image has 2135 pixels"):
+        Codec(max_pixels=61 * 35 - 1).decode(data)
+    assert Codec(max_pixels=61 * 35).decode(data).shape == (35, 61, 3)
+
+
+def test_more_pixels_than_pillow_warns_of_are_read_without_a_warning():
+    image = Image.new("1", (10_000, 9_000))
+    assert stored_size(saved(image, "PNG")) == (10_000, 9_000)
+    assert Codec().open(saved(image, "PNG")).size == (10_000, 9_000)
+
+
+def test_a_whole_jpeg_passes_and_a_cut_or_large_one_does_not():
+    data = photos()[0]
+    Codec().check_whole(data)
+    with pytest.raises(DecodeError, match="truncated"):
+        Codec().check_whole(data[:-100])
+    with pytest.raises(DecodeError, match="--max-pixels"):
+        Codec(max_pixels=1000).check_whole(data)
+
+
+@pytest.mark.parametrize("subsampling", ["444", "422", "420"])
+def test_jpeg_is_written_close_to_the_pixels(subsampling):
+    pixels = np.asarray(photo("coffee"))
+    codec = Codec(quality=95, subsampling=subsampling)
+    assert psnr(opened(codec.encode(pixels)), pixels) > 33
+    assert sniff(codec.encode(pixels)) == "jpeg"
+
+
+def test_a_fourth_channel_changes_nothing_that_is_written():
+    pixels = noise(40, 30, 4)
+    for codec in (Codec(), Codec("png"), Codec("webp")):
+        assert codec.encode(pixels) == codec.encode(np.ascontiguousarray(pixels[..., :3]))
+
+
+def test_png_keeps_every_pixel():
+    pixels = noise(40, 30)
+    assert (decode(Codec("png").encode(pixels)) == pixels).all()
+
+
+def test_webp_is_lossy_by_its_quality():
+    pixels = np.asarray(photo("coffee"))
+    low, high = (Codec("webp", quality=quality).encode(pixels) for quality in (30, 90))
+    assert sniff(low) == "webp"
+    assert len(low) < len(high) / 2
+
+
+def test_cut_outs_of_larger_arrays_are_written_as_what_they_show():
+    pixels = noise(40, 30)
+    assert Codec().encode(pixels[5:20, 3:30]) == Codec().encode(pixels[5:20, 3:30].copy())
+
+
+@pytest.mark.parametrize(("format_", "side"), [("jpeg", 65_501), ("webp", 16_384)])
+def test_what_a_format_cannot_hold_is_refused_with_its_bound(format_, side):
+    with pytest.raises(EncodeError, match=rf"{side} x 1 pixels; .* 1 to {side - 1} "):
+        Codec(format_).encode(np.zeros((1, side, 3), np.uint8))
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(EncodeError, match="0 x 5"):
+        Codec().encode(np.zeros((5, 0, 3), np.uint8))
+
+
+def test_names_of_packed_images_end_in_the_formats_extension():
+    extensions = [Codec(name).extension for name in ("jpeg", "png", "webp")]
+    assert extensions == ["jpg", "png", "webp"]
+
+
+def test_a_codec_travels_and_compares_by_its_options():
+    codec = Codec("webp", quality=80)
+    codec.decode(saved(scene(9, 9), "PNG", icc_profile=icc_profile("RGB ", 1.0)))
+    assert pickle.loads(pickle.dumps(codec)) == codec
+    assert dataclasses.replace(codec, quality=70) != codec
+
+
+def test_threads_share_a_codec():
+    data = [
+        saved(scene(64, 64), "PNG", icc_profile=icc_profile("RGB ", 1 + i % 5 / 4))
+        for i in range(40)
+    ]
+    codec = Codec()
+    expected = [Codec().decode(each).tobytes() for each in data]
+    with ThreadPoolExecutor(4) as pool:
+        found = [pixels.tobytes() for pixels in pool.map(codec.decode, data)]
+    assert found == expected
+
+
+def test_no_switch_of_pillow_is_touched():
+    before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
+    decode(saved(scene(9, 9), "PNG"))
+    assert before == (Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK)
+    assert sys.modules["PIL.ImageFile"].LOAD_TRUNCATED_IMAGES is False

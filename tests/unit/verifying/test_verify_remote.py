@@ -1,0 +1,207 @@
+"""`verify` and `index` behind a URL: proven without reading, or read with --deep."""
+
+import json
+
+import pytest
+from support.ranged_target import URL, RangedTarget, named
+from support.verified import SHARD, codes, make_dataset, sample
+
+import wdsremux
+from wdsremux.cli.main import main
+from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.verifying.index import index
+from wdsremux.verifying.verify import verify
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_dataset(tmp_path_factory.mktemp("made") / "out")
+
+
+@pytest.fixture
+def target(made, monkeypatch):
+    """Return a target that holds the dataset and is what URL names."""
+    return named(RangedTarget(made), monkeypatch)
+
+
+def damage(target, name=SHARD, at=700):
+    data = bytearray(target.files[name])
+    data[at] ^= 1
+    target.files[name] = bytes(data)
+
+
+def test_a_clean_output_is_proven_without_reading_a_shard(target):
+    report = verify(URL)
+    assert report.findings == ()
+    assert report.exit_code == 0
+    assert report.proofs == {"checksum": 5}
+    assert (report.samples, report.checked_shards, report.size_bytes) == (38, 5, 0)
+    assert target.shards_asked() == set()
+
+
+def test_what_is_not_what_was_carried_there_is_said(target):
+    manifest = json.loads(target.files["index.json"])
+    receipts = {SHARD: {"etag": "abc"}}
+    manifest["published"] = {"at": URL, "loaders": {}, "receipts": receipts}
+    target.files["index.json"] = json.dumps(manifest).encode()
+    target.level = "unverified"
+    told = {finding.shard: finding.detail for finding in verify(URL).findings}
+    assert told.pop(SHARD) == "it was written anew since it was carried there"
+    assert set(told.values()) == {"the server tells no checksum"}
+
+
+def test_the_receipts_of_the_manifest_are_handed_to_the_target(target):
+    manifest = json.loads(target.files["index.json"])
+    receipts = {SHARD: {"crc64nvme": "abc="}}
+    manifest["published"] = {"at": URL, "loaders": {}, "receipts": receipts}
+    target.files["index.json"] = json.dumps(manifest).encode()
+    verify(URL)
+    asked = {name: sums.receipt for name, sums in target.proven}
+    assert asked.pop(SHARD) == {"crc64nvme": "abc="}
+    assert set(map(len, asked.values())) == {0}
+
+
+def test_other_bytes_of_the_same_size_are_found_without_reading(target):
+    damage(target)
+    report = verify(URL)
+    assert codes(report) == [205]
+    assert report.proofs == {"checksum": 4, "differs": 1}
+    assert "CRC64NVME of the whole object" in report.findings[0].line()
+    assert target.shards_asked() == set()
+
+
+def test_deep_names_the_sample_of_a_flipped_bit(target):
+    damage(target)
+    report = verify(URL, deep=True)
+    assert codes(report) == [201]
+    assert report.findings[0].shard == SHARD
+    assert report.findings[0].offset == 700
+    assert report.proofs == {}
+    assert len(target.shards_asked()) == 5
+
+
+@pytest.mark.parametrize("depth", ["samples", "pixels"])
+def test_greater_depths_are_as_clean_as_in_a_folder(target, made, depth):
+    there, here = verify(URL, depth, deep=True), verify(made, depth, deep=True)
+    assert there.findings == here.findings == ()
+    assert (there.samples, there.size_bytes) == (here.samples, here.size_bytes)
+
+
+def test_entries_reads_no_shard_and_asks_nothing(target):
+    assert verify(URL, "entries").exit_code == 0
+    assert target.proven == []
+    assert target.shards_asked() == set()
+
+
+def test_what_cannot_be_verified_is_said(target):
+    target.level = "unverified"
+    report = verify(URL)
+    assert codes(report) == [206] * 5
+    assert (report.errors, report.warnings, report.exit_code) == (0, 5, 1)
+    assert report.proofs == {"unverified": 5}
+
+
+def test_a_missing_shard_and_a_shard_of_another_size_are_found(target):
+    del target.files[SHARD]
+    target.files["train-000002.tar"] += b"x" * 512
+    report = verify(URL)
+    assert sorted(codes(report)) == [106, 108]
+
+
+def test_a_shard_that_may_not_be_asked_for_is_a_finding(target):
+    target.level = "refuses"
+    assert codes(verify(URL)) == [110] * 5
+
+
+def test_a_server_that_is_away_is_no_finding(target):
+    target.is_away = True
+    with pytest.raises(TargetError, match="away"):
+        verify(URL)
+
+
+def test_a_server_that_goes_away_in_the_middle_is_no_finding(target, monkeypatch):
+    def away(*_ignored):
+        target.is_away = True
+        raise UnreachableTargetError("the server went away")
+
+    monkeypatch.setattr(target, "prove", away)
+    with pytest.raises(TargetError, match="went away"):
+        verify(URL)
+
+
+def test_a_shard_that_cannot_be_read_is_a_finding_where_the_server_answers(target, monkeypatch):
+    opened = target.open
+
+    def cut(name):
+        if name == SHARD:
+            raise UnreachableTargetError("cannot read it: the answer was cut")
+        return opened(name)
+
+    monkeypatch.setattr(target, "open", cut)
+    report = verify(URL, deep=True)
+    assert codes(report) == [110]
+    assert report.findings[0].shard == SHARD
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"depth": "samples"},
+        {"depth": "pixels"},
+        {"depth": "entries", "deep": True},
+        {"quarantine": True},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_done_over_a_network_is_refused(target, options):
+    with pytest.raises(UsageError, match=r"--deep|--quarantine"):
+        verify(URL, **options)
+    assert target.shards_asked() == set()
+
+
+def test_deep_reads_the_disk_of_a_folder(made):
+    assert verify(made, deep=True).exit_code == 0
+    with pytest.raises(UsageError, match="--deep"):
+        verify(made, "entries", deep=True)
+
+
+def test_repair_sends_to_the_local_copy():
+    with pytest.raises(UsageError, match=r"repair the local copy.*sync"):
+        wdsremux.repair("s3://bucket/out")
+
+
+def test_the_closing_line_counts_the_proofs(target, capsys):
+    assert main(["verify", URL]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("clean: 38 samples in 5 shards, 5 by checksum, ")
+    damage(target)
+    assert main(["verify", URL, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["proofs"] == {"checksum": 4, "differs": 1}
+    assert main(["verify", URL, "--deep", "--depth", "samples"]) == 1
+    assert "sample '" in capsys.readouterr().out
+
+
+def test_shards_of_others_are_indexed_where_they_are(target):
+    target.files.clear()
+    for number, keys in enumerate(("abc", "de")):
+        parts = [part for key in keys for part in sample(key, ord(key))]
+        target.files[f"{number:05d}.tar"] = b"".join([*parts, bytes(1024)])
+    assert codes(verify(URL)) == [206, 206]
+    assert verify(URL, "pixels", deep=True).findings == ()
+    manifest = index(URL)
+    assert manifest.totals.samples == 5
+    assert manifest.name == "out"
+    assert {"index.json", "README.md", ".wdsremux/00000.msgpack"} < set(target.files)
+    report = verify(URL)
+    assert (report.findings, report.proofs) == ((), {"checksum": 2})
+    damage(target, "00001.tar")
+    assert [finding.key for finding in verify(URL, deep=True).findings] == ["d"]
+
+
+def test_a_damaged_shard_is_not_indexed_and_nothing_is_left(target):
+    shard = target.files[SHARD][:5000]
+    target.files.clear()
+    target.files["a.tar"] = shard
+    with pytest.raises(wdsremux.WdsremuxError, match="damaged shard"):
+        index(URL)
+    assert set(target.files) == {"a.tar"}

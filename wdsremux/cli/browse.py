@@ -1,0 +1,253 @@
+"""The commands `ls`, `cat` and `show`: a look into a finished output, wherever it lies."""
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from wdsremux.cli.console import say, say_all, say_bytes
+from wdsremux.core.errors import UsageError
+from wdsremux.core.escaping import escaped
+from wdsremux.core.manifest import Manifest, ShardSummary
+from wdsremux.core.option_values import counted, size
+
+if TYPE_CHECKING:
+    from wdsremux.dataset.browsing import Found
+
+OUT_HELP = "folder or URL of a finished output"
+KEY_HELP = "key of a sample, or the number of its row"
+
+
+def add_commands(commands: Any, epilog: str) -> None:
+    """Add the three commands to the parser's."""
+    parser = _added(commands, "ls", "list the shards of an output, or its samples", epilog)
+    parser.add_argument(
+        "--samples",
+        action="store_true",
+        help="one line for each sample: key, shard, first byte, size; no shard is read",
+    )
+    _add_split(parser)
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object for each shard or sample"
+    )
+    parser.set_defaults(command=_ls)
+    parser = _added(commands, "cat", "write one member of a sample to stdout", epilog)
+    parser.add_argument(
+        "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; without an extension its image is written"
+    )
+    _add_split(parser)
+    parser.set_defaults(command=_cat)
+    parser = _added(commands, "show", "tell what an output holds, or one of its samples", epilog)
+    parser.add_argument("key", metavar="KEY", nargs="?", help=KEY_HELP)
+    _add_split(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(command=_show)
+
+
+def _added(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=epilog,
+        allow_abbrev=False,
+    )
+    parser.add_argument("out", metavar="OUT", help=OUT_HELP)
+    return parser
+
+
+def _add_split(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--split", metavar="S", help="look at this split only")
+
+
+def _ls(arguments: argparse.Namespace) -> int:
+    from wdsremux.dataset.browsing import samples_of
+    from wdsremux.dataset.reader import open_output
+
+    with open_output(arguments.out) as output:
+        shards = output.shards(arguments.split)
+        if arguments.samples:
+            line = _sample_json if arguments.json else _sample_line
+            say_all(line(found) for found in samples_of(shards, output))
+        elif arguments.json:
+            say_all(json.dumps(_shard(shard)) for shard in shards)
+        else:
+            say_all(_shard_lines(shards))
+    return 0
+
+
+def _cat(arguments: argparse.Namespace) -> int:
+    from wdsremux.dataset.browsing import member
+    from wdsremux.dataset.reader import open_output
+
+    with open_output(arguments.out) as output:
+        data = member(output, arguments.key, arguments.split)
+    if sys.stdout.isatty() and not _is_text(data):
+        raise UsageError(
+            f"the member is {len(data)} bytes for no terminal; send them to a file: "
+            f"wdsremux cat {arguments.out} {arguments.key} > FILE"
+        )
+    say_bytes(data)
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from wdsremux.dataset.browsing import find
+    from wdsremux.dataset.reader import open_output
+
+    with open_output(arguments.out) as output:
+        if arguments.key is None:
+            manifest = output.manifest
+            told = {
+                name: value for name, value in manifest.to_json().items() if name != "shardlist"
+            }
+            lines = _dataset_lines(manifest)
+        else:
+            found, _ = find(output, arguments.key, arguments.split)
+            told = _place(found) | _contents(output.members(found.shard, found.sample))
+            lines = _sample_lines(told)
+    say(json.dumps(told) if arguments.json else "\n".join(lines))
+    return 0
+
+
+def _shard(shard: ShardSummary) -> dict[str, Any]:
+    """Return what programs are told of a shard."""
+    return {
+        "shard": shard.name,
+        "split": shard.split,
+        "copy": shard.copy,
+        "samples": shard.samples,
+        "rejected": shard.rejected,
+        "bytes": shard.size_bytes,
+        "first_position": shard.first_position,
+        "last_position": shard.last_position,
+        "sha256": shard.sha256,
+    }
+
+
+def _place(found: "Found") -> dict[str, Any]:
+    """Return what programs are told of where a sample stands."""
+    return {
+        "key": found.sample.key,
+        "shard": found.shard.name,
+        "split": found.shard.split,
+        "copy": found.shard.copy,
+        "position": found.sample.position,
+        "offset": found.sample.offset,
+        "bytes": found.sample.size_bytes,
+    }
+
+
+def _contents(members: Mapping[str, bytes]) -> dict[str, Any]:
+    """Return what the members of a sample are: sizes, the JSON, what the image says of itself."""
+    from wdsremux.dataset.reader import image_extension
+
+    told: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
+    if "json" in members:
+        with contextlib.suppress(ValueError, RecursionError):
+            told["json"] = json.loads(members["json"])
+    image = image_extension(members)
+    if image is not None:
+        told["image"] = _image(members[image])
+    return told
+
+
+def _image(content: bytes) -> dict[str, Any]:
+    """Return format, size and mode of an image by its header."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+            return {"format": image.format, "width": width, "height": height, "mode": image.mode}
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
+        return {"problem": str(exc)}
+
+
+def _shard_lines(shards: list[ShardSummary]) -> Iterator[str]:
+    width = max((len(escaped(shard.name)) for shard in shards), default=0)
+    for shard in shards:
+        rows = f"rows {shard.first_position} to {shard.last_position}"
+        yield (
+            f"{escaped(shard.name):{width}}  {shard.samples:>8} samples  "
+            f"{size(shard.size_bytes):>9}  {rows}"
+        )
+    samples, size_bytes = sum(s.samples for s in shards), sum(s.size_bytes for s in shards)
+    yield f"{counted(samples, 'sample')} in {counted(len(shards), 'shard')}, {size(size_bytes)}"
+
+
+def _sample_json(found: "Found") -> str:
+    return json.dumps(_place(found))
+
+
+def _sample_line(found: "Found") -> str:
+    sample = found.sample
+    texts = (sample.key, found.shard.name)
+    return "\t".join((*map(escaped, texts), str(sample.offset), str(sample.size_bytes)))
+
+
+def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
+    yield f"sample {told['key']!r}: row {told['position']}, copy {told['copy']}"
+    yield (
+        f"shard: {escaped(told['shard'])} (split {told['split']!r}), byte {told['offset']}, "
+        f"{told['bytes']} bytes"
+    )
+    members = (f".{escaped(name)} {n} bytes" for name, n in told["members"].items())
+    yield f"members: {', '.join(members)}"
+    image = told.get("image")
+    if image is not None and "problem" in image:
+        yield f"image: broken: {escaped(image['problem'])}"
+    elif image is not None:
+        yield f"image: {image['format']}, {image['width']} × {image['height']}, {image['mode']}"
+    if "json" in told:
+        # Escaped: what a row says may be meant for the terminal.
+        yield f"json: {json.dumps(told['json'], indent=2)}"
+
+
+def _dataset_lines(manifest: Manifest) -> Iterator[str]:
+    from wdsremux.dataset.indexes.loader_urls import own_loaders
+
+    totals = manifest.totals
+    yield (
+        f"{escaped(manifest.name)}: {counted(totals.samples, 'sample')} in "
+        f"{counted(totals.shards, 'shard')}, "
+        f"{size(totals.size_bytes)}"
+    )
+    for name, own in manifest.splits.items():
+        copies = f" × {manifest.copies} copies" if manifest.copies > 1 else ""
+        yield (
+            f"split {name!r}: {counted(own.samples, 'sample')} in "
+            f"{counted(own.shards, 'shard')}, "
+            f"{size(own.size_bytes)}; {counted(own.rows, 'row')}{copies}, {own.rejected} rejected"
+        )
+    if manifest.class_names is not None:
+        shown = json.dumps(manifest.class_names[:20])[1:-1]
+        more = ", …" if manifest.class_names[20:] else ""
+        yield f"classes ({len(manifest.class_names)}): {shown}{more}"
+    for title, fields in (
+        ("recipe", manifest.recipe),
+        ("source", manifest.source),
+        ("versions", manifest.versions),
+    ):
+        given = {escaped(k): json.dumps(v) for k, v in fields.items() if v not in (None, False, [])}
+        yield f"{title}: {', '.join(f'{name}={text}' for name, text in given.items())}"
+    for split, patterns in manifest.patterns().items():
+        yield f"shards of {split!r}: {', '.join(map(escaped, patterns))}"
+    loaders = own_loaders(manifest.published, manifest.patterns())
+    for form, urls in loaders.items():
+        yield f"loader {escaped(form)}: {json.dumps(urls)}"
+    left_out = [name for name in manifest.published.get("loaders", {}) if name not in loaders]
+    if left_out:
+        yield f"loaders not shown, since wdsremux did not make them: {escaped(', '.join(left_out))}"
+    yield from (f"note: {escaped(note)}" for note in manifest.notes)
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return False
+    return all(char.isprintable() or char in "\n\r\t" for char in text)

@@ -1,0 +1,203 @@
+"""What a run would find on this machine: libraries, CPUs, engines, optional parts."""
+
+import contextlib
+import importlib.util
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from wdsremux.core.cpus import usable_cpus
+from wdsremux.core.errors import TransformError
+from wdsremux.processing.engines.base import WorkerDiedError
+from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE, extension, native_version
+
+LIBRARIES = (
+    "numpy",
+    "pillow",
+    "simplejpeg",
+    "opencv-python-headless",
+    "pyarrow",
+    "datasets",
+    "huggingface-hub",
+    "msgpack",
+    "cloudpickle",
+    "braceexpand",
+    "pyyaml",
+    "tqdm",
+)
+"""What a run imports, by the names of the distributions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A part that a run can do without."""
+
+    name: str
+    """Of the distribution."""
+    use: str
+    """What it is good for, and how to get it."""
+
+
+OPTIONS = (
+    Option("cykooz-resizer", "resamples several times as fast as Pillow: pip install it"),
+    Option("boto3", "speaks to S3: pip install 'wdsremux[s3]'"),
+    Option("awscrt", "checksums of S3 at the speed of memory: pip install 'wdsremux[s3]'"),
+    Option("obstore", "speaks to Google and Azure: pip install 'wdsremux[gs]' or 'wdsremux[az]'"),
+    Option("hf-xet", "faster downloads of Hub datasets that are no Parquet: pip install it"),
+    Option("webdataset", "reads the shards when you train: pip install it"),
+    Option("wids", "reads the shards by number through index.json: pip install it"),
+    Option("torch", "training; its generator is seeded before your function is called"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What was found."""
+
+    versions: dict[str, str]
+    """Python, this package and its libraries; "missing" for what is not there."""
+    kernel: str
+    """What `--kernel auto` takes for a new output, and how to get the native one."""
+    resampler: str
+    cpus: dict[str, int]
+    engines: dict[str, str]
+    """By name: "ready", or what is wrong."""
+    options: dict[str, str | None]
+    """Version by name; None where not installed."""
+    has_token: bool
+    problems: tuple[str, ...]
+    """What a run needs and does not find; empty for a healthy machine."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as `doctor --json` prints it; never the token itself."""
+        return {
+            "versions": self.versions,
+            "kernel": self.kernel,
+            "resampler": self.resampler,
+            "cpus": self.cpus,
+            "engines": self.engines,
+            "optional": self.options,
+            "hub_token": self.has_token,
+            "problems": list(self.problems),
+        }
+
+    def lines(self, more: Mapping[str, str]) -> list[str]:
+        """Return what people read, with more rows at the end."""
+        uses = {option.name: option.use for option in OPTIONS}
+        optional = {
+            name: version or f"not installed ({uses[name]})"
+            for name, version in self.options.items()
+        }
+        cpus = ", ".join(f"{count} {what}" for what, count in self.cpus.items())
+        rows = {
+            **self.versions,
+            "kernel": self.kernel,
+            "resampler": self.resampler,
+            "CPUs": cpus,
+            **{f"engine {name}": state for name, state in self.engines.items()},
+            **optional,
+            "Hub token": "found" if self.has_token else "none (public datasets need none)",
+            **more,
+        }
+        width = max(map(len, rows))
+        return [f"{name:<{width}} {text}" for name, text in rows.items()]
+
+
+def diagnose() -> Diagnosis:
+    """Look at everything; takes about a second, for a worker process is started."""
+    problems: list[str] = []
+    versions = {"wdsremux": _version("wdsremux") or "missing", "python": _python()}
+    for name in LIBRARIES:
+        version = _version(name)
+        versions[name] = version or "missing"
+        if version is None:
+            problems.append(f"{name} is missing: pip install {name}")
+    engines = {"serial": "ready", "threads": "ready", "processes": _process_engine()}
+    problems.extend(
+        f"engine {name}: {state}" for name, state in engines.items() if not _is_ready(state)
+    )
+    return Diagnosis(
+        versions=versions,
+        kernel=_kernel(),
+        resampler=_resampler(problems),
+        cpus=_cpus(),
+        engines=engines,
+        options={option.name: _version(option.name) for option in OPTIONS},
+        has_token=_has_token(),
+        problems=tuple(problems),
+    )
+
+
+def _python() -> str:
+    return f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _is_ready(state: str) -> bool:
+    return state.startswith("ready")
+
+
+def _kernel() -> str:
+    module, version = extension(), native_version()
+    if module is None:
+        return f"{PORTABLE}; for the native one, {HOW_TO_BUILD}"
+    return f"{version}, with {module.VECTORS} instructions"
+
+
+def _resampler(problems: list[str]) -> str:
+    try:
+        from wdsremux.transforms.resample import resampler_name
+    except ImportError as exc:
+        problems.append(f"images cannot be worked on: {exc}")
+        return "missing"
+    return resampler_name()
+
+
+def _cpus() -> dict[str, int]:
+    found = {"usable (affinity and container quota)": usable_cpus()}
+    return found | {"in the machine": os.cpu_count() or 1}
+
+
+def _has_token() -> bool:
+    if importlib.util.find_spec("huggingface_hub") is None:
+        return False
+    from huggingface_hub import get_token
+
+    return get_token() is not None
+
+
+class _Answer:
+    """What the probe gives back."""
+
+    size_bytes = 0
+
+
+class Probe:
+    """The least work there is."""
+
+    def __call__(self, _item: int) -> Iterator[_Answer]:
+        """Yield one result."""
+        yield _Answer()
+
+
+def _process_engine() -> str:
+    """Start a worker process and let it answer."""
+    began = time.monotonic()
+    try:
+        from wdsremux.processing.engines.processes import ProcessEngine
+
+        with contextlib.closing(ProcessEngine(1).map(Probe, [0])) as answers:
+            next(answers)
+    except (ImportError, TransformError, WorkerDiedError) as exc:
+        return f"a worker process cannot be used: {type(exc).__name__}: {exc}"
+    return f"ready, a worker starts in {time.monotonic() - began:.1f} s"

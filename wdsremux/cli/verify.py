@@ -1,0 +1,154 @@
+"""The commands `verify` and `index`, and what they print."""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from typing import Any
+
+from wdsremux.cli.byte_progress import byte_progress
+from wdsremux.cli.console import say, say_report
+from wdsremux.converting.progress import duration
+from wdsremux.core.escaping import escaped
+from wdsremux.core.option_values import counted, size
+from wdsremux.verifying.findings import Code
+from wdsremux.verifying.reports import DEPTHS, Report
+
+MAX_LINES = 1000
+"""Findings of one kind that are printed; --json has more."""
+PROOF_WORDS = {
+    "reread": "read back",
+    "checksum": "by checksum",
+    "etag": "by ETag",
+    "unverified": "unverified",
+    "differs": "damaged",
+    "absent": "missing",
+}
+"""What the closing line says of shards that were proven, not read."""
+
+
+def add_commands(commands: Any, epilog: str) -> None:
+    """Add both commands to the parser's."""
+    _add_verify(commands, epilog)
+    parser = commands.add_parser(
+        "index",
+        help="make an index for shards that others packed",
+        description="Make index.json, the entries and, where there is none, a README.md for a "
+        "folder of shards that others packed. The shards stay as they are.",
+        epilog=epilog,
+        allow_abbrev=False,
+    )
+    parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
+    parser.set_defaults(command=_index)
+
+
+def _add_verify(commands: Any, epilog: str) -> None:
+    parser = commands.add_parser(
+        "verify",
+        help="check a dataset and name what is damaged",
+        description="Check a dataset: one line for each finding on stdout, exit code 0 for a clean "
+        "one, 1 for one with findings, 6 where there is no dataset. "
+        "Nothing is changed, but by --quarantine.",
+        epilog=epilog,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "out", metavar="OUT", help="folder or URL of a dataset, or of any .tar shards"
+    )
+    _add_verify_options(parser)
+    parser.set_defaults(command=_verify)
+
+
+def _add_verify_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--depth",
+        choices=DEPTHS,
+        default="bytes",
+        help="entries: manifest, entries and files agree; bytes: and every SHA-256; samples: and "
+        "tar structure, CRCs, JSON, labels; pixels: and every image decodes (default bytes)",
+    )
+    parser.add_argument(
+        "--deep",
+        action="store_true",
+        help="read every byte again: behind a URL, where shards are otherwise proven by the "
+        "server's checksums, and of a folder from the disk instead of from memory",
+    )
+    parser.add_argument(
+        "--subset",
+        metavar="1/20|5%",
+        help="read only a part of the shards: 1/20 the first of 20 parts, 5%% so many of all",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=int,
+        help="shards read at a time; as many as CPUs by default, 8 over a network",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.add_argument(
+        "--quarantine",
+        action="store_true",
+        help="move damaged shards to OUT/.wdsremux/quarantine, each with its findings",
+    )
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    from wdsremux.verifying.verify import verify
+
+    report = verify(
+        arguments.out,
+        arguments.depth,
+        deep=arguments.deep,
+        subset=arguments.subset,
+        workers=arguments.workers,
+        quarantine=arguments.quarantine,
+        observer=byte_progress(sys.stderr),
+    )
+    if arguments.json:
+        say(json.dumps(report.to_json()))
+    else:
+        say("\n".join(map(escaped, report_lines(report))))
+    return report.exit_code
+
+
+def _index(arguments: argparse.Namespace) -> int:
+    from wdsremux.verifying.index import index
+
+    totals = index(arguments.out, observer=byte_progress(sys.stderr)).totals
+    say_report(
+        f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
+        f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"
+    )
+    return 0
+
+
+def report_lines(report: Report) -> list[str]:
+    """Return what people read of a report: a line for each finding, and a closing one."""
+    told: Counter[Code] = Counter()
+    lines = []
+    for finding in report.findings:
+        told[finding.code] += 1
+        if told[finding.code] <= MAX_LINES:
+            lines.append(finding.line(report.out))
+    for code, count in report.counts.items():
+        if count != min(told[code], MAX_LINES):
+            lines.append(f"{code.code} {code.severity}: {count} in all")
+    lines += [f"moved to {name}" for name in report.quarantined]
+    verdict = (
+        "clean"
+        if not report.counts
+        else ", ".join(
+            counted(number, word)
+            for number, word in ((report.errors, "error"), (report.warnings, "warning"))
+            if number
+        )
+    )
+    proofs = "".join(f", {n} {PROOF_WORDS[level]}" for level, n in report.proofs.items())
+    shards = counted(report.shards, "shard")
+    if report.checked_shards != report.shards:
+        shards = f"{report.checked_shards} of {shards}"
+    lines.append(
+        f"{verdict}: {counted(report.samples, 'sample')} in {shards}{proofs}, "
+        f"{size(report.size_bytes)} read in {duration(report.seconds)}, depth {report.depth}"
+    )
+    return lines

@@ -1,0 +1,1 @@
+"""From a source to shards: convert, resume, --extend, --sync-to, bench."""

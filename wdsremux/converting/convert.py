@@ -1,0 +1,118 @@
+"""The public functions: what the command line does, for Python."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Unpack
+
+from wdsremux.converting import progress as render
+from wdsremux.converting.extend import taken_up
+from wdsremux.converting.line import convert as run_conversion
+from wdsremux.core.errors import UsageError
+from wdsremux.core.events import Note, Observer, log_notes, nobody
+from wdsremux.core.keywords import ConvertOptions, refuse_unknown
+from wdsremux.core.manifest import Manifest
+from wdsremux.core.recipe import Recipe, Run
+from wdsremux.dataset.ledger import Ledger
+from wdsremux.processing.opening import (
+    Transform,
+    asks_hub,
+    open_conversion,
+    refuse_own_source,
+    with_careful_engine,
+)
+from wdsremux.processing.plan import Conversion
+from wdsremux.sources.registry import SourceLike
+from wdsremux.stores.folder.store import LocalTarget
+
+
+def convert(
+    source: SourceLike,
+    out: str | Path,
+    *,
+    transform: Transform | None = None,
+    observer: Observer | None = None,
+    **options: Unpack[ConvertOptions],
+) -> Manifest:
+    """Stream a dataset through preprocessing and pack it into WebDataset shards under `out`.
+
+    `source` is what the command line takes (a Hub dataset ID, a folder, a glob, a brace pattern,
+    "demo:"), or a `datasets.Dataset`, `DatasetDict`, `IterableDataset`, or any iterable of dicts
+    whose images are encoded bytes, PIL images, H×W×3 uint8 RGB arrays or paths.
+
+    `transform` is "FILE.py:NAME", "MODULE:NAME" or a function. With `transform_mode="batch"` (the
+    default) it takes a dict of lists, as with `datasets.map(batched=True)`, and returns one; with
+    "sample" a dict for a dict; with "image" an image for an image. Images come as PIL, or, as
+    `transform_input` says, as H×W×3 uint8 RGB arrays or stored bytes; they may be returned in any
+    of these forms. None for an image leaves the sample out, and so does raising `RejectSample`. A
+    parameter named `rng` gets a `numpy.random.Generator` that depends on seed, copy and row only.
+
+    `out` is a folder, or a text such as "s3://bucket/folder", "gs://…", "az://…" and
+    "hf://datasets/user/name".
+
+    The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
+    "1%") or values. The same call again goes on where an interrupted one stopped.
+
+    Nothing is printed unless `progress` is given, which then tells of the run on stderr as the
+    command line does. An `observer` is called with each event of `wdsremux.events` instead. Without
+    either, notes are logged as warnings of the logger "wdsremux".
+
+    Raises UsageError, SourceError, TransformError, TargetError, CorruptDataError or
+    RecipeMismatchError, each of them a WdsremuxError.
+    """
+    recipe, run = _split(dict(options))
+    tell = _observer(observer, options.get("progress"))
+    return convert_by(source, out, recipe, run, transform=transform, observer=tell)
+
+
+def convert_by(
+    source: SourceLike,
+    out: str | Path,
+    recipe: Recipe,
+    run: Run,
+    *,
+    transform: Transform | None = None,
+    observer: Observer = nobody,
+) -> Manifest:
+    """Do what `convert` does, with options that are made already."""
+    refuse_own_source(source, out)
+    if asks_hub(source, recipe):  # which may take as long as the patience
+        observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
+    conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
+    if not isinstance(conversion.target, LocalTarget):
+        from wdsremux.converting.remote_output import placed  # noqa: PLC0415 (only outputs behind a network need it)
+
+        conversion = placed(conversion, run, observer)
+    if run.sync_to is None:
+        return _converted(conversion, run, observer)
+    from wdsremux.converting.second_place import carried_along  # noqa: PLC0415 (only --sync-to needs it)
+
+    return carried_along(_converted, conversion, out, run, observer)
+
+
+def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest:
+    with conversion.target.lock() as died:
+        if run.overwrite:
+            Ledger(conversion.target).clear()
+        if died:
+            observer(Note("the last run on this output was killed or crashed; going on from there"))
+            conversion = with_careful_engine(conversion, run)
+        return run_conversion(taken_up(conversion, extend=run.extend), observer)
+
+
+def _observer(observer: Observer | None, progress: str | None) -> Observer:
+    """Return what tells of a run that Python began: it is asked for, or only notes are logged."""
+    if observer is not None:
+        if progress not in (None, "none"):
+            raise UsageError("progress and observer exclude each other; give one of them")
+        return observer
+    return log_notes if progress is None else render.observer(progress)
+
+
+def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:
+    """Return the options of the recipe and those of the run."""
+    refuse_unknown(options, ConvertOptions)
+    own = {field.name for field in fields(Run)}
+    return (
+        Recipe.from_options({name: v for name, v in options.items() if name not in own}),
+        Run.from_options({name: v for name, v in options.items() if name in own}),
+    )

@@ -1,0 +1,71 @@
+"""Counts what is rejected for errors, and ends a run that has more of it than it allows."""
+
+from collections.abc import Collection
+
+from wdsremux.core.errors import CorruptDataError, TransformError
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.ledger import REJECTED_NAME
+from wdsremux.processing.plan import Conversion
+
+UNKNOWN_ROWS = 1000
+"""Where the rows in all are not known, a share of errors is taken of at least so many."""
+
+
+class Judge:
+    """Holds what a run rejects against `--on-error` and `--max-errors`."""
+
+    def __init__(self, conversion: Conversion) -> None:
+        self._c = conversion
+        self.rows = 0
+        """Rows that are done, by this run and those before it."""
+        self.last_rejected: Rejected | None = None
+        self._errors = 0
+        self._first_error: Rejected | None = None
+        self._known: frozenset[int] = frozenset()
+
+    def remember(self, rows: int, errors: Collection[int]) -> None:
+        """Take over rows that finished shards answer for, and the positions of their errors."""
+        self.rows += rows
+        self._known = frozenset(errors)
+        self._errors = len(self._known)
+
+    def take(self, rows: int, rejected: tuple[Rejected, ...]) -> None:
+        """Count what became of so many rows. Raises when there are more errors than allowed."""
+        self.rows += rows
+        if rejected:
+            self.last_rejected = rejected[-1]
+        errors = [item for item in rejected if item.stage != "filter"]
+        if not errors:
+            return
+        self._errors += len({item.position for item in errors} - self._known)
+        first = self._first_error = self._first_error or errors[0]
+        if self._c.fails_at_once:
+            raise _error_from(first)
+        in_all = self._c.rows or max(self.rows, UNKNOWN_ROWS)
+        if not self._c.max_errors.allows(self._errors, in_all):
+            raise CorruptDataError(
+                f"{self._errors} of {self.rows} rows were rejected for errors, more than "
+                f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
+                f"({first.stage}): {first.reason}; {self._remedy(first)}"
+            )
+
+    def _remedy(self, first: Rejected) -> str:
+        if self._errors == self.rows > 1 and first.stage in ("read", "decode"):
+            return (
+                "not one went through: check --image-column and, where it has paths, --image-root"
+            )
+        if self._errors == self.rows and first.stage == "transform":
+            mode = f" and --transform-mode {self._c.job.mode}" if self._c.job.function else ""
+            return f"not one went through: check the transform{mode}"
+        return (
+            f"finished shards stay, and {REJECTED_NAME} in the output lists all: raise "
+            "--max-errors and run this command again, or mend what is wrong and start anew with "
+            "--overwrite"
+        )
+
+
+def _error_from(item: Rejected) -> CorruptDataError | TransformError:
+    text = (
+        f"row {item.position} ({item.stage}): {item.reason}; mend it, or leave --on-error at skip"
+    )
+    return TransformError(text) if item.stage == "transform" else CorruptDataError(text)

@@ -1,0 +1,261 @@
+"""The straight line: tasks go to the engine, batches come back in order, shards are published.
+
+One process orders, assigns, hashes and writes; it never touches a pixel.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+
+from wdsremux.converting.disk_space import SpaceWatch, source_bytes
+from wdsremux.converting.error_limit import Judge
+from wdsremux.core.errors import CorruptDataError, SourceError
+from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
+from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
+from wdsremux.core.records import Batch, Task
+from wdsremux.dataset.card import card_bytes
+from wdsremux.dataset.ledger import Ledger, Standing
+from wdsremux.dataset.shards.key_register import KeyRegister
+from wdsremux.dataset.shards.packing import lot_from
+from wdsremux.dataset.shards.series import SeriesWriter
+from wdsremux.processing.plan import Conversion
+from wdsremux.processing.tasks import SeriesRows
+
+
+def convert(conversion: Conversion, observer: Observer) -> Manifest:
+    """Make the dataset, or what is missing of it, and publish its manifest last.
+
+    Raises SourceError, TransformError, TargetError, CorruptDataError or RecipeMismatchError; what
+    is published by then stays, and the same conversion goes on from there.
+    """
+    ledger = Ledger(conversion.target)
+    ledger.begin(conversion.head)
+    manifest, missed = ledger.finished(conversion.fingerprint)
+    if manifest is not None and not missed:
+        observer(Done(manifest, 0))
+        return manifest
+    if missed:
+        lost = f"the output was finished, but {missed} of its shards are gone or cut since"
+        observer(
+            Note(f"{lost}; making the first and all after it again (wdsremux repair: only those)")
+        )
+    line = _Line(conversion, ledger, observer)
+    line.run()
+    # Of the words that decide no byte, those count that the output was begun with.
+    manifest = Manifest.from_head(ledger.recipe() or conversion.head, line.shards())
+    _check_sums(manifest)
+    ledger.write_rejected(ledger.rejected(manifest.shards))
+    if not ledger.write_card(card_bytes(manifest)):
+        observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
+    manifest = replace(manifest, published=conversion.published(manifest))
+    ledger.write(MANIFEST_NAME, manifest.to_bytes())
+    observer(Done(manifest, line.rows))
+    return manifest
+
+
+@dataclass(slots=True)
+class _OpenSeries:
+    """The series that batches arrive for."""
+
+    number: int
+    writers: list[SeriesWriter]
+    starts: tuple[int, ...]
+    """Of each copy, the position from which on this run writes it."""
+    stop: int
+
+
+class _Line:
+    """One run of the line, from the tasks to the last shard."""
+
+    def __init__(self, conversion: Conversion, ledger: Ledger, observer: Observer) -> None:
+        self._c = conversion
+        self._ledger = ledger
+        self._observer = observer
+        self._standing = ledger.standing()
+        self._made: list[ShardSummary] = []
+        self._bases: dict[int, int] = {}
+        self._open: _OpenSeries | None = None
+        self._judge = Judge(conversion)
+        self.rows = 0
+        """Rows done by this run."""
+        stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
+        self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
+        self._register = KeyRegister() if conversion.job.columns.key else None
+        self._told: set[str] = set()
+        """Columns that are told to be left out."""
+
+    def run(self) -> None:
+        """Do all that is not done."""
+        self._begin()
+        batches = self._c.batches(self._tasks())
+        try:
+            for batch in batches:
+                self._take(batch)
+            self._close_series()
+        except CorruptDataError:
+            self._list_rejected()
+            self._abandon()
+            raise
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            batches.close()
+            if self._register is not None:
+                self._register.close()
+        if not self._made and not self._standing:
+            raise SourceError("the source has no rows: nothing was written")
+
+    def _begin(self) -> None:
+        """Take up what stands, and tell what is to be done."""
+        c = self._c
+        self._remember()
+        self._observer(Begun(c.rows, self._judge.rows, c.workers, c.engine_name))
+        if not self._standing:
+            for remark in c.remarks:
+                self._observer(Note(remark))
+        for shard in self.shards():
+            self._space.add(shard)
+        self._look_at_space()
+
+    def shards(self) -> list[ShardSummary]:
+        """Return all shards: series by series, copy by copy, in order."""
+        found = [shard for standing in self._standing.values() for shard in standing.shards]
+        order = {rows.name: i for i, rows in enumerate(self._c.series)}
+        return sorted([*found, *self._made], key=lambda s: (order[s.split], s.copy, s.number))
+
+    def _remember(self) -> None:
+        """Take over what finished shards say: rows done, errors seen, keys given."""
+        base, done_rows = self._c.base, 0
+        for rows in self._c.series:
+            parts = [self._standing_of(rows, copy) for copy in range(self._c.job.copies)]
+            start = min(part.next_row(base) for part in parts)
+            done_rows += start - base
+            if not all(part.is_done for part in parts):
+                break
+            base = start
+        errors: set[int] = set()
+        # Entries may lie behind a network: they are read again only for what summaries do not tell.
+        told = (s for s in self.shards() if s.rejected or self._register is not None)
+        for entry in self._ledger.entries(told):
+            errors |= {r.position for r in entry.rejected if r.stage != "filter"}
+            if self._register is not None:
+                self._register.add(entry.keys)
+        self._judge.remember(done_rows, errors)
+
+    def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:
+        return self._standing.get((rows.name, copy), Standing())
+
+    def _tasks(self) -> Iterator[Task]:
+        """Yield the tasks of every series that is not done."""
+        c = self._c
+        base = c.base
+        for number, rows in enumerate(c.series):
+            self._bases[number] = base
+            parts = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
+            end = start = min(part.next_row(base) for part in parts)
+            if not all(part.is_done for part in parts):
+                for task in c.tasks(number, base, start, c.stop):
+                    end = task.stop
+                    yield task
+            base = end
+
+    def _take(self, batch: Batch) -> None:
+        """Write one batch."""
+        series = self._series(batch.series)
+        stop = batch.first + batch.rows
+        starts, series.stop = series.starts, stop
+        if batch.first in self._c.breaks:
+            for writer in series.writers:
+                writer.finish(batch.first, is_last=False)
+        rows = max(0, stop - max(batch.first, min(starts)))
+        # A resumed run reads rows again that stand already: the head of a batch, and what one copy
+        # has and another has not.
+        lots = tuple(map(lot_from, batch.lots, starts))
+        rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
+        if self._register is not None:
+            lots, doubled = self._register.without_doubles(lots)
+            rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
+        for copy, writer in enumerate(series.writers):
+            writer.reject(item for item in rejected if item.copy == copy)
+        self.rows += rows
+        self._judge.take(rows, rejected)
+        for writer, lot in zip(series.writers, lots, strict=True):
+            writer.add(lot)
+        samples = sum(len(lot.keys) for lot in lots)
+        self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
+        self._tell_unpacked(batch.unpacked)
+
+    def _tell_unpacked(self, names: Sequence[str]) -> None:
+        """Tell once of each column that the function adds for nothing."""
+        new = [name for name in names if name not in self._told]
+        if new:
+            self._told.update(new)
+            listed = ", ".join(map(repr, new))
+            self._observer(
+                Note(
+                    f"the function returned {listed}, not packed: --extra-columns does not name it"
+                )
+            )
+
+    def _series(self, number: int) -> _OpenSeries:
+        if self._open is not None and self._open.number == number:
+            return self._open
+        self._close_series()
+        c, rows, base = self._c, self._c.series[number], self._bases[number]
+        standing = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
+        starts = tuple(part.next_row(base) for part in standing)
+        writers = [
+            SeriesWriter(
+                c.target,
+                c.plan(number, copy),
+                start=start,
+                number=part.number,
+                on_shard=self._note_shard,
+            )
+            for copy, (part, start) in enumerate(zip(standing, starts, strict=True))
+        ]
+        self._open = _OpenSeries(number, writers, starts, base)
+        return self._open
+
+    def _note_shard(self, shard: ShardSummary) -> None:
+        self._made.append(shard)
+        self._observer(ShardDone(shard))
+        self._space.add(shard)
+        self._look_at_space()
+
+    def _look_at_space(self) -> None:
+        warning = self._space.warning()
+        if warning is not None:
+            self._observer(Note(warning))
+
+    def _close_series(self) -> None:
+        if self._open is None:
+            return
+        series, name = self._open, self._c.series[self._open.number].name
+        for copy, writer in enumerate(series.writers):
+            writer.finish(series.stop)
+            if not any(s.split == name and s.copy == copy for s in self.shards()):
+                last = self._judge.last_rejected
+                why = f"; the last was row {last.position}: {last.reason}" if last else ""
+                raise CorruptDataError(
+                    f"split {name!r} gave no sample: every row was rejected{why}"
+                )
+        self._open = None
+
+    def _list_rejected(self) -> None:
+        """Write down what was rejected so far: who looks for the reason needs all of it."""
+        writers = self._open.writers if self._open is not None else []
+        pending = (item for writer in writers for item in writer.pending)
+        self._ledger.write_rejected(chain(self._ledger.rejected(self.shards()), pending))
+
+    def _abandon(self) -> None:
+        if self._open is not None:
+            for writer in self._open.writers:
+                writer.abort()
+
+
+def _check_sums(manifest: Manifest) -> None:
+    totals = manifest.totals
+    if totals.samples + totals.rejected != totals.rows * manifest.copies:
+        raise AssertionError(f"rows were lost or doubled: {totals}")

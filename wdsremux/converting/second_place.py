@@ -1,0 +1,145 @@
+"""Converts to two places at once: `--sync-to`."""
+
+import contextlib
+import hashlib
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self, cast
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError, WdsremuxError
+from wdsremux.core.events import Begun, Event, Note, Observer, ShardDone
+from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.core.recipe import Run
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.processing.plan import Conversion
+from wdsremux.stores import registry
+from wdsremux.stores.base import Parcel, RemoteTarget, Sums
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader, what_happened
+from wdsremux.syncing.refusals import refuse_beforehand
+from wdsremux.syncing.sync import sync
+
+Convert = Callable[[Conversion, Run, Observer], Manifest]
+
+
+def carried_along(
+    convert: Convert, conversion: Conversion, out: str | Path, run: Run, observer: Observer
+) -> Manifest:
+    """Convert, and carry what is finished to a second place; its failures come last."""
+    if not isinstance(conversion.target, LocalTarget):
+        raise UsageError(
+            f"--sync-to carries a folder, and {str(out)!r} is none; run `wdsremux sync` when the "
+            "conversion is done"
+        )
+    second = str(run.sync_to)
+    try:
+        # Wrong keys, and a place that would be refused in the end, are told at once.
+        remote = cast("RemoteTarget", registry.open_target(second))
+        planned = Manifest.from_head(conversion.head, ())
+        refuse_beforehand(conversion.target, planned, remote)
+    except UnreachableTargetError as exc:
+        observer(Note(f"{exc}; converting without sending, and trying again when all is done"))
+        manifest = convert(conversion, run, observer)
+    else:
+        with Forwarder(conversion.target.root, remote, observer, run.give_up_after) as forwarder:
+            manifest = convert(conversion, run, forwarder)
+            forwarder.finish()
+    try:
+        report = sync(
+            out,
+            second,
+            give_up_after=run.give_up_after,
+            observer=lambda event: observer(event) if isinstance(event, Note) else None,
+        )
+    except WdsremuxError as exc:
+        again = shlex.join(["wdsremux", "sync", str(out), second])
+        raise TargetError(
+            f"{str(out)!r} is finished, but not all of it is at {second!r}: {exc}; to go on: "
+            f"{again}"
+        ) from exc
+    observer(Note(f"all of it is at {report.dest} too; check it with: wdsremux verify {second}"))
+    return manifest
+
+
+class Forwarder:
+    """An observer of a conversion that tells all to another one, and sends what is finished.
+
+    A context manager that holds the lock of the second place; for one thread.
+    """
+
+    def __init__(
+        self, folder: Path, remote: RemoteTarget, observer: Observer, give_up_after_s: float
+    ) -> None:
+        """`folder` is the output of the conversion."""
+        self._folder = folder
+        self._remote = remote
+        self._observer = observer
+        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
+        self._locked = contextlib.ExitStack()
+        self._is_sending = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None = None, *_exc: object) -> None:
+        self._is_sending = False
+        # Whoever was interrupted waits for nothing; else a sync follows, which needs the lock.
+        within_s = ENDS_WITHIN_S if kind is None else None
+        self._uploader.stop(self._locked.pop_all().close, within_s)
+
+    def __call__(self, event: Event) -> None:
+        """Pass an event on; what stands since is sent in the background."""
+        self._observer(event)
+        if isinstance(event, Begun):
+            self._try(self._begin)
+        elif isinstance(event, ShardDone):
+            self._try(lambda: self._send_shard(event.shard))
+        if self._is_sending:
+            self._try(lambda: self._uploader.wait_until(lambda: True))
+
+    def finish(self) -> None:
+        """Wait until all is sent, or is given up."""
+        if self._is_sending and self._uploader.files:
+            self._tell(f"{self._uploader.files} files are still to be sent to {self._remote.url}")
+            self._try(self._uploader.flush)
+
+    def _begin(self) -> None:
+        self._locked.enter_context(self._remote.lock())
+        names = {name for name, _ in self._remote.list()}
+        has_state = any(True for _ in self._remote.list(STATE_FOLDER))
+        is_foreign = not has_state and any(name.endswith(".tar") for name in names)
+        if MANIFEST_NAME in names or is_foreign:
+            # What its index tells would be wrong until the end.
+            self._tell(f"{self._remote.url} holds shards already: it is looked at when all is done")
+            return
+        self._is_sending = True
+        # First: by it the place is known to be ours.
+        self._send(RECIPE_NAME)
+
+    def _send_shard(self, shard: ShardSummary) -> None:
+        self._send(shard.name, Sums(shard.size_bytes, shard.sha256))
+        self._send(entry_name(shard.name))
+
+    def _send(self, name: str, sums: Sums | None = None) -> None:
+        if self._is_sending:
+            path = self._folder / name
+            self._uploader.add(Parcel(name, path, sums or _sums(path)))
+
+    def _try(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except Exception as exc:  # noqa: BLE001 (of hours of work nothing is lost for a bug here)
+            # The sync at the end meets the same, and tells it in full.
+            self._is_sending = False
+            what = what_happened(exc)
+            self._tell(f"{what}; converting without sending, and trying again when all is done")
+
+    def _tell(self, text: str) -> None:
+        self._observer(Note(text))
+
+
+def _sums(path: Path) -> Sums:
+    data = path.read_bytes()
+    return Sums(len(data), hashlib.sha256(data).hexdigest())

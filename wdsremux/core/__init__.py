@@ -1,0 +1,1 @@
+"""The nouns that every package uses: records, columns, recipe, manifest, events, errors."""

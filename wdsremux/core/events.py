@@ -1,0 +1,106 @@
+"""What a run tells while it works; `render.py` makes bars, lines and JSON of it."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from wdsremux.core.escaping import escaped
+from wdsremux.core.manifest import Manifest, ShardSummary
+from wdsremux.core.records import Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something the user should know, said once."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The work begins, or goes on."""
+
+    rows: int | None
+    """Rows in all, where known."""
+    done_rows: int
+    """Rows that finished shards answer for already."""
+    workers: int
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Advanced:
+    """A batch was written."""
+
+    rows: int
+    samples: int
+    rejected: tuple[Rejected, ...]
+    input_bytes: int
+    output_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDone:
+    """A shard and its entry are published."""
+
+    shard: ShardSummary
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The manifest is written."""
+
+    manifest: Manifest
+    rows: int
+    """Rows done by this run: 0 when the output was finished already."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBegun:
+    """A verification knows what it is going to read."""
+
+    shards: int
+    size_bytes: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAdvanced:
+    """A verification has read more."""
+
+    size_bytes: int
+    shards: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SyncBegun:
+    """A sync knows what it is going to send."""
+
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SyncAdvanced:
+    """A sync has sent more."""
+
+    size_bytes: int
+    files: int = 0
+
+
+Event = Note | Begun | Advanced | ShardDone | Done
+CheckEvent = CheckBegun | CheckAdvanced
+SyncEvent = Note | SyncBegun | SyncAdvanced
+Observer = Callable[[Event], None]
+CheckObserver = Callable[[CheckEvent], None]
+SyncObserver = Callable[[SyncEvent], None]
+
+
+def nobody(_event: Event | CheckEvent | SyncEvent) -> None:
+    """Observe nothing."""
+
+
+def log_notes(event: Event | CheckEvent | SyncEvent) -> None:
+    """Log notes as warnings of "wdsremux", for those who gave no observer; nothing else."""
+    if isinstance(event, Note):
+        logging.getLogger("wdsremux").warning("%s", escaped(event.text))

@@ -1,0 +1,74 @@
+"""The keyword options of `wdsremux.convert` and `repair`, for type checkers and editors.
+
+The same names as the fields of Recipe and Run (a test compares them); values may be the texts of
+the command line.
+"""
+
+from collections.abc import Iterable
+from typing import Literal, TypedDict
+
+from wdsremux.core.errors import UsageError
+from wdsremux.core.option_values import ErrorLimit, meant
+
+
+class RepairOptions(TypedDict, total=False):
+    """The options of a repair that decide only how it is done: those of a conversion."""
+
+    workers: int
+    engine: Literal["auto", "threads", "processes"]
+    give_up_after: str | float
+    record_timeout: str | float
+
+
+class ConvertOptions(TypedDict, total=False):
+    """Every option of a conversion but source, output and transform."""
+
+    split: str
+    subset: str
+    revision: str
+    source_kind: str
+    image_column: str
+    label_column: str
+    extra_columns: str | list[str] | tuple[str, ...]
+    key_column: str
+    image_root: str
+    steps: str | list[str] | tuple[str, ...]
+    transform_mode: Literal["batch", "sample", "image"]
+    transform_input: Literal["pil", "numpy", "bytes"]
+    batch_size: int
+    copies: int
+    seed: int
+    format: Literal["jpeg", "png", "webp"]
+    quality: int
+    subsampling: Literal["444", "422", "420"]
+    reencode: bool
+    max_pixels: int
+    kernel: Literal["auto", "native", "portable"]
+    matte: str | tuple[int, int, int]
+    max_shard_size: str | int
+    max_shard_samples: int
+    allow_oversize: bool
+    break_at: int | list[int] | tuple[int, ...]
+    limit: int
+    workers: int
+    engine: Literal["auto", "threads", "processes"]
+    on_error: Literal["skip", "fail"]
+    max_errors: str | int | ErrorLimit
+    give_up_after: str | float
+    record_timeout: str | float
+    staging: str
+    staging_max: str | int
+    sync_to: str
+    extend: bool
+    overwrite: bool
+    progress: Literal["auto", "bar", "log", "json", "none"]
+
+
+def refuse_unknown(names: Iterable[str], kind: type[RepairOptions] | type[ConvertOptions]) -> None:
+    """Raise UsageError for the first name that is no option of this kind."""
+    known = [*kind.__annotations__]
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"unknown option {name!r}{meant(name, known)}; the options are {', '.join(known)}"
+            )

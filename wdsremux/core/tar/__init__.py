@@ -1,0 +1,1 @@
+"""The tar format: headers, blocks, exact ustar bytes."""

@@ -1,0 +1,132 @@
+"""Looks into a finished output: which shards and samples it has, and what one sample holds."""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from heapq import nlargest
+from itertools import islice
+
+from wdsremux.core.errors import UsageError
+from wdsremux.core.manifest import ShardSummary
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.entry import SampleEntry, ShardEntry
+from wdsremux.dataset.reader import Output, image_extension
+
+NEAR_KEYS = 3
+"""Told of a key that there is not."""
+_ROW_KEY = re.compile(r"(\d{9,18})(?:-c\d{1,9})?")
+_POSITION = re.compile(r"\d{1,18}")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a sample stands."""
+
+    shard: ShardSummary
+    sample: SampleEntry
+
+    def told(self) -> str:
+        """Name the sample for people."""
+        return f"{self.sample.key!r} (split {self.shard.split!r}, copy {self.shard.copy})"
+
+
+def samples_of(shards: Iterable[ShardSummary], output: Output) -> Iterator[Found]:
+    """Yield every sample of some shards, in order, by their entries."""
+    for shard, entry in output.entries(shards):
+        for sample in entry.samples():
+            yield Found(shard, sample)
+
+
+def find(output: Output, words: str, split: str | None = None) -> tuple[Found, str | None]:
+    """Return (sample, extension) of what KEY, KEY.ext or a position names.
+
+    A key goes before a position of the same digits. Where keys are row numbers, only the entries of
+    the shards that hold the row are read. Raises UsageError, naming what is near, when there is no
+    such sample, or more than one.
+    """
+    key, extension = _parted(words)
+    found, near = _by_key(output, key, split)
+    if found is None and _POSITION.fullmatch(key):
+        found = _by_position(output, int(key), split)
+    if found is None:
+        raise UsageError(f"{output.words!r} has no sample {key!r}{_instead(output, near, split)}")
+    return found, extension
+
+
+def member(output: Output, words: str, split: str | None = None) -> bytes:
+    """Return one member: that of KEY.ext, or the image of KEY. Raises UsageError."""
+    found, extension = find(output, words, split)
+    members = output.members(found.shard, found.sample)
+    name = image_extension(members) if extension is None else extension
+    if name not in members:
+        there = ", ".join(f".{one}" for one in members)
+        what = "no image" if name is None else f"no .{name}"
+        raise UsageError(f"sample {found.sample.key!r} has {what}; it has {there}")
+    return members[name]
+
+
+def _parted(words: str) -> tuple[str, str | None]:
+    """Return (key, extension): WebDataset parts them at the first dot of the base name."""
+    folder, slash, base = words.rpartition("/")
+    stem, dot, extension = base.partition(".")
+    return f"{folder}{slash}{stem}", extension.lower() if dot else None
+
+
+def _by_key(output: Output, key: str, split: str | None) -> tuple[Found | None, list[str]]:
+    """Return (sample of a key, none) or (None, the keys that are most like it)."""
+    shards = output.shards(split)
+    if output.has_row_keys:
+        match = _ROW_KEY.fullmatch(key)
+        shards = _holding(shards, int(match[1])) if match is not None else []
+    near: list[str] = []
+    for shard, entry in output.entries(shards):
+        if key in entry.keys:
+            return Found(shard, _nth(entry, entry.keys.index(key))), []
+        near = nlargest(NEAR_KEYS, [*near, *entry.keys], lambda one: _likeness(one, key))
+    return None, [one for one in near if _likeness(one, key)]
+
+
+def _by_position(output: Output, position: int, split: str | None) -> Found | None:
+    """Return the sample of a row; raises UsageError where several are made of it, or none is."""
+    found = []
+    rejected: list[Rejected] = []
+    for shard, entry in output.entries(_holding(output.shards(split), position)):
+        number = bisect_left(entry.positions, position)
+        if number < len(entry.positions) and entry.positions[number] == position:
+            found.append(Found(shard, _nth(entry, number)))
+        rejected += (one for one in entry.rejected if one.position == position)
+    if len(found) > 1:
+        told = ", ".join(one.told() for one in found)
+        instead = "a key or --split" if len({one.shard.split for one in found}) > 1 else "a key"
+        raise UsageError(f"row {position} has {len(found)} samples: {told}; give {instead}")
+    if rejected and not found:
+        why = f"({rejected[0].stage}): {rejected[0].reason[:200]}"
+        raise UsageError(f"row {position} was rejected {why}")
+    return found[0] if found else None
+
+
+def _holding(shards: Iterable[ShardSummary], position: int) -> list[ShardSummary]:
+    return [shard for shard in shards if shard.start <= position < shard.stop]
+
+
+def _nth(entry: ShardEntry, number: int) -> SampleEntry:
+    return next(islice(entry.samples(), number, None))
+
+
+def _likeness(one: str, other: str) -> int:
+    """Return how many characters two keys begin with in common."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _instead(output: Output, near: list[str], split: str | None) -> str:
+    """Tell what may be meant: near keys, or the rows that there are."""
+    if near:
+        return f"; near it are {', '.join(map(repr, near))}"
+    shards = output.shards(split)
+    if not shards:
+        return ""
+    first = min(shard.first_position for shard in shards)
+    last = max(shard.last_position for shard in shards)
+    return f"; its rows go from {first} to {last}, and wdsremux ls OUT --samples lists the keys"

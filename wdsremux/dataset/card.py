@@ -1,0 +1,165 @@
+"""The dataset card: a README.md whose YAML makes the Hub and `load_dataset` read the shards right.
+
+Without it, `datasets` guesses: it may take `index.json` for the data, loses class names, and fixes
+the schema from the first five samples.
+Format: https://huggingface.co/docs/hub/datasets-cards, `datasets` 5 `Features._to_yaml_list`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wdsremux.core.manifest import Manifest
+
+CARD_NAME = "README.md"
+CARD_MARK = "<!-- card written by wdsremux; remove this line to keep your own text -->"
+
+Dtype = str | dict[str, Any]
+
+
+def is_ours(card: bytes) -> bool:
+    """Return whether a README.md was written by us and may be replaced."""
+    return CARD_MARK.encode() in card
+
+
+def card_bytes(manifest: Manifest) -> bytes:
+    """Return the card of a dataset."""
+    text = f"---\n{_yaml(_metadata(manifest))}---\n{CARD_MARK}\n\n{_text(manifest)}"
+    # In the YAML, lone surrogates (of file names that are no Unicode) are escaped already.
+    return text.encode("utf-8", "replace")
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    import yaml  # noqa: PLC0415 (only a finished run needs it)
+
+    class Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML ships no types
+        """Writes line breaks of every kind as escapes: read unquoted, U+0085 becomes a blank."""
+
+        def represent_text(self, text: str) -> Any:
+            style = None if text.isprintable() else '"'
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+    Dumper.add_representer(str, Dumper.represent_text)
+    dumped: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return dumped
+
+
+def _metadata(manifest: Manifest) -> dict[str, Any]:
+    features = [_feature(name, dtype) for name, dtype in manifest.features.items()]
+    configs, infos = [], []
+    for config, copy in _configs(manifest):
+        own = [s for s in manifest.shards if copy is None or s.copy == copy]
+        splits = list(dict.fromkeys(shard.split for shard in own))
+        data_files = [
+            {
+                "split": split,
+                # Digits: "train-*" would take the shards of a split "train-x" too.
+                "path": f"{split}-{_copies_glob(manifest, copy)}[0-9]*.tar",
+            }
+            for split in splits
+        ]
+        configs.append({"config_name": config, "data_files": data_files})
+        infos.append(
+            {
+                "config_name": config,
+                "features": features,
+                "splits": [_split(split, own) for split in splits],
+            }
+        )
+    return {
+        "pretty_name": manifest.name,
+        "size_categories": [_size_category(manifest.totals.samples)],
+        "tags": ["webdataset", "wdsremux"],
+        "configs": configs,
+        "dataset_info": infos if len(infos) > 1 else infos[0],
+    }
+
+
+def _configs(manifest: Manifest) -> list[tuple[str, int | None]]:
+    """One configuration with everything and, for several copies, one for each of them."""
+    copies = range(manifest.copies) if manifest.copies > 1 else ()
+    return [("default", None), *((f"copy{copy}", copy) for copy in copies)]
+
+
+def _copies_glob(manifest: Manifest, copy: int | None) -> str:
+    if copy is not None:
+        return f"c{copy}-"
+    return "c[0-9]*-" if manifest.copies > 1 else ""
+
+
+def _split(name: str, shards: Sequence[Any]) -> dict[str, Any]:
+    own = [shard for shard in shards if shard.split == name]
+    return {
+        "name": name,
+        "num_bytes": sum(shard.size_bytes for shard in own),
+        "num_examples": sum(shard.samples for shard in own),
+    }
+
+
+def _feature(name: str, dtype: Dtype) -> dict[str, Any]:
+    return {"name": name, **_typed(dtype)}
+
+
+def _typed(dtype: Dtype) -> dict[str, Any]:
+    """Return a dtype as the card writes it behind a name."""
+    if isinstance(dtype, str):
+        return {"dtype": dtype}
+    if "class_label" in dtype:
+        names = {str(i): name for i, name in enumerate(dtype["class_label"])}
+        return {"dtype": {"class_label": {"names": names}}}
+    if "struct" in dtype:
+        return {"struct": [_feature(name, inner) for name, inner in dtype["struct"].items()]}
+    inner = dtype["list"]
+    if isinstance(inner, str):
+        return {"list": inner}
+    typed = _typed(inner)
+    return {"list": typed.get("struct", typed)}
+
+
+def _size_category(samples: int) -> str:
+    low, low_name = 0, ""
+    for high, name in (
+        (10**3, "1K"), (10**4, "10K"), (10**5, "100K"), (10**6, "1M"),
+        (10**7, "10M"), (10**8, "100M"), (10**9, "1B"), (10**10, "10B"), (10**11, "100B"),
+        (10**12, "1T"),
+    ):  # fmt: skip
+        if low <= samples < high:
+            return f"{low_name}<n<{name}" if low_name else f"n<{name}"
+        low, low_name = high, name
+    return "n>1T"
+
+
+def _text(manifest: Manifest) -> str:
+    totals = manifest.totals
+    rows = "\n".join(
+        f"| {name} | {t.samples} | {t.rejected} | {t.shards} | {t.size_bytes} |"
+        for name, t in manifest.splits.items()
+    )
+    split, patterns = next(iter(manifest.patterns().items()))
+    notes = "".join(f"\n* {note}" for note in manifest.notes)
+    return f"""# {manifest.name}
+
+{totals.samples} preprocessed images in {totals.shards} WebDataset shards, with JSON labels.
+`index.json` lists the shards with their SHA-256, and the recipe they were made by.
+
+| split | samples | rejected | shards | bytes |
+| --- | --- | --- | --- | --- |
+{rows}
+{notes}
+```python
+import webdataset as wds
+
+dataset = wds.WebDataset("{patterns[0]}", shardshuffle=False)
+for image, entry in dataset.decode("pil").to_tuple("{_image(manifest.features)}", "json"):
+    ...
+```
+
+```python
+from datasets import load_dataset
+
+dataset = load_dataset("path/to/this/folder", split="{split}", streaming=True)
+```
+"""
+
+
+def _image(features: Mapping[str, Any]) -> str:
+    return next(name for name, dtype in features.items() if dtype == "image")

@@ -1,0 +1,169 @@
+"""The head of a dataset: what identifies it, and how two heads differ."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wdsremux.core.json_values import json_bytes
+
+File = Mapping[str, Any]
+
+
+def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str] | None:
+    """Return (path, old value, new value) of the first place where two JSON values differ."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(key for key in new if key not in old)]:
+            found = first_difference(
+                old.get(name), new.get(name), f"{where}.{name}" if where else name
+            )
+            if found is not None:
+                return found
+        return None
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for i, (one, other) in enumerate(zip(old, new, strict=True)):
+            found = first_difference(one, other, f"{where}[{_item_name(one, i)}]")
+            if found is not None:
+                return found
+        return None
+    return None if old == new else (where, _short(old), _short(new))
+
+
+def head_difference(old: Mapping[str, Any], new: Mapping[str, Any], field: str) -> str | None:
+    """Say how a field of two heads differs and what to do to go on; None when it does not."""
+    was, now = old.get(field), new[field]
+    if field == "source" and isinstance(was, dict) and isinstance(now, dict):
+        return _source_difference(was, now)
+    difference = first_difference(was, now, field)
+    if difference is None:
+        return None
+    where, one, other = difference
+    if where == "recipe.transform.sha256":
+        return _function_difference(new)
+    way_back = "give the old value"
+    if where == "versions.kernel":
+        way_back = _way_back_to_kernel(one, other)
+    elif where.startswith("versions."):
+        way_back = "install the old version"
+    return (
+        f"the output was begun with another recipe: {where} was {one}, now it is {other}; "
+        f"{way_back} to go on"
+    )
+
+
+def _way_back_to_kernel(was: str, now: str) -> str:
+    """Say how to get the kernel that an output was begun with; both are quoted."""
+    if was.startswith('"native') and now.startswith('"native'):
+        return "install wdsremux and libjpeg-turbo in the old versions"
+    if was.startswith('"native'):
+        return "give --kernel native (where it is not built, wdsremux doctor says how)"
+    return "give --kernel portable"
+
+
+def _function_difference(new: Mapping[str, Any]) -> str:
+    """Say that the function has changed: by its file, where it was named by one."""
+    file = str((new.get("place") or {}).get("transform") or "").rpartition(":")[0]
+    name = new["recipe"]["transform"]["name"]
+    what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"
+    return (
+        f"the output was begun with another recipe: {what} has changed since; give it as it was to "
+        "go on"
+    )
+
+
+def _source_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Say how a source has changed: by the first file that did, where it lists its files."""
+    difference = first_difference(old, new, "source")
+    if difference is None:
+        return None
+    where, was, now = difference
+    way_back = "give the source as it was to go on"
+    told = f"{where} was {was}, now it is {now}"
+    if old.get("kind") == new.get("kind"):
+        commits = f"commit was {old.get('commit')}, now it is {new.get('commit')}"
+        if old.get("commit") != new.get("commit"):
+            told, way_back = commits, f"give --revision {old.get('commit')} to go on"
+        file = _file_difference(_files_of(old), _files_of(new))
+        if file is not None:
+            told = file if where != "source.commit" else f"{file} ({commits})"
+        if added_files(old, new):
+            way_back += ", or --extend to add shards for what is new"
+    return f"the source has changed: {told}; {way_back}"
+
+
+def added_files(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[File]:
+    """Return the files that a source has more than it had, where all others are as they were.
+
+    Empty when anything else has changed, when a file has come between the old ones, and when
+    nothing proves that the old ones are the same: those of another commit of a Hub dataset are,
+    whatever they are called, by the hashes that Git keeps of them.
+    """
+    files, is_pinned = _files_of(old), "commit" in old
+    heads = [{**source, "files": None, "commit": None} for source in (old, new)]
+    if heads[0] != heads[1] or (is_pinned and not all("oid" in file for file in files)):
+        return []
+    added: list[File] = []
+    for split in dict.fromkeys(file.get("split") for file in [*files, *_files_of(new)]):
+        before = [file for file in files if file.get("split") == split]
+        after = [file for file in _files_of(new) if file.get("split") == split]
+        for one, other in zip(before, after, strict=False):
+            if _proof(one, is_pinned=is_pinned) != _proof(other, is_pinned=is_pinned):
+                return []
+        if len(after) < len(before):
+            return []
+        added += after[len(before) :]
+    return added
+
+
+def _proof(file: File, *, is_pinned: bool) -> File:
+    return {**file, "name": None} if is_pinned else file
+
+
+def _file_difference(old: Sequence[File], new: Sequence[File]) -> str | None:
+    """Name the first file that changed, went or came, with what is known of it."""
+    there = {_key(file): file for file in new}
+    for file in old:
+        other = there.get(_key(file))
+        if other is None:
+            return f"file {file.get('name')!r} has gone"
+        changes = [name for name in {**file, **other} if file.get(name) != other.get(name)]
+        if changes:
+            told = (f"{name} was {file.get(name)}, now it is {other.get(name)}" for name in changes)
+            return f"file {file.get('name')!r}: {', '.join(told)}"
+    before = {_key(file) for file in old}
+    come = [file for file in new if _key(file) not in before]
+    if come:
+        more = f", and {len(come) - 1} more" if come[1:] else ""
+        return f"file {come[0].get('name')!r} is new{more}"
+    return None
+
+
+def _files_of(source: Mapping[str, Any]) -> list[File]:
+    files = source.get("files")
+    return [file for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+
+
+def _key(file: File) -> tuple[Any, Any]:
+    return file.get("split"), file.get("name")
+
+
+def _item_name(item: Any, number: int) -> str:
+    return str(item["name"]) if isinstance(item, dict) and "name" in item else str(number)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+DECIDING_FIELDS = ("format", "recipe", "source", "versions", "series")
+"""Fields of a head that decide the bytes, in the order in which a difference is told."""
+
+
+def fingerprint_of(head: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the canonical JSON of all that decides the bytes, hexadecimal.
+
+    A field that a damaged head lacks counts as null.
+    """
+    deciding = {name: head.get(name) for name in DECIDING_FIELDS}
+    return hashlib.sha256(json_bytes(deciding)).hexdigest()

@@ -1,0 +1,1 @@
+"""Files and URLs beside the shards that other readers need."""

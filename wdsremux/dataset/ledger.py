@@ -1,0 +1,297 @@
+"""Which shards stand in a target, by which recipe, and where a run goes on.
+
+A shard stands when its entry is published and its file is there at the size the entry says. What a
+killed run left without an entry is written again: the same bytes, by promise.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import islice
+from typing import Any
+
+from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
+from wdsremux.core.manifest import (
+    MANIFEST_NAME,
+    STATE_FOLDER,
+    Manifest,
+    ShardSummary,
+    indented_json,
+)
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.card import CARD_NAME, is_ours
+from wdsremux.dataset.entry import ShardEntry, entry_name
+from wdsremux.dataset.head import DECIDING_FIELDS, head_difference
+from wdsremux.dataset.shards.series import prefix_of_shard
+from wdsremux.stores.base import Target
+from wdsremux.stores.whole_files import read_ahead, read_whole
+
+RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
+REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
+LINES_A_WRITE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far one series has come."""
+
+    shards: tuple[ShardSummary, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the series has its last shard."""
+        return bool(self.shards) and self.shards[-1].is_last
+
+    @property
+    def number(self) -> int:
+        """Number of the next shard."""
+        return len(self.shards)
+
+    def next_row(self, first: int) -> int:
+        """Position of the first row that is still to be done; `first` is that of the series."""
+        return self.shards[-1].stop if self.shards else first
+
+
+class Ledger:
+    """Reads and writes a target's state folder."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def recipe(self) -> Mapping[str, Any] | None:
+        """Return the head that the target was begun with (`Manifest.head`); None for a new one."""
+        data = self._read(RECIPE_NAME)
+        if data is None:
+            return None
+        try:
+            recipe = json.loads(data)
+            if not isinstance(recipe, dict):
+                raise ValueError("it holds no object")  # noqa: TRY004 (as for what is no JSON)
+        except ValueError as exc:
+            raise CorruptDataError(
+                f"cannot read {RECIPE_NAME!r}: {exc}; give --overwrite to start anew"
+            ) from exc
+        return recipe
+
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Write the head of a new target, or check that it has the recipe of the one there.
+
+        A target that holds nothing but a recipe is as good as new.
+
+        Raises RecipeMismatchError naming the first difference, UsageError for a folder that holds
+        shards or an index which are not ours.
+        """
+        standing = self.recipe()
+        if standing is None or not self._is_begun():
+            self._refuse_foreign()
+            self.write(RECIPE_NAME, indented_json(head))
+            return
+        refuse_difference(standing, head)
+
+    def extend(self, head: Mapping[str, Any]) -> None:
+        """Replace the head of a target by one that takes in more rows."""
+        self.write(RECIPE_NAME, indented_json(head))
+
+    def adopt(self, fingerprint: str, breaks: Collection[int]) -> None:
+        """Let entries tell of the head as it is since the target was extended.
+
+        They get its fingerprint, and what was the last shard is no more the last.
+        """
+        for entry in self.entries():
+            shard = entry.summary
+            is_last = shard.is_last and shard.stop not in breaks
+            if (entry.fingerprint, shard.is_last) != (fingerprint, is_last):
+                adopted = replace(
+                    entry, fingerprint=fingerprint, summary=replace(shard, is_last=is_last)
+                )
+                self.write(entry_name(shard.name), adopted.to_bytes())
+
+    def _is_begun(self) -> bool:
+        """Return whether anything of ours was published: an entry, a shard, the index."""
+        published = self._published()
+        return any(name.endswith(".msgpack") for name in self._state_names()) or any(
+            name in published for name, _ in self._target.list()
+        )
+
+    def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
+        """Refuse a folder with shards or an index of somebody else: ours might replace them."""
+        foreign = [
+            name
+            for name, _ in self._target.list()
+            if (prefix_of_shard(name) or name == MANIFEST_NAME) and name not in ours
+        ]
+        if foreign:
+            more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
+            raise UsageError(
+                f"the output folder holds {foreign[0]!r}{more}, which this command did not make; "
+                "choose an empty folder"
+            )
+
+    def standing(self) -> dict[tuple[str, int], Standing]:
+        """Return how far each (split, copy) has come: its shards without a gap from the first."""
+        sizes = dict(self._target.list())
+        found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
+        for entry in self.entries():
+            shard = entry.summary
+            if sizes.get(shard.name) == shard.size_bytes:
+                found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
+        return {series: Standing(_without_gap(shards)) for series, shards in found.items()}
+
+    def entries(self, shards: Iterable[ShardSummary] | None = None) -> Iterator[ShardEntry]:
+        """Yield the entries that can be read, or those of some shards, in the order of their names.
+
+        Each of them is read anew.
+        """
+        if shards is None:
+            listed = (name for name, _ in self._target.list(STATE_FOLDER))
+            names = [name for name in listed if name.endswith(".msgpack")]
+        else:
+            names = sorted(entry_name(shard.name) for shard in shards)
+        for name, data in zip(names, read_ahead(self._target, names), strict=True):
+            if data is not None:
+                yield ShardEntry.from_bytes(data, name)
+
+    def rejected(self, shards: Iterable[ShardSummary]) -> Iterator[Rejected]:
+        """Yield what finished shards answer for as rejected, in the order of their entries."""
+        for entry in self.entries(shard for shard in shards if shard.rejected):
+            yield from entry.rejected
+
+    def manifest(self) -> Manifest | None:
+        """Return the manifest of a finished dataset."""
+        data = self._read(MANIFEST_NAME)
+        return None if data is None else Manifest.from_bytes(data)
+
+    def finished(self, fingerprint: str) -> tuple[Manifest | None, int]:
+        """Return the manifest of that recipe, if there is one, and how many shards it misses.
+
+        A shard is missed when its file, at its size, or its entry is not there.
+        """
+        manifest = self.readable_manifest()
+        if manifest is None or manifest.fingerprint != fingerprint:
+            return None, 0
+        files = {*self._target.list(), *((name, 0) for name in self._state_names())}
+        missed = [
+            shard
+            for shard in manifest.shards
+            if not {(shard.name, shard.size_bytes), (entry_name(shard.name), 0)} <= files
+        ]
+        return manifest, len(missed)
+
+    def write(self, name: str, data: bytes) -> None:
+        """Publish a small file."""
+        staged = self._target.stage(name)
+        staged.write(data)
+        staged.commit()
+
+    def write_rejected(self, rejected: Iterable[Rejected]) -> None:
+        """Publish rejected.jsonl, in parts: nobody knows how many lines there are."""
+        lines = map(rejected_line, rejected)
+        staged = self._target.stage(REJECTED_NAME)
+        try:
+            while part := b"".join(islice(lines, LINES_A_WRITE)):
+                staged.write(part)
+            staged.commit()
+        except BaseException:
+            staged.discard()
+            raise
+
+    def write_card(self, card: bytes) -> bool:
+        """Publish the dataset card; False when a README.md that is not ours stands there."""
+        there = self._read(CARD_NAME)
+        if there is not None and not is_ours(there):
+            return False
+        self.write(CARD_NAME, card)
+        return True
+
+    def clear(self) -> None:
+        """Remove what an earlier run wrote: what its manifest, its entries and its recipe name.
+
+        Raises UsageError, and removes nothing, when shards of somebody else lie there too.
+        """
+        published = self._published()
+        self._refuse_foreign(published)
+        if MANIFEST_NAME in published:
+            # First: a manifest stands only where all its shards do.
+            self._target.remove(MANIFEST_NAME)
+        for name, _ in self._target.list():
+            if name in published:
+                self._target.remove(name)
+        card = self._read(CARD_NAME)
+        if card is not None and is_ours(card):
+            self._target.remove(CARD_NAME)
+        # The recipe last: as long as entries lie here, it tells whose they are.
+        for name in sorted(self._state_names(), key=lambda name: name == RECIPE_NAME):
+            self._target.remove(name)
+
+    def _published(self) -> set[str]:
+        """Return the names of the shards and the index that a conversion made.
+
+        What a ShardWriter wrote, or `wdsremux index` only listed, has no recipe: nobody could make
+        it again.
+        """
+        manifest = self.readable_manifest()
+        if RECIPE_NAME not in self._state_names() and not (manifest and manifest.fingerprint):
+            return set()
+        entries = [name for name in self._state_names() if name.endswith(".msgpack")]
+        names = {f"{name.rsplit('/', 1)[1].removesuffix('.msgpack')}.tar" for name in entries}
+        if manifest is not None:
+            names |= {MANIFEST_NAME, *(shard.name for shard in manifest.shards)}
+        recipe = self._our_recipe()
+        if recipe is not None:
+            # A run that was killed between a shard and its entry left a shard that only its
+            # series names.
+            names.add(MANIFEST_NAME)
+            names |= {
+                name
+                for name, _ in self._target.list()
+                if (prefix := prefix_of_shard(name)) and prefix in recipe.get("series", ())
+            }
+        return names
+
+    def _state_names(self) -> list[str]:
+        return [
+            name
+            for name, _ in self._target.list(STATE_FOLDER)
+            if name in (RECIPE_NAME, REJECTED_NAME) or name.endswith(".msgpack")
+        ]
+
+    def _our_recipe(self) -> Mapping[str, Any] | None:
+        try:
+            return self.recipe()
+        except CorruptDataError:
+            return {}
+
+    def readable_manifest(self) -> Manifest | None:
+        """Return the manifest, if there is one that is not damaged."""
+        try:
+            return self.manifest()
+        except CorruptDataError:
+            return None
+
+    def _read(self, name: str) -> bytes | None:
+        return read_whole(self._target, name)
+
+
+def refuse_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise RecipeMismatchError naming the first thing that decides bytes and is another."""
+    given = json.loads(json.dumps(new))
+    for name in DECIDING_FIELDS:
+        difference = head_difference(old, given, name)
+        if difference is not None:
+            raise RecipeMismatchError(
+                f"{difference}, give another OUT, or --overwrite to start anew"
+            )
+
+
+def rejected_line(item: Rejected) -> bytes:
+    """Return a line of rejected.jsonl: canonical JSON that gives back what was written."""
+    text = json.dumps(asdict(item), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    # A reason may quote a file name that is no Unicode: JSON writes its lone surrogates as escapes.
+    return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]:
+    whole: list[ShardSummary] = []
+    while (shard := shards.get(len(whole))) is not None:
+        whole.append(shard)
+    return tuple(whole)

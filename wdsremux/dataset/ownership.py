@@ -1,0 +1,39 @@
+"""Whose folder it is: a dataset of ours, finished or not, or shards that others made."""
+
+import json
+from typing import Any, Literal
+
+from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, STATE_FOLDER
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.stores.reading.untrusted import Folder
+
+Owner = Literal["ours", "others", "nobody"]
+
+
+def owner_of(folder: Folder) -> Owner:
+    """Return whose dataset lies in a folder; "nobody" when there is none."""
+    names = {item.name for item in folder.items()}
+    index = _index(folder) if MANIFEST_NAME in names else None
+    if isinstance(index, dict) and "fingerprint" in index and "recipe" in index:
+        return "ours"
+    if _has_state(folder):
+        return "ours"
+    is_wids = isinstance(index, dict) and "shardlist" in index
+    # A compressed tar counts: the finding says what to do with it.
+    has_tar = any(".tar" in item.base or item.base.endswith(".tgz") for item in folder.tree())
+    return "others" if is_wids or has_tar else "nobody"
+
+
+def _index(folder: Folder) -> Any:
+    try:
+        return json.loads(folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES) or b"")
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _has_state(folder: Folder) -> bool:
+    try:
+        names = [item.name for item in folder.items(STATE_FOLDER)]
+    except OSError:
+        return False
+    return any(name == RECIPE_NAME or name.endswith(".msgpack") for name in names)

@@ -1,0 +1,40 @@
+"""Where a dataset is published, and the URLs that loaders take there."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from wdsremux.core.manifest import Manifest, indented_json
+from wdsremux.dataset.indexes.loader_urls import Loaders, loader_urls
+from wdsremux.stores.address import endpoint_of
+from wdsremux.stores.base import RemoteTarget
+from wdsremux.stores.folder.store import LocalTarget
+
+
+def published_at(
+    dest: RemoteTarget, manifest: Manifest, receipts: Mapping[str, Mapping[str, str]]
+) -> dict[str, Any]:
+    """Return `Manifest.published` for a target that holds all shards."""
+    return {
+        "at": dest.url,
+        "loaders": loaders_of(dest, manifest),
+        "receipts": {
+            s.name: dict(receipts[s.name]) for s in manifest.shards if receipts.get(s.name)
+        },
+    }
+
+
+def with_published(index: bytes, published: Mapping[str, Any]) -> bytes:
+    """Return a table of contents that tells where it was carried, otherwise as it was."""
+    raw = json.loads(index)
+    if not published and "published" not in raw:
+        return index
+    raw.pop("published", None)
+    return indented_json(raw | {"published": published} if published else raw)
+
+
+def loaders_of(dest: RemoteTarget, manifest: Manifest) -> Loaders:
+    """Return the URLs that loaders take for what stands at a target."""
+    if isinstance(dest, LocalTarget):
+        return {}
+    return loader_urls(dest.url, manifest.patterns(), endpoint_of(dest))

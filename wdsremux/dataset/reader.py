@@ -1,0 +1,212 @@
+"""A finished output, opened to look things up: its manifest, its entries, the bytes of a sample.
+
+It may lie in a folder or behind a URL. Nobody vouches for what lies there: manifest and entries are
+checked before they are believed, and every sample is held against its CRC-32.
+"""
+
+import contextlib
+import io
+import os
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from io import RawIOBase
+from types import TracebackType
+from typing import Self
+
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.image_formats import IMAGE_EXTENSIONS
+from wdsremux.core.manifest import (
+    INDEX_WRITER,
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    ShardSummary,
+)
+from wdsremux.core.tar.blocks import BlockReader, read_at
+from wdsremux.core.tar.headers import split_name
+from wdsremux.core.tar.scan import TarFault, TarScan
+from wdsremux.dataset.entry import SampleEntry, ShardEntry, entry_name
+from wdsremux.dataset.ownership import owner_of
+from wdsremux.dataset.reading import EntryGiver, entries_ahead
+from wdsremux.dataset.validation import believed_manifest
+from wdsremux.stores.reading.untrusted import Folder, is_safe_name
+from wdsremux.stores.registry import open_folder
+
+MAX_SAMPLE_BYTES = 1 << 30
+"""An entry that tells of larger ones may have been written to exhaust the memory."""
+
+
+class Output:
+    """An output that is finished; a context manager. May be used by several threads."""
+
+    def __init__(self, folder: Folder, words: str, manifest: Manifest | None = None) -> None:
+        """Read the manifest, where it is not known. Raises CorruptDataError without a sound one."""
+        self._folder = folder
+        self.words = words
+        self.manifest = _manifest_of(folder, words) if manifest is None else manifest
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._folder.__exit__(kind, error, trace)
+
+    @property
+    def has_row_keys(self) -> bool:
+        """Whether a sample's key is its row number, with a suffix where there are copies."""
+        recipe = self.manifest.recipe
+        return "writer" not in recipe and recipe.get("key_column") is None
+
+    def shards(self, split: str | None = None) -> list[ShardSummary]:
+        """Return the shards of a split, or all. Raises UsageError for a split there is not."""
+        if split is not None and split not in self.manifest.splits:
+            names = ", ".join(map(repr, self.manifest.splits))
+            raise UsageError(f"{self.words!r} has no split {split!r}; it has {names}")
+        return [one for one in self.manifest.shards if split in (None, one.split)]
+
+    def entries(self, shards: Iterable[ShardSummary]) -> Iterator[tuple[ShardSummary, ShardEntry]]:
+        """Yield shards with their entries, in order. Raises CorruptDataError for a damaged one."""
+        shards = list(shards)
+        is_ours = self.manifest.recipe.get("writer") != INDEX_WRITER
+        names = [entry_name(shard.name) for shard in shards]
+        found = entries_ahead(self._folder, names, is_ours=is_ours)
+        for shard, (name, give) in zip(shards, found, strict=True):
+            yield shard, self._believed(shard, name, give)
+
+    def entry(self, shard: ShardSummary) -> ShardEntry:
+        """Return the entry of a shard. Raises CorruptDataError when it is damaged."""
+        return next(self.entries([shard]))[1]
+
+    def open(self, shard: ShardSummary) -> RawIOBase:
+        """Open a shard; the caller closes it. Raises CorruptDataError when it cannot be read."""
+        try:
+            if "/" in shard.name or not is_safe_name(shard.name):
+                raise OSError("its name leads out of the folder")
+            return self._folder.open(shard.name)
+        except OSError as exc:
+            raise self._damaged(shard.name, exc.strerror or str(exc)) from exc
+
+    def sample_bytes(
+        self, file: RawIOBase, shard: ShardSummary, place: tuple[int, int, int]
+    ) -> bytes:
+        """Return the bytes of the sample at (offset, size, CRC-32), by one read.
+
+        Raises CorruptDataError when they have another CRC-32, or cannot be read.
+        """
+        offset, size_bytes, crc32 = place
+        if size_bytes > MAX_SAMPLE_BYTES:
+            raise self._damaged(shard.name, f"a sample of {size_bytes} bytes fits no memory")
+        try:
+            data = read_at(file, size_bytes, offset)
+        except OSError as exc:
+            raise self._damaged(shard.name, exc.strerror or str(exc)) from exc
+        if len(data) != size_bytes or zlib.crc32(data) != crc32:
+            raise self._damaged(shard.name, f"the sample at byte {offset} is not as recorded")
+        return data
+
+    def members(self, shard: ShardSummary, sample: SampleEntry) -> dict[str, bytes]:
+        """Return the members of one sample by extension; raises CorruptDataError."""
+        with self.open(shard) as file:
+            place = (sample.offset, sample.size_bytes, sample.crc32)
+            return members_of(self.sample_bytes(file, shard, place))[1]
+
+    def _believed(self, shard: ShardSummary, name: str, give: EntryGiver) -> ShardEntry:
+        try:
+            entry, problem = give()
+        except OSError as exc:
+            raise self._damaged(name, exc.strerror or str(exc)) from exc
+        if entry is None:
+            raise self._damaged(name, problem or "")
+        if entry.summary != shard:
+            raise self._damaged(name, "index.json tells other things of its shard")
+        return entry
+
+    def _damaged(self, name: str, problem: str) -> CorruptDataError:
+        return CorruptDataError(
+            f"cannot read {name!r} of {self.words!r}: {problem}; wdsremux verify tells more"
+        )
+
+
+def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -> Output:
+    """Open an output by its folder or URL; `manifest` is not read again where it is known.
+
+    Raises CorruptDataError when no finished dataset is there, TargetError when it cannot be asked.
+    """
+    words = os.fspath(out)
+    try:
+        folder = open_folder(words)
+    except OSError as exc:
+        raise CorruptDataError(
+            f"cannot read {words!r}: {exc.strerror or exc}; give the folder of a dataset"
+        ) from exc
+    try:
+        with listing(words):
+            return Output(folder, words, manifest)
+    except BaseException:
+        folder.__exit__(None, None, None)
+        raise
+
+
+@contextlib.contextmanager
+def listing(words: str) -> Iterator[None]:
+    """Tell what is wrong where the system does not show what lies in an output.
+
+    Raises CorruptDataError: of what cannot be seen nobody can tell what is missing.
+    """
+    try:
+        yield
+    except OSError as exc:
+        what = f"{exc.filename!r} of {words!r}" if exc.filename else repr(words)
+        raise CorruptDataError(
+            f"cannot read {what}: {exc.strerror or exc}; check the disk or the mount"
+        ) from exc
+
+
+def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
+    """Return (key, members by extension) of the bytes of one sample; the first of a name counts.
+
+    Raises CorruptDataError when they are no part of a tar.
+    """
+    reader = BlockReader(io.BytesIO(data))
+    found: dict[str, bytes] = {}
+    sample_key = ""
+    try:
+        for member in TarScan(reader).members():
+            key, field = split_name(member.name)
+            if member.is_regular and key:
+                sample_key = sample_key or key
+                found.setdefault(field, reader.take(member.size))
+    except TarFault as exc:
+        raise CorruptDataError(f"a sample is no part of a tar: {exc}") from exc
+    return sample_key, found
+
+
+def image_extension(members: Mapping[str, bytes]) -> str | None:
+    """Return which member is the image, by its extension; the first where there are several."""
+    return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
+
+
+def _manifest_of(folder: Folder, words: str) -> Manifest:
+    """Return the manifest of a finished output of ours, or of an indexed one."""
+    owner = owner_of(folder)
+    if owner == "nobody":
+        raise CorruptDataError(f"{words!r} holds no dataset: no index.json, no shard")
+    if owner == "others":
+        raise CorruptDataError(f"{words!r} holds shards of others: wdsremux index makes them known")
+    try:
+        data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
+    except OSError as exc:
+        raise CorruptDataError(f"cannot read index.json of {words!r}: {exc.strerror}") from exc
+    if data is None:
+        raise CorruptDataError(
+            f"{words!r} is not finished: it has no index.json; run the same convert command again"
+        )
+    try:
+        return believed_manifest(data)
+    except CorruptDataError as exc:
+        raise CorruptDataError(f"{words!r}: {exc}; see wdsremux verify") from exc

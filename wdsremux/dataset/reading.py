@@ -1,0 +1,64 @@
+"""Reads entries and journals of an output that nothing vouches for."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.manifest import MAX_ENTRY_BYTES
+from wdsremux.dataset.entry import ShardEntry
+from wdsremux.dataset.validation import entry_problem
+from wdsremux.stores.reading.prefetch import Giver, ahead
+from wdsremux.stores.reading.untrusted import Folder
+
+MAX_LINE_BYTES = 1 << 20
+
+
+EntryGiver = Giver[tuple[ShardEntry | None, str | None]]
+
+
+def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry | None, str | None]:
+    """Return (entry, None) or, where it cannot be believed, (None, why). Raises OSError."""
+    data = folder.read(name, MAX_ENTRY_BYTES)
+    if data is None:
+        return None, "it is gone"
+    try:
+        entry = ShardEntry.from_bytes(data, name)
+        # What has a fingerprint came from a conversion, whatever is left of the manifest.
+        problem = entry_problem(entry, is_ours=is_ours or entry.fingerprint != "")
+    except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
+        return None, str(exc.__cause__ or exc)[:200]
+    return (None, problem) if problem is not None else (entry, None)
+
+
+def entries_ahead(
+    folder: Folder, names: Iterable[str], *, is_ours: bool
+) -> Iterator[tuple[str, EntryGiver]]:
+    """Yield (name, what gives `read_entry`'s answer) in order, while the next ones are fetched."""
+    read = partial(read_entry, folder, is_ours=is_ours)
+    if folder.reads_at_once == 1:
+        yield from ((name, partial(read, name)) for name in names)
+        return
+    yield from ahead(read, names, at_once=folder.reads_at_once, name="entries")
+
+
+def moved_lines(journal: bytes) -> Iterator[Mapping[str, Any]]:
+    """Yield what `sync --move` noted of each shard that it took away, in order.
+
+    A crash may have cut a line off: its shard is still there.
+    """
+    for line in journal.splitlines():
+        told = parsed_line(line)
+        if not isinstance(told, dict) or not {"name", "at", "sha256"} <= told.keys():
+            continue
+        if isinstance(told.get("receipt"), dict):
+            yield told
+
+
+def parsed_line(line: bytes) -> object:
+    """Return the JSON of a line; None for what is not JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,105 @@
+"""Keys must be unique over the whole dataset: who has a key first keeps it.
+
+The keys seen lie in a private SQLite file, so that memory does not grow with the dataset.
+"""
+
+import contextlib
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+
+from wdsremux.core.errors import TargetError
+from wdsremux.core.records import Lot, Rejected
+from wdsremux.dataset.shards.packing import lot_without
+
+_INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
+
+
+class KeyRegister:
+    """Remembers keys, and whose they are; made for one run and closed by its owner.
+
+    May be used by several threads.
+    """
+
+    def __init__(self) -> None:
+        # Without a name SQLite makes a temporary file that goes with its process, also by kill -9.
+        # https://www.sqlite.org/inmemorydb.html#temp_db
+        self._base = sqlite3.connect("", check_same_thread=False)
+        # Nothing in it is worth a journal or a sync.
+        self._base.execute("PRAGMA journal_mode=OFF")
+        self._base.execute("PRAGMA synchronous=OFF")
+        self._base.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, owner INTEGER) WITHOUT ROWID")
+        self._lock = threading.Lock()
+        self._owners: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def add(self, keys: Iterable[str]) -> None:
+        """Remember keys of shards that stand already."""
+        with self._lock, _room_for_keys():
+            self._base.executemany(_INSERT, ((key, None) for key in keys))
+
+    def doubles(self, owner: str, keys: Iterable[str]) -> list[tuple[int, str]]:
+        """Remember an owner's keys; return (number in `keys`, who has it) of the known ones.
+
+        A key that `add` or `is_new` remembered belongs to "".
+        """
+        with self._lock, _room_for_keys():
+            number = self._number_of(owner)
+            return [
+                (place, self._owner_of(key))
+                for place, key in enumerate(keys)
+                if not self._insert(key, number)
+            ]
+
+    def without_doubles(self, lots: Sequence[Lot]) -> tuple[tuple[Lot, ...], tuple[Rejected, ...]]:
+        """Return the lots without samples whose key was given before, and those as rejected."""
+        kept, rejected = [], []
+        for copy, lot in enumerate(lots):
+            doubles = {i for i, key in enumerate(lot.keys) if not self.is_new(key)}
+            kept.append(lot_without(lot, doubles) if doubles else lot)
+            rejected += [
+                Rejected(
+                    lot.positions[i],
+                    copy,
+                    "pack",
+                    f"duplicate key {lot.keys[i]!r}: an earlier row has it",
+                    lot.keys[i],
+                )
+                for i in sorted(doubles)
+            ]
+        return tuple(kept), tuple(rejected)
+
+    def is_new(self, key: str) -> bool:
+        """Remember a key and return whether it was unknown."""
+        with self._lock, _room_for_keys():
+            return self._insert(key, None)
+
+    def close(self) -> None:
+        """Remove the scratch file."""
+        self._base.close()
+
+    def _insert(self, key: str, owner: int | None) -> bool:
+        return self._base.execute(_INSERT, (key, owner)).rowcount == 1
+
+    def _number_of(self, owner: str) -> int:
+        """Return the number an owner goes by in the table."""
+        if owner not in self._numbers:
+            self._numbers[owner] = len(self._owners)
+            self._owners.append(owner)
+        return self._numbers[owner]
+
+    def _owner_of(self, key: str) -> str:
+        row = self._base.execute("SELECT owner FROM keys WHERE key = ?", (key,)).fetchone()
+        return "" if row[0] is None else self._owners[row[0]]
+
+
+@contextlib.contextmanager
+def _room_for_keys() -> Iterator[None]:
+    """Tell what to do when the temporary file cannot grow."""
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise TargetError(
+            f"cannot keep the keys seen in a temporary file: {exc}; free some space, or set TMPDIR "
+            "to a folder that has it, then run the same command again: finished shards stay"
+        ) from exc

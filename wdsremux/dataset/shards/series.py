@@ -1,0 +1,211 @@
+"""Writes one series of shards: lots come in, whole shards and their entries come out."""
+
+import hashlib
+import re
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from wdsremux.core.errors import UsageError
+from wdsremux.core.manifest import ShardSummary
+from wdsremux.core.records import Lot, Rejected
+from wdsremux.core.tar import ustar
+from wdsremux.dataset.entry import ShardEntry, entry_name
+from wdsremux.dataset.shards.bounds import Bounds
+from wdsremux.stores.base import Staged, Target
+
+_NAME = re.compile(r"(.+)-(?:[0-9]{6}|[1-9][0-9]{6,})\.tar")
+
+
+def prefix_of(split: str, copy: int, copies: int) -> str:
+    """Return what the shards of a series are called before their number."""
+    return split if copies == 1 else f"{split}-c{copy}"
+
+
+def shard_name(prefix: str, number: int) -> str:
+    """Return the name of a shard of a series: six digits, and more from 1,000,000 on."""
+    return f"{prefix}-{number:06d}.tar"
+
+
+def prefix_of_shard(name: str) -> str:
+    """Return the prefix of the series that a shard's name tells; "" for any other name."""
+    match = _NAME.fullmatch(name)
+    return match[1] if match else ""
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesPlan:
+    """What is fixed for a series before its first sample."""
+
+    split: str
+    copy: int
+    prefix: str
+    """What the shards are called before their number."""
+    bounds: Bounds
+    extensions: tuple[str, ...]
+    """Of the members, in the order they have in every sample."""
+    fingerprint: str
+    allow_oversize: bool = False
+
+
+@dataclass(slots=True)
+class _OpenShard:
+    """The shard being written."""
+
+    staged: Staged
+    number: int
+    start: int
+    payload_bytes: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    keys: list[str] = field(default_factory=list)
+    positions: "array[int]" = field(default_factory=lambda: array("Q"))
+    sizes: "array[int]" = field(default_factory=lambda: array("Q"))
+    crcs: "array[int]" = field(default_factory=lambda: array("Q"))
+    members: "array[int]" = field(default_factory=lambda: array("Q"))
+
+    def write(self, data: memoryview | bytes) -> None:
+        self.staged.write(data)
+        self.digest.update(data)
+
+
+class SeriesWriter:
+    """Appends lots in position order and publishes each shard that is full, then its entry.
+
+    `start` and `number` say where a resumed series goes on. Samples before `start` are passed over:
+    another copy of the same rows may stand further back.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        plan: SeriesPlan,
+        *,
+        start: int = 0,
+        number: int = 0,
+        on_shard: Callable[[ShardSummary], None] = lambda _summary: None,
+        approve: Callable[[ShardSummary], None] = lambda _summary: None,
+    ) -> None:
+        """Before a shard is published `approve` sees it; what that raises keeps the shard out."""
+        self._target = target
+        self._plan = plan
+        self._start = start
+        self._number = number
+        self._on_shard = on_shard
+        self._approve = approve
+        self._shard: _OpenShard | None = None
+        self._rejected: list[Rejected] = []
+
+    def add(self, lot: Lot) -> None:
+        """Append samples. Raises TargetError, or UsageError for a sample over the bound."""
+        payload = memoryview(lot.payload)
+        run = bisect_left(lot.positions, self._start)
+        begin = at = sum(lot.sizes[:run])
+        for i in range(run, len(lot.sizes)):
+            size = lot.sizes[i]
+            if not self._has_room(at - begin, i - run, size):
+                self._append(lot, run, i, payload[begin:at])
+                self._roll(lot.positions[i], lot.keys[i], size)
+                run, begin = i, at
+            at += size
+        self._append(lot, run, len(lot.sizes), payload[begin:at])
+
+    @property
+    def pending(self) -> Sequence[Rejected]:
+        """What no finished shard answers for yet of what was rejected."""
+        return self._rejected
+
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        """Note records that gave no sample; call it before `add` with what comes after them."""
+        self._rejected.extend(r for r in rejected if r.position >= self._start)
+
+    def finish(self, stop: int, *, is_last: bool = True) -> None:
+        """Publish the last shard; `stop` is the position after the last row.
+
+        Of the series, or, when more shards follow that are not to be written, of the shard.
+        """
+        if self._shard is not None:
+            self._publish(self._shard, stop, is_last=is_last)
+
+    def abort(self) -> None:
+        """Drop the unfinished shard; what is published stays."""
+        if self._shard is not None:
+            self._shard.staged.discard()
+            self._shard = None
+
+    def _has_room(self, more_bytes: int, more_samples: int, size: int) -> bool:
+        shard = self._shard
+        return shard is not None and self._plan.bounds.fits(
+            shard.payload_bytes + more_bytes, len(shard.keys) + more_samples, size
+        )
+
+    def _roll(self, position: int, key: str, size: int) -> None:
+        """Publish the shard that is full, if any, and open the one that begins with a sample."""
+        if self._shard is not None:
+            self._publish(self._shard, position, is_last=False)
+        bounds = self._plan.bounds
+        if not bounds.fits(0, 0, size) and not self._plan.allow_oversize:
+            raise UsageError(
+                f"sample {key!r} (row {position}) needs a tar of {ustar.file_bytes(size)} "
+                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink images, "
+                "or give --allow-oversize to put it alone into a shard"
+            )
+        name = shard_name(self._plan.prefix, self._number)
+        self._shard = _OpenShard(self._target.stage(name), self._number, self._start)
+
+    def _append(self, lot: Lot, run: int, end: int, data: memoryview) -> None:
+        """Write samples run..end-1 of a lot to the open shard."""
+        if self._shard is None or run == end:
+            return
+        shard = self._shard
+        shard.write(data)
+        shard.payload_bytes += len(data)
+        shard.keys.extend(lot.keys[run:end])
+        shard.positions.extend(lot.positions[run:end])
+        shard.sizes.extend(lot.sizes[run:end])
+        shard.crcs.extend(lot.crcs[run:end])
+        for sizes in lot.members[run:end]:
+            shard.members.extend(sizes)
+
+    def _publish(self, shard: _OpenShard, stop: int, *, is_last: bool) -> None:
+        shard.write(ustar.trailer(shard.payload_bytes))
+        entry = self._entry(shard, stop, is_last=is_last)
+        self._approve(entry.summary)
+        shard.staged.commit()
+        staged = self._target.stage(entry_name(entry.summary.name))
+        staged.write(entry.to_bytes())
+        staged.commit()
+        self._shard = None
+        self._number = shard.number + 1
+        self._start = stop
+        self._rejected = [r for r in self._rejected if r.position >= stop]
+        self._on_shard(entry.summary)
+
+    def _entry(self, shard: _OpenShard, stop: int, *, is_last: bool) -> ShardEntry:
+        plan = self._plan
+        rejected = tuple(r for r in self._rejected if r.position < stop)
+        return ShardEntry(
+            ShardSummary(
+                name=shard_name(plan.prefix, shard.number),
+                split=plan.split,
+                copy=plan.copy,
+                number=shard.number,
+                samples=len(shard.keys),
+                rejected=len(rejected),
+                size_bytes=ustar.file_bytes(shard.payload_bytes),
+                sha256=shard.digest.hexdigest(),
+                first_position=shard.positions[0],
+                last_position=shard.positions[-1],
+                start=shard.start,
+                stop=stop,
+                is_last=is_last,
+            ),
+            plan.fingerprint,
+            plan.extensions,
+            shard.keys,
+            shard.positions,
+            shard.sizes,
+            shard.crcs,
+            shard.members,
+            rejected,
+        )

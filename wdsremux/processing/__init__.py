@@ -1,0 +1,1 @@
+"""Rows to tasks to workers to packed samples, in order."""

@@ -1,0 +1,162 @@
+"""Frames on the pipes between the run and a worker process: a kind, a pickle and its large buffers.
+
+Layout, little endian: a mark (4 bytes), kind (1), number of parts (4), length of each part (8
+each), the parts. The mark tells a frame from what others write to a descriptor not their own.
+The first part is a pickle (protocol 5), the others are its out-of-band buffers: the payload of a
+lot is written from where it lies and read to where it stays, never copied through the pickle. A
+length with the bit `_IS_SHARED` is that of a part which lies in shared memory; what follows in the
+pipe is its descriptor (8 bytes).
+"""
+
+import io
+import pickle
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from enum import IntEnum
+from typing import Any, Protocol
+
+import cloudpickle
+
+from wdsremux.core.records import Lot
+from wdsremux.processing.engines.shared_memory import MIN_BYTES, Shelf
+
+_MARK = b"\xfaWF\x01"
+_HEAD = struct.Struct("<4sBI")
+_MAX_PARTS = 1 << 20
+_STEP_BYTES = 64 << 20
+"""So much memory is taken before the first byte of a part is there, whatever length it claims."""
+_HANDLE = struct.Struct("<Q")
+_IS_SHARED = 1 << 63
+_BESIDE = [field.name for field in fields(Lot)][1:]
+"""The fields of a lot after its payload."""
+
+
+class Kind(IntEnum):
+    """What a frame says."""
+
+    START = 1
+    """To the worker: the pickled `make_work`, and the time limit of the run, or None."""
+    READY = 2
+    """From the worker: the work is built; with the descriptor of a probe of shared memory."""
+    ITEM = 3
+    """To the worker: work on this item."""
+    RESULT = 4
+    """From the worker: one result."""
+    DONE = 5
+    """From the worker: the item has no more results."""
+    FAILED = 6
+    """From the worker: building the work, or the item, ended with this failure."""
+    ALIVE = 7
+    """From the worker: a heartbeat, with the seconds allowed for the next stretch."""
+    SHARE = 8
+    """To the worker: the probe was found; large payloads may lie in shared memory."""
+    UNUSED = 9
+    """To the worker: what lies under this descriptor is used no more."""
+
+
+_KINDS = frozenset(map(int, Kind))
+
+Take = Callable[[int, int], memoryview]
+"""Gives the bytes of shared memory: (descriptor, length) → view."""
+
+
+class BrokenFrameError(Exception):
+    """What came by the pipe is no frame; the text shows how it begins."""
+
+
+class Pipe(Protocol):
+    """The raw, unbuffered end of a pipe."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Read some bytes; 0 at the end."""
+
+    def write(self, buffer: memoryview, /) -> int | None:
+        """Write some bytes and return how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message as it travels."""
+
+    kind: Kind
+    parts: Sequence[bytes | bytearray | memoryview]
+
+    def value(self) -> Any:
+        """Unpickle what the frame carries; large buffers are used where they lie."""
+        return pickle.loads(self.parts[0], buffers=self.parts[1:])
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no type information
+    """Pickles by value what the other side cannot import, and puts the payload of lots aside."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if type(obj) is not Lot:
+            return super().reducer_override(obj)
+        return Lot, (pickle.PickleBuffer(obj.payload), *(getattr(obj, name) for name in _BESIDE))
+
+
+def frame_of(kind: Kind, value: Any = None) -> Frame:
+    """Pickle a value into a frame; raises whatever its pickling raises."""
+    buffers: list[pickle.PickleBuffer] = []
+    body = io.BytesIO()
+    _Pickler(body, protocol=5, buffer_callback=buffers.append).dump(value)
+    return Frame(kind, [body.getvalue(), *(buffer.raw() for buffer in buffers)])
+
+
+def write_frame(pipe: Pipe, frame: Frame, shelf: Shelf | None = None) -> None:
+    """Write a whole frame, large buffers to the shelf if there is one.
+
+    Raises OSError when nobody reads.
+    """
+    lengths, parts = [len(frame.parts[0])], [frame.parts[0]]
+    for part in frame.parts[1:]:
+        handle = shelf.put(part) if shelf is not None and len(part) >= MIN_BYTES else None
+        lengths.append(len(part) if handle is None else len(part) | _IS_SHARED)
+        parts.append(part if handle is None else _HANDLE.pack(handle))
+    head = _HEAD.pack(_MARK, frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
+    _write_all(pipe, head + parts[0])
+    for part in parts[1:]:
+        _write_all(pipe, part)
+
+
+def read_frame(pipe: Pipe, take: Take | None = None) -> Frame:
+    """Read a whole frame.
+
+    `take` is asked for what lies in shared memory. Raises EOFError at the end of the pipe, also in
+    the middle of a frame, and BrokenFrameError for what is none.
+    """
+    head = _read_all(pipe, _HEAD.size)
+    mark, kind, parts = _HEAD.unpack(head)
+    if mark != _MARK or kind not in _KINDS or not 0 < parts <= _MAX_PARTS:
+        raise BrokenFrameError(repr(bytes(head)))
+    lengths = struct.unpack(f"<{parts}Q", _read_all(pipe, 8 * parts))
+    return Frame(Kind(kind), [_read_part(pipe, length, take) for length in lengths])
+
+
+def _read_part(pipe: Pipe, length: int, take: Take | None) -> bytearray | memoryview:
+    if not length & _IS_SHARED:
+        return _read_all(pipe, length)
+    (handle,) = _HANDLE.unpack(_read_all(pipe, _HANDLE.size))
+    assert take is not None, "memory is shared only with who asked for it"  # noqa: S101
+    return take(handle, length ^ _IS_SHARED)
+
+
+def _write_all(pipe: Pipe, data: bytes | bytearray | memoryview) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[pipe.write(rest) :]
+
+
+def _read_all(pipe: Pipe, length: int) -> bytearray:
+    data = bytearray(min(length, _STEP_BYTES))
+    got = 0
+    while got < length:
+        if got == len(data):
+            data.extend(bytes(min(length - got, _STEP_BYTES)))
+        with memoryview(data) as whole:
+            count = pipe.readinto(whole[got:])
+        if not count:
+            raise EOFError("the pipe was closed")
+        got += count
+    return data

@@ -1,0 +1,222 @@
+"""The core that parallel engines share: runner threads take items, results keep their order.
+
+One slot per item waits in a queue in the order of the items. Runners stream results into their
+slots, the caller takes them from the slot at the head. A runner whose slot is not at the head waits
+when its result would not fit into the byte bound; the head may always add one result to an empty
+slot, so the line never locks up: items are given out in order, hence the head is always being
+worked on.
+"""
+
+import atexit
+import contextlib
+import logging
+import queue
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Generic, cast
+
+from wdsremux.processing.engines.base import ItemT, ResultT
+
+DEFAULT_BUFFER_BYTES = 128_000_000
+"""Finished results that wait for their turn; each runner may hold one more in its hands."""
+
+_JOIN_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 3.0
+"""For all threads together: whoever stops a run does not wait for each of them."""
+
+_WAKE_S = 1.0  # on Windows a wait without end cannot be interrupted by Ctrl-C
+
+_log = logging.getLogger(__name__)
+
+
+class Runner(ABC, Generic[ItemT, ResultT]):
+    """Runs items one after another in one thread of its own; started by the first item it gets."""
+
+    @abstractmethod
+    def run(self, item: ItemT) -> Iterator[ResultT]:
+        """Yield the results of the item."""
+
+    def stop(self) -> None:
+        """Make a running item end soon. Called from another thread, at any moment, also twice."""
+
+    def close(self) -> None:
+        """Free what the runner holds. The last call in its own thread."""
+
+
+class _StoppedError(Exception):
+    """The map was closed while a runner was at work."""
+
+
+class _Slot(Generic[ItemT, ResultT]):
+    """The place of one item in the line."""
+
+    __slots__ = ("done", "error", "item", "results")
+
+    def __init__(self, item: ItemT | None, error: BaseException | None = None) -> None:
+        self.item = item
+        self.error = error
+        self.done = error is not None
+        self.results: deque[tuple[ResultT, int]] = deque()
+
+
+class OrderedMap(Generic[ItemT, ResultT]):
+    """One run of items over runners; used once."""
+
+    def __init__(
+        self,
+        runners: Sequence[Runner[ItemT, ResultT]],
+        items: Iterable[ItemT],
+        max_buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+    ) -> None:
+        self._runners = runners
+        self._items = iter(items)
+        self._max_buffer_bytes = max_buffer_bytes
+        self._window = 2 * len(runners) + 2
+        self._ended = False
+        self._slots: deque[_Slot[ItemT, ResultT]] = deque()
+        self._todo: queue.SimpleQueue[_Slot[ItemT, ResultT] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        # A signal may raise at any moment in the caller's thread. There only `with` over a lock
+        # of C is used, which no exception can split (Condition is written in Python), and waiting
+        # is to acquire `_news`.
+        self._lock = threading.RLock()
+        self._room = threading.Condition(self._lock)
+        """What runners wait for."""
+        self._news = threading.Lock()
+        """What the caller waits for: released when a result or an end has come."""
+        self._held_bytes = 0
+        self._stopped = False
+
+    def results(self) -> Generator[ResultT, None, None]:
+        """Yield all results in order; closing the generator stops the runners."""
+        # Threads are daemons: a generator left open cannot hang the interpreter at its exit, and
+        # the hook ends the worker processes in that case.
+        atexit.register(self._close)
+        try:
+            self._take_items()
+            while self._slots:
+                head = self._slots[0]
+                while self._wait_for(head):
+                    yield self._taken_from(head)
+                if head.error is not None:
+                    raise head.error
+                with self._lock:
+                    self._slots.popleft()
+                    self._room.notify_all()
+                self._take_items()
+        finally:
+            self._close()
+            atexit.unregister(self._close)
+
+    # --- in the caller's thread
+
+    def _take_items(self) -> None:
+        while not self._ended and len(self._slots) < self._window:
+            slot = self._next_slot()
+            if slot is None:
+                return
+            self._slots.append(slot)
+            if slot.done:
+                return
+            self._todo.put(slot)
+            if len(self._threads) < len(self._runners):
+                self._start_thread(self._runners[len(self._threads)])
+
+    def _next_slot(self) -> _Slot[ItemT, ResultT] | None:
+        try:
+            return _Slot(next(self._items))
+        except StopIteration:
+            self._ended = True
+            return None
+        except Exception as exc:  # noqa: BLE001 (raised again when the items before it are done)
+            self._ended = True
+            return _Slot(None, exc)
+
+    def _start_thread(self, runner: Runner[ItemT, ResultT]) -> None:
+        name = f"wdsremux-runner-{len(self._threads)}"
+        thread = threading.Thread(target=self._serve, args=(runner,), name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _wait_for(self, head: _Slot[ItemT, ResultT]) -> bool:
+        """Wait until the head has a result; False when it will have no more."""
+        while True:
+            with self._lock:
+                if head.results or head.done:
+                    return bool(head.results)
+            self._news.acquire(timeout=_WAKE_S)
+
+    def _taken_from(self, head: _Slot[ItemT, ResultT]) -> ResultT:
+        with self._lock:
+            result, size_bytes = head.results.popleft()
+            self._held_bytes -= size_bytes
+            self._room.notify_all()
+            return result
+
+    def _close(self) -> None:
+        with self._lock:
+            early = bool(self._slots)
+            self._stopped = True
+            self._room.notify_all()
+        if early:
+            for runner in self._runners:
+                runner.stop()
+        for _ in self._threads:
+            self._todo.put(None)
+        deadline_s = time.monotonic() + (_STOP_TIMEOUT_S if early else _JOIN_TIMEOUT_S)
+        for thread in self._threads:
+            # An interrupt may have come before the thread could start: then it ends at once.
+            with contextlib.suppress(RuntimeError):
+                thread.join(max(0.0, deadline_s - time.monotonic()))
+            if thread.is_alive():
+                # A thread in the middle of an image cannot be ended: the process ends without it.
+                _log.info("%s does not end; it is left behind", thread.name)
+        self._slots.clear()
+
+    # --- in the runners' threads
+
+    def _serve(self, runner: Runner[ItemT, ResultT]) -> None:
+        try:
+            while (slot := self._todo.get()) is not None:
+                if not self._stopped:
+                    self._work_on(slot, runner)
+        finally:
+            runner.close()
+
+    def _work_on(self, slot: _Slot[ItemT, ResultT], runner: Runner[ItemT, ResultT]) -> None:
+        error: BaseException | None = None
+        try:
+            for result in runner.run(cast("ItemT", slot.item)):
+                self._put(slot, result)
+                del result  # a batch is large, and the next one may take its time
+        except BaseException as exc:  # noqa: BLE001 (raised again in the caller)
+            error = exc
+        with self._lock:
+            slot.item = None
+            slot.error = error
+            slot.done = True
+            self._tell()
+
+    def _put(self, slot: _Slot[ItemT, ResultT], result: ResultT) -> None:
+        size_bytes = result.size_bytes
+        with self._room:
+            while not self._stopped and not self._has_room(slot, size_bytes):
+                self._room.wait()
+            if self._stopped:
+                raise _StoppedError
+            slot.results.append((result, size_bytes))
+            self._held_bytes += size_bytes
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wake the caller, if it waits; under the lock."""
+        if self._news.locked():
+            self._news.release()
+
+    def _has_room(self, slot: _Slot[ItemT, ResultT], size_bytes: int) -> bool:
+        if self._held_bytes + size_bytes <= self._max_buffer_bytes:
+            return True
+        return slot is self._slots[0] and not slot.results

@@ -1,0 +1,180 @@
+"""The engine of processes: for functions that hold the interpreter's lock, crash, hang or leak.
+
+A worker is a fresh interpreter, so no guard is needed around the user's main module, and the same
+happens on every system. Only items go in and finished results come out.
+"""
+
+import contextlib
+import pickle
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from typing import Any
+
+import cloudpickle
+
+from wdsremux.core.errors import TransformError
+from wdsremux.processing.engines.base import ItemT, MakeWork, Recover, ResultT, WorkerDiedError
+from wdsremux.processing.engines.frames import Frame, Kind, frame_of
+from wdsremux.processing.engines.ordered import DEFAULT_BUFFER_BYTES, OrderedMap, Runner
+from wdsremux.processing.engines.worker_process import RemoteWorker
+
+_ADVICE = (
+    "make what it needs inside the function, or put it into a file and name it as FILE.py:NAME, "
+    "or run with threads or workers=0"
+)
+
+
+class ProcessEngine:
+    """Runs items in worker processes, one at a time in each.
+
+    A worker that dies in the middle of an item is replaced, and `recover` gives the missing
+    results. A worker that gives neither a result nor a `heartbeat()` for `result_timeout_s` is
+    killed and counts as dead; the time in which the run itself does not take results is not
+    counted. Give it at least a second.
+    """
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        max_buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+        result_timeout_s: float | None = None,
+    ) -> None:
+        if workers < 1:
+            raise ValueError(f"a process engine needs at least 1 worker, got {workers}")
+        self._workers = workers
+        self._max_buffer_bytes = max_buffer_bytes
+        self._result_timeout_s = result_timeout_s
+
+    def map(
+        self,
+        make_work: MakeWork[ItemT, ResultT],
+        items: Iterable[ItemT],
+        recover: Recover[ItemT, ResultT] | None = None,
+    ) -> Generator[ResultT, None, None]:
+        """Yield the results of all items, in order.
+
+        Raises TransformError when `make_work` or an item cannot be sent to a worker, or when a
+        worker cannot be started; WorkerDiedError when one dies and there is no `recover`.
+        """
+        program = _program(make_work)
+        runners: list[_ProcessRunner[ItemT, ResultT]] = [
+            _ProcessRunner(program, recover, self._result_timeout_s) for _ in range(self._workers)
+        ]
+        with _watched(runners):
+            yield from OrderedMap(runners, items, self._max_buffer_bytes).results()
+
+
+class _ProcessRunner(Runner[ItemT, ResultT]):
+    """Keeps one worker process and puts a new one into its place when it dies."""
+
+    def __init__(
+        self,
+        program: bytes,
+        recover: Recover[ItemT, ResultT] | None,
+        timeout_s: float | None,
+    ) -> None:
+        self._program = program
+        self._recover = recover
+        self._timeout_s = timeout_s
+        self._worker: RemoteWorker | None = None
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def run(self, item: ItemT) -> Iterator[ResultT]:
+        """Yield the results of the item, in spite of a dying worker when there is a `recover`."""
+        last: ResultT | None = None
+        try:
+            for result in self._attempt(item):
+                yield result
+                last = result
+        except WorkerDiedError as exc:
+            if self._recover is None or self._stopped:
+                raise
+            death = exc
+        else:
+            return
+        yield from self._recover(item, last, death, self._attempt)
+
+    def stop(self) -> None:
+        """Kill the worker; no other is started."""
+        with self._lock:
+            self._stopped = True
+            if self._worker is not None:
+                self._worker.kill()
+
+    def close(self) -> None:
+        """End the worker."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def kill_if_overdue(self, now_s: float) -> None:
+        """Kill the worker when it gave no sign of progress in time."""
+        with self._lock:
+            if self._worker is not None:
+                self._worker.kill_if_overdue(now_s)
+
+    def _attempt(self, item: ItemT) -> Iterator[ResultT]:
+        frame = _item_frame(item)
+        yield from self._living_worker().run(frame)
+
+    def _living_worker(self) -> RemoteWorker:
+        """Return the worker, or a new one when there is none or it has died, be it while idle."""
+        worker = self._worker
+        if worker is not None and worker.is_running():
+            return worker
+        if worker is not None:
+            worker.close()
+        with self._lock:
+            if self._stopped:
+                raise WorkerDiedError("the run has stopped")
+            worker = self._worker = RemoteWorker(self._timeout_s)
+        worker.start(self._program)
+        return worker
+
+
+@contextlib.contextmanager
+def _watched(runners: Sequence[_ProcessRunner[Any, Any]]) -> Iterator[None]:
+    """Look after the runners' deadlines.
+
+    From a thread, because a read from a pipe cannot be given a time limit on every system.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.25):
+            for runner in runners:
+                runner.kill_if_overdue(time.monotonic())
+
+    thread = threading.Thread(target=watch, name="wdsremux-watchdog", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        # Daemon threads run no more when the interpreter ends: Python 3.13 would wait for ever.
+        if not sys.is_finalizing():
+            thread.join()
+
+
+def _program(make_work: MakeWork[ItemT, ResultT]) -> bytes:
+    try:
+        program: bytes = cloudpickle.dumps(make_work, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception as exc:
+        raise TransformError(
+            f"cannot send the function to worker processes: {type(exc).__name__}: {exc}; {_ADVICE}"
+        ) from exc
+    return program
+
+
+def _item_frame(item: Any) -> Frame:
+    try:
+        return frame_of(Kind.ITEM, item)
+    except Exception as exc:
+        raise TransformError(
+            f"cannot send {type(item).__name__} to a worker process: {type(exc).__name__}: {exc}; "
+            "run with threads or workers=0"
+        ) from exc

@@ -1,0 +1,260 @@
+"""The run's side of one worker process: starts it, talks to it, notices its end."""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from wdsremux.core.errors import TransformError
+from wdsremux.processing.engines.base import WorkerDiedError, WorkerOverdueError
+from wdsremux.processing.engines.failures import exception_from_failure
+from wdsremux.processing.engines.frames import (
+    BrokenFrameError,
+    Frame,
+    Kind,
+    frame_of,
+    read_frame,
+    write_frame,
+)
+from wdsremux.processing.engines.shared_memory import Maps
+
+_START_TIMEOUT_S = 300.0
+_EXIT_GRACE_S = 5.0
+_PIPE_BYTES = 1 << 20
+
+_BOOT = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
+    "from wdsremux.processing.engines.child import main; main()"
+)
+"""The worker gets the run's own import path first: what imports here, imports there."""
+
+_ONE_THREAD = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+"""One worker a core is the plan: libraries that start a thread a core would only be in the way."""
+
+
+class RemoteWorker:
+    """One worker process.
+
+    Used by one thread; `kill` and `kill_if_overdue` may be called from any. On Linux the process
+    also dies with the thread that made it.
+    """
+
+    def __init__(self, timeout_s: float | None) -> None:
+        """Start the process; without a sign of progress for `timeout_s` it is overdue."""
+        self._timeout_s = timeout_s
+        self._allowed_s = math.inf
+        self._deadline_s = math.inf
+        self._overdue_s: float | None = None
+        self._killed = False
+        self._reaping = threading.Lock()
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
+                [sys.executable, "-P", "-c", _BOOT, json.dumps([*map(str, sys.path)])],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                bufsize=0,
+                env=_environment(),
+                # Ctrl-C and signals to the process group reach the run only: it decides.
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        except OSError as exc:
+            raise TransformError(
+                f"cannot start a worker process: {exc}; run with threads or workers=0"
+            ) from exc
+        assert self._process.stdin  # noqa: S101 (asked for above)
+        assert self._process.stdout  # noqa: S101
+        self._to: Any = self._process.stdin
+        self._from: Any = self._process.stdout
+        _widen(self._from.fileno())
+        self._maps = Maps(self._process.pid)
+
+    def start(self, program: bytes) -> None:
+        """Build the work in the worker from `make_work` as pickled.
+
+        Raises what `make_work` raises, and TransformError when the process dies before it is ready.
+        """
+        try:
+            self._send(frame_of(Kind.START, (program, self._timeout_s)), _START_TIMEOUT_S)
+            frame = self._receive(_START_TIMEOUT_S)
+        except WorkerDiedError as death:
+            raise TransformError(
+                f"a worker process died while starting: {death}; its own words are above; "
+                "run with workers=0 to see where"
+            ) from death
+        if frame.kind is Kind.FAILED:
+            raise exception_from_failure(frame.value())
+        assert frame.kind is Kind.READY, f"unexpected frame {frame.kind!r}"  # noqa: S101
+        if self._maps.finds(frame.value()):
+            # Should it die here, sending the first item will tell.
+            with contextlib.suppress(WorkerDiedError):
+                self._send(frame_of(Kind.SHARE), _START_TIMEOUT_S)
+
+    def run(self, item: Frame) -> Iterator[Any]:
+        """Yield the results of one item as they arrive.
+
+        Raises what the work raises, and WorkerDiedError when the process ends before the item.
+        When the iterator is left before its end the process is killed.
+        """
+        finished = False
+        try:
+            self._send(item, self._timeout_s)
+            while (frame := self._receive(self._timeout_s)).kind is Kind.RESULT:
+                yield frame.value()
+                del frame
+            finished = True
+        finally:
+            if not finished:
+                self.kill()
+        if frame.kind is Kind.FAILED:
+            raise exception_from_failure(frame.value())
+        assert frame.kind is Kind.DONE, f"unexpected frame {frame.kind!r}"  # noqa: S101
+
+    def is_running(self) -> bool:
+        """Tell whether the process can take an item; a killed one may take a moment to end."""
+        return not self._killed and not self._has_ended()
+
+    def kill_if_overdue(self, now_s: float) -> None:
+        """Kill the process when it should have given a sign by now."""
+        if now_s > self._deadline_s:
+            self._overdue_s = self._allowed_s
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process, and what it started, at once."""
+        self._killed = True
+        with self._reaping:
+            self._kill_group()
+            self._process.kill()
+
+    def close(self) -> None:
+        """End the process, gently when it is idle, and what it started, and reap it."""
+        with contextlib.suppress(OSError):
+            self._to.close()
+        self._reap()
+        self._from.close()
+
+    def _send(self, frame: Frame, within_s: float | None) -> None:
+        self._expect_within(within_s)
+        try:
+            write_frame(self._to, frame)
+        except OSError as exc:
+            raise self._death() from exc
+        finally:
+            self._deadline_s = math.inf
+
+    def _receive(self, within_s: float | None) -> Frame:
+        """Wait for the next frame that is no heartbeat.
+
+        Raises WorkerDiedError, and TransformError for what no worker of ours has written.
+        """
+        try:
+            while True:
+                self._expect_within(within_s)
+                frame = read_frame(self._from, self._take)
+                if frame.kind is not Kind.ALIVE:
+                    return frame
+                within_s = frame.value()
+        except BrokenFrameError as exc:
+            self.kill()
+            raise TransformError(
+                f"a worker process sent what is no result, {exc}: the function, or a library that "
+                "it uses, writes to a descriptor that it has not opened; mend that"
+            ) from exc
+        except (EOFError, OSError) as exc:
+            raise self._death() from exc
+        finally:
+            self._deadline_s = math.inf
+
+    def _take(self, handle: int, length: int) -> memoryview:
+        """Map what the worker put down, and tell it what it may let go of."""
+        for unused in self._maps.unused():
+            write_frame(self._to, frame_of(Kind.UNUSED, unused))
+        return self._maps.take(handle, length)
+
+    def _expect_within(self, within_s: float | None) -> None:
+        if within_s is not None:
+            self._allowed_s = within_s
+            self._deadline_s = time.monotonic() + within_s
+
+    def _death(self) -> WorkerDiedError:
+        status = self._reap()
+        if self._overdue_s is not None:
+            return WorkerOverdueError(f"no progress for {self._overdue_s:g} s")
+        return WorkerDiedError(_ending(status))
+
+    def _reap(self) -> int:
+        """Wait for the end, end what the process has left behind, and return its status."""
+        if not self._ends_within(_EXIT_GRACE_S):
+            self.kill()
+            self._ends_within(math.inf)
+        with self._reaping:
+            self._kill_group()
+            return self._process.wait()
+
+    def _ends_within(self, seconds: float) -> bool:
+        """Wait as `Popen.wait` does, but do not reap."""
+        end, pause_s = time.monotonic() + seconds, 0.0005
+        while not self._has_ended():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(pause_s * 2, 0.05)
+        return True
+
+    def _has_ended(self) -> bool:
+        """Return whether the process has ended; where the system can tell so, it is not reaped.
+
+        What it started can be ended only until then: after that its number may be another's.
+        """
+        with self._reaping:
+            if self._process.returncode is None and hasattr(os, "waitid"):
+                options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+                with contextlib.suppress(ChildProcessError):  # where SIGCHLD is ignored
+                    return os.waitid(os.P_PID, self._process.pid, options) is not None
+            return self._process.poll() is not None
+
+    def _kill_group(self) -> None:
+        """Kill the process and what it started, unless it is reaped already."""
+        if self._process.returncode is None and hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment of workers; of the numbers of threads, what the user has set wins."""
+    # A function that walks over a set of strings must see the same order in every worker, on every
+    # run: a seed of the user's, or "random", would give other bytes by the same recipe.
+    return dict.fromkeys(_ONE_THREAD, "1") | os.environ | {"PYTHONHASHSEED": "0"}
+
+
+def _widen(pipe: int) -> None:
+    """Give the pipe of results more room where the system can: fewer switches of process."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl  # noqa: PLC0415 (not on Windows)
+
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
+def _ending(status: int) -> str:
+    """Describe the end of a process in words."""
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"killed by {name}" + (" (out of memory?)" if name == "SIGKILL" else "")

@@ -1,0 +1,203 @@
+"""From a recipe and an opened source to the head and the job, and back from a recorded head."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from importlib import metadata
+from typing import Any
+
+from wdsremux.core.columns import Columns, ColumnWishes
+from wdsremux.core.errors import UsageError
+from wdsremux.core.json_values import card_dtype
+from wdsremux.core.manifest import MANIFEST_FORMAT
+from wdsremux.core.recipe import Recipe
+from wdsremux.dataset.head import fingerprint_of
+from wdsremux.dataset.shards.series import prefix_of
+from wdsremux.processing.worker import Job
+from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.function.call import FunctionSpec
+from wdsremux.transforms.kernel.choice import chosen_kernel, kernel_of, recorded_as
+from wdsremux.transforms.resample import resampler_name
+from wdsremux.transforms.steps.catalogue import steps_from_text
+
+BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cykooz-resizer")
+"""Libraries that decide the bytes of an image."""
+
+
+PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
+"""Fields of a recipe that say where the source is: its identity stands for them."""
+
+
+KERNEL_FIELD = "kernel"
+"""The field of a recipe that `versions` answers: which kernel was taken, and its version."""
+STORED_NOTE = (
+    "what was a JPEG already was packed as stored, EXIF orientation tag included; "
+    "--reencode applies it"
+)
+
+
+def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> Job:
+    """Return what a worker must know. Raises UsageError for options that exclude each other."""
+    if function is not None and recipe.transform_input == "bytes" and recipe.steps:
+        raise UsageError(
+            "--transform-input bytes cannot follow --step: steps make pixels; take pil or numpy"
+        )
+    codec = Codec(
+        format=recipe.format,
+        quality=recipe.quality,
+        subsampling=recipe.subsampling,
+        matte=recipe.matte,
+        max_pixels=recipe.max_pixels,
+        kernel=chosen_kernel(recipe.kernel),
+    )
+    return Job(
+        columns=columns,
+        codec=codec,
+        steps=tuple(str(step) for step in steps_from_text(recipe.steps)),
+        function=function,
+        mode=recipe.transform_mode,
+        input=recipe.transform_input,
+        batch_size=recipe.batch_size,
+        copies=recipe.copies,
+        seed=recipe.seed,
+        reencode=recipe.reencode,
+    )
+
+
+def wishes_of(recipe: Recipe) -> ColumnWishes:
+    """Return what the recipe says of columns."""
+    return ColumnWishes(
+        recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
+    )
+
+
+def head_from(
+    recipe: Recipe, job: Job, identity: Mapping[str, Any], splits: Sequence[str]
+) -> dict[str, Any]:
+    """Return what a dataset knows of itself before its first shard, but for name and place.
+
+    Its fingerprint is the SHA-256 of the canonical JSON of all that decides the bytes.
+    """
+    label = job.columns.label
+    deciding = {
+        "format": MANIFEST_FORMAT,
+        "series": [
+            prefix_of(name, copy, job.copies) for name in splits for copy in range(job.copies)
+        ],
+        "recipe": effective_recipe(recipe, job),
+        "source": dict(identity),
+        "versions": {"kernel": recorded_as(job.codec.kernel), **versions()},
+    }
+    return {
+        **deciding,
+        "copies": job.copies,
+        "class_names": list(label.class_names) if label and label.class_names else None,
+        "features": features_of(job),
+        "fingerprint": fingerprint_of(deciding),
+        "notes": list(_notes(job)),
+    }
+
+
+def _notes(job: Job) -> Iterator[str]:
+    if job.passes_through:
+        yield STORED_NOTE
+    if job.function is not None and job.function.by_name:
+        names = ", ".join(job.function.by_name)
+        yield (
+            f"{job.function.label} uses {names}, of which the recipe knows only the class: when "
+            "such an object changes, convert into another OUT"
+        )
+
+
+def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
+    """Return the words that name source and function, for whoever opens them again."""
+    words = {name: getattr(recipe, name) for name in PLACE_FIELDS}
+    return {"source": source, "transform": recipe.transform, **words}
+
+
+def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
+    """Return the recipe's fields as they take effect."""
+    left_out = (*PLACE_FIELDS, KERNEL_FIELD)
+    fields = {name: value for name, value in asdict(recipe).items() if name not in left_out}
+    columns = job.columns
+    fields |= {
+        "image_column": columns.image,
+        "label_column": columns.label.name if columns.label else None,
+        "extra_columns": [column.name for column in columns.extras],
+        "added_columns": {column.name: column.dtype for column in columns.added},
+        "key_column": columns.key,
+        "steps": list(job.steps),
+        "transform": job.function.fingerprint() if job.function else None,
+        "matte": list(recipe.matte),
+        "break_at": list(recipe.break_at),
+        # Only a batch function can tell which rows came together.
+        "batch_size": recipe.batch_size if job.batches_rows else None,
+    }
+    if job.function is None:
+        fields |= {"transform_mode": None, "transform_input": None}
+    return fields
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the libraries that decide bytes, and the resampler in use."""
+    found = {"resampler": resampler_name()}
+    for name in BYTE_LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def features_of(job: Job) -> dict[str, Any]:
+    """Return the dtypes of the samples as the manifest and the card tell them."""
+    columns = job.columns
+    fields = {column.json_name: card_dtype(column.dtype) for column in columns.extras}
+    fields |= {column.name: card_dtype(column.dtype) for column in columns.added}
+    fields |= {"width": "int64", "height": "int64", "position": "int64"}
+    if columns.label is not None:
+        fields["label"] = card_dtype(columns.label.dtype)
+        if columns.label.class_names is not None:
+            fields["label_name"] = "string"
+    if job.copies > 1:
+        fields["copy"] = "int64"
+    if columns.key is not None:
+        fields["key"] = "string"
+    image, _ = job.extensions
+    return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
+
+
+def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
+    """Return the options that gave a head, with the source pinned to the commit it was read at.
+
+    `transform` is what names the user's function now. Raises UsageError for a head of options that
+    this version does not have.
+    """
+    effective, place = head["recipe"], head["place"]
+    known = {item.name for item in fields(Recipe)}
+    unknown = sorted(effective.keys() - known - {"added_columns"})
+    if unknown:
+        raise UsageError(
+            f"the dataset was made with the option {unknown[0]!r}, which this version of wdsremux "
+            "does not have; repair it with the version that made it"
+        )
+    options = {name: value for name, value in effective.items() if name in known}
+    added = effective.get("added_columns", {})
+    options |= {name: place.get(name) for name in ("source_kind", "image_root", "subset")}
+    options |= {
+        "transform": transform,
+        "revision": head["source"].get("commit") or place.get("revision"),
+        # Nothing would mean that the column is to be found.
+        "label_column": effective["label_column"] or "",
+        "extra_columns": [
+            *effective["extra_columns"],
+            *(f"{name}:{_type_text(dtype)}" for name, dtype in added.items()),
+        ],
+    }
+    recorded = head["versions"].get("kernel")
+    # Without the native kernel the portable one is tried: what is not a JPEG, it makes alike.
+    options["kernel"] = "auto" if kernel_of(recorded) == "native" else "portable"
+    return Recipe.from_options(options)
+
+
+def _type_text(dtype: Any) -> str:
+    return f"{dtype['list']}[]" if isinstance(dtype, dict) else str(dtype)

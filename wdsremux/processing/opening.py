@@ -1,0 +1,142 @@
+"""From words to a conversion: opens source, store, engine and function."""
+
+# ruff: noqa: PLC0415 (local imports keep each part out of the way of those who do not use it)
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wdsremux.core.columns import choose_columns, remarks_on
+from wdsremux.core.cpus import usable_cpus
+from wdsremux.core.errors import UsageError
+from wdsremux.core.manifest import Manifest
+from wdsremux.core.option_values import is_url
+from wdsremux.core.recipe import Recipe, Run
+from wdsremux.dataset.shards.bounds import Bounds
+from wdsremux.processing.engines.base import Engine
+from wdsremux.processing.head import head_from, job_from_recipe, place_of, wishes_of
+from wdsremux.processing.plan import Conversion
+from wdsremux.processing.tasks import remarks_on_splits, series_from_text
+from wdsremux.sources.registry import GLOB, REPO_ID, SourceLike, kind_of, name_of, open_source
+from wdsremux.stores import registry
+from wdsremux.transforms.function.call import (
+    FunctionSpec,
+    function_from_callable,
+    function_from_text,
+)
+
+
+def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
+    """Refuse an output in the folder of the source: shards would mix with what they are of.
+
+    In a folder that is the source every file counts, also those in folders within it. Where files
+    are named, the output may be another folder beside them.
+    """
+    if not os.fspath(out):
+        raise UsageError("OUT is empty; write . for the folder you are in")
+    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+        return
+    path = Path(source).expanduser()
+    folder = path if path.is_dir() else path.parent
+    target = Path(out).expanduser()
+    is_named = path.exists() or GLOB.search(path.name)
+    if is_named and folder.is_dir() and target.is_dir() and folder.samefile(target):
+        raise UsageError(f"OUT {str(out)!r} is where the source lies; choose another folder")
+    if path.is_dir() and not is_url(out) and path.resolve() in target.resolve().parents:
+        raise UsageError(
+            f"OUT {str(out)!r} lies within the source {str(source)!r}: shards would mix with what "
+            "they are made of; choose a folder beside it"
+        )
+
+
+def asks_hub(source: SourceLike, recipe: Recipe) -> bool:
+    """Return whether words that may be a mistyped path are taken for a dataset on the Hub."""
+    is_id = isinstance(source, str) and REPO_ID.fullmatch(source) and not recipe.source_kind
+    return bool(is_id) and kind_of(str(source)) == "hub"
+
+
+Transform = str | Callable[..., Any]
+
+
+def open_engine(
+    run: Run, *, has_function: bool, after_death: bool = False
+) -> tuple[Engine, str, int]:
+    """Return the engine, what it is called, and its number of workers.
+
+    After a run that died, "auto" takes processes: if a record killed it (a codec that crashes takes
+    all threads with it), it is found and rejected this time.
+    """
+    from wdsremux.processing.engines.processes import ProcessEngine
+    from wdsremux.processing.engines.serial import SerialEngine
+    from wdsremux.processing.engines.threads import ThreadEngine
+
+    workers = usable_cpus() if run.workers is None else run.workers
+    if workers == 0:
+        return SerialEngine(), "serial", 0
+    if has_function and run.engine == "threads":
+        raise UsageError(
+            "--engine threads cannot run your function: it would share Python's lock and the "
+            "global random generators; leave --engine at auto"
+        )
+    if has_function or run.engine == "processes" or (after_death and run.engine == "auto"):
+        return ProcessEngine(workers, result_timeout_s=run.record_timeout), "processes", workers
+    return ThreadEngine(workers), "threads", workers
+
+
+def open_function(transform: Transform | None) -> FunctionSpec | None:
+    """Return the user's function, named or given."""
+    if transform is None:
+        return None
+    if isinstance(transform, str):
+        return function_from_text(transform)
+    return function_from_callable(transform)
+
+
+def with_careful_engine(conversion: Conversion, run: Run) -> Conversion:
+    """Return the conversion with the engine for work that has crashed before."""
+    has_function = conversion.job.function is not None
+    engine, name, workers = open_engine(run, has_function=has_function, after_death=True)
+    return replace(conversion, engine=engine, engine_name=name, workers=workers)
+
+
+def open_conversion(
+    source: SourceLike, out: str | Path, recipe: Recipe, run: Run, transform: Transform | None
+) -> Conversion:
+    """Open and check all parts of a conversion; nothing is written yet."""
+    function = open_function(transform)
+    target = registry.open_target(out)  # wrong keys are told before the source is opened
+    opened = open_source(source, recipe, run)
+    features, wishes = opened.features(), wishes_of(recipe)
+    adds_columns = function is not None and recipe.transform_mode != "image"
+    columns = choose_columns(features, wishes, has_function=adds_columns)
+    job = job_from_recipe(recipe, columns, function)
+    splits = opened.splits()
+    series = series_from_text(recipe.split, splits)
+    head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
+    # What is no text has no words: whoever opens it again must be given it.
+    source_words = str(source) if isinstance(source, str | Path) else None
+    function_words = transform if isinstance(transform, str) else None
+    place = place_of(source_words, replace(recipe, transform=function_words))
+    head |= {"name": name_of(source), "place": place}
+    engine, engine_name, workers = open_engine(run, has_function=function is not None)
+    return Conversion(
+        # In the order that a manifest has: each can be made of the other, byte for byte.
+        head=Manifest.from_head(head, ()).head(),
+        units=lambda split, start: opened.units(split, columns, start),
+        series=series,
+        limit=recipe.limit,
+        job=job,
+        engine=engine,
+        engine_name=engine_name,
+        workers=workers,
+        target=target,
+        bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
+        allow_oversize=recipe.allow_oversize,
+        max_errors=run.max_errors,
+        remarks=(*remarks_on(features, wishes, columns), *remarks_on_splits(recipe.split, splits)),
+        fails_at_once=run.on_error == "fail",
+        breaks=recipe.break_at,
+        adapts_kernel=recipe.kernel == "auto",
+    )

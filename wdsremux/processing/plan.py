@@ -1,0 +1,111 @@
+"""A conversion, opened and checked: `converting` does it in full, `repair` for single shards."""
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+from wdsremux.core.manifest import Manifest
+from wdsremux.core.option_values import ErrorLimit
+from wdsremux.core.records import Batch, Task
+from wdsremux.dataset.shards.bounds import Bounds
+from wdsremux.dataset.shards.series import SeriesPlan, prefix_of
+from wdsremux.processing.engines.base import Engine
+from wdsremux.processing.recovery import Recovery
+from wdsremux.processing.tasks import SeriesRows, UnitsOf, pieces, tasks
+from wdsremux.processing.worker import Job, Worker
+from wdsremux.stores.base import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """Everything a conversion is made of."""
+
+    head: Mapping[str, Any]
+    """What `recipe.json` holds: `Manifest.head` tells the fields."""
+    units: UnitsOf
+    series: tuple[SeriesRows, ...]
+    limit: int | None
+    job: Job
+    engine: Engine
+    engine_name: str
+    workers: int
+    target: Target
+    bounds: Bounds
+    allow_oversize: bool
+    max_errors: ErrorLimit
+    fails_at_once: bool
+    adapts_kernel: bool = False
+    """Whether the kernel may be another one, that of the output as it was begun."""
+    breaks: tuple[int, ...] = ()
+    """Rows at which a shard and a batch begin, in order."""
+    remarks: tuple[str, ...] = ()
+    """What the user should know before the first row."""
+    published: Callable[[Manifest], Mapping[str, Any]] = lambda _manifest: {}
+    """Tells where all shards stand, for `Manifest.published`."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that decides the bytes."""
+        return str(self.head["fingerprint"])
+
+    @property
+    def base(self) -> int:
+        """Position of the first row of the first series."""
+        return self.series[0].ranges[0].start
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of all series, as far as --limit; None where the source does not know."""
+        known = [rows.rows for rows in self.series if rows.rows is not None]
+        if len(known) < len(self.series):
+            return None
+        return sum(known) if self.limit is None else min(sum(known), self.limit)
+
+    @property
+    def stop(self) -> int | None:
+        """Position at which --limit ends the run."""
+        return None if self.limit is None else self.base + self.limit
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows that a function sees together, counted from the first of a series or a break."""
+        return self.job.batch_size if self.job.batches_rows else 1
+
+    def tasks(self, series: int, base: int, start: int, stop: int | None) -> Iterator[Task]:
+        """Yield the tasks of a series from row `start` on, and from the beginning of its batch.
+
+        `base` is the position of the series' first row. No task reaches over a break.
+        """
+        inside = [row for row in self.breaks if base < row and (stop is None or row < stop)]
+        for low, high in pairwise([base, *inside, stop]):
+            if low is not None and (high is None or high > start):
+                first = max(start, low)
+                aligned = first - (first - low) % self.batch_rows
+                found = pieces(self.units, self.series[series], base, aligned, high)
+                yield from tasks(found, self.batch_rows, series)
+
+    def batch_end(self, base: int, row: int) -> int:
+        """Return where the batch ends that holds the row before `row`; `base` as in `tasks`."""
+        low = max([base, *(at for at in self.breaks if at < row)])
+        end = low + -(-(row - low) // self.batch_rows) * self.batch_rows
+        return min([end, *(at for at in self.breaks if at >= row)])
+
+    def batches(self, found: Iterator[Task]) -> Generator[Batch, None, None]:
+        """Yield the batches of tasks, in order; closing the generator stops the workers."""
+        recovery = Recovery(self.job.batch_size if self.job.batches_rows else None)
+        return self.engine.map(partial(Worker, self.job), found, recovery)
+
+    def plan(self, series: int, copy: int) -> SeriesPlan:
+        """Return what is fixed for the shards of one copy of a series."""
+        name = self.series[series].name
+        return SeriesPlan(
+            split=name,
+            copy=copy,
+            prefix=prefix_of(name, copy, self.job.copies),
+            bounds=self.bounds,
+            extensions=self.job.extensions,
+            fingerprint=self.fingerprint,
+            allow_oversize=self.allow_oversize,
+        )

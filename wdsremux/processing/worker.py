@@ -1,0 +1,284 @@
+"""A batch of records in, tar-ready samples out: all that runs in a worker.
+
+Record -> decode -> steps -> the user's function -> encode -> the bytes of the sample in its tar.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from wdsremux.core.columns import Columns
+from wdsremux.core.errors import TransformError
+from wdsremux.core.heartbeat import heartbeat
+from wdsremux.core.json_values import ValueFormError, converter, json_bytes, label_converter
+from wdsremux.core.keys import key_from_position, key_from_value
+from wdsremux.core.records import Batch, Record, Rejected, Task
+from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.processing.batch import AddedColumns, RejectedFieldError, RejectedRecordError, Tray
+from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
+from wdsremux.transforms.codecs.codec import Codec, DecodeError, EncodeError, sniff, stored_size
+from wdsremux.transforms.function.call import FunctionSpec, Input, Mode, Row, UserFunction
+from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
+from wdsremux.transforms.steps.picture import Frame, Picture
+
+CHUNK_ROWS = 256
+CHUNK_BYTES = 8 * 10**6
+"""Records are taken in chunks of so many rows or stored bytes where no batch function sees them."""
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker must know; it travels to worker processes once."""
+
+    columns: Columns
+    codec: Codec
+    steps: tuple[str, ...] = ()
+    function: FunctionSpec | None = None
+    mode: Mode = "batch"
+    input: Input = "pil"
+    batch_size: int = 256
+    copies: int = 1
+    seed: int = 42
+    reencode: bool = False
+
+    @property
+    def batches_rows(self) -> bool:
+        """Whether the user's function sees rows together."""
+        return self.function is not None and self.mode == "batch"
+
+    @property
+    def passes_through(self) -> bool:
+        """Whether stored JPEG files are packed as they are."""
+        changes = self.steps or self.function is not None or self.reencode
+        return not changes and self.codec.format == "jpeg"
+
+    @property
+    def extensions(self) -> tuple[str, str]:
+        """Extensions of a sample's members, in order."""
+        return self.codec.extension, "json"
+
+
+class Worker:
+    """Turns tasks into batches; one per thread or process, made where it runs."""
+
+    def __init__(self, job: Job) -> None:
+        quiet_libraries()
+        self._job = job
+        self._steps = steps_from_text(job.steps)
+        self._function = self._user_function()
+        columns = job.columns
+        self._added = self._added_columns()
+        self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
+        self._extras += [(c.name, c.name, converter(c.dtype)) for c in columns.added]
+        self._label = label_converter(columns.label.dtype) if columns.label else None
+
+    def _user_function(self) -> UserFunction | None:
+        job = self._job
+        if job.function is None:
+            return None
+        return UserFunction(
+            job.function, job.mode, job.input, job.columns.image, job.seed, matte=job.codec.matte
+        )
+
+    def _added_columns(self) -> AddedColumns | None:
+        job, columns = self._job, self._job.columns
+        if job.function is None:
+            return None
+        return AddedColumns(job.function.label, columns.fields, [c.name for c in columns.added])
+
+    def __call__(self, task: Task) -> Iterator[Batch]:
+        """Yield the batches of a task, in order.
+
+        Raises SourceError when a unit cannot be read, TransformError when the user's function
+        breaks its contract.
+        """
+        poison = dict(task.poison)
+        copies = range(self._job.copies) if task.copy is None else (task.copy,)
+        for records in self._chunks(task):
+            tray = Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
+            if task.is_probe:
+                yield self._probed(records, tray, task.series)
+            else:
+                yield self._batch(records, tray, task.series)
+
+    def _probed(self, records: list[Record], tray: Tray, series: int) -> Batch:
+        """Work on records, keep nothing, and report that this worker is still alive."""
+        # A function may well fail on a batch of one row: it will be called with the whole batch.
+        with contextlib.suppress(TransformError):
+            self._batch(records, tray, series)
+        return Batch(records[0].position, len(records), (), series=series)
+
+    def _chunks(self, task: Task) -> Iterator[list[Record]]:
+        max_rows = self._job.batch_size if self._job.batches_rows else CHUNK_ROWS
+        if task.is_probe:
+            max_rows = 1
+        max_bytes = None if self._job.batches_rows else CHUNK_BYTES
+        held: list[Record] = []
+        size = 0
+        for piece in task.pieces:
+            for record in piece.unit.read(piece.start, piece.stop):
+                heartbeat()
+                held.append(record)
+                size += len(record.image or b"")
+                if len(held) == max_rows or (max_bytes is not None and size >= max_bytes):
+                    yield held
+                    held, size = [], 0
+        if held:
+            yield held
+
+    def _batch(self, records: list[Record], tray: Tray, series: int) -> Batch:
+        if self._job.batches_rows:
+            self._together(records, tray)
+        else:
+            for record in records:
+                self._together([record], tray)
+        return Batch(
+            first=records[0].position,
+            rows=len(records),
+            lots=tuple(builder.lot() for builder in tray.lots),
+            rejected=tray.rejected_in(records),
+            series=series,
+            input_bytes=sum(len(record.image or b"") for record in records),
+            unpacked=tuple(sorted(map(str, tray.unpacked))),
+        )
+
+    def _together(self, records: list[Record], tray: Tray) -> None:
+        """Work on records that the user's function sees in one call; one record without it."""
+        for copy, rows in zip(tray.copies, self._rows(records, tray), strict=True):
+            for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
+                if isinstance(outcome, Rejected):
+                    tray.rejected.append(outcome)
+                    continue
+                if self._added is not None:
+                    tray.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
+                try:
+                    self._pack(outcome, copy, tray.lots[copy])
+                except RejectedRecordError as exc:
+                    if isinstance(exc, RejectedFieldError):
+                        exc.blame(row.fields)
+                    tray.reject(outcome.position, [copy], exc)
+
+    def _rows(self, records: list[Record], tray: Tray) -> list[list[Row]]:
+        """Return the rows of each copy to be made: decoded, and through the steps."""
+        rows: list[list[Row]] = [[] for _ in tray.copies]
+        for record in records:
+            heartbeat()
+            try:
+                if record.position in tray.poison:
+                    raise RejectedRecordError("transform", tray.poison[record.position])
+                for own, image in zip(rows, self._images(record, tray.copies), strict=True):
+                    own.append(Row(record.position, image, dict(record.fields)))
+            except RejectedRecordError as exc:
+                tray.reject(record.position, tray.copies, exc)
+        return rows
+
+    def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
+        if self._function is None or not rows:
+            return rows
+        heartbeat()
+        return self._function.run(rows, copy)
+
+    def _images(self, record: Record, copies: Sequence[int]) -> Sequence[Pixels | bytes]:
+        """Return the image of each copy after the steps: pixels, or the stored bytes."""
+        job = self._job
+        if record.problem is not None:
+            raise RejectedRecordError("read", record.problem)
+        if record.image is None:
+            raise RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
+        if self._function is not None and job.input == "bytes":
+            return [record.image] * len(copies)
+        try:
+            if job.passes_through and sniff(record.image) == "jpeg":
+                job.codec.check_whole(record.image)
+                return [record.image] * len(copies)
+            frame = Frame(record.image, job.codec)
+            # Also where one copy alone is asked for: they share the scale they are decoded at, and
+            # a step that fails for one rejects all.
+            pictures = [frame.picture() for _ in range(job.copies)]
+            if self._steps:
+                rngs = [sample_rng(job.seed, c, record.position) for c in range(job.copies)]
+                apply_steps(self._steps, pictures, rngs, job.codec.matte)
+            return [self._finished(pictures[copy]) for copy in copies]
+        except DecodeError as exc:
+            raise RejectedRecordError("decode", str(exc)) from exc
+        except StepError as exc:
+            raise RejectedRecordError("transform", str(exc)) from exc
+
+    def _finished(self, picture: Picture) -> Pixels | bytes:
+        """Return a picture as it is packed, where the native kernel makes that; else its pixels."""
+        codec = self._job.codec
+        if self._function is None and codec.format == "jpeg":
+            encoded = picture.jpeg(codec.subsampling, codec.quality)
+            if encoded is not None:
+                return encoded
+        return picture.pixels()
+
+    def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
+        """Encode a row and append its sample."""
+        encoded, width, height = self._encoded(row)
+        key, key_text = self._key(row, copy)
+        entry = self._entry(row, copy)
+        entry |= {"width": width, "height": height, "position": row.position}
+        if key_text is not None:
+            entry["key"] = key_text
+        image_extension, json_extension = self._job.extensions
+        lot.add(
+            row.position,
+            key,
+            ((image_extension, encoded), (json_extension, json_bytes(entry))),
+        )
+
+    def _encoded(self, row: Row) -> tuple[bytes, int, int]:
+        codec = self._job.codec
+        try:
+            if isinstance(row.image, bytes):
+                if self._function is not None and sniff(row.image) != codec.format:
+                    raise TransformError(
+                        f"the transform returned {sniff(row.image) or 'unknown'} bytes for row "
+                        f"{row.position}; return {codec.format} bytes, or choose another --format"
+                    )
+                width, height = stored_size(row.image)
+                return row.image, width, height
+            height, width = row.image.shape[:2]
+            return codec.encode(row.image), width, height
+        except (DecodeError, EncodeError) as exc:
+            raise RejectedRecordError("encode", str(exc)) from exc
+
+    def _key(self, row: Row, copy: int) -> tuple[str, str | None]:
+        """Return the sample's key, and the text it was made from if a column gives it."""
+        column = self._job.columns.key
+        suffix = f"-c{copy}" if self._job.copies > 1 else ""
+        if column is None:
+            return key_from_position(row.position) + suffix, None
+        try:
+            key, text = key_from_value(row.fields.get(column))
+        except ValueError as exc:
+            raise RejectedRecordError("pack", f"column {column!r}: {exc}") from exc
+        return key + suffix, text
+
+    def _entry(self, row: Row, copy: int) -> dict[str, Any]:
+        """Return the JSON of a sample, but for what is known only of the encoded image."""
+        entry: dict[str, Any] = {}
+        label = self._job.columns.label
+        try:
+            for name, json_name, convert in self._extras:
+                column, used = name, convert
+                entry[json_name] = convert(row.fields.get(name))
+            if label is not None and self._label is not None:
+                column, used = label.name, self._label
+                entry["label"] = self._label(row.fields.get(label.name))
+                if label.class_names is not None:
+                    number = entry["label"]
+                    known = number is not None and number >= 0
+                    entry["label_name"] = label.class_names[number] if known else None
+        except ValueFormError as exc:
+            raise RejectedFieldError(column, used, exc) from exc
+        if self._job.copies > 1:
+            entry["copy"] = copy
+        return entry

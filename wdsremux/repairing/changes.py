@@ -1,0 +1,86 @@
+"""From a dataset's head back to the options it was made with, and what is different now."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wdsremux.dataset.head import first_difference
+from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is not as it was when the dataset was made."""
+
+    source: str | None = None
+    function: str | None = None
+    others: tuple[str, ...] = ()
+    """Libraries, and whatever else decides the bytes."""
+
+    @property
+    def spare_no_shard(self) -> bool:
+        """Whether what has changed is in the way of every shard."""
+        return self.function is not None or bool(self.others)
+
+    def text(self) -> str:
+        """Say what has changed, and what to do."""
+        if self.function is not None:
+            return f"{self.function}; give it as it was, with --transform"
+        if self.source is not None:
+            return f"{self.source}; give the source as it was, with --source"
+        if self.others:
+            return f"{', '.join(self.others)}; repair with what the dataset was made with"
+        return (
+            "nothing that is recorded has changed: either rows of the source are others in files "
+            "of the same size, or the function draws randomness from elsewhere than `rng` and the "
+            "global generators, or reads other files; convert again into another folder"
+        )
+
+
+def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
+    """Compare the recorded head of a dataset with the one it would have now."""
+    source = first_difference(_by_name(old["source"]), _by_name(new["source"]))
+    function = first_difference(
+        old["recipe"]["transform"], new["recipe"]["transform"], "its fingerprint"
+    )
+    return Changes(
+        None if source is None else f"the source has changed: {_told(source)}",
+        None if function is None else f"the function has changed: {_told(function)}",
+        tuple(_other_changes(old, new)),
+    )
+
+
+def _other_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    names = sorted(old["versions"].keys() | new["versions"].keys())
+    for name in names:
+        was, now = old["versions"].get(name, "missing"), new["versions"].get(name, "missing")
+        if was != now:
+            yield f"{name} was {was}, now it is {now}"
+            if name == "kernel" and now == PORTABLE:
+                yield f"to get that kernel, {HOW_TO_BUILD}"
+    if old["format"] != new["format"]:
+        yield f"wdsremux makes format {new['format']} now, not {old['format']}"
+    one, other = ({**head["recipe"], "transform": None} for head in (old, new))
+    for difference in (
+        first_difference(one, other, "recipe"),
+        first_difference(old["series"], new["series"], "series"),
+    ):
+        if difference is not None:
+            yield _told(difference)
+
+
+def _told(difference: tuple[str, str, str]) -> str:
+    where, old, new = difference
+    return f"{where} was {old}, now it is {new}"
+
+
+def _by_name(value: Any) -> Any:
+    """Return JSON in which lists of named things are objects: files are then told by name."""
+    if isinstance(value, dict):
+        return {name: _by_name(item) for name, item in value.items()}
+    if isinstance(value, list):
+        items = [_by_name(item) for item in value]
+        if all(isinstance(item, dict) and "name" in item for item in items):
+            return {str(item["name"]): item for item in items}
+        return items
+    return value

@@ -1,0 +1,103 @@
+"""Writes the files of a repaired dataset and moves leftovers away."""
+
+from collections.abc import Callable, Container, Iterable, Iterator
+from io import BufferedReader
+
+from wdsremux.core.manifest import STATE_FOLDER
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.card import CARD_NAME, is_ours
+from wdsremux.dataset.ledger import REJECTED_NAME, Ledger, rejected_line
+from wdsremux.dataset.reading import read_entry
+from wdsremux.dataset.shards.key_register import KeyRegister
+from wdsremux.repairing.find_head import read
+from wdsremux.stores.base import Target
+from wdsremux.stores.reading.untrusted import UntrustedFolder
+from wdsremux.verifying.checks.own_dataset import OurDataset
+from wdsremux.verifying.checks.quarantine import quarantine
+from wdsremux.verifying.findings import Code, Finding
+from wdsremux.verifying.reports import Collector
+
+FEW_BYTES = 16
+"""A card in which no more than so many are changed is our card, damaged."""
+
+
+class Files:
+    """The small files of one dataset."""
+
+    def __init__(self, folder: UntrustedFolder, target: Target) -> None:
+        self._folder = folder
+        self._ledger = Ledger(target)
+        self.written: list[str] = []
+        """Names of those that were written."""
+
+    def write(self, name: str, data: bytes) -> None:
+        """Publish a file, unless it is there already."""
+        if read(self._folder, name) != data:
+            self._ledger.write(name, data)
+            self.written.append(name)
+
+    def write_card(self, card: bytes) -> bool:
+        """Publish the card, unless it is there; False when a README.md of the user's own is."""
+        there = any(item.name == CARD_NAME for item in self._folder.items())
+        data = read(self._folder, CARD_NAME)
+        if there and (data is None or not (is_ours(data) or _is_remnant(data, card))):
+            return False
+        self.write(CARD_NAME, card)
+        return True
+
+    def write_rejected(self, rejected: Callable[[], Iterator[Rejected]]) -> None:
+        """Publish rejected.jsonl, unless it is there; memory does not grow with its lines."""
+        if not self._holds(REJECTED_NAME, map(rejected_line, rejected())):
+            self._ledger.write_rejected(rejected())
+            self.written.append(REJECTED_NAME)
+
+    def _holds(self, name: str, lines: Iterable[bytes]) -> bool:
+        """Return whether a file holds these lines and nothing else."""
+        try:
+            with self._folder.open(name) as opened, BufferedReader(opened) as file:
+                return all(file.read(len(line)) == line for line in lines) and not file.read(1)
+        except OSError:
+            return False
+
+
+def _is_remnant(data: bytes, card: bytes) -> bool:
+    """Return whether a README.md is our card, cut off, or with a few bytes damaged."""
+    if len(data) != len(card):
+        return card.startswith(data)
+    return sum(one != other for one, other in zip(data, card, strict=True)) <= FEW_BYTES
+
+
+def move_stray_entries(folder: UntrustedFolder, shards: Container[str]) -> Iterator[str]:
+    """Move entries of no shard of the dataset to the quarantine folder; yield their new names.
+
+    Call it only when all `shards` of the dataset stand with their entries. An entry whose shard is
+    there, though the dataset does not know it, stays: it may be all that is known of that shard.
+    """
+    there = {item.name for item in folder.items()}
+    for item in folder.items(STATE_FOLDER):
+        own = f"{item.base.removesuffix('.msgpack')}.tar"
+        if not item.base.endswith(".msgpack") or own in shards:
+            continue
+        strangers = {name for name in (own, _told_shard(folder, item.name)) if name not in shards}
+        if not strangers & there:
+            finding = Finding(Code.ENTRY_EXTRA, item.name, detail="moved away by repair")
+            yield quarantine(folder, item.name, [finding])
+
+
+def findings_left(folder: UntrustedFolder) -> list[Finding]:
+    """Return what `verify` finds without reading shards."""
+    found, holders = Collector(), KeyRegister()
+    try:
+        OurDataset(folder, found, holders).inspect()
+    finally:
+        holders.close()
+    return found.findings()
+
+
+def _told_shard(folder: UntrustedFolder, name: str) -> str | None:
+    """Return the shard that an entry tells of; None for one that cannot be read."""
+    try:
+        entry, _ = read_entry(folder, name, is_ours=False)
+    except OSError:
+        return None
+    return entry.summary.name if entry is not None else None

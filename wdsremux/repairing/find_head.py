@@ -1,0 +1,163 @@
+"""The head of a dataset stands twice, in recipe.json and in index.json: which of them is right."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    STATE_FOLDER,
+    Manifest,
+    indented_json,
+)
+from wdsremux.dataset.card import CARD_NAME, card_bytes
+from wdsremux.dataset.head import fingerprint_of, first_difference
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.dataset.validation import believed_manifest
+from wdsremux.stores.reading.untrusted import UntrustedFolder, is_safe_name
+
+Head = Mapping[str, Any]
+
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What JSON that somebody or something has changed can raise on its way to a head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is left of a dataset's account of itself."""
+
+    head: Head
+    """As `Manifest.head` gives it; its fingerprint is right."""
+    manifest: Manifest | None
+    """As far as it can be read: its shards may be told wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """A head as one of the two files has it."""
+
+    head: Head
+    is_canonical: bool
+    """Whether the file is, byte for byte, as we write it."""
+
+
+def find_head(folder: UntrustedFolder, out: str) -> Found:
+    """Return the head that a dataset was made by, and the manifest if it can be read.
+
+    Raises CorruptDataError when nothing is left of either, or when they contradict each other and
+    nothing tells which is right; UsageError for a dataset that `convert` did not make.
+    """
+    manifest_data = read(folder, MANIFEST_NAME)
+    manifest = _manifest(manifest_data)
+    if manifest is not None and "writer" in manifest.recipe:
+        raise UsageError(
+            f"{out!r} was packed by {manifest.recipe['writer']}: no source is recorded that it "
+            "could be made from again"
+        )
+    recipe_data = read(folder, RECIPE_NAME)
+    witnesses = [
+        *(
+            []
+            if manifest is None
+            else [_Witness(manifest.head(), _is_own(manifest, manifest_data))]
+        ),
+        *_witnesses(recipe_data),
+    ]
+    sound = [witness for witness in witnesses if _is_sound(witness.head)]
+    if not sound:
+        raise CorruptDataError(_nothing_left(folder, out))
+    return Found(_choose(sound, folder, manifest), manifest)
+
+
+def read(folder: UntrustedFolder, name: str) -> bytes | None:
+    """Return a small file; None when it is lost: not there, no file, or not to be read."""
+    try:
+        return folder.read(name, MAX_MANIFEST_BYTES)
+    except OSError:
+        return None
+
+
+def _manifest(data: bytes | None) -> Manifest | None:
+    if data is None:
+        return None
+    try:
+        return believed_manifest(data)
+    except (CorruptDataError, *_UNREADABLE):
+        return None
+
+
+def _is_own(manifest: Manifest, data: bytes | None) -> bool:
+    try:
+        return manifest.to_bytes() == data
+    except _UNREADABLE:
+        return False
+
+
+def _witnesses(data: bytes | None) -> list[_Witness]:
+    """Return the head that recipe.json holds, if it holds one."""
+    try:
+        head = Manifest.from_head(json.loads(data or b""), ()).head()
+        return [_Witness(head, indented_json(head) == data)]
+    except _UNREADABLE:
+        return []
+
+
+def _is_sound(head: Head) -> bool:
+    """Return whether a head is whole where it decides the bytes, as its fingerprint proves."""
+    try:
+        return (
+            fingerprint_of(head) == head["fingerprint"]
+            and head["copies"] == head["recipe"]["copies"]
+            and len(head["features"]) == 2
+            and isinstance(head["place"], dict)
+            and all(is_safe_name(name) and "/" not in name for name in head["series"])
+        )
+    except _UNREADABLE:
+        return False
+
+
+def _choose(sound: Sequence[_Witness], folder: UntrustedFolder, manifest: Manifest | None) -> Head:
+    """Return the head that is right: what decides no byte is under no fingerprint."""
+    one, other = sound[0].head, sound[-1].head
+    difference = first_difference(one, other)
+    if difference is None:
+        return one
+    if one["fingerprint"] == other["fingerprint"]:
+        fit = [witness.head for witness in sound if witness.is_canonical]
+        if len(fit) != 1 and manifest is not None:
+            # The card is made from the head as well: it can tell who is right.
+            card = read(folder, CARD_NAME)
+            fit = [w.head for w in sound if _card_of(w.head, manifest) == card]
+        if len(fit) == 1:
+            return fit[0]
+    where, first, second = difference
+    raise CorruptDataError(
+        f"{MANIFEST_NAME} and {RECIPE_NAME} contradict each other: {where} is {first} in the one, "
+        f"{second} in the other; remove the one that is wrong"
+    )
+
+
+def _card_of(head: Head, manifest: Manifest) -> bytes | None:
+    try:
+        return card_bytes(Manifest.from_head(head, manifest.shards))
+    except (*_UNREADABLE, StopIteration):
+        return None
+
+
+def _nothing_left(folder: UntrustedFolder, out: str) -> str:
+    names = [item.name for item in folder.items()]
+    state = [item.name for item in folder.items(STATE_FOLDER)]
+    if MANIFEST_NAME in names or any(n == RECIPE_NAME or n.endswith(".msgpack") for n in state):
+        return (
+            f"neither {MANIFEST_NAME} nor {RECIPE_NAME} can be read in {out!r}: what the dataset "
+            "was made from is lost; put one of them back, or convert again into another folder"
+        )
+    if any(name.endswith(".tar") for name in names):
+        return (
+            f"{out!r} holds shards, but no record of how they were made; wdsremux index makes an "
+            "index of them as they are"
+        )
+    return f"{out!r} holds no dataset; give the folder that convert wrote"

@@ -1,0 +1,123 @@
+"""What was rejected stands twice, in the entries and in rejected.jsonl."""
+
+import hashlib
+import io
+import json
+from bisect import bisect_right
+from collections.abc import Container, Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from wdsremux.core.manifest import ShardSummary
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.entry import ShardEntry
+from wdsremux.dataset.ledger import REJECTED_NAME, rejected_line
+from wdsremux.dataset.reading import MAX_LINE_BYTES
+from wdsremux.processing.recovery import is_poison
+from wdsremux.repairing.shard_records import ShardRecord
+from wdsremux.stores.reading.untrusted import UntrustedFolder
+
+
+@dataclass(slots=True)
+class _Tally:
+    """The lines of one shard."""
+
+    lines: int = 0
+    digest: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+    kept: list[Rejected] = field(default_factory=list)
+
+    def add(self, line: bytes) -> None:
+        self.lines += 1
+        self.digest.update(line)
+
+
+class Rejections:
+    """Reads rejected.jsonl once; of most shards only a sum over their lines is kept."""
+
+    def __init__(self, folder: UntrustedFolder, records: Iterable[ShardRecord]) -> None:
+        """Keep the lines of shards whose entry is lost."""
+        self.poison: dict[int, str] = {}
+        """Positions of records that killed a worker, each with the reason it was rejected for."""
+        self._tallies: dict[str, _Tally] = {}
+        records = list(records)
+        lost = {record.name for record in records if not record.has_entry}
+        owners = _Owners(records)
+        for item, line in _lines(folder):
+            if is_poison(item):
+                self.poison[item.position] = item.reason
+            name = owners.of(item)
+            if name is not None:
+                self._note(name, item, line, lost)
+
+    def of(self, summary: ShardSummary, entry: ShardEntry | None) -> tuple[Rejected, ...] | None:
+        """Return what a shard answers for as rejected; None when nothing is left that tells.
+
+        Nor when entry and lines tell different things: one of them is damaged, and only the rows
+        themselves can say which.
+        """
+        tally = self._tallies.get(summary.name, _Tally())
+        has_lines = tally.lines == summary.rejected
+        if entry is not None and len(entry.rejected) == summary.rejected:
+            is_contradicted = has_lines and _sum_of(entry.rejected) != tally.digest.digest()
+            return None if is_contradicted else entry.rejected
+        return tuple(tally.kept) if has_lines else None
+
+    def _note(self, name: str, item: Rejected, line: bytes, lost: Container[str]) -> None:
+        tally = self._tallies.setdefault(name, _Tally())
+        tally.add(line)
+        if name in lost:
+            tally.kept.append(item)
+
+
+class _Owners:
+    """Which shard answers for a row."""
+
+    def __init__(self, records: Iterable[ShardRecord]) -> None:
+        self._shards: dict[int, list[ShardSummary]] = {}
+        for record in records:
+            self._shards.setdefault(record.series.copy, []).append(record.summaries[0])
+        for shards in self._shards.values():
+            shards.sort(key=_start)
+
+    def of(self, item: Rejected) -> str | None:
+        """Return the shard's name; None for a row that no shard answers for."""
+        shards = self._shards.get(item.copy, [])
+        at = bisect_right(shards, item.position, key=_start) - 1
+        return shards[at].name if at >= 0 and item.position < shards[at].stop else None
+
+
+def _start(shard: ShardSummary) -> int:
+    return shard.start
+
+
+def _sum_of(rejected: Iterable[Rejected]) -> bytes:
+    tally = _Tally()
+    for item in rejected:
+        tally.add(rejected_line(item))
+    return tally.digest.digest()
+
+
+def _lines(folder: UntrustedFolder) -> Iterator[tuple[Rejected, bytes]]:
+    """Yield the lines of rejected.jsonl that are as we write them."""
+    try:
+        opened = folder.open(REJECTED_NAME)
+    except OSError:
+        return
+    with io.BufferedReader(opened) as file:
+        while line := file.readline(MAX_LINE_BYTES):
+            item = _parsed(line)
+            if item is not None and rejected_line(item) == line:
+                yield item, line
+
+
+def _parsed(line: bytes) -> Rejected | None:
+    try:
+        raw: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    names = {each.name for each in fields(Rejected)}
+    if not isinstance(raw, dict) or raw.keys() != names:
+        return None
+    are_numbers = type(raw["position"]) is int and type(raw["copy"]) is int
+    are_texts = isinstance(raw["stage"], str) and isinstance(raw["reason"], str)
+    return Rejected(**raw) if are_numbers and are_texts else None

@@ -1,0 +1,238 @@
+"""Makes shards again: the line of `convert`, for the rows of single shards and no others."""
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from wdsremux.core.errors import UsageError
+from wdsremux.core.events import Advanced, Begun, Event, ShardDone
+from wdsremux.core.manifest import ShardSummary
+from wdsremux.core.records import Batch, Lot, Rejected, Task
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.shards.key_register import KeyRegister
+from wdsremux.dataset.shards.packing import lot_without
+from wdsremux.dataset.shards.series import SeriesWriter, shard_name
+from wdsremux.processing.plan import Conversion
+from wdsremux.repairing.shard_records import Series, ShardRecords
+
+
+class _OtherBytesError(Exception):
+    """A shard has become another than it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """Shards of a series to be made again: one, or a run of shards that no record is left of."""
+
+    series: Series
+    number: int
+    """Of the first of them."""
+    shards: int = 1
+    start: int | None
+    """Position of their first row; None for the first row of the series."""
+    stop: int
+    """Position after their last row."""
+    is_last: bool = False
+    """Whether the series ends with them."""
+    rejected: tuple[Rejected, ...] | None = None
+    """What they answer for as rejected; None when only the rows can tell."""
+    sums: Container[str] | None = None
+    """SHA-256 sums that are right; None when nothing tells."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the shards."""
+        return [shard_name(self.series.prefix, self.number + i) for i in range(self.shards)]
+
+    def approve(self, summary: ShardSummary) -> None:
+        """Raise for a shard that is not what was ordered."""
+        is_right = self.sums is None or summary.sha256 in self.sums
+        if not is_right or summary.number >= self.number + self.shards:
+            raise _OtherBytesError(summary.name)
+
+
+@dataclass(slots=True)
+class _OpenOrder:
+    """The order that batches arrive for."""
+
+    place: int
+    """Among the orders."""
+    order: Order
+    start: int
+    writer: SeriesWriter
+    out: Container[int]
+    """Positions of rows that are known to have been rejected."""
+    register: KeyRegister | None
+    is_lost: bool = False
+    """Whether it has turned out that its bytes are others now."""
+
+
+class Remaking:
+    """One run over the shards that have to be made again."""
+
+    def __init__(
+        self,
+        conversion: Conversion,
+        fingerprint: str,
+        records: ShardRecords,
+        poison: Mapping[int, str],
+        observer: Callable[[Event], None],
+    ) -> None:
+        """Take the fingerprint that is recorded, and what to reject because it kills workers."""
+        self._c = conversion
+        self._fingerprint = fingerprint
+        self._records = records
+        self._poison = poison
+        self._observer = observer
+        self._splits = {rows.name: number for number, rows in enumerate(conversion.series)}
+        self._first_rows: dict[int, int] = {}
+        self._orders: Sequence[Order] = ()
+        self._open: _OpenOrder | None = None
+        self.made: dict[str, ShardSummary] = {}
+        """What was published, by name."""
+
+    def run(self, orders: Sequence[Order], *, gives_up: bool) -> None:
+        """Make shards again and publish those that become what they were.
+
+        With `gives_up`, the first that does not ends the run. Raises SourceError or TransformError.
+        """
+        self._orders = orders
+        rows = sum(order.stop - self._start_of(order) for order in orders)
+        self._observer(Begun(rows, 0, self._c.workers, self._c.engine_name))
+        batches = self._c.batches(self._tasks())
+        try:
+            for batch in batches:
+                self._take(batch)
+                if gives_up and self._open is not None and self._open.is_lost:
+                    break
+            self._close()
+        finally:
+            self._drop()
+            batches.close()
+
+    def _tasks(self) -> Iterator[Task]:
+        """Yield the tasks of all orders, each with the place of its order for a series."""
+        c = self._c
+        for place, order in enumerate(self._orders):
+            number = self._splits.get(order.series.split)
+            if number is None:
+                continue
+            base = self._first_row(order.series)
+            # To the end of the batch: a batch function must see all of its rows.
+            stop = c.batch_end(base, order.stop)
+            stop = stop if c.stop is None else min(stop, c.stop)
+            for task in c.tasks(number, base, self._start_of(order), stop):
+                poison = tuple(
+                    (row, reason)
+                    for row, reason in self._poison.items()
+                    if task.first <= row < task.stop
+                )
+                yield replace(task, series=place, copy=order.series.copy, poison=poison)
+
+    def _start_of(self, order: Order) -> int:
+        return self._first_row(order.series) if order.start is None else order.start
+
+    def _first_row(self, series: Series) -> int:
+        """Return the position of a split's first row."""
+        if series.number not in self._first_rows:
+            row = self._records.first_row(series.number)
+            self._first_rows[series.number] = self._c.base if row is None else row
+        return self._first_rows[series.number]
+
+    def _take(self, batch: Batch) -> None:
+        """Write what a batch holds of its shards."""
+        opened = self._opened(batch.series)
+        if opened.is_lost:
+            return
+        order = opened.order
+        lot = _within(batch.lots[order.series.copy], opened)
+        try:
+            if order.rejected is None:
+                lot, rejected = _without_doubles(opened, lot, batch.rejected)
+                opened.writer.reject(item for item in rejected if item.position < order.stop)
+            opened.writer.add(lot)
+        except (_OtherBytesError, UsageError):
+            # A sample that is over the bound now is another sample, too.
+            opened.is_lost = True
+        self._observer(Advanced(batch.rows, len(lot.keys), (), batch.input_bytes, len(lot.payload)))
+
+    def _opened(self, place: int) -> _OpenOrder:
+        if self._open is not None and self._open.place == place:
+            return self._open
+        self._close()
+        order = self._orders[place]
+        start = self._start_of(order)
+        plan = self._c.plan(self._splits[order.series.split], order.series.copy)
+        writer = SeriesWriter(
+            self._c.target,
+            replace(plan, fingerprint=self._fingerprint),
+            start=start,
+            number=order.number,
+            on_shard=self._note_shard,
+            approve=order.approve,
+        )
+        known = order.rejected or ()
+        writer.reject(known)
+        out = frozenset(item.position for item in known)
+        self._open = _OpenOrder(place, order, start, writer, out, self._register(order))
+        return self._open
+
+    def _register(self, order: Order) -> KeyRegister | None:
+        """Return who has which key, where keys decide what is rejected and nobody knows it."""
+        if order.rejected is not None or self._c.job.columns.key is None:
+            return None
+        register = KeyRegister()
+        recorded = {record.name: record.summaries[0] for record in self._records}
+        for name, summary in (recorded | self.made).items():
+            if self._is_before(summary, order):
+                entry = self._records.read(entry_name(name))
+                register.add(entry.keys if entry is not None else ())
+        return register
+
+    def _is_before(self, shard: ShardSummary, order: Order) -> bool:
+        """Return whether a shard's rows came before those of an order, in the same copy."""
+        place = self._splits.get(shard.split, -1), shard.number
+        return shard.copy == order.series.copy and place < (order.series.number, order.number)
+
+    def _note_shard(self, summary: ShardSummary) -> None:
+        self.made[summary.name] = summary
+        self._observer(ShardDone(summary))
+
+    def _close(self) -> None:
+        """End the open order: its rows have all arrived."""
+        if self._open is not None and not self._open.is_lost:
+            order = self._open.order
+            try:
+                self._open.writer.finish(order.stop, is_last=order.is_last)
+            except _OtherBytesError:
+                self._open.is_lost = True
+        self._drop()
+
+    def _drop(self) -> None:
+        """Remove what is unfinished."""
+        if self._open is not None:
+            self._open.writer.abort()
+            if self._open.register is not None:
+                self._open.register.close()
+        self._open = None
+
+
+def _within(lot: Lot, opened: _OpenOrder) -> Lot:
+    """Return the samples of rows that are ordered: neither another shard's nor rejected ones."""
+    numbers = {
+        number
+        for number, position in enumerate(lot.positions)
+        if not opened.start <= position < opened.order.stop or position in opened.out
+    }
+    return lot_without(lot, numbers) if numbers else lot
+
+
+def _without_doubles(
+    opened: _OpenOrder, lot: Lot, rejected: Sequence[Rejected]
+) -> tuple[Lot, Sequence[Rejected]]:
+    """Return the samples whose keys nobody had before, and all that was rejected."""
+    if opened.register is None:
+        return lot, rejected
+    (lot,), doubles = opened.register.without_doubles([lot])
+    copy = opened.order.series.copy
+    every = (*rejected, *(replace(item, copy=copy) for item in doubles))
+    return lot, sorted(every, key=lambda item: item.position)

@@ -1,0 +1,122 @@
+"""The public `repair`: opens again what a dataset was made from."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Unpack
+
+from wdsremux.core.cpus import usable_cpus
+from wdsremux.core.errors import RecipeMismatchError, SourceError, UsageError
+from wdsremux.core.events import log_notes
+from wdsremux.core.keywords import RepairOptions, refuse_unknown
+from wdsremux.core.option_values import is_url
+from wdsremux.core.recipe import Run
+from wdsremux.processing import opening
+from wdsremux.processing.head import recipe_from_head
+from wdsremux.processing.opening import Transform, open_conversion, with_careful_engine
+from wdsremux.processing.plan import Conversion
+from wdsremux.repairing.consent import approved_function, refuse_other_file
+from wdsremux.repairing.find_head import Head
+from wdsremux.repairing.repair import RepairObserver
+from wdsremux.repairing.repair import repair as run_repair
+from wdsremux.sources.registry import KIND_ADVICE, SourceLike, without_revision
+from wdsremux.stores import registry
+from wdsremux.verifying.reports import RepairReport
+
+
+def repair(
+    out: str | Path,
+    *,
+    shards: Iterable[str] = (),
+    source: SourceLike | None = None,
+    transform: Transform | None = None,
+    trust_recorded: bool = False,
+    observer: RepairObserver = log_notes,
+    **options: Unpack[RepairOptions],
+) -> RepairReport:
+    """Make missing and damaged shards of a dataset again, and rebuild its other files.
+
+    Every shard is read, or those that `shards` names. One that is missing or damaged is made again
+    from the source and by the function that are recorded, and published only if its SHA-256 is the
+    recorded one. Entries, `index.json`, `recipe.json`, `rejected.jsonl` and the card are made of
+    each other and of the shards, byte for byte as they were. Entries of no shard are moved to
+    `.wdsremux/quarantine`; what else `verify` would find there is told in the report's `left`.
+
+    `source` and `transform` are needed where they have moved, or where `convert` got objects. The
+    function that the dataset's record names is run only with `trust_recorded`, and then only if its
+    file is unchanged, outside of `out` and not part of Python or of an installed package.
+
+    Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
+    notes are logged as warnings of the logger "wdsremux".
+
+    Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
+    as it was, and what `convert` raises; what is mended by then stays.
+    """
+    if is_url(out):
+        raise UsageError(
+            f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
+            "then carry it there again with wdsremux sync"
+        )
+    refuse_unknown(options, RepairOptions)
+    run = Run.from_options(dict(options))
+    return run_repair(
+        Path(out).expanduser(),
+        registry.open_target(out),
+        _Reopening(out, run, source, transform, trust_recorded),
+        shards=[shards] if isinstance(shards, str) else shards,
+        workers=usable_cpus() if run.workers is None else run.workers,
+        observer=observer,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reopening:
+    """Opens what a dataset was made from, as it is recorded or as it was given now."""
+
+    out: str | Path
+    run: Run
+    source: SourceLike | None
+    transform: Transform | None
+    trusts_recorded: bool
+
+    def __call__(self, head: Head, *, after_death: bool) -> Conversion:
+        source = self._source(head["place"])
+        function = self._function(head)
+        recipe = recipe_from_head(head, function if isinstance(function, str) else None)
+        try:
+            conversion = open_conversion(source, self.out, recipe, self.run, function)
+        except UsageError as exc:
+            raise RecipeMismatchError(
+                f"the source does not fit the recipe any more: {exc}"
+            ) from exc
+        except SourceError as exc:
+            # How to read it is recorded: of the source only the place can be another one.
+            text = str(exc).removesuffix(f"; {KIND_ADVICE}")
+            raise SourceError(f"{text}; if the source has moved, name it with --source") from exc
+        return with_careful_engine(conversion, self.run) if after_death else conversion
+
+    def _source(self, place: Mapping[str, Any]) -> SourceLike:
+        source = place.get("source") if self.source is None else self.source
+        if source is None:
+            raise UsageError(
+                "the source was a Python object, which no record can name; give it again: "
+                "wdsremux.repair(out, source=...)"
+            )
+        return without_revision(source)
+
+    def _function(self, head: Head) -> Transform | None:
+        if head["recipe"]["transform"] is None:
+            return None
+        if self.transform is not None:
+            opening.open_function(self.transform)  # its errors come before those of the source
+            return self.transform
+        if head["place"].get("transform") is None:
+            raise UsageError(
+                "the function was a Python object, which no record can name; give it again: "
+                "wdsremux.repair(out, transform=...)"
+            )
+        out = Path(self.out).expanduser()
+        function = approved_function(head, out, trusts=self.trusts_recorded)
+        opened = opening.open_function(function)
+        refuse_other_file(function, out, None if opened is None else opened.file)
+        return function

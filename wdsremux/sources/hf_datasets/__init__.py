@@ -1,0 +1,1 @@
+"""What only the library `datasets` can read: its objects, its streams, its saved folders."""

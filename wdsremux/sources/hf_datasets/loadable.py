@@ -1,0 +1,193 @@
+"""What `load_dataset` understands and we have no reader of our own for: read by its streams.
+
+Folders with csv or json beside images, zips, and Hub repos that are not Parquet. Rows come in the
+calling process; images that a row only names are fetched by the workers.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wdsremux.core.columns import Column, Dtype
+from wdsremux.core.errors import SourceError
+from wdsremux.core.image_formats import is_image_name
+from wdsremux.core.redaction import redacted, shown_cause
+from wdsremux.sources.dtypes import dtypes_from_features
+from wdsremux.sources.hf_datasets.stream import RowStream, Shape, bounded_retries
+from wdsremux.sources.hub.errors import builder_error, reason_of
+from wdsremux.sources.hub.layout import HubLayout
+from wdsremux.sources.hub.links import HubFetcher
+from wdsremux.sources.rows.links import Reach, open_zip
+from wdsremux.sources.tars.schema import KEY_COLUMN
+from wdsremux.stores.hub.ranges import Access, HttpError
+
+Row = Mapping[str, Any]
+
+
+def open_loadable(
+    path: str | os.PathLike[str], *, subset: str | None = None, give_up_after_s: float = 120.0
+) -> RowStream:
+    """Open a folder or a file of this machine that `load_dataset` understands.
+
+    Raises:
+        SourceError: `datasets` finds nothing in it, or it cannot be read.
+        UsageError: the subset must be named or is not there.
+
+    """
+    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+
+    found = Path(path).resolve()
+    if not found.exists():
+        raise SourceError(f"no file or folder {str(path)!r}; check the path")
+    folder = found if found.is_dir() else found.parent
+    files = None if found.is_dir() else [found.name]
+    try:
+        builder = datasets.load_dataset_builder(str(folder), subset, data_files=files)
+    except (ValueError, RuntimeError) as exc:
+        raise builder_error(exc, found.name, subset) from shown_cause(exc)
+    except OSError as exc:
+        raise SourceError(
+            f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
+            "give Parquet, csv, json, WebDataset tars, or a folder of images"
+        ) from shown_cause(exc)
+    names = [str(name) for names in builder.config.data_files.values() for name in names]
+    facts = {
+        "kind": "loadable",
+        "format": _format(builder),
+        "subset": builder.config.name,
+        **_listing(folder, names),
+    }
+    return _open_builder(builder, facts, Reach(str(folder)), give_up_after_s)
+
+
+def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
+    """Open a dataset of the Hub that is not Parquet, pinned to its commit.
+
+    Raises:
+        SourceError: it cannot be read.
+
+    """
+    facts = {
+        "kind": "hub",
+        "repo": layout.repo,
+        "commit": layout.commit,
+        "subset": layout.subset,
+        "format": _format(layout.builder),
+    }
+    reach = Reach(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
+    return _open_builder(layout.builder, facts, reach, access.give_up_after_s)
+
+
+def _format(builder: Any) -> str:
+    """Return the name of the module that reads the files: imagefolder, webdataset, csv, json."""
+    return str(type(builder).__module__).rpartition(".")[2]
+
+
+def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return the number, bytes and digest of data files, as for a folder of images."""
+    digest, total = hashlib.sha256(), 0
+    for name in sorted(set(names), key=os.fsencode):
+        path = Path(name)
+        size = path.stat().st_size if path.is_file() else 0
+        shown = os.fsencode(path.relative_to(folder) if path.is_relative_to(folder) else name)
+        digest.update(b"%d:%s %d\n" % (len(shown), shown, size))
+        total += size
+    return {"files": len(set(names)), "bytes": total, "listing": digest.hexdigest()}
+
+
+def _open_builder(
+    builder: Any, facts: Mapping[str, Any], reach: Reach, give_up_after_s: float
+) -> RowStream:
+    form = _format(builder)
+    with bounded_retries(give_up_after_s):
+        zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
+        try:
+            streams = builder.as_streaming_dataset()
+        except (OSError, ValueError, RuntimeError, NotImplementedError, HttpError) as exc:
+            raise SourceError(
+                f"`datasets` cannot stream {facts.get('repo', 'it')!r}: {redacted(str(exc))}"
+            ) from shown_cause(exc)
+    streams = {str(split): stream for split, stream in streams.items()}
+    features = next(iter(streams.values())).features
+    declared = dtypes_from_features(features.to_dict()) if features is not None else {}
+    shape = None
+    if form == "webdataset":
+        shape = _webdataset_shape(declared)
+    elif zipped and list(declared) == ["image"]:
+        shape = Shape(zipped.columns, zipped.row)
+    return RowStream(streams, facts, reach, shape, give_up_after_s)
+
+
+def _at(row: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        row = row.get(name) if isinstance(row, Mapping) else None
+    return row
+
+
+def _webdataset_shape(declared: Mapping[str, Dtype]) -> Shape:
+    """Return the columns that tars.py would give: the JSON's at the top, no shard's address."""
+    images = [name for name, dtype in declared.items() if dtype == "image"]
+    bare = [name for name in images if "." not in name]
+    names = {"__key__": KEY_COLUMN, "cls": "label"}
+    if len(bare) == 1:
+        names[bare[0]] = "image"
+    found: dict[str, tuple[tuple[str, ...], Dtype]] = {}
+    for name, dtype in declared.items():
+        if name == "json" and isinstance(dtype, dict) and "struct" in dtype:
+            continue
+        if name != "__url__":
+            stem = name.rpartition(".")[0]
+            stem = (name if stem == KEY_COLUMN else stem).replace(".", "_")
+            found[names.get(name) or stem or name] = (name,), dtype
+    whole = declared.get("json")
+    for key, dtype in (whole.get("struct", {}) if isinstance(whole, dict) else {}).items():
+        found[f"json_{key}" if key in found else key] = ("json", key), dtype
+    columns = tuple(Column(name, dtype) for name, (_, dtype) in found.items())
+    paths = {name: path for name, (path, _) in found.items()}
+    return Shape(columns, lambda row: {name: _at(row, path) for name, path in paths.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class _ZippedImages:
+    """Image folders in zips: of these `datasets` 5 streams every file, and fails on the labels."""
+
+    numbers: Mapping[str, int]
+
+    @classmethod
+    def of(cls, builder: Any, reach: Reach) -> "_ZippedImages | None":
+        """Return what the zips hold when all data are zips; `builder` then leaves labels out."""
+        files = [str(name) for names in builder.config.data_files.values() for name in names]
+        if not files or not all(name.lower().endswith(".zip") for name in files):
+            return None
+        builder.config.drop_labels = True
+        members = [n for f in files for n in open_zip(f, reach.fetcher).namelist() if _is_row(n)]
+        names = sorted({_folder(name) for name in members})
+        depths = {name.count("/") for name in members}
+        numbers = {name: number for number, name in enumerate(names)}
+        return cls(numbers if len(names) > 1 and len(depths) == 1 else {})
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The image and, if the zips have class folders, its label."""
+        label = Column("label", {"class_label": list(self.numbers)})
+        return (Column("image", "image"), *([label] if self.numbers else []))
+
+    def row(self, row: Row) -> Row | None:
+        """Return a row with its label, by the folder of its image; None for another file."""
+        member = str(row["image"]["path"]).partition("::")[0].removeprefix("zip://")
+        if not _is_row(member):
+            return None
+        return {**row, "label": self.numbers.get(_folder(member))}
+
+
+def _folder(member: str) -> str:
+    return member.rpartition("/")[0].rpartition("/")[2]
+
+
+def _is_row(member: str) -> bool:
+    parts = member.split("/")
+    is_hidden = any(part.startswith((".", "__")) for part in parts)
+    return is_image_name(member) and not is_hidden

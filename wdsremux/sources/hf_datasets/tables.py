@@ -1,0 +1,293 @@
+"""Objects of the `datasets` library, and folders it saved: random access where there is one.
+
+Images are never decoded here: tables are taken as Arrow, streams with decoding off.
+"""
+
+import hashlib
+import io
+import os
+import pickle
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from wdsremux.core.columns import Column, Columns
+from wdsremux.core.errors import SourceError, UsageError
+from wdsremux.core.records import Record, Unit
+from wdsremux.sources.hf_datasets.stream import RowStream, columns_from
+from wdsremux.sources.rows.links import Reach
+from wdsremux.sources.rows.unit import UNIT_ROWS, StreamUnit, bundled, item_from_row
+
+MAX_PICKLE_BYTES = 1 << 16
+"""A table whose pickle is larger holds its rows itself: they travel, not the table."""
+_CHUNK_ROWS = 16
+_REMEDY = "if you trust it, name the folder of its images with --image-root"
+
+
+@dataclass(frozen=True, slots=True)
+class PickledTable:
+    """A table whose rows lie in files, as `datasets` pickles it: by their names."""
+
+    pickled: bytes
+
+    def load(self) -> Any:
+        """Return the `Dataset`."""
+        return pickle.loads(self.pickled)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTable:
+    """A table that `save_to_disk` wrote."""
+
+    folder: str
+    state: str
+    """Digest of its files' sizes and times: a folder that is written anew is another table."""
+
+    def load(self) -> Any:
+        """Return the `Dataset`. Raises SourceError when it is not the one it was."""
+        import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+
+        if _state_of(Path(self.folder)) != self.state:
+            name = Path(self.folder).name
+            raise SourceError(
+                f"the saved dataset {name!r} was written anew during the run; start it again"
+            )
+        return _prepared(datasets.load_from_disk(self.folder))
+
+
+Handle = PickledTable | SavedTable
+
+
+@lru_cache(maxsize=4)
+def _opened(handle: Handle) -> Any:
+    return handle.load()
+
+
+@dataclass(frozen=True, slots=True)
+class TableUnit:
+    """Rows of a table that every worker can open."""
+
+    first: int
+    handle: Handle
+    offset: int
+    """Number of its first row in the table."""
+    rows: int
+    size_bytes: int
+    image: str
+    fields: tuple[str, ...]
+    reach: Reach
+
+    @property
+    def name(self) -> str:
+        """What an error message calls it."""
+        return f"rows {self.offset} to {self.offset + self.rows - 1} of the dataset"
+
+    def read(self, start: int, stop: int) -> Iterator[Record]:
+        """Yield the records of rows start..stop-1."""
+        table = _opened(self.handle)
+        for at in range(start, stop, _CHUNK_ROWS):
+            end = min(at + _CHUNK_ROWS, stop)
+            rows = _rows(table, (self.image, *self.fields), self.offset + at, self.offset + end)
+            items = (item_from_row(row, self.image, self.fields, self.reach) for row in rows)
+            yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
+
+
+def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[str, Any]]:
+    wanted = [name for name in dict.fromkeys(names) if name in table.column_names]
+    try:
+        rows: list[dict[str, Any]] = table[start:stop].select(wanted).to_pylist()
+    except (OSError, ValueError, IndexError) as exc:
+        raise SourceError(
+            f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it anew"
+        ) from exc
+    return rows
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Tables with random access; made by `open_dataset` and `open_saved`."""
+
+    tables: Mapping[str, Any]
+    """By split, prepared: Arrow format, images undecoded."""
+    handles: Mapping[str, Handle]
+    """By split, of those that workers can open themselves."""
+    facts: Mapping[str, Any]
+    reach: Reach = Reach(None)
+    """Where images that a row only names may lie; a program's own rows may name any file here."""
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the rows and the fingerprint of each split, or the files of a saved dataset."""
+        return self.facts
+
+    def splits(self) -> Mapping[str, int | None]:
+        """Return the splits with their numbers of rows."""
+        return {split: len(table) for split, table in self.tables.items()}
+
+    def features(self) -> Sequence[Column]:
+        """Return the columns."""
+        return columns_from(next(iter(self.tables.values())).features)
+
+    def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
+        """Yield units of 256 rows, at any place without reading what is before."""
+        if split not in self.tables:
+            raise SourceError(
+                f"the dataset has no split {split!r}, only {', '.join(self.tables)}; "
+                "name one of these with --split"
+            )
+        table, handle = self.tables[split], self.handles.get(split)
+        if handle is None:
+            names = (columns.image, *columns.fields)
+            places = range(start, len(table), _CHUNK_ROWS)
+            chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in places)
+            items = (
+                item_from_row(row, columns.image, columns.fields, self.reach)
+                for row in chain.from_iterable(chunks)
+            )
+            yield from bundled(items, start)
+            return
+        row_bytes = table.data.nbytes // max(1, len(table.data))
+        for first in range(start - start % UNIT_ROWS, len(table), UNIT_ROWS):
+            rows = min(UNIT_ROWS, len(table) - first)
+            size_bytes = rows * row_bytes
+            yield TableUnit(
+                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.reach
+            )
+
+
+def _prepared(table: Any) -> Any:
+    """Return a `Dataset` that gives Arrow tables. Raises UsageError when it has a transform."""
+    if table.format["type"] == "custom":
+        raise UsageError(
+            "the dataset has a transform of its own (set_transform): give that function as "
+            "transform= and the dataset as dataset.with_format(None)"
+        )
+    return table.with_format("arrow")
+
+
+def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | RowStream:
+    """Open a Dataset, an IterableDataset, or a DatasetDict or IterableDatasetDict of splits.
+
+    A Dataset whose rows lie in files is read by the workers, at random; others are read here.
+
+    Raises:
+        UsageError: it has a transform of its own, or it is another object.
+
+    """
+    import datasets  # noqa: PLC0415 (the caller has it already, or there is no dataset)
+
+    splits = dict(dataset) if isinstance(dataset, dict) else {_split_of(dataset): dataset}
+    if not splits:
+        raise SourceError("the dataset has no split; give a dict with one or more")
+    if all(isinstance(each, datasets.IterableDataset) for each in splits.values()):
+        return _streamed(splits, give_up_after_s)
+    if not all(isinstance(each, datasets.Dataset) for each in splits.values()):
+        raise UsageError(
+            f"a {type(dataset).__name__} is no dataset that can be converted; give a Dataset, "
+            "an IterableDataset, or splits that are all of one of these"
+        )
+    tables = {str(split): _prepared(table) for split, table in splits.items()}
+    handles = {split: handle for split, table in tables.items() if (handle := _pickled(table))}
+    facts = {
+        "kind": "dataset",
+        "splits": {
+            split: {"rows": len(table), "fingerprint": table._fingerprint}  # noqa: SLF001 (no other)
+            for split, table in tables.items()
+        },
+    }
+    return TableSource(tables, handles, facts)
+
+
+def _streamed(splits: Mapping[str, Any], give_up_after_s: float) -> RowStream:
+    # A stream of images on the Hub only names them.
+    from wdsremux.sources.hub.links import HubFetcher  # noqa: PLC0415
+    from wdsremux.stores.hub.ranges import Access  # noqa: PLC0415 (tables need no network)
+
+    reach = Reach(None, HubFetcher(Access(give_up_after_s)))
+    return RowStream(splits, None, reach, give_up_after_s=give_up_after_s)
+
+
+def _split_of(dataset: Any) -> str:
+    split = str(getattr(dataset, "split", None) or "train")
+    return split if split.replace("_", "").isalnum() else "train"  # not "train[:10]" or "a+b"
+
+
+def _pickled(table: Any) -> PickledTable | None:
+    """Return a handle of a table that lies in files; None when the pickle would carry the rows."""
+    if not table.cache_files:
+        return None
+    out = _SmallFile()
+    try:
+        pickle.Pickler(out, protocol=pickle.HIGHEST_PROTOCOL).dump(table)
+    except _TooLargeError:
+        return None
+    return PickledTable(out.getvalue())
+
+
+class _TooLargeError(Exception):
+    """More was written than a unit may carry."""
+
+
+class _SmallFile(io.BytesIO):
+    """A file that refuses to grow: a table in memory must not be copied to learn its size."""
+
+    def write(self, data: Any) -> int:
+        if self.tell() + len(memoryview(data).cast("B")) > MAX_PICKLE_BYTES:
+            raise _TooLargeError
+        return super().write(data)
+
+
+def open_saved(
+    path: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None
+) -> TableSource:
+    """Open a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
+
+    It may come from a stranger: images that its rows only name are read below `image_root`, or
+    below the folder itself, and nowhere else.
+
+    Raises:
+        SourceError: it is no such folder.
+
+    """
+    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+
+    root = Path(path).resolve()
+    try:
+        found = datasets.load_from_disk(str(root))
+    except (OSError, ValueError, KeyError) as exc:
+        raise SourceError(
+            f"{str(path)!r} is no dataset that save_to_disk wrote: {exc}; check the path, or save "
+            "it again"
+        ) from exc
+    is_dict = isinstance(found, dict)
+    splits = dict(found) if is_dict else {_split_of(found): found}
+    if not splits:
+        raise SourceError(
+            f"the saved dataset {str(path)!r} has no split; save it again with one or more"
+        )
+    folders = {split: root / split if is_dict else root for split in splits}
+    return TableSource(
+        {split: _prepared(table) for split, table in splits.items()},
+        {split: SavedTable(str(each), _state_of(each)) for split, each in folders.items()},
+        _facts(root),
+        Reach(str(Path(image_root or root).resolve()), remedy=_REMEDY),
+    )
+
+
+def _state_of(folder: Path) -> str:
+    """Return a digest that is another one when files of a saved table were written anew."""
+    files = sorted(each for each in folder.iterdir() if each.suffix in (".arrow", ".json"))
+    states = [(each.name, each.stat()) for each in files]
+    facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def _facts(root: Path) -> dict[str, Any]:
+    found = sorted((*root.glob("*.arrow"), *root.glob("*/*.arrow")), key=os.fsencode)
+    states = sorted((*root.glob("state.json"), *root.glob("*/state.json")), key=os.fsencode)
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in states))
+    files = [{"name": p.relative_to(root).as_posix(), "bytes": p.stat().st_size} for p in found]
+    # The state holds the fingerprint, which is another one after every change of the rows.
+    return {"kind": "saved", "files": files, "state": digest.hexdigest()}

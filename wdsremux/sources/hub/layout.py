@@ -1,0 +1,112 @@
+"""What a dataset ID names: a commit of a repo, its subset, splits and files.
+
+`datasets` decides this, as `load_dataset` would. The Hub is asked for the commit first: `datasets`
+alone would take a copy from its cache, however old, when the Hub cannot be reached.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+
+from wdsremux.core.errors import SourceError, UsageError
+from wdsremux.core.redaction import shown_cause
+from wdsremux.sources.hub.errors import builder_error, patiently
+from wdsremux.stores.hub.ranges import Access
+
+_ID = re.compile(r"(?:hf://datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class HubLayout:
+    """One subset of a dataset at one commit."""
+
+    repo: str
+    commit: str
+    subset: str
+    splits: Mapping[str, tuple[str, ...]]
+    """Data files by split, in row order, relative to the repo; empty unless it is Parquet."""
+    is_parquet: bool
+    """Whether the files can be read by row groups; else `builder` streams."""
+    features: Mapping[str, Any] | None
+    """What the dataset card declares, in the JSON form of `Features.to_dict()`."""
+    builder: Any
+    """The `datasets` builder, pinned to the commit."""
+
+
+def repo_and_revision(dataset_id: str, revision: str | None) -> tuple[str, str | None]:
+    """Split a dataset ID. Raises UsageError when it is none, or names another revision."""
+    match = _ID.fullmatch(dataset_id)
+    if not match:
+        raise UsageError(
+            f"{dataset_id!r} is no dataset ID: write user/name or hf://datasets/user/name@revision"
+        )
+    if revision and match["revision"] not in (None, revision):
+        raise UsageError(f"{dataset_id!r} and --revision {revision!r} name two revisions")
+    return match["repo"], match["revision"] or revision
+
+
+def hub_layout(
+    dataset_id: str, *, subset: str | None, revision: str | None, access: Access
+) -> HubLayout:
+    """Ask the Hub and `datasets` what an ID names; imports `datasets`, a second or two.
+
+    Raises UsageError for a subset that is not there or must be named, SourceError for what the Hub
+    does not have, does not show, or cannot be asked.
+    """
+    repo, revision = repo_and_revision(dataset_id, revision)
+    commit = _commit_of(repo, revision, access)
+    builder = patiently(lambda: _builder(repo, subset, commit, access), repo, access)
+    splits = _splits(builder, f"hf://datasets/{repo}@{commit}/")
+    return HubLayout(
+        repo=repo,
+        commit=commit,
+        subset=builder.config.name,
+        splits=splits or {},
+        is_parquet=splits is not None,
+        features=builder.info.features.to_dict() if builder.info.features else None,
+        builder=builder,
+    )
+
+
+def _commit_of(repo: str, revision: str | None, access: Access) -> str:
+    api = HfApi(token=access.token, library_name="wdsremux")
+    info = patiently(lambda: api.dataset_info(repo, revision=revision), repo, access)
+    if not info.sha:
+        raise SourceError(
+            f"dataset {repo!r} has no commit yet; upload its files, or check its name"
+        )
+    return info.sha
+
+
+def _builder(repo: str, subset: str | None, commit: str, access: Access) -> Any:
+    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+
+    # A folder of the working directory that is called so would be taken instead of the repo.
+    path = f"hf://datasets/{repo}" if Path(repo).exists() else repo
+    try:
+        builder = datasets.load_dataset_builder(path, subset, revision=commit, token=access.token)
+    except (datasets.exceptions.DatasetNotFoundError, ValueError, RuntimeError) as exc:
+        raise builder_error(exc, repo, subset) from shown_cause(exc)
+    if builder.hash != commit:
+        # What `datasets` does when the Hub fails it: it falls back to any copy in its cache.
+        raise ConnectionError(f"the Hub did not answer for {repo!r}")
+    return builder
+
+
+def _splits(builder: Any, prefix: str) -> dict[str, tuple[str, ...]] | None:
+    """Return the Parquet files by split; None when the dataset cannot be read by row groups."""
+    config = builder.config
+    is_parquet = type(builder).__module__.endswith("packaged_modules.parquet.parquet")
+    if not is_parquet or config.columns is not None or getattr(config, "filters", None) is not None:
+        return None
+    splits = {}
+    for split, paths in (config.data_files or {}).items():
+        if not all(str(path).startswith(prefix) for path in paths):
+            return None  # files of another repo, or of the open web
+        # A file that fits two patterns stands twice in the list of `datasets`.
+        splits[str(split)] = tuple(dict.fromkeys(str(p).removeprefix(prefix) for p in paths))
+    return splits or None

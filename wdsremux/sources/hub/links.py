@@ -1,0 +1,133 @@
+"""Images of a Hub dataset that its rows only name: fetched by the worker, several at a time."""
+
+import io
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from huggingface_hub import HfApi, hf_hub_url
+
+from wdsremux.sources.hub.errors import patiently
+from wdsremux.stores.hub.ranges import Access, Fill, RemoteFile, web_for
+from wdsremux.stores.hub.reader import read_range
+from wdsremux.stores.patience import Patience, TemporaryError
+
+CONNECTIONS = 8
+AHEAD = 16
+"""Images that are held or on their way, for one reader."""
+_BUFFER_BYTES = 1 << 18
+_FILE = re.compile(r"hf://datasets/(?P<repo>[^/]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<name>.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class HubFetcher:
+    """Reads files `hf://datasets/REPO@COMMIT/NAME`; travels to workers inside units."""
+
+    access: Access
+
+    def fetch(self, paths: Sequence[str]) -> Iterator[bytes | None]:
+        """Yield the content of each file in order, None where there is none.
+
+        Raises SourceError when the Hub cannot be reached any more.
+        """
+        files = self._files(paths)
+        pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="wdsremux-links")
+        coming: deque[_Coming | None] = deque()
+        waiting = iter(paths)
+        try:
+            while True:
+                while len(coming) < AHEAD and (path := next(waiting, None)) is not None:
+                    coming.append(_Coming(files[path], pool) if path in files else None)
+                if not coming:
+                    return
+                first = coming.popleft()
+                yield first.wait() if first else None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def open(self, path: str) -> BinaryIO:
+        """Return a file to seek and read in, by requests. Raises FileNotFoundError, SourceError."""
+        file = self._files([path]).get(path)
+        if file is None:
+            raise FileNotFoundError(f"the Hub has no file {path!r}")
+        return io.BufferedReader(_RangeFile(file), _BUFFER_BYTES)
+
+    def _files(self, paths: Sequence[str]) -> dict[str, RemoteFile]:
+        """Return the files that are there, by path."""
+        wanted: dict[tuple[str, str], dict[str, str]] = {}
+        for path in paths:
+            if match := _FILE.fullmatch(path):
+                wanted.setdefault((match["repo"], match["commit"]), {})[match["name"]] = path
+        found = {}
+        for (repo, commit), by_name in wanted.items():
+            for name, size in self._sizes(repo, commit, list(by_name)).items():
+                url = hf_hub_url(repo, name, repo_type="dataset", revision=commit)
+                found[by_name[name]] = RemoteFile(f"{repo} {name}", url, size, self.access)
+        return found
+
+    def _sizes(self, repo: str, commit: str, names: list[str]) -> dict[str, int]:
+        api = HfApi(token=self.access.token, library_name="wdsremux")
+
+        def ask() -> list[Any]:
+            return api.get_paths_info(repo, names, repo_type="dataset", revision=commit)
+
+        entries = patiently(ask, repo, self.access)
+        # A folder has no size.
+        return {e.path: e.size for e in entries if getattr(e, "size", None) is not None}
+
+
+class _Coming:
+    """One file on its way.
+
+    Only tries run in the pool; waiting between tries is done by the reader, so that a program that
+    ends does not wait for the whole patience.
+    """
+
+    def __init__(self, file: RemoteFile, pool: ThreadPoolExecutor) -> None:
+        self._file, self._fill = file, Fill(0, file.size_bytes)
+        self._first: Future[None] | None = None
+        if file.size_bytes:
+            self._first = pool.submit(web_for(file.access).fill, file, self._fill)
+
+    def wait(self) -> bytes:
+        patience = Patience(self._file.name, self._file.access.give_up_after_s)
+        while self._first or not self._fill.is_full:
+            try:
+                if self._first:
+                    first, self._first = self._first, None
+                    first.result()
+                else:
+                    web_for(self._file.access).fill(self._file, self._fill)
+            except TemporaryError as error:
+                patience.wait(error)
+        return bytes(self._fill.data)
+
+
+class _RangeFile(io.RawIOBase):
+    """A file of the Hub that can be sought in; every read is a request."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file, self._at = file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size_bytes}[whence]
+        self._at = max(0, base + offset)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        stop = min(self._file.size_bytes, self._at + len(buffer))
+        if stop <= self._at:
+            return 0
+        data = read_range(self._file, self._at, stop)
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)

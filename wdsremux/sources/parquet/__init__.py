@@ -1,0 +1,1 @@
+"""Parquet files, local and on the Hub, read by row groups."""

@@ -1,0 +1,176 @@
+"""Parquet on a local disk: a folder, one file, or a glob."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from glob import glob, has_magic
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wdsremux.core.columns import Column
+from wdsremux.core.errors import SourceError
+from wdsremux.core.records import Record, Unit
+from wdsremux.sources.base import Source
+from wdsremux.sources.parquet.image_paths import ImageFolder
+from wdsremux.sources.parquet.index import FileIndex, RowGroupSource, index_from_metadata
+from wdsremux.sources.parquet.layout import Layout, card_from_folder, dtypes_of, layout_from_names
+from wdsremux.sources.parquet.rows import RowGroup, first_values, read_records
+from wdsremux.sources.parquet.schema import columns_from_schema, guessable, with_guessed_images
+
+BUFFER_BYTES = 1 << 18
+"""Column chunks are read in pieces of this size instead of whole."""
+
+FOOTER_THREADS = 8
+
+SLICE_ROWS = 1024
+MAX_SLICES = 16
+"""A row group is cut into slices of so many rows, but not into more of them: whoever reads one
+passes over what lies before it, which costs a hundredth of working on it."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalUnit:
+    """A row group of a file on disk, or a slice of one."""
+
+    first: int
+    file_name: str
+    path: str
+    part: RowGroup
+    low: int
+    """Row of the row group at which the slice begins."""
+    high: int
+    """Row of the row group at which it ends."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return self.high - self.low
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the wanted columns, uncompressed."""
+        return max(1, self.part.size_bytes * self.rows // self.part.rows)
+
+    @property
+    def name(self) -> str:
+        """File and row group."""
+        return f"{self.file_name} row group {self.part.number}"
+
+    def read(self, start: int, stop: int) -> Iterator[Record]:
+        """Yield rows start..stop-1, streamed page by page."""
+        with parquet_errors(self.name), open_file(self.path) as file:
+            zero = self.first - self.low
+            yield from read_records(file, self.part, zero, self.low + start, self.low + stop)
+
+
+@contextmanager
+def parquet_errors(name: str) -> Iterator[None]:
+    """Translate what goes wrong while a file is read into a SourceError that names it."""
+    try:
+        yield
+    except SourceError as exc:
+        if str(exc).startswith("cannot read "):  # what lies below has named the file
+            raise
+        raise SourceError(f"{name}: {exc}") from exc
+    except (pa.ArrowException, OSError, EOFError) as exc:
+        reason = next(iter(str(exc).splitlines()), type(exc).__name__)
+        raise SourceError(
+            f"cannot read {name}: {reason}; the file is damaged or has gone: bring it again"
+        ) from exc
+
+
+def open_file(path: str) -> pq.ParquetFile:
+    """Open a file so that column chunks are streamed; the caller closes it."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES)
+
+
+def open_parquet(location: str, *, subset: str | None, image_root: Path | None) -> Source:
+    """Open a folder, a file or a glob of .parquet files; reads all footers, in parallel.
+
+    Splits are recognised as `load_dataset` does, also among the files of a glob: what is called
+    "test" is never taken for "train". Paths in an image column are read below `image_root`, which
+    is the dataset's folder unless it is given.
+
+    Raises SourceError when nothing is there or a footer cannot be read, UsageError for a subset
+    that must be named.
+    """
+    base, names, is_folder = _found(location)
+    card = card_from_folder(base)
+    if is_folder:
+        layout = layout_from_names(names, card, subset)
+    else:
+        plain = layout_from_names(names, {}, None)
+        layout = replace(plain, dtypes=dtypes_of(card, subset or "default"))
+    _tell_left_out(names, layout)
+    images = ImageFolder(str(image_root or base))
+    index = _index(base, sorted({name for each in layout.splits.values() for name in each}))
+
+    def make_units(file: FileIndex, part: RowGroup, first: int) -> Iterator[Unit]:
+        path, step = str(base / file.name), max(SLICE_ROWS, -(-part.rows // MAX_SLICES))
+        for low in range(0, part.rows, step):
+            high = min(low + step, part.rows)
+            yield LocalUnit(first + low, file.name, path, part, low, high)
+
+    files = {split: [index[name] for name in each] for split, each in layout.splits.items()}
+    columns = _columns(base, layout, images)
+    return RowGroupSource({"kind": "parquet"}, files, columns, images, make_units)
+
+
+def _found(location: str) -> tuple[Path, list[str], bool]:
+    """Return the base folder, the names of the files below it, and whether a folder was asked."""
+    path = Path(location).expanduser()
+    if path.is_dir():
+        found = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    elif path.is_file():
+        return path.parent, [path.name], False
+    else:
+        # Path.glob takes no absolute pattern.
+        found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207
+    names = [file for file in found if file.suffix == ".parquet" and file.is_file()]
+    if not names:
+        raise SourceError(f"no .parquet file at {location!r}: name a folder, a file or a glob")
+    base = path if path.is_dir() else _fixed_head(path)
+    return base, [file.relative_to(base).as_posix() for file in names], path.is_dir()
+
+
+def _fixed_head(pattern: Path) -> Path:
+    """Return the folders of a glob that hold no wildcard."""
+    parts = pattern.parts
+    fixed = next((i for i, part in enumerate(parts) if has_magic(part)), len(parts) - 1)
+    return Path(*parts[:fixed])
+
+
+def _tell_left_out(names: Sequence[str], layout: Layout) -> None:
+    taken = {name for each in layout.splits.values() for name in each}
+    left_out = sorted(set(names) - taken)
+    if left_out:
+        logger.warning(
+            "%d .parquet files belong to no split and are left out, for example %r",
+            len(left_out),
+            left_out[0],
+        )
+
+
+def _index(base: Path, names: Sequence[str]) -> dict[str, FileIndex]:
+    def read(name: str) -> FileIndex:
+        path = base / name
+        with parquet_errors(name):
+            return index_from_metadata(name, path.stat().st_size, pq.read_metadata(path))
+
+    with ThreadPoolExecutor(FOOTER_THREADS) as pool:
+        return dict(zip(names, pool.map(read, names), strict=True))
+
+
+def _columns(base: Path, layout: Layout, images: ImageFolder) -> tuple[Column, ...]:
+    name = next(iter(layout.splits.values()))[0]
+    with parquet_errors(name), open_file(str(base / name)) as file:
+        columns = columns_from_schema(file.schema_arrow, layout.dtypes)
+        values = first_values(file, guessable(columns))
+    return with_guessed_images(columns, values, images.has)

@@ -1,0 +1,167 @@
+"""Rows of one row group as records: shared by Parquet on disk and on the Hub.
+
+Streams in small batches, so that memory follows the batch and the page, not the row group.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from wdsremux.core.errors import SourceError
+from wdsremux.core.records import Record
+from wdsremux.sources.parquet.image_paths import ImageFolder
+from wdsremux.sources.parquet.schema import dtype_from_arrow
+
+BATCH_ROWS = 64
+BATCH_BYTES = 8 * 10**6
+"""A batch is so many rows, fewer where rows are big."""
+
+FIRST_ROWS = 8
+"""Rows looked at to find a first value."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """One row group of a file and what is wanted of it."""
+
+    number: int
+    rows: int
+    size_bytes: int
+    """Of the wanted columns, uncompressed."""
+    image: str
+    fields: tuple[str, ...]
+    images: ImageFolder
+    """Where paths in the image column lead."""
+    file: str = ""
+    """Name of the file, as the source's identity has it."""
+    first_row: int = 0
+    """Row of the file at which it begins."""
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of all wanted columns, each once."""
+        return list(dict.fromkeys((self.image, *self.fields)))
+
+    @property
+    def batch_rows(self) -> int:
+        """How many rows are taken at a time."""
+        return min(BATCH_ROWS, max(1, BATCH_BYTES * self.rows // max(1, self.size_bytes)))
+
+
+def read_records(
+    file: pq.ParquetFile, part: RowGroup, first: int, start: int, stop: int
+) -> Iterator[Record]:
+    """Yield rows start..stop-1 of a row group; `first` is the position of the group's row 0.
+
+    Raises SourceError for what the file should hold and does not. What pyarrow raises on damaged
+    files passes through: the caller knows what to call the file.
+    """
+    present = file.schema_arrow.names
+    missing = [name for name in part.columns if name not in present]
+    if missing:
+        has = ", ".join(present)
+        raise SourceError(
+            f"there is no column {missing[0]!r} as in the first file, only {has}; "
+            "give files that all have it, or leave it out of --extra-columns"
+        )
+    batches = file.iter_batches(
+        batch_size=part.batch_rows,
+        row_groups=[part.number],
+        columns=part.columns,
+        use_threads=False,
+    )
+    at = 0
+    for batch in batches:
+        low, high = max(start - at, 0), min(stop - at, batch.num_rows)
+        if low < high:
+            yield from _records(batch.slice(low, high - low), part, first, at + low)
+        at += batch.num_rows
+        if at >= stop:
+            return
+    raise SourceError(f"the row group ends after {at} of {part.rows} rows; bring the file again")
+
+
+def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> Iterator[Record]:
+    """Yield the rows of a batch that begins at row `start` of the row group."""
+    stored, paths = image_values(batch.column(part.image), part.image)
+    values = [python_values(batch.column(name), name) for name in part.fields]
+    for i, data in enumerate(stored):
+        image, problem = data, None
+        if image is None and paths[i]:
+            image, problem = part.images.read(paths[i] or "")
+        fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
+        place = f"{part.file!r}, row {part.first_row + start + i}"
+        yield Record(first + start + i, image, fields, problem, place)
+
+
+def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[str | None]]:
+    """Return stored bytes and paths of an image column: a struct of both, bytes, or paths."""
+    column = _plain(column)
+    kind, types = column.type, pa.types
+    nothing: list[Any] = [None] * len(column)
+    if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+        names = [field.name for field in kind]
+        # flatten, unlike field, gives null parts where the struct itself is null.
+        parts = dict(zip(names, column.flatten(), strict=True))
+        paths = python_values(parts["path"], name) if "path" in parts else nothing
+        return python_values(parts["bytes"], name), paths
+    if dtype_from_arrow(kind) == "string":
+        return nothing, python_values(column, name)
+    if dtype_from_arrow(kind) in ("binary", "null"):
+        return python_values(column, name), nothing
+    raise SourceError(
+        f"column {name!r} holds {kind}, which are no images; name another with --image-column"
+    )
+
+
+def python_values(column: pa.Array, name: str) -> list[Any]:
+    """Return the values of a column as Python values."""
+    column = _plain(column)
+    exact = _without_nanoseconds(column.type)
+    try:
+        # Nanoseconds would become pandas objects, but only where pandas is installed.
+        column = column if exact == column.type else column.cast(exact, safe=False)
+        return list(column.to_pylist())
+    except UnicodeDecodeError:
+        stored = column.cast(pa.large_binary()).to_pylist()
+        return [None if text is None else text.decode("utf-8", "replace") for text in stored]
+    except (ValueError, OverflowError) as exc:
+        raise SourceError(
+            f"column {name!r} ({column.type}) cannot be read: {exc}; leave it out by "
+            "--extra-columns, or write the file again"
+        ) from exc
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _without_nanoseconds(kind: pa.DataType) -> pa.DataType:
+    types = pa.types
+    if types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if types.is_time64(kind) and kind.unit == "ns":
+        return pa.time64("us")
+    if types.is_list(kind):
+        inner = kind.value_field
+        return pa.list_(inner.with_type(_without_nanoseconds(inner.type)))
+    if types.is_struct(kind):
+        return pa.struct([f.with_type(_without_nanoseconds(f.type)) for f in kind])
+    return kind
+
+
+def first_values(file: pq.ParquetFile, names: list[str]) -> dict[str, Any]:
+    """Return the first value of each column that is not null, as far as the first rows tell."""
+    if not names:
+        return {}
+    for batch in file.iter_batches(batch_size=FIRST_ROWS, columns=names, use_threads=False):
+        found = {name: _plain(batch.column(name)).drop_null() for name in names}
+        return {name: values[0].as_py() for name, values in found.items() if len(values)}
+    return {}

@@ -1,0 +1,1 @@
+"""Sources that yield rows one by one in the main process."""

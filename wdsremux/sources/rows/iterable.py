@@ -1,0 +1,118 @@
+"""Any iterable of rows as a source: read in the calling process, pixels encoded by the workers."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import chain, islice
+from typing import Any
+
+from wdsremux.core.columns import Column, Columns
+from wdsremux.core.errors import SourceError
+from wdsremux.core.redaction import redacted, shown_cause
+from wdsremux.sources.rows.digest import digest_of_rows
+from wdsremux.sources.rows.links import Reach
+from wdsremux.sources.rows.pictures import Pixels, columns_of_rows, settled
+from wdsremux.sources.rows.unit import StreamUnit, bundled, item_from_row
+
+ROWS_SEEN = 256
+_SEEN_BYTES = 64 << 20
+
+Row = Mapping[str, Any]
+
+
+def open_iterable(rows: Iterable[Row]) -> "IterableSource":
+    """Open any iterable of rows: dicts, each with an image and other values by column name.
+
+    An image may be bytes (packed or decoded as any stored image), a path (read in the workers),
+    what `datasets` gives undecoded ({"bytes": ..., "path": ...}), a PIL image, or an array H×W×3 of
+    uint8. The last two are copied here and encoded as PNG in a worker, which costs more than all
+    else: give bytes where there are any.
+
+    The first 256 rows (or 64 MB) are read at once to learn the columns, and are not lost. A
+    generator can be read once; a list, or any object that can be iterated again, as often as one
+    likes.
+
+    Raises:
+        SourceError: there is no row, a row is no dict, or the iterable fails.
+
+    """
+    return IterableSource(rows)
+
+
+class IterableSource:
+    """The rows of an iterable; made by `open_iterable`."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        iterator = iter(rows)
+        self._rows = rows
+        self._is_once = iterator is rows
+        self._was_read = False
+        self._rest = _checked(iterator)
+        self._head = list(_first(self._rest))
+        if not self._head:
+            raise SourceError("the iterable gave no row; give one dict for each image")
+        self._columns = columns_of_rows(self._head, os.path.isfile)
+        self._digest = digest_of_rows(self._head)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return a digest of the first rows: all that is known to tell these rows from others."""
+        return {"kind": "iterable", "resumable": False, "first_rows": self._digest}
+
+    def splits(self) -> Mapping[str, int | None]:
+        """Return one split, "train", with its rows where the iterable has a length."""
+        return {"train": len(self._rows) if isinstance(self._rows, Sized) else None}
+
+    def features(self) -> Sequence[Column]:
+        """Return the columns that the first rows show."""
+        return self._columns
+
+    def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
+        """Yield units that carry their rows; those before `start` are read and dropped."""
+        if split != "train":
+            raise SourceError(
+                f"an iterable has no split {split!r}, only 'train'; leave --split out"
+            )
+        rows = islice(self._all_rows(), start, None)
+        yield from bundled(
+            (item_from_row(row, columns.image, columns.fields, Reach(None)) for row in rows), start
+        )
+
+    def _all_rows(self) -> Iterator[Row]:
+        if not self._is_once and self._was_read:
+            return _checked(iter(self._rows))
+        if self._was_read:
+            raise SourceError(
+                "this iterable can be read only once; give a list, or an object that can be "
+                "iterated again"
+            )
+        self._was_read = True
+        head, self._head = self._head, []
+        return chain(head, self._rest)
+
+
+def _checked(rows: Iterator[Any]) -> Iterator[Row]:
+    """Yield the rows with their images settled. Raises SourceError for what the iterable raises."""
+    number = 0
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        except Exception as exc:  # noqa: BLE001 (it is the user's: anything may come)
+            raise SourceError(
+                f"the iterable failed at row {number}: {redacted(repr(exc))}"
+            ) from shown_cause(exc)
+        if not isinstance(row, Mapping):
+            raise SourceError(f"row {number} is no dict but {type(row).__name__}")
+        yield {str(name): settled(value) for name, value in row.items()}
+        number += 1
+
+
+def _first(rows: Iterator[Row]) -> Iterator[Row]:
+    size = 0
+    for row in islice(rows, ROWS_SEEN):
+        yield row
+        for value in row.values():
+            size += value.size_bytes if isinstance(value, Pixels) else 0
+            size += len(value) if isinstance(value, bytes) else 0
+        if size > _SEEN_BYTES:
+            return

@@ -1,0 +1,117 @@
+"""Units that carry their rows: what the calling process has read, or the names of the images."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from wdsremux.core.records import Record
+from wdsremux.sources.rows.links import Content, Link, Reach, contents
+from wdsremux.sources.rows.pictures import Broken, Pixels, is_file_dict, settled
+
+UNIT_ROWS = 256
+UNIT_BYTES = 16 << 20
+_LINKED_BYTES = 100_000
+"""What an image that is still to be fetched is taken to weigh."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRow:
+    """A row on its way to a worker."""
+
+    image: bytes | Pixels | Link | Broken | None
+    fields: Mapping[str, Any]
+
+    @property
+    def held_bytes(self) -> int:
+        """About how many bytes travel with it."""
+        texts = (value for value in self.fields.values() if isinstance(value, str | bytes))
+        held = len(self.image) if isinstance(self.image, bytes) else 0
+        if isinstance(self.image, Pixels):
+            held = self.image.size_bytes
+        return held + sum(map(len, texts))
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUnit:
+    """Consecutive rows of a stream."""
+
+    first: int
+    items: tuple[StreamRow, ...]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.items)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes that it holds or will fetch, roughly."""
+        linked = sum(isinstance(item.image, Link) for item in self.items)
+        return sum(item.held_bytes for item in self.items) + linked * _LINKED_BYTES
+
+    @property
+    def name(self) -> str:
+        """What an error message calls it."""
+        return f"rows {self.first} to {self.first + self.rows - 1} of the stream"
+
+    def read(self, start: int, stop: int) -> Iterator[Record]:
+        """Yield the records of rows start..stop-1; fetches and encodes what is not yet bytes."""
+        chosen = self.items[start:stop]
+        fetched = contents([item.image for item in chosen if isinstance(item.image, Link)])
+        for position, item in enumerate(chosen, self.first + start):
+            image, problem = next(fetched) if isinstance(item.image, Link) else _held(item.image)
+            yield Record(position, image, item.fields, problem)
+
+
+def _held(image: bytes | Pixels | Broken | None) -> Content:
+    if isinstance(image, Pixels):
+        try:
+            return image.encode(), None
+        except (OSError, ValueError, TypeError) as exc:
+            return None, f"the image cannot be encoded: {exc}"
+    return (None, image.reason) if isinstance(image, Broken) else (image, None)
+
+
+def item_from_row(
+    row: Mapping[str, Any], image: str, fields: Iterable[str], reach: Reach
+) -> StreamRow:
+    """Return the wanted columns of a row, its image in any form that programs give."""
+    return StreamRow(
+        _image(settled(row.get(image)), reach), {name: row.get(name) for name in fields}
+    )
+
+
+def _image(value: Any, reach: Reach) -> bytes | Pixels | Link | Broken | None:
+    if is_file_dict(value):
+        # Bytes go first: the path beside them is only what the file was once called.
+        value = value.get("path") if value.get("bytes") is None else value["bytes"]
+    if value is None or isinstance(value, bytes | Pixels | Broken):
+        return value
+    if isinstance(value, bytearray | memoryview):
+        return bytes(value)
+    if isinstance(value, str | PurePath):
+        return Link(os.fspath(value), reach)
+    shape = getattr(value, "shape", None)
+    form = f" of shape {tuple(shape)} and {value.dtype}" if shape is not None else ""
+    return Broken(
+        f"the image is a {type(value).__name__}{form}; give bytes, a PIL image, a path, "
+        "or an array H×W×3 of uint8"
+    )
+
+
+def bundled(items: Iterable[StreamRow], first: int) -> Iterator[StreamUnit]:
+    """Yield units of at most 256 rows and 16 MB (one larger row travels alone)."""
+    held: list[StreamRow] = []
+    size = 0
+    for item in items:
+        item_bytes = item.held_bytes
+        if held and (len(held) == UNIT_ROWS or size + item_bytes > UNIT_BYTES):
+            yield StreamUnit(first, tuple(held))
+            first += len(held)
+            held, size = [], 0
+        held.append(item)
+        size += item_bytes
+    if held:
+        yield StreamUnit(first, tuple(held))

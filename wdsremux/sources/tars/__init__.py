@@ -1,0 +1,1 @@
+"""Tars in WebDataset form, as a source."""

@@ -1,0 +1,205 @@
+"""Which columns the members of WebDataset samples make, and how they give the values."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from wdsremux.core.columns import Column, Dtype
+from wdsremux.core.errors import SourceError
+from wdsremux.core.image_formats import IMAGE_EXTENSIONS
+from wdsremux.sources.inference import dtype_of, merged
+
+KEY_COLUMN = "key"
+"""The column with the samples' keys; in the JSON of what is made of them it is "source_key"."""
+
+_TEXTS = ("txt", "text", "transcript")
+_INTEGERS = ("cls", "cls2", "index", "inx", "id")
+_JSONS = ("json", "jsn")
+
+Form = Literal["image", "text", "integer", "json"]
+
+Fetch = Callable[[str], bytes]
+"""Reads the member of a field."""
+
+
+class MemberValueError(ValueError):
+    """The content of a member is not what its name says; the text is the reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a column's value comes from."""
+
+    fields: tuple[str, ...]
+    """The fields that may hold it: the first that a sample has does."""
+    form: Form
+    key: str | None = None
+    """The key of a JSON object; None is the whole member."""
+
+
+@dataclass(frozen=True, slots=True)
+class TarSchema:
+    """The columns of tars."""
+
+    columns: tuple[Column, ...]
+    origins: Mapping[str, Origin]
+
+    def field_of(self, column: str, fields: Iterable[str]) -> str | None:
+        """Return the field that holds a column's value among those a sample has."""
+        origin = self.origins.get(column)
+        there = set(fields)
+        return next((f for f in origin.fields if f in there), None) if origin else None
+
+    def narrowed(self, names: Iterable[str]) -> "TarSchema":
+        """Return what reading these columns needs; class names, which may be many, are left out."""
+        return TarSchema((), {name: self.origins[name] for name in names if name in self.origins})
+
+    def values(
+        self, names: Sequence[str], key: str, fields: Iterable[str], fetch: Fetch
+    ) -> dict[str, Any]:
+        """Return the named columns of a sample; raises MemberValueError."""
+        values: dict[str, Any] = {}
+        parsed: dict[str, Any] = {}
+        for name in names:
+            values[name] = key if name == KEY_COLUMN else None
+            field = self.field_of(name, fields)
+            if field is None:
+                continue
+            origin = self.origins[name]
+            if field not in parsed:
+                parsed[field] = parse(field, origin.form, fetch(field))
+            whole = parsed[field]
+            if origin.key is None:
+                values[name] = whole
+            elif isinstance(whole, Mapping):
+                values[name] = whole.get(origin.key)
+        return values
+
+
+def form_of(field: str) -> Form | None:
+    """Return what a field holds, by its last suffix; None for what is no column."""
+    suffix = field.rpartition(".")[2]
+    if suffix in IMAGE_EXTENSIONS:
+        return "image"
+    if suffix in _TEXTS:
+        return "text"
+    if suffix in _INTEGERS:
+        return "integer"
+    return "json" if suffix in _JSONS else None
+
+
+def parse(field: str, form: Form, data: bytes) -> Any:
+    """Return the value of a member. Raises MemberValueError."""
+    try:
+        if form == "json":
+            return json.loads(data)
+        if form == "integer":
+            return int(data.decode("ascii"))
+        return data.decode("utf-8") if form == "text" else data
+    except (ValueError, RecursionError) as exc:
+        raise MemberValueError(f"the member {field!r} is no {form}: {exc}") from exc
+
+
+def infer_schema(
+    samples: Iterable[Mapping[str, bytes | None]], class_names: Mapping[str, Sequence[str]]
+) -> TarSchema:
+    """Return the schema of the first samples: by field, the content, None for images.
+
+    Bare image suffixes are one column "image", unless one sample has several of them; `seg.png` is
+    "seg". `cls` is "label", the keys of `json` are columns of their own.
+    """
+    seen = [dict(sample) for sample in samples]
+    bare = [[f for f in sample if "." not in f and form_of(f) == "image"] for sample in seen]
+    makers = _Makers(one_image=all(len(images) < 2 for images in bare))
+    for sample in seen:
+        for field, data in sample.items():
+            makers.see(field, data)
+    origins, dtypes = makers.result()
+    for name, names in class_names.items():
+        if dtypes.get(name) == "int64":
+            dtypes[name] = {"class_label": list(names)}
+    columns = tuple(Column(name, dtype) for name, dtype in dtypes.items())
+    return TarSchema((*columns, Column(KEY_COLUMN, "string")), origins)
+
+
+def refuse_dotted_keys(
+    tar: str, seen: Sequence[Mapping[str, bytes | None]], schema: TarSchema
+) -> None:
+    """Refuse tars in which dots before the extensions leave no column that is an image.
+
+    Raises SourceError.
+    """
+    images = (field for sample in seen for field in sample if form_of(field) == "image")
+    dotted = [field for field in images if "." in field]
+    if not dotted or any(column.dtype == "image" for column in schema.columns):
+        return
+    raise SourceError(
+        f"no column of {tar!r} is an image: names have dots before the extension, and what follows "
+        f"the first dot, as {dotted[0]!r}, is no part of the key (wdsremux verify: W501); pack "
+        "again with keys without dots"
+    )
+
+
+@dataclass(slots=True, init=False)
+class _Makers:
+    """Collects the columns while samples are seen."""
+
+    one_image: bool
+    members: dict[str, Origin]
+    keys: dict[tuple[str, str], Dtype]
+    """Dtypes by (field, key) of JSON objects."""
+    whole: dict[str, Dtype]
+    """Dtypes of columns that are a whole member."""
+
+    def __init__(self, *, one_image: bool) -> None:
+        self.one_image, self.members, self.keys, self.whole = one_image, {}, {}, {}
+
+    def see(self, field: str, data: bytes | None) -> None:
+        form = form_of(field)
+        if form is None:
+            return
+        if form == "json" and "." not in field and self._see_object(field, data):
+            return
+        name = self._column(field, form)
+        known = self.members.get(name, Origin((), form))
+        if field not in known.fields:
+            known = Origin((*known.fields, field), form)
+        self.members[name] = known
+        dtypes: dict[Form, Dtype] = {"image": "image", "text": "string", "integer": "int64"}
+        dtype = dtypes[form] if form in dtypes else dtype_of(_parsed_or_none(field, data))
+        self.whole[name] = merged(self.whole.get(name, "null"), dtype)
+
+    def _see_object(self, field: str, data: bytes | None) -> bool:
+        value = _parsed_or_none(field, data)
+        if not isinstance(value, dict):
+            return value is None  # a broken member tells nothing
+        for key, item in value.items():
+            self.keys[field, key] = merged(self.keys.get((field, key), "null"), dtype_of(item))
+        return True
+
+    def _column(self, field: str, form: Form) -> str:
+        stem, _, suffix = field.rpartition(".")
+        if stem:  # "key" alone is the sample's own
+            return (field if stem == KEY_COLUMN else stem).replace(".", "_")
+        if form == "image" and self.one_image:
+            return "image"
+        return "label" if field == "cls" else suffix
+
+    def result(self) -> tuple[dict[str, Origin], dict[str, Dtype]]:
+        origins, dtypes = dict(self.members), dict(self.whole)
+        for (field, key), dtype in self.keys.items():
+            # A member of its own wins over a key of the same name.
+            name = f"json_{key}" if key in origins or key == KEY_COLUMN else key
+            while name in origins:
+                name += "_"
+            origins[name] = Origin((field,), "json", key)
+            dtypes[name] = dtype
+        return origins, dtypes
+
+
+def _parsed_or_none(field: str, data: bytes | None) -> Any:
+    try:
+        return parse(field, "json", data or b"")
+    except MemberValueError:
+        return None

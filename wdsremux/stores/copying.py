@@ -1,0 +1,100 @@
+"""How a finished file comes into a folder of any mount, and how it is known to be there.
+
+A NAS may take bytes and lose them, fill up when a file is closed, or know no name that others know.
+So the bytes are hashed while they are read, and read back before the file gets its name.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.base import Sums
+
+BLOCK_BYTES = 1 << 20
+MAX_NAME_BYTES = 255
+_FORBIDDEN = re.compile(r'[<>:"\\|?*\x00-\x1f]')
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def refuse_name(name: str) -> None:
+    """Raise TargetError for a name that a share of Windows would change or refuse.
+
+    Rules: "Naming Files, Paths, and Namespaces", learn.microsoft.com/windows/win32/fileio.
+    """
+    for part in name.split("/"):
+        is_device = _DEVICE.fullmatch(part) is not None
+        if _FORBIDDEN.search(part) or part.endswith((".", " ")) or is_device or part == "":
+            raise TargetError(
+                f"cannot write {name!r}: not every share can hold that name; give the shards names "
+                "of letters, digits, '.', '_' and '-'"
+            )
+        if len(os.fsencode(part)) > MAX_NAME_BYTES:
+            raise TargetError(
+                f"cannot write {name[:40]!r}…: the name is longer than {MAX_NAME_BYTES} bytes"
+            )
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of data: a disk that gets full, or a mount, may take less at once than it is given.
+
+    Raises OSError.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
+    """Yield the bytes of a file of this machine; raises TargetError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            while block := file.read(block_bytes):
+                yield block
+    except OSError as exc:
+        raise TargetError(
+            f"cannot read {str(path)!r}: {exc.strerror or exc}; check the disk"
+        ) from exc
+
+
+def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
+    """Yield a file's bytes; raises TargetError at the end when they are not those of `sums`.
+
+    And where it cannot be read: that is no fault of the target, and does not pass.
+    """
+    digest, size_bytes = hashlib.sha256(), 0
+    for block in read_blocks(path):
+        digest.update(block)
+        size_bytes += len(block)
+        yield block
+    if (size_bytes, digest.hexdigest()) != (sums.size_bytes, sums.sha256):
+        raise TargetError(
+            f"{str(path)!r} is damaged: its {size_bytes} bytes are not the {sums.size_bytes} that "
+            "are recorded"
+            if size_bytes != sums.size_bytes
+            else f"{str(path)!r} is damaged: its SHA-256 is not the one that is recorded"
+        )
+
+
+def sha256_on_disk(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Return the SHA-256 of what the disk, or the server behind a mount, gives back."""
+    with path.open("rb", buffering=0) as file:
+        return sha256_of(file, on_bytes)
+
+
+def sha256_of(file: FileIO, on_bytes: Callable[[int], None] | None = None) -> str:
+    """Return the SHA-256 of an open file, read from the disk.
+
+    What the system keeps in memory is dropped before, where it can be asked to.
+    """
+    digest = hashlib.sha256()
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    while block := file.read(BLOCK_BYTES):
+        digest.update(block)
+        if on_bytes is not None:
+            on_bytes(len(block))
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""A folder on a local or network file system."""

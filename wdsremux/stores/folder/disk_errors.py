@@ -1,0 +1,70 @@
+"""What a disk or a mount refuses, told as what happened and what to do about it."""
+
+import contextlib
+import errno
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores.reading.untrusted import NotAFileError
+
+_PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
+"""What mounts say when their server is away; all else is there to stay."""
+
+
+def free_bytes(root: Path) -> int | None:
+    """Return the room on the file system where a folder is, or is going to be."""
+    folder = root.absolute()
+    try:
+        while not folder.is_dir() and folder != folder.parent:
+            folder = folder.parent
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return None
+    # Some network mounts know nothing of their size.
+    return usage.free if usage.total else None
+
+
+@contextlib.contextmanager
+def explained(verb: str, path: Path) -> Iterator[None]:
+    """Turn an OSError into a TargetError that says what to do about it."""
+    try:
+        yield
+    except OSError as exc:
+        raise disk_error(verb, path, exc) from exc
+
+
+def disk_error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> TargetError:
+    """Return what to raise in place of an OSError."""
+    what = exc.strerror or str(exc)
+    if exc.errno == errno.ENOSPC:
+        what += _room(path, needs_bytes)
+    kind = UnreachableTargetError if exc.errno in _PASSING else TargetError
+    return kind(f"cannot {verb} {str(path)!r}: {what}; {_remedy(exc)}")
+
+
+def _room(path: Path, needs_bytes: int) -> str:
+    """Tell what a file needs, as far as is known, and what there is."""
+    free = free_bytes(path.parent)
+    if free is None or not needs_bytes:
+        return ""
+    if free >= needs_bytes:
+        return f" (but {free} bytes are free: look for a quota, or for too many files)"
+    return f" (it needs at least {needs_bytes} bytes, {free} are free)"
+
+
+def _remedy(exc: OSError) -> str:
+    again = "then run the same command again: finished shards stay"
+    if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"free some space, {again}"
+    if exc.errno == errno.EFBIG:
+        return f"raise the file size limit or lower --max-shard-size, {again}"
+    if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"make the folder writable, {again}"
+    if exc.errno in (errno.ENOTDIR, errno.EEXIST):
+        return "choose a folder that is not a file"
+    if exc.errno == errno.EISDIR or isinstance(exc, NotAFileError):
+        what = "folder" if exc.errno == errno.EISDIR else "link or file"
+        return f"move that {what} away, {again}"
+    return f"check the disk or the mount, {again}"

@@ -1,0 +1,291 @@
+"""A folder as target: a local disk, or a NAS that is mounted.
+
+A file is written under a hidden temporary name in its own folder, synced, closed (where NFS says
+that the quota is full), its size checked, renamed, and the folder synced.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+from collections.abc import Callable, Iterator
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.manifest import STATE_FOLDER
+from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
+from wdsremux.stores.folder.disk_errors import disk_error, explained, free_bytes
+from wdsremux.stores.folder.lock import folder_lock
+from wdsremux.stores.reading.untrusted import open_below, open_folder_below
+
+TEMPORARY_SUFFIX = ".wdsremux-tmp"
+"""Ours alone: what ends so may be swept away."""
+SILLY_PREFIXES = (".nfs", ".fuse_hidden")
+"""What network mounts call a file that was removed while it was open."""
+REREAD = Proof("reread", "SHA-256 of the bytes read back")
+
+
+class LocalTarget:
+    """Publishes files in a folder, which it makes when the first file is staged."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def stage(self, name: str) -> "LocalFile":
+        """Begin a new file."""
+        path = self.root / name
+        with explained("write", path):
+            _make_folder(path.parent)
+            return LocalFile(self.root, name)
+
+    @property
+    def url(self) -> str:
+        """What people call the folder."""
+        return str(self.root)
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> Proof:
+        """Publish a copy of a file whole, once it was read back from the disk."""
+        refuse_name(name)
+        staged = self.stage(name)
+        try:
+            for block in hashed_blocks(path, sums):
+                staged.write(block)
+                on_bytes(len(block))
+            staged.seal()
+            staged.check_sha256(sums.sha256)
+            staged.commit()
+        finally:
+            staged.discard()
+        return REREAD
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:  # noqa: ARG002 (the contract's)
+        """Read a published file back and compare."""
+        there = self.root / name
+        with explained("read", there):
+            try:
+                file = FileIO(open_below(self.root, name), "rb")
+            except FileNotFoundError:
+                return Proof("absent")
+            with file:
+                size_bytes = os.fstat(file.fileno()).st_size
+                is_same = size_bytes == sums.size_bytes and sha256_of(file) == sums.sha256
+        return REREAD if is_same else Proof("differs", f"it has {size_bytes} bytes")
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a published file for reading; raises FileNotFoundError."""
+        path = self.root / name
+        try:
+            return os.fdopen(open_below(self.root, name), "rb")
+        except FileNotFoundError:
+            raise
+        except OSError as exc:
+            raise disk_error("read", path, exc) from exc
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        with explained("read", self.root / prefix):
+            try:
+                folder = open_folder_below(self.root, prefix.rstrip("/"))
+            except (FileNotFoundError, NotADirectoryError):
+                return
+            try:
+                found = sorted(_files_in(folder))
+            finally:
+                os.close(folder)
+        for name, size in found:
+            yield (f"{prefix.rstrip('/')}/{name}" if prefix else name), size
+
+    def remove(self, name: str) -> None:
+        """Remove a published file; no error when it is not there."""
+        path = self.root / name
+        with explained("remove", path), contextlib.suppress(FileNotFoundError):
+            folder = open_folder_below(self.root, name.rpartition("/")[0])
+            try:
+                os.unlink(path.name, dir_fd=folder)
+            finally:
+                os.close(folder)
+
+    def free_bytes(self) -> int | None:
+        """Return the room on the file system where the folder is, or is going to be."""
+        return free_bytes(self.root)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Keep other runs away while the block runs; sweeps up after a killed one, and at the end.
+
+        Gives whether the run before died in the middle.
+        A run that a signal stopped may have left a file half-written wherever it stood.
+        """
+        state = self.root / STATE_FOLDER
+        with explained("write", state):
+            if state.is_symlink():
+                raise TargetError(
+                    f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that "
+                    "one never gets into another; remove the link"
+                )
+            _make_folder(state)
+        try:
+            with contextlib.ExitStack() as stack:
+                with explained("lock", state):
+                    died = stack.enter_context(folder_lock(state / "lock"))
+                self._sweep()
+                try:
+                    yield died
+                finally:
+                    # A disk that refuses has told why already.
+                    with contextlib.suppress(TargetError):
+                        self._sweep()
+        finally:
+            # A refused folder is left as it was: the state folder stays only with something in it.
+            with contextlib.suppress(OSError):
+                state.rmdir()
+
+    def _sweep(self) -> None:
+        """Remove temporary files of ours; only the holder of the lock may."""
+        for folder in (self.root, self.root / STATE_FOLDER):
+            with explained("read", folder):
+                left = [path for path in folder.iterdir() if _is_temporary(path.name)]
+            for path in left:
+                with explained("remove", path):
+                    if path.is_file() and not path.is_symlink():
+                        path.unlink(missing_ok=True)
+
+
+def _files_in(folder: int) -> Iterator[tuple[str, int]]:
+    """Yield (name, size in bytes) of the files of an open folder that a run may have published."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_file(follow_symlinks=False) and not _is_private(entry.name):
+                yield entry.name, entry.stat(follow_symlinks=False).st_size
+
+
+def _is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
+
+
+def _is_private(name: str) -> bool:
+    return _is_temporary(name) or name == "lock" or name.startswith(SILLY_PREFIXES)
+
+
+class LocalFile:
+    """A file under its temporary name."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        path = self._path = root / name
+        # Random: of two who write the same file, in one process, neither takes the other's.
+        mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(3).hex()}"
+        mark = mark.replace(os.sep, "_")
+        self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
+        self._size = 0
+        # Unbuffered: what we write is large already, and `write` below loops over short writes.
+        folder = name.rpartition("/")[0]
+        temporary = f"{folder}/{self._temporary.name}" if folder else self._temporary.name
+        handle = open_below(root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        self._file: FileIO | None = FileIO(handle, "wb")
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of data, or raise TargetError and remove the unfinished file."""
+        rest = memoryview(data)
+        self._size += len(rest)
+        file = self._open_file()
+        with self._or_discarded():
+            while rest:
+                rest = rest[file.write(rest) :]
+
+    def seal(self) -> None:
+        """Sync and close the file, which still has its temporary name; it takes no more bytes."""
+        file = self._open_file()
+        with self._or_discarded():
+            if not file.closed:
+                os.fsync(file.fileno())
+                file.close()
+            self._check_size()
+
+    def check_sha256(self, sha256: str) -> None:
+        """Believe only what is read back: some mounts say yes before the server has the bytes."""
+        with self._or_discarded():
+            if sha256_on_disk(self._temporary) != sha256:
+                raise UnreachableTargetError(
+                    f"cannot write {str(self._path)!r}: other bytes were read back than were "
+                    "written; check the disk or the mount"
+                )
+
+    def commit(self) -> None:
+        """Publish the file, whole and synced, or raise TargetError and remove it."""
+        self.seal()
+        with self._or_discarded():
+            self._temporary.replace(self._path)
+            sync_folder(self._path.parent)
+        self._file = None
+
+    def discard(self) -> None:
+        """Remove the unfinished file; harmless after `commit` and when called twice."""
+        if self._file is None:
+            return
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._temporary.unlink(missing_ok=True)
+        self._file = None
+
+    @contextlib.contextmanager
+    def _or_discarded(self) -> Iterator[None]:
+        try:
+            yield
+        except TargetError:
+            self.discard()
+            raise
+        except OSError as exc:
+            # First: what is free then is what another try will find.
+            self.discard()
+            raise disk_error("write", self._path, exc, needs_bytes=self._size) from exc
+
+    def _check_size(self) -> None:
+        """Believe only what the file system says: some mounts lose bytes without an error."""
+        size = self._temporary.stat().st_size
+        if size != self._size:
+            raise TargetError(
+                f"cannot write {str(self._path)!r}: {self._size} bytes were written "
+                f"but the file has {size}; check the disk and run the same command again"
+            )
+
+    def _open_file(self) -> FileIO:
+        if self._file is None:
+            raise TargetError(f"cannot write {str(self._path)!r}: the file is closed already")
+        return self._file
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it, so that they outlast a power cut."""
+    if folder.is_dir():
+        return
+    if folder.is_symlink() or folder.exists():
+        raise TargetError(
+            f"cannot write below {str(folder)!r}, which is no folder; choose another, or move it "
+            "away"
+        )
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names durable; file systems that cannot sync a folder (SMB, Windows) are excused."""
+    if os.name == "nt":
+        return
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return  # a folder of others that we may use but not read
+    try:
+        os.fsync(handle)
+    except OSError as exc:
+        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)

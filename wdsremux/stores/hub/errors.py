@@ -1,0 +1,127 @@
+"""What the Hub means by its refusals, in our words.
+
+Texts of `huggingface_hub` may hold signed URLs, so none of them is passed on; of the Hub's own
+message one line is, without anything that looks like a token.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+from huggingface_hub import get_token
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError, causes
+from wdsremux.core.redaction import redacted
+
+# The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
+HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
+
+TEMPORARY_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504)
+OVERTAKEN = 412
+"""Answered to a commit whose parent is no longer the head of its branch."""
+
+_LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+_LOOK = "look at the repository's page, then run the same command again"
+_RAISED = (OSError, HttpError, ValueError, RuntimeError)
+"""Uploads wrap what went wrong in RuntimeErrors; malformed answers and names are ValueErrors."""
+_PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
+_PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
+"""Of a `ratelimit` header, which every answer has: only one with nothing left is the reason."""
+_UNIT_S = {"second": 1, "minute": 60, "hour": 3600}
+
+
+@contextlib.contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn what `huggingface_hub` raises into a TargetError; `doing` is what could not be done."""
+    try:
+        yield
+    except _RAISED as exc:
+        # Not chained: what is below may hold a signed URL.
+        raise _error(doing, exc) from None
+
+
+def status_of(exc: BaseException | None) -> int | None:
+    """Return the HTTP status an exception, or what led to it, came with."""
+    for each in causes(exc):
+        status = getattr(getattr(each, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return status
+    return None
+
+
+def is_nothing_there(exc: Exception) -> bool:
+    """Return whether the Hub says, to somebody it knows, that there is no such thing.
+
+    To strangers it says 401, be it that there is none or that they may not see it.
+    """
+    return status_of(exc) == 404
+
+
+def _error(doing: str, exc: Exception) -> TargetError:
+    if isinstance(exc, OfflineModeIsEnabled):
+        return TargetError(f"cannot {doing} in offline mode: unset HF_HUB_OFFLINE")
+    status = status_of(exc)
+    if status is not None:
+        return _refusal(doing, status, exc)
+    if isinstance(exc, OSError) and exc.filename is not None:
+        return TargetError(
+            f"cannot {doing}: {exc.filename!r}: {exc.strerror}; see that it can be read, then run "
+            "the same command again"
+        )
+    chain = list(causes(exc))
+    if any(isinstance(each, HttpError | OSError) or "closed" in str(each) for each in chain):
+        return UnreachableTargetError(
+            f"cannot {doing}: no connection to the Hub; check the network and run the same "
+            "command again"
+        )
+    return TargetError(f"cannot {doing}: {redacted(str(exc))}; {_LOOK}")
+
+
+def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
+    said = _said(exc)
+    if status in TEMPORARY_STATUSES:
+        what = "asks to slow down (429)" if status == 429 else f"answers {status}"
+        return UnreachableTargetError(
+            f"cannot {doing}: the Hub {what}; run the same command again later",
+            retry_after_s=_pause_s(exc, said) if status == 429 else 0.0,
+        )
+    if status == OVERTAKEN:
+        return TargetError(
+            f"cannot {doing}: somebody else has committed there since this run began; look at "
+            "what it holds, then run the same command again"
+        )
+    if status == 401 and get_token() is None:
+        return TargetError(f"cannot {doing}: the Hub wants to know who you are; {_LOG_IN}")
+    reason = {
+        401: f"the Hub refuses the token (401); {_LOG_IN}",
+        403: (
+            "the token may not do that (403); use one with read or write access to that user or "
+            "group"
+        ),
+        404: "there is no such repository, or the token may not see it (404); check the name",
+    }.get(status, f"the Hub answers {status}; {_LOOK}")
+    return TargetError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")
+
+
+def _said(exc: BaseException) -> str:
+    """Return what the Hub says of a refusal, such as that there is no storage left."""
+    said = (getattr(each, "server_message", None) for each in causes(exc))
+    return redacted(next((text for text in said if isinstance(text, str)), ""))
+
+
+def _pause_s(exc: BaseException, said: str) -> float:
+    """Return for how long the Hub asks to be left in peace; 0 where it does not say.
+
+    Of its limit of commits it tells in words: "(128 per hour). You can retry this action in 43
+    minutes".
+    """
+    found = _PAUSE_SAID.search(said)
+    if found is not None:
+        return (int(found[1]) if found[1].isdigit() else 1) * _UNIT_S[found[2]]
+    answers = (getattr(each, "response", None) for each in causes(exc))
+    headers = next((dict(answer.headers) for answer in answers if answer is not None), {})
+    told = {name.lower(): value for name, value in headers.items()}
+    left = _PAUSE_LEFT.search(told.get("ratelimit", ""))
+    asked = left[1] if left is not None else told.get("retry-after", "")
+    return float(asked) if asked.isdecimal() else 0.0

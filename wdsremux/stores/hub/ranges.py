@@ -1,0 +1,224 @@
+"""Ranged GETs of files on the Hub: one try each, checked for status, place and length.
+
+A file's `resolve` URL redirects to a signed URL on a content host. Asking for it is what the Hub
+limits, so it is asked once for each file and process and again when the signed URL has lapsed. The
+token goes to the Hub only; neither it nor a signed URL is ever part of a text.
+"""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from huggingface_hub import get_session
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, lazily
+
+from wdsremux.core.errors import SourceError
+from wdsremux.stores.patience import TemporaryError
+
+# The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
+HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
+
+RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+REDIRECT_STATUSES = (301, 302, 303, 307, 308)
+MAX_HOPS = 5
+KEPT_TARGETS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the Hub is reached; travels to workers inside units."""
+
+    give_up_after_s: float = 120.0
+    """After so long without a byte the run ends; what is finished stays."""
+    stall_timeout_s: float = 10.0
+    """A connection that gives nothing for so long is tried anew."""
+    token: str | None = field(default=None, repr=False)
+    """Only when one was given by hand; else workers find it as huggingface_hub does."""
+
+    @property
+    def timeout_s(self) -> float:
+        """How long one try waits for the next byte."""
+        return min(self.stall_timeout_s, self.longest_timeout_s)
+
+    @property
+    def longest_timeout_s(self) -> float:
+        """How long any try may wait: several fit into the time of giving up."""
+        return self.give_up_after_s / 3
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """One file at one commit."""
+
+    name: str
+    """As the user knows it: repo and path."""
+    url: str
+    """Unsigned."""
+    size_bytes: int
+    access: Access
+
+
+@dataclass(slots=True)
+class Fill:
+    """A range of a file on its way; `data` grows over several tries."""
+
+    start: int
+    stop: int
+    data: bytearray = field(default_factory=bytearray)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all bytes came."""
+        return len(self.data) == self.stop - self.start
+
+
+@lru_cache(maxsize=4)
+def web_for(access: Access) -> "Web":
+    """Return this process's way to the Hub: what it has learned of redirects serves all readers."""
+    return Web(access)
+
+
+class Web:
+    """Gets ranges; thread-safe."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._lock = threading.Lock()
+        self._targets: dict[str, str] = {}
+        self._questions: dict[str, threading.Lock] = {}
+        self._headers = build_hf_headers(token=access.token, library_name="wdsremux")
+
+    def fill(self, file: RemoteFile, fill: Fill) -> None:
+        """Try once to get what the fill still lacks.
+
+        Raises TemporaryError when it should be tried again, SourceError when that is no use.
+        """
+        came = len(fill.data)
+        try:
+            with transport_errors(self._access.timeout_s):
+                self._follow(file, fill)
+            if not fill.is_full:
+                missing = fill.stop - fill.start - len(fill.data)
+                raise TemporaryError(f"the answer ended {missing} bytes early")
+        except TemporaryError as error:
+            error.has_progress = len(fill.data) > came
+            raise
+
+    def _follow(self, file: RemoteFile, fill: Fill) -> None:
+        url: str | None = self._targets.get(file.url)
+        if url is None:
+            with self._resolving(file):  # the others wait: each question counts against a limit
+                url = self._targets.get(file.url)
+                if url is None:
+                    url = self._get(file, file.url, fill)
+                    self._remember(file, url or file.url)
+        for _ in range(MAX_HOPS):
+            if url is None:
+                return
+            url = self._get(file, url, fill)
+            if url:
+                self._remember(file, url)
+        if url:
+            raise SourceError(f"cannot read {file.name}: the Hub redirects in circles")
+
+    def _resolving(self, file: RemoteFile) -> threading.Lock:
+        with self._lock:
+            return self._questions.setdefault(file.url, threading.Lock())
+
+    def _remember(self, file: RemoteFile, url: str) -> None:
+        with self._lock:
+            self._targets[file.url] = url
+            if len(self._targets) > KEPT_TARGETS:
+                oldest = next(iter(self._targets))
+                del self._targets[oldest]
+                self._questions.pop(oldest, None)
+
+    def _forget(self, file: RemoteFile, url: str) -> None:
+        with self._lock:
+            if self._targets.get(file.url) == url:
+                del self._targets[file.url]
+
+    def _get(self, file: RemoteFile, url: str, fill: Fill) -> str | None:
+        """Get from one URL; return the URL it redirects to, None when the fill is full."""
+        is_hub = urlsplit(url).netloc == urlsplit(file.url).netloc
+        headers = {
+            **(self._headers if is_hub else {"user-agent": self._headers.get("user-agent", "")}),
+            "range": f"bytes={fill.start + len(fill.data)}-{fill.stop - 1}",
+            "accept-encoding": "identity",
+        }
+        options: dict[str, Any] = {"follow_redirects": False, "headers": headers}
+        timeout = self._access.timeout_s
+        with get_session().stream("GET", url, timeout=timeout, **options) as answer:
+            if answer.status_code in REDIRECT_STATUSES:
+                return urljoin(url, answer.headers["location"])
+            if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+                if url != file.url and answer.status_code in (400, 401, 403, 404, 410):
+                    self._forget(file, url)  # the signed URL has lapsed
+                    raise TemporaryError(f"the link to the file has lapsed ({answer.status_code})")
+                raise_for_status(answer.status_code, answer.headers, file)
+            _check_place(answer.headers.get("content-range", ""), file, fill)
+            _take(answer.iter_raw(), fill)
+        return None
+
+
+def _take(chunks: Iterator[bytes], fill: Fill) -> None:
+    missing = fill.stop - fill.start - len(fill.data)
+    for chunk in chunks:  # to the very end: only then the connection can be used again
+        fill.data += chunk[: max(0, missing)]
+        missing -= len(chunk)
+        if missing < 0:
+            return
+
+
+def _check_place(content_range: str, file: RemoteFile, fill: Fill) -> None:
+    place, _, size = content_range.removeprefix("bytes ").partition("/")
+    if size not in (str(file.size_bytes), "*"):
+        raise SourceError(f"cannot read {file.name}: its size has changed; start the run again")
+    if place.partition("-")[0] != str(fill.start + len(fill.data)):
+        raise TemporaryError("the answer held another part of the file")
+
+
+def raise_for_status(status: int, headers: Mapping[str, str], file: RemoteFile) -> None:
+    """Raise what an answer without the asked range means."""
+    if status in RETRY_STATUSES:
+        raise TemporaryError(f"the Hub answers {status}", retry_after_s=retry_after_s(headers))
+    reason = {
+        200: "the server does not answer parts of a file",
+        401: "access refused; log in with `hf auth login` or set HF_TOKEN",
+        403: "access refused; ask for access on its page, and log in with `hf auth login`",
+        404: "it is no longer there",
+        416: "its size has changed; start the run again",
+    }.get(status, f"the Hub answers {status}")
+    raise SourceError(f"cannot read {file.name}: {reason}")
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float:
+    """Return the seconds that a Retry-After header asks for; 0 when there is none."""
+    text = headers.get("retry-after", "").strip()
+    return float(text) if text.isdigit() else 0.0
+
+
+@contextmanager
+def transport_errors(timeout_s: float) -> Iterator[None]:
+    """Translate what the HTTP library raises; its own texts may hold a signed URL."""
+    try:
+        yield
+    except OfflineModeIsEnabled:
+        raise SourceError("the Hub cannot be read in offline mode: unset HF_HUB_OFFLINE") from None
+    except HttpError as exc:
+        kind = type(exc).__name__
+        if "Timeout" in kind:
+            raise TemporaryError(f"no answer within {timeout_s:g} s") from None
+        is_connecting = kind == "ConnectError"
+        raise TemporaryError("no connection" if is_connecting else "the connection broke") from None
+    except RuntimeError as exc:
+        # huggingface_hub closes the session of all threads when one of its calls loses connection.
+        if "closed" not in str(exc):
+            raise
+        raise TemporaryError("the connection was closed") from None

@@ -1,0 +1,227 @@
+"""A dataset repository on the Hugging Face Hub as target: `hf://datasets/user/name[@branch]`.
+
+What is published is published by a commit, so a file is there whole or not at all. A repository
+that is not there is made when the first file is published, and it is private. The endpoint is that
+of HF_ENDPOINT, and the token the one that `huggingface_hub` finds.
+
+The Hub knows no locks. While `lock` is held, every commit names the one it follows, and the Hub
+refuses it when somebody else has committed in between: of two writers one is stopped by an error
+before it overwrites anything of the other. A lock file would cost two of the commits that the Hub
+allows in an hour, and be left behind by a run that was killed.
+"""
+
+import contextlib
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+from huggingface_hub.constants import ENDPOINT
+from huggingface_hub.hf_api import RepoFile
+
+from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.stores.base import Parcel, Proof, Sums
+from wdsremux.stores.copying import read_blocks
+from wdsremux.stores.hub.errors import explained
+from wdsremux.stores.hub.repo import MAIN, Attempt, HubRepo
+from wdsremux.stores.spool import SpooledFile
+
+COMMIT_FILES = 100
+"""Files of one commit: the Hub counts commits, and what was committed is not sent again."""
+BATCH_BYTES = 64 << 20
+"""Small files are sent in batches of about so much: each batch costs a few requests."""
+GIT_ATTRIBUTES = ".gitattributes"
+"""The Hub's own file, which says what is kept by LFS; no file of a dataset."""
+
+_WORDS = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<branch>[^@]+?))?/?")
+
+
+def open_hub_target(words: str) -> "HubTarget":
+    """Return the repository that `hf://datasets/user/name[@branch]` names; asks nobody yet."""
+    match = _WORDS.fullmatch(words)
+    if match is None:
+        raise UsageError(
+            f"{words!r} names no dataset repository: write hf://datasets/user/name, or "
+            "hf://datasets/user/name@branch"
+        )
+    return HubTarget(HubRepo(match["repo"], match["branch"] or MAIN))
+
+
+class HubTarget:
+    """Publishes files in a branch of a dataset repository; may be used by several threads."""
+
+    def __init__(self, repo: HubRepo) -> None:
+        self._repo = repo
+        self._locked = threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """What people call the repository."""
+        return self._repo.url
+
+    def stage(self, name: str) -> SpooledFile:
+        """Begin a new file, which is collected on this machine."""
+        return SpooledFile(name, self.put)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the Hub is."""
+        return ENDPOINT
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> Proof:
+        """Publish a copy of a file by a commit of its own, unless it is there already."""
+        return self.put_many([Parcel(name, path, sums)], on_bytes)[name]
+
+    def put_many(
+        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
+    ) -> dict[str, Proof]:
+        """Publish files, in the order given, by a commit for each hundred of them.
+
+        All files of a commit come into sight at once, and the last file with the last commit.
+        """
+        proofs: dict[str, Proof] = {}
+        for start in range(0, len(parcels), COMMIT_FILES):
+            proofs |= self._put_group(parcels[start : start + COMMIT_FILES], on_bytes)
+        return proofs
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
+        """Compare the SHA-256 of a file kept by LFS, or the Git blob ID of any other.
+
+        Git's is a SHA-1 over the file that the Hub made: it needs `path`, or the receipt of `put`.
+        """
+        return _proof(self._repo.entries([name]).get(name), sums, path)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a file of the newest commit, to be read by requests for parts of it."""
+        return self._repo.open(name)
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        found = sorted((entry.path, entry.size) for entry in self._repo.files(prefix))
+        yield from (file for file in found if file[0] != GIT_ATTRIBUTES)
+
+    def remove(self, name: str) -> None:
+        """Remove a file by a commit of its own; no error when it is not there."""
+        self.remove_many([name])
+
+    def remove_many(self, names: Sequence[str]) -> None:
+        """Remove files by one commit; no error for those that are not there."""
+        there = [*self._repo.entries(names)]
+        if there:
+            deletions = [CommitOperationDelete(name) for name in there]
+            message = f"Remove {_summary(there)}"
+            self._repo.commit(Attempt(deletions, message, lambda: not self._repo.entries(there)))
+
+    def free_bytes(self) -> int | None:
+        """Return None: the Hub does not tell."""
+        return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Make the Hub refuse commits of ours after one of another writer, until the block ends.
+
+        Never gives that a run died: such a run leaves nothing but whole commits.
+        """
+        if not self._locked.acquire(blocking=False):
+            raise TargetError(f"{self.url} is being written by this very process; wait for it")
+        try:
+            self._repo.follow()
+            yield False
+        finally:
+            self._repo.unfollow()
+            self._locked.release()
+
+    def _put_group(
+        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None]
+    ) -> dict[str, Proof]:
+        """Send and commit what is not there yet, and ask for proofs."""
+        self._repo.make()
+        proofs = self._proofs(parcels)
+        missing = [parcel for parcel in parcels if proofs[parcel.name].level != "checksum"]
+        on_bytes(sum(parcel.sums.size_bytes for parcel in parcels if parcel not in missing))
+        if not missing:
+            return proofs
+        # One batch after the other: the client itself sends parts of a file side by side.
+        additions = [each for some in _batches(missing) for each in self._send(some, on_bytes)]
+        names = [parcel.name for parcel in missing]
+        stands = partial(self._are_there, missing)
+        self._repo.commit(Attempt(additions, f"Add {_summary(names)}", stands))
+        proofs |= self._proofs(missing)
+        for name in names:
+            if proofs[name].level != "checksum":
+                raise TargetError(
+                    f"{name!r} is not at {self.url} as it was sent ({proofs[name].level}); look "
+                    "who else writes there, then run the same command again"
+                )
+        return proofs
+
+    def _send(
+        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None]
+    ) -> Sequence[CommitOperationAdd]:
+        """Upload files, and return what is to be committed."""
+        with explained(f"send {_summary([parcel.name for parcel in parcels])} to {self.url}"):
+            additions = [CommitOperationAdd(p.name, p.path) for p in parcels]
+            self._repo.upload(additions)
+            for parcel, addition in zip(parcels, additions, strict=True):
+                # Of the bytes as they were sent, where LFS keeps them.
+                if addition.upload_info.sha256.hex() != parcel.sums.sha256:
+                    raise TargetError(
+                        f"{str(parcel.path)!r} is damaged: its SHA-256 is not the one that is "
+                        "recorded"
+                    )
+                on_bytes(parcel.sums.size_bytes)
+        return additions
+
+    def _proofs(self, parcels: Sequence[Parcel]) -> dict[str, Proof]:
+        there = self._repo.entries([parcel.name for parcel in parcels])
+        return {p.name: _proof(there.get(p.name), p.sums, p.path) for p in parcels}
+
+    def _are_there(self, parcels: Sequence[Parcel]) -> bool:
+        return all(proof.level == "checksum" for proof in self._proofs(parcels).values())
+
+
+def _proof(entry: RepoFile | None, sums: Sums, path: Path | None) -> Proof:
+    if entry is None:
+        return Proof("absent")
+    if entry.size != sums.size_bytes:
+        return Proof("differs", f"it has {entry.size} bytes")
+    if entry.lfs is not None:
+        how = "LFS SHA-256"
+        return Proof("checksum" if entry.lfs.sha256 == sums.sha256 else "differs", how)
+    blob_id = sums.receipt.get("git_blob_id") or (_git_blob_id(path, sums) if path else None)
+    if blob_id is None:
+        return Proof("unverified", "size")
+    if blob_id != entry.blob_id:
+        return Proof("differs", "Git blob ID")
+    return Proof("checksum", "Git blob ID", {"git_blob_id": blob_id})
+
+
+def _git_blob_id(path: Path, sums: Sums) -> str:
+    """Return the name that Git gives a file's content: "Git Objects" in the Git book."""
+    digest = hashlib.sha1(b"blob %d\0" % sums.size_bytes, usedforsecurity=False)
+    for block in read_blocks(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _batches(parcels: Sequence[Parcel]) -> Iterator[list[Parcel]]:
+    """Yield files that are sent together: a large one alone."""
+    batch: list[Parcel] = []
+    held = 0
+    for parcel in parcels:
+        if batch and held + parcel.sums.size_bytes > BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+        batch.append(parcel)
+        held += parcel.sums.size_bytes
+    yield batch
+
+
+def _summary(names: Sequence[str]) -> str:
+    return repr(names[0]) if len(names) == 1 else f"{len(names)} files"

@@ -1,0 +1,39 @@
+"""Lets no question to the Hub wait for ever: huggingface_hub sets no timeout on most of its calls.
+
+A server that takes a connection and then says nothing would hold the run, and every worker of it.
+"""
+
+from typing import Any
+
+from huggingface_hub import get_session
+
+from wdsremux.stores.hub.ranges import Access
+
+_WAITS = ("connect", "read", "write")
+
+
+class _Timeouts:
+    """Gives a request the timeouts that it lacks; a hook of the HTTP library."""
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+
+    def __call__(self, request: Any) -> None:
+        known = request.extensions.get("timeout") or {}
+        own, most = self.access.timeout_s, self.access.longest_timeout_s
+        bounds = {name: min(known.get(name) or own, most) for name in _WAITS}
+        request.extensions["timeout"] = {**known, **bounds}
+
+
+def bound_requests(access: Access) -> None:
+    """Let no request of this process to the Hub wait longer than the access allows.
+
+    Called again before each try: huggingface_hub makes a new session after a lost connection.
+    """
+    session = get_session()
+    hooks = session.event_hooks
+    for hook in hooks["request"]:
+        if isinstance(hook, _Timeouts):
+            hook.access = access
+            return
+    session.event_hooks = {**hooks, "request": [*hooks["request"], _Timeouts(access)]}

@@ -1,0 +1,236 @@
+"""Google Cloud Storage and Azure as targets, by obstore: `gs://bucket/prefix`, `az://container/…`.
+
+Credentials are found as obstore finds them: in the environment, or where the provider's own tools
+put them. obstore passes no checksums on, so what is sent in parts can only be told by its size and
+by the SHA-256 that we noted beside it, which is no proof. Where the ETag of what was sent in one
+piece is its MD5, it is one.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
+from obstore.store import ObjectStore, from_url
+
+from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.copying import hashed_blocks, read_blocks
+from wdsremux.stores.lease import Lease
+from wdsremux.stores.obstore.errors import explained, login_of
+from wdsremux.stores.obstore.lock import LOCK, StoreLockObject, version_of
+from wdsremux.stores.reading.range_file import open_ranges
+from wdsremux.stores.spool import SpooledFile
+
+PART_BYTES = 8 << 20
+"""What is not larger is sent in one piece."""
+PARTS_AT_ONCE = 4
+SHA256_NOTE = "wdsremuxsha256"
+"""Letters and digits alone: Azure wants a name of a program's variable."""
+
+
+def open_object_store(words: str) -> "ObjectStoreTarget":
+    """Return the target that `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX` names."""
+    url = words.rstrip("/")
+    if not url.partition("://")[2]:
+        raise UsageError(
+            f"{words!r} names no bucket; write {words.partition(':')[0]}://NAME/FOLDER"
+        )
+    try:
+        store = from_url(
+            url,
+            client_options={"connect_timeout": "10s", "timeout": "120s"},
+            # Patience with outages is for who calls us.
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=30)},
+        )
+    except (BaseError, ValueError) as exc:
+        raise UsageError(f"cannot open {url}: its settings are not there; {login_of(url)}") from exc
+    return ObjectStoreTarget(store, url, _azure_endpoint() if url.startswith("az:") else None)
+
+
+class ObjectStoreTarget:
+    """Publishes files as objects of a store; may be used by several threads."""
+
+    def __init__(self, store: ObjectStore, url: str, endpoint: str | None = None) -> None:
+        self._store, self._url = store, url
+        self.endpoint = endpoint
+        """Where the server is; None where everybody finds it by the URL, or nobody."""
+        self._lease = Lease(StoreLockObject(store, url), f"{url}/{LOCK}")
+        self._is_locked = False
+
+    @property
+    def url(self) -> str:
+        """What people call the target."""
+        return self._url
+
+    def stage(self, name: str) -> SpooledFile:
+        """Begin a new file, which is collected on this machine."""
+        return SpooledFile(name, self.put)
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> Proof:
+        """Publish a copy of a file, in one piece where it is small.
+
+        A small one is not published if another run has written it in this very moment; of large
+        ones the last stays, unless the target is locked.
+        """
+        self._check_lease()
+        md5 = None
+        with self._explained("write", name):
+            blocks = _told_blocks(path, sums, on_bytes)
+            if sums.size_bytes <= PART_BYTES:
+                content = b"".join(blocks)
+                md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                self._put_guarded(name, content, sums)
+            else:
+                self._put(name, blocks, sums, use_multipart=True)
+        proof = self.prove(name, replace(sums, receipt={"md5": md5} if md5 else {}))
+        if not proof.is_there:
+            raise TargetError(
+                f"{name!r} is not at {self._url} as it was sent ({proof.level}); look who else "
+                "writes there, then run the same command again"
+            )
+        return proof
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
+        """Compare size, note and, of what was sent in one piece, the MD5 where it is the ETag.
+
+        The MD5 is taken from the receipt of `put`, or from `path`.
+        """
+        found = self._head(name)
+        if found is None:
+            return Proof("absent")
+        meta, noted = found
+        if meta["size"] != sums.size_bytes:
+            return Proof("differs", f"it has {meta['size']} bytes")
+        if noted not in (None, sums.sha256):
+            return Proof("differs", "the SHA-256 noted when it was sent")
+        md5 = sums.receipt.get("md5") or _md5_of(path, sums)
+        if md5 and (meta["e_tag"] or "").strip('"').lower() == md5:
+            return Proof("etag", "MD5", {"md5": md5})
+        how = "size and the SHA-256 noted beside it" if noted else "size"
+        return Proof("unverified", how, is_noted=noted is not None)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a published file, to be read by requests for parts of it."""
+        found = self._head(name)
+        if found is None:
+            raise FileNotFoundError(f"{self._url} has no file {name!r}")
+        meta = found[0]
+        return open_ranges(meta["size"], partial(self._fetch, name, meta["e_tag"]))
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        with explained("list", self._url):
+            found = obstore.list_with_delimiter(self._store, prefix or None)["objects"]
+        listed = sorted((each["path"], each["size"]) for each in found)
+        yield from (file for file in listed if file[0] != LOCK)
+
+    def remove(self, name: str) -> None:
+        """Remove a published file; no error when it is not there."""
+        self._check_lease()
+        with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
+            obstore.delete(self._store, name)
+
+    def free_bytes(self) -> int | None:
+        """Return None: stores do not tell."""
+        return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Keep other runs away by an object that is written anew all the time (`lease`)."""
+        with self._lease.held() as died:
+            self._is_locked = True
+            try:
+                yield died
+            finally:
+                self._is_locked = False
+
+    def _check_lease(self) -> None:
+        """Publish nothing more under a lock that another has taken over."""
+        if self._is_locked:
+            self._lease.check()
+
+    def _put_guarded(self, name: str, content: bytes, sums: Sums) -> None:
+        found = self._head(name)
+        mode = "create" if found is None else version_of(found[0])
+        try:
+            self._put(name, content, sums, mode=mode, use_multipart=False)
+        except (AlreadyExistsError, PreconditionError):
+            # The answer to our own first try may have been lost.
+            found = self._head(name)
+            if found is None or found[1] != sums.sha256:
+                raise TargetError(
+                    f"cannot write {name!r} of {self._url}: another run has written it just now; "
+                    "see that only one runs, then run the same command again"
+                ) from None
+
+    def _put(self, name: str, content: Any, sums: Sums, **manner: Any) -> None:
+        obstore.put(
+            self._store,
+            name,
+            content,
+            attributes={SHA256_NOTE: sums.sha256},
+            chunk_size=PART_BYTES,
+            max_concurrency=PARTS_AT_ONCE,
+            **manner,
+        )
+
+    def _head(self, name: str) -> tuple[Mapping[str, Any], str | None] | None:
+        """Return what the store says of a file, and the SHA-256 noted beside it, if any."""
+        with self._explained("ask for", name):
+            try:
+                found = obstore.get(self._store, name, options={"head": True})
+            except FileNotFoundError:
+                return None
+        return found.meta, found.attributes.get(SHA256_NOTE)
+
+    def _fetch(self, name: str, e_tag: str | None, start: int, stop: int) -> bytes:
+        """Get bytes of a file as it was when it was opened."""
+        with self._explained("read", name):
+            try:
+                options: obstore.GetOptions = {"range": (start, stop)}
+                if e_tag:
+                    options["if_match"] = e_tag
+                return bytes(obstore.get(self._store, name, options=options).bytes())
+            except (PreconditionError, FileNotFoundError):
+                raise TargetError(
+                    f"{name!r} of {self._url} was replaced while it was read; start again"
+                ) from None
+
+    def _explained(self, doing: str, name: str) -> contextlib.AbstractContextManager[None]:
+        return explained(f"{doing} {name!r} of", self._url)
+
+
+def _azure_endpoint() -> str | None:
+    """Return the address of the account whose containers obstore opens by the environment.
+
+    The emulator's and Fabric's have other URLs for a blob than Azure's.
+    """
+    told = os.environ.get
+    if told("AZURE_STORAGE_USE_EMULATOR") or told("AZURE_USE_FABRIC_ENDPOINT"):
+        return None
+    account = told("AZURE_STORAGE_ACCOUNT_NAME")
+    usual = f"https://{account}.blob.core.windows.net" if account else None
+    return told("AZURE_STORAGE_ENDPOINT") or told("AZURE_ENDPOINT") or usual
+
+
+def _told_blocks(path: Path, sums: Sums, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
+    for block in hashed_blocks(path, sums):
+        yield block
+        on_bytes(len(block))
+
+
+def _md5_of(path: Path | None, sums: Sums) -> str | None:
+    """Return the MD5 of what was sent in one piece; of no larger one the ETag is it."""
+    if path is None or sums.size_bytes > PART_BYTES:
+        return None
+    return hashlib.md5(b"".join(read_blocks(path)), usedforsecurity=False).hexdigest()

@@ -1,0 +1,1 @@
+"""Reads outputs that nothing vouches for, near and far."""

@@ -1,0 +1,193 @@
+"""Reads a target behind a network as `UntrustedFolder` reads a folder: what checks need of both.
+
+Reading goes in pieces that grow while a file is read from front to back, so that one sample costs
+one small request and a whole shard few large ones.
+"""
+
+import errno
+import io
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Any, BinaryIO, Self, TypeVar
+
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.base import Proof, RemoteTarget, Sums
+from wdsremux.stores.reading.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
+from wdsremux.stores.retry import PatientTarget
+
+T = TypeVar("T")
+
+MAX_PIECE_BYTES = 4 << 20
+PIECES_KEPT = 2
+"""To look back into what was just read costs no request."""
+
+
+class RemoteFolder:
+    """A target as a folder of files that nobody vouches for; may be used by several threads.
+
+    Targets list one folder at a time and no folders in it: what lies below is seen by name only.
+    """
+
+    reads_at_once = 8
+
+    def __init__(self, target: RemoteTarget, give_up_after_s: float) -> None:
+        """Outages are ridden out for so many seconds, each time."""
+        self.target = PatientTarget(target, give_up_after_s)
+        self._items: dict[str, list[Item]] = {}
+        """As they were when they were first asked for."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        """Let go of nothing: a target holds nothing open."""
+
+    def items(self, folder: str = "") -> list[Item]:
+        """Return the files of a folder, sorted by name; raises TargetError."""
+        if folder not in self._items:
+            found = (Item(name, "file", size) for name, size in self.target.list(folder))
+            self._items[folder] = sorted(found, key=lambda item: os.fsencode(item.name))
+        return self._items[folder]
+
+    def tree(self, folder: str = "") -> Iterator[Item]:
+        """Yield the files of a folder."""
+        yield from self.items(folder)
+
+    def open(self, name: str) -> "RemoteFile":
+        """Open a file for reading; the caller closes it.
+
+        Raises FileNotFoundError or NotAFileError, TargetError when the target cannot be asked.
+        """
+        if not is_safe_name(name):
+            raise NotAFileError(errno.EINVAL, "the name leads out of the folder", name)
+        try:
+            return RemoteFile(self.target.open(name), self)
+        except TargetError as exc:
+            raise self.refusal(exc) from exc
+
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return a file's content, None without the file; raises TooLargeError, or as `open`."""
+        try:
+            file = self.open(name)
+        except FileNotFoundError:
+            return None
+        with file:
+            data = file.read(max_bytes + 1) or b""
+        if len(data) > max_bytes:
+            raise TooLargeError(errno.EFBIG, f"larger than {max_bytes} bytes", name)
+        return data
+
+    def prove(self, name: str, sums: Sums) -> Proof:
+        """Return how sure it is that a file has these bytes; raises as `open`, without reading."""
+        try:
+            return self.target.prove(name, sums)
+        except TargetError as exc:
+            raise self.refusal(exc) from exc
+
+    def refusal(self, exc: TargetError) -> Exception:
+        """Return what a failure means: OSError of one file where the target answers otherwise."""
+        try:
+            next(iter(self.target.target.list()), None)
+        except TargetError:
+            return exc
+        return OSError(errno.EIO, str(exc))
+
+
+class RemoteFile(io.RawIOBase):
+    """A file of a target, open for reading from any place; not for several threads at once."""
+
+    def __init__(self, file: BinaryIO, folder: RemoteFolder) -> None:
+        self._file = file
+        # What a target buffers would be fetched for one sample: pieces are cut here.
+        self._raw: Any = file.raw if isinstance(file, io.BufferedReader) else file
+        self._folder = folder
+        self._size_bytes: int | None = None
+        self._at = 0
+        self._pieces: list[tuple[int, bytes]] = []
+        """(offset, bytes) of the last pieces that were fetched, the newest last."""
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move to a place; only the size is asked of the target, and only for SEEK_END."""
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
+        self._at = (self._size() if start is None else start) + offset
+        return self._at
+
+    def tell(self) -> int:
+        """Return where the next byte comes from."""
+        return self._at
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        """Return as many bytes as are asked for; fewer only at the end of the file."""
+        if size < 0:
+            return self.readall()
+        parts = []
+        while size and (piece := self._piece(size)):
+            parts.append(piece)
+            self._at += len(piece)
+            size -= len(piece)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer as far as the file goes."""
+        view = memoryview(buffer)
+        data = self.read(len(view)) or b""
+        view[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _size(self) -> int:
+        if self._size_bytes is None:
+            self._size_bytes = self._tried(lambda: int(self._raw.seek(0, os.SEEK_END)))
+        return self._size_bytes
+
+    def _piece(self, most_bytes: int) -> bytes:
+        """Return bytes from here on, at least one and at most so many; none at the end."""
+        for offset, data in reversed(self._pieces):
+            if offset <= self._at < offset + len(data):
+                start = self._at - offset
+                return data[start : start + most_bytes]
+        return self._fetched(most_bytes)[:most_bytes]
+
+    def _fetched(self, most_bytes: int) -> bytes:
+        """Fetch from here on: twice the last piece where this follows it, else what is asked."""
+        if self._pieces:
+            offset, newest = self._pieces[-1]
+            if offset + len(newest) == self._at:
+                most_bytes = max(most_bytes, min(2 * len(newest), MAX_PIECE_BYTES))
+        data = self._tried(lambda: self._read(most_bytes))
+        self._pieces = [*self._pieces, (self._at, data)][-PIECES_KEPT:]
+        return data
+
+    def _read(self, most_bytes: int) -> bytes:
+        self._raw.seek(self._at)
+        parts = []
+        while most_bytes and (part := self._raw.read(most_bytes)):
+            parts.append(part)
+            most_bytes -= len(part)
+        return b"".join(parts)
+
+    def _tried(self, do: Callable[[], T]) -> T:
+        """Do something with the file; tell one that cannot be read from a target that is away."""
+        try:
+            return self._folder.target.tried(do)
+        except TargetError as exc:
+            raise self._folder.refusal(exc) from exc

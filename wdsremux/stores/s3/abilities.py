@@ -1,0 +1,75 @@
+"""What an S3 server really does, found out by trying: some store a checksum without checking it."""
+
+import contextlib
+import uuid
+from dataclasses import dataclass
+
+from wdsremux.core.errors import TargetError
+from wdsremux.core.manifest import STATE_FOLDER
+from wdsremux.stores.s3.bucket import Bucket
+from wdsremux.stores.s3.checksums import base64_text, crc64_text, md5
+from wdsremux.stores.s3.errors import RefusalError
+
+PROBE = f"{STATE_FOLDER}/probe-"
+"""How the names of the objects begin that are put to find out; gone a moment later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What may be relied on."""
+
+    checks_crc64: bool
+    """A CRC64NVME that is not that of the bytes is refused, and HEAD gives it back."""
+    tells_md5: bool
+    """The ETag of an object is its MD5."""
+    keeps_existing: bool
+    """If-None-Match is heeded: who is late does not overwrite."""
+    replaces_seen: bool
+    """If-Match is heeded: only the object that was seen is overwritten."""
+
+
+def tried_abilities(bucket: Bucket) -> Abilities:
+    """Try with an object of a few bytes, and remove it; a versioned bucket keeps its versions."""
+    name = f"{PROBE}{uuid.uuid4().hex}"
+    body = b"probe"
+    try:
+        crc64 = _refuses_wrong_crc64(bucket, name)
+        sums = {"ChecksumCRC64NVME": crc64_text(body)} if crc64 else {}
+        etag = bucket.ask("put_object", name, Body=body, ContentMD5=base64_text(md5(body)), **sums)[
+            "ETag"
+        ]
+        if crc64:
+            seen = bucket.ask("head_object", name, ChecksumMode="ENABLED")
+            crc64 = seen.get("ChecksumCRC64NVME") == crc64_text(body)
+        return Abilities(
+            checks_crc64=crc64,
+            tells_md5=etag.strip('"') == md5(body).hex(),
+            keeps_existing=_is_refused(bucket, name, IfNoneMatch="*"),
+            replaces_seen=_is_refused(bucket, name, IfMatch=f'"{md5(b"another").hex()}"'),
+        )
+    finally:
+        # Keys that may not delete leave five bytes in the state folder.
+        with contextlib.suppress(TargetError):
+            bucket.ask("delete_object", name)
+
+
+def _refuses_wrong_crc64(bucket: Bucket, name: str) -> bool:
+    try:
+        wrong = crc64_text(b"not the probe")
+        bucket.ask("put_object", name, Body=b"probe", ChecksumCRC64NVME=wrong)
+    except RefusalError as exc:
+        if exc.status not in (400, 501):
+            raise
+        # A server that refuses every checksum is found out by the HEAD of the caller.
+        return exc.is_damage or exc.code == "InvalidRequest"
+    return False
+
+
+def _is_refused(bucket: Bucket, name: str, **condition: str) -> bool:
+    try:
+        bucket.ask("put_object", name, Body=b"again", **condition)
+    except RefusalError as exc:
+        if exc.status not in (400, 404, 412, 501):
+            raise
+        return exc.is_conflict
+    return False

@@ -1,0 +1,122 @@
+"""One place in a bucket: every request to S3 goes through here, and every error is told here.
+
+`botocore` repeats a request a few times within seconds; to wait out an outage is for those who
+call.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.stores.s3.errors import no_credentials, target_error
+
+SCHEME = "s3://"
+TRIES = 3
+CONNECTIONS = 32
+
+
+class Bucket:
+    """A bucket, and the prefix in it below which our names lie."""
+
+    def __init__(self, words: str, *, timeout_s: float = 60) -> None:
+        self.bucket, _, prefix = words.removeprefix(SCHEME).partition("/")
+        self.prefix = prefix.strip("/")
+        if not words.startswith(SCHEME) or not self.bucket:
+            raise UsageError(f"{words!r} names no bucket; write s3://BUCKET or s3://BUCKET/PREFIX")
+        self.url = f"{SCHEME}{self.bucket}/{self.prefix}".rstrip("/")
+        self._client = _client(self.url, timeout_s)
+
+    @property
+    def endpoint(self) -> str:
+        """Where the server is: "https://s3.eu-central-1.amazonaws.com"."""
+        return str(self._client.meta.endpoint_url)
+
+    def key(self, name: str) -> str:
+        """Return the key of a name in the target."""
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def ask(self, operation: str, name: str, **details: Any) -> dict[str, Any]:
+        """Do one operation on one object and return the answer.
+
+        Raises RefusalError, or UnreachableTargetError for what may go well another time.
+        """
+        request = getattr(self._client, operation)
+        try:
+            answer: dict[str, Any] = request(Bucket=self.bucket, Key=self.key(name), **details)
+        except (BotoCoreError, ClientError, OSError) as exc:
+            raise self.error(exc, f"{_verb(operation)} {f'{self.url}/{name}'!r}") from exc
+        return answer
+
+    def pages(self, operation: str, **details: Any) -> Iterator[dict[str, Any]]:
+        """Yield the pages of a list, as many as there are."""
+        pages = self._client.get_paginator(operation).paginate(Bucket=self.bucket, **details)
+        try:
+            yield from pages
+        except (BotoCoreError, ClientError, OSError) as exc:
+            raise self.error(exc, f"list {self.url!r}") from exc
+
+    def content(self, name: str, **details: Any) -> tuple[bytes, dict[str, Any]]:
+        """Return bytes of an object and the answer's other fields.
+
+        `botocore` repeats nothing once an answer has begun, so one that breaks off is asked for
+        again here.
+        """
+        left = TRIES
+        while True:
+            answer = self.ask("get_object", name, **details)
+            left -= 1
+            try:
+                return answer["Body"].read(), answer
+            except (BotoCoreError, OSError) as exc:
+                if not left:
+                    raise self.error(exc, f"read {f'{self.url}/{name}'!r}") from exc
+
+    def check(self) -> None:
+        """Raise TargetError if the bucket cannot be used: it is better known before the work."""
+        try:
+            self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(""), MaxKeys=1)
+        except (BotoCoreError, ClientError, OSError) as exc:
+            raise self.error(exc, f"use {self.url!r}") from exc
+
+    def error(self, exc: Exception, what: str) -> TargetError | UsageError:
+        """Return our error for one of boto3's."""
+        return target_error(exc, what, self.bucket, self.endpoint)
+
+
+def _client(url: str, timeout_s: float) -> Any:
+    """Return a client with profile, keys, region and endpoint by boto3's usual chain."""
+    config = Config(
+        connect_timeout=min(10, timeout_s),
+        read_timeout=timeout_s,
+        max_pool_connections=CONNECTIONS,
+        # Servers that know no modern checksums choke on those that botocore adds by itself.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "total_max_attempts": TRIES},
+        user_agent_extra="wdsremux",
+    )
+    what = f"use {url!r}"
+    try:
+        session = boto3.session.Session()
+        client = session.client("s3", config=config)
+        if session.get_credentials() is None:
+            raise no_credentials(what)
+    except ValueError as exc:
+        raise UsageError(
+            f"cannot {what}: the endpoint is no address; check AWS_ENDPOINT_URL"
+        ) from exc
+    except BotoCoreError as exc:
+        raise UsageError(
+            f"cannot {what}: the configuration for S3 cannot be used ({type(exc).__name__}); "
+            "check AWS_PROFILE and the files in ~/.aws"
+        ) from exc
+    return client
+
+
+def _verb(operation: str) -> str:
+    verb = operation.split("_", 1)[0]
+    return {"get": "read", "head": "look at", "delete": "remove", "list": "list"}.get(verb, "write")

@@ -1,0 +1,132 @@
+"""What S3 refuses, told in one line: what happened, in which bucket, and what to do.
+
+Only codes and names of exceptions are told: what a server or a library writes may hold the address
+of a signed request, or a key.
+"""
+
+from urllib.parse import urlsplit
+
+from botocore import exceptions as boto
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+
+KEYS_REFUSED = (
+    "AuthFailure", "AuthorizationHeaderMalformed", "ExpiredToken", "ExpiredTokenException",
+    "InvalidAccessKeyId", "InvalidClientTokenId", "InvalidToken", "NotSignedUp",
+    "SignatureDoesNotMatch", "TokenRefreshRequired", "UnrecognizedClientException",
+)  # fmt: skip
+CLOCK_REFUSED = ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")
+BUSY = (
+    "BandwidthLimitExceeded", "ConditionalRequestConflict", "InternalError", "OperationAborted",
+    "RequestLimitExceeded", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable",
+    "SlowDown", "SlowDownRead", "SlowDownWrite", "ThrottledException", "Throttling",
+    "ThrottlingException", "TooManyRequests", "TooManyRequestsException",
+)  # fmt: skip
+DAMAGED = (
+    "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
+    "IncompleteBody",
+)  # fmt: skip
+UNREACHABLE = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, OSError)
+NOT_IMPLEMENTED = 501
+AGAIN = "run the same command again: what is there stays"
+
+
+class RefusalError(TargetError):
+    """The server refused a request for good; tells the caller why it did."""
+
+    def __init__(self, message: str, code: str, status: int) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the object is not there (but its bucket is, or nobody knows)."""
+        return self.status == 404 and self.code != "NoSuchBucket"
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether another state was found than the one that the request asked for."""
+        return self.status == 412
+
+    @property
+    def is_damage(self) -> bool:
+        """Whether other bytes arrived than those that were sent."""
+        return self.code in DAMAGED
+
+
+def target_error(exc: Exception, what: str, bucket: str, endpoint: str) -> TargetError | UsageError:
+    """Return the error for what boto3 or its connection raised while we tried to do `what`."""
+    if isinstance(exc, boto.ClientError):
+        return _refusal(exc, what, bucket, endpoint)
+    host = _host(endpoint)
+    name = type(exc).__name__
+    if isinstance(exc, boto.NoCredentialsError | boto.PartialCredentialsError):
+        return no_credentials(what)
+    if isinstance(exc, boto.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(exc):
+        return TargetError(
+            f"cannot {what}: the certificate of {host!r} is not trusted; check AWS_ENDPOINT_URL, "
+            "or name the file of your certificate authority by AWS_CA_BUNDLE"
+        )
+    if isinstance(exc, UNREACHABLE):
+        return UnreachableTargetError(
+            f"cannot {what}: no connection to {host!r} ({name}); check the network and "
+            f"AWS_ENDPOINT_URL, then {AGAIN}"
+        )
+    if isinstance(exc, boto.ParamValidationError):
+        return UsageError(f"cannot {what}: {bucket!r} is no name for a bucket; check the spelling")
+    return TargetError(
+        f"cannot {what}: the credentials or the configuration for S3 cannot be used ({name}); "
+        "check AWS_PROFILE and the files in ~/.aws, or log in again"
+    )
+
+
+def no_credentials(what: str) -> TargetError:
+    """Return the error for a machine where no keys are found."""
+    return TargetError(
+        f"cannot {what}: no credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY"
+    )
+
+
+def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> TargetError:
+    code = str(exc.response.get("Error", {}).get("Code", ""))[:60]
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    host = _host(endpoint)
+    if code in BUSY or status in (408, 429) or (status >= 500 and status != NOT_IMPLEMENTED):
+        return UnreachableTargetError(
+            f"cannot {what}: {host!r} is busy or out of order ({code or status}); {AGAIN}"
+        )
+    return RefusalError(f"cannot {what}: {_reason(code, status, bucket, host)}", code, status)
+
+
+def _host(endpoint: str) -> str:
+    """Return host and port, without the login that may stand before them."""
+    return urlsplit(endpoint).netloc.rpartition("@")[2]
+
+
+def _reason(code: str, status: int, bucket: str, host: str) -> str:
+    """Return what is wrong and what to do about it."""
+    if code in KEYS_REFUSED:
+        return f"{host!r} refuses the keys ({code}); check AWS_PROFILE, or the keys and the region"
+    if code in CLOCK_REFUSED:
+        return f"{host!r} refuses this machine's time ({code}); set the clock"
+    if code == "NoSuchBucket":
+        return f"there is no bucket {bucket!r} at {host!r}; make it, or check the spelling"
+    return _REASONS.get(
+        status, "the server refuses it ({code}); look this code up where the server is described"
+    ).format(code=code or status, bucket=bucket)
+
+
+_NO_PERMISSION = (
+    "bucket {bucket!r} refuses it ({code}); check the keys, whether they are allowed to list, get, "
+    "put and delete there, and the clock of this machine"
+)
+_REASONS = {
+    301: "bucket {bucket!r} is in another region; set AWS_REGION",
+    307: "bucket {bucket!r} is in another region; set AWS_REGION",
+    401: _NO_PERMISSION,
+    403: _NO_PERMISSION,
+    404: "it is not there ({code})",
+    412: "somebody else has changed it in the meantime",
+}

@@ -1,0 +1,201 @@
+"""Sends one file to S3, in parts where it is large; goes on where a killed process stopped."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores.base import Sums
+from wdsremux.stores.s3.abilities import Abilities
+from wdsremux.stores.s3.bucket import Bucket
+from wdsremux.stores.s3.checksums import FileSums, Piece, parts_of, piece_of
+from wdsremux.stores.s3.proof import SHA256_NOTE
+from wdsremux.stores.s3.uploads import (
+    StoredPart,
+    Upload,
+    begun_uploads,
+    checksum_of,
+    new_upload,
+    put_checked,
+)
+
+CONTENT_TYPES = {
+    ".tar": "application/x-tar",
+    ".json": "application/json",
+    ".jsonl": "application/jsonl",
+    ".md": "text/markdown; charset=utf-8",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How files are sent to one target."""
+
+    abilities: Abilities
+    part_bytes: int
+    jobs: int
+    slots: threading.Semaphore
+    """As many parts as may be in memory and on their way, all files of the target together."""
+    on_bytes: Callable[[int], None]
+
+
+class Sending:
+    """One file on its way to one name."""
+
+    def __init__(self, bucket: Bucket, name: str, path: Path, sums: Sums, manner: Manner) -> None:
+        self._bucket = bucket
+        self._name = name
+        self._path = path
+        self._sums = sums
+        self._manner = manner
+        self._able = manner.abilities
+        self.read = FileSums()
+        """The sums of the bytes that were read and sent."""
+        self.parts = parts_of(sums.size_bytes, manner.part_bytes)
+
+    def run(self, standing: Mapping[str, Any] | None) -> None:
+        """Publish the file in place of what HEAD told of, or where nothing was.
+
+        Raises RefusalError for a conflict with what others do, TargetError and
+        UnreachableTargetError.
+        """
+        condition = self._condition(standing)
+        try:
+            with self._path.open("rb") as file:
+                if len(self.parts) == 1:
+                    self._put_whole(file, condition)
+                else:
+                    self._put_parts(file, condition)
+        except OSError as exc:
+            raise TargetError(
+                f"cannot read {str(self._path)!r}: {exc.strerror}; check the disk"
+            ) from exc
+
+    def receipt(self) -> dict[str, str]:
+        """Return what the server can be asked by later, as far as it is known to tell the truth."""
+        receipt = {"part_bytes": str(self.parts[0].size_bytes)}
+        if self._able.checks_crc64:
+            receipt["crc64nvme"] = self.read.crc64
+        if self._able.tells_md5 and self.read.size_bytes:  # some have none for an empty object
+            receipt["etag"] = self.read.etag
+        return receipt
+
+    def _condition(self, standing: Mapping[str, Any] | None) -> dict[str, str]:
+        """Return what must still hold when the file is published."""
+        if standing is None:
+            return {"IfNoneMatch": "*"} if self._able.keeps_existing else {}
+        has_version = self._able.replaces_seen and "ETag" in standing
+        return {"IfMatch": standing["ETag"]} if has_version else {}
+
+    def _labels(self) -> dict[str, Any]:
+        return {
+            "ContentType": CONTENT_TYPES.get(Path(self._name).suffix, "application/octet-stream"),
+            "Metadata": {
+                SHA256_NOTE: self._sums.sha256,
+                "wdsremux-size": str(self._sums.size_bytes),
+            },
+        }
+
+    def _put_whole(self, file: BinaryIO, condition: Mapping[str, str]) -> None:
+        with self._manner.slots:
+            piece = self.read.add(file.read(self._sums.size_bytes + 1))
+            self._check_source()
+            details = {**self._labels(), **checksum_of(piece, self._able), **condition}
+            put_checked(self._bucket, "put_object", self._name, piece, details)
+            self._manner.on_bytes(len(piece.data))
+
+    def _put_parts(self, file: BinaryIO, condition: Mapping[str, str]) -> None:
+        begun = begun_uploads(self._bucket, self._name, self._able)
+        upload, stored = self._resumed(file, begun)
+        try:
+            parts = self._send_parts(file, upload, stored)
+            self._check_source()
+            upload.complete(parts, self._sums.size_bytes, self.read.crc64, condition)
+        except TargetError as exc:
+            # What may go well another time goes on from the parts that are there.
+            if not isinstance(exc, UnreachableTargetError):
+                upload.abort()
+            raise
+        for left in begun:
+            if left != upload:
+                left.abort()
+
+    def _resumed(
+        self, file: BinaryIO, begun: list[Upload]
+    ) -> tuple[Upload, Mapping[int, StoredPart]]:
+        """Return the upload to go on with and its parts: a new one where none begins as ours."""
+        for upload in begun:
+            stored = upload.stored()
+            # One without parts may be that of another who begins in this moment.
+            first = min(stored, default=0)
+            if 0 < first <= len(self.parts):
+                part = self.parts[first - 1]
+                file.seek(part.offset)
+                piece = piece_of(file.read(part.size_bytes))
+                file.seek(0)
+                if upload.holds(stored[first], piece):
+                    _log.debug("%s: goes on with %d parts", self._name, len(stored))
+                    return upload, stored
+        return new_upload(self._bucket, self._name, self._able, self._labels()), {}
+
+    def _send_parts(
+        self, file: BinaryIO, upload: Upload, stored: Mapping[int, StoredPart]
+    ) -> list[dict[str, str | int]]:
+        """Send what is missing, several parts at once, and return all as `complete` has them."""
+        named: list[dict[str, str | int]] = []
+        waiting: deque[Future[dict[str, str | int]]] = deque()
+        pool = ThreadPoolExecutor(self._manner.jobs, thread_name_prefix="wdsremux-s3")
+        try:
+            for part in self.parts:
+                arrived = partial(self._arrived, upload, part.number, stored.get(part.number))
+                waiting.append(self._submitted(pool, arrived, file, part.size_bytes))
+                while waiting and waiting[0].done():
+                    named.append(waiting.popleft().result())
+            named.extend(sent.result() for sent in waiting)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return named
+
+    def _submitted(
+        self,
+        pool: ThreadPoolExecutor,
+        arrived: Callable[[Piece], dict[str, str | int]],
+        file: BinaryIO,
+        size_bytes: int,
+    ) -> Future[dict[str, str | int]]:
+        """Read the next part when there is room for it, and let the pool see to it."""
+        self._manner.slots.acquire()
+        try:
+            sent = pool.submit(arrived, self.read.add(file.read(size_bytes)))
+        except BaseException:
+            self._manner.slots.release()
+            raise
+        sent.add_done_callback(lambda _: self._manner.slots.release())
+        return sent
+
+    def _arrived(
+        self, upload: Upload, number: int, there: StoredPart | None, piece: Piece
+    ) -> dict[str, str | int]:
+        """See to it that one part is there, and return how it is named in the end."""
+        if there is not None and upload.holds(there, piece):
+            etag = there.etag
+        else:
+            etag = upload.send(number, piece)
+        self._manner.on_bytes(len(piece.data))
+        return {"PartNumber": number, "ETag": etag, **checksum_of(piece, self._able)}
+
+    def _check_source(self) -> None:
+        """Refuse to publish a file that is not the one that was meant."""
+        if self.read.sha256 != self._sums.sha256:
+            raise TargetError(
+                f"cannot write {f'{self._bucket.url}/{self._name}'!r}: {str(self._path)!r} has "
+                "other bytes than were recorded when it was made; run `wdsremux verify`"
+            )

@@ -1,0 +1,264 @@
+"""S3 and what speaks like it as target: files are objects, and whole or not there.
+
+Two kinds of servers are told apart by trying (`abilities.py`): those that check modern checksums
+and heed conditions, where what is published is proven and nobody is overwritten unseen; and older
+ones, where MD5 has to do and the last writer wins.
+"""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.lease import Lease
+from wdsremux.stores.reading.range_file import open_ranges
+from wdsremux.stores.s3.abilities import PROBE, Abilities, tried_abilities
+from wdsremux.stores.s3.bucket import Bucket
+from wdsremux.stores.s3.checksums import MIB
+from wdsremux.stores.s3.errors import RefusalError
+from wdsremux.stores.s3.lock import LOCK, S3LockObject
+from wdsremux.stores.s3.proof import (
+    SHA256_NOTE,
+    ProofRequest,
+    proof_of,
+    recalled_receipt,
+    seen_object,
+)
+from wdsremux.stores.s3.sending import Manner, Sending
+from wdsremux.stores.spool import SpooledFile
+
+PART_BYTES = 16 * MIB
+UNKNOWN = Abilities(checks_crc64=False, tells_md5=False, keeps_existing=False, replaces_seen=False)
+
+
+def open_s3(
+    words: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
+) -> "S3Target":
+    """Return the target that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
+
+    Keys, profile, region and endpoint are found as boto3 finds them. At most `jobs` parts of
+    `part_bytes` (5 MiB or more) are in memory at once. Raises UsageError, TargetError.
+    """
+    bucket = Bucket(words, timeout_s=timeout_s)
+    bucket.check()
+    return S3Target(bucket, jobs=jobs, part_bytes=part_bytes)
+
+
+def _unheard(_bytes: int) -> None:
+    pass
+
+
+class S3Target:
+    """Publishes files as objects of one bucket, below one prefix."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        *,
+        jobs: int = 4,
+        part_bytes: int = PART_BYTES,
+    ) -> None:
+        self._bucket = bucket
+        self._jobs = jobs
+        self._part_bytes = part_bytes
+        self._slots = threading.Semaphore(jobs)
+        self._trying = threading.Lock()
+        self._tried: Abilities | None = None
+        self._lease = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
+        self._is_locked = False
+
+    @property
+    def url(self) -> str:
+        """What people call the target; holds no credentials."""
+        return self._bucket.url
+
+    def allow(self, jobs: int) -> None:
+        """Let so many parts be in memory and on their way, before the first is sent."""
+        self._jobs, self._slots = jobs, threading.Semaphore(jobs)
+
+    @property
+    def endpoint(self) -> str | None:
+        """Where the server is, for those who read; None for AWS, which everybody finds."""
+        host = urlsplit(self._bucket.endpoint).hostname or ""
+        return None if host.endswith("amazonaws.com") else self._bucket.endpoint
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = _unheard
+    ) -> Proof:
+        """Publish a copy of a file; parts that came over from an earlier try are not sent again.
+
+        `on_bytes` is called by the thread that sent a part, which waits for it to return. Raises
+        TargetError, also where somebody else has published other bytes in the meantime.
+        """
+        self._check_lease()
+        standing = seen_object(self._bucket, name)
+        if standing is not None and _note(standing) == sums.sha256:
+            with contextlib.suppress(RefusalError):  # keys that may only read
+                self._abilities()
+            proof = self._proof(name, standing, sums, path)
+            if proof.level in ("checksum", "etag"):
+                on_bytes(sums.size_bytes)
+                return proof
+        manner = Manner(self._abilities(), self._part_bytes, self._jobs, self._slots, on_bytes)
+        sending = Sending(self._bucket, name, path, sums, manner)
+        try:
+            sending.run(standing)
+        except RefusalError as exc:
+            # It may be ourselves who published it: an answer can get lost.
+            if not (exc.is_conflict or exc.is_absent):
+                raise
+            return self._settled(name, sums, path, exc)
+        return self._confirmed(name, sums, sending.receipt())
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
+        """Return how sure it is that `name` has these bytes, by what HEAD tells."""
+        seen = seen_object(self._bucket, name)
+        return Proof("absent") if seen is None else self._proof(name, seen, sums, path)
+
+    def stage(self, name: str) -> SpooledFile:
+        """Begin a new file, on this machine until it is committed."""
+        return SpooledFile(name, self.put)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a published file for reading; raises FileNotFoundError."""
+        seen = seen_object(self._bucket, name)
+        if seen is None:
+            raise FileNotFoundError(f"{self.url}/{name}")
+        # Never bytes of two versions. An empty object may have no ETag.
+        version = {"IfMatch": seen["ETag"]} if "ETag" in seen else {}
+
+        def fetched(start: int, stop: int) -> bytes:
+            data, _ = self._bucket.content(name, Range=f"bytes={start}-{stop - 1}", **version)
+            if len(data) != stop - start:
+                raise TargetError(
+                    f"cannot read {f'{self.url}/{name}'!r}: {stop - start} bytes were asked for "
+                    f"and {len(data)} came; the server does not know ranges"
+                )
+            return data
+
+        return open_ranges(seen["ContentLength"], fetched)
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        folder = f"{prefix.rstrip('/')}/" if prefix else ""
+        start = self._bucket.key(folder)
+        found = [
+            (folder + item["Key"].removeprefix(start), item["Size"])
+            for page in self._bucket.pages("list_objects_v2", Prefix=start, Delimiter="/")
+            for item in page.get("Contents", [])
+            # Some consoles mark a folder by an empty object with its name.
+            if item["Key"] != start
+        ]
+        yield from sorted(item for item in found if not _is_private(item[0]))
+
+    def remove(self, name: str) -> None:
+        """Remove a published file; no error when it is not there."""
+        self._check_lease()
+        try:
+            self._bucket.ask("delete_object", name)
+        except RefusalError as exc:
+            if not exc.is_absent:
+                raise
+
+    def free_bytes(self) -> int | None:
+        """Return None: nobody knows."""
+        return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Keep other runs away while the block runs; gives whether the run before died.
+
+        Parts that a killed run sent stay: `put` goes on with them.
+        """
+        with self._lease.held() as died:
+            self._is_locked = True
+            try:
+                if died:
+                    self._sweep()
+                yield died
+            finally:
+                self._is_locked = False
+
+    def _sweep(self) -> None:
+        """Remove what a run left that was killed while it tried out what the server can do."""
+        start = self._bucket.key(PROBE)
+        for page in self._bucket.pages("list_objects_v2", Prefix=start):
+            for item in page.get("Contents", []):
+                with contextlib.suppress(TargetError):
+                    self._bucket.ask("delete_object", PROBE + item["Key"].removeprefix(start))
+
+    def _check_lease(self) -> None:
+        """Publish nothing more under a lock that another has taken over."""
+        if self._is_locked:
+            self._lease.check()
+
+    def _abilities(self) -> Abilities:
+        """Return what the server can do; found out when it first matters."""
+        with self._trying:
+            if self._tried is None:
+                self._tried = tried_abilities(self._bucket)
+            return self._tried
+
+    def _proof(self, name: str, seen: Mapping[str, Any], sums: Sums, path: Path | None) -> Proof:
+        # Whoever only asks shall not make us try out by writing what the server can do.
+        abilities = self._tried or UNKNOWN
+        proof = proof_of(ProofRequest(self._bucket, name, seen, sums, path, abilities))
+        if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
+            return proof
+        recalled = recalled_receipt(seen, self._tried, self._part_bytes)
+        return replace(proof, receipt={**recalled, **proof.receipt})
+
+    def _confirmed(self, name: str, sums: Sums, receipt: Mapping[str, str]) -> Proof:
+        """Believe only what the server says afterwards."""
+        seen = seen_object(self._bucket, name)
+        proof = Proof("absent")
+        if seen is not None:
+            proof = self._proof(name, seen, replace(sums, receipt=receipt), None)
+            if proof.is_there and _tells_other_bytes(seen, receipt):
+                proof = Proof("differs")
+        if proof.is_there:
+            return replace(proof, receipt=receipt)
+        if seen is not None and _note(seen) == sums.sha256:
+            self.remove(name)
+        raise TargetError(
+            f"cannot write {f'{self.url}/{name}'!r}: what stands there afterwards is not what was "
+            "sent; check whether somebody else writes there, then run the same command again"
+        )
+
+    def _settled(self, name: str, sums: Sums, path: Path, refusal: RefusalError) -> Proof:
+        """Return the proof that our bytes are there in spite of a refusal."""
+        seen = seen_object(self._bucket, name)
+        if seen is None:
+            raise UnreachableTargetError(
+                f"cannot write {f'{self.url}/{name}'!r}: what was sent of it is gone from the "
+                "server; run the same command again"
+            ) from refusal
+        proof = self._proof(name, seen, sums, path)
+        is_unknown = proof.level == "unverified" and _note(seen) != sums.sha256
+        if not proof.is_there or (is_unknown and refusal.is_conflict):
+            raise TargetError(
+                f"cannot write {f'{self.url}/{name}'!r}: somebody else has written it in the "
+                "meantime; see that only one writes there, then run the same command again"
+            ) from refusal
+        return proof
+
+
+def _note(seen: Mapping[str, Any]) -> str | None:
+    """Return the SHA-256 noted by whoever sent an object, if it was us."""
+    notes: Mapping[str, str] = seen.get("Metadata", {})
+    return notes.get(SHA256_NOTE)
+
+
+def _tells_other_bytes(seen: Mapping[str, Any], receipt: Mapping[str, str]) -> bool:
+    """Return whether an ETag that is made from MD5s is not that of our bytes."""
+    etag = str(seen.get("ETag", "")).strip('"')
+    return "etag" in receipt and etag not in ("", receipt["etag"])
+
+
+def _is_private(name: str) -> bool:
+    return name == LOCK or name.startswith(PROBE)

@@ -1,0 +1,169 @@
+"""One multipart upload on the server, perhaps one that an earlier process left."""
+
+import contextlib
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.s3.abilities import Abilities
+from wdsremux.stores.s3.bucket import Bucket
+from wdsremux.stores.s3.checksums import Piece, base64_text
+from wdsremux.stores.s3.errors import RefusalError
+
+DAMAGED_TRIES = 3
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPart:
+    """One part as the server lists it."""
+
+    size_bytes: int
+    etag: str
+    crc64: str
+    """Empty where the server keeps none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload that was begun."""
+
+    bucket: Bucket
+    name: str
+    id: str
+    abilities: Abilities
+
+    def stored(self) -> dict[int, StoredPart]:
+        """Return the parts that are there, by number; nothing where we may not ask."""
+        key = self.bucket.key(self.name)
+        try:
+            return {
+                part["PartNumber"]: StoredPart(
+                    part["Size"], part["ETag"].strip('"'), part.get("ChecksumCRC64NVME", "")
+                )
+                for page in self.bucket.pages("list_parts", Key=key, UploadId=self.id)
+                for part in page.get("Parts", [])
+            }
+        except RefusalError:
+            return {}
+
+    def holds(self, stored: StoredPart | None, piece: Piece) -> bool:
+        """Return whether a part that is there surely has these bytes."""
+        if stored is None or stored.size_bytes != len(piece.data):
+            return False
+        if self.abilities.checks_crc64 and stored.crc64:
+            return stored.crc64 == piece.crc64
+        return self.abilities.tells_md5 and stored.etag == piece.md5.hex()
+
+    def send(self, number: int, piece: Piece) -> str:
+        """Send one part and return its ETag; again where other bytes arrived."""
+        details = {
+            "UploadId": self.id,
+            "PartNumber": number,
+            **checksum_of(piece, self.abilities),
+        }
+        for _ in range(DAMAGED_TRIES):
+            answer = put_checked(self.bucket, "upload_part", self.name, piece, details)
+            etag = str(answer["ETag"]).strip('"')
+            if not self.abilities.tells_md5 or etag == piece.md5.hex():
+                return etag
+        raise _damaged(self.bucket, self.name)
+
+    def complete(
+        self,
+        parts: Sequence[Mapping[str, Any]],
+        size_bytes: int,
+        crc64: str,
+        condition: Mapping[str, str],
+    ) -> None:
+        """Make the parts one object under its final name."""
+        checks = {
+            "ChecksumCRC64NVME": crc64,
+            "ChecksumType": "FULL_OBJECT",
+            "MpuObjectSize": size_bytes,
+        }
+        self.bucket.ask(
+            "complete_multipart_upload",
+            self.name,
+            UploadId=self.id,
+            MultipartUpload={"Parts": parts},
+            **(checks if self.abilities.checks_crc64 else {}),
+            **condition,
+        )
+
+    def abort(self) -> None:
+        """Let the server forget the parts; one that refuses keeps them until it cleans up."""
+        with contextlib.suppress(TargetError):
+            self.bucket.ask("abort_multipart_upload", self.name, UploadId=self.id)
+
+
+def begun_uploads(bucket: Bucket, name: str, abilities: Abilities) -> list[Upload]:
+    """Return what was begun under a name and never ended, newest first.
+
+    Nothing where the server has no such list or we may not ask: then all is sent from the start.
+    """
+    key = bucket.key(name)
+    try:
+        found = [
+            upload
+            for page in bucket.pages("list_multipart_uploads", Prefix=key)
+            for upload in page.get("Uploads", [])
+            if upload["Key"] == key
+            # Parts without that checksum cannot be completed with it.
+            and upload.get("ChecksumAlgorithm", "CRC64NVME") == "CRC64NVME"
+        ]
+    except RefusalError as exc:
+        _log.debug("unfinished uploads are not listed: %s", exc)
+        return []
+    found.sort(key=lambda upload: upload["Initiated"], reverse=True)
+    return [Upload(bucket, name, upload["UploadId"], abilities) for upload in found]
+
+
+def new_upload(
+    bucket: Bucket, name: str, abilities: Abilities, labels: Mapping[str, Any]
+) -> Upload:
+    """Begin an upload."""
+    # The algorithm must be named here: only then is the sum of the whole checked in the end.
+    checks = {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"}
+    answer = bucket.ask(
+        "create_multipart_upload", name, **labels, **(checks if abilities.checks_crc64 else {})
+    )
+    return Upload(bucket, name, answer["UploadId"], abilities)
+
+
+def checksum_of(piece: Piece, abilities: Abilities) -> dict[str, str]:
+    """Return the checksum to send along where it is checked."""
+    return {"ChecksumCRC64NVME": piece.crc64} if abilities.checks_crc64 else {}
+
+
+def put_checked(
+    bucket: Bucket, operation: str, name: str, piece: Piece, details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Send bytes with their sums; again where the server says that others arrived.
+
+    botocore repeats much, but not this.
+    """
+    for _ in range(DAMAGED_TRIES):
+        try:
+            return bucket.ask(
+                operation,
+                name,
+                Body=piece.data,
+                ContentMD5=base64_text(piece.md5),
+                **details,
+            )
+        except RefusalError as exc:
+            if not exc.is_damage:
+                raise
+            _log.debug("sent again: %s", exc)
+    raise _damaged(bucket, name)
+
+
+def _damaged(bucket: Bucket, name: str) -> TargetError:
+    return TargetError(
+        f"cannot write {f'{bucket.url}/{name}'!r}: it arrived damaged {DAMAGED_TRIES} times; check "
+        "the network, then run the same command again"
+    )

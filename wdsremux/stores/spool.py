@@ -1,0 +1,63 @@
+"""A file on its way to a remote target: collected on this machine, and put when it is whole."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from wdsremux.core.errors import TargetError
+from wdsremux.stores.base import Sums
+
+
+class SpooledFile:
+    """Collects a file in the system's folder for temporary files, and puts it on `commit`."""
+
+    def __init__(self, name: str, put: Callable[[str, Path, Sums], object]) -> None:
+        self._name, self._put = name, put
+        self._digest, self._size = hashlib.sha256(), 0
+        handle, path = tempfile.mkstemp(prefix="wdsremux-")
+        self._path = Path(path)
+        self._file = os.fdopen(handle, "wb")
+        self._is_open = True
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append all of data, or raise TargetError and remove the unfinished file."""
+        self._check_open()
+        try:
+            self._file.write(data)
+        except OSError as exc:
+            self.discard()
+            raise self._error(exc) from exc
+        self._digest.update(data)
+        self._size += len(data)
+
+    def commit(self) -> None:
+        """Put the file, or raise TargetError and leave nothing behind."""
+        self._check_open()
+        try:
+            self._file.close()
+            self._put(self._name, self._path, Sums(self._size, self._digest.hexdigest()))
+        except OSError as exc:
+            raise self._error(exc) from exc
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove the unfinished file; harmless after `commit` and when called twice."""
+        self._is_open = False
+        with contextlib.suppress(OSError):
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+
+    def _error(self, exc: OSError) -> TargetError:
+        return TargetError(
+            f"cannot collect {self._name!r} in {str(self._path.parent)!r}: "
+            f"{exc.strerror or exc}; free some space or set TMPDIR"
+        )

@@ -1,0 +1,1 @@
+"""A scratch folder in which files wait for their upload."""

@@ -1,0 +1,246 @@
+"""A remote target that is written to at the disk's speed: files are staged here and sent beside.
+
+At most `max_bytes` lie here: then whoever writes waits until something was sent. So what writes and
+what sends run side by side, together as fast as the slower of the two.
+"""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+from wdsremux.core.errors import TargetError, WdsremuxError
+from wdsremux.core.option_values import size
+from wdsremux.stores.base import Parcel, Proof, RemoteTarget, Sums
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.staging.files import StagedFile, staging_error
+from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader
+from wdsremux.stores.whole_files import READS_AT_ONCE
+
+RIDES_ALONG = (".tar", ".msgpack")
+"""Shards and their entries: nobody waits for these. All other files tell how many of them stand."""
+
+
+class StagedTarget:
+    """Publishes files at a remote target, whole and in the order of their commits.
+
+    `commit` of a shard or an entry returns before it is published; that of any other file when it
+    is, and all before it. Reading waits for what is on its way. Written to by one thread.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteTarget,
+        folder: Path,
+        max_bytes: int,
+        *,
+        give_up_after_s: float = 120.0,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
+        self.remote = remote
+        self._patient = PatientTarget(remote, give_up_after_s, tell=tell)
+        self.folder = folder
+        self._receipts: dict[str, Mapping[str, str]] = {}
+        """What the target said of each shard that it took (`Proof.receipt`)."""
+        self._unverified = 0
+        """Shards of which it tells nothing but the size."""
+        self._max_bytes = max_bytes
+        self._give_up_after_s = give_up_after_s
+        self._tell = tell
+        self._uploader: Uploader | None = None
+        self._files = 0
+        self._open_bytes = 0
+        """What is staged and not committed."""
+        self._is_bound_told = False
+
+    @property
+    def url(self) -> str:
+        """What people call the target."""
+        return self.remote.url
+
+    def stage(self, name: str) -> StagedFile:
+        """Begin a new file, in the staging folder."""
+        self._files += 1
+        path = self.folder / f"{self._files:06d}-{Path(name).name}"
+        with self._explained():
+            if self._files == 1:
+                self._make_folder()
+            return StagedFile(self, name, path)
+
+    def open(self, name: str) -> BinaryIO:
+        """Open a published file, which is read whole; raises FileNotFoundError."""
+        uploader = self._line()
+        if uploader.holds(name):
+            uploader.wait_until(lambda: not uploader.holds(name))
+
+        def fetched() -> bytes:
+            with self.remote.open(name) as file:
+                return file.read()
+
+        return BytesIO(self._patient.tried(fetched))
+
+    def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        self.flush()
+        return self._patient.list(prefix)
+
+    def remove(self, name: str) -> None:
+        """Remove a published file; no error when it is not there."""
+        self.flush()
+        self._patient.remove(name)
+
+    def free_bytes(self) -> int | None:
+        """Return None: nobody knows how much the target takes, and little is needed here."""
+        return None
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[bool]:
+        """Keep other runs away while the block runs, and leave nothing staged behind.
+
+        Unless it is stopped, what is committed is published before the lock is given back.
+        """
+        with contextlib.ExitStack() as locked:
+            died = locked.enter_context(self._patient.lock())
+            within_s: float | None = None
+            try:
+                self.flush()
+                self._clear()
+                self._look_at_room()
+                yield died
+                self.flush()
+            except WdsremuxError:
+                # Finished shards stay: those on their way go on to the end. If that is what went
+                # wrong, this raises the same again.
+                with contextlib.suppress(WdsremuxError):
+                    self.flush()
+                within_s = ENDS_WITHIN_S
+                raise
+            finally:
+                # What is being sent may not end at once: nobody else may write there until it has.
+                self.close(locked.pop_all().close, within_s)
+
+    def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
+        """Return the receipts of files, which all must be there. Raises TargetError.
+
+        The target is asked, so that they are the same whoever sent the files: this run, or one
+        before it.
+        """
+        self.flush()
+        if self._unverified:
+            self._tell(
+                f"{self._unverified} shards were sent, but are unverified: nothing but their size "
+                f"is told of them; wdsremux verify --deep {self.url} reads them"
+            )
+        with ThreadPoolExecutor(READS_AT_ONCE) as pool:
+            found = dict(
+                zip(files, pool.map(self._patient.prove, files, files.values()), strict=True)
+            )
+        for name, proof in found.items():
+            if not proof.is_there:
+                raise TargetError(
+                    f"{f'{self.url}/{name}'!r} is gone or another by now; see that only one "
+                    "writes there, then run the same command again"
+                )
+        return {n: proof.receipt or self._receipts.get(n, {}) for n, proof in found.items()}
+
+    def flush(self) -> None:
+        """Wait until all that is committed is published; raises what has ended the sending."""
+        self._line().flush()
+
+    def close(
+        self, when_ended: Callable[[], object] = lambda: None, within_s: float | None = None
+    ) -> None:
+        """Stop sending, as `Uploader.stop` does, and remove the staging folder."""
+        line, self._uploader = self._line(), None
+        line.stop(when_ended, within_s)
+        # What cannot be removed is swept away by the next run.
+        with contextlib.suppress(TargetError):
+            self._clear()
+
+    def reserve(self, more_bytes: int) -> None:
+        """Wait until there is room for more bytes, or nothing that could make room.
+
+        Raises what has ended the sending.
+        """
+        line = self._line()
+        line.wait_until(
+            lambda: not line.files or self._staged_bytes() + more_bytes <= self._max_bytes
+        )
+        self._open_bytes += more_bytes
+        if self._staged_bytes() > self._max_bytes and not self._is_bound_told:
+            self._is_bound_told = True
+            self._tell(
+                f"--staging-max {size(self._max_bytes)} has no room for the shards being written: "
+                "more is staged; raise it or lower --max-shard-size"
+            )
+
+    def has_made_room(self) -> bool:
+        """Wait until one more file was sent; False when none is on its way."""
+        line = self._line()
+        files = line.files
+        line.wait_until(lambda: line.files < files or not files)
+        return files > 0
+
+    def take(self, parcel: Parcel) -> None:
+        """Publish a finished file when its turn comes, and wait where others rely on it."""
+        line = self._line()
+        self._open_bytes -= parcel.sums.size_bytes
+        line.add(parcel)
+        if not parcel.name.endswith(RIDES_ALONG):
+            line.flush()
+
+    def give_back(self, reserved_bytes: int) -> None:
+        """Take note that so much of what was reserved is not needed."""
+        self._open_bytes -= reserved_bytes
+
+    def _staged_bytes(self) -> int:
+        return self._open_bytes + self._line().queued_bytes
+
+    def _line(self) -> Uploader:
+        if self._uploader is None:
+            self._uploader = Uploader(
+                self.remote,
+                give_up_after_s=self._give_up_after_s,
+                tell=self._tell,
+                on_sent=self._note_sent,
+            )
+        return self._uploader
+
+    def _note_sent(self, parcel: Parcel, proof: Proof) -> None:
+        if parcel.name.endswith(".tar"):
+            self._receipts[parcel.name] = proof.receipt
+            self._unverified += proof.level == "unverified"
+        with contextlib.suppress(OSError):
+            parcel.path.unlink()
+
+    def _look_at_room(self) -> None:
+        free = LocalTarget(self.folder).free_bytes()
+        if free is not None and free < self._max_bytes:
+            self._tell(
+                f"{size(free)} are free in {str(self.folder.parent)!r}, less than --staging-max "
+                f"{size(self._max_bytes)}: when they are used up the conversion waits for what is "
+                "being sent; --staging names another folder"
+            )
+
+    def _make_folder(self) -> None:
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        # Not `exist_ok`: in a folder for all, somebody else may have made it.
+        self.folder.mkdir(mode=0o700)
+
+    def _clear(self) -> None:
+        """Remove the folder: what a killed run staged is made again, to the byte."""
+        self._files = self._open_bytes = 0
+        with self._explained(), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            raise staging_error(self.folder, exc) from exc

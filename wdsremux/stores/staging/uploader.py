@@ -1,0 +1,247 @@
+"""Sends finished files to a remote target beside other work: one thread, in the order they came."""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+
+from wdsremux.core.errors import TargetError, UnreachableTargetError, WdsremuxError
+from wdsremux.stores.base import BulkTarget, Parcel, Proof, RemoteTarget
+from wdsremux.stores.retry import MAX_ASKED_WAIT_S, PatientTarget
+
+FILES_AT_ONCE = 100
+"""To a target that takes many files better together, so many go in one call."""
+ENDS_WITHIN_S = 30.0
+"""Whoever is not interrupted waits so long for what is being sent to end."""
+STOPS_WITHIN_S = 2.0
+"""What is being sent may not end sooner; the process may end without it."""
+
+
+@dataclass(slots=True)
+class _Outage:
+    """The target cannot be reached."""
+
+    began: float
+    since: float
+    """When it last took anything, or failed first, or when the pause ends that it asks for."""
+    error: TargetError
+
+
+class _Stopped(Exception):  # noqa: N818 (it is a signal to our own thread, not an error)
+    """Ends a sending that nobody waits for any more."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class Uploader:
+    """One ordered line of files to a remote target.
+
+    A file that cannot be sent just now is tried again without end: only who has to wait for it, in
+    `wait_until`, gives up on it. Any other failure ends the line, and the next call raises it: what
+    stands behind a file is never published without it.
+
+    All methods are for one thread, that of the caller; `tell` is called in it too, `on_sent` in the
+    thread that sends.
+    """
+
+    def __init__(
+        self,
+        remote: RemoteTarget,
+        *,
+        give_up_after_s: float,
+        tell: Callable[[str], None],
+        on_sent: Callable[[Parcel, Proof], None] = lambda _parcel, _proof: None,
+    ) -> None:
+        """`tell` is told once when an outage begins, and once when it is over."""
+        self._remote = remote
+        self._give_up_after_s = give_up_after_s
+        self._tell = tell
+        self._on_sent = on_sent
+        self._changed = threading.Condition()
+        self._queue: deque[Parcel] = deque()
+        """The first of them are being sent."""
+        self._queued_bytes = 0
+        self._notes: deque[str] = deque()
+        self._outage: _Outage | None = None
+        self._failure: BaseException | None = None
+        self._is_stopping = False
+        self._is_working = False
+        self._when_ended: list[Callable[[], object]] = []
+        self._thread: threading.Thread | None = None
+
+    @property
+    def files(self) -> int:
+        """How many files are not published yet."""
+        return len(self._queue)
+
+    @property
+    def queued_bytes(self) -> int:
+        """What these files hold."""
+        return self._queued_bytes
+
+    def holds(self, name: str) -> bool:
+        """Return whether a file of that name is not published yet."""
+        with self._changed:
+            return any(parcel.name == name for parcel in self._queue)
+
+    def add(self, parcel: Parcel) -> None:
+        """Queue a file; it must lie still until it is sent."""
+        with self._changed:
+            self._queue.append(parcel)
+            self._queued_bytes += parcel.sums.size_bytes
+            self._changed.notify_all()
+        if self._thread is None:
+            self._is_working = True
+            self._thread = threading.Thread(target=self._work, name="wdsremux-upload", daemon=True)
+            self._thread.start()
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds that sending can bring about.
+
+        Raises what ended the line, or UnreachableTargetError when nothing could be sent for
+        `give_up_after_s` since this call.
+        """
+        began = time.monotonic()
+        while True:
+            with self._changed:
+                notes = [*self._notes]
+                self._notes.clear()
+                if not notes:
+                    if self._failure is not None:
+                        raise self._failure
+                    if holds():
+                        return
+                    self._changed.wait(self._patience_s(began))
+            for note in notes:
+                self._tell(note)
+
+    def flush(self) -> None:
+        """Wait until all is published; raises as `wait_until`."""
+        self.wait_until(lambda: not self._queue)
+
+    def stop(
+        self, when_ended: Callable[[], object] = _nothing, within_s: float | None = None
+    ) -> None:
+        """Send no more; harmless when called twice.
+
+        `when_ended` is called once nothing is being sent: before this returns, or later by the
+        thread that sends, where that does not end soon. So a lock can be kept until then.
+        """
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        try:
+            if self._thread is not None:
+                self._thread.join(STOPS_WITHIN_S if within_s is None else within_s)
+        finally:
+            with self._changed:
+                is_working = self._is_working
+                if is_working:
+                    self._when_ended.append(when_ended)
+            if not is_working:
+                when_ended()
+
+    def _patience_s(self, began: float) -> float | None:
+        """Return how long to wait on; raises when that was long enough."""
+        outage = self._outage
+        if outage is None:
+            return None
+        left = max(began, outage.since) + self._give_up_after_s - time.monotonic()
+        if left <= 0:
+            self._failure = UnreachableTargetError(
+                f"{what_happened(outage.error)}; gave up after {self._give_up_after_s:g} s: "
+                "finished shards that are there stay, and the same command goes on"
+            )
+            raise self._failure from outage.error
+        return left
+
+    def _work(self) -> None:
+        patient = PatientTarget(self._remote, math.inf, sleep=self._pause)
+        try:
+            while True:
+                parcels = self._next()
+                proofs = patient.tried(partial(self._sent, parcels))
+                for parcel in parcels:
+                    self._on_sent(parcel, proofs[parcel.name])
+                self._dequeue(len(parcels))
+        except BaseException as exc:  # noqa: BLE001 (nobody is above a thread: the caller gets it)
+            with self._changed:
+                if not self._is_stopping:
+                    self._failure = exc
+                self._changed.notify_all()
+        finally:
+            with self._changed:
+                self._is_working = False
+            for tell in self._when_ended:
+                tell()
+
+    def _next(self) -> Sequence[Parcel]:
+        """Wait for files, and return those that are sent together."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._queue or self._is_stopping)
+            self._go_on()
+            at_once = FILES_AT_ONCE if isinstance(self._remote, BulkTarget) else 1
+            return [*islice(self._queue, at_once)]
+
+    def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
+        try:
+            if isinstance(self._remote, BulkTarget):
+                return self._remote.put_many(parcels, self._progressed)
+            return {
+                each.name: self._remote.put(each.name, each.path, each.sums, self._progressed)
+                for each in parcels
+            }
+        except UnreachableTargetError as exc:
+            with self._changed:
+                self._note_outage(exc)
+            raise
+
+    def _pause(self, wait_s: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_stopping, wait_s)
+            self._go_on()
+
+    def _dequeue(self, files: int) -> None:
+        with self._changed:
+            for _ in range(files):
+                self._queued_bytes -= self._queue.popleft().sums.size_bytes
+            if self._outage is not None:
+                self._notes.append(f"{self._remote.url} can be reached again")
+                self._outage = None
+            self._changed.notify_all()
+
+    def _note_outage(self, error: UnreachableTargetError) -> None:
+        if self._outage is None:
+            now = time.monotonic()
+            self._outage = _Outage(now, now, error)
+            self._notes.append(f"{what_happened(error)}; going on, and trying again")
+        self._outage.error = error
+        if error.retry_after_s:
+            # A server that tells when it will take more is not gone.
+            until = time.monotonic() + error.retry_after_s
+            last = self._outage.began + MAX_ASKED_WAIT_S
+            self._outage.since = max(self._outage.since, min(until, last))
+        self._changed.notify_all()
+
+    def _progressed(self, sent_bytes: int) -> None:
+        """Take note that bytes went over; may be called by several threads."""
+        self._go_on()
+        outage = self._outage
+        if outage is not None and sent_bytes:
+            outage.since = time.monotonic()
+
+    def _go_on(self) -> None:
+        if self._is_stopping:
+            raise _Stopped
+
+
+def what_happened(error: Exception) -> str:
+    """Return a message without what the user should do: we are about to do it."""
+    is_told = isinstance(error, WdsremuxError | OSError)
+    return (str(error) if is_told else repr(error)).partition("; ")[0]

@@ -1,0 +1,61 @@
+"""Reads small files of a target whole, several at once: over a network each takes its time."""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.manifest import MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES
+from wdsremux.stores.base import QueueingTarget, Target
+from wdsremux.stores.folder.disk_errors import disk_error
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.reading.prefetch import ahead
+
+READS_AT_ONCE = 8
+_PART_BYTES = 1 << 20
+
+
+def read_whole(target: Target, name: str) -> bytes | None:
+    """Return what a small file holds; None when there is none of that name.
+
+    Raises CorruptDataError for one that is larger than any of ours, TargetError.
+    """
+    try:
+        with target.open(name) as file:
+            return read_bounded(file, name)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        # A disk may open a file and not give it.
+        path = target.root / name if isinstance(target, LocalTarget) else Path(name)
+        raise disk_error("read", path, exc) from exc
+
+
+def read_bounded(file: BinaryIO, name: str) -> bytes:
+    """Return what an open file holds. Raises CorruptDataError when that is more than any of ours.
+
+    Memory is taken as the bytes come: a file may say of itself what it likes.
+    """
+    max_bytes = MAX_ENTRY_BYTES if name.endswith(".msgpack") else MAX_MANIFEST_BYTES
+    parts: list[bytes] = []
+    left_bytes = max_bytes + 1
+    while left_bytes and (part := file.read(min(left_bytes, _PART_BYTES))):
+        parts.append(part)
+        left_bytes -= len(part)
+    if not left_bytes:
+        raise CorruptDataError(
+            f"cannot read {name!r}: it is larger than {max_bytes} bytes, as no such file "
+            "of a dataset is; remove it, or check who wrote it"
+        )
+    return b"".join(parts)
+
+
+def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
+    """Yield what files hold, in the order of their names, while the next ones are fetched."""
+    if isinstance(target, QueueingTarget):
+        # What is on its way is waited for here: that is for the thread that writes alone.
+        target.flush()
+    read = partial(read_whole, target)
+    for _, give in ahead(read, names, at_once=READS_AT_ONCE, name="entries"):
+        yield give()

@@ -1,0 +1,156 @@
+"""Carries files from one end to the other, several at a time, and asks what stands there."""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wdsremux.core.errors import CorruptDataError, TargetError
+from wdsremux.stores.base import Parcel, Proof, Sums
+from wdsremux.stores.retry import PatientTarget
+from wdsremux.syncing.contents import SyncFile, read_small
+from wdsremux.syncing.source_files import Hands, damage_of
+from wdsremux.syncing.threads import Stop, in_threads
+
+SURE = ("etag", "checksum", "reread")
+"""Levels of proof that rest on more than what we said ourselves."""
+BULK_FILES = 100
+BULK_BYTES = 4 << 30
+"""So much is sent together where that is better; what is fetched has to lie on this machine."""
+READ_BACK_BYTES = 16 << 20
+"""Files up to this size are read over a network where nothing else tells what they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether the target has the bytes of a file."""
+
+    item: SyncFile
+    receipt: Mapping[str, str] = field(default_factory=dict)
+    path: Path | None = None
+    """Where a shard's bytes lie on this machine, if they do."""
+
+
+class Carrier:
+    """Sends files and remembers what came of it; `send` and `ask` are for one thread."""
+
+    def __init__(
+        self,
+        hands: Hands,
+        dest: PatientTarget,
+        jobs: int,
+        stop: Stop,
+        on_bytes: Callable[[int], None],
+    ) -> None:
+        self._hands = hands
+        self._dest = dest
+        self._jobs = jobs
+        self._stop = stop
+        self._on_bytes = on_bytes
+        self.proofs: dict[str, Proof] = {}
+        """What the target said of each file that was sent."""
+        self.damaged: dict[str, str] = {}
+        """What is wrong with each file that was not."""
+
+    def send(
+        self,
+        items: Sequence[SyncFile],
+        sent: Callable[[SyncFile, Proof], None] = lambda _i, _p: None,
+    ) -> None:
+        """Send files; `sent` is told of each that was, by the thread that sent it.
+
+        A file that is damaged here is left out and remembered; the rest goes. Raises TargetError.
+        """
+        if self._dest.is_bulk:
+            # One after the other: what is published together is published in an order.
+            in_threads(1, lambda group: self._send_group(group, sent), _groups(items), self._stop)
+        else:
+            in_threads(self._jobs, lambda item: self._send_one(item, sent), items, self._stop)
+
+    def ask(self, questions: Iterable[Question]) -> dict[str, Proof]:
+        """Return how sure it is that the target has the bytes of files, by name."""
+        found: dict[str, Proof] = {}
+
+        def answer(question: Question) -> None:
+            self._stop.check()
+            found[question.item.name] = self._proof(question)
+
+        in_threads(self._jobs, answer, questions, self._stop)
+        return found
+
+    def put(self, name: str, path: Path, sums: Sums) -> Proof:
+        """Send one file more."""
+        proof = self.proofs[name] = self._dest.put(name, path, sums, self._on_bytes)
+        return proof
+
+    def _send_one(self, item: SyncFile, sent: Callable[[SyncFile, Proof], None]) -> None:
+        self._stop.check()
+        with self._noted(item), self._hands.hold(item) as (path, sums):
+            try:
+                proof = self.put(item.name, path, sums)
+            except TargetError as exc:
+                damage = damage_of(path, item)
+                if damage is None:
+                    raise
+                raise CorruptDataError(damage) from exc
+            sent(item, proof)
+
+    def _send_group(
+        self, group: Sequence[SyncFile], sent: Callable[[SyncFile, Proof], None]
+    ) -> None:
+        self._stop.check()
+        with contextlib.ExitStack() as held:
+            parcels = {}
+            for item in group:
+                with self._noted(item):
+                    path, sums = held.enter_context(self._hands.hold(item))
+                    damage = damage_of(path, item)
+                    if damage is not None:
+                        raise CorruptDataError(damage)
+                    parcels[item] = Parcel(item.name, path, sums)
+            proofs = self._dest.put_together([*parcels.values()], self._on_bytes) if parcels else {}
+            self.proofs |= proofs
+            for item in parcels:
+                sent(item, proofs[item.name])
+
+    @contextlib.contextmanager
+    def _noted(self, item: SyncFile) -> Iterator[None]:
+        try:
+            yield
+        except CorruptDataError as exc:
+            self.damaged[item.name] = str(exc)
+
+    def _proof(self, question: Question) -> Proof:
+        item = question.item
+        if item.sha256 is not None:
+            sums, path = Sums(item.size_bytes, item.sha256, question.receipt), question.path
+            if path is not None and damage_of(path, item) is not None:
+                path = None  # what is damaged here may be there, too: it proves nothing
+            return self._dest.prove(item.name, sums, path)
+        try:
+            with self._hands.hold(item) as (path, sums):
+                proof = self._dest.prove(item.name, sums, path)
+        except CorruptDataError:
+            return Proof("differs")  # whoever sends it finds out the same, and says so
+        if proof.level == "unverified" and sums.size_bytes <= READ_BACK_BYTES:
+            return self._read_back(item.name, sums)
+        return proof
+
+    def _read_back(self, name: str, sums: Sums) -> Proof:
+        data = read_small(self._dest, name) or b""
+        is_same = hashlib.sha256(data).hexdigest() == sums.sha256
+        return Proof("reread" if is_same else "differs", "SHA-256 of the bytes read back")
+
+
+def _groups(items: Sequence[SyncFile]) -> Iterator[list[SyncFile]]:
+    group: list[SyncFile] = []
+    held = 0
+    for item in items:
+        if group and (len(group) == BULK_FILES or held + item.size_bytes > BULK_BYTES):
+            yield group
+            group, held = [], 0
+        group.append(item)
+        held += item.size_bytes
+    if group:
+        yield group

@@ -1,0 +1,169 @@
+"""What a target holds of a dataset, and which files of it a sync carries."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from wdsremux.core.errors import CorruptDataError, SourceError, UnreachableTargetError
+from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.dataset.card import CARD_NAME
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
+from wdsremux.dataset.validation import believed_manifest
+from wdsremux.stores.reading.untrusted import is_safe_name
+from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.whole_files import read_bounded
+
+
+@dataclass(frozen=True, slots=True)
+class SyncFile:
+    """A file that is to be carried."""
+
+    name: str
+    size_bytes: int
+    sha256: str | None = None
+    """As recorded; None for files that no record tells of."""
+    shard: ShardSummary | None = None
+    """The shard that it is, or that it is the entry of."""
+
+    @property
+    def is_shard(self) -> bool:
+        """Whether it is a shard itself."""
+        return self.sha256 is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What there is at one end of a sync."""
+
+    sizes: Mapping[str, int]
+    """Bytes of every file in the dataset's two folders."""
+    index: bytes | None
+    manifest: Manifest | None
+    """None where there is no index, or none of ours."""
+    shards: Mapping[str, ShardSummary]
+    """What the manifest records of shards whose file is there at its size."""
+
+    @property
+    def has_state(self) -> bool:
+        """Whether a run or a sync of ours has begun here."""
+        return any(name.startswith(f"{STATE_FOLDER}/") for name in self.sizes)
+
+    def receipt(self, shard: ShardSummary) -> Mapping[str, str]:
+        """Return the receipt by which the target can be asked for a shard."""
+        known = self.manifest.published.get("receipts", {}) if self.manifest is not None else {}
+        recorded = self.shards.get(shard.name)
+        is_same = recorded is not None and recorded.sha256 == shard.sha256
+        receipt: Mapping[str, str] = known.get(shard.name, {}) if is_same else {}
+        return receipt
+
+
+def contents_of(target: PatientTarget) -> Contents:
+    """List a target and read its table of contents."""
+    sizes = dict((*target.list(), *target.list(STATE_FOLDER)))
+    index = read_small(target, MANIFEST_NAME) if MANIFEST_NAME in sizes else None
+    manifest = None
+    if index is not None:
+        try:
+            manifest = _manifest(index)
+        except CorruptDataError:
+            manifest = None
+    recorded = manifest.shards if manifest is not None else ()
+    shards = {s.name: s for s in recorded if sizes.get(s.name) == s.size_bytes}
+    return Contents(sizes, index, manifest, shards)
+
+
+def finished_contents(target: PatientTarget) -> tuple[Contents, Manifest]:
+    """Return what a finished dataset holds. Raises SourceError for anything else."""
+    found, words = contents_of(target), target.url
+    if found.index is None:
+        if RECIPE_NAME in found.sizes:
+            raise SourceError(
+                f"{words!r} is not finished: it has no {MANIFEST_NAME}; run its conversion again "
+                "until it is"
+            )
+        raise SourceError(
+            f"{words!r} has no {MANIFEST_NAME}; check the name, or, for shards that others "
+            "packed, run `wdsremux index` on it first"
+        )
+    try:
+        return found, _manifest(found.index)
+    except CorruptDataError as exc:
+        raise SourceError(
+            f"{words!r}: {exc}; run `wdsremux repair` or `wdsremux index` on it first"
+        ) from exc
+
+
+def shard_items(manifest: Manifest) -> list[SyncFile]:
+    """Return the shards."""
+    return [
+        SyncFile(shard.name, shard.size_bytes, shard.sha256, shard) for shard in manifest.shards
+    ]
+
+
+def small_items(here: Contents, manifest: Manifest) -> Iterator[SyncFile]:
+    """Yield the files beside the shards, but card and index, in the order in which they are put.
+
+    An entry that is not there has no bytes: whoever reads it finds that out.
+    """
+    for shard in manifest.shards:
+        name = entry_name(shard.name)
+        yield SyncFile(name, here.sizes.get(name, 0), shard=shard)
+    for name in (RECIPE_NAME, REJECTED_NAME):
+        if name in here.sizes:
+            yield SyncFile(name, here.sizes[name])
+
+
+def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str]:
+    """Return the files of ours that stand there and that the manifest names no more.
+
+    Entries tell of shards whose manifest was replaced before their removal was done, so they go
+    behind their shards.
+    """
+    entries = {name for name in there.sizes if name.endswith(".msgpack")}
+    shards = {f"{name.rsplit('/', 1)[1].removesuffix('.msgpack')}.tar" for name in entries}
+    if there.manifest is not None:
+        shards |= {shard.name for shard in there.manifest.shards}
+    shards -= {shard.name for shard in manifest.shards}
+    found = [*sorted(shards), *sorted(entry_name(shard) for shard in shards)]
+    if there.manifest is not None:
+        found += [name for name in (RECIPE_NAME, REJECTED_NAME) if name not in here.sizes]
+    return [name for name in found if name in there.sizes and name != CARD_NAME]
+
+
+def is_same_dataset(one: Manifest | None, other: Manifest) -> bool:
+    """Return whether two manifests tell the same, wherever they were carried."""
+    return one is not None and replace(one, published={}) == replace(other, published={})
+
+
+def read_small(target: PatientTarget, name: str) -> bytes | None:
+    """Return the content of a file; None where there is none."""
+
+    def read() -> bytes | None:
+        try:
+            with target.target.open(name) as file:
+                return read_bounded(file, name)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise UnreachableTargetError(
+                f"cannot read {name!r} of {target.url!r}: {exc.strerror or exc}"
+            ) from exc
+
+    return target.tried(read)
+
+
+def _manifest(index: bytes) -> Manifest:
+    """Read a manifest by whose names files can be carried. Raises CorruptDataError."""
+    manifest = believed_manifest(index)
+    names = [shard.name for shard in manifest.shards]
+    if not all(_is_shard_name(name) for name in names):
+        raise CorruptDataError(
+            f"cannot read {MANIFEST_NAME!r}: a shard has a name that leads elsewhere"
+        )
+    if len(set(names)) != len(names):
+        raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: it lists a shard twice")
+    return manifest
+
+
+def _is_shard_name(name: str) -> bool:
+    return is_safe_name(name) and "/" not in name and name.endswith(".tar")

@@ -1,0 +1,35 @@
+"""The `index.json` of a copied dataset."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from wdsremux.core.manifest import ShardSummary
+from wdsremux.dataset.published import published_at, with_published
+from wdsremux.stores.base import Proof
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.syncing.plan import Ends, Plan
+
+
+def index_at(ends: Ends, plan: Plan, proofs: Mapping[str, Proof]) -> bytes:
+    """Return `index.json` as it is at the other end; in a folder it is as it was, to the byte.
+
+    `proofs` are those of the shards that were sent.
+    """
+    assert ends.here.index is not None  # noqa: S101 (it is where its manifest comes from)
+    dest = ends.dest.target
+    published: dict[str, Any] = {}
+    if not isinstance(dest, LocalTarget):
+        receipts = {s.name: _receipt(ends, plan, proofs, s) for s in ends.manifest.shards}
+        published = published_at(dest, ends.manifest, receipts)
+    return with_published(ends.here.index, published)
+
+
+def _receipt(
+    ends: Ends, plan: Plan, proofs: Mapping[str, Proof], shard: ShardSummary
+) -> dict[str, str]:
+    """Return the newest receipt of a shard."""
+    standing, moved = plan.standing.get(shard.name), ends.moved.get(shard.name)
+    proof = proofs.get(shard.name, standing[1] if standing is not None else None)
+    if proof is not None and proof.receipt:
+        return dict(proof.receipt)
+    return dict(ends.there.receipt(shard) or (moved.receipt if moved is not None else {}))

@@ -1,0 +1,24 @@
+"""What the user may ask of a sync."""
+
+from dataclasses import dataclass
+
+from wdsremux.core.option_values import number_from, seconds_from_text, size_from_text, switch_from
+from wdsremux.core.recipe import Options, option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncOptions(Options):
+    """The options of `sync`; each is a flag of the command line."""
+
+    delete: bool = option(False, switch_from)
+    """remove what was carried to TO before and FROM lacks, at the end; replace another dataset"""
+    dry_run: bool = option(False, switch_from)
+    """print each file that would be sent, its size and why, what would be removed, and totals"""
+    move: bool = option(False, switch_from)
+    """remove each shard of FROM, a folder, once its copy is proven; index and entries stay"""
+    jobs: int = option(4, number_from(1, 64), metavar="N")
+    """files that are sent at a time"""
+    bandwidth: int | None = option(None, size_from_text, metavar="SIZE")
+    """send no more bytes a second, all jobs together: 50MB"""
+    give_up_after: float = option(600.0, seconds_from_text, metavar="SECONDS")
+    """give up on a place that has taken and given nothing for so long; also 2m, 1h"""

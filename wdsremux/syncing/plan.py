@@ -1,0 +1,185 @@
+"""What is to be sent: what the other end does not have, by its records or by its own proof."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from wdsremux.core.manifest import Manifest
+from wdsremux.dataset.card import CARD_NAME, is_ours
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.stores.base import Proof
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.retry import PatientTarget
+from wdsremux.syncing.carrier import SURE, Carrier, Question
+from wdsremux.syncing.contents import (
+    Contents,
+    SyncFile,
+    is_same_dataset,
+    read_small,
+    shard_items,
+    small_items,
+    stale_names,
+)
+from wdsremux.syncing.moving import Moved
+from wdsremux.syncing.refusals import other_file
+from wdsremux.syncing.report import SentFile, Why
+
+_WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
+"""By level of proof."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be done, in this order."""
+
+    first: list[SyncFile] = field(default_factory=list)
+    """To be sent before the shards: the recipe, by which `verify` knows that shards without an
+    index are unfinished.
+    """
+    shards: list[SyncFile] = field(default_factory=list)
+    """To be sent."""
+    small: list[SyncFile] = field(default_factory=list)
+    """To be sent behind them."""
+    why: dict[str, Why] = field(default_factory=dict)
+    """Why each of them is to be sent, by name."""
+    standing: dict[str, tuple[SyncFile, Proof]] = field(default_factory=dict)
+    """Files that the target has; of those that its records tell of, no proof was asked."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """What is wrong with shards that neither end has whole."""
+    left_alone: list[str] = field(default_factory=list)
+    """Files that are not ours."""
+    stale: list[str] = field(default_factory=list)
+    """Files of ours at the target that the new index does not name."""
+    takes_index_first: bool = False
+    """Whether the target's index names a shard that is going to be another."""
+
+    @property
+    def items(self) -> list[SyncFile]:
+        """Everything that is to be sent, but the index."""
+        return [*self.first, *self.shards, *self.small]
+
+    @property
+    def sent_files(self) -> list[SentFile]:
+        """The same, with the reason."""
+        return [SentFile(item.name, item.size_bytes, self.why[item.name]) for item in self.items]
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """Both ends of a sync, as they are before it."""
+
+    source: PatientTarget
+    root: Path | None
+    """The folder that the source is, if it is one."""
+    here: Contents
+    manifest: Manifest
+    dest: PatientTarget
+    there: Contents
+    moved: Mapping[str, Moved]
+
+    def has_whole(self, item: SyncFile) -> bool:
+        """Return whether the source has a file at its recorded size."""
+        return self.here.sizes.get(item.name) == item.size_bytes
+
+    def is_recorded(self, item: SyncFile) -> bool:
+        """Return whether the target's own records tell that it has a file."""
+        told = self.there.manifest
+        if told is None or item.shard is None:
+            return is_same_dataset(told, self.manifest)
+        recorded = self.there.shards.get(item.shard.name)
+        if recorded is None or item.is_shard:
+            return recorded is not None and recorded.sha256 == item.sha256
+        # An entry is made of its shard and of the recipe's fingerprint.
+        return recorded == item.shard and told.fingerprint == self.manifest.fingerprint
+
+
+def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> Plan:
+    """Compare both ends; with `proves_all`, shards at hand are proven whatever records tell."""
+    plan, questions = Plan(), {}
+    items = (*shard_items(ends.manifest), *small_items(ends.here, ends.manifest))
+    for item in items:
+        asks = proves_all and item.is_shard and ends.has_whole(item)
+        if ends.there.sizes.get(item.name) != item.size_bytes:
+            _send(plan, ends, item, "differs" if item.name in ends.there.sizes else "missing")
+        elif ends.is_recorded(item) and not asks:
+            plan.standing[item.name] = (item, Proof("unverified", "by its records"))
+        else:
+            questions[item.name] = _question(ends, item)
+    for name, proof in carrier.ask(questions.values()).items():
+        _take_answer(plan, ends, questions[name].item, proof)
+    order = {item.name: number for number, item in enumerate(items)}
+    plan.shards.sort(key=lambda item: order[item.name])
+    plan.small.sort(key=lambda item: order[item.name])
+    _add_card(plan, ends)
+    plan.stale = stale_names(ends.here, ends.manifest, ends.there)
+    plan.takes_index_first = ends.there.index is not None and (
+        ends.there.manifest is None or any(_replaced(plan, ends))
+    )
+    return plan
+
+
+def _question(ends: Ends, item: SyncFile) -> Question:
+    if item.shard is None or not item.is_shard:
+        return Question(item)
+    moved = ends.moved.get(item.name)
+    receipt = ends.there.receipt(item.shard)
+    if not receipt and moved is not None and moved.sha256 == item.sha256:
+        receipt = moved.receipt
+    # A folder is read back, and needs nothing to compare with.
+    is_folder = isinstance(ends.dest.target, LocalTarget)
+    is_at_hand = ends.has_whole(item) and not is_folder
+    path = ends.root / item.name if ends.root is not None and is_at_hand else None
+    return Question(item, receipt, path)
+
+
+def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
+    # Nothing better will be known of what was recorded or noted when it was sent, nor of what was
+    # proven before its shard was removed here.
+    moved = ends.moved.get(item.name)
+    was_proven = moved is not None and moved.sha256 == item.sha256
+    is_known = proof.is_noted or was_proven or ends.is_recorded(item)
+    if proof.level in SURE or (proof.level == "unverified" and is_known):
+        plan.standing[item.name] = (item, proof)
+        return
+    if proof.level == "differs" and ends.there.manifest is None and not ends.there.has_state:
+        raise other_file(ends.dest.url, item.name)
+    _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
+
+
+def _send(plan: Plan, ends: Ends, item: SyncFile, why: Why) -> None:
+    plan.why[item.name] = why
+    if item.name == RECIPE_NAME:
+        plan.first.append(item)
+    elif not item.is_shard:
+        plan.small.append(item)
+    elif ends.has_whole(item):
+        plan.shards.append(item)
+    else:
+        size_bytes = ends.here.sizes.get(item.name)
+        plan.lost[item.name] = f"{item.name!r} " + (
+            "is not there"
+            if size_bytes is None
+            else f"has {size_bytes} bytes, {item.size_bytes} are recorded"
+        )
+
+
+def _add_card(plan: Plan, ends: Ends) -> None:
+    """Compare the cards by their content: people write them too."""
+    if CARD_NAME not in ends.here.sizes:
+        return
+    item = SyncFile(CARD_NAME, ends.here.sizes[CARD_NAME])
+    card = read_small(ends.dest, CARD_NAME) if CARD_NAME in ends.there.sizes else None
+    if card is not None and card == read_small(ends.source, CARD_NAME):
+        plan.standing[CARD_NAME] = (item, Proof("reread"))
+    elif card is None or is_ours(card):
+        plan.small.append(item)
+        plan.why[CARD_NAME] = "missing" if card is None else "differs"
+    else:
+        plan.left_alone.append(CARD_NAME)
+
+
+def _replaced(plan: Plan, ends: Ends) -> Iterator[bool]:
+    """Tell of each shard that is to be sent whether the target's index names another."""
+    listed = {s.name: s.sha256 for s in (ends.there.manifest.shards if ends.there.manifest else ())}
+    for item in plan.shards:
+        yield listed.get(item.name, item.sha256) != item.sha256

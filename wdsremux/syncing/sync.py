@@ -1,0 +1,280 @@
+"""The job of `wdsremux sync`: a finished dataset, carried to a folder, a bucket or the Hub.
+
+Shards first, then what tells of them, and the table of contents last: a reader never sees one for
+what is not there.
+"""
+
+import contextlib
+import hashlib
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, log_notes, nobody
+from wdsremux.core.manifest import MANIFEST_NAME, Manifest
+from wdsremux.dataset.published import loaders_of
+from wdsremux.stores import registry
+from wdsremux.stores.address import address_of
+from wdsremux.stores.base import Proof, RemoteTarget, SlottedTarget, Sums
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.staging.files import scratch_errors, scratch_folder
+from wdsremux.syncing.carrier import SURE, Carrier
+from wdsremux.syncing.contents import Contents, SyncFile, contents_of, finished_contents
+from wdsremux.syncing.index_file import index_at
+from wdsremux.syncing.moving import Mover, moved_shards
+from wdsremux.syncing.options import SyncOptions
+from wdsremux.syncing.plan import Ends, Plan, plan_of
+from wdsremux.syncing.refusals import refuse_foreign, refuse_other, refuse_same_place
+from wdsremux.syncing.report import SentFile, SyncReport, Why
+from wdsremux.syncing.source_files import FetchingHands, Hands, LocalHands
+from wdsremux.syncing.threads import Stop, Teller, Throttle
+
+
+def sync(  # noqa: PLR0913 (one for each flag)
+    source: str | os.PathLike[str],
+    dest: str | os.PathLike[str],
+    *,
+    delete: bool = False,
+    dry_run: bool = False,
+    move: bool = False,
+    jobs: int = 4,
+    bandwidth: str | int | None = None,
+    give_up_after: str | float | None = None,
+    observer: SyncObserver = log_notes,
+) -> SyncReport:
+    """Carry a finished dataset to another place; what stands there already is not sent.
+
+    `source` and `dest` are folders, or URLs of s3://, gs://, az:// or hf://datasets/. The options
+    are those of `wdsremux sync --help`, as texts ("50MB", "10m") or values. Shards are sent first
+    and `index.json` last; the same call again goes on where an interrupted one stopped.
+
+    Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
+    notes are logged as warnings of the logger "wdsremux".
+
+    Raises UsageError, SourceError for a source that is no finished dataset, CorruptDataError when
+    files of it are damaged (the others are sent, the index is not), TargetError.
+    """
+    options = SyncOptions.from_options(
+        {
+            "delete": delete,
+            "dry_run": dry_run,
+            "move": move,
+            "jobs": jobs,
+            "bandwidth": bandwidth,
+            "give_up_after": give_up_after,
+        }
+    )
+    return sync_by(source, dest, options, observer)
+
+
+def sync_by(
+    source: str | os.PathLike[str],
+    dest: str | os.PathLike[str],
+    options: SyncOptions,
+    observer: SyncObserver = nobody,
+) -> SyncReport:
+    """Do what `sync` does, with options that are made already."""
+    here, there = _opened(source, "FROM"), _opened(dest, "TO")
+    _refuse_ends(here, there, options)
+    if isinstance(there, SlottedTarget):
+        there.allow(options.jobs)
+    with scratch_folder(address_of(there)) as folder:
+        return _Sync(here, there, options, observer, folder).run()
+
+
+def _opened(words: str | os.PathLike[str], name: str) -> RemoteTarget:
+    if not os.fspath(words):
+        raise UsageError(f"{name} is empty; write . for the folder you are in")
+    return cast("RemoteTarget", registry.open_target(words))
+
+
+def _refuse_ends(here: RemoteTarget, there: RemoteTarget, options: SyncOptions) -> None:
+    refuse_same_place(here, there)
+    if options.move and not isinstance(here, LocalTarget):
+        raise UsageError(f"--move removes shards of a folder, and {here.url!r} is none")
+
+
+class _Sync:
+    """One sync."""
+
+    def __init__(
+        self,
+        source: RemoteTarget,
+        dest: RemoteTarget,
+        options: SyncOptions,
+        observer: SyncObserver,
+        folder: Path,
+    ) -> None:
+        """`folder` takes what has to lie on this machine for a moment."""
+        self._options = options
+        self._folder = folder
+        self._began = time.monotonic()
+        self._teller = Teller(observer)
+        self._stop = Stop()
+        self._local = source if isinstance(source, LocalTarget) else None
+        self._source = self._patient(source)
+        self._dest = self._patient(dest)
+        self._hands = self._hands_of_source()
+        # What comes from a network to a folder is held back where it is fetched.
+        is_fetch = self._local is None and isinstance(dest, LocalTarget)
+        self._throttle = self._throttled(None if is_fetch else options.bandwidth)
+        self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
+        self._mover = Mover(self._local, address_of(dest)) if self._local and options.move else None
+        self._kept: list[str] = []
+        self._sent_files: list[SentFile] = []
+        self._standing_index_bytes = 0
+
+    def run(self) -> SyncReport:
+        """Do all of it, under the lock of the place."""
+        here, manifest = finished_contents(self._source)
+        with contextlib.ExitStack() as locked:
+            if not self._options.dry_run:
+                if self._mover is not None:
+                    locked.enter_context(self._source.lock())
+                locked.enter_context(self._dest.lock())
+            ends = self._ends(here, manifest)
+            plan = plan_of(ends, self._carrier, proves_all=self._mover is not None)
+            self._sent_files = plan.sent_files
+            if self._options.dry_run:
+                self._refuse_damage(plan)
+                self._count_index(ends, plan)
+                self._foresee_move(ends, plan)
+            else:
+                self._carry(ends, plan)
+        return self._report(manifest, plan)
+
+    def _ends(self, here: Contents, manifest: Manifest) -> Ends:
+        there = contents_of(self._dest)
+        refuse_foreign({s.name: s.size_bytes for s in manifest.shards}, there, self._dest.url)
+        if not self._options.delete:
+            refuse_other(manifest, there, self._dest.url)
+        return Ends(
+            source=self._source,
+            root=self._local.root if self._local else None,
+            here=here,
+            manifest=manifest,
+            dest=self._dest,
+            there=there,
+            moved=moved_shards(self._local, address_of(self._dest.target)) if self._local else {},
+        )
+
+    def _carry(self, ends: Ends, plan: Plan) -> None:
+        self._teller.tell(SyncBegun(len(self._sent_files), self._size_bytes()))
+        if plan.takes_index_first:
+            self._dest.remove(MANIFEST_NAME)
+        self._free_standing(ends, plan)
+        # In one go: of a place that takes many files together, the recipe needs no commit alone.
+        self._carrier.send([*plan.first, *plan.shards], self._done)
+        self._carrier.send(plan.small, self._done)
+        self._refuse_damage(plan)
+        index = self._count_index(ends, plan)
+        if index is not None:
+            self._put_index(index)
+        if self._options.delete and plan.stale:
+            self._dest.remove_together(plan.stale)
+
+    def _count_index(self, ends: Ends, plan: Plan) -> bytes | None:
+        """Return the table of contents if it has to be sent, and count it among what is."""
+        index = index_at(ends, plan, self._carrier.proofs)
+        if index == ends.there.index and not plan.takes_index_first:
+            self._standing_index_bytes = len(index)
+            return None
+        why: Why = "missing" if ends.there.index is None else "differs"
+        self._sent_files.append(SentFile(MANIFEST_NAME, len(index), why))
+        return index
+
+    def _size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self._sent_files)
+
+    def _put_index(self, index: bytes) -> None:
+        path = self._folder / MANIFEST_NAME
+        with scratch_errors(self._folder.parent):
+            path.write_bytes(index)
+        sums = Sums(len(index), hashlib.sha256(index).hexdigest())
+        self._carrier.put(MANIFEST_NAME, path, sums)
+
+    def _done(self, item: SyncFile, proof: Proof) -> None:
+        self._teller.tell(SyncAdvanced(0, files=1))
+        self._free(item, proof)
+
+    def _foresee_move(self, ends: Ends, plan: Plan) -> None:
+        self._free_standing(ends, plan)
+        for item in plan.shards:
+            if self._mover is not None and item.shard is not None:
+                self._mover.foresee(item.shard)
+
+    def _free_standing(self, ends: Ends, plan: Plan) -> None:
+        for item, proof in plan.standing.values():
+            if ends.has_whole(item):
+                self._free(item, proof)
+
+    def _free(self, item: SyncFile, proof: Proof) -> None:
+        if self._mover is None or item.shard is None or not item.is_shard:
+            return
+        if proof.level in SURE and self._options.dry_run:
+            self._mover.foresee(item.shard)
+        elif proof.level in SURE:
+            self._mover.free(item.shard, proof)
+        else:
+            self._kept.append(item.name)
+
+    def _refuse_damage(self, plan: Plan) -> None:
+        damaged = [*(plan.lost | self._carrier.damaged).values()]
+        if not damaged:
+            return
+        more = f" (and {len(damaged) - 1} files more)" if damaged[1:] else ""
+        sent = "" if self._options.dry_run else f"; the rest is sent, {MANIFEST_NAME} is not"
+        raise CorruptDataError(
+            f"{self._source.url!r} is damaged: {damaged[0]}{more}{sent}; run `wdsremux verify` and "
+            "`wdsremux repair` on it, then the same command again"
+        )
+
+    def _report(self, manifest: Manifest, plan: Plan) -> SyncReport:
+        sizes = [item.size_bytes for item, _ in plan.standing.values()]
+        sizes += [self._standing_index_bytes] if self._standing_index_bytes else []
+        return SyncReport(
+            dest=self._dest.url,
+            is_dry_run=self._options.dry_run,
+            files=len(self._sent_files),
+            size_bytes=self._size_bytes(),
+            sent_files=tuple(self._sent_files),
+            standing_files=len(sizes),
+            standing_bytes=sum(sizes),
+            seconds=time.monotonic() - self._began,
+            levels=dict(Counter(proof.level for proof in self._carrier.proofs.values())),
+            removed=tuple(plan.stale) if self._options.delete else (),
+            stale=() if self._options.delete else tuple(plan.stale),
+            freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),
+            kept=tuple(sorted(self._kept)),
+            left_alone=tuple(plan.left_alone),
+            loaders=loaders_of(self._dest.target, manifest),
+        )
+
+    def _patient(self, target: RemoteTarget) -> PatientTarget:
+        return PatientTarget(
+            target, self._options.give_up_after, tell=self._teller.note, sleep=self._stop.sleep
+        )
+
+    def _throttled(self, bytes_per_s: int | None) -> Throttle:
+        return Throttle(bytes_per_s, self._stop.sleep)
+
+    def _hands_of_source(self) -> Hands:
+        if self._local is not None:
+            return LocalHands(self._local)
+        throttle = self._throttled(self._options.bandwidth)
+
+        def fetched(size_bytes: int) -> None:
+            self._stop.check()
+            throttle.passed(size_bytes)
+
+        return FetchingHands(self._source, self._folder, fetched)
+
+    def _sent(self, size_bytes: int) -> None:
+        self._stop.check()
+        self._throttle.passed(size_bytes)
+        if size_bytes:
+            self._teller.tell(SyncAdvanced(size_bytes))

@@ -1,0 +1,170 @@
+"""From stored bytes to pixels and back: which formats there are, and how ours is written."""
+
+import io
+from dataclasses import dataclass, field
+from typing import Literal
+
+from PIL import Image
+
+from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
+from wdsremux.transforms.base import DecodeError, EncodeError, Pixels, rgb
+from wdsremux.transforms.codecs import jpeg, pillow_formats
+from wdsremux.transforms.codecs.pillow_formats import NAMES, Kind, read_orientation
+from wdsremux.transforms.codecs.profiles import ProfileCache
+from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
+from wdsremux.transforms.kernel.choice import Kernel
+from wdsremux.transforms.pending_geometry import Size, upright
+from wdsremux.transforms.resample import render
+
+__all__ = ["Codec", "DecodeError", "EncodeError", "Format", "Kind", "sniff", "stored_size"]
+
+Format = Literal["jpeg", "png", "webp"]
+"""What images are packed as."""
+
+_EXTENSIONS: dict[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp"}
+_MAX_SIDES: dict[Format, int] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383}
+_PNG_COMPRESS_LEVEL = 6
+
+_SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"BM", "bmp"),
+    (b"II\x2a\x00", "tiff"),
+    (b"MM\x00\x2a", "tiff"),
+    (b"II\x2b\x00", "tiff"),
+    (b"MM\x00\x2b", "tiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "jp2"),
+    (b"\xff\x4f\xff\x51", "jp2"),
+)
+
+
+def sniff(data: bytes) -> Kind | None:
+    """Tell the kind of a stored image by its first bytes; None when it is none that can be read."""
+    for signature, kind in _SIGNATURES:
+        if data.startswith(signature):
+            return kind
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    if data[4:8] == b"ftyp" and _is_avif(data):
+        return "avif"
+    return None
+
+
+def _is_avif(data: bytes) -> bool:
+    """Look for an AVIF brand in the file type box (ISO/IEC 14496-12)."""
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+    return any(box[at : at + 4] in (b"avif", b"avis") for at in range(0, len(box), 4))
+
+
+def _kind(data: bytes) -> Kind:
+    kind = sniff(data)
+    if kind is None:
+        begin = f"begins with {data[:12]!r}" if data else "is empty"
+        raise DecodeError(f"not an image of a known kind ({', '.join(NAMES.values())}): {begin}")
+    return kind
+
+
+def stored_size(data: bytes) -> Size:
+    """Return width and height of the stored pixels by the header; no orientation is applied.
+
+    Raises:
+        DecodeError: not an image, or a broken header.
+
+    """
+    kind = _kind(data)
+    if kind == "jpeg":
+        return jpeg.read_header(data).size
+    return pillow_formats.open_image(data, kind).size
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How images are read and written. Pickles; may be shared by threads."""
+
+    format: Format = "jpeg"
+    """What images are packed as."""
+    quality: int = 90
+    """Of JPEG and WebP, 1 to 100."""
+    subsampling: Literal["444", "422", "420"] = "420"
+    """Colour resolution of JPEG."""
+    matte: tuple[int, int, int] = (255, 255, 255)
+    """Colour (red, green, blue) behind transparency and beside padded or turned images."""
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    """Images with more are refused before they are decoded."""
+    kernel: Kernel = "portable"
+    """What works on JPEGs; the native one must be built."""
+    _profiles: ProfileCache = field(
+        default_factory=ProfileCache, init=False, repr=False, compare=False
+    )
+
+    @property
+    def extension(self) -> str:
+        """What the name of a packed image ends in, without a dot."""
+        return _EXTENSIONS[self.format]
+
+    def open(self, data: bytes) -> Stored:
+        """Read the header of a stored image.
+
+        Raises:
+            DecodeError: not an image, a broken header, or more than `max_pixels`.
+
+        """
+        kind = _kind(data)
+        header = jpeg.read_header(data) if kind == "jpeg" else None
+        if header is not None:
+            check_pixels(header.size, self.max_pixels)
+            if header.is_simple:
+                return StoredJpeg(data, header, self._profiles, self.kernel)
+        image = pillow_formats.open_image(data, kind)
+        check_pixels(image.size, self.max_pixels)
+        orientation = header.orientation if header else read_orientation(image, kind)
+        return StoredOther(image, kind, orientation, self.matte, self._profiles)
+
+    def decode(self, data: bytes) -> Pixels:
+        """Return a stored image as H×W×3 uint8 sRGB, upright; raises DecodeError.
+
+        `picture.Frame` does the same for images to be cropped or resized, and decodes less.
+        """
+        stored = self.open(data)
+        plan = upright(stored.size, stored.orientation)
+        return rgb(stored.finish(render(stored.decode(1), plan)))
+
+    def check_whole(self, data: bytes) -> None:
+        """Raise DecodeError for a JPEG that is cut or too large; costs no decoding.
+
+        Damage between its header and its end stays unseen.
+        """
+        header = jpeg.read_header(data)
+        check_pixels(header.size, self.max_pixels)
+        jpeg.check_end(data, header)
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """Return H×W×3 RGB or H×W×4 RGBX uint8 pixels as a file, without metadata.
+
+        Raises:
+            EncodeError: a side is zero or longer than the format allows.
+
+        """
+        height, width = pixels.shape[:2]
+        if not 1 <= min(width, height) <= max(width, height) <= _MAX_SIDES[self.format]:
+            raise EncodeError(
+                f"image is {width} x {height} pixels; "
+                f"a {NAMES[self.format]} has 1 to {_MAX_SIDES[self.format]} on each side"
+            )
+        if self.format == "jpeg":
+            return jpeg.encode(pixels, self.quality, self.subsampling)
+        return self._encode_by_pillow(pixels)
+
+    def _encode_by_pillow(self, pixels: Pixels) -> bytes:
+        file = io.BytesIO()
+        image = Image.fromarray(rgb(pixels))
+        try:
+            if self.format == "png":
+                image.save(file, "PNG", compress_level=_PNG_COMPRESS_LEVEL)
+            else:
+                image.save(file, "WEBP", quality=self.quality)
+        except (OSError, ValueError) as exc:
+            raise EncodeError(f"cannot write a {NAMES[self.format]}: {exc}") from exc
+        return file.getvalue()

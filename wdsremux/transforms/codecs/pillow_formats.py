@@ -1,0 +1,210 @@
+"""Everything that Pillow decodes, as 8-bit sRGB: the policy for odd kinds of images stands here."""
+
+import io
+import struct
+import zlib
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageFile,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from wdsremux.transforms.base import DecodeError, Pixels
+from wdsremux.transforms.codecs.profiles import ProfileCache
+
+Kind = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif"]
+
+NAMES: dict[Kind, str] = {
+    "jpeg": "JPEG",
+    "png": "PNG",
+    "webp": "WebP",
+    "gif": "GIF",
+    "bmp": "BMP",
+    "tiff": "TIFF",
+    "jp2": "JPEG 2000",
+    "avif": "AVIF",
+}
+
+# The classes themselves instead of Image.open: that one judges large images by a switch of the
+# whole process (our own limit is checked instead), and tries formats that nobody expects here.
+_READERS: dict[Kind, type[ImageFile.ImageFile]] = {
+    "jpeg": JpegImagePlugin.JpegImageFile,
+    "png": PngImagePlugin.PngImageFile,
+    "webp": WebPImagePlugin.WebPImageFile,
+    "gif": GifImagePlugin.GifImageFile,
+    "bmp": BmpImagePlugin.BmpImageFile,
+    "tiff": TiffImagePlugin.TiffImageFile,
+    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+}
+
+_FAILURES = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Warning,
+)
+"""What Pillow raises over broken data: its readers promise nothing.
+
+Warnings are among them where the user has made warnings errors.
+"""
+
+_ORIENTATION = 0x0112
+_GRAY = frozenset(("1", "L", "LA", "La"))
+_TRANSPARENT = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
+_MAY_HAVE_A_TRANSPARENT_COLOUR = frozenset(("1", "L", "P", "RGB"))
+
+
+def open_image(data: bytes, kind: Kind) -> ImageFile.ImageFile:
+    """Read the header; raises DecodeError."""
+    try:
+        return _READERS[kind](io.BytesIO(data))
+    except _FAILURES as exc:
+        raise _broken(kind, exc) from exc
+
+
+def read_orientation(image: ImageFile.ImageFile, kind: Kind) -> int:
+    """Return the EXIF orientation that is still to be applied, 1 to 8.
+
+    Pillow turns TIFFs by itself. A PNG may have its Exif block behind the pixels, and Pillow
+    decodes them to find it: that is done here first, so that a cut PNG is refused and not taken
+    for upright.
+    """
+    if kind == "tiff":
+        return 1
+    if kind == "png" and "exif" not in image.info:
+        load(image, kind)
+    try:
+        value = image.getexif().get(_ORIENTATION, 1)
+    except _FAILURES:
+        return 1  # a broken Exif block is no reason to lose the image
+    return value if value in range(1, 9) else 1
+
+
+def load(image: ImageFile.ImageFile, kind: Kind) -> None:
+    """Decode the first frame, whole; raises DecodeError."""
+    try:
+        image.load()
+    except _FAILURES as exc:
+        raise _broken(kind, exc) from exc
+
+
+def _broken(kind: Kind, exc: BaseException) -> DecodeError:
+    cut = "truncated" in str(exc)
+    return DecodeError(f"{'truncated' if cut else 'broken'} {NAMES[kind]}: {exc}")
+
+
+def pixels_from_image(
+    image: Image.Image, matte: tuple[int, int, int], profiles: ProfileCache
+) -> Pixels:
+    """Return a decoded image of any mode as H×W×3 uint8 sRGB, transparent parts on the matte.
+
+    Raises ValueError or OSError for a mode that has no way to RGB.
+    """
+    profile = image.info.get("icc_profile")
+    colour, alpha = _without_alpha(image)
+    colour = _srgb(_eight_bit(colour), profile or b"", profiles)
+    if alpha is not None:
+        canvas = Image.new("RGB", colour.size, matte)
+        canvas.paste(colour, mask=alpha)
+        colour = canvas
+    return np.array(colour)
+
+
+def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Split an image into its colours and its opacity; None when it is opaque."""
+    marked = image.info.get("transparency")
+    if image.mode in _TRANSPARENT or (
+        image.mode in _MAY_HAVE_A_TRANSPARENT_COLOUR and marked is not None
+    ):
+        if image.mode == "La":
+            image = image.convert("LA")  # the only way out of that mode
+        gray = image.mode in _GRAY
+        both = image.convert("LA" if gray else "RGBA")
+        return both.convert("L" if gray else "RGB"), both.getchannel("A")
+    if image.mode.startswith("I;16") and isinstance(marked, int):
+        opaque = np.asarray(image) != marked
+        return image, Image.fromarray(opaque.astype(np.uint8) * np.uint8(255))
+    return image, None
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Return an image of mode L, RGB, CMYK or LAB."""
+    if image.mode in ("L", "RGB", "CMYK", "LAB"):
+        return image
+    if image.mode == "1":
+        return image.convert("L")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(_from_sixteen_bit(np.asarray(image)))
+    if image.mode in ("I", "F"):
+        return Image.fromarray(_from_numbers(np.asarray(image)))
+    return image.convert("RGB")
+
+
+def _from_sixteen_bit(values: npt.NDArray[np.uint16]) -> Pixels:
+    """Scale 0..65535 to 0..255, rounded."""
+    return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _from_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> Pixels:
+    """Scale 32-bit integers or floats, whose white nobody wrote down.
+
+    White is 1 for floats within 0..1, 255 for floats within 0..255, 65535 for what is within that;
+    anything else is stretched from its darkest to its brightest value. Not-a-number is black.
+    """
+    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    low, high = float(np.min(numbers)), float(np.max(numbers))
+    whites = (65535.0,) if np.issubdtype(values.dtype, np.integer) else (1.0, 255.0, 65535.0)
+    fitting = [white for white in whites if low >= 0 and high <= white]
+    if fitting:
+        low, high = 0.0, fitting[0]
+    span = high - low or 1.0
+    return np.rint((numbers - low) * (255.0 / span)).astype(np.uint8)
+
+
+def _srgb(image: Image.Image, profile: bytes, profiles: ProfileCache) -> Image.Image:
+    """Return the image in mode RGB, by its profile if it has a useful one."""
+    transform = profiles.transform(profile, image.mode) if profile else None
+    if transform is None and image.mode == "LAB":
+        transform = profiles.lab()
+    if transform is None:
+        return image.convert("RGB")
+    try:
+        converted = ImageCms.applyTransform(image, transform)
+    except ImageCms.PyCMSError as exc:
+        raise ValueError(f"its colour profile cannot be applied: {exc}") from exc
+    if converted is None:  # only where it works in place
+        raise ValueError("its colour profile cannot be applied")
+    return converted
+
+
+def decoded_pixels(
+    image: ImageFile.ImageFile, kind: Kind, matte: tuple[int, int, int], profiles: ProfileCache
+) -> Pixels:
+    """Decode and bring to H×W×3 uint8 sRGB; raises DecodeError."""
+    load(image, kind)
+    try:
+        return pixels_from_image(image, matte, profiles)
+    except _FAILURES as exc:
+        raise _broken(kind, exc) from exc

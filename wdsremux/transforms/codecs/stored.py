@@ -1,0 +1,139 @@
+"""One stored image, opened but not decoded: its size and orientation are known, not its pixels."""
+
+from typing import Protocol
+
+from PIL import ImageFile
+
+from wdsremux.transforms.base import DecodeError, Pixels, rgb
+from wdsremux.transforms.codecs import jpeg, pillow_formats, profiles
+from wdsremux.transforms.codecs.pillow_formats import Kind
+from wdsremux.transforms.kernel.choice import Kernel
+from wdsremux.transforms.kernel.native import NativeJpeg, PlaneKernel
+from wdsremux.transforms.pending_geometry import Size
+
+
+class Stored(Protocol):
+    """What must hold: `decode` may be called again; nothing of it turns the image."""
+
+    @property
+    def size(self) -> Size:
+        """Width and height of the stored pixels."""
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation that is still to be applied, 1 to 8."""
+
+    @property
+    def max_divisor(self) -> int:
+        """Up to what fraction of its size it can be decoded: 8, or 1 where only the whole."""
+
+    @property
+    def is_srgb(self) -> bool:
+        """Whether `finish` has nothing to do."""
+
+    def native(self) -> PlaneKernel | None:
+        """Return the image for the native kernel; None where only `decode` reads it."""
+
+    def decode(self, divisor: int) -> Pixels:
+        """Return the pixels at 1/divisor of the size, rounded up; raises DecodeError."""
+
+    def finish(self, pixels: Pixels) -> Pixels:
+        """Do what is left for pixels cut from the decoded ones: bring their colours to sRGB."""
+
+
+class StoredJpeg:
+    """A JPEG that libjpeg-turbo reads into RGB by itself."""
+
+    max_divisor = 8
+
+    def __init__(
+        self,
+        data: bytes,
+        header: jpeg.JpegHeader,
+        cache: profiles.ProfileCache,
+        kernel: Kernel = "portable",
+    ) -> None:
+        self.size = header.size
+        self.orientation = header.orientation
+        self._data = data
+        self._header = header
+        # Colours are converted after the resampling, not before: there are far fewer pixels then.
+        self._transform = cache.transform(header.profile, "RGB") if header.profile else None
+        self.is_srgb = self._transform is None
+        self._kernel = kernel
+
+    def native(self) -> PlaneKernel | None:
+        """Return the image for the native kernel, if that is asked for and the image is whole.
+
+        The kernel reads no row below those it needs, so it would not see that the end is missing.
+        """
+        if self._kernel != "native" or not jpeg.has_end(self._data, self._header):
+            return None
+        return NativeJpeg(self._data, self.size)
+
+    def decode(self, divisor: int) -> Pixels:
+        """Return RGBX pixels."""
+        try:
+            return jpeg.decode(self._data, self._header, divisor, "RGBX")
+        except jpeg.StrayBytesError:
+            return self._decode_leniently(divisor)
+
+    def _decode_leniently(self, divisor: int) -> Pixels:
+        """Decode with Pillow, which reads over stray bytes but still refuses truncated data."""
+        image = pillow_formats.open_image(self._data, "jpeg")
+        image.info.pop("icc_profile", None)  # `finish` sees to it
+        width, height = self.size
+        if divisor > 1:
+            image.draft(None, (max(1, width // divisor), max(1, height // divisor)))
+        return pillow_formats.decoded_pixels(image, "jpeg", (0, 0, 0), profiles.ProfileCache())
+
+    def finish(self, pixels: Pixels) -> Pixels:
+        """Bring the colours to sRGB."""
+        if self._transform is None:
+            return pixels
+        return profiles.apply_to_rgb(self._transform, rgb(pixels))
+
+
+class StoredOther:
+    """Whatever else Pillow reads."""
+
+    max_divisor = 1
+    is_srgb = True
+
+    def __init__(
+        self,
+        image: ImageFile.ImageFile,
+        kind: Kind,
+        orientation: int,
+        matte: tuple[int, int, int],
+        cache: profiles.ProfileCache,
+    ) -> None:
+        self.size = image.size
+        self.orientation = orientation
+        self._image = image
+        self._kind = kind
+        self._matte = matte
+        self._cache = cache
+
+    def native(self) -> None:
+        """Return None: the native kernel reads JPEGs only."""
+
+    def decode(self, divisor: int) -> Pixels:
+        """Return RGB pixels."""
+        if divisor != 1:
+            raise ValueError(f"only the whole can be decoded, not 1/{divisor}")
+        return pillow_formats.decoded_pixels(self._image, self._kind, self._matte, self._cache)
+
+    def finish(self, pixels: Pixels) -> Pixels:
+        """Return the pixels as they are: their colours are sRGB since they were decoded."""
+        return pixels
+
+
+def check_pixels(size: Size, max_pixels: int) -> None:
+    """Raise DecodeError for an image that would fill the memory."""
+    width, height = size
+    if width * height > max_pixels:
+        raise DecodeError(
+            f"image has {width * height} pixels ({width} x {height}), "
+            f"more than --max-pixels {max_pixels}"
+        )

@@ -1,0 +1,309 @@
+"""Runs the user's function on decoded rows: per batch, per sample or per image.
+
+The last station before the encoder. A record the function fails on is rejected with the function's
+own words; a function that breaks its contract ends the run with one clear error.
+"""
+
+import copy as copying
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from wdsremux.core.errors import RejectSample, TransformError, UsageError
+from wdsremux.core.records import Rejected, Stage
+from wdsremux.transforms.base import sample_rng
+from wdsremux.transforms.codecs.profiles import ProfileCache
+from wdsremux.transforms.function.errors import described, ending_by, may_be_an_interrupt, text_of
+from wdsremux.transforms.function.randomness import Randomness
+from wdsremux.transforms.function.returned import (
+    UnusableImageError,
+    WrongReturnError,
+    image_from_returned,
+)
+from wdsremux.transforms.function.spec import (
+    FunctionSpec,
+    function_from_callable,
+    function_from_text,
+)
+
+__all__ = [
+    "FunctionSpec",
+    "Input",
+    "Mode",
+    "Row",
+    "UserFunction",
+    "function_from_callable",
+    "function_from_text",
+]
+
+Mode = Literal["batch", "sample", "image"]
+"""What the function is called with: a dict of lists, a dict, an image."""
+
+Input = Literal["pil", "numpy", "bytes"]
+"""What images it gets: PIL in mode RGB, arrays H×W×3 uint8 RGB, the stored bytes."""
+
+_LEFT_OUT = "left out by the function"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One record on its way through the function."""
+
+    position: int
+    """Row number in the source."""
+    image: npt.NDArray[np.uint8] | bytes
+    """H×W×3 uint8 RGB, or encoded bytes. Per image, the function may work on the array itself."""
+    fields: dict[str, Any] = field(default_factory=dict)
+    """The other columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of the function: its rows, and what names them in an error."""
+
+    rows: Sequence[Row]
+    copy: int
+
+    @property
+    def where(self) -> str:
+        first, last = self.rows[0].position, self.rows[-1].position
+        rows = f"row {first}" if len(self.rows) == 1 else f"rows {first} to {last}"
+        return rows + (f", copy {self.copy}" if self.copy else "")
+
+
+class UserFunction:
+    """A loaded function; one per worker, for one thread at a time.
+
+    Per batch, it maps a dict of lists to a dict of lists as `datasets.map(batched=True)` does: the
+    columns it returns replace or extend those it got, the others stay, and None in the image column
+    leaves a row out. Per sample, a dict becomes a dict, or None; per image, an image becomes an
+    image, or None.
+
+    Randomness belongs to (seed, copy, position): a function with a parameter `rng` gets a
+    `numpy.random.Generator` (per batch that of the first row; with `rngs` a list, one per row), and
+    before each call the global generators are seeded, see `Randomness`.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        mode: Mode,
+        input: Input,  # noqa: A002 (the option is called so)
+        image_column: str,
+        seed: int,
+        *,
+        matte: tuple[int, int, int] = (255, 255, 255),
+    ) -> None:
+        """Load the function; raises what `FunctionSpec.load` raises.
+
+        UsageError when the function cannot take what it would be called with.
+        """
+        if mode not in get_args(Mode) or input not in get_args(Input):
+            raise UsageError(f"no such way to call a transform: mode {mode!r}, input {input!r}")
+        self._spec = spec
+        self._mode = mode
+        self._input = input
+        self._image_column = image_column
+        self._seed = seed
+        self._matte = matte
+        self._profiles = ProfileCache()
+        self._function = spec.load()
+        self._wanted = _wanted_streams(self._function, mode, spec.label)
+        self._randomness = Randomness(self._function)
+
+    def run(self, rows: Sequence[Row], copy: int) -> list[Row | Rejected]:
+        """Return what became of each row, in order.
+
+        Per batch all rows are one call. Returned rows hold H×W×3 uint8 RGB or encoded bytes; use
+        them before the next run, as the function may fill the same array again.
+        Raises TransformError when the function breaks its contract, and when it fails on a batch:
+        no row can be blamed then.
+        """
+        if not rows:
+            return []
+        if self._mode == "batch":
+            return self._batch(_Call(rows, copy))
+        if len(rows) == 1:
+            return [self._single(_Call(rows, copy))]
+        return [_kept(self._single(_Call([row], copy))) for row in rows]
+
+    def _batch(self, call: _Call) -> list[Row | Rejected]:
+        try:
+            returned = self._called(call)
+        except RejectSample as exc:
+            raise TransformError(
+                f"{self._spec.label} raised RejectSample on {call.where}, but it sees whole "
+                "batches: put None in the place of the image instead, or use mode 'sample'"
+            ) from exc
+        except TransformError:
+            raise
+        except Exception as exc:
+            raise TransformError(
+                f"{self._spec.label} failed on {call.where}: {described(exc, self._spec.file)}; "
+                "with mode 'sample' it would be told which row it is, and only that one rejected"
+            ) from exc
+        columns = self._columns(returned, call)
+        if self._image_column not in columns:
+            raise self._forgot_image(call, columns)
+        images = columns.pop(self._image_column)
+        outcomes: list[Row | Rejected] = []
+        for index, row in enumerate(call.rows):
+            fields = row.fields | {name: values[index] for name, values in columns.items()}
+            outcomes.append(self._outcome(row, images[index], fields, call.copy))
+        return outcomes
+
+    def _single(self, call: _Call) -> Row | Rejected:
+        row = call.rows[0]
+        try:
+            returned = self._called(call)
+        except RejectSample as exc:
+            return _rejected(row, call.copy, "filter", text_of(exc) or _LEFT_OUT)
+        except TransformError:
+            raise
+        except Exception as exc:  # noqa: BLE001 (this is the boundary to the user's code)
+            return _rejected(row, call.copy, "transform", described(exc, self._spec.file))
+        if returned is None:
+            return _rejected(row, call.copy, "filter", _LEFT_OUT)
+        if self._mode == "image":
+            return self._outcome(row, returned, row.fields, call.copy)
+        if not isinstance(returned, Mapping):
+            raise self._broken(call, f"returned {_kind(returned)}; return a dict, or None")
+        if self._image_column not in returned:
+            raise self._forgot_image(call, returned)
+        fields = row.fields | dict(returned)
+        image = fields.pop(self._image_column)
+        return self._outcome(row, image, fields, call.copy)
+
+    def _forgot_image(self, call: _Call, returned: Mapping[str, Any]) -> TransformError:
+        """Return the error for a dict without the image: the untouched one would hide it."""
+        names = ", ".join(map(repr, returned)) or "nothing"
+        return self._broken(
+            call, f"returned {names} but not {self._image_column!r}; return the image too"
+        )
+
+    def _called(self, call: _Call) -> Any:
+        def once() -> Any:
+            # Made anew for a second call: the function may have changed what it got.
+            return self._function(self._argument(call.rows), **self._streams(call))
+
+        try:
+            return self._randomness.run(once, self._seed, call.copy, call.rows[0].position)
+        except BaseException as exc:
+            if isinstance(exc, Exception) or may_be_an_interrupt(exc):
+                raise
+            raise self._broken(call, f"{ending_by(exc)}; raise an Exception instead") from exc
+
+    def _argument(self, rows: Sequence[Row]) -> Any:
+        if self._mode == "image":
+            return self._given(rows[0])
+        if self._mode == "sample":
+            return _copied(rows[0].fields) | {self._image_column: self._given(rows[0])}
+        names = dict.fromkeys(name for row in rows for name in row.fields)
+        fields = [_copied(row.fields) for row in rows]
+        columns: dict[str, list[Any]] = {name: [f.get(name) for f in fields] for name in names}
+        return columns | {self._image_column: [self._given(row) for row in rows]}
+
+    def _given(self, row: Row) -> Any:
+        """Return the image as the function wants it, and may change it.
+
+        The row's own pixels must stay when they may be needed again: for a second call, or for a
+        function that returns no image.
+        """
+        if isinstance(row.image, bytes):
+            return row.image
+        if self._input == "pil":
+            return Image.fromarray(row.image)
+        is_needed = self._mode != "image" or not self._randomness.is_settled
+        return row.image.copy() if is_needed or not row.image.flags.writeable else row.image
+
+    def _streams(self, call: _Call) -> dict[str, Any]:
+        def stream(row: Row) -> np.random.Generator:
+            return sample_rng(self._seed, call.copy, row.position)
+
+        streams: dict[str, Any] = {}
+        if "rng" in self._wanted:
+            streams["rng"] = stream(call.rows[0])
+        if "rngs" in self._wanted:
+            streams["rngs"] = [stream(row) for row in call.rows]
+        return streams
+
+    def _columns(self, returned: Any, call: _Call) -> dict[str, list[Any]]:
+        """Return what a batch function returned as lists of the batch's length."""
+        if not isinstance(returned, Mapping):
+            forgot = "; was `return` forgotten?" if returned is None else ""
+            raise self._broken(call, f"returned {_kind(returned)}, not a dict of lists{forgot}")
+        return {name: self._column(name, values, call) for name, values in returned.items()}
+
+    def _column(self, name: Any, values: Any, call: _Call) -> list[Any]:
+        if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
+            raise self._broken(call, f"returned {_kind(values)} as column {name!r}, not a list")
+        is_plain = name != self._image_column and hasattr(values, "tolist")  # an array or a tensor
+        column = values.tolist() if is_plain else list(values)
+        if len(column) != len(call.rows):
+            raise self._broken(
+                call,
+                f"returned {len(column)} values in column {name!r} for {len(call.rows)} rows; "
+                "return one for each row, with None in place of an image that is left out",
+            )
+        return column
+
+    def _outcome(self, row: Row, image: Any, fields: dict[str, Any], copy: int) -> Row | Rejected:
+        if image is None:
+            return _rejected(row, copy, "filter", _LEFT_OUT)
+        try:
+            pixels = image_from_returned(image, self._matte, self._profiles)
+        except UnusableImageError as exc:
+            return _rejected(row, copy, "transform", str(exc))
+        except WrongReturnError as exc:
+            raise self._broken(_Call([row], copy), f"returned {exc}") from exc
+        return Row(row.position, pixels, fields)
+
+    def _broken(self, call: _Call, what: str) -> TransformError:
+        return TransformError(f"{self._spec.label}, mode {self._mode!r}, {call.where}: it {what}")
+
+
+def _rejected(row: Row, copy: int, stage: Stage, reason: str) -> Rejected:
+    return Rejected(row.position, copy, stage, " ".join(reason.split()))
+
+
+def _kept(outcome: Row | Rejected) -> Row | Rejected:
+    """Return an outcome that does not share its pixels with the function."""
+    if isinstance(outcome, Rejected) or isinstance(outcome.image, bytes):
+        return outcome
+    return replace(outcome, image=outcome.image.copy())
+
+
+def _copied(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields that may be changed in place: other copies of the row see the same ones."""
+    return {
+        name: copying.deepcopy(value) if isinstance(value, list | dict) else value
+        for name, value in fields.items()
+    }
+
+
+def _wanted_streams(function: Callable[..., Any], mode: Mode, label: str) -> frozenset[str]:
+    """Return the names of the random streams that the function asks for."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled functions have none
+        return frozenset()
+    offered = ("rng", "rngs") if mode == "batch" else ("rng",)
+    wanted = frozenset(name for name in offered if name in signature.parameters)
+    argument = {"batch": "the batch", "sample": "the sample", "image": "the image"}[mode]
+    try:
+        signature.bind(object(), **dict.fromkeys(wanted))
+    except TypeError as exc:
+        raise UsageError(
+            f"transform {label} cannot be called with {argument} alone, "
+            f"and {' and '.join(offered)} if it asks for it: {exc}"
+        ) from exc
+    return wanted
+
+
+def _kind(value: Any) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__!r}"

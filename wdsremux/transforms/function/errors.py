@@ -1,0 +1,62 @@
+"""Exceptions of the user's code in one line: what, and where in the user's own file."""
+
+import os
+import signal
+import threading
+import traceback
+from pathlib import Path
+
+from wdsremux.core.redaction import redacted
+
+_MAX_CHARS = 500
+_OURS = str(Path(__file__).parents[1]) + os.sep
+_IMPORT_MACHINERY = "<frozen importlib"
+
+
+def described(exc: BaseException, file: str | None) -> str:
+    """Return "ValueError: text (aug.py:12)".
+
+    The line is the innermost one in `file`; else the innermost one that is not ours; else none.
+    """
+    text = redacted(text_of(exc), _MAX_CHARS)
+    what = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+    if len(what) > _MAX_CHARS:
+        what = what[: _MAX_CHARS - 1] + "…"
+    where = _where(exc, file)
+    return f"{what} ({where})" if where else what
+
+
+def text_of(exc: BaseException) -> str:
+    """Return the text of an exception, also of one that cannot tell its own."""
+    try:
+        return str(exc)
+    except Exception as failure:  # noqa: BLE001 (a foreign `__str__` may raise anything)
+        return f"its __str__ raised {type(failure).__name__}"
+
+
+def ending_by(exc: BaseException) -> str:
+    """Return what a function did that raised what is no Exception."""
+    return "called sys.exit" if isinstance(exc, SystemExit) else f"raised {type(exc).__name__}"
+
+
+def may_be_an_interrupt(exc: BaseException) -> bool:
+    """Return whether Ctrl-C may have raised it: it reaches only the main thread, and no worker."""
+    return (
+        isinstance(exc, KeyboardInterrupt)
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    )
+
+
+def _where(exc: BaseException, file: str | None) -> str | None:
+    if isinstance(exc, SyntaxError):  # its text names the place
+        return None
+    frames = [
+        frame
+        for frame in traceback.extract_tb(exc.__traceback__)
+        if not frame.filename.startswith((_OURS, _IMPORT_MACHINERY))
+    ]
+    frames = [frame for frame in frames if frame.filename == file] or frames
+    if not frames:
+        return None
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"

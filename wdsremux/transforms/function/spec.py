@@ -1,0 +1,232 @@
+"""The user's function by name or as it is: found, checked, loaded in the worker."""
+
+import contextlib
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wdsremux.core.errors import TransformError, UsageError
+from wdsremux.transforms.function.errors import described
+from wdsremux.transforms.function.imported import module_of
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A function of the user's, not yet loaded; made by `function_from_text` or `_callable`.
+
+    Travels to worker processes: a named function by its name, a given one by cloudpickle.
+    """
+
+    name: str
+    """What it is called in its file, module or code."""
+    origin: str
+    """Where it comes from, for messages: file name or module; empty when it was given."""
+    sha256: str
+    """Of the text of its file or module; of what the function is when it was given."""
+    file: str | None = None
+    """Absolute path of the text."""
+    module: str | None = None
+    """Its module; None for a function that was given and for one of a file."""
+    folder: str | None = None
+    """Folder from which its file or module may import what lies beside it."""
+    target: Callable[..., Any] | None = None
+    """The function when it was given."""
+    by_name: tuple[str, ...] = ()
+    """Classes of what it uses of which one object passes for any other."""
+
+    @property
+    def label(self) -> str:
+        """What messages call it, for example "aug.py:augment"."""
+        return f"{self.origin}:{self.name}" if self.origin else self.name
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return what decides the output, as JSON: name and sha256. No path of this machine.
+
+        What the function's file imports is not part of it.
+        """
+        return {"name": self.name, "sha256": self.sha256}
+
+    def load(self) -> Callable[..., Any]:
+        """Import the function; called in the worker.
+
+        Raises UsageError when it is not there or cannot be called, TransformError when its file
+        fails or is not the one it was when the run began.
+        """
+        if self.target is not None:
+            return self.target
+        assert self.file is not None  # noqa: S101 (given or named)
+        if _sha256_of_file(Path(self.file)) != self.sha256:
+            raise TransformError(f"{self.origin} was changed during the run; start it again")
+        module = self._imported(self.file)
+        function: Callable[..., Any] = _member(module, self.name, self.origin)
+        _check_callable(function, self.label)
+        return function
+
+    def _imported(self, file: str) -> types.ModuleType:
+        if self.folder is not None and self.folder not in sys.path:
+            # Behind what is installed: a folder "datasets" beside the function is common, and must
+            # not stand in for the library that we read with.
+            sys.path.append(self.folder)
+        try:
+            if self.module is not None:
+                return module_of(self.module, file, self.sha256)
+            return _module_from_file(file, self.sha256)
+        except TransformError:
+            raise
+        except (Exception, SystemExit) as exc:
+            raise TransformError(f"cannot import {self.origin}: {described(exc, file)}") from exc
+
+
+def function_from_text(text: str) -> FunctionSpec:
+    """Return what "FILE.py:NAME" or "MODULE:NAME" names; nothing of the user's is run yet.
+
+    A package is imported when the module lies in one. Raises UsageError when there is no such file
+    or module; whether it has the name is seen when it is loaded.
+    """
+    place, _, name = text.rpartition(":")
+    if not place or not name:
+        raise UsageError(
+            f"transform {text!r} does not name a function; write FILE.py:NAME or MODULE:NAME"
+        )
+    if place.endswith(".py") or "/" in place or os.sep in place:
+        return _spec_from_file(Path(place), name)
+    return _spec_from_module(place, name)
+
+
+def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:
+    """Return a spec of a function, lambda, partial or callable object; raises UsageError."""
+    from wdsremux.transforms.function.fingerprint import fingerprint_of_callable  # noqa: PLC0415 (brings NumPy)
+
+    name = _name_of(function)
+    _check_callable(function, repr(name))
+    fingerprint = fingerprint_of_callable(function)
+    return FunctionSpec(
+        name=name,
+        origin="",
+        sha256=fingerprint.sha256,
+        file=_file_of(function),
+        target=function,
+        by_name=fingerprint.by_name,
+    )
+
+
+def _spec_from_file(path: Path, name: str) -> FunctionSpec:
+    path = path.expanduser().absolute()
+    if not path.is_file():
+        raise UsageError(f"transform file {path.name!r} is not at {str(path.parent)!r}")
+    sha256 = _sha256_of_file(path)
+    return FunctionSpec(name, path.name, sha256, file=str(path), folder=str(path.parent))
+
+
+def _spec_from_module(module: str, name: str) -> FunctionSpec:
+    folder = str(Path.cwd())
+    with _on_path(folder):
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError) as exc:  # ImportError: "." names a package's part
+            if isinstance(exc, ModuleNotFoundError) and not _is_part_of(exc.name, module):
+                raise TransformError(f"cannot import {module}: {described(exc, None)}") from exc
+            spec = None
+    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+        raise UsageError(
+            f"transform module {module!r} cannot be found from {folder!r}; "
+            "for a file write its name with .py"
+        )
+    file = str(Path(spec.origin).absolute())
+    return FunctionSpec(
+        name, module, _sha256_of_file(Path(file)), file=file, module=module, folder=folder
+    )
+
+
+def _is_part_of(missing: str | None, module: str) -> bool:
+    """Tell whether the module that is missing is the one that was asked for, or a parent of it."""
+    return missing is not None and (module + ".").startswith(missing + ".")
+
+
+@contextlib.contextmanager
+def _on_path(folder: str) -> Iterator[None]:
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+
+
+def _sha256_of_file(path: Path) -> str:
+    """Return the sha256 of a text, whatever its line ends."""
+    try:
+        data = path.read_bytes()
+    except OSError as exc:
+        raise UsageError(f"cannot read transform file {str(path)!r}: {exc.strerror}") from exc
+    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def _module_from_file(file: str, sha256: str) -> types.ModuleType:
+    """Import a file under a name that no other module has."""
+    path = Path(file)
+    mark = hashlib.sha256(f"{file} {sha256}".encode()).hexdigest()[:12]
+    name = f"_wdsremux_{path.stem}_{mark}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is no Python file; its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickle look there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _member(module: types.ModuleType, name: str, origin: str) -> Any:
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            names = ", ".join(_functions_of(module)) or "no function"
+            raise UsageError(f"{origin} has no {name!r}; it has {names}")
+        found = getattr(found, part)
+    return found
+
+
+def _functions_of(module: types.ModuleType) -> list[str]:
+    return [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and callable(value)
+        and not inspect.isclass(value)
+        and getattr(value, "__module__", None) == module.__name__
+    ]
+
+
+def _check_callable(function: Any, label: str) -> None:
+    if inspect.isclass(function):
+        raise UsageError(
+            f"transform {label} is a class; name a function, or an object of the class"
+        )
+    if not callable(function):
+        raise UsageError(f"transform {label} is no function but {type(function).__name__}")
+    if inspect.iscoroutinefunction(function):
+        raise UsageError(f"transform {label} is async; it must be a plain function")
+
+
+def _name_of(function: Any) -> str:
+    inner = getattr(function, "func", function)  # of a partial
+    return str(getattr(inner, "__qualname__", type(inner).__qualname__))
+
+
+def _file_of(function: Any) -> str | None:
+    inner = inspect.unwrap(getattr(function, "func", function))
+    code = getattr(inner, "__code__", None) or getattr(type(inner).__call__, "__code__", None)
+    return code.co_filename if isinstance(code, types.CodeType) else None

@@ -1,0 +1,103 @@
+"""The built-in steps: their catalogue, how they are read from text, and how they are applied.
+
+Light to import: `--help` and the recipe's checks need no image library.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from wdsremux.core.errors import UsageError
+from wdsremux.core.option_values import meant
+from wdsremux.transforms.steps import colour, geometry
+from wdsremux.transforms.steps.arguments import Step
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from wdsremux.transforms.steps.picture import Picture
+
+__all__ = ["FOUNDING", "STEPS", "Step", "apply_steps", "catalogue", "steps_from_text"]
+
+STEPS: Mapping[str, type[Step]] = MappingProxyType(
+    {
+        step.name: step
+        for step in (
+            geometry.Resize,
+            geometry.ResizeMax,
+            geometry.CenterCrop,
+            geometry.RandomCrop,
+            geometry.RandomResizedCrop,
+            geometry.CenterCropScale,
+            geometry.Pad,
+            geometry.FlipHorizontal,
+            geometry.FlipVertical,
+            geometry.Rotate,
+            colour.ColorJitter,
+            colour.Grayscale,
+            colour.Sharpen,
+            colour.Blur,
+            colour.Autocontrast,
+            colour.Equalize,
+            colour.Posterize,
+            colour.Solarize,
+            colour.RandomErasing,
+        )
+    }
+)
+"""Every built-in step by its name; the docstring of each is its exact meaning."""
+
+FOUNDING: tuple[str, ...] = ("center-crop-scale=0.7,1.0", "resize=256x256", "hflip", "sharpen")
+"""The augmentation this tool was first wanted for; it stands for all in examples and benchmarks."""
+
+
+def catalogue() -> list[tuple[str, str]]:
+    """Return how each step is written and what it does."""
+    return [(step.usage(), _meaning(step)) for step in STEPS.values()]
+
+
+def _meaning(step: type[Step]) -> str:
+    text = " ".join((step.__doc__ or "").split())
+    defaults = step.defaults()
+    return f"{text} Default: {defaults}." if defaults else text
+
+
+def steps_from_text(texts: Sequence[str]) -> tuple[Step, ...]:
+    """Read steps written as NAME or NAME=ARGUMENT,ARGUMENT.
+
+    Raises UsageError that lists the known steps, or says which argument is wrong and what is
+    allowed.
+    """
+    return tuple(_step_from_text(text) for text in texts)
+
+
+def _step_from_text(text: str) -> Step:
+    name, given, rest = text.partition("=")
+    if any(part.partition("=")[0].strip() in STEPS for part in text.split(",")[1:]):
+        raise UsageError(
+            f"step {text!r} holds several steps; give each by itself, as in "
+            "--step resize=64 --step hflip"
+        )
+    step = STEPS.get(name.strip())
+    if step is None:
+        near = meant(name.strip(), STEPS)
+        raise UsageError(f"step {text!r} is not known{near}; the steps are {', '.join(STEPS)}")
+    return step.from_arguments([part.strip() for part in rest.split(",")] if given else [])
+
+
+def apply_steps(
+    steps: Sequence[Step],
+    pictures: Sequence["Picture"],
+    rngs: Sequence["Generator"],
+    matte: tuple[int, int, int],
+) -> None:
+    """Apply all steps to the pictures of one frame, each with its own random stream.
+
+    Step by step, each to all pictures: so the geometry of every copy is known before the first is
+    decoded. Raises DecodeError, StepError.
+    """
+    for picture in pictures:
+        picture.matte = matte
+    for step in steps:
+        for picture, rng in zip(pictures, rngs, strict=True):
+            step.apply(picture, rng)

@@ -1,0 +1,1 @@
+"""Findings, checks, verify and index."""

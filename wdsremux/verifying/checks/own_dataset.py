@@ -1,0 +1,255 @@
+"""The depth `entries` for a dataset of ours: manifest, entries, recipe and files agree."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
+
+from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.manifest import (
+    INDEX_WRITER,
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    MOVED_NAME,
+    STATE_FOLDER,
+    Manifest,
+    ShardSummary,
+)
+from wdsremux.core.option_values import counted
+from wdsremux.dataset.entry import ShardEntry, entry_name
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.dataset.reading import EntryGiver, entries_ahead, moved_lines
+from wdsremux.dataset.shards.damage import whole_samples
+from wdsremux.dataset.shards.key_register import KeyRegister
+from wdsremux.dataset.validation import head_problem, manifest_problem
+from wdsremux.stores.folder.store import TEMPORARY_SUFFIX
+from wdsremux.stores.reading.untrusted import Folder, Item, NotAFileError, is_safe_name
+from wdsremux.verifying.checks.cards import check_card
+from wdsremux.verifying.checks.manifests import check_head, check_manifest, check_series
+from wdsremux.verifying.checks.member_contents import parsed_object
+from wdsremux.verifying.checks.reading import RejectedLines, finding_of, read_file
+from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask
+from wdsremux.verifying.findings import Code, Finding
+from wdsremux.verifying.reports import Collector
+
+
+class OurDataset:
+    """Reads what a dataset tells of itself, once, and holds only a summary of each shard."""
+
+    def __init__(self, folder: Folder, found: Collector, holders: KeyRegister) -> None:
+        self._folder = folder
+        self._found = found
+        self._holders = holders
+        self._items = {item.name: item for item in folder.items()}
+        self._state = {item.name: item for item in self._state_items()}
+        self._entries: dict[str, ShardSummary] = {}
+        self._prints: set[str] = set()
+        self._cuts: dict[str, str] = {}
+        self._manifest, self._raw = self._read_manifest()
+        shards = self._manifest.shards if self._manifest is not None else None
+        self._listed = None if shards is None else {shard.name for shard in shards}
+        published = self._manifest.published if self._manifest else {}
+        self._receipts: Mapping[str, Mapping[str, str]] = published.get("receipts", {})
+        self._recipe = self._read_recipe()
+        self._head = self._manifest.head() if self._manifest else self._recipe or {}
+        self._writer = _mapping(self._head.get("recipe")).get("writer")
+
+    def inspect(self) -> Plan:
+        """Report what does not agree, and return what there is to read."""
+        self._read_entries()
+        self._check_manifest()
+        shards = self._shards()
+        check_series(list(shards.values()), self._found, is_finished=self._manifest is not None)
+        self._check_items(shards)
+        tasks = [task for shard in shards.values() if (task := self._task(shard)) is not None]
+        return Plan(
+            tasks=tuple(tasks),
+            shards=len(shards),
+            is_ours=self._is_ours,
+            features=_mapping(self._head.get("features")),
+            max_pixels=_mapping(self._head.get("recipe")).get("max_pixels"),
+        )
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the shards have our layout; only known once the entries are read."""
+        prints = {self._head.get("fingerprint", ""), *self._prints}
+        return self._writer not in (None, INDEX_WRITER) or prints != {""}
+
+    def _take(self, code: Code, name: str | None, detail: str = "") -> None:
+        self._found.take(Finding(code, name, detail=detail))
+
+    def _state_items(self) -> list[Item]:
+        try:
+            return self._folder.items(STATE_FOLDER)
+        except NotAFileError:
+            self._take(Code.NOT_A_FILE, STATE_FOLDER)
+            return []
+
+    def _read_manifest(self) -> tuple[Manifest | None, Mapping[str, Any]]:
+        data = read_file(self._folder, MANIFEST_NAME, MAX_MANIFEST_BYTES, self._found)
+        if data is None:
+            return None, {}
+        try:
+            manifest = Manifest.from_bytes(data)
+            problem = manifest_problem(manifest)
+        except (CorruptDataError, RecursionError) as exc:
+            problem = str(exc.__cause__ or exc)
+        if problem is not None:
+            self._take(Code.MANIFEST_UNREADABLE, MANIFEST_NAME, problem[:200])
+            return None, {}
+        return manifest, json.loads(data)
+
+    def _check_manifest(self) -> None:
+        manifest, found = self._manifest, self._found
+        if manifest is not None:
+            check_manifest(manifest, self._raw, found)
+            if manifest.features and self._is_ours:
+                check_card(self._folder, manifest, found)
+        elif MANIFEST_NAME not in self._items:
+            shards = counted(len(self._entries), "finished shard")
+            found.add(Code.UNFINISHED, f"{shards} so far")
+        if self._recipe is not None:
+            check_head(manifest, self._recipe, self._prints, found)
+
+    def _read_recipe(self) -> Mapping[str, Any] | None:
+        """Return recipe.json, which holds the head of the dataset."""
+        manifest = self._manifest
+        if manifest is not None and not manifest.fingerprint:
+            return None  # written by a ShardWriter, or for shards of others: there is none
+        data = read_file(self._folder, RECIPE_NAME, MAX_MANIFEST_BYTES, self._found)
+        if data is None:
+            if manifest is not None and RECIPE_NAME not in self._state:
+                self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, "it is not there")
+            return None
+        recipe = parsed_object(data)
+        problem = head_problem(recipe) if recipe is not None else "it is no JSON object"
+        if problem is not None:
+            self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, problem)
+            return None
+        return recipe
+
+    def _read_entries(self) -> None:
+        """Read every entry, note its keys, and compare what was rejected."""
+        rejected = RejectedLines(self._folder, self._found)
+        all_read = True
+        try:
+            names = [name for name in self._state if name.endswith(".msgpack")]
+            is_ours = self._writer not in (None, INDEX_WRITER)
+            for name, give in entries_ahead(self._folder, names, is_ours=is_ours):
+                entry = self._read_entry(name, give)
+                all_read = all_read and entry is not None
+                if entry is not None:
+                    self._note(entry)
+                    rejected.compare(entry.rejected)
+            if all_read and self._manifest is not None and self._manifest.fingerprint:
+                rejected.finish()
+        finally:
+            rejected.close()
+
+    @cached_property
+    def _moved(self) -> Mapping[str, str]:
+        """Where `sync --move` says that it took shards: {name: place}."""
+        journal = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
+        return {str(told["name"]): str(told["at"]) for told in moved_lines(journal)}
+
+    def _read_entry(self, name: str, give: EntryGiver) -> ShardEntry | None:
+        try:
+            entry, problem = give()
+        except OSError as exc:
+            self._found.take(finding_of(exc, name))
+            return None
+        if entry is None:
+            self._take(Code.ENTRY_DAMAGED, name, problem or "")
+        elif entry_name(entry.summary.name) != name:
+            self._take(Code.ENTRY_EXTRA, name, f"it tells of {entry.summary.name[:200]!r}")
+            return None
+        return entry
+
+    def _note(self, entry: ShardEntry) -> None:
+        shard = entry.summary
+        self._entries[shard.name] = shard
+        self._prints.add(entry.fingerprint)
+        # What an older dataset left behind is told once, not for each of its keys.
+        is_left = self._listed is not None and shard.name not in self._listed
+        doubles = [] if is_left else self._holders.doubles(shard.name, entry.keys)
+        offsets = list(accumulate(entry.sizes, initial=0)) if doubles else []
+        for number, holder in doubles:
+            key, offset = entry.keys[number], offsets[number]
+            detail = f"also in {holder}" if holder != shard.name else "twice in this shard"
+            self._found.take(Finding(Code.KEY_DUPLICATE, shard.name, key, offset, detail))
+        there = self._items.get(shard.name)
+        if there is not None and there.size_bytes < shard.size_bytes:
+            whole = whole_samples(entry, there.size_bytes)
+            lost = f", lost from {entry.keys[whole]!r} on" if whole < shard.samples else ""
+            self._cuts[shard.name] = f"; {whole} of {shard.samples} samples are whole{lost}"
+
+    def _shards(self) -> dict[str, ShardSummary]:
+        """Return the shards the dataset should have: by the manifest, or by the entries."""
+        if self._manifest is None:
+            return self._entries
+        listed = {shard.name: shard for shard in self._manifest.shards}
+        for name, shard in listed.items():
+            entry = self._entries.get(name)
+            if entry is None and entry_name(name) not in self._state:
+                self._take(Code.ENTRY_MISSING, name)
+            elif entry is not None and entry != shard:
+                self._take(Code.ENTRY_DISAGREES, name, _difference(entry, shard))
+        for name in self._entries:
+            if name not in listed:
+                self._take(Code.ENTRY_EXTRA, entry_name(name), "index.json does not list its shard")
+        return listed
+
+    def _check_items(self, shards: Mapping[str, ShardSummary]) -> None:
+        """Report files that do not belong here."""
+        for item in (*self._items.values(), *self._state.values()):
+            if item.base.startswith(".") and item.base.endswith((TEMPORARY_SUFFIX, ".tmp")):
+                self._take(Code.TEMPORARY_LEFT, item.name)
+        # In an unfinished dataset a shard without its entry is on its way, and will be made again.
+        if MANIFEST_NAME in self._items:
+            for name in self._items:
+                if name.endswith(".tar") and name not in shards and name not in self._entries:
+                    self._take(Code.SHARD_EXTRA, name)
+
+    def _task(self, shard: ShardSummary) -> ShardTask | None:
+        """Return what to read of a shard; None when there is nothing to be read."""
+        name, entry = shard.name, self._entries.get(shard.name)
+        if not is_safe_name(name) or "/" in name:
+            self._take(Code.UNSAFE_NAME, name[:200])
+            return None
+        there = self._items.get(name)
+        if there is None and shard.name in self._moved:
+            self._take(Code.SHARD_MOVED, name, f"to {self._moved[shard.name]!r}")
+            return None
+        if there is None or there.kind != "file":
+            code = Code.SHARD_MISSING if there is None else Code.NOT_A_FILE
+            self._take(code, name, "" if there is None else f"a {there.kind}")
+            return None
+        if there.size_bytes != shard.size_bytes:
+            sizes = f"{there.size_bytes} bytes, {shard.size_bytes} are recorded"
+            self._take(Code.SHARD_SIZE, name, sizes + self._cuts.get(name, ""))
+        return ShardTask(
+            name=name,
+            size_bytes=there.size_bytes,
+            recorded_bytes=shard.size_bytes,
+            manifest_sum=shard.sha256 if self._manifest is not None else None,
+            entry_sum=entry.sha256 if entry is not None else None,
+            samples=shard.samples,
+            has_entry=entry is not None,
+            receipt=self._receipts.get(name, {}),
+        )
+
+
+def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
+    """Name the first field in which two summaries differ."""
+    for field in fields(ShardSummary):
+        one, other = getattr(entry, field.name), getattr(listed, field.name)
+        if one != other:
+            return f"{field.name} is {one!r} in the entry, {other!r} in index.json"[:400]
+    return ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

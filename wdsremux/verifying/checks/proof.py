@@ -1,0 +1,57 @@
+"""One shard behind a network: its bytes are proven by what the target says of them, not read."""
+
+from wdsremux.stores.base import Proof, ProofLevel, Sums
+from wdsremux.stores.reading.remote_folder import RemoteFolder
+from wdsremux.verifying.checks.reading import finding_of
+from wdsremux.verifying.checks.shard import Verdict
+from wdsremux.verifying.checks.shard_tasks import ShardTask
+from wdsremux.verifying.findings import Code
+from wdsremux.verifying.reports import Collector
+
+LASTING = frozenset(("crc64nvme", "etag"))
+"""Parts of a receipt that a target tells of an object as long as nobody writes it anew."""
+
+
+def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
+    """Ask whether a target holds a shard as it is recorded, and report what speaks against it.
+
+    Raises TargetError when the target cannot be asked.
+    """
+    found = Collector(task.name)
+    level: ProofLevel = "unverified"
+    try:
+        level = _level(task, folder, found)
+    except OSError as exc:
+        found.take(finding_of(exc, task.name))
+    return Verdict(task, found.findings(), found.counts, task.samples or 0, proof=level)
+
+
+def _level(task: ShardTask, folder: RemoteFolder, found: Collector) -> ProofLevel:
+    if not task.sums:
+        found.add(Code.UNVERIFIED, "no SHA-256 of it is recorded")
+        return "unverified"
+    if task.recorded_bytes != task.size_bytes:
+        return "differs"  # the entries said so already
+    proofs = [folder.prove(task.name, _sums(task, one)) for one in task.sums]
+    proof = next((one for one in proofs if one.is_there), proofs[0])
+    _report(proof, task, found)
+    if proof.is_there and proof is not proofs[0]:
+        found.add(Code.SUM_STALE, "it fits its entry, not index.json")
+    return proof.level
+
+
+def _sums(task: ShardTask, sha256: str) -> Sums:
+    receipt = task.receipt if sha256 == task.sums[0] else {}
+    return Sums(task.size_bytes, sha256, receipt)
+
+
+def _report(proof: Proof, task: ShardTask, found: Collector) -> None:
+    if proof.level == "absent":
+        found.add(Code.SHARD_MISSING, "it was listed a moment ago")
+    elif proof.level == "differs":
+        compared = f"by {proof.how}; " if proof.how else ""
+        found.add(Code.BYTES_DAMAGED, f"{compared}wdsremux verify --deep looks for the sample")
+    elif proof.level == "unverified":
+        is_other = not LASTING.isdisjoint(task.receipt)
+        detail = "it was written anew since it was carried there" if is_other else proof.how
+        found.add(Code.UNVERIFIED, detail)

@@ -1,0 +1,80 @@
+"""Reads the small files of a dataset that may be damaged, missing, or something else altogether."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import asdict
+
+from wdsremux.core.records import Rejected
+from wdsremux.dataset.ledger import REJECTED_NAME
+from wdsremux.dataset.reading import MAX_LINE_BYTES, parsed_line
+from wdsremux.stores.reading.untrusted import Folder, NotAFileError
+from wdsremux.verifying.findings import Code, Finding
+from wdsremux.verifying.reports import Collector
+
+
+def read_file(folder: Folder, name: str, max_bytes: int, found: Collector) -> bytes | None:
+    """Return a file's content; None, and a finding, when the system refuses; None without it."""
+    try:
+        return folder.read(name, max_bytes)
+    except OSError as exc:
+        found.take(finding_of(exc, name))
+        return None
+
+
+def finding_of(
+    exc: OSError, name: str, key: str | None = None, offset: int | None = None
+) -> Finding:
+    """Return what an error of the system means for a file."""
+    code = Code.NOT_A_FILE if isinstance(exc, NotAFileError) else Code.UNREADABLE
+    return Finding(code, name, key, offset, exc.strerror or str(exc))
+
+
+class RejectedLines:
+    """Compares rejected.jsonl, line by line, with what the entries say was rejected."""
+
+    def __init__(self, folder: Folder, found: Collector) -> None:
+        self._found = found
+        self._line = 0
+        self._file: io.BufferedReader | None = None
+        self._problem: str | None = None
+        self._refusal: OSError | None = None
+        try:
+            self._file = io.BufferedReader(folder.open(REJECTED_NAME))
+        except FileNotFoundError:
+            self._problem = "it is not there"
+        except OSError as exc:
+            self._refusal = exc
+
+    def compare(self, rejected: Iterable[Rejected]) -> None:
+        """Take the rejected records of the next entry."""
+        for item in rejected:
+            line = self._read(MAX_LINE_BYTES)
+            if line is None:
+                return
+            self._line += 1
+            if parsed_line(line) != asdict(item):
+                self._problem = f"line {self._line} is not row {item.position}"
+
+    def finish(self) -> None:
+        """Report the first difference, after the last entry."""
+        if self._read(1):
+            self._problem = f"it goes on after line {self._line}"
+        if self._refusal is not None:
+            self._found.take(finding_of(self._refusal, REJECTED_NAME))
+        elif self._problem is not None:
+            self._found.take(Finding(Code.REJECTED_DISAGREES, REJECTED_NAME, detail=self._problem))
+
+    def _read(self, max_bytes: int) -> bytes | None:
+        """Return a line or its begin, nothing at the end; None where it is of no use any more."""
+        if self._file is None or self._problem is not None or self._refusal is not None:
+            return None
+        try:
+            return self._file.readline(max_bytes)
+        except OSError as exc:
+            self._refusal = exc
+            return None
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file is not None:
+            self._file.close()

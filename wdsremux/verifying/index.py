@@ -1,0 +1,263 @@
+"""Makes a manifest, entries and a card for shards that others made, which stay as they are.
+
+From then on `verify` knows every sample's bytes, wids reads the folder, and so does `load_dataset`.
+"""
+
+import fnmatch
+import hashlib
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wdsremux.core.cpus import usable_cpus
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
+from wdsremux.core.manifest import (
+    INDEX_WRITER,
+    MANIFEST_NAME,
+    Manifest,
+    ShardSummary,
+    totals_by_split,
+)
+from wdsremux.core.tar.blocks import BlockReader, CrcCuts
+from wdsremux.dataset.card import CARD_MARK, CARD_NAME
+from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.ownership import owner_of
+from wdsremux.dataset.reader import listing
+from wdsremux.dataset.shards.key_register import KeyRegister
+from wdsremux.sources.registry import name_of
+from wdsremux.sources.split_rules import ordered, split_of_file
+from wdsremux.stores.base import Target
+from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.reading.remote_folder import RemoteFolder
+from wdsremux.stores.reading.untrusted import Folder
+from wdsremux.stores.registry import open_folder
+from wdsremux.verifying.checks.foreign_entry import ScannedShard
+from wdsremux.verifying.checks.member_contents import ImageCheck, Schema
+from wdsremux.verifying.checks.structure import Expected, ShardWalk, note_keys
+from wdsremux.verifying.findings import Finding
+from wdsremux.verifying.reports import Collector
+
+READINGS = 2
+"""Of every shard."""
+
+
+def index(out: str | Path, *, observer: CheckObserver = nobody) -> Manifest:
+    """Write `index.json`, the entries and, where there is none, a card beside shards of others.
+
+    Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;
+    `observer` is told of both, from several threads. A shard's split is the keyword in its name;
+    where none has one, all are "train".
+
+    Raises UsageError for a folder that has an index already, CorruptDataError for one without
+    shards, or whose shards have errors; nothing is left behind then.
+    """
+    try:
+        folder = open_folder(out)
+    except OSError as exc:
+        raise CorruptDataError(f"cannot read {str(out)!r}: {exc.strerror or exc}") from exc
+    with folder:
+        with listing(str(out)):
+            names = _shard_names(folder, str(out))
+        target: Target
+        if isinstance(folder, RemoteFolder):
+            target, name = folder.target, name_of(out)
+        else:
+            target = LocalTarget(Path(out).expanduser())
+            name = target.root.resolve().name
+        with target.lock():
+            return _Indexing(folder, target, name, observer).run(names)
+
+
+def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
+    """Return (split, name) of the shards, in the order the index will have."""
+    if owner_of(folder) == "ours":
+        raise UsageError(
+            f"{out!r} is a dataset of wdsremux; wdsremux repair rebuilds a lost manifest or entry"
+        )
+    items = [item for item in folder.tree() if item.name.endswith(".tar")]
+    items = [item for item in items if not item.base.startswith(".")]
+    if not items:
+        raise CorruptDataError(f"{out!r} holds no .tar; give the folder of the shards")
+    odd = next((item for item in items if item.kind != "file" or "/" in item.name), None)
+    if odd is not None:
+        what = "lies in a folder below; index that folder by itself"
+        what = what if odd.kind == "file" else f"is a {odd.kind}; put the file itself there"
+        raise UsageError(f"cannot index {out!r}: {odd.name!r} {what}")
+    if any(item.name == MANIFEST_NAME for item in folder.items()):
+        raise UsageError(f"{out!r} has an index.json already; remove it to have a new one made")
+    splits = {item.name: split_of_file(item.name) for item in items}
+    unnamed = [name for name, split in splits.items() if split is None]
+    if unnamed and len(unnamed) < len(splits):
+        raise UsageError(
+            f"the name of {unnamed[0]!r} tells no split (train, validation, test), those of other "
+            "shards do; rename it"
+        )
+    own = {name: split or "train" for name, split in splits.items()}
+    return [(s, name) for s in ordered(own.values()) for name in own if own[name] == s]
+
+
+@dataclass(slots=True)
+class _Meter:
+    """A tap that counts, and tells what has passed."""
+
+    tell: Callable[[int], None]
+    size_bytes: int = 0
+
+    def __call__(self, block: memoryview) -> None:
+        self.size_bytes += len(block)
+        self.tell(len(block))
+
+
+class _Indexing:
+    """One run over the shards of a folder."""
+
+    def __init__(self, folder: Folder, target: Target, name: str, observer: CheckObserver) -> None:
+        self._folder = folder
+        self._target = target
+        self._name = name
+        self._observer = observer
+        self._telling = threading.Lock()
+        self._is_stopped = False
+        self._written: list[str] = []
+        self._expected = Expected(
+            depth="bytes", schema=Schema({}), images=ImageCheck(None), is_ours=False
+        )
+
+    def run(self, names: Sequence[tuple[str, str]]) -> Manifest:
+        """Write all files, or none."""
+        try:
+            manifest = self._manifest(list(self._summaries(names)))
+            if not any(item.name == CARD_NAME for item in self._folder.items()):
+                self._write(CARD_NAME, _card(manifest, [name for _, name in names]))
+            self._write(MANIFEST_NAME, manifest.to_bytes())
+        except BaseException:
+            for name in self._written:
+                self._target.remove(name)
+            raise
+        return manifest
+
+    def _manifest(self, shards: Sequence[ShardSummary]) -> Manifest:
+        return Manifest(
+            name=self._name,
+            shards=tuple(shards),
+            splits=totals_by_split(shards),
+            copies=1,
+            class_names=None,
+            features={},
+            recipe={"writer": INDEX_WRITER},
+            source={},
+            versions={},
+            fingerprint="",
+        )
+
+    def _summaries(self, names: Sequence[tuple[str, str]]) -> Iterator[ShardSummary]:
+        """Write the entry of each shard and yield its summary."""
+        numbers: dict[str, int] = {}
+        last = dict(names)
+        position = 0
+        holders = KeyRegister()
+        workers = usable_cpus()
+        sizes = {item.name: item.size_bytes for item in self._folder.items()}
+        size_bytes = sum(READINGS * sizes[name] for _, name in names)
+        self._observer(CheckBegun(len(names), size_bytes, workers))
+        scans = ahead(self._scan, [name for _, name in names], at_once=workers, name="index")
+        try:
+            for (split, _), (name, give) in zip(names, scans, strict=True):
+                scanned = give()
+                found = Collector(name)
+                note_keys(holders, name, scanned.samples, found)
+                _refuse_errors([*scanned.findings, *found.findings()])
+                number = numbers[split] = numbers.get(split, -1) + 1
+                entry = scanned.entry(split, number, position, is_last=last[split] == name)
+                self._write(entry_name(name), entry.to_bytes())
+                position += entry.summary.samples
+                yield entry.summary
+        finally:
+            # After an error or an interruption the threads end at their next block.
+            self._is_stopped = True
+            scans.close()
+            holders.close()
+
+    def _scan(self, name: str) -> ScannedShard:
+        scanned = ScannedShard(name)
+        found, digest = Collector(name), hashlib.sha256()
+        with self._folder.open(name) as file:
+            meter = _Meter(self._tell)
+            # The walk needs nothing of a hole: it is zeros.
+            reader = BlockReader(file, [meter], jumps=True)
+            walk = ShardWalk(self._expected, found, scanned.samples.extend)
+            walk.run(reader)
+            scanned.end, scanned.findings = walk.end, found.findings()
+            if _errors(scanned.findings):
+                return scanned  # nobody needs the sums of a shard that is refused
+            self._tell(reader.size_bytes - meter.size_bytes)
+            cuts = CrcCuts(scanned.sizes())
+            file.seek(0)
+            reader = BlockReader(file, [_Meter(self._tell), digest.update, cuts])
+            reader.finish()
+            scanned.size_bytes, scanned.sha256 = reader.offset, digest.hexdigest()
+            scanned.crcs = cuts.crcs
+        self._tell(0, 1)
+        return scanned
+
+    def _tell(self, size_bytes: int, shards: int = 0) -> None:
+        if self._is_stopped:
+            raise InterruptedError("the run was stopped")
+        with self._telling:
+            self._observer(CheckAdvanced(size_bytes, shards))
+
+    def _write(self, name: str, data: bytes) -> None:
+        staged = self._target.stage(name)
+        staged.write(data)
+        staged.commit()
+        self._written.append(name)
+
+
+def _errors(findings: Sequence[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.code.severity == "error"]
+
+
+def _refuse_errors(findings: Sequence[Finding]) -> None:
+    errors = _errors(findings)
+    if errors:
+        more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
+        raise CorruptDataError(f"cannot index a damaged shard: {errors[0].line()}{more}")
+
+
+def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
+    """Return a card that says which files are data, and leaves the rest to `load_dataset`."""
+    import yaml  # noqa: PLC0415 (only a card needs it)
+
+    files = [
+        {
+            "split": split,
+            "path": _paths([s.name for s in manifest.shards if s.split == split], names),
+        }
+        for split in manifest.splits
+    ]
+    header = yaml.safe_dump(
+        {
+            "pretty_name": manifest.name,
+            "tags": ["webdataset"],
+            "configs": [{"config_name": "default", "data_files": files}],
+        },
+        sort_keys=False,
+        allow_unicode=True,
+    )
+    totals = manifest.totals
+    text = f"# {manifest.name}\n\n{totals.samples} samples in {totals.shards} WebDataset shards.\n"
+    return f"---\n{header}---\n{CARD_MARK}\n\n{text}".encode()
+
+
+def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:
+    """Return a glob that fits exactly a split's shards, or their names."""
+    prefix = re.sub(r"\d*\.tar$", "", own[0])
+    glob = f"{prefix}*.tar"
+    is_plain = not set(prefix) & set("*?[]{}")
+    if is_plain and [name for name in names if fnmatch.fnmatchcase(name, glob)] == list(own):
+        return glob
+    return list(own)
