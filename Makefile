@@ -5,10 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test check lint format clean bench bench-smoke bench-peers bench-photos
+.PHONY: help setup kernel-deps demo test check lint format clean bench bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
+	@echo "make kernel-deps    what the native kernel is built with (Debian, as root); optional"
 	@echo "make test     lint, types, floors, and the whole test suite"
 	@echo "make check    format check, lint, types, floors, unit tests (< 90 s)"
 	@echo "make format   format the code"
@@ -19,7 +20,20 @@ help:
 
 setup: $(READY)
 
-$(READY): pyproject.toml
+# The native kernel is built with the package where a C compiler and libjpeg-turbo are found; without
+# them the package is pure Python, and its tests leave the native kernel out.
+KERNEL := $(wildcard wdsremux/transforms/kernel/*.[ch]) wdsremux/transforms/kernel/CMakeLists.txt
+HAS_KERNEL_DEPS := printf '\#include <stdio.h>\n\#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1
+
+kernel-deps:
+	@if $(HAS_KERNEL_DEPS); then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq gcc libc6-dev libjpeg62-turbo-dev; \
+	else \
+		echo "no C compiler or no headers of libjpeg-turbo: the native kernel is not built"; \
+	fi
+
+$(READY): pyproject.toml $(KERNEL)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --editable . --group dev

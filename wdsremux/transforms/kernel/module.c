@@ -209,6 +209,13 @@ static PyType_Spec spec = {"wdsremux.transforms.kernel._native.Image", sizeof(Im
 static int fill_module(PyObject *module) {
     State *state = PyModule_GetState(module);
     char version[32];
+    /* The first context shows whether the libjpeg loaded is the one compiled for. */
+    Context *first = context_new();
+    if (first == NULL) {
+        PyErr_SetString(PyExc_ImportError, "libjpeg-turbo is not the one that was compiled for");
+        return -1;
+    }
+    give_back(state, first);
     state->unreadable = PyErr_NewException("wdsremux.transforms.kernel._native.UnreadableError",
                                            PyExc_ValueError, NULL);
     state->image = PyType_FromModuleAndSpec(module, &spec, NULL);
