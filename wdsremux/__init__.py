@@ -1,7 +1,6 @@
 """Stream an image dataset through preprocessing once and pack it into WebDataset shards.
 
-The public face. Names are imported when they are first used: `import wdsremux` alone loads nothing
-heavy.
+The public names are imported when they are first used: `import wdsremux` loads nothing heavy.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -64,6 +63,14 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # noqa: PLC0415 (it reads a file)
+
+        return version("wdsremux")
+    if name == "events":
+        from wdsremux.core import events  # noqa: PLC0415 (the point of this function)
+
+        return events
     if name in _HOMES:
         from importlib import import_module  # noqa: PLC0415 (the point of this function)
 

@@ -3,19 +3,19 @@
 import sys
 from typing import NoReturn
 
-from wdsremux.cli.console import complain
-from wdsremux.cli.supervisor import watch
+from wdsremux.cli import console
+from wdsremux.cli.supervisor import supervise
 
 
 def command() -> NoReturn:
-    """Run the command line and end the process; Ctrl-C is heard from the first moment on."""
+    """Run the command line and end the process; Ctrl-C works from the first moment."""
     try:
-        arm = watch()
+        arm = supervise()
         from wdsremux.cli.main import command as run  # noqa: PLC0415 (the first thing that takes time)
 
         run(arm)
     except KeyboardInterrupt:
-        complain("wdsremux: stopped before anything was done")
+        console.err("wdsremux: stopped before anything was done")
         sys.exit(130)
 
 

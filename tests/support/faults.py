@@ -4,8 +4,9 @@ Every call that changes something below the output folder is a moment: before it
 can in the middle of a write. With `power_cut` what was not synced by then is lost as well. Or chosen calls fail.
 """
 
-# ruff: noqa: PTH100, PTH110, PTH112, PTH120 (the calls of os are what is wrapped)
+# ruff: noqa: PTH100, PTH110, PTH112, PTH118, PTH120 (the calls of os are what is wrapped)
 
+import builtins
 import errno
 import io
 import json
@@ -102,6 +103,10 @@ class Layer:
         self.moments = 0
         self.names = {}
         """Open files by number."""
+        self.folders = {}
+        """Open folders by number."""
+        self.is_opening = False
+        """Whether a file is being opened by a call that has counted already."""
         self.unsynced = {}
         """Written and not synced: name to size that is safe."""
         self.renamed = []
@@ -113,15 +118,18 @@ class Layer:
         """Wrap the calls of this process."""
         for name in WRAPPED:
             setattr(os, name, getattr(self, f"os_{name}"))
-        io.open = self.io_open
+        builtins.open = io.open = self.io_open
         FaultyFile.layer = self
 
     # --- what every call goes through
 
-    def name_of(self, path):
+    def name_of(self, path, dir_fd=None):
         """Return the name below the output folder, "." for the folder; None for what lies elsewhere."""
         if isinstance(path, int):
-            return self.names.get(path)
+            return self.names.get(path, self.folders.get(path))
+        if dir_fd is not None:
+            folder = self.folders.get(dir_fd)
+            return None if folder is None else os.path.normpath(os.path.join(folder, path))
         path = os.path.abspath(os.fspath(path))
         if path != self.root and not path.startswith(self.root + os.sep):
             return None
@@ -161,7 +169,11 @@ class Layer:
             return self.real_open(file, mode, buffering, *args, **kwargs)
         assert (mode, buffering) == ("wb", 0), "a way of writing that the faults do not reach"
         self.moment("open", name)
-        opened = FaultyFile(file, "w")
+        self.is_opening = True
+        try:
+            opened = FaultyFile(file, "w", **kwargs)
+        finally:
+            self.is_opening = False
         self.names[opened.fileno()] = name
         self.unsynced[name] = 0
         return opened
@@ -194,6 +206,7 @@ class Layer:
         return max(0, self.faults.room - used)
 
     def close(self, number, real):
+        self.folders.pop(number, None)
         name = self.names.pop(number, None)
         if name is None:
             return real(number)
@@ -205,12 +218,17 @@ class Layer:
 
     # --- calls of os
 
-    def os_open(self, path, flags, *args, **kwargs):
-        name = self.name_of(path)
-        if name is None:
-            return self.real["open"](path, flags, *args, **kwargs)
+    def os_open(self, path, flags, *args, dir_fd=None, **kwargs):
+        name = self.name_of(path, dir_fd)
+        # Below an open folder, only what may change something is a moment.
+        is_moment = dir_fd is None or flags & (os.O_WRONLY | os.O_RDWR)
+        if name is None or self.is_opening or flags & os.O_DIRECTORY or not is_moment:
+            number = self.real["open"](path, flags, *args, dir_fd=dir_fd, **kwargs)
+            if flags & os.O_DIRECTORY and name is not None:
+                self.folders[number] = name
+            return number
         self.moment("open", name)
-        number = self.real["open"](path, flags, *args, **kwargs)
+        number = self.real["open"](path, flags, *args, dir_fd=dir_fd, **kwargs)
         self.names[number] = name
         return number
 
@@ -264,12 +282,12 @@ class Layer:
         return self._changed("rmdir", path, **kwargs)
 
     def os_scandir(self, path="."):
-        if not isinstance(path, int) and (name := self.name_of(path)) is not None:
+        if (name := self.name_of(path)) is not None:
             self.moment("scandir", name)
         return self.real["scandir"](path)
 
     def _changed(self, op, path, **kwargs):
-        name = self.name_of(path)
+        name = self.name_of(path, kwargs.get("dir_fd"))
         if name is not None:
             self.moment(op, name)
         return self.real[op](path, **kwargs)

@@ -3,13 +3,13 @@
 import hashlib
 import threading
 
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Proof
 
 
-class RemoteMemory(MemoryTarget):
+class RemoteMemory(MemoryStore):
     """Takes files by `put` and proves them at the level `level`, by SHA-256.
 
     `before` is called with (operation, name) before each put, prove and remove.
@@ -28,7 +28,7 @@ class RemoteMemory(MemoryTarget):
         self._count("put", name)
         data = path.read_bytes()
         if hashlib.sha256(data).hexdigest() != sums.sha256:
-            raise TargetError(f"{str(path)!r} is damaged")
+            raise StoreError(f"{str(path)!r} is damaged")
         on_bytes(len(data))
         with self._counting:
             self.files[name] = data

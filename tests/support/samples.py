@@ -5,7 +5,7 @@ import tarfile
 from itertools import accumulate
 
 from wdsremux.core.records import Rejected
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 
 EXTENSIONS = ("jpg", "json")
 
@@ -16,15 +16,15 @@ def content(seed, size):
     return (pattern * (size // len(pattern) + 1))[:size]
 
 
-def lot_of(sizes, positions=None, suffix=""):
-    """Return a lot with one sample for each (image size, JSON size) of `sizes`."""
-    builder = LotBuilder()
+def packed_of(sizes, positions=None, suffix=""):
+    """Return packed samples with one sample for each (image size, JSON size) of `sizes`."""
+    builder = SamplePacker()
     for i, (image, json) in enumerate(sizes):
         position = i if positions is None else positions[i]
         key = f"{position:09d}{suffix}"
         members = (("jpg", content(f"{key}i", image)), ("json", content(f"{key}j", json)))
         builder.add(position, key, members)
-    return builder.lot()
+    return builder.packed()
 
 
 def rejected(position, copy=0, stage="decode", reason="it is broken"):

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from support.memory_target import MemoryTarget
-from support.samples import cut, lot_of, rejected
+from support.memory_store import MemoryStore
+from support.samples import cut, packed_of, rejected
 
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.bounds import Bounds
@@ -47,20 +47,20 @@ class Rows:
         return [self.first + i for i, sizes in enumerate(self.outcomes) if sizes is None]
 
     def batches(self, start=None):
-        """Yield (lot, rejected) of the batches from row `start` on."""
+        """Yield (packed, rejected) of the batches from row `start` on."""
         low = self.first if start is None else start
         rows = list(enumerate(self.outcomes, self.first))[low - self.first :]
         for batch in cut(rows, self.batch_rows):
             kept = [(position, sizes) for position, sizes in batch if sizes is not None]
-            lot = lot_of([sizes for _, sizes in kept], [position for position, _ in kept])
-            yield lot, [rejected(position) for position, sizes in batch if sizes is None]
+            packed = packed_of([sizes for _, sizes in kept], [position for position, _ in kept])
+            yield packed, [rejected(position) for position, sizes in batch if sizes is None]
 
 
 @dataclass
 class Written:
     """What a run published."""
 
-    target: MemoryTarget
+    target: MemoryStore
     summaries: list
 
     @property
@@ -76,11 +76,11 @@ class Written:
 
 def write(rows, plan, *, start=None, number=0, read_from=None):
     """Write a series, or its rest from position `start` on; batches begin at row `read_from`."""
-    target, summaries = MemoryTarget(), []
+    target, summaries = MemoryStore(), []
     start = rows.first if start is None else start
     writer = SeriesWriter(target, plan, start=start, number=number, on_shard=summaries.append)
-    for lot, out in rows.batches(start if read_from is None else read_from):
+    for packed, out in rows.batches(start if read_from is None else read_from):
         writer.reject(out)
-        writer.add(lot)
+        writer.add(packed)
     writer.finish(rows.stop)
     return Written(target, summaries)

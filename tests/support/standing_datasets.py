@@ -1,14 +1,14 @@
 """Datasets as a ledger finds them: half done, finished, damaged."""
 
-from support.memory_target import MemoryTarget
-from support.summaries import entry_of, manifest_of, summary_of
-from support.target_conformance import publish
+from support.memory_store import MemoryStore
+from support.store_conformance import publish
+from support.summaries import entry_of, head_of, manifest_of, summary_of
 
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import REJECTED_NAME, Ledger
 
-HEAD = manifest_of(series=("train",)).head()
+HEAD = head_of(series=("train",))
 
 
 def publish_shard(target, summary, rejected_rows=(), *, with_entry=True):
@@ -30,7 +30,7 @@ def publish_series(target, count, **changes):
 
 def finished():
     """Return the target of a finished dataset, and its shards."""
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
     shards = publish_series(target, 2)
     manifest = manifest_of(shards, series=("train",))

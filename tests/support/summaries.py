@@ -2,7 +2,8 @@
 
 from array import array
 
-from wdsremux.core.manifest import Manifest, ShardSummary, totals_by_split
+from wdsremux.core.head import Head
+from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.dataset.entry import ShardEntry
 
 
@@ -42,23 +43,25 @@ def entry_of(summary, rejected=(), fingerprint="f" * 64):
     )
 
 
-def manifest_of(shards=None, **changes):
-    """Return the manifest of a dataset with cats and dogs."""
-    shards = (summary_of(is_last=True),) if shards is None else tuple(shards)
+def head_of(**changes):
+    """Return the head of a dataset with cats and dogs."""
     known = {
         "name": "pets",
-        "shards": shards,
-        "splits": totals_by_split(shards),
-        "copies": 1,
         "class_names": ("cat", "dog"),
         "features": {
             "jpg": "image",
             "json": {"struct": {"label": {"class_label": ["cat", "dog"]}, "width": "int64"}},
         },
-        "recipe": {"seed": 42, "steps": ["resize=256"]},
+        "options": {"seed": 42, "steps": ["resize=256"]},
         "source": {"kind": "demo"},
         "versions": {"pillow": "12.0"},
         "fingerprint": "a" * 64,
         "notes": ("packed as stored",),
     }
-    return Manifest(**(known | changes))
+    return Head(**(known | changes))
+
+
+def manifest_of(shards=None, *, published=None, **changes):
+    """Return the manifest of a dataset with cats and dogs; `changes` are fields of its head."""
+    shards = (summary_of(is_last=True),) if shards is None else tuple(shards)
+    return Manifest(head=head_of(**changes), shards=shards, published=published or {})

@@ -16,7 +16,7 @@ from typing import Any
 from wdsremux.converting.line import convert
 from wdsremux.core.events import Begun, Done, Event
 from wdsremux.core.recipe import Recipe, Run
-from wdsremux.core.records import Batch, Lot, Record, Task
+from wdsremux.core.records import Batch, PackedSamples, Record, Task
 from wdsremux.dataset.shards import series
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.opening import open_conversion
@@ -47,14 +47,14 @@ class Blank:
 class Ready:
     """Work that was done before."""
 
-    lot: Lot
+    packed: PackedSamples
 
     def __call__(self, task: Task) -> Iterator[Batch]:
         """Yield the same samples for every unit, under its positions."""
         for piece in task.pieces:
             positions = list(range(piece.first, piece.first + ROWS))
             keys = [f"{position:09d}" for position in positions]
-            yield Batch(piece.first, ROWS, (replace(self.lot, positions=positions, keys=keys),))
+            yield Batch(piece.first, ROWS, (replace(self.packed, positions=positions, keys=keys),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +62,12 @@ class ReadyEngine:
     """An engine that lets its workers do ready work, whatever work is asked for."""
 
     engine: Engine
-    lot: Lot
+    packed: PackedSamples
 
     def map(self, _make_work: Any, items: Iterable[Any], _recover: Any = None) -> Generator[Any]:
         """Yield the ready results of all items."""
-        lot = self.lot
-        return self.engine.map(lambda: Ready(lot), items)
+        packed = self.packed
+        return self.engine.map(lambda: Ready(packed), items)
 
 
 def ready_conversion(source: Path, out: Path, run: Run, samples: int) -> Conversion:
@@ -75,30 +75,30 @@ def ready_conversion(source: Path, out: Path, run: Run, samples: int) -> Convers
     conversion = open_conversion(str(source), out, Recipe(steps=FOUNDING), run, None)
     task = next(conversion.tasks(0, 0, 0, ROWS))
     batches = list(Worker(conversion.job)(task))
-    lot = _repeated(batches[0].lots[0])
+    packed = _repeated(batches[0].packed[0])
     units = samples // ROWS
     return replace(
         conversion,
         units=lambda _split, start: (Blank(i * ROWS) for i in range(start // ROWS, units)),
         series=(SeriesRows("train", (RowRange("train", 0, units * ROWS),)),),
-        engine=ReadyEngine(conversion.engine, lot),
+        engine=ReadyEngine(conversion.engine, packed),
     )
 
 
-def _repeated(lot: Lot) -> Lot:
-    """Return a lot of ROWS samples, made of those of a smaller one."""
-    view, at, parts = memoryview(lot.payload), 0, []
-    for size in lot.sizes:
+def _repeated(packed: PackedSamples) -> PackedSamples:
+    """Return packed samples of ROWS samples, made of those of a smaller one."""
+    view, at, parts = memoryview(packed.payload), 0, []
+    for size in packed.sizes:
         parts.append(bytes(view[at : at + size]))
         at += size
     order = [i % len(parts) for i in range(ROWS)]
-    return Lot(
+    return PackedSamples(
         b"".join(parts[i] for i in order),
         list(range(ROWS)),
         [""] * ROWS,
-        [lot.sizes[i] for i in order],
-        [lot.crcs[i] for i in order],
-        [lot.members[i] for i in order],
+        [packed.sizes[i] for i in order],
+        [packed.crcs[i] for i in order],
+        [packed.members[i] for i in order],
     )
 
 

@@ -20,7 +20,7 @@ from scene import GEOMETRY
 from wdsremux.transforms.base import sample_rng
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
-from wdsremux.transforms.steps.picture import Frame
+from wdsremux.transforms.steps.picture import SourceImage
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,7 +62,7 @@ def compared(data: bytes, number: int) -> tuple[float, float] | None:
     with Image.open(io.BytesIO(data)) as image:
         if image.mode != "RGB" or image.getexif().get(0x0112, 1) != 1:
             return None
-        picture = Frame(data, Codec()).picture()
+        picture = SourceImage(data, Codec()).picture()
         steps = steps_from_text(GEOMETRY)
         apply_steps(steps, [picture], [sample_rng(42, 0, number)], (255, 255, 255))
         plan = picture.first_plan

@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from wdsremux.cli.console import say
+from wdsremux.cli import console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.converting.progress import crew, duration
 from wdsremux.core.option_values import seconds_from_text, size
@@ -15,37 +15,32 @@ if TYPE_CHECKING:
     from wdsremux.converting.bench.measure import Bench, Estimate
 
 
-SECONDS_HELP = "how long to measure, about; at least 1 (default 20)"
+SECONDS_HELP = "about how long to measure; at least 1 (default 20)"
 
 
-WORTH_TELLING_S = 0.1
+WORTH_SHOWING_S = 0.1
 """Threads start in less."""
 
 
-def add_commands(commands: Any, epilog: str, source_help: str) -> None:
-    """Add both commands to the parser's."""
+def add_commands(commands: Any, source_help: str, *, every: bool) -> None:
+    """Add both commands to the parser."""
     parser = commands.add_parser(
         "bench",
-        help="measure what a conversion would take, on your data and machine",
+        help="measure speed, time and size of a conversion on your data",
         description="Measure on the first rows of SOURCE: images/s of one core and of all workers, "
-        "where the time goes, time and size of the whole, and whether images load faster from the "
-        "shards than from the source. The shards made on the way lie in a temporary folder.",
-        epilog=epilog,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        "where the time goes, time and size of the whole, and how much faster images load from "
+        "shards than from the source. The shards are written to a temporary folder.",
     )
     parser.add_argument("source", metavar="SOURCE", help=source_help)
     parser.add_argument("--seconds", metavar="S", type=_seconds, default=20.0, help=SECONDS_HELP)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    add_options(parser)
+    add_options(parser, every=every)
     parser.set_defaults(command=_bench)
     parser = commands.add_parser(
         "doctor",
-        help="show what is installed here, and what is missing",
-        description="Show versions, CPUs, engines and optional parts as a run would find them. "
-        "Exit code 1 where something is missing that a run needs.",
-        epilog=epilog,
-        allow_abbrev=False,
+        help="show what is installed and what is missing",
+        description="Show versions, CPUs, engines and optional parts. Exit code 1 when something "
+        "is missing that a run needs.",
     )
     parser.add_argument("folder", metavar="FOLDER", nargs="?", help="folder you would write to")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -62,7 +57,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
     recipe, run = Recipe.from_options(recipe_options), Run.from_options(run_options)
     found = bench(arguments.source, recipe, run, seconds=arguments.seconds)
-    say(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
+    console.out(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
     return 0
 
 
@@ -75,27 +70,27 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
     free = free_at(out)
     if run.progress == "json":
-        say(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
+        console.out(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))
         return 0
-    say("\n".join([*estimate_lines(found), *_room_lines(found.size_bytes, free, out)]))
+    console.out("\n".join([*estimate_lines(found), *_room_lines(found.size_bytes, free, out)]))
     return 0
 
 
 def _room_lines(needed: int | None, free: int | None, out: str) -> list[str]:
     if free is None:
         return ["nothing was written"]
-    lines = [f"{size(free)} are free at {out}; nothing was written"]
+    lines = [f"{size(free)} free at {out}; nothing was written"]
     if needed is not None and needed > free:
         lines.append(f"note: that is {size(needed - free)} too little")
     return lines
 
 
 def estimate_lines(found: "Estimate") -> list[str]:
-    """Return what people read of an estimate."""
+    """Return the lines that `--dry-run` prints."""
     pace = found.pace
     whole = "an unknown number of" if found.rows_in_all is None else f"{found.rows_in_all}"
     with_what = crew(found.workers, found.engine) if found.workers else "this process alone"
-    after = f", after {pace.start_s:.1f} s to start" if pace.start_s >= WORTH_TELLING_S else ""
+    after = f", after {pace.start_s:.1f} s to start" if pace.start_s >= WORTH_SHOWING_S else ""
     measured = f"measured on the first {pace.rows}, {pace.seconds:.1f} s with {with_what}{after}"
     lines = [
         f"{whole} rows; {measured}",
@@ -116,7 +111,7 @@ def estimate_lines(found: "Estimate") -> list[str]:
 
 
 def bench_lines(found: "Bench") -> list[str]:
-    """Return what people read of all measures."""
+    """Return the lines that `bench` prints."""
     one = found.profile
     lines = [f"one core: {_rate(one.rows_per_s)} images/s, {one.row_ms:.2f} ms an image"]
     for stage, ms in one.stages_ms.items():
@@ -133,10 +128,10 @@ def bench_lines(found: "Bench") -> list[str]:
         f"shards: {verdict}"
     )
     if found.epochs_to_pay is not None:
-        lines.append(f"  the conversion has paid for itself after {found.epochs_to_pay:.1f} epochs")
+        lines.append(f"  the conversion pays for itself after {found.epochs_to_pay:.1f} epochs")
     lines.append(
-        "  from the source images were read, decoded and put through the steps; from the shards "
-        "read and decoded; with as many workers, no training, and files in the page cache"
+        "  from the source, images were read, decoded and processed; from the shards, read and "
+        "decoded; with the same workers, without training, files in the page cache"
     )
     return lines
 
@@ -152,11 +147,11 @@ def _doctor(arguments: argparse.Namespace) -> int:
     found, folder = diagnose(), arguments.folder
     free = None if folder is None else free_at(folder)
     if arguments.json:
-        say(json.dumps(found.to_json() | {"free_bytes": free}))
+        console.out(json.dumps(found.to_json() | {"free_bytes": free}))
     else:
         room = "unknown" if free is None else size(free)
         more = {} if folder is None else {"free space": f"{room} at {folder}"}
-        say("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
+        console.out("\n".join([*found.lines(more), *verdict_lines(found.problems)]))
     return 1 if found.problems else 0
 
 

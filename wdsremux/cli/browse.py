@@ -1,4 +1,4 @@
-"""The commands `ls`, `cat` and `show`: a look into a finished output, wherever it lies."""
+"""The commands `ls`, `cat` and `show`: a look into a finished output, in a folder or at a URL."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from wdsremux.cli.console import say, say_all, say_bytes
+from wdsremux.cli import console
 from wdsremux.core.errors import UsageError
 from wdsremux.core.escaping import escaped
 from wdsremux.core.manifest import Manifest, ShardSummary
@@ -18,49 +18,47 @@ if TYPE_CHECKING:
     from wdsremux.dataset.browsing import Found
 
 OUT_HELP = "folder or URL of a finished output"
-KEY_HELP = "key of a sample, or the number of its row"
+KEY_HELP = "key of a sample, or its row number"
 
 
-def add_commands(commands: Any, epilog: str) -> None:
-    """Add the three commands to the parser's."""
-    parser = _added(commands, "ls", "list the shards of an output, or its samples", epilog)
+def add_commands(commands: Any) -> None:
+    """Add the three commands to the parser."""
+    parser = _added(commands, "ls", "list the shards of an output, or its samples")
     parser.add_argument(
         "--samples",
         action="store_true",
-        help="one line for each sample: key, shard, first byte, size; no shard is read",
+        help="one line for each sample: key, shard, first byte, size; reads no shard",
     )
     _add_split(parser)
     parser.add_argument(
         "--json", action="store_true", help="print one JSON object for each shard or sample"
     )
     parser.set_defaults(command=_ls)
-    parser = _added(commands, "cat", "write one member of a sample to stdout", epilog)
+    parser = _added(commands, "cat", "write one member of a sample to stdout")
     parser.add_argument(
-        "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; without an extension its image is written"
+        "key", metavar="KEY[.EXT]", help=f"{KEY_HELP}; writes the image without an extension"
     )
     _add_split(parser)
     parser.set_defaults(command=_cat)
-    parser = _added(commands, "show", "tell what an output holds, or one of its samples", epilog)
+    parser = _added(commands, "show", "show what an output, or one of its samples, contains")
     parser.add_argument("key", metavar="KEY", nargs="?", help=KEY_HELP)
     _add_split(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(command=_show)
 
 
-def _added(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _added(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(
         name,
         help=text,
         description=f"{text[0].upper()}{text[1:]}.",
-        epilog=epilog,
-        allow_abbrev=False,
     )
     parser.add_argument("out", metavar="OUT", help=OUT_HELP)
     return parser
 
 
 def _add_split(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--split", metavar="S", help="look at this split only")
+    parser.add_argument("--split", metavar="S", help="show this split only")
 
 
 def _ls(arguments: argparse.Namespace) -> int:
@@ -71,11 +69,11 @@ def _ls(arguments: argparse.Namespace) -> int:
         shards = output.shards(arguments.split)
         if arguments.samples:
             line = _sample_json if arguments.json else _sample_line
-            say_all(line(found) for found in samples_of(shards, output))
+            console.out_lines(line(found) for found in samples_of(shards, output))
         elif arguments.json:
-            say_all(json.dumps(_shard(shard)) for shard in shards)
+            console.out_lines(json.dumps(_shard(shard)) for shard in shards)
         else:
-            say_all(_shard_lines(shards))
+            console.out_lines(_shard_lines(shards))
     return 0
 
 
@@ -87,10 +85,10 @@ def _cat(arguments: argparse.Namespace) -> int:
         data = member(output, arguments.key, arguments.split)
     if sys.stdout.isatty() and not _is_text(data):
         raise UsageError(
-            f"the member is {len(data)} bytes for no terminal; send them to a file: "
+            f"refusing to write {len(data)} bytes of binary data to a terminal; redirect it: "
             f"wdsremux cat {arguments.out} {arguments.key} > FILE"
         )
-    say_bytes(data)
+    console.out_bytes(data)
     return 0
 
 
@@ -109,12 +107,12 @@ def _show(arguments: argparse.Namespace) -> int:
             found, _ = find(output, arguments.key, arguments.split)
             told = _place(found) | _contents(output.members(found.shard, found.sample))
             lines = _sample_lines(told)
-    say(json.dumps(told) if arguments.json else "\n".join(lines))
+    console.out(json.dumps(told) if arguments.json else "\n".join(lines))
     return 0
 
 
 def _shard(shard: ShardSummary) -> dict[str, Any]:
-    """Return what programs are told of a shard."""
+    """Return a shard as `ls --json` prints it."""
     return {
         "shard": shard.name,
         "split": shard.split,
@@ -129,7 +127,7 @@ def _shard(shard: ShardSummary) -> dict[str, Any]:
 
 
 def _place(found: "Found") -> dict[str, Any]:
-    """Return what programs are told of where a sample stands."""
+    """Return the location of a sample as `ls --json` prints it."""
     return {
         "key": found.sample.key,
         "shard": found.shard.name,
@@ -142,7 +140,7 @@ def _place(found: "Found") -> dict[str, Any]:
 
 
 def _contents(members: Mapping[str, bytes]) -> dict[str, Any]:
-    """Return what the members of a sample are: sizes, the JSON, what the image says of itself."""
+    """Return the members of a sample: sizes, the JSON, what the image header says."""
     from wdsremux.dataset.reader import image_extension
 
     told: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
@@ -159,8 +157,10 @@ def _image(content: bytes) -> dict[str, Any]:
     """Return format, size and mode of an image by its header."""
     from PIL import Image
 
+    from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
+
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with Image.open(io.BytesIO(content), formats=PILLOW_FORMATS) as image:
             width, height = image.size
             return {"format": image.format, "width": width, "height": height, "mode": image.mode}
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
@@ -203,7 +203,7 @@ def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
     elif image is not None:
         yield f"image: {image['format']}, {image['width']} × {image['height']}, {image['mode']}"
     if "json" in told:
-        # Escaped: what a row says may be meant for the terminal.
+        # Escaped: a string of a row may hold terminal control characters.
         yield f"json: {json.dumps(told['json'], indent=2)}"
 
 
@@ -212,25 +212,25 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
 
     totals = manifest.totals
     yield (
-        f"{escaped(manifest.name)}: {counted(totals.samples, 'sample')} in "
+        f"{escaped(manifest.head.name)}: {counted(totals.samples, 'sample')} in "
         f"{counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}"
     )
     for name, own in manifest.splits.items():
-        copies = f" × {manifest.copies} copies" if manifest.copies > 1 else ""
+        copies = f" × {manifest.head.copies} copies" if manifest.head.copies > 1 else ""
         yield (
             f"split {name!r}: {counted(own.samples, 'sample')} in "
             f"{counted(own.shards, 'shard')}, "
             f"{size(own.size_bytes)}; {counted(own.rows, 'row')}{copies}, {own.rejected} rejected"
         )
-    if manifest.class_names is not None:
-        shown = json.dumps(manifest.class_names[:20])[1:-1]
-        more = ", …" if manifest.class_names[20:] else ""
-        yield f"classes ({len(manifest.class_names)}): {shown}{more}"
+    if manifest.head.class_names is not None:
+        shown = json.dumps(manifest.head.class_names[:20])[1:-1]
+        more = ", …" if manifest.head.class_names[20:] else ""
+        yield f"classes ({len(manifest.head.class_names)}): {shown}{more}"
     for title, fields in (
-        ("recipe", manifest.recipe),
-        ("source", manifest.source),
-        ("versions", manifest.versions),
+        ("recipe", manifest.head.options),
+        ("source", manifest.head.source),
+        ("versions", manifest.head.versions),
     ):
         given = {escaped(k): json.dumps(v) for k, v in fields.items() if v not in (None, False, [])}
         yield f"{title}: {', '.join(f'{name}={text}' for name, text in given.items())}"
@@ -241,8 +241,9 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
         yield f"loader {escaped(form)}: {json.dumps(urls)}"
     left_out = [name for name in manifest.published.get("loaders", {}) if name not in loaders]
     if left_out:
-        yield f"loaders not shown, since wdsremux did not make them: {escaped(', '.join(left_out))}"
-    yield from (f"note: {escaped(note)}" for note in manifest.notes)
+        listed = escaped(", ".join(left_out))
+        yield f"loader URLs not shown, since wdsremux did not make them: {listed}"
+    yield from (f"note: {escaped(note)}" for note in manifest.head.notes)
 
 
 def _is_text(data: bytes) -> bool:

@@ -1,18 +1,18 @@
-"""Shows how far it is with bytes that are read by a verification, or sent by a sync."""
+"""Shows the progress of bytes that a verification reads or a sync sends."""
 
 import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
-from wdsremux.converting.progress import LOG_EVERY_S, Unheeded, duration
+from wdsremux.converting.progress import LOG_EVERY_S, BestEffortStream, duration
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Note, SyncBegun, SyncEvent
 from wdsremux.core.option_values import counted, size
 
 
 def byte_progress(out: TextIO) -> Callable[[CheckEvent | SyncEvent], None]:
-    """Return what tells how far it is: a bar on a terminal, else a line every 10 s."""
-    heard = cast("TextIO", Unheeded(out))
+    """Return an observer that shows progress: a bar on a terminal, else a line every 10 s."""
+    heard = cast("TextIO", BestEffortStream(out))
     return _Bar(heard) if out.isatty() else _Log(heard)
 
 
@@ -24,7 +24,7 @@ class _Bar:
         self._bar: Any = None
 
     def __call__(self, event: CheckEvent | SyncEvent) -> None:
-        """Draw what has come; what is to be told stands above the bar."""
+        """Draw the progress; notes are printed above the bar."""
         if isinstance(event, Note):
             if self._bar is None:
                 print(escaped(event.text), file=self._out, flush=True)
@@ -60,7 +60,7 @@ class _Log:
         self._done_bytes = self._done = 0
 
     def __call__(self, event: CheckEvent | SyncEvent) -> None:
-        """Take an event into the sums, and say them when it is time."""
+        """Add an event to the sums, and print them every 10 s."""
         if isinstance(event, Note):
             self._say(escaped(event.text))
         elif isinstance(event, CheckBegun | SyncBegun):

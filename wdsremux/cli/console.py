@@ -1,6 +1,7 @@
-"""What the command line says, on stdout and on stderr, and what becomes of it if nobody takes it.
+"""Writes to stdout and stderr, and decides what happens when that fails.
 
-A reader that goes away, as in `| head`, is no error; and no reader, gone or full, stops a job.
+A reader that goes away, as in `| head`, is not an error; a reader that is gone or full never stops
+a conversion.
 """
 
 import contextlib
@@ -11,74 +12,74 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import TextIO
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.escaping import escaped_lines
 
 
-def say(text: str) -> None:
+def out(text: str) -> None:
     """Print a result; it is dropped when its reader has gone.
 
-    Raises TargetError when stdout cannot be written.
+    Raises StoreError when stdout cannot be written.
     """
-    _is_given(lambda: print(escaped_lines(text), flush=True))
+    _write(lambda: print(escaped_lines(text), flush=True))
 
 
-def say_all(lines: Iterable[str]) -> None:
-    """Print a result line by line, as `say` does; no more are made when the reader has gone."""
+def out_lines(lines: Iterable[str]) -> None:
+    """Print a result line by line, as `out` does; stop making lines when the reader has gone."""
     for line in lines:
-        if not _is_given(functools.partial(print, escaped_lines(line))):
+        if not _write(functools.partial(print, escaped_lines(line))):
             return
-    _is_given(lambda: print(end="", flush=True))
+    _write(lambda: print(end="", flush=True))
 
 
-def say_bytes(data: bytes) -> None:
-    """Write a result that is no text, as `say` does."""
-    if _is_given(lambda: sys.stdout.buffer.write(data)):
-        _is_given(sys.stdout.flush)
+def out_bytes(data: bytes) -> None:
+    """Write a binary result, as `out` does."""
+    if _write(lambda: sys.stdout.buffer.write(data)):
+        _write(sys.stdout.flush)
 
 
-def say_report(text: str) -> None:
-    """Print what there is to tell of a finished job: it is finished whether that is read or not."""
+def out_report(text: str) -> None:
+    """Print the report of a finished job, which is finished whether the report is read or not."""
     try:
-        say(text)
-    except TargetError as exc:
-        complain(f"wdsremux: {exc}")
+        out(text)
+    except StoreError as exc:
+        err(f"wdsremux: {exc}")
 
 
-def complain(text: str) -> None:
-    """Print to stderr, if anybody listens there."""
+def err(text: str) -> None:
+    """Print to stderr; dropped when that is closed."""
     try:
         print(escaped_lines(text), file=sys.stderr, flush=True)
     except OSError:
-        _turn_away(sys.stderr)
+        _discard(sys.stderr)
 
 
-def settle() -> None:
-    """Leave nothing to be written when Python ends: where that fails, its exit code is lost."""
+def flush() -> None:
+    """Leave nothing to be written when Python ends: a failure there replaces the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             print(end="", file=stream, flush=True)
         except OSError:
-            _turn_away(stream)
+            _discard(stream)
 
 
-def _is_given(write: Callable[[], object]) -> bool:
+def _write(write: Callable[[], object]) -> bool:
     """Write to stdout; return whether its reader is still there."""
     try:
         write()
     except BrokenPipeError:
-        _turn_away(sys.stdout)
+        _discard(sys.stdout)
         return False
     except OSError as exc:
-        _turn_away(sys.stdout)
-        raise TargetError(
-            f"cannot write to stdout: {exc.strerror or exc}; free some space, or send it elsewhere"
+        _discard(sys.stdout)
+        raise StoreError(
+            f"cannot write to stdout: {exc.strerror or exc}; free some space or redirect the output"
         ) from exc
     return True
 
 
-def _turn_away(stream: TextIO) -> None:
-    """Let what is left for a stream, and what comes, go nowhere."""
+def _discard(stream: TextIO) -> None:
+    """Send the rest of a stream to the null device."""
     with contextlib.suppress(io.UnsupportedOperation):
         number = stream.fileno()
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -44,10 +44,11 @@ class Option:
 
 OPTIONS = (
     Option("cykooz-resizer", "resamples several times as fast as Pillow: pip install it"),
-    Option("boto3", "speaks to S3: pip install 'wdsremux[s3]'"),
-    Option("awscrt", "checksums of S3 at the speed of memory: pip install 'wdsremux[s3]'"),
-    Option("obstore", "speaks to Google and Azure: pip install 'wdsremux[gs]' or 'wdsremux[az]'"),
-    Option("hf-xet", "faster downloads of Hub datasets that are no Parquet: pip install it"),
+    Option("boto3", "reads and writes S3: pip install 'wdsremux[s3]'"),
+    Option("awscrt", "fast checksums for S3: pip install 'wdsremux[s3]'"),
+    Option("obstore", "reads and writes gs:// and az://: pip install 'wdsremux[gs]' or [az]"),
+    Option("shtab", "prints completion scripts for your shell: pip install it"),
+    Option("hf-xet", "faster downloads of Hub datasets that are not Parquet: pip install it"),
     Option("webdataset", "reads the shards when you train: pip install it"),
     Option("wids", "reads the shards by number through index.json: pip install it"),
     Option("torch", "training; its generator is seeded before your function is called"),
@@ -108,7 +109,7 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Look at everything; takes about a second, for a worker process is started."""
+    """Check everything; takes about a second, since a worker process is started."""
     problems: list[str] = []
     versions = {"wdsremux": _version("wdsremux") or "missing", "python": _python()}
     for name in LIBRARIES:
@@ -158,7 +159,7 @@ def _resampler(problems: list[str]) -> str:
     try:
         from wdsremux.transforms.resample import resampler_name
     except ImportError as exc:
-        problems.append(f"images cannot be worked on: {exc}")
+        problems.append(f"images cannot be processed: {exc}")
         return "missing"
     return resampler_name()
 
@@ -177,13 +178,13 @@ def _has_token() -> bool:
 
 
 class _Answer:
-    """What the probe gives back."""
+    """What the probe returns."""
 
     size_bytes = 0
 
 
 class Probe:
-    """The least work there is."""
+    """A task without work."""
 
     def __call__(self, _item: int) -> Iterator[_Answer]:
         """Yield one result."""

@@ -1,6 +1,6 @@
 """Makes command-line flags from the fields of Recipe and Run, and reads a TOML file of them.
 
-The text under a field is the flag's help. A flag wins over the file, the file over the default.
+The docstring under a field is the flag's help. Flags win over the file, the file over defaults.
 """
 
 import argparse
@@ -8,32 +8,69 @@ import ast
 import functools
 import inspect
 import sys
-import tomllib
 from collections.abc import Container, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from wdsremux.core import recipe as recipe_room
+from wdsremux.core import recipe as recipe_module
 from wdsremux.core.errors import EXIT_CODES, UsageError
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 from wdsremux.core.recipe import Recipe, Run
 
 NOT_GIVEN = object()
-"""Tells a flag that was not given from one given as nothing."""
+"""The value of a flag that was not used, as opposed to one with an empty value."""
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for every field of Recipe and Run, and --config."""
-    docs = field_docs(recipe_room)
-    for title, kind in (("recipe: decides the bytes", Recipe), ("run: decides only how", Run)):
+COMMON = {
+    "rows and columns": ("split", "image_column", "label_column", "extra_columns", "limit"),
+    "images": ("steps", "transform", "transform_mode", "copies", "format", "quality"),
+    "output": ("max_shard_size", "overwrite", "workers", "max_errors"),
+}
+"""Fields that `--help` shows, by their group; `--help-all` shows all."""
+SHORT = {"workers": "-j"}
+
+
+def add_options(parser: argparse.ArgumentParser, *, every: bool = False) -> None:
+    """Add a flag for every field of Recipe and Run, and --config; show the common ones or all."""
+    docs = field_docs(recipe_module)
+    for title, names in COMMON.items():
+        group = parser.add_argument_group(title)
+        for name in names:
+            _add_flag(group, _fields()[name], docs[name])
+    _add_own(group)
+    shown = {name for names in COMMON.values() for name in names}
+    for title, kind in (
+        ("more options that decide the bytes of the output", Recipe),
+        ("more options that decide only how it is made", Run),
+    ):
         group = parser.add_argument_group(title)
         for field in fields(kind):
-            _add_flag(group, field, docs[field.name])
-    parser.add_argument(
+            if field.name not in shown:
+                _add_flag(group, field, docs[field.name] if every else None)
+
+
+def _add_own(group: Any) -> None:
+    """Add what has no field of its own."""
+    group.add_argument(
+        "-q",
+        "--quiet",
+        dest="progress",
+        action="store_const",
+        const="none",
+        default=NOT_GIVEN,
+        help="print errors only; the same as --progress none",
+    )
+    group.add_argument(
         "--config", metavar="FILE.toml", help="options from a TOML file; flags win over it"
     )
+
+
+def _fields() -> dict[str, Field[Any]]:
+    """Return every option of Recipe and Run by its name."""
+    every: tuple[Field[Any], ...] = (*fields(Recipe), *fields(Run))
+    return {field.name: field for field in every}
 
 
 def add_own_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
@@ -44,25 +81,26 @@ def add_own_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
 
 
 def own_options(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
-    """Return what was given of a command's own options."""
+    """Return the values of a command's own options that were set."""
     given = {field.name: getattr(arguments, field.name) for field in fields(kind)}
     return {name: value for name, value in given.items() if value is not NOT_GIVEN}
 
 
 def add_run_options(parser: argparse.ArgumentParser, names: Container[str]) -> None:
     """Add the flags of some fields of Run."""
-    docs = field_docs(recipe_room)
+    docs = field_docs(recipe_module)
     for field in fields(Run):
         if field.name in names:
             _add_flag(parser, field, docs[field.name])
 
 
-def _add_flag(group: Any, field: Field[Any], doc: str) -> None:
+def _add_flag(group: Any, field: Field[Any], doc: str | None) -> None:
+    """Add the flag of a field; without `doc`, help does not show it."""
     meta = field.metadata
     keywords: dict[str, Any] = {
         "dest": field.name,
         "default": NOT_GIVEN,
-        "help": _help(field, doc),
+        "help": argparse.SUPPRESS if doc is None else _help(field, doc),
     }
     if field.type is bool:
         keywords["action"] = argparse.BooleanOptionalAction
@@ -70,10 +108,11 @@ def _add_flag(group: Any, field: Field[Any], doc: str) -> None:
         keywords["metavar"] = meta["metavar"] or None
         if meta["choices"]:
             keywords["choices"] = meta["choices"]
-            del keywords["metavar"]
+            keywords["metavar"] = "|".join(meta["choices"])
         if meta["repeat"]:
             keywords["action"] = _Append
-    group.add_argument(flag_of(field), **keywords)
+    short = [SHORT[field.name]] if field.name in SHORT else []
+    group.add_argument(*short, flag_of(field), **keywords)
 
 
 def flag_of(field: Field[Any]) -> str:
@@ -96,7 +135,7 @@ def _help(field: Field[Any], doc: str) -> str:
 
 
 def default_text(field: Field[Any]) -> str:
-    """Return a field's default as a user would write it; nothing where there is none to tell."""
+    """Return a field's default as a user would write it; empty without one."""
     default = field.default
     if default is MISSING or default is None or default is False or default == ():
         return ""
@@ -106,7 +145,7 @@ def default_text(field: Field[Any]) -> str:
 
 @functools.cache
 def field_docs(module: ModuleType) -> dict[str, str]:
-    """Return the texts that stand under the fields of a module's classes."""
+    """Return the docstrings under the fields of a module's classes."""
     docs = {}
     for node in ast.parse(inspect.getsource(module)).body:
         if isinstance(node, ast.ClassDef):
@@ -122,7 +161,7 @@ def field_docs(module: ModuleType) -> dict[str, str]:
 
 
 def options_from_file(path: str | None) -> dict[str, Any]:
-    """Read option values from a TOML file. Raises UsageError for a key that is no option."""
+    """Read option values from a TOML file. Raises UsageError for an unknown key."""
     if path is None:
         return {}
     known = {name: field.name for name, field in _file_names().items()}
@@ -132,16 +171,18 @@ def options_from_file(path: str | None) -> dict[str, Any]:
         if name is None:
             names = sorted(name.replace("_", "-") for name in known)
             raise UsageError(
-                f"--config {path!r}: unknown option {key!r}{meant(key, names)}; "
+                f"--config {path!r}: unknown option {key!r}{did_you_mean(key, names)}; "
                 f"the options are {', '.join(names)}"
             )
         if name in given:
-            raise UsageError(f"--config {path!r}: {key!r} is given twice, with - and with _")
+            raise UsageError(f"--config {path!r}: {key!r} is set twice, with - and with _")
         given[name] = value
     return given
 
 
 def _toml(path: str) -> dict[str, Any]:
+    import tomllib
+
     try:
         with Path(path).open("rb") as file:
             return tomllib.load(file)
@@ -152,9 +193,8 @@ def _toml(path: str) -> dict[str, Any]:
 
 
 def _file_names() -> dict[str, Field[Any]]:
-    """Return every option by the name it has in a file: that of its flag."""
-    every: tuple[Field[Any], ...] = (*fields(Recipe), *fields(Run))
-    return {(field.metadata["repeat"] or field.name): field for field in every}
+    """Return every option by its name in a file, which is that of its flag."""
+    return {(field.metadata["repeat"] or field.name): field for field in _fields().values()}
 
 
 def options_given(

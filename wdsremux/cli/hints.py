@@ -1,23 +1,35 @@
-"""What may have been meant by words of the command line that a command does not take."""
+"""What may have been meant by arguments that a command does not take."""
 
 from collections.abc import Mapping, Sequence
 
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 
 OUT_FLAGS = ("-o", "--out", "--output", "--output-dir")
+INSTEAD = {
+    "--force": "--overwrite",
+    "-f": "--overwrite",
+    "--num-workers": "--workers",
+    "--num_workers": "--workers",
+    "--num-proc": "--workers",
+    "--num_proc": "--workers",
+    "--shard-size": "--max-shard-size",
+    "--maxsize": "--max-shard-size",
+    "--maxcount": "--max-shard-samples",
+}
+"""Options of other tools, and what they are called here."""
 
 
 def hint(left: Sequence[str], command: str, options: Mapping[str, Sequence[str]]) -> str:
-    """Return what to write instead; nothing where there is no telling.
+    """Return what to write instead, or an empty string.
 
-    `left` are the words that were not taken, `options` what each command takes.
+    `left` are the arguments that were not taken, `options` what each command takes.
     """
     own = options[command]
     flag = next((word.partition("=")[0] for word in left if word.startswith("-")), None)
     if flag is not None:
         return _hint_of_flag(flag, command, options)
     if "source" in own:
-        return "; if SOURCE is a pattern, quote it: the shell makes several words of it"
+        return "; if SOURCE is a pattern, quote it: the shell expands it to several arguments"
     return ""
 
 
@@ -27,10 +39,12 @@ def _hint_of_flag(flag: str, command: str, options: Mapping[str, Sequence[str]])
         return f"; OUT is written without {flag}"
     if "--step" in own and flag[2:] in _step_names():
         return f"; built-in steps are written --step {flag[2:]}"
+    if INSTEAD.get(flag) in own:
+        return f"; use {INSTEAD[flag]}"
     others = [name for name, known in options.items() if flag in known]
     if others:
         return f"; {flag} is an option of {' and '.join(others)}, not of {command}"
-    return meant(flag, (one for one in own if one.startswith("-")))
+    return did_you_mean(flag, (one for one in own if one.startswith("-")))
 
 
 def _step_names() -> Sequence[str]:

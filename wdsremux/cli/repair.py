@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import say_report
 from wdsremux.cli.flags import NOT_GIVEN, add_run_options
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Event
@@ -14,16 +14,14 @@ from wdsremux.verifying.reports import RepairReport
 RUN_OPTIONS = ("workers", "engine", "give_up_after", "record_timeout", "progress")
 
 
-def add_command(commands: Any, epilog: str) -> None:
-    """Add the command to the parser's."""
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "repair",
-        help="make damaged shards again and rebuild lost files",
-        description="Make missing and damaged shards again from the source they were made from, "
-        "and rebuild index, entries and card. A shard is published only if it becomes what it "
-        "was; exit code 7 tells what has changed if it does not, 1 that something is left.",
-        epilog=epilog,
-        allow_abbrev=False,
+        help="make damaged shards again from the source",
+        description="Make missing and damaged shards again from their source, and rebuild "
+        "index, entries and card. A shard is published only if its SHA-256 is the recorded one; "
+        "exit code 7 says what has changed, 1 that something could not be repaired.",
     )
     parser.add_argument("out", metavar="OUT", help="folder that convert wrote")
     parser.add_argument(
@@ -31,20 +29,20 @@ def add_command(commands: Any, epilog: str) -> None:
         metavar="NAME",
         action="append",
         default=[],
-        help="look at this shard only; may be repeated; all by default",
+        help="repair this shard only; may be repeated; all by default",
     )
     parser.add_argument(
-        "--source", metavar="SOURCE", help="where the source is now, if not where it was"
+        "--source", metavar="SOURCE", help="where the source is now, if it has moved"
     )
     parser.add_argument(
         "--transform",
         metavar="FILE.py:NAME",
-        help="the function to run; the one that the dataset records is not run by itself",
+        help="your function; the one that the dataset records runs only with --trust-recorded",
     )
     parser.add_argument(
         "--trust-recorded",
         action="store_true",
-        help="run the function that the dataset records, if its file is unchanged and your own",
+        help="run the function that the dataset records if its file is unchanged and not in it",
     )
     add_run_options(parser, RUN_OPTIONS)
     parser.set_defaults(command=_repair)
@@ -57,15 +55,15 @@ def _repair(arguments: argparse.Namespace) -> int:
 
     given = {name: getattr(arguments, name) for name in RUN_OPTIONS}
     run = {name: value for name, value in given.items() if value is not NOT_GIVEN}
-    told = Run.from_options(run).progress
+    shown = Run.from_options(run).progress
     run.pop("progress", None)
-    tell, tell_check = observer(told), byte_progress(sys.stderr)
+    show, show_check = observer(shown), byte_progress(sys.stderr)
 
-    def tell_both(event: Event | CheckEvent) -> None:
+    def show_both(event: Event | CheckEvent) -> None:
         if not isinstance(event, CheckBegun | CheckAdvanced):
-            tell(event)
-        elif told != "none":
-            tell_check(event)
+            show(event)
+        elif shown != "none":
+            show_check(event)
 
     report = repair(
         arguments.out,
@@ -73,23 +71,21 @@ def _repair(arguments: argparse.Namespace) -> int:
         source=arguments.source,
         transform=arguments.transform,
         trust_recorded=arguments.trust_recorded,
-        observer=tell_both,
+        observer=show_both,
         **run,
     )
-    say_report("\n".join(map(escaped, report_lines(report))))
+    console.out_report("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 
 
 def report_lines(report: RepairReport) -> list[str]:
-    """Return what people read of a report: a line for each file, and a closing one."""
+    """Return the lines of a report: one for each file, and a closing one."""
     lines = [f"made again: {name}" for name in report.remade]
     lines += [f"rebuilt: {name}" for name in report.rebuilt]
     lines += [f"moved to {name}" for name in report.moved]
-    lines += [f"left: {text}" for text in report.left]
+    lines += [f"not repaired: {text}" for text in report.left]
     checked = f"{report.checked_shards} of {report.shards} shards read"
     if report.left:
-        return [*lines, f"not whole yet: {checked}"]
-    verdict = (
-        "whole again" if report.remade or report.rebuilt or report.moved else "nothing to mend"
-    )
+        return [*lines, f"not repaired completely: {checked}"]
+    verdict = "repaired" if report.remade or report.rebuilt or report.moved else "nothing to repair"
     return [*lines, f"{verdict}: {checked}"]

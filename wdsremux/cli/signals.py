@@ -1,16 +1,20 @@
-"""What a signal does to the command line: the first asks the run to stop, the second stops it."""
+"""What a signal does to the command line: the first asks the run to stop, the second ends it."""
 
 import contextlib
 import os
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
 STOP_WITHIN_S = 4.5
-"""A run that has not stopped by itself after so long is stopped as by a second signal."""
+"""A run that has not stopped by then is ended as by a second signal."""
+
+FORWARDED = {signal.SIGINT: signal.SIGUSR1, signal.SIGTERM: signal.SIGUSR2}
+"""As what the supervisor forwards a signal: Ctrl-C reaches both processes, and is one request."""
 
 
 class StopRequest(KeyboardInterrupt):
@@ -25,35 +29,59 @@ class StopRequest(KeyboardInterrupt):
 def stop_on_signals(last_words: Callable[[], str]) -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM into a StopRequest; a second ends the process at once.
 
-    `last_words` are said when the request came to nothing: a function may catch whatever is raised,
-    and a library may not come back in time.
+    `last_words` are printed when the request had no effect: a function may catch whatever is
+    raised, and a library may not return in time.
     """
+    received: Counter[int] = Counter()
+    requests = 0
+    timers = contextlib.ExitStack()
 
-    def stop(number: int, _frame: FrameType | None) -> NoReturn:
-        for each in watched:
-            signal.signal(each, stop_at_once)
+    def stop(received_number: int, _frame: FrameType | None) -> None:
+        nonlocal requests
+        received[received_number] += 1
+        so_far = sum(max(received[own], received[sent]) for own, sent in FORWARDED.items())
+        if so_far == requests:
+            return
+        requests = so_far
+        number = next(own for own, sent in FORWARDED.items() if received_number in (own, sent))
+        if requests > 1:
+            end(number)
         timer = threading.Timer(STOP_WITHIN_S, give_up, [number])
         timer.daemon = True
         timer.start()
-        patience.callback(timer.cancel)
+        timers.callback(timer.cancel)
         raise StopRequest(number)
 
     def give_up(number: int) -> NoReturn:
         with contextlib.suppress(OSError):
             sys.stderr.write(f"{last_words()}\n")
             sys.stderr.flush()
-        stop_at_once(number, None)
+        end(number)
 
-    def stop_at_once(number: int, _frame: FrameType | None) -> NoReturn:
-        # Nothing is lost: what is published is whole, and workers end with their parent.
-        os._exit(128 + number)
+    with _handled_by(stop), timers:
+        yield
 
-    patience = contextlib.ExitStack()
-    watched = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in watched]
-    try:
-        with patience:
-            yield
-    finally:
-        for number, handler in zip(watched, before, strict=True):
+
+def end(number: int) -> NoReturn:
+    """End the process; published files are complete, and workers end with their parent."""
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Set the handler of both signals, and of those that a supervisor sends for them."""
+    sent = set(FORWARDED.values())
+    # The supervisor starts its child with these blocked, so that none comes too early.
+    is_supervised = sent <= signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    before = {number: signal.signal(number, handler) for number in FORWARDED}
+    if is_supervised:
+        for number in sent:
             signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, sent)
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+        for number in sent if is_supervised else ():
+            signal.signal(number, signal.SIG_IGN)

@@ -4,8 +4,8 @@ import argparse
 import sys
 from typing import Any
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import say, say_report
 from wdsremux.cli.flags import add_own_options, own_options
 from wdsremux.converting.progress import duration
 from wdsremux.core.escaping import escaped
@@ -18,22 +18,20 @@ PLACES = (
     "az://CONTAINER/PREFIX · hf://datasets/USER/NAME[@BRANCH]"
 )
 MAX_NAMES = 10
-"""Names that a line tells."""
+"""How many names a line shows."""
 
 
-def add_command(commands: Any, epilog: str) -> None:
-    """Add the command to the parser's."""
+def add_command(commands: Any) -> None:
+    """Add the command to the parser."""
     parser = commands.add_parser(
         "sync",
-        help="carry a finished dataset to a folder, S3, a NAS or the Hub",
-        description="Carry a finished dataset to another place: what is missing or different "
-        "there, shards first and index.json last. The same command again goes on where an "
-        "interrupted one stopped, and sends nothing when all is there.",
-        epilog=epilog,
-        allow_abbrev=False,
+        help="copy a finished dataset to a folder, S3, a NAS or the Hub",
+        description="Copy what is missing or different from a finished dataset to another place, "
+        "shards first and index.json last. The same command again resumes an interrupted one, and "
+        "sends nothing when everything is there.",
     )
     parser.add_argument("source", metavar="FROM", help=f"a finished dataset: {PLACES}")
-    parser.add_argument("dest", metavar="TO", help="where it is carried, likewise")
+    parser.add_argument("dest", metavar="TO", help="where to copy it: the same kinds of places")
     add_own_options(parser, SyncOptions)
     parser.set_defaults(command=_sync)
 
@@ -42,23 +40,26 @@ def _sync(arguments: argparse.Namespace) -> int:
     from wdsremux.syncing.sync import sync_by
 
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
-    tell = byte_progress(sys.stderr)
-    report = sync_by(arguments.source, arguments.dest, options, tell)
-    (say if report.is_dry_run else say_report)("\n".join(map(escaped, report_lines(report))))
+    show_progress = byte_progress(sys.stderr)
+    report = sync_by(arguments.source, arguments.dest, options, show_progress)
+    (console.out if report.is_dry_run else console.out_report)(
+        "\n".join(map(escaped, report_lines(report)))
+    )
     return 0
 
 
 def report_lines(report: SyncReport) -> list[str]:
-    """Return what people read of a report."""
+    """Return the lines of a report."""
     lines = _plan_lines(report) if report.is_dry_run else []
     lines += [
-        f"{name} at {report.dest} is not ours and was left as it is" for name in report.left_alone
+        f"{name} at {report.dest} was not written by wdsremux and was left as it is"
+        for name in report.left_alone
     ]
-    lines += _named("kept here, since nothing proves that they are there", report.kept)
+    lines += _named("kept here, since the copies could not be verified", report.kept)
     if not report.is_dry_run:
         lines += _named("moved", report.freed)
         lines += _named("removed there", report.removed)
-    lines += _named("there, but not in index.json any more; --delete removes them", report.stale)
+    lines += _named("there, but no longer in index.json; --delete removes them", report.stale)
     lines.append(_closing(report))
     for form, by_split in report.loaders.items():
         for split, urls in by_split.items():
@@ -67,10 +68,10 @@ def report_lines(report: SyncReport) -> list[str]:
 
 
 def _plan_lines(report: SyncReport) -> list[str]:
-    """Return a line for each file, however many there are: who asks for a plan wants all of it."""
+    """Return a line for each file: a plan is complete, however long it is."""
     lines = [f"would send {s.name}, {size(s.size_bytes)}: {s.why}" for s in report.sent_files]
     lines += [f"would remove {name} at {report.dest}" for name in report.removed]
-    return lines + [f"would remove {name} here, once its copy is proven" for name in report.freed]
+    return lines + [f"would remove {name} here, once its copy is verified" for name in report.freed]
 
 
 def _named(what: str, names: tuple[str, ...]) -> list[str]:
@@ -81,15 +82,15 @@ def _named(what: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _closing(report: SyncReport) -> str:
-    standing = f"{counted(report.standing_files, 'file')}, {size(report.standing_bytes)}"
+    present = f"{counted(report.standing_files, 'file')}, {size(report.standing_bytes)}"
     removal = ""
     if report.is_dry_run and report.removed:
         removal += f"; would remove {counted(len(report.removed), 'file')} there"
     if report.is_dry_run and report.freed:
         removal += f"; would remove {counted(len(report.freed), 'shard')} here"
     if not report.files:
-        return f"nothing to send: {standing}, at {report.dest} already{removal}"
-    already = f"; {standing}, there already" if report.standing_files else ""
+        return f"nothing to send: {present}, already at {report.dest}{removal}"
+    already = f"; {present}, there already" if report.standing_files else ""
     sent = f"{counted(report.files, 'file')}, {size(report.size_bytes)}"
     if report.is_dry_run:
         return f"would send {sent}, to {report.dest}{already}{removal}"

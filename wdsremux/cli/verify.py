@@ -6,8 +6,8 @@ import sys
 from collections import Counter
 from typing import Any
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import say, say_report
 from wdsremux.converting.progress import duration
 from wdsremux.core.escaping import escaped
 from wdsremux.core.option_values import counted, size
@@ -15,7 +15,7 @@ from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import DEPTHS, Report
 
 MAX_LINES = 1000
-"""Findings of one kind that are printed; --json has more."""
+"""How many findings of one kind are printed; --json has more."""
 PROOF_WORDS = {
     "reread": "read back",
     "checksum": "by checksum",
@@ -24,33 +24,29 @@ PROOF_WORDS = {
     "differs": "damaged",
     "absent": "missing",
 }
-"""What the closing line says of shards that were proven, not read."""
+"""How the closing line reports shards that were verified without reading them."""
 
 
-def add_commands(commands: Any, epilog: str) -> None:
-    """Add both commands to the parser's."""
-    _add_verify(commands, epilog)
+def add_commands(commands: Any) -> None:
+    """Add both commands to the parser."""
+    _add_verify(commands)
     parser = commands.add_parser(
         "index",
-        help="make an index for shards that others packed",
-        description="Make index.json, the entries and, where there is none, a README.md for a "
-        "folder of shards that others packed. The shards stay as they are.",
-        epilog=epilog,
-        allow_abbrev=False,
+        help="make an index for shards of another tool",
+        description="Make index.json, the entries and, if it is missing, a README.md for a "
+        "folder of shards that another tool packed. The shards are not changed.",
     )
     parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
     parser.set_defaults(command=_index)
 
 
-def _add_verify(commands: Any, epilog: str) -> None:
+def _add_verify(commands: Any) -> None:
     parser = commands.add_parser(
         "verify",
-        help="check a dataset and name what is damaged",
+        help="check a dataset and report what is damaged",
         description="Check a dataset: one line for each finding on stdout, exit code 0 for a clean "
-        "one, 1 for one with findings, 6 where there is no dataset. "
-        "Nothing is changed, but by --quarantine.",
-        epilog=epilog,
-        allow_abbrev=False,
+        "dataset, 1 for one with findings, 6 for a place without a dataset. "
+        "Only --quarantine changes anything.",
     )
     parser.add_argument(
         "out", metavar="OUT", help="folder or URL of a dataset, or of any .tar shards"
@@ -70,19 +66,19 @@ def _add_verify_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--deep",
         action="store_true",
-        help="read every byte again: behind a URL, where shards are otherwise proven by the "
-        "server's checksums, and of a folder from the disk instead of from memory",
+        help="read every byte again: at a URL, instead of comparing the server's checksums, "
+        "and in a folder, from the disk instead of from the page cache",
     )
     parser.add_argument(
         "--subset",
         metavar="1/20|5%",
-        help="read only a part of the shards: 1/20 the first of 20 parts, 5%% so many of all",
+        help="read only a part of the shards: 1/20 is the first of 20 parts",
     )
     parser.add_argument(
         "--workers",
         metavar="N",
         type=int,
-        help="shards read at a time; as many as CPUs by default, 8 over a network",
+        help="shards to read in parallel; the number of CPUs by default, 8 for a URL",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -105,9 +101,9 @@ def _verify(arguments: argparse.Namespace) -> int:
         observer=byte_progress(sys.stderr),
     )
     if arguments.json:
-        say(json.dumps(report.to_json()))
+        console.out(json.dumps(report.to_json()))
     else:
-        say("\n".join(map(escaped, report_lines(report))))
+        console.out("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 
 
@@ -115,7 +111,7 @@ def _index(arguments: argparse.Namespace) -> int:
     from wdsremux.verifying.index import index
 
     totals = index(arguments.out, observer=byte_progress(sys.stderr)).totals
-    say_report(
+    console.out_report(
         f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
         f"{size(totals.size_bytes)}: wrote {arguments.out}/index.json"
     )
@@ -123,15 +119,15 @@ def _index(arguments: argparse.Namespace) -> int:
 
 
 def report_lines(report: Report) -> list[str]:
-    """Return what people read of a report: a line for each finding, and a closing one."""
-    told: Counter[Code] = Counter()
+    """Return the lines of a report: one for each finding, and a closing one."""
+    shown: Counter[Code] = Counter()
     lines = []
     for finding in report.findings:
-        told[finding.code] += 1
-        if told[finding.code] <= MAX_LINES:
+        shown[finding.code] += 1
+        if shown[finding.code] <= MAX_LINES:
             lines.append(finding.line(report.out))
     for code, count in report.counts.items():
-        if count != min(told[code], MAX_LINES):
+        if count != min(shown[code], MAX_LINES):
             lines.append(f"{code.code} {code.severity}: {count} in all")
     lines += [f"moved to {name}" for name in report.quarantined]
     verdict = (

@@ -1,14 +1,14 @@
-"""The public functions: what the command line does, for Python."""
+"""The public function `convert`: what the command does, for Python."""
 
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Unpack
 
 from wdsremux.converting import progress as render
-from wdsremux.converting.extend import taken_up
+from wdsremux.converting.extend import resumed
 from wdsremux.converting.line import convert as run_conversion
 from wdsremux.core.errors import UsageError
-from wdsremux.core.events import Note, Observer, log_notes, nobody
+from wdsremux.core.events import Note, Observer, ignore_event, log_notes
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -22,7 +22,6 @@ from wdsremux.processing.opening import (
 )
 from wdsremux.processing.plan import Conversion
 from wdsremux.sources.registry import SourceLike
-from wdsremux.stores.folder.store import LocalTarget
 
 
 def convert(
@@ -46,22 +45,22 @@ def convert(
     of these forms. None for an image leaves the sample out, and so does raising `RejectSample`. A
     parameter named `rng` gets a `numpy.random.Generator` that depends on seed, copy and row only.
 
-    `out` is a folder, or a text such as "s3://bucket/folder", "gs://…", "az://…" and
+    `out` is a folder, or a URL such as "s3://bucket/folder", "gs://…", "az://…" and
     "hf://datasets/user/name".
 
-    The other options are those of `wdsremux convert --help`, with `_` for `-`, as texts ("512MB",
-    "1%") or values. The same call again goes on where an interrupted one stopped.
+    The other options are those of `wdsremux convert --help`, with `_` for `-`, as strings
+    ("512MB", "1%") or values. The same call again resumes an interrupted one.
 
-    Nothing is printed unless `progress` is given, which then tells of the run on stderr as the
-    command line does. An `observer` is called with each event of `wdsremux.events` instead. Without
+    Nothing is printed unless `progress` is set, which shows the run on stderr as the command line
+    does. An `observer` is called with each event of `wdsremux.events` instead. Without
     either, notes are logged as warnings of the logger "wdsremux".
 
-    Raises UsageError, SourceError, TransformError, TargetError, CorruptDataError or
+    Raises UsageError, SourceError, TransformError, StoreError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
     recipe, run = _split(dict(options))
-    tell = _observer(observer, options.get("progress"))
-    return convert_by(source, out, recipe, run, transform=transform, observer=tell)
+    notify = _observer(observer, options.get("progress"))
+    return convert_by(source, out, recipe, run, transform=transform, observer=notify)
 
 
 def convert_by(
@@ -71,22 +70,22 @@ def convert_by(
     run: Run,
     *,
     transform: Transform | None = None,
-    observer: Observer = nobody,
+    observer: Observer = ignore_event,
 ) -> Manifest:
-    """Do what `convert` does, with options that are made already."""
+    """Do what `convert` does, with parsed options."""
     refuse_own_source(source, out)
-    if asks_hub(source, recipe):  # which may take as long as the patience
-        observer(Note(f"there is no folder {source!r} here: asking the Hub for that dataset"))
+    if asks_hub(source, recipe):  # which may take up to --give-up-after
+        observer(Note(f"folder {source!r} not found here: asking the Hub for that dataset"))
     conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
-    if not isinstance(conversion.target, LocalTarget):
-        from wdsremux.converting.remote_output import placed  # noqa: PLC0415 (only outputs behind a network need it)
+    if conversion.target.root is None:
+        from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
-        conversion = placed(conversion, run, observer)
+        conversion = with_remote_output(conversion, run, observer)
     if run.sync_to is None:
         return _converted(conversion, run, observer)
-    from wdsremux.converting.second_place import carried_along  # noqa: PLC0415 (only --sync-to needs it)
+    from wdsremux.converting.second_place import convert_and_sync  # noqa: PLC0415 (only --sync-to needs it)
 
-    return carried_along(_converted, conversion, out, run, observer)
+    return convert_and_sync(_converted, conversion, out, run, observer)
 
 
 def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest:
@@ -94,16 +93,16 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         if run.overwrite:
             Ledger(conversion.target).clear()
         if died:
-            observer(Note("the last run on this output was killed or crashed; going on from there"))
+            observer(Note("the last run on this output was killed or crashed; resuming"))
             conversion = with_careful_engine(conversion, run)
-        return run_conversion(taken_up(conversion, extend=run.extend), observer)
+        return run_conversion(resumed(conversion, extend=run.extend), observer)
 
 
 def _observer(observer: Observer | None, progress: str | None) -> Observer:
-    """Return what tells of a run that Python began: it is asked for, or only notes are logged."""
+    """Return the observer of a run that Python started; by default notes are logged."""
     if observer is not None:
         if progress not in (None, "none"):
-            raise UsageError("progress and observer exclude each other; give one of them")
+            raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
     return log_notes if progress is None else render.observer(progress)
 

@@ -1,4 +1,4 @@
-"""Whether the output is going to fit where it goes: a guess, told early, and never a refusal."""
+"""Warns early when the output may not fit on the disk; never refuses to run."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,19 +7,19 @@ from typing import Any
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import is_url, size
 from wdsremux.processing.tasks import RowRange, SeriesRows
-from wdsremux.stores.base import Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.folder.disk_errors import free_bytes
 
-ANYWAY = "if it gets full, finished shards stay and the same command goes on"
+ANYWAY = "if it fills up, finished shards are kept and the same command resumes"
 
 
 class SpaceWatch:
-    """Compares what is still to be written with the room there is, and warns once."""
+    """Compares what is still to be written with the free space, and warns once."""
 
     def __init__(
-        self, target: Target, rows: int | None, copies: int, source_bytes: int | None
+        self, target: Store, rows: int | None, copies: int, source_bytes: int | None
     ) -> None:
-        """`rows` and `source_bytes` are those of the whole run, None where nobody knows."""
+        """`rows` and `source_bytes` are those of the whole run, None if unknown."""
         self._target = target
         self._row_copies = None if rows is None else rows * copies
         self._copies = copies
@@ -33,19 +33,19 @@ class SpaceWatch:
         self._made_row_copies += shard.stop - shard.start
 
     def warning(self) -> str | None:
-        """Return what to tell the user, if there is something new to tell."""
+        """Return a new warning, if there is one."""
         needed, free = self._needed_bytes(), self._target.free_bytes()
         if self._has_warned or needed is None or free is None or needed <= free:
             return None
         self._has_warned = True
         if self._made_row_copies:
             return (
-                f"the disk will get full: by the shards so far the rest takes {size(needed)}, and "
-                f"{size(free)} are free; {ANYWAY}"
+                f"the disk will fill up: the rest takes about {size(needed)}, and {size(free)} are "
+                f"free; {ANYWAY}"
             )
-        copies = f", times {self._copies} copies," if self._copies > 1 else ""
+        copies = f" (times {self._copies} copies)" if self._copies > 1 else ""
         return (
-            f"the disk may get full: the rows take {size(self._source_bytes or 0)} in the source"
+            f"the disk may fill up: the rows take {size(self._source_bytes or 0)} in the source"
             f"{copies} and {size(free)} are free; steps that shrink images need less; {ANYWAY}"
         )
 
@@ -61,9 +61,9 @@ class SpaceWatch:
 def source_bytes(
     identity: Mapping[str, Any], series: Sequence[SeriesRows], limit: int | None
 ) -> int | None:
-    """Return about how many bytes the rows of a run take in the source, by what it says of itself.
+    """Return about how many bytes the rows of a run take in the source, by its identity.
 
-    None where it does not tell the size of its files.
+    None if it does not record the size of its files.
     """
     files, whole = identity.get("files"), identity.get("bytes")
     counts = [rows.rows for rows in series]
@@ -90,5 +90,5 @@ def _range_bytes(files: Sequence[Mapping[str, Any]], part: RowRange) -> float:
 
 
 def free_at(place: str) -> int | None:
-    """Return the free space where a folder lies, or would be made; None where nothing tells it."""
+    """Return the free space at a folder that exists or would be made; None for a URL."""
     return None if is_url(place) else free_bytes(Path(place).expanduser())

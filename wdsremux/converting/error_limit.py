@@ -1,4 +1,4 @@
-"""Counts what is rejected for errors, and ends a run that has more of it than it allows."""
+"""Counts rejected rows, and ends a run that has more of them than it allows."""
 
 from collections.abc import Collection
 
@@ -8,11 +8,11 @@ from wdsremux.dataset.ledger import REJECTED_NAME
 from wdsremux.processing.plan import Conversion
 
 UNKNOWN_ROWS = 1000
-"""Where the rows in all are not known, a share of errors is taken of at least so many."""
+"""The least number of rows that a percentage applies to when the total is unknown."""
 
 
-class Judge:
-    """Holds what a run rejects against `--on-error` and `--max-errors`."""
+class ErrorLimitGuard:
+    """Compares what a run rejects with `--on-error` and `--max-errors`."""
 
     def __init__(self, conversion: Conversion) -> None:
         self._c = conversion
@@ -24,13 +24,13 @@ class Judge:
         self._known: frozenset[int] = frozenset()
 
     def remember(self, rows: int, errors: Collection[int]) -> None:
-        """Take over rows that finished shards answer for, and the positions of their errors."""
+        """Add the rows of finished shards, and the positions of their errors."""
         self.rows += rows
         self._known = frozenset(errors)
         self._errors = len(self._known)
 
     def take(self, rows: int, rejected: tuple[Rejected, ...]) -> None:
-        """Count what became of so many rows. Raises when there are more errors than allowed."""
+        """Count the outcome of some rows. Raises when there are more errors than allowed."""
         self.rows += rows
         if rejected:
             self.last_rejected = rejected[-1]
@@ -51,21 +51,16 @@ class Judge:
 
     def _remedy(self, first: Rejected) -> str:
         if self._errors == self.rows > 1 and first.stage in ("read", "decode"):
-            return (
-                "not one went through: check --image-column and, where it has paths, --image-root"
-            )
+            return "every row failed: check --image-column and, if it has paths, --image-root"
         if self._errors == self.rows and first.stage == "transform":
             mode = f" and --transform-mode {self._c.job.mode}" if self._c.job.function else ""
-            return f"not one went through: check the transform{mode}"
+            return f"every row failed: check the transform{mode}"
         return (
-            f"finished shards stay, and {REJECTED_NAME} in the output lists all: raise "
-            "--max-errors and run this command again, or mend what is wrong and start anew with "
-            "--overwrite"
+            f"{REJECTED_NAME} in the output lists all; raise --max-errors and run this command "
+            "again, or fix the cause and start from scratch with --overwrite"
         )
 
 
 def _error_from(item: Rejected) -> CorruptDataError | TransformError:
-    text = (
-        f"row {item.position} ({item.stage}): {item.reason}; mend it, or leave --on-error at skip"
-    )
+    text = f"row {item.position} ({item.stage}): {item.reason}; fix it, or use --on-error skip"
     return TransformError(text) if item.stage == "transform" else CorruptDataError(text)

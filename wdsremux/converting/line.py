@@ -1,4 +1,4 @@
-"""The straight line: tasks go to the engine, batches come back in order, shards are published.
+"""The conversion: tasks go to the engine, batches come back in order, shards are published.
 
 One process orders, assigns, hashes and writes; it never touches a pixel.
 """
@@ -8,25 +8,25 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
-from wdsremux.converting.error_limit import Judge
+from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
-from wdsremux.dataset.ledger import Ledger, Standing
+from wdsremux.dataset.ledger import Ledger, SeriesProgress
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import lot_from
+from wdsremux.dataset.shards.packing import packed_from
 from wdsremux.dataset.shards.series import SeriesWriter
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import SeriesRows
 
 
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
-    """Make the dataset, or what is missing of it, and publish its manifest last.
+    """Make the dataset, or what is missing from it, and publish its manifest last.
 
-    Raises SourceError, TransformError, TargetError, CorruptDataError or RecipeMismatchError; what
-    is published by then stays, and the same conversion goes on from there.
+    Raises SourceError, TransformError, StoreError, CorruptDataError or RecipeMismatchError; what
+    is published by then is kept, and the same conversion resumes from there.
     """
     ledger = Ledger(conversion.target)
     ledger.begin(conversion.head)
@@ -35,18 +35,26 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
         observer(Done(manifest, 0))
         return manifest
     if missed:
-        lost = f"the output was finished, but {missed} of its shards are gone or cut since"
+        lost = f"{missed} shards of the finished output are missing or truncated"
         observer(
-            Note(f"{lost}; making the first and all after it again (wdsremux repair: only those)")
+            Note(
+                f"{lost}; making the first of them and all after it again "
+                "(wdsremux repair makes only those)"
+            )
         )
-    line = _Line(conversion, ledger, observer)
+    line = _ConversionRun(conversion, ledger, observer)
     line.run()
-    # Of the words that decide no byte, those count that the output was begun with.
-    manifest = Manifest.from_head(ledger.recipe() or conversion.head, line.shards())
+    # Fields that decide no byte keep the values that the output was begun with.
+    manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     _check_sums(manifest)
     ledger.write_rejected(ledger.rejected(manifest.shards))
     if not ledger.write_card(card_bytes(manifest)):
-        observer(Note("README.md is not ours and was left as it is: no dataset card was written"))
+        observer(
+            Note(
+                "README.md was not written by wdsremux and was left as it is: "
+                "no dataset card was written"
+            )
+        )
     manifest = replace(manifest, published=conversion.published(manifest))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
     observer(Done(manifest, line.rows))
@@ -64,8 +72,8 @@ class _OpenSeries:
     stop: int
 
 
-class _Line:
-    """One run of the line, from the tasks to the last shard."""
+class _ConversionRun:
+    """One conversion, from the tasks to the last shard."""
 
     def __init__(self, conversion: Conversion, ledger: Ledger, observer: Observer) -> None:
         self._c = conversion
@@ -75,14 +83,14 @@ class _Line:
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
-        self._judge = Judge(conversion)
+        self._judge = ErrorLimitGuard(conversion)
         self.rows = 0
         """Rows done by this run."""
-        stored = source_bytes(conversion.head["source"], conversion.series, conversion.limit)
+        stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
         self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
-        self._told: set[str] = set()
-        """Columns that are told to be left out."""
+        self._unpacked: set[str] = set()
+        """Columns whose absence from the output was reported."""
 
     def run(self) -> None:
         """Do all that is not done."""
@@ -107,7 +115,7 @@ class _Line:
             raise SourceError("the source has no rows: nothing was written")
 
     def _begin(self) -> None:
-        """Take up what stands, and tell what is to be done."""
+        """Load finished shards, and report what is left to do."""
         c = self._c
         self._remember()
         self._observer(Begun(c.rows, self._judge.rows, c.workers, c.engine_name))
@@ -125,7 +133,7 @@ class _Line:
         return sorted([*found, *self._made], key=lambda s: (order[s.split], s.copy, s.number))
 
     def _remember(self) -> None:
-        """Take over what finished shards say: rows done, errors seen, keys given."""
+        """Load what finished shards record: rows done, errors, keys."""
         base, done_rows = self._c.base, 0
         for rows in self._c.series:
             parts = [self._standing_of(rows, copy) for copy in range(self._c.job.copies)]
@@ -135,16 +143,16 @@ class _Line:
                 break
             base = start
         errors: set[int] = set()
-        # Entries may lie behind a network: they are read again only for what summaries do not tell.
-        told = (s for s in self.shards() if s.rejected or self._register is not None)
-        for entry in self._ledger.entries(told):
+        # Entries may be remote: they are read only for what summaries do not contain.
+        needed = (s for s in self.shards() if s.rejected or self._register is not None)
+        for entry in self._ledger.entries(needed):
             errors |= {r.position for r in entry.rejected if r.stage != "filter"}
             if self._register is not None:
                 self._register.add(entry.keys)
         self._judge.remember(done_rows, errors)
 
-    def _standing_of(self, rows: SeriesRows, copy: int) -> Standing:
-        return self._standing.get((rows.name, copy), Standing())
+    def _standing_of(self, rows: SeriesRows, copy: int) -> SeriesProgress:
+        return self._standing.get((rows.name, copy), SeriesProgress())
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the tasks of every series that is not done."""
@@ -169,28 +177,28 @@ class _Line:
             for writer in series.writers:
                 writer.finish(batch.first, is_last=False)
         rows = max(0, stop - max(batch.first, min(starts)))
-        # A resumed run reads rows again that stand already: the head of a batch, and what one copy
-        # has and another has not.
-        lots = tuple(map(lot_from, batch.lots, starts))
+        # A resumed run reads some finished rows again: the first of a batch, and those that one
+        # copy has and another has not.
+        packs = tuple(map(packed_from, batch.packed, starts))
         rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
         if self._register is not None:
-            lots, doubled = self._register.without_doubles(lots)
+            packs, doubled = self._register.without_doubles(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
         self.rows += rows
         self._judge.take(rows, rejected)
-        for writer, lot in zip(series.writers, lots, strict=True):
-            writer.add(lot)
-        samples = sum(len(lot.keys) for lot in lots)
+        for writer, packed in zip(series.writers, packs, strict=True):
+            writer.add(packed)
+        samples = sum(len(packed.keys) for packed in packs)
         self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
-        self._tell_unpacked(batch.unpacked)
+        self._report_unpacked(batch.unpacked)
 
-    def _tell_unpacked(self, names: Sequence[str]) -> None:
-        """Tell once of each column that the function adds for nothing."""
-        new = [name for name in names if name not in self._told]
+    def _report_unpacked(self, names: Sequence[str]) -> None:
+        """Report once each column that the function adds and no option names."""
+        new = [name for name in names if name not in self._unpacked]
         if new:
-            self._told.update(new)
+            self._unpacked.update(new)
             listed = ", ".join(map(repr, new))
             self._observer(
                 Note(
@@ -238,13 +246,11 @@ class _Line:
             if not any(s.split == name and s.copy == copy for s in self.shards()):
                 last = self._judge.last_rejected
                 why = f"; the last was row {last.position}: {last.reason}" if last else ""
-                raise CorruptDataError(
-                    f"split {name!r} gave no sample: every row was rejected{why}"
-                )
+                raise CorruptDataError(f"split {name!r} has no sample: every row was rejected{why}")
         self._open = None
 
     def _list_rejected(self) -> None:
-        """Write down what was rejected so far: who looks for the reason needs all of it."""
+        """Write what was rejected so far, for the search for the reason."""
         writers = self._open.writers if self._open is not None else []
         pending = (item for writer in writers for item in writer.pending)
         self._ledger.write_rejected(chain(self._ledger.rejected(self.shards()), pending))
@@ -257,5 +263,5 @@ class _Line:
 
 def _check_sums(manifest: Manifest) -> None:
     totals = manifest.totals
-    if totals.samples + totals.rejected != totals.rows * manifest.copies:
-        raise AssertionError(f"rows were lost or doubled: {totals}")
+    if totals.samples + totals.rejected != totals.rows * manifest.head.copies:
+        raise AssertionError(f"rows were lost or duplicated: {totals}")

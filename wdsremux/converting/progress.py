@@ -1,4 +1,4 @@
-"""Makes what people read of a run's events: a bar, log lines, JSON lines, a closing report."""
+"""Shows the events of a run: a bar, log lines or JSON lines."""
 
 import contextlib
 import json
@@ -9,14 +9,23 @@ from collections.abc import Callable
 from typing import Any, TextIO, cast
 
 from wdsremux.core.escaping import escaped
-from wdsremux.core.events import Advanced, Begun, Done, Event, Note, Observer, ShardDone, nobody
+from wdsremux.core.events import (
+    Advanced,
+    Begun,
+    Done,
+    Event,
+    Note,
+    Observer,
+    ShardDone,
+    ignore_event,
+)
 from wdsremux.core.option_values import counted
 
 LOG_EVERY_S = 10.0
 
 
 class Meter:
-    """Sums up what a run has done since it began."""
+    """Sums up what a run has done since it started."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -87,7 +96,7 @@ class Meter:
 
 
 def duration(seconds: float) -> str:
-    """Return a time as people say it: 42 s, 3 min 5 s, 2 h 10 min."""
+    """Return a time for people: 42 s, 3 min 5 s, 2 h 10 min."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -97,7 +106,7 @@ def duration(seconds: float) -> str:
 
 
 def images_per_s(rate: float) -> str:
-    """Return a rate as people read it; a slow one is not none."""
+    """Return a rate for people; a slow one is not rounded to zero."""
     return f"{rate:.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
 
 
@@ -107,12 +116,12 @@ def crew(workers: int, engine: str) -> str:
 
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
-    """Return what tells of a run in the way that --progress names."""
-    out = cast("TextIO", Unheeded(stream or sys.stderr))
+    """Return the observer that --progress names."""
+    out = cast("TextIO", BestEffortStream(stream or sys.stderr))
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
     if progress == "none":
-        return nobody
+        return ignore_event
     if progress == "bar":
         return _Bar(out)
     return _Json(out) if progress == "json" else _Log(out)
@@ -208,31 +217,29 @@ class _Bar:
 
 
 def _columns(out: TextIO) -> int | None:
-    """Return a width for a terminal that does not tell its own: tqdm would show nothing at all."""
+    """Return a width for a terminal that does not report one: tqdm would show nothing."""
     try:
-        told = os.get_terminal_size(out.fileno()).columns
+        columns = os.get_terminal_size(out.fileno()).columns
     except (OSError, ValueError):
         return None
-    return None if told else 80
+    return None if columns else 80
 
 
 def _beginning(event: Begun) -> str:
     rows = "rows" if event.rows is None else counted(event.rows, "row")
-    resumed = (
-        f"; {event.done_rows} are done already, going on from there" if event.done_rows else ""
-    )
+    resumed = f"; {event.done_rows} already done, resuming" if event.done_rows else ""
     where = f"with {crew(event.workers, event.engine)}" if event.workers else "in this process"
     return f"converting {rows} {where}{resumed}"
 
 
-class Unheeded:
+class BestEffortStream:
     """A stream for progress: what cannot be written is dropped."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
 
     def write(self, text: str) -> int:
-        """Write, if somebody takes it."""
+        """Write, if possible."""
         with contextlib.suppress(OSError):
             self._out.write(text)
         return len(text)

@@ -5,9 +5,9 @@ import hashlib
 import shlex
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self, cast
+from typing import Self
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError, WdsremuxError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError, WdsremuxError
 from wdsremux.core.events import Begun, Event, Note, Observer, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
 from wdsremux.core.recipe import Run
@@ -15,8 +15,7 @@ from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.processing.plan import Conversion
 from wdsremux.stores import registry
-from wdsremux.stores.base import Parcel, RemoteTarget, Sums
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.base import Parcel, Store, Sums
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader, what_happened
 from wdsremux.syncing.refusals import refuse_beforehand
 from wdsremux.syncing.sync import sync
@@ -24,26 +23,27 @@ from wdsremux.syncing.sync import sync
 Convert = Callable[[Conversion, Run, Observer], Manifest]
 
 
-def carried_along(
+def convert_and_sync(
     convert: Convert, conversion: Conversion, out: str | Path, run: Run, observer: Observer
 ) -> Manifest:
-    """Convert, and carry what is finished to a second place; its failures come last."""
-    if not isinstance(conversion.target, LocalTarget):
+    """Convert, and upload what is finished to a second place; its failures are raised last."""
+    folder = conversion.target.root
+    if folder is None:
         raise UsageError(
-            f"--sync-to carries a folder, and {str(out)!r} is none; run `wdsremux sync` when the "
-            "conversion is done"
+            f"--sync-to needs an OUT that is a folder, and {str(out)!r} is not; run `wdsremux "
+            "sync` after the conversion"
         )
     second = str(run.sync_to)
     try:
-        # Wrong keys, and a place that would be refused in the end, are told at once.
-        remote = cast("RemoteTarget", registry.open_target(second))
-        planned = Manifest.from_head(conversion.head, ())
+        # Wrong keys, and a place that would be refused in the end, are reported at once.
+        remote = registry.open_store(second)
+        planned = Manifest(head=conversion.head, shards=())
         refuse_beforehand(conversion.target, planned, remote)
-    except UnreachableTargetError as exc:
-        observer(Note(f"{exc}; converting without sending, and trying again when all is done"))
+    except UnreachableStoreError as exc:
+        observer(Note(f"{exc}; converting without uploading, and trying again at the end"))
         manifest = convert(conversion, run, observer)
     else:
-        with Forwarder(conversion.target.root, remote, observer, run.give_up_after) as forwarder:
+        with Forwarder(folder, remote, observer, run.give_up_after) as forwarder:
             manifest = convert(conversion, run, forwarder)
             forwarder.finish()
     try:
@@ -55,28 +55,30 @@ def carried_along(
         )
     except WdsremuxError as exc:
         again = shlex.join(["wdsremux", "sync", str(out), second])
-        raise TargetError(
-            f"{str(out)!r} is finished, but not all of it is at {second!r}: {exc}; to go on: "
+        raise StoreError(
+            f"{str(out)!r} is finished, but not all of it is at {second!r}: {exc}; resume with: "
             f"{again}"
         ) from exc
-    observer(Note(f"all of it is at {report.dest} too; check it with: wdsremux verify {second}"))
+    observer(
+        Note(f"the copy at {report.dest} is complete; check it with: wdsremux verify {second}")
+    )
     return manifest
 
 
 class Forwarder:
-    """An observer of a conversion that tells all to another one, and sends what is finished.
+    """An observer of a conversion that passes events on, and uploads what is finished.
 
     A context manager that holds the lock of the second place; for one thread.
     """
 
     def __init__(
-        self, folder: Path, remote: RemoteTarget, observer: Observer, give_up_after_s: float
+        self, folder: Path, remote: Store, observer: Observer, give_up_after_s: float
     ) -> None:
         """`folder` is the output of the conversion."""
         self._folder = folder
         self._remote = remote
         self._observer = observer
-        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, tell=self._tell)
+        self._uploader = Uploader(remote, give_up_after_s=give_up_after_s, notify=self._notify)
         self._locked = contextlib.ExitStack()
         self._is_sending = False
 
@@ -85,12 +87,12 @@ class Forwarder:
 
     def __exit__(self, kind: type[BaseException] | None = None, *_exc: object) -> None:
         self._is_sending = False
-        # Whoever was interrupted waits for nothing; else a sync follows, which needs the lock.
+        # An interrupted run waits for nothing; else a sync follows, which needs the lock.
         within_s = ENDS_WITHIN_S if kind is None else None
         self._uploader.stop(self._locked.pop_all().close, within_s)
 
     def __call__(self, event: Event) -> None:
-        """Pass an event on; what stands since is sent in the background."""
+        """Pass an event on; finished files are uploaded in the background."""
         self._observer(event)
         if isinstance(event, Begun):
             self._try(self._begin)
@@ -100,9 +102,11 @@ class Forwarder:
             self._try(lambda: self._uploader.wait_until(lambda: True))
 
     def finish(self) -> None:
-        """Wait until all is sent, or is given up."""
+        """Wait until everything is uploaded, or given up."""
         if self._is_sending and self._uploader.files:
-            self._tell(f"{self._uploader.files} files are still to be sent to {self._remote.url}")
+            self._notify(
+                f"{self._uploader.files} files are still to be uploaded to {self._remote.url}"
+            )
             self._try(self._uploader.flush)
 
     def _begin(self) -> None:
@@ -111,11 +115,13 @@ class Forwarder:
         has_state = any(True for _ in self._remote.list(STATE_FOLDER))
         is_foreign = not has_state and any(name.endswith(".tar") for name in names)
         if MANIFEST_NAME in names or is_foreign:
-            # What its index tells would be wrong until the end.
-            self._tell(f"{self._remote.url} holds shards already: it is looked at when all is done")
+            # Its index would be wrong until the end.
+            self._notify(
+                f"{self._remote.url} already holds shards: it is synced after the conversion"
+            )
             return
         self._is_sending = True
-        # First: by it the place is known to be ours.
+        # First: it marks the place as an output of wdsremux.
         self._send(RECIPE_NAME)
 
     def _send_shard(self, shard: ShardSummary) -> None:
@@ -130,13 +136,13 @@ class Forwarder:
     def _try(self, do: Callable[[], object]) -> None:
         try:
             do()
-        except Exception as exc:  # noqa: BLE001 (of hours of work nothing is lost for a bug here)
-            # The sync at the end meets the same, and tells it in full.
+        except Exception as exc:  # noqa: BLE001 (a bug here must not end hours of work)
+            # The sync at the end meets the same, and reports it in full.
             self._is_sending = False
             what = what_happened(exc)
-            self._tell(f"{what}; converting without sending, and trying again when all is done")
+            self._notify(f"{what}; converting without uploading, and trying again at the end")
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         self._observer(Note(text))
 
 

@@ -1,6 +1,6 @@
-"""What the columns of a source are, and which of them a recipe takes.
+"""The columns of a source, and which of them a recipe packs.
 
-A dtype is what the dataset card calls it: "int64", "float64", "string", "bool", "null", "image",
+Dtypes are those of the dataset card: "int64", "float64", "string", "bool", "null", "image",
 "binary", "timestamp", {"class_label": [names]}, {"list": dtype}, {"struct": {name: dtype}}, or
 "unsupported".
 """
@@ -15,15 +15,15 @@ from wdsremux.core.errors import UsageError
 Dtype = str | dict[str, Any]
 
 RESERVED = ("label", "label_name", "width", "height", "position", "copy", "key")
-"""Names of our own JSON fields; a source column of that name is written as source_NAME."""
+"""Names of our own JSON fields; a source column with such a name is written as source_NAME."""
 
 _RENAMED = re.compile(f"(source_)*({'|'.join(RESERVED)})")
 
 ADDED_TYPES = ("string", "int64", "float64", "bool")
-"""Types that a column added by the user's function may be given, as NAME:TYPE."""
+"""Types of a column that the user's function adds, written as NAME:TYPE."""
 
 LABEL_NAMES = ("label", "labels", "cls", "class", "target")
-"""A column of such a name is the label when none is a class label by its type."""
+"""A column with such a name is the label where no column is a class label by its type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +35,21 @@ class Column:
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
-        """Names of the classes, in label order; None when this is no class label."""
+        """Names of the classes, in label order; None if this is not a class label."""
         if isinstance(self.dtype, dict) and "class_label" in self.dtype:
             return tuple(self.dtype["class_label"])
         return None
 
     @property
     def json_name(self) -> str:
-        """What the column is called in the JSON of a sample; different for different columns."""
-        # Shards of ours are sources too: they have a source_position beside a position.
+        """The name of the column in the JSON of a sample; unique among the columns."""
+        # Our own shards are sources too: they have a source_position beside a position.
         return f"source_{self.name}" if _RENAMED.fullmatch(self.name) else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns a recipe takes from a source."""
+    """The columns that a recipe packs."""
 
     image: str
     label: Column | None
@@ -60,15 +60,15 @@ class Columns:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """Every column to be read beside the image, each once, in a fixed order."""
+        """Every column to read beside the image, each once, in a fixed order."""
         label = (self.label.name,) if self.label else ()
         key = (self.key,) if self.key else ()
         return tuple(dict.fromkeys((*label, *(c.name for c in self.extras), *key)))
 
 
 @dataclass(frozen=True, slots=True)
-class ColumnWishes:
-    """What the recipe says of columns; None is "find it", an empty text "none"."""
+class ColumnOptions:
+    """The column options of a recipe: None means "find it", an empty string "none"."""
 
     image: str | None = None
     label: str | None = None
@@ -77,54 +77,57 @@ class ColumnWishes:
 
 
 def choose_columns(
-    features: Sequence[Column], wishes: ColumnWishes, *, has_function: bool
+    features: Sequence[Column], options: ColumnOptions, *, has_function: bool
 ) -> Columns:
-    """Choose the columns by the wishes and the features. Raises UsageError with what there is.
+    """Choose the columns by options and features.
 
-    `has_function` says that a function of the user's can add columns.
+    `has_function` says that the user's function can add columns. Raises UsageError that lists the
+    columns of the source.
     """
     by_name = {column.name: column for column in features}
-    image = _image(features, by_name, wishes.image)
-    label = _label(features, by_name, wishes.label, image)
+    image = _image(features, by_name, options.image)
+    label = _label(features, by_name, options.label, image)
     taken = {image, label.name if label else None}
-    if wishes.extras is None:
+    if options.extras is None:
         taken |= _made_by_us(by_name)
         extras = tuple(c for c in features if c.name not in taken and _fits_json(c.dtype))
         added: tuple[Column, ...] = ()
     else:
-        names = dict.fromkeys(wishes.extras)
+        names = dict.fromkeys(options.extras)
         for name in names:
             if not has_function:
                 _named(by_name, name, "--extra-columns")
         extras = tuple(by_name[name] for name in names if name in by_name and name not in taken)
         added = tuple(_added(name) for name in names if name not in by_name)
     _refuse_clashes(extras, added, label)
-    if wishes.key:
-        _named(by_name, wishes.key, "--key-column")
-    return Columns(image, label, extras, wishes.key or None, added)
+    if options.key:
+        _named(by_name, options.key, "--key-column")
+    return Columns(image, label, extras, options.key or None, added)
 
 
 def remarks_on(
-    features: Sequence[Column], wishes: ColumnWishes, columns: Columns
+    features: Sequence[Column], options: ColumnOptions, columns: Columns
 ) -> tuple[str, ...]:
-    """Return what somebody should know who took the columns that were found."""
+    """Return notes about columns that were chosen automatically."""
     remarks = []
-    if columns.label is None and wishes.label is None:
+    if columns.label is None and options.label is None:
         remarks.append(
-            "no label column was found: the JSON has no label; name one with --label-column, or '' "
-            "to say that there is none"
+            "no label column was found, so samples have no label; name one with --label-column, or "
+            "pass --label-column '' if there is none"
         )
-    if wishes.extras is None:
+    if options.extras is None:
         by_name = {column.name: column for column in features}
         taken = {columns.image, *columns.fields, *_made_by_us(by_name)}
         left = {name: column for name, column in by_name.items() if name not in taken}
         if left:
-            remarks.append(f"columns left out: {_list(left)}; --extra-columns packs what it names")
+            remarks.append(
+                f"columns left out: {_list(left)}; name them in --extra-columns to pack them"
+            )
     return tuple(remarks)
 
 
 def _made_by_us(by_name: Mapping[str, Column]) -> set[str]:
-    """Return the fields that an earlier conversion of ours wrote: they are made anew."""
+    """Return the fields that an earlier conversion of ours wrote: they are computed again."""
     every = {"width", "height", "position"}
     return every | {"label_name", "copy"} if every <= by_name.keys() else set()
 
@@ -135,8 +138,8 @@ def _added(text: str) -> Column:
     plain = dtype.removesuffix("[]")
     if dtype and plain not in ADDED_TYPES:
         raise UsageError(
-            f"--extra-columns {text!r}: the type can be {', '.join(ADDED_TYPES)}, or a list of "
-            f"them such as {ADDED_TYPES[0]}[]"
+            f"--extra-columns {text!r}: the type must be {', '.join(ADDED_TYPES)}, or a list "
+            f"such as {ADDED_TYPES[0]}[]"
         )
     return Column(name, {"list": plain} if dtype.endswith("[]") else dtype or "string")
 
@@ -144,26 +147,26 @@ def _added(text: str) -> Column:
 def _refuse_clashes(
     extras: Sequence[Column], added: Sequence[Column], label: Column | None
 ) -> None:
-    """Refuse columns of which one would silently replace the other in the JSON."""
+    """Refuse two columns that would have the same name in the JSON."""
     free = ("label", "label_name") if label is None else ()
     names = [column.name for column in added]
     for name in names:
         if name in RESERVED and name not in free:
             raise UsageError(
-                f"--extra-columns {name!r}: the JSON has a field of that name already; let the "
-                "function give it another"
+                f"--extra-columns {name!r}: this name is reserved for a field of every sample; "
+                "return the column under another name"
             )
     for column in extras:
         if column.json_name in names:
             raise UsageError(
-                f"--extra-columns {column.json_name!r}: column {column.name!r} is called so in the "
-                "JSON; let the function give its own another name"
+                f"--extra-columns {column.json_name!r}: the source column {column.name!r} has this "
+                "name in the JSON; return yours under another name"
             )
 
 
 def _named(by_name: dict[str, Column], name: str, flag: str) -> Column:
     if name not in by_name:
-        raise UsageError(f"{flag} {name!r}: the source has no such column; it has {_list(by_name)}")
+        raise UsageError(f"{flag} {name!r}: not a column of the source; it has {_list(by_name)}")
     return by_name[name]
 
 
@@ -175,43 +178,46 @@ def _word(dtype: Dtype) -> str:
     return dtype if isinstance(dtype, str) else next(iter(dtype))
 
 
-def _image(features: Sequence[Column], by_name: dict[str, Column], wish: str | None) -> str:
-    if wish:
-        column = _named(by_name, wish, "--image-column")
+def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str | None) -> str:
+    if wanted:
+        column = _named(by_name, wanted, "--image-column")
         if column.dtype not in ("image", "binary", "string"):
             raise UsageError(
-                f"--image-column {wish!r} holds {_word(column.dtype)}, not images; "
+                f"--image-column {wanted!r} holds {_word(column.dtype)}, not images; "
                 f"the source has {_list(by_name)}"
             )
-        return wish
+        return wanted
     found = [c.name for c in features if c.dtype == "image"]
     if len(found) == 1:
         return found[0]
     if not found:
         raise UsageError(
-            f"the source has no image column; name one with --image-column; it has {_list(by_name)}"
+            f"no image column found; name one with --image-column. The source has {_list(by_name)}"
         )
     raise UsageError(
-        f"the source has several image columns: {', '.join(found)}; choose one with --image-column"
+        f"the source has {len(found)} image columns: {', '.join(found)}; choose one with "
+        "--image-column"
     )
 
 
 def _label(
-    features: Sequence[Column], by_name: dict[str, Column], wish: str | None, image: str
+    features: Sequence[Column], by_name: dict[str, Column], wanted: str | None, image: str
 ) -> Column | None:
-    if wish == "":
+    if wanted == "":
         return None
-    if wish == image:
-        raise UsageError(f"--label-column {wish!r} is the image; name another, or '' for none")
-    if wish:
-        return _named(by_name, wish, "--label-column")
+    if wanted == image:
+        raise UsageError(
+            f"--label-column {wanted!r} is the image column; name another, or '' for none"
+        )
+    if wanted:
+        return _named(by_name, wanted, "--label-column")
     classes = [c for c in features if c.class_names is not None]
     named = [c for n in LABEL_NAMES if (c := by_name.get(n)) and n != image and _fits_json(c.dtype)]
     return next(iter([*(c for c in named if c in classes), *classes, *named]), None)
 
 
 def _fits_json(dtype: Dtype) -> bool:
-    """Return whether a column is packed without being named: bytes and images are not."""
+    """Return whether a column is packed by default: bytes and images are not."""
     if isinstance(dtype, str):
         return dtype not in ("image", "binary", "unsupported")
     if "list" in dtype:

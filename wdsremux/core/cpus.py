@@ -1,4 +1,4 @@
-"""How many CPUs this process may use: by affinity and by the quotas of its control groups."""
+"""How many CPUs this process may use, by its affinity and the quotas of its control groups."""
 
 import math
 import os
@@ -11,16 +11,16 @@ MEMBERSHIP = Path("/proc/self/cgroup")
 
 def usable_cpus(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Return the number of CPUs to plan for, at least 1."""
-    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS and Windows
+    has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
     cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
     quotas = [quota for group in _groups(cgroup, membership) if (quota := _quota(group))]
     return max(1, min([cpus, *map(math.ceil, quotas)]))
 
 
 def _groups(cgroup: Path, membership: Path) -> Iterator[Path]:
-    """Yield the folders of the Linux control groups that bind this process, version 2 and 1.
+    """Yield the folders of the Linux control groups that limit this process, versions 2 and 1.
 
-    A group is bound by all above it. In a container its own group is usually the root.
+    Each group is limited by all its parents. In a container its own group is usually the root.
     """
     for name in _own_groups(membership, ""):
         yield cgroup / name
@@ -29,7 +29,7 @@ def _groups(cgroup: Path, membership: Path) -> Iterator[Path]:
 
 
 def _own_groups(membership: Path, controller: str) -> list[str]:
-    """Return the group of this process and those above it, relative to the root, which is last.
+    """Return the group of this process and its parents, relative to the root, which is last.
 
     Lines are NUMBER:CONTROLLERS:PATH, without controllers in version 2 (cgroups(7)).
     """
@@ -54,6 +54,6 @@ def _quota(group: Path) -> float | None:
             return None
     try:
         granted_us, period_us = int(limit), int(period)
-    except ValueError:  # "max" is no limit, and what we do not understand is none either
+    except ValueError:  # "max" means no limit; anything unknown is treated alike
         return None
     return granted_us / period_us if granted_us > 0 and period_us > 0 else None

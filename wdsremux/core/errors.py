@@ -4,12 +4,12 @@
     ├── UsageError           2   an option, a configuration file or an argument is wrong
     ├── SourceError          3   the source cannot be found, opened or read
     ├── TransformError       4   a step or the user's function failed as a whole
-    ├── TargetError          5   the output cannot be written
-    │   └── UnreachableTargetError   it may be written when tried again
+    ├── StoreError           5   the output cannot be written
+    │   └── UnreachableStoreError   a later attempt may succeed
     ├── CorruptDataError     6   more records were rejected than the run allows
     └── RecipeMismatchError  7   the output has another recipe, or its source changed
 
-`RejectSample` is no error: a transform raises it to leave one sample out.
+`RejectSample` is not an error: a transform raises it to leave one sample out.
 
 A message says what happened, to which row, file or option, and what to do.
 """
@@ -19,7 +19,7 @@ from typing import ClassVar
 
 
 class WdsremuxError(Exception):
-    """Base of every error that the user can mend."""
+    """Base of every error that the user can fix."""
 
     exit_code: ClassVar[int] = 70
 
@@ -42,23 +42,23 @@ class TransformError(WdsremuxError):
     exit_code = 4
 
 
-class TargetError(WdsremuxError):
+class StoreError(WdsremuxError):
     """The output cannot be written."""
 
     exit_code = 5
 
 
-class UnreachableTargetError(TargetError):
-    """The output cannot be reached just now; the same may go well when it is tried again."""
+class UnreachableStoreError(StoreError):
+    """The output cannot be reached at the moment; a later attempt may succeed."""
 
     def __init__(self, problem: str, *, retry_after_s: float = 0.0) -> None:
-        """`retry_after_s` is how long the server asks to be left in peace, if it does."""
+        """`retry_after_s` is the pause that the server asks for, 0 if it asks for none."""
         super().__init__(problem)
         self.retry_after_s = retry_after_s
 
 
 class CorruptDataError(WdsremuxError):
-    """More records were rejected than the run allows, or stored data cannot be understood."""
+    """More records were rejected than the run allows, or stored data cannot be parsed."""
 
     exit_code = 6
 
@@ -69,12 +69,12 @@ class RecipeMismatchError(WdsremuxError):
     exit_code = 7
 
 
-class RejectSample(Exception):  # noqa: N818 (it is a signal of the user's function, not an error)
-    """Raised by a transform to leave one sample out; the text is kept as the reason."""
+class RejectSample(Exception):  # noqa: N818 (a signal, not an error)
+    """Raised by a transform to leave one sample out; its message is recorded as the reason."""
 
 
 def causes(exc: BaseException | None) -> Iterator[BaseException]:
-    """Yield an exception and what led to it: libraries wrap each other's errors, several deep."""
+    """Yield an exception and its causes: libraries wrap each other's errors, several deep."""
     for _ in range(10):
         if exc is None:
             return
@@ -95,4 +95,4 @@ EXIT_CODES: dict[int, str] = {
     130: "interrupted",
     143: "terminated",
 }
-"""What each exit status of the command line means; one meaning each."""
+"""The meaning of each exit status of the command line."""

@@ -1,4 +1,4 @@
-"""What a run tells while it works; `render.py` makes bars, lines and JSON of it."""
+"""What a run reports while it works; `converting.progress` renders bars, lines and JSON."""
 
 import logging
 from collections.abc import Callable
@@ -11,19 +11,19 @@ from wdsremux.core.records import Rejected
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the user should know, said once."""
+    """Something the user should know, reported once."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """The work begins, or goes on."""
+    """The work begins, or resumes."""
 
     rows: int | None
-    """Rows in all, where known."""
+    """Total number of rows, where known."""
     done_rows: int
-    """Rows that finished shards answer for already."""
+    """Rows that are in finished shards already."""
     workers: int
     engine: str
 
@@ -52,12 +52,12 @@ class Done:
 
     manifest: Manifest
     rows: int
-    """Rows done by this run: 0 when the output was finished already."""
+    """Rows done by this run: 0 if the output was finished already."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckBegun:
-    """A verification knows what it is going to read."""
+    """A verification begins to read."""
 
     shards: int
     size_bytes: int
@@ -74,7 +74,7 @@ class CheckAdvanced:
 
 @dataclass(frozen=True, slots=True)
 class SyncBegun:
-    """A sync knows what it is going to send."""
+    """A sync begins to send."""
 
     files: int
     size_bytes: int
@@ -96,11 +96,11 @@ CheckObserver = Callable[[CheckEvent], None]
 SyncObserver = Callable[[SyncEvent], None]
 
 
-def nobody(_event: Event | CheckEvent | SyncEvent) -> None:
-    """Observe nothing."""
+def ignore_event(_event: Event | CheckEvent | SyncEvent) -> None:
+    """Ignore the event."""
 
 
 def log_notes(event: Event | CheckEvent | SyncEvent) -> None:
-    """Log notes as warnings of "wdsremux", for those who gave no observer; nothing else."""
+    """Log notes as warnings of "wdsremux", where no observer was passed; ignore the rest."""
     if isinstance(event, Note):
         logging.getLogger("wdsremux").warning("%s", escaped(event.text))

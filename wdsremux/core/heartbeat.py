@@ -1,4 +1,4 @@
-"""A sign of progress that the work may give between two results; only worker processes listen."""
+"""Signs of progress between two results; only worker processes listen to them."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -9,16 +9,14 @@ _report: ContextVar[Report | None] = ContextVar("wdsremux_heartbeat", default=No
 
 
 def heartbeat(within_s: float | None = None) -> None:
-    """Tell the engine that the work goes on; cheap enough to be called for every record.
+    """Report progress to the engine; cheap enough to be called for every record.
 
-    A worker process that gives neither a result nor a heartbeat for the engine's `result_timeout_s`
-    is killed and counts as dead. `within_s` allows the next stretch that many seconds instead, up
-    to the next result or heartbeat: a function that works on 256 rows at once is given 256 times
-    the time of one.
+    A worker process that sends neither a result nor a heartbeat for `result_timeout_s` is killed
+    and counts as dead. `within_s` is the time limit until the next result or heartbeat: a function
+    that works on 256 rows at once gets 256 times the limit of one row.
 
-    Counts in the thread that runs the work (in others only under its `contextvars` context).
-    Elsewhere, and with engines that could not end a worker anyway (serial, threads), it does
-    nothing.
+    Works in the thread that runs the work (in others only under its `contextvars` context). It does
+    nothing elsewhere, and in engines that cannot end a worker (serial, threads).
     """
     report = _report.get()
     if report is not None:
@@ -26,5 +24,5 @@ def heartbeat(within_s: float | None = None) -> None:
 
 
 def listen(report: Report | None) -> None:
-    """Make heartbeats of this thread call `report`; None ends it."""
+    """Make heartbeats of this thread call `report`; None stops it."""
     _report.set(report)

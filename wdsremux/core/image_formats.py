@@ -1,4 +1,4 @@
-"""Which file names are taken for images: one list for folders, tars and columns of paths."""
+"""Which file names count as images: one list for folders, tars and columns of paths."""
 
 from pathlib import PurePosixPath
 
@@ -81,7 +81,7 @@ READ_EXTENSIONS = frozenset(
         "jpf", "jpg", "jpx", "png", "tif", "tiff", "webp",
     )
 )  # fmt: skip
-"""Those of the kinds that are read, whatever else Pillow could open: see `transforms.codec`."""
+"""Extensions of the formats that are decoded: see `transforms.codecs`."""
 
 _SIGNATURES = (
     b"\xff\xd8\xff",  # JPEG

@@ -1,6 +1,6 @@
-"""How a value becomes JSON: by its column's dtype, so that every sample has equal types.
+"""Converts values to JSON by their column's dtype, so that every sample has the same types.
 
-NaN and infinities become null (JSON has no word for them), dates ISO 8601 texts, bytes base64.
+NaN and infinities become null (JSON cannot hold them), dates ISO 8601 strings, bytes base64.
 """
 
 import base64
@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-Dtype = str | dict[str, Any]
-"""As in columns.py."""
+from wdsremux.core.columns import Dtype
 
 Json = Any
 Convert = Callable[[Any], Json]
 
 
 class ValueFormError(ValueError):
-    """A value that does not have its column's dtype; the text is the reason."""
+    """A value that does not have its column's dtype; the message is the reason."""
 
 
 def json_bytes(value: Mapping[str, Json]) -> bytes:
@@ -27,7 +26,7 @@ def json_bytes(value: Mapping[str, Json]) -> bytes:
     text = json.dumps(
         value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
-    # A lone surrogate is no Unicode text: "replace" gives "?" instead of an exception.
+    # UTF-8 cannot hold a lone surrogate: "replace" writes "?" instead of raising.
     return text.encode("utf-8", "replace")
 
 
@@ -50,7 +49,7 @@ def converter(dtype: Dtype) -> Convert:
 
 
 def card_dtype(dtype: Dtype) -> Dtype:
-    """Return what a dtype is once it stands in JSON, as the dataset card declares it."""
+    """Return the dtype that a converted column has in JSON, as the dataset card declares it."""
     if isinstance(dtype, dict):
         if "list" in dtype:
             return {"list": card_dtype(dtype["list"])}
@@ -100,7 +99,7 @@ def _integer(value: Any) -> Json:
 
 
 def _integer_of(dtype: str) -> Convert:
-    """Return the converter of a column of whole numbers: none that its type cannot hold."""
+    """Return the converter of an integer column; it refuses what the type cannot hold."""
     digits = dtype.removeprefix("u").removeprefix("int")
     bits = int(digits) if digits.isdecimal() else 64
     low, high = (0, 2**bits - 1) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
@@ -142,7 +141,7 @@ def _string(value: Any) -> Json:
         return value.isoformat()
     if isinstance(value, dt.timedelta | Decimal):
         return str(value)
-    raise ValueFormError(f"expected a text, got {_shown(value)}")
+    raise ValueFormError(f"expected a string, got {_shown(value)}")
 
 
 def _binary(value: Any) -> Json:
@@ -164,7 +163,7 @@ def _nested(dtype: dict[str, Any]) -> Convert:
 def _class_label(classes: int) -> Convert:
     def convert(value: Any) -> Json:
         number = _integer(value)
-        # -1 is what the Hub's test splits have where the label is not given.
+        # -1 marks a label that is not published, as in many test splits on the Hub.
         if number is not None and not -1 <= number < classes:
             raise ValueFormError(f"label {number} is not one of the {classes} classes")
         return number
@@ -196,7 +195,7 @@ def _struct(inner: dict[str, Convert]) -> Convert:
 
 
 def _any(value: Any) -> Json:
-    """Convert by the value alone: for columns whose dtype nobody told us."""
+    """Convert by the value alone, for columns of unknown dtype."""
     value = _plain(value)
     if isinstance(value, float):
         return _float(value)

@@ -1,7 +1,7 @@
-"""What a sample is called: its row number, or the user's own key made safe.
+"""The keys of samples: the row number, or the user's own key made safe.
 
-WebDataset splits a member's name at the first dot after the last slash, so a key has neither; every
-reader tested agrees on `[A-Za-z0-9_-]`.
+WebDataset splits a member's name at the first dot after the last slash, so a key holds neither;
+every reader tested accepts `[A-Za-z0-9_-]`.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ MAX_KEY_CHARS = 80
 
 
 def is_safe_key(key: str) -> bool:
-    """Return whether every reader takes a key as it is; some pass over names that begin with __."""
+    """Return whether every reader accepts a key; some skip names that begin with __."""
     return re.fullmatch(rf"(?!__)[A-Za-z0-9_-]{{1,{MAX_KEY_CHARS}}}", key) is not None
 
 
@@ -22,13 +22,13 @@ def key_from_position(position: int) -> str:
 
 
 def key_from_value(value: object) -> tuple[str, str]:
-    """Return (key, original text) of a key column's value.
+    """Return (key, original string) of a key column's value.
 
-    A text that is changed to be safe gets a part of its SHA-256 at the end: different texts keep
-    different keys. Raises ValueError when there is no key in the value.
+    A string that is changed to be safe gets a part of its SHA-256 at the end: different strings
+    keep different keys. Raises ValueError for a value that cannot be a key.
     """
     if value is None or isinstance(value, float | bytes | list | dict):
-        raise ValueError(f"a key must be a text or a whole number, not {type(value).__name__}")
+        raise ValueError(f"a key must be a string or a whole number, not {type(value).__name__}")
     text = str(value)
     if not text:
         raise ValueError("the key is empty")

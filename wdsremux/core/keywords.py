@@ -1,6 +1,6 @@
 """The keyword options of `wdsremux.convert` and `repair`, for type checkers and editors.
 
-The same names as the fields of Recipe and Run (a test compares them); values may be the texts of
+The same names as the fields of Recipe and Run (a test compares them); values may be strings as on
 the command line.
 """
 
@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from typing import Literal, TypedDict
 
 from wdsremux.core.errors import UsageError
-from wdsremux.core.option_values import ErrorLimit, meant
+from wdsremux.core.option_values import ErrorLimit, did_you_mean
 
 
 class RepairOptions(TypedDict, total=False):
-    """The options of a repair that decide only how it is done: those of a conversion."""
+    """The options of a repair: those of a conversion that do not decide bytes."""
 
     workers: int
     engine: Literal["auto", "threads", "processes"]
@@ -21,7 +21,7 @@ class RepairOptions(TypedDict, total=False):
 
 
 class ConvertOptions(TypedDict, total=False):
-    """Every option of a conversion but source, output and transform."""
+    """Every option of a conversion except source, output and transform."""
 
     split: str
     subset: str
@@ -65,10 +65,11 @@ class ConvertOptions(TypedDict, total=False):
 
 
 def refuse_unknown(names: Iterable[str], kind: type[RepairOptions] | type[ConvertOptions]) -> None:
-    """Raise UsageError for the first name that is no option of this kind."""
+    """Raise UsageError for the first name that is not an option of this kind."""
     known = [*kind.__annotations__]
     for name in names:
         if name not in known:
             raise UsageError(
-                f"unknown option {name!r}{meant(name, known)}; the options are {', '.join(known)}"
+                f"unknown option {name!r}{did_you_mean(name, known)}; "
+                f"the options are {', '.join(known)}"
             )

@@ -1,36 +1,34 @@
 """The dataset's table of contents: `index.json`, readable by wids as it is.
 
 Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and `shardlist` with
-`url`, `nsamples`, `filesize` are wids' own; every other field is ours and passed over by wids.
+`url`, `nsamples`, `filesize` are wids' own; wids ignores all other fields.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.head import MANIFEST_FORMAT, Head
 
 MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
 MOVED_NAME = f"{STATE_FOLDER}/moved.jsonl"
+"""Journal of `sync --move`: which shards it moved where."""
 MAX_MANIFEST_BYTES = 1 << 27
-"""Of index.json, and of the other small files beside the shards but entries."""
+"""Bound on index.json and the other small files beside the shards, except entries."""
 MAX_ENTRY_BYTES = 1 << 28
-"""Where `sync --move` notes which shards it took where."""
-MANIFEST_FORMAT = 1
-"""Raised when the manifest changes, or when the same recipe begins to give other bytes."""
-
-
 INDEX_WRITER = "index"
-"""The `writer` in the recipe of a manifest that `wdsremux index` made for shards of others."""
+"""The `writer` in the recipe of a manifest that `wdsremux index` made for foreign shards."""
 _NUMBERED = re.compile(r"(.*?)(\d+)\.tar")
 
 
 @dataclass(frozen=True, slots=True)
 class ShardSummary:
-    """What the manifest tells of a shard."""
+    """What the manifest records of a shard."""
 
     name: str
     split: str
@@ -45,7 +43,7 @@ class ShardSummary:
     last_position: int
     """Position of the last sample."""
     start: int
-    """Position of the first row the shard answers for: as a sample or as rejected."""
+    """Position of the first row the shard covers, as a sample or as rejected."""
     stop: int
     """Position after the last such row: the next shard starts here."""
     is_last: bool
@@ -63,7 +61,7 @@ class Totals:
     shards: int
 
     def to_json(self) -> dict[str, int]:
-        """Return the totals as they stand in the manifest."""
+        """Return the totals as stored in the manifest."""
         return {
             "rows": self.rows,
             "samples": self.samples,
@@ -73,42 +71,21 @@ class Totals:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """All that a finished dataset says of itself."""
+    """The head of a finished dataset, its shards, and where it is published."""
 
-    name: str
+    head: Head
     shards: tuple[ShardSummary, ...]
-    splits: Mapping[str, Totals]
-    """By split, in order; samples = rows × copies - rejected."""
-    copies: int
-    class_names: tuple[str, ...] | None
-    """Names of the labels, in label order."""
-    features: Mapping[str, Any]
-    """Dtype of each field of the JSON, and of the image."""
-    recipe: Mapping[str, Any]
-    source: Mapping[str, Any]
-    versions: Mapping[str, str]
-    fingerprint: str
-    """SHA-256 over series, recipe, source and versions."""
-    series: tuple[str, ...] = ()
-    """What the shards of each series are called before their number."""
-    place: Mapping[str, Any] = field(default_factory=dict)
-    """The words that source and function were named by; they decide no byte."""
-    notes: tuple[str, ...] = ()
-    """What a reader of the images should know, for example that they were packed as stored."""
     published: Mapping[str, Any] = field(default_factory=dict)
-    """Where this copy was carried or converted to: `at`, its URL; `loaders`, the forms of URL that
-    loaders take; `receipts`, by which the target can be asked for each shard. It decides nothing.
+    """Where this copy was uploaded: `at`, its URL; `loaders`, the forms of URL that loaders take;
+    `receipts`, by which the store can prove each shard. It decides no byte.
     """
 
-    @classmethod
-    def from_head(cls, head: Mapping[str, Any], shards: Sequence[ShardSummary]) -> Self:
-        """Make a manifest of what was known before the first shard (`head`), and of the shards.
-
-        Raises ValueError, KeyError or TypeError for a head that is none of ours.
-        """
-        return cls._from_json(head, tuple(shards), totals_by_split(shards))
+    @cached_property
+    def splits(self) -> Mapping[str, Totals]:
+        """Sums by split, in order; samples + rejected = rows × copies."""
+        return totals_by_split(self.shards)
 
     @property
     def totals(self) -> Totals:
@@ -132,26 +109,9 @@ class Manifest:
             found.setdefault(split, []).extend(brace_patterns(names))
         return found
 
-    def head(self) -> dict[str, Any]:
-        """Return what is known before the first shard: what `recipe.json` holds."""
-        return {
-            "format": MANIFEST_FORMAT,
-            "name": self.name,
-            "copies": self.copies,
-            "class_names": list(self.class_names) if self.class_names is not None else None,
-            "features": self.features,
-            "series": list(self.series),
-            "recipe": self.recipe,
-            "source": self.source,
-            "versions": self.versions,
-            "fingerprint": self.fingerprint,
-            "place": self.place,
-            "notes": list(self.notes),
-        }
-
     def to_json(self) -> dict[str, Any]:
         """Return the object that `index.json` holds."""
-        told = {
+        index = {
             "__kind__": "wids-shard-index-v1",
             "wids_version": 1,
             "info": "made by wdsremux",
@@ -159,9 +119,9 @@ class Manifest:
             "splits": {name: totals.to_json() for name, totals in self.splits.items()},
             "totals": self.totals.to_json(),
             "patterns": self.patterns(),
-            **self.head(),
+            **self.head.to_json(),
         }
-        return told | {"published": self.published} if self.published else told
+        return index | {"published": self.published} if self.published else index
 
     def to_bytes(self) -> bytes:
         """Return the file, the same bytes for the same content."""
@@ -169,72 +129,49 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = MANIFEST_NAME) -> Self:
-        """Read a manifest of ours. Raises CorruptDataError when it is none."""
+        """Read `index.json` of a dataset of wdsremux. Raises CorruptDataError for any other."""
         try:
             raw = json.loads(data)
-            shards = tuple(_shard_from_json(shard) for shard in raw["shardlist"])
-            splits = {
-                name: Totals(t["rows"], t["samples"], t["rejected"], t["bytes"], t["shards"])
-                for name, t in raw["splits"].items()
-            }
-            return cls._from_json(raw, shards, splits)
+            if raw["format"] != MANIFEST_FORMAT:
+                raise ValueError(f"format {raw['format']} needs another version of wdsremux")
+            published = raw.get("published", {})
+            if not isinstance(published, dict):
+                raise TypeError("'published' is not an object")
+            return cls(
+                head=Head.from_json(raw),
+                shards=tuple(_shard_from_json(shard) for shard in raw["shardlist"]),
+                published=published,
+            )
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
             raise CorruptDataError(
-                f"cannot read manifest {name!r}: it is not one of wdsremux, or damaged ({exc!r})"
+                f"cannot read manifest {name!r}: it is damaged, or was not written by wdsremux "
+                f"({exc!r})"
             ) from exc
-
-    @classmethod
-    def _from_json(
-        cls,
-        raw: Mapping[str, Any],
-        shards: tuple[ShardSummary, ...],
-        splits: Mapping[str, Totals],
-    ) -> Self:
-        if raw["format"] != MANIFEST_FORMAT:
-            raise ValueError(f"format {raw['format']} needs another version of wdsremux")
-        names = raw["class_names"]
-        published = raw.get("published", {})
-        if not isinstance(published, dict):
-            raise TypeError("'published' is no object")
-        return cls(
-            name=raw["name"],
-            shards=shards,
-            splits=splits,
-            copies=raw["copies"],
-            class_names=tuple(names) if names is not None else None,
-            features=raw["features"],
-            recipe=raw["recipe"],
-            source=raw["source"],
-            versions=raw["versions"],
-            fingerprint=raw["fingerprint"],
-            series=tuple(raw["series"]),
-            place=raw["place"],
-            notes=tuple(raw["notes"]),
-            published=published,
-        )
 
 
 def indented_json(value: Mapping[str, Any]) -> bytes:
-    """Return JSON for people, as UTF-8; `json.loads` gives back what was written."""
+    """Return JSON for people, as UTF-8; `json.loads` returns what was written."""
     text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
-    # A class may be called after a folder whose name is no Unicode: its lone surrogates, which
-    # UTF-8 cannot hold, become \udcff, and that is how JSON writes them.
+    # A class may be named after a folder whose name is not valid Unicode. UTF-8 cannot hold its
+    # lone surrogates; as \udcff they are JSON.
     return text.encode("utf-8", "backslashreplace")
 
 
-def totals_by_split(shards: Sequence[ShardSummary]) -> dict[str, Totals]:
-    """Sum up shards by split; every copy of a split answers for the same rows."""
-    splits: dict[str, Totals] = {}
-    for split in dict.fromkeys(shard.split for shard in shards):
-        own = [shard for shard in shards if shard.split == split]
-        splits[split] = Totals(
+def totals_by_split(shards: Iterable[ShardSummary]) -> dict[str, Totals]:
+    """Sum up shards by split; every copy of a split covers the same rows."""
+    by_split: dict[str, list[ShardSummary]] = {}
+    for shard in shards:
+        by_split.setdefault(shard.split, []).append(shard)
+    return {
+        split: Totals(
             rows=max(shard.stop for shard in own) - min(shard.start for shard in own),
             samples=sum(shard.samples for shard in own),
             rejected=sum(shard.rejected for shard in own),
             size_bytes=sum(shard.size_bytes for shard in own),
             shards=len(own),
         )
-    return splits
+        for split, own in by_split.items()
+    }
 
 
 def brace_patterns(names: Sequence[str]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How the texts of options become values; every parser raises ValueError with what to write."""
+"""Parses the strings of options; every parser raises ValueError that says what to write."""
 
 import difflib
 import os
@@ -21,7 +21,7 @@ DEFAULT_MAX_PIXELS = 178_000_000
 
 @dataclass(frozen=True, slots=True)
 class ErrorLimit:
-    """How many records may be rejected for errors: a number of rows or a share of them."""
+    """How many records may be rejected for errors: a number of rows or a percentage."""
 
     rows: int | None = None
     percent: float | None = None
@@ -30,7 +30,7 @@ class ErrorLimit:
         return f"{self.percent:g}%" if self.rows is None else str(self.rows)
 
     def allows(self, errors: int, rows_in_all: int) -> bool:
-        """Return whether so many errors are allowed among so many rows."""
+        """Return whether this number of errors is allowed in this number of rows."""
         if self.rows is not None:
             return errors <= self.rows
         return errors <= rows_in_all * (self.percent or 0.0) / 100
@@ -41,7 +41,7 @@ def size_from_text(value: str | int) -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", str(value))
     if not match or match[2].upper() not in SIZE_UNITS:
         raise ValueError("write a size such as 512MB (10^6 bytes), 512MiB (2^20 bytes) or 1.5GB")
-    # Not by float: 1.001KB is 1001 bytes.
+    # Decimal, not float: 1.001KB is 1001 bytes.
     size = int(Decimal(match[1]) * SIZE_UNITS[match[2].upper()])
     if size <= 0:
         raise ValueError("a size must be larger than 0")
@@ -49,27 +49,27 @@ def size_from_text(value: str | int) -> int:
 
 
 def text_from_size(size_bytes: int) -> str:
-    """Return what `size_from_text` reads as so many bytes: 512MB."""
+    """Return the string that `size_from_text` reads as this size: 512MB."""
     return f"{size_bytes // MB}MB" if size_bytes % MB == 0 else str(size_bytes)
 
 
 def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
-    """Return the limit that "25" (rows) or "1%" (of the rows) names."""
+    """Return the limit of "25" (rows) or "1%" (of the rows)."""
     if isinstance(value, ErrorLimit):
         return value
     match = re.fullmatch(r"\s*(?:(\d+)|(\d+(?:\.\d+)?)\s*%)\s*", str(value))
     if not match or (match[2] and float(match[2]) > 100):
-        raise ValueError("write a number of rows such as 25, or a share such as 1%")
+        raise ValueError("write a number of rows such as 25, or a percentage such as 1%")
     return ErrorLimit(rows=int(match[1])) if match[1] else ErrorLimit(percent=float(match[2]))
 
 
 def is_url(out: "str | os.PathLike[str]") -> bool:
-    """Return whether an output is named by a URL, not by the folder it lies in."""
+    """Return whether an output is a URL and not a folder."""
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
 
 
-def meant(word: str, words: Iterable[str]) -> str:
-    """Return "; did you mean X?" where one of the words is much like one that is none of them."""
+def did_you_mean(word: str, words: Iterable[str]) -> str:
+    """Return "; did you mean X?" where a known word is similar to an unknown one, else ""."""
     near = difflib.get_close_matches(word, [*words], 1)
     return f"; did you mean {near[0]}?" if near else ""
 
@@ -104,39 +104,39 @@ def colour_from_text(value: object) -> tuple[int, int, int]:
 
 
 def text_from_colour(colour: tuple[int, int, int]) -> str:
-    """Return what `colour_from_text` reads as a colour: white, else #rrggbb."""
+    """Return the string that `colour_from_text` reads as this colour: white, else #rrggbb."""
     return "white" if colour == (255, 255, 255) else f"#{bytes(colour).hex()}"
 
 
 def text_from_value(value: object) -> str:
-    """Return a value as it is written: a whole number of seconds without its ".0"."""
+    """Return a value as users write it: a whole number of seconds without ".0"."""
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def names_from_text(value: object) -> tuple[str, ...]:
-    """Return the names of "a,b", or of a list; an empty text is no name at all."""
-    names = value.split(",") if isinstance(value, str) else _texts_in(value)
+    """Return the names in "a,b", or in a list; an empty string holds none."""
+    names = value.split(",") if isinstance(value, str) else _strings_in(value)
     if names is None:
         raise ValueError("write names such as a,b, or a list of them")
     return tuple(name.strip() for name in names if name.strip())
 
 
 def rows_from(value: object) -> tuple[int, ...]:
-    """Return row numbers in order, each once: of one, or of a list of them."""
+    """Return one row number, or a list of them, in order, each once."""
     items = value if isinstance(value, tuple | list) else [value]
     return tuple(sorted({number_from(1)(item) for item in items}))
 
 
-def texts(value: object) -> tuple[str, ...]:
-    """Return a tuple of texts; one text alone is a tuple of one."""
-    found = [value] if isinstance(value, str) else _texts_in(value)
+def strings(value: object) -> tuple[str, ...]:
+    """Return a tuple of strings; a single string becomes a tuple of one."""
+    found = [value] if isinstance(value, str) else _strings_in(value)
     if found is None:
-        raise ValueError("write a text, or a list of texts")
+        raise ValueError("write a string, or a list of strings")
     return tuple(found)
 
 
-def _texts_in(value: object) -> list[str] | None:
-    """Return the texts of a list; None when there is anything else in it."""
+def _strings_in(value: object) -> list[str] | None:
+    """Return the strings of a list; None if it holds anything else."""
     if not isinstance(value, tuple | list):
         return None
     found = [item for item in value if isinstance(item, str)]
@@ -163,11 +163,11 @@ def _whole_number(value: object) -> int | None:
         return int(value)
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
         return None
-    return index(value)  # NumPy's integers are whole numbers too
+    return index(value)  # NumPy's integers
 
 
 def switch_from(value: object) -> bool:
-    """Return true or false; a text such as "no" is neither."""
+    """Return true or false; a string such as "no" is neither."""
     if not isinstance(value, bool):
         raise ValueError("write true or false")  # noqa: TRY004 (as every parser here)
     return value

@@ -1,7 +1,7 @@
-"""What the user asks for: the Recipe decides the bytes of the output, the Run only how it is made.
+"""The options of a conversion: the Recipe decides the bytes, the Run only how they are made.
 
-Each field is an option of the command line, of the TOML file and of `wdsremux.convert`; the text
-under a field is its help.
+Each field is an option of the command line, of the TOML file and of `wdsremux.convert`; the
+docstring below a field is its help.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,11 +20,11 @@ from wdsremux.core.option_values import (
     rows_from,
     seconds_from_text,
     size_from_text,
+    strings,
     switch_from,
     text_from_colour,
     text_from_size,
     text_from_value,
-    texts,
 )
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def option(
     choices: tuple[str, ...] = (),
     repeat: str = "",
 ) -> T:
-    """Declare an option: how its text is read and shown, and its flag when it is repeated."""
+    """Declare an option: its parser, how it is shown, and its flag if that is repeated."""
     return field(
         default=default,
         metadata={
@@ -53,7 +53,7 @@ def option(
 
 
 class Options:
-    """Reads any mix of texts and values into a frozen dataclass of options."""
+    """Reads any mix of strings and values into a frozen dataclass of options."""
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:
@@ -77,7 +77,7 @@ class Options:
         except (ValueError, TypeError) as exc:
             raise UsageError(f"{flag} cannot be {value!r}: {exc}") from exc
         if meta["choices"] and parsed not in meta["choices"]:
-            raise UsageError(f"{flag} is {value!r}; it can be {', '.join(meta['choices'])}")
+            raise UsageError(f"{flag} cannot be {value!r}; choose {', '.join(meta['choices'])}")
         return parsed
 
 
@@ -86,114 +86,114 @@ KINDS = ("hub", "parquet", "saved", "folder", "tars", "demo", "loadable")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe(Options):
-    """Everything that decides the bytes of the output, but the source itself."""
+    """Everything that decides the bytes of the output, except the source itself."""
 
     split: str = option("train", metavar="SPLIT")
-    """rows to take: train, train+validation, train[:10%], train[1000:2000], or all"""
+    """rows to convert: train, train+validation, train[:10%], train[1000:2000], or all"""
     subset: str | None = option(None, metavar="NAME")
-    """configuration of the dataset, where it has several"""
+    """configuration (subset) of the dataset, if it has several"""
     revision: str | None = option(None, metavar="REV")
-    """commit, tag or branch of a Hub dataset; a branch is pinned to its commit"""
+    """commit, tag or branch of a Hub dataset; a branch is pinned to its current commit"""
     source_kind: str | None = option(None, choices=KINDS)
-    """what SOURCE is, where it is not recognised by itself"""
+    """kind of SOURCE; recognised by default"""
     image_column: str | None = option(None, metavar="NAME")
-    """column with the image; found from the features"""
+    """column with the image; found by its type by default"""
     label_column: str | None = option(None, metavar="NAME")
-    """column with the label; found from the features, '' for none"""
+    """column with the label; found by its type or name by default, '' for none"""
     extra_columns: tuple[str, ...] | None = option(None, names_from_text, metavar="A,B")
-    """other columns to pack into the JSON: all that JSON can hold by default, '' for none; one that
-    your function adds is named as NAME or NAME:TYPE (string, int64, float64, bool; [] for lists)
+    """other columns to pack into the JSON; all except images and bytes by default, '' for none; a
+    column that your function adds is NAME or NAME:TYPE (string, int64, float64, bool, or TYPE[])
     """
     key_column: str | None = option(None, metavar="NAME")
-    """column whose text names the samples, made safe; the row number by default"""
+    """column whose values become the keys of the samples; the row number by default"""
     image_root: str | None = option(None, metavar="DIR")
-    """folder that a path column is relative to; the dataset's own folder by default"""
-    steps: tuple[str, ...] = option((), texts, metavar="NAME[=ARGS]", repeat="step")
-    """built-in step, in order; may be repeated (see wdsremux steps)"""
+    """folder that image paths are relative to; the folder of the dataset by default"""
+    steps: tuple[str, ...] = option((), strings, metavar="NAME[=ARGS]", repeat="step")
+    """built-in step; repeat it for several, in order (list: wdsremux steps)"""
     transform: str | None = option(None, metavar="FILE.py:NAME")
-    """your function, as FILE.py:NAME or MODULE:NAME; it runs after the steps"""
+    """your function, as FILE.py:NAME or MODULE:NAME; runs after the steps"""
     transform_mode: Literal["batch", "sample", "image"] = option(
         "batch", choices=("batch", "sample", "image")
     )
-    """what your function takes: a dict of lists, a dict, or an image"""
+    """argument of your function: a dict of lists (batch), a dict (sample), or an image"""
     transform_input: Literal["pil", "numpy", "bytes"] = option(
         "pil", choices=("pil", "numpy", "bytes")
     )
-    """how your function gets images: PIL, NumPy HxWx3 uint8 RGB, or the stored bytes"""
+    """images for your function: PIL, NumPy HxWx3 uint8 RGB, or the stored bytes"""
     batch_size: int = option(256, number_from(1), metavar="ROWS")
-    """rows that a batch function sees together"""
+    """rows per call of a batch function"""
     copies: int = option(1, number_from(1, 1000), metavar="N")
-    """differently augmented copies of every image, each its own series of shards"""
+    """copies of every image, augmented differently, each in its own series of shards"""
     seed: int = option(42, number_from(0, 2**63 - 1), metavar="N")
-    """seed of all randomness"""
+    """seed of all random steps and of your function"""
     format: Literal["jpeg", "png", "webp"] = option("jpeg", choices=("jpeg", "png", "webp"))
-    """image format in the shards"""
+    """format of the images in the shards"""
     quality: int = option(90, number_from(1, 100), metavar="1-100")
     """quality of JPEG and WebP"""
     subsampling: Literal["444", "422", "420"] = option("420", choices=("444", "422", "420"))
     """chroma subsampling of JPEG"""
     reencode: bool = option(False, switch_from)
-    """encode anew even where a stored JPEG could be packed as it is"""
+    """decode and encode every image, even a JPEG that could be packed unchanged"""
     max_pixels: int = option(DEFAULT_MAX_PIXELS, number_from(1), metavar="N")
-    """images with more pixels are rejected before they are decoded"""
+    """reject images with more pixels before they are decoded"""
     kernel: Literal["auto", "native", "portable"] = option(
         "auto", choices=("auto", "native", "portable")
     )
-    """what works on JPEGs: native needs the C extension (see wdsremux doctor), portable runs
-    everywhere; their pixels differ slightly; auto takes what OUT was begun with, else the native
-    one where it is built
+    """what transforms JPEGs: native is fast and needs a C extension (see wdsremux doctor), portable
+    runs everywhere, and their pixels differ slightly; auto takes the kernel that OUT was begun
+    with, and for a new OUT native if it is built
     """
     matte: tuple[int, int, int] = option(
         (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"
     )
-    """colour behind transparency and in padding: a name or #rrggbb"""
+    """background of transparent images and of padding: a name or #rrggbb"""
     max_shard_size: int = option(512 * MB, size_from_text, show=text_from_size, metavar="SIZE")
-    """no shard file is larger; MB is 10^6 bytes, MiB is 2^20"""
+    """upper bound of the size of a shard file; MB is 10^6 bytes, MiB is 2^20"""
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
-    """no shard holds more samples"""
+    """upper bound of the samples in a shard"""
     allow_oversize: bool = option(False, switch_from)
-    """a sample larger than --max-shard-size gets a shard of its own instead of an error"""
+    """write a sample larger than --max-shard-size into its own shard; an error by default"""
     break_at: tuple[int, ...] = option((), rows_from, metavar="ROW", repeat="break_at")
-    """begin a new shard, and a new batch, at this row; --extend notes here where rows were added"""
+    """start a new shard and a new batch at this row; --extend sets it where rows were added"""
     limit: int | None = option(None, number_from(1), metavar="N")
-    """stop after N rows"""
+    """convert only the first N rows"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Options):
-    """Everything that decides only how the output is made: speed, patience, reports."""
+    """Everything that decides only how the output is made: speed, time limits, reports."""
 
     workers: int | None = option(None, number_from(0), metavar="N")
-    """parallel workers; 0 works in this process; as many as CPUs this process may use by default"""
+    """parallel workers; 0 runs in this process; one per usable CPU by default"""
     engine: Literal["auto", "threads", "processes"] = option(
         "auto", choices=("auto", "threads", "processes")
     )
-    """what the workers are; auto takes threads for built-in steps, and processes for your function
-    and after a run that crashed
+    """kind of workers; auto uses threads for built-in steps, and processes for your function and
+    after a run that crashed
     """
     on_error: Literal["skip", "fail"] = option("skip", choices=("skip", "fail"))
-    """leave a bad record out and go on, or stop at the first"""
+    """skip bad records, or fail at the first one"""
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")
-    """stop (exit 6) when more records than this were rejected for errors"""
+    """stop with exit code 6 if more records than this are rejected for errors"""
     give_up_after: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """give up on a source, or an output behind a network, that has not answered for so long"""
+    """time limit for a source or a remote output that does not answer"""
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """so long may a record, or a batch that your function sees together, take in a worker process;
-    the record that takes longer is found and rejected
+    """time limit for one record (or one batch of your function) in a worker process; a record that
+    exceeds it is rejected
     """
     staging: str | None = option(None, metavar="DIR")
-    """folder where files wait to be sent when OUT is a URL; one in the system's temporary folder by
-    default
+    """folder for files that wait to be uploaded if OUT is a URL; in the system's temporary folder
+    by default
     """
     staging_max: int = option(4000 * MB, size_from_text, show=text_from_size, metavar="SIZE")
-    """so much may wait there, then the conversion waits too; shards being written count"""
+    """maximum size of the staging folder; the conversion pauses while it is full"""
     sync_to: str | None = option(None, metavar="TO")
-    """carry the output to a second place while it is made; what `wdsremux sync` takes"""
+    """copy finished shards to a second destination during the run, as `wdsremux sync` does"""
     extend: bool = option(False, switch_from)
-    """add shards for files that came to the source behind those of a finished output"""
+    """add shards for rows that were appended to the source of a finished output"""
     overwrite: bool = option(False, switch_from)
-    """remove what an earlier run wrote to OUT (and nothing else), then start anew"""
+    """remove what an earlier run wrote to OUT (and nothing else), then start from scratch"""
     progress: Literal["auto", "bar", "log", "json", "none"] = option(
         "auto", choices=("auto", "bar", "log", "json", "none")
     )
-    """a bar on a terminal, a line every 10 s elsewhere"""
+    """how progress is shown; auto is a bar on a terminal, and a log line every 10 s elsewhere"""

@@ -1,14 +1,16 @@
-"""What travels along the line: a unit reads records, a worker turns them into lots of samples.
+"""What moves through the pipeline: units read records, workers turn records into packed samples.
 
-Everything here is small, frozen and picklable: it crosses thread and process borders.
+Everything here is frozen and picklable: it crosses threads and processes.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from operator import index
+from pickle import PickleBuffer
+from typing import Any, Literal, Protocol, SupportsIndex
 
 Stage = Literal["read", "decode", "transform", "encode", "pack", "filter"]
-"""Where a record was rejected. "filter" is the user's own wish and does not count as an error."""
+"""Where a record was rejected. "filter" is the user's choice and does not count as an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +22,19 @@ class Record:
     image: bytes | None
     """The stored image, not decoded; None when the row has none."""
     fields: Mapping[str, Any] = field(default_factory=dict)
-    """The other wanted columns, by name, as Python values."""
+    """The other packed columns, by name, as Python values."""
     problem: str | None = None
     """Why the row could not be read; the record is then rejected with this reason."""
-    place: str | None = None
-    """Where the row lies, for whoever looks for it: a file, or a file and what of it."""
+    location: str | None = None
+    """Where the row is stored, for messages: a file, or a file and a part of it."""
 
 
 class Unit(Protocol):
-    """A small ordered piece of a source that can read itself in a worker.
+    """A small, ordered part of a source that workers can read.
 
-    Implementations are frozen dataclasses with a field `first` that pickle in a few kB, or carry
-    their records themselves when the source can only be streamed. `read` may be called any number
-    of times, in any process.
+    Implementations are frozen dataclasses with a field `first`. They pickle to a few kB, or hold
+    their records if the source can only be streamed. `read` may be called any number of times, in
+    any process.
     """
 
     @property
@@ -45,11 +47,11 @@ class Unit(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """About how many bytes `read` will hand out; bounds the windows of the run."""
+        """About how many bytes `read` yields; bounds the windows of the run."""
 
     @property
     def name(self) -> str:
-        """What an error message calls it, for example "data/train-0.parquet row group 3"."""
+        """Its name in messages, for example "data/train-0.parquet row group 3"."""
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield rows start..stop-1, counted within the unit, in order; positions from first+start.
@@ -87,11 +89,11 @@ class Task:
     series: int = 0
     """Number of the series the rows belong to."""
     poison: tuple[tuple[int, str], ...] = ()
-    """Positions to be rejected untouched, each with its reason: they killed a worker."""
+    """Positions to reject without processing, each with its reason: they killed a worker."""
     copy: int | None = None
-    """The one copy to be made; None for all."""
+    """The only copy to make; None for all."""
     is_probe: bool = False
-    """Rows go one by one, and each gives an empty batch when it is done: to see which one kills."""
+    """Rows run one by one and each yields an empty batch: this finds the row that kills workers."""
 
     @property
     def first(self) -> int:
@@ -106,7 +108,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record that gave no sample."""
+    """A record that is left out of the shards."""
 
     position: int
     copy: int
@@ -116,8 +118,8 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class Lot:
-    """The samples of one copy in a batch, as bytes of a tar; the lists run in parallel."""
+class PackedSamples:
+    """The samples of one copy in a batch, as bytes of a tar; the lists are parallel."""
 
     payload: bytes | bytearray | memoryview
     """Headers, contents and padding of all samples, one after another."""
@@ -130,17 +132,23 @@ class Lot:
     members: list[tuple[int, ...]]
     """Size of each member's content, in the dataset's member order."""
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        """Pickle the payload as an out-of-band buffer: it crosses processes without a copy."""
+        payload = PickleBuffer(self.payload) if index(protocol) >= 5 else bytes(self.payload)
+        rest = (self.positions, self.keys, self.sizes, self.crcs, self.members)
+        return PackedSamples, (payload, *rest)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What a worker made of consecutive rows."""
+    """The result of consecutive rows."""
 
     first: int
     """Position of the first row."""
     rows: int
     """Rows read: samples + rejected = rows × copies."""
-    lots: tuple[Lot, ...]
-    """One for each copy; empty for a copy that the task does not ask for."""
+    packed: tuple[PackedSamples, ...]
+    """One per copy; empty for a copy that the task does not make."""
     rejected: tuple[Rejected, ...] = ()
     series: int = 0
     """Number of the series the rows belong to."""
@@ -152,4 +160,4 @@ class Batch:
     @property
     def size_bytes(self) -> int:
         """Bytes held by the batch; bounds the window of finished work."""
-        return sum(len(lot.payload) for lot in self.lots)
+        return sum(len(packed.payload) for packed in self.packed)

@@ -1,7 +1,7 @@
-"""Texts of other people's libraries and servers, made fit to be shown, logged and written down.
+"""Removes secrets from messages of libraries and servers before they are shown or recorded.
 
-An HTTP client names the URL it was sent to in its errors: signed, such a URL is a key. What looks
-like a key, a token or a URL gives way to "…".
+HTTP clients name the requested URL in their errors: a signed URL is a credential. What looks like a
+key, a token or a URL is replaced by "…".
 """
 
 import re
@@ -22,11 +22,11 @@ _SECRETS = re.compile(
 
 
 def redacted(text: str, max_chars: int = MAX_CHARS) -> str:
-    """Return a text in one line, without secrets, of at most so many characters."""
+    """Return a string in one line, without secrets, cut to `max_chars`."""
     return escaped(_SECRETS.sub("…", " ".join(text.split())))[:max_chars]
 
 
 def shown_cause(exc: BaseException) -> BaseException | None:
-    """Return an exception as the cause of ours, None where a traceback would show a secret."""
+    """Return an exception to raise ours from; None where its traceback would show a secret."""
     is_clean = not any(_SECRETS.search(f"{each}\n{each!r}") for each in causes(exc))
     return exc if is_clean else None

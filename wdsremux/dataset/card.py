@@ -8,12 +8,11 @@ Format: https://huggingface.co/docs/hub/datasets-cards, `datasets` 5 `Features._
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from wdsremux.core.columns import Dtype
 from wdsremux.core.manifest import Manifest
 
 CARD_NAME = "README.md"
 CARD_MARK = "<!-- card written by wdsremux; remove this line to keep your own text -->"
-
-Dtype = str | dict[str, Any]
 
 
 def is_ours(card: bytes) -> bool:
@@ -44,7 +43,7 @@ def _yaml(value: Mapping[str, Any]) -> str:
 
 
 def _metadata(manifest: Manifest) -> dict[str, Any]:
-    features = [_feature(name, dtype) for name, dtype in manifest.features.items()]
+    features = [_feature(name, dtype) for name, dtype in manifest.head.features.items()]
     configs, infos = [], []
     for config, copy in _configs(manifest):
         own = [s for s in manifest.shards if copy is None or s.copy == copy]
@@ -66,7 +65,7 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
             }
         )
     return {
-        "pretty_name": manifest.name,
+        "pretty_name": manifest.head.name,
         "size_categories": [_size_category(manifest.totals.samples)],
         "tags": ["webdataset", "wdsremux"],
         "configs": configs,
@@ -76,14 +75,14 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
 
 def _configs(manifest: Manifest) -> list[tuple[str, int | None]]:
     """One configuration with everything and, for several copies, one for each of them."""
-    copies = range(manifest.copies) if manifest.copies > 1 else ()
+    copies = range(manifest.head.copies) if manifest.head.copies > 1 else ()
     return [("default", None), *((f"copy{copy}", copy) for copy in copies)]
 
 
 def _copies_glob(manifest: Manifest, copy: int | None) -> str:
     if copy is not None:
         return f"c{copy}-"
-    return "c[0-9]*-" if manifest.copies > 1 else ""
+    return "c[0-9]*-" if manifest.head.copies > 1 else ""
 
 
 def _split(name: str, shards: Sequence[Any]) -> dict[str, Any]:
@@ -135,8 +134,8 @@ def _text(manifest: Manifest) -> str:
         for name, t in manifest.splits.items()
     )
     split, patterns = next(iter(manifest.patterns().items()))
-    notes = "".join(f"\n* {note}" for note in manifest.notes)
-    return f"""# {manifest.name}
+    notes = "".join(f"\n* {note}" for note in manifest.head.notes)
+    return f"""# {manifest.head.name}
 
 {totals.samples} preprocessed images in {totals.shards} WebDataset shards, with JSON labels.
 `index.json` lists the shards with their SHA-256, and the recipe they were made by.
@@ -149,7 +148,7 @@ def _text(manifest: Manifest) -> str:
 import webdataset as wds
 
 dataset = wds.WebDataset("{patterns[0]}", shardshuffle=False)
-for image, entry in dataset.decode("pil").to_tuple("{_image(manifest.features)}", "json"):
+for image, entry in dataset.decode("pil").to_tuple("{_image(manifest.head.features)}", "json"):
     ...
 ```
 

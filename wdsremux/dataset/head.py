@@ -1,11 +1,10 @@
-"""The head of a dataset: what identifies it, and how two heads differ."""
+"""How the heads of two conversions differ, and what the user can do about it."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wdsremux.core.json_values import json_bytes
+from wdsremux.core.head import Head
 
 File = Mapping[str, Any]
 
@@ -29,10 +28,11 @@ def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str
     return None if old == new else (where, _short(old), _short(new))
 
 
-def head_difference(old: Mapping[str, Any], new: Mapping[str, Any], field: str) -> str | None:
-    """Say how a field of two heads differs and what to do to go on; None when it does not."""
-    was, now = old.get(field), new[field]
-    if field == "source" and isinstance(was, dict) and isinstance(now, dict):
+def head_difference(old: Head, new: Head, field: str) -> str | None:
+    """Say how a stored field of two heads differs, and how to resume; None when it is equal."""
+    # Through JSON: a head made in this process may hold tuples.
+    was, now = (json.loads(json.dumps(head.to_json()[field])) for head in (old, new))
+    if field == "source":
         return _source_difference(was, now)
     difference = first_difference(was, now, field)
     if difference is None:
@@ -60,10 +60,10 @@ def _way_back_to_kernel(was: str, now: str) -> str:
     return "give --kernel portable"
 
 
-def _function_difference(new: Mapping[str, Any]) -> str:
+def _function_difference(new: Head) -> str:
     """Say that the function has changed: by its file, where it was named by one."""
-    file = str((new.get("place") or {}).get("transform") or "").rpartition(":")[0]
-    name = new["recipe"]["transform"]["name"]
+    file = str(new.origin.get("transform") or "").rpartition(":")[0]
+    name = new.options["transform"]["name"]
     what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"
     return (
         f"the output was begun with another recipe: {what} has changed since; give it as it was to "
@@ -154,16 +154,3 @@ def _item_name(item: Any, number: int) -> str:
 def _short(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 120 else f"{text[:117]}..."
-
-
-DECIDING_FIELDS = ("format", "recipe", "source", "versions", "series")
-"""Fields of a head that decide the bytes, in the order in which a difference is told."""
-
-
-def fingerprint_of(head: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of the canonical JSON of all that decides the bytes, hexadecimal.
-
-    A field that a damaged head lacks counts as null.
-    """
-    deciding = {name: head.get(name) for name in DECIDING_FIELDS}
-    return hashlib.sha256(json_bytes(deciding)).hexdigest()

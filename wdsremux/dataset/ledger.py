@@ -8,9 +8,9 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
-from typing import Any
 
 from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
+from wdsremux.core.head import DECIDING_FIELDS, Head
 from wdsremux.core.manifest import (
     MANIFEST_NAME,
     STATE_FOLDER,
@@ -21,9 +21,9 @@ from wdsremux.core.manifest import (
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.entry import ShardEntry, entry_name
-from wdsremux.dataset.head import DECIDING_FIELDS, head_difference
+from wdsremux.dataset.head import head_difference
 from wdsremux.dataset.shards.series import prefix_of_shard
-from wdsremux.stores.base import Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.whole_files import read_ahead, read_whole
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
@@ -32,7 +32,7 @@ LINES_A_WRITE = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SeriesProgress:
     """How far one series has come."""
 
     shards: tuple[ShardSummary, ...] = ()
@@ -55,25 +55,25 @@ class Standing:
 class Ledger:
     """Reads and writes a target's state folder."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Store) -> None:
         self._target = target
 
-    def recipe(self) -> Mapping[str, Any] | None:
-        """Return the head that the target was begun with (`Manifest.head`); None for a new one."""
+    def head(self) -> Head | None:
+        """Return the head that the output was begun with; None for a new output."""
         data = self._read(RECIPE_NAME)
         if data is None:
             return None
         try:
-            recipe = json.loads(data)
-            if not isinstance(recipe, dict):
-                raise ValueError("it holds no object")  # noqa: TRY004 (as for what is no JSON)
-        except ValueError as exc:
+            raw = json.loads(data)
+            if not isinstance(raw, dict):
+                raise ValueError("it is not a JSON object")  # noqa: TRY004 (as for other damage)
+            return Head.from_json(raw)
+        except (ValueError, RecursionError) as exc:
             raise CorruptDataError(
-                f"cannot read {RECIPE_NAME!r}: {exc}; give --overwrite to start anew"
+                f"cannot read {RECIPE_NAME!r}: {exc}; pass --overwrite to start from scratch"
             ) from exc
-        return recipe
 
-    def begin(self, head: Mapping[str, Any]) -> None:
+    def begin(self, head: Head) -> None:
         """Write the head of a new target, or check that it has the recipe of the one there.
 
         A target that holds nothing but a recipe is as good as new.
@@ -81,16 +81,16 @@ class Ledger:
         Raises RecipeMismatchError naming the first difference, UsageError for a folder that holds
         shards or an index which are not ours.
         """
-        standing = self.recipe()
-        if standing is None or not self._is_begun():
+        recorded = self.head()
+        if recorded is None or not self._is_begun():
             self._refuse_foreign()
-            self.write(RECIPE_NAME, indented_json(head))
+            self.write(RECIPE_NAME, indented_json(head.to_json()))
             return
-        refuse_difference(standing, head)
+        refuse_difference(recorded, head)
 
-    def extend(self, head: Mapping[str, Any]) -> None:
+    def extend(self, head: Head) -> None:
         """Replace the head of a target by one that takes in more rows."""
-        self.write(RECIPE_NAME, indented_json(head))
+        self.write(RECIPE_NAME, indented_json(head.to_json()))
 
     def adopt(self, fingerprint: str, breaks: Collection[int]) -> None:
         """Let entries tell of the head as it is since the target was extended.
@@ -127,7 +127,7 @@ class Ledger:
                 "choose an empty folder"
             )
 
-    def standing(self) -> dict[tuple[str, int], Standing]:
+    def standing(self) -> dict[tuple[str, int], SeriesProgress]:
         """Return how far each (split, copy) has come: its shards without a gap from the first."""
         sizes = dict(self._target.list())
         found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
@@ -135,7 +135,7 @@ class Ledger:
             shard = entry.summary
             if sizes.get(shard.name) == shard.size_bytes:
                 found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
-        return {series: Standing(_without_gap(shards)) for series, shards in found.items()}
+        return {series: SeriesProgress(_without_gap(shards)) for series, shards in found.items()}
 
     def entries(self, shards: Iterable[ShardSummary] | None = None) -> Iterator[ShardEntry]:
         """Yield the entries that can be read, or those of some shards, in the order of their names.
@@ -167,7 +167,7 @@ class Ledger:
         A shard is missed when its file, at its size, or its entry is not there.
         """
         manifest = self.readable_manifest()
-        if manifest is None or manifest.fingerprint != fingerprint:
+        if manifest is None or manifest.head.fingerprint != fingerprint:
             return None, 0
         files = {*self._target.list(), *((name, 0) for name in self._state_names())}
         missed = [
@@ -230,21 +230,21 @@ class Ledger:
         it again.
         """
         manifest = self.readable_manifest()
-        if RECIPE_NAME not in self._state_names() and not (manifest and manifest.fingerprint):
+        if RECIPE_NAME not in self._state_names() and not (manifest and manifest.head.fingerprint):
             return set()
         entries = [name for name in self._state_names() if name.endswith(".msgpack")]
         names = {f"{name.rsplit('/', 1)[1].removesuffix('.msgpack')}.tar" for name in entries}
         if manifest is not None:
             names |= {MANIFEST_NAME, *(shard.name for shard in manifest.shards)}
-        recipe = self._our_recipe()
-        if recipe is not None:
+        prefixes = self._prefixes()
+        if prefixes is not None:
             # A run that was killed between a shard and its entry left a shard that only its
             # series names.
             names.add(MANIFEST_NAME)
             names |= {
                 name
                 for name, _ in self._target.list()
-                if (prefix := prefix_of_shard(name)) and prefix in recipe.get("series", ())
+                if (prefix := prefix_of_shard(name)) and prefix in prefixes
             }
         return names
 
@@ -255,11 +255,13 @@ class Ledger:
             if name in (RECIPE_NAME, REJECTED_NAME) or name.endswith(".msgpack")
         ]
 
-    def _our_recipe(self) -> Mapping[str, Any] | None:
+    def _prefixes(self) -> Collection[str] | None:
+        """Return the prefixes of the series by recipe.json; None without such a file."""
         try:
-            return self.recipe()
+            head = self.head()
         except CorruptDataError:
-            return {}
+            return ()
+        return None if head is None else head.series
 
     def readable_manifest(self) -> Manifest | None:
         """Return the manifest, if there is one that is not damaged."""
@@ -272,11 +274,10 @@ class Ledger:
         return read_whole(self._target, name)
 
 
-def refuse_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Raise RecipeMismatchError naming the first thing that decides bytes and is another."""
-    given = json.loads(json.dumps(new))
+def refuse_difference(old: Head, new: Head) -> None:
+    """Raise RecipeMismatchError naming the first field that decides bytes and has changed."""
     for name in DECIDING_FIELDS:
-        difference = head_difference(old, given, name)
+        difference = head_difference(old, new, name)
         if difference is not None:
             raise RecipeMismatchError(
                 f"{difference}, give another OUT, or --overwrite to start anew"

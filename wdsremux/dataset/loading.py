@@ -23,6 +23,7 @@ from PIL import Image
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.dataset.reader import Output, image_extension, members_of, open_output
+from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
 
 MAX_OPEN_SHARDS = 32
 """Kept open by each process."""
@@ -37,7 +38,7 @@ def load(
     to be read (0 by default), or `epoch` does: epoch e reads copy e mod N.
 
     Raises UsageError for a split or copy there is not, CorruptDataError where no finished output
-    is, TargetError when it cannot be reached.
+    is, StoreError when it cannot be reached.
     """
     if copy is not None and epoch is not None:
         raise UsageError("copy and epoch both say which copy to read: give one of them")
@@ -46,9 +47,9 @@ def load(
         if split is None and len(manifest.splits) > 1:
             names = ", ".join(map(repr, manifest.splits))
             raise UsageError(f"{output.words!r} has the splits {names}; name one of them")
-        chosen = (epoch or 0) % manifest.copies if copy is None else copy
-        if not 0 <= chosen < manifest.copies:
-            raise UsageError(f"{output.words!r} has no copy {copy}; it has {manifest.copies}")
+        chosen = (epoch or 0) % manifest.head.copies if copy is None else copy
+        if not 0 <= chosen < manifest.head.copies:
+            raise UsageError(f"{output.words!r} has no copy {copy}; it has {manifest.head.copies}")
         shards = [shard for shard in output.shards(split) if shard.copy == chosen]
         return LoadedSplit(output.words, manifest, shards)
 
@@ -79,7 +80,7 @@ class LoadedSplit:
     def __getitem__(self, index: int) -> dict[str, Any]:
         """Return a sample; negative numbers count from the end. Slices are not taken.
 
-        Raises IndexError, CorruptDataError for a damaged sample, TargetError.
+        Raises IndexError, CorruptDataError for a damaged sample, StoreError.
         """
         at = index + len(self) if index < 0 else index
         if not 0 <= at < len(self):
@@ -194,7 +195,7 @@ def _fields(content: bytes, key: str) -> dict[str, Any]:
 
 def _image(content: bytes, key: str) -> Image.Image:
     try:
-        image = Image.open(io.BytesIO(content))
+        image = Image.open(io.BytesIO(content), formats=PILLOW_FORMATS)
         image.load()
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as exc:
         raise CorruptDataError(f"the image of sample {key!r} cannot be decoded: {exc}") from exc

@@ -6,13 +6,11 @@ from typing import Any
 
 from wdsremux.core.manifest import Manifest, indented_json
 from wdsremux.dataset.indexes.loader_urls import Loaders, loader_urls
-from wdsremux.stores.address import endpoint_of
-from wdsremux.stores.base import RemoteTarget
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.base import Store
 
 
 def published_at(
-    dest: RemoteTarget, manifest: Manifest, receipts: Mapping[str, Mapping[str, str]]
+    dest: Store, manifest: Manifest, receipts: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
     """Return `Manifest.published` for a target that holds all shards."""
     return {
@@ -33,8 +31,8 @@ def with_published(index: bytes, published: Mapping[str, Any]) -> bytes:
     return indented_json(raw | {"published": published} if published else raw)
 
 
-def loaders_of(dest: RemoteTarget, manifest: Manifest) -> Loaders:
+def loaders_of(dest: Store, manifest: Manifest) -> Loaders:
     """Return the URLs that loaders take for what stands at a target."""
-    if isinstance(dest, LocalTarget):
+    if dest.root is not None:
         return {}
-    return loader_urls(dest.url, manifest.patterns(), endpoint_of(dest))
+    return loader_urls(dest.url, manifest.patterns(), dest.endpoint)

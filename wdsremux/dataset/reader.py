@@ -27,8 +27,8 @@ from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.scan import TarFault, TarScan
 from wdsremux.dataset.entry import SampleEntry, ShardEntry, entry_name
 from wdsremux.dataset.ownership import owner_of
-from wdsremux.dataset.reading import EntryGiver, entries_ahead
-from wdsremux.dataset.validation import believed_manifest
+from wdsremux.dataset.reading import EntryFuture, entries_ahead
+from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import Folder, is_safe_name
 from wdsremux.stores.registry import open_folder
 
@@ -59,7 +59,7 @@ class Output:
     @property
     def has_row_keys(self) -> bool:
         """Whether a sample's key is its row number, with a suffix where there are copies."""
-        recipe = self.manifest.recipe
+        recipe = self.manifest.head.options
         return "writer" not in recipe and recipe.get("key_column") is None
 
     def shards(self, split: str | None = None) -> list[ShardSummary]:
@@ -72,7 +72,7 @@ class Output:
     def entries(self, shards: Iterable[ShardSummary]) -> Iterator[tuple[ShardSummary, ShardEntry]]:
         """Yield shards with their entries, in order. Raises CorruptDataError for a damaged one."""
         shards = list(shards)
-        is_ours = self.manifest.recipe.get("writer") != INDEX_WRITER
+        is_ours = self.manifest.head.options.get("writer") != INDEX_WRITER
         names = [entry_name(shard.name) for shard in shards]
         found = entries_ahead(self._folder, names, is_ours=is_ours)
         for shard, (name, give) in zip(shards, found, strict=True):
@@ -115,7 +115,7 @@ class Output:
             place = (sample.offset, sample.size_bytes, sample.crc32)
             return members_of(self.sample_bytes(file, shard, place))[1]
 
-    def _believed(self, shard: ShardSummary, name: str, give: EntryGiver) -> ShardEntry:
+    def _believed(self, shard: ShardSummary, name: str, give: EntryFuture) -> ShardEntry:
         try:
             entry, problem = give()
         except OSError as exc:
@@ -135,7 +135,7 @@ class Output:
 def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -> Output:
     """Open an output by its folder or URL; `manifest` is not read again where it is known.
 
-    Raises CorruptDataError when no finished dataset is there, TargetError when it cannot be asked.
+    Raises CorruptDataError when no finished dataset is there, StoreError when it cannot be asked.
     """
     words = os.fspath(out)
     try:
@@ -207,6 +207,6 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
             f"{words!r} is not finished: it has no index.json; run the same convert command again"
         )
     try:
-        return believed_manifest(data)
+        return validated_manifest(data)
     except CorruptDataError as exc:
         raise CorruptDataError(f"{words!r}: {exc}; see wdsremux verify") from exc

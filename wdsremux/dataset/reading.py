@@ -9,13 +9,13 @@ from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.manifest import MAX_ENTRY_BYTES
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.validation import entry_problem
-from wdsremux.stores.reading.prefetch import Giver, ahead
+from wdsremux.stores.reading.prefetch import Giver, prefetch
 from wdsremux.stores.reading.untrusted import Folder
 
 MAX_LINE_BYTES = 1 << 20
 
 
-EntryGiver = Giver[tuple[ShardEntry | None, str | None]]
+EntryFuture = Giver[tuple[ShardEntry | None, str | None]]
 
 
 def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry | None, str | None]:
@@ -34,13 +34,13 @@ def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry 
 
 def entries_ahead(
     folder: Folder, names: Iterable[str], *, is_ours: bool
-) -> Iterator[tuple[str, EntryGiver]]:
+) -> Iterator[tuple[str, EntryFuture]]:
     """Yield (name, what gives `read_entry`'s answer) in order, while the next ones are fetched."""
     read = partial(read_entry, folder, is_ours=is_ours)
     if folder.reads_at_once == 1:
         yield from ((name, partial(read, name)) for name in names)
         return
-    yield from ahead(read, names, at_once=folder.reads_at_once, name="entries")
+    yield from prefetch(read, names, at_once=folder.reads_at_once, name="entries")
 
 
 def moved_lines(journal: bytes) -> Iterator[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from wdsremux.core.errors import TransformError
 from wdsremux.core.json_values import Convert, ValueFormError
 from wdsremux.core.records import Record, Rejected, Stage
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 
 
 class RejectedRecordError(Exception):
@@ -41,10 +41,10 @@ class RejectedFieldError(RejectedRecordError):
 
 
 @dataclass(slots=True)
-class Tray:
+class BatchBuilder:
     """What a batch has given so far."""
 
-    lots: list[LotBuilder]
+    packers: list[SamplePacker]
     copies: Sequence[int]
     """Those to be made."""
     poison: Mapping[int, str]
@@ -63,15 +63,15 @@ class Tray:
         """
         if not self.rejected:
             return ()
-        places = {r.position: r.place for r in records if r.position not in self.poison}
+        locations = {r.position: r.location for r in records if r.position not in self.poison}
         found = sorted(self.rejected, key=lambda item: (item.position, item.copy))
-        return tuple(_placed(item, places.get(item.position)) for item in found)
+        return tuple(_located(item, locations.get(item.position)) for item in found)
 
 
-def _placed(item: Rejected, place: str | None) -> Rejected:
-    if place is None or item.stage == "filter" or place in item.reason:
+def _located(item: Rejected, location: str | None) -> Rejected:
+    if location is None or item.stage == "filter" or location in item.reason:
         return item
-    return replace(item, reason=f"{item.reason} (in {place})")
+    return replace(item, reason=f"{item.reason} (in {location})")
 
 
 class AddedColumns:

@@ -1,18 +1,17 @@
 """From a recipe and an opened source to the head and the job, and back from a recorded head."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from importlib import metadata
 from typing import Any
 
-from wdsremux.core.columns import Columns, ColumnWishes
+from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.errors import UsageError
+from wdsremux.core.head import Head, fingerprint_of
 from wdsremux.core.json_values import card_dtype
-from wdsremux.core.manifest import MANIFEST_FORMAT
 from wdsremux.core.recipe import Recipe
-from wdsremux.dataset.head import fingerprint_of
 from wdsremux.dataset.shards.series import prefix_of
-from wdsremux.processing.worker import Job
+from wdsremux.processing.worker import WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.call import FunctionSpec
 from wdsremux.transforms.kernel.choice import chosen_kernel, kernel_of, recorded_as
@@ -35,7 +34,7 @@ STORED_NOTE = (
 )
 
 
-def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> Job:
+def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> WorkerJob:
     """Return what a worker must know. Raises UsageError for options that exclude each other."""
     if function is not None and recipe.transform_input == "bytes" and recipe.steps:
         raise UsageError(
@@ -49,7 +48,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         max_pixels=recipe.max_pixels,
         kernel=chosen_kernel(recipe.kernel),
     )
-    return Job(
+    return WorkerJob(
         columns=columns,
         codec=codec,
         steps=tuple(str(step) for step in steps_from_text(recipe.steps)),
@@ -63,41 +62,36 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
     )
 
 
-def wishes_of(recipe: Recipe) -> ColumnWishes:
+def column_options(recipe: Recipe) -> ColumnOptions:
     """Return what the recipe says of columns."""
-    return ColumnWishes(
+    return ColumnOptions(
         recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
     )
 
 
 def head_from(
-    recipe: Recipe, job: Job, identity: Mapping[str, Any], splits: Sequence[str]
-) -> dict[str, Any]:
-    """Return what a dataset knows of itself before its first shard, but for name and place.
-
-    Its fingerprint is the SHA-256 of the canonical JSON of all that decides the bytes.
-    """
+    recipe: Recipe, job: WorkerJob, identity: Mapping[str, Any], splits: Sequence[str]
+) -> Head:
+    """Return the head of a conversion, still without its name and origin."""
     label = job.columns.label
-    deciding = {
-        "format": MANIFEST_FORMAT,
-        "series": [
+    head = Head(
+        name="",
+        copies=job.copies,
+        class_names=tuple(label.class_names) if label and label.class_names else None,
+        features=features_of(job),
+        series=tuple(
             prefix_of(name, copy, job.copies) for name in splits for copy in range(job.copies)
-        ],
-        "recipe": effective_recipe(recipe, job),
-        "source": dict(identity),
-        "versions": {"kernel": recorded_as(job.codec.kernel), **versions()},
-    }
-    return {
-        **deciding,
-        "copies": job.copies,
-        "class_names": list(label.class_names) if label and label.class_names else None,
-        "features": features_of(job),
-        "fingerprint": fingerprint_of(deciding),
-        "notes": list(_notes(job)),
-    }
+        ),
+        options=effective_recipe(recipe, job),
+        source=dict(identity),
+        versions={"kernel": recorded_as(job.codec.kernel), **versions()},
+        fingerprint="",
+        notes=tuple(_notes(job)),
+    )
+    return replace(head, fingerprint=fingerprint_of(head.to_json()))
 
 
-def _notes(job: Job) -> Iterator[str]:
+def _notes(job: WorkerJob) -> Iterator[str]:
     if job.passes_through:
         yield STORED_NOTE
     if job.function is not None and job.function.by_name:
@@ -108,13 +102,13 @@ def _notes(job: Job) -> Iterator[str]:
         )
 
 
-def place_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
-    """Return the words that name source and function, for whoever opens them again."""
+def origin_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
+    """Return the strings that name source and function, by which `repair` opens them again."""
     words = {name: getattr(recipe, name) for name in PLACE_FIELDS}
     return {"source": source, "transform": recipe.transform, **words}
 
 
-def effective_recipe(recipe: Recipe, job: Job) -> dict[str, Any]:
+def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     """Return the recipe's fields as they take effect."""
     left_out = (*PLACE_FIELDS, KERNEL_FIELD)
     fields = {name: value for name, value in asdict(recipe).items() if name not in left_out}
@@ -148,7 +142,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def features_of(job: Job) -> dict[str, Any]:
+def features_of(job: WorkerJob) -> dict[str, Any]:
     """Return the dtypes of the samples as the manifest and the card tell them."""
     columns = job.columns
     fields = {column.json_name: card_dtype(column.dtype) for column in columns.extras}
@@ -166,13 +160,13 @@ def features_of(job: Job) -> dict[str, Any]:
     return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
 
 
-def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
+def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     """Return the options that gave a head, with the source pinned to the commit it was read at.
 
     `transform` is what names the user's function now. Raises UsageError for a head of options that
     this version does not have.
     """
-    effective, place = head["recipe"], head["place"]
+    effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
     unknown = sorted(effective.keys() - known - {"added_columns"})
     if unknown:
@@ -182,10 +176,10 @@ def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
         )
     options = {name: value for name, value in effective.items() if name in known}
     added = effective.get("added_columns", {})
-    options |= {name: place.get(name) for name in ("source_kind", "image_root", "subset")}
+    options |= {name: origin.get(name) for name in ("source_kind", "image_root", "subset")}
     options |= {
         "transform": transform,
-        "revision": head["source"].get("commit") or place.get("revision"),
+        "revision": head.source.get("commit") or origin.get("revision"),
         # Nothing would mean that the column is to be found.
         "label_column": effective["label_column"] or "",
         "extra_columns": [
@@ -193,7 +187,7 @@ def recipe_from_head(head: Mapping[str, Any], transform: str | None) -> Recipe:
             *(f"{name}:{_type_text(dtype)}" for name, dtype in added.items()),
         ],
     }
-    recorded = head["versions"].get("kernel")
+    recorded = head.versions.get("kernel")
     # Without the native kernel the portable one is tried: what is not a JPEG, it makes alike.
     options["kernel"] = "auto" if kernel_of(recorded) == "native" else "portable"
     return Recipe.from_options(options)

@@ -11,12 +11,11 @@ from typing import Any
 from wdsremux.core.columns import choose_columns, remarks_on
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
-from wdsremux.core.manifest import Manifest
 from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.engines.base import Engine
-from wdsremux.processing.head import head_from, job_from_recipe, place_of, wishes_of
+from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import remarks_on_splits, series_from_text
 from wdsremux.sources.registry import GLOB, REPO_ID, SourceLike, kind_of, name_of, open_source
@@ -106,24 +105,23 @@ def open_conversion(
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
     function = open_function(transform)
-    target = registry.open_target(out)  # wrong keys are told before the source is opened
+    target = registry.open_store(out)  # wrong keys are told before the source is opened
     opened = open_source(source, recipe, run)
-    features, wishes = opened.features(), wishes_of(recipe)
+    features, options = opened.features(), column_options(recipe)
     adds_columns = function is not None and recipe.transform_mode != "image"
-    columns = choose_columns(features, wishes, has_function=adds_columns)
+    columns = choose_columns(features, options, has_function=adds_columns)
     job = job_from_recipe(recipe, columns, function)
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)
-    head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     # What is no text has no words: whoever opens it again must be given it.
     source_words = str(source) if isinstance(source, str | Path) else None
     function_words = transform if isinstance(transform, str) else None
-    place = place_of(source_words, replace(recipe, transform=function_words))
-    head |= {"name": name_of(source), "place": place}
+    origin = origin_of(source_words, replace(recipe, transform=function_words))
+    head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
+    head = replace(head, name=name_of(source), origin=origin)
     engine, engine_name, workers = open_engine(run, has_function=function is not None)
     return Conversion(
-        # In the order that a manifest has: each can be made of the other, byte for byte.
-        head=Manifest.from_head(head, ()).head(),
+        head=head,
         units=lambda split, start: opened.units(split, columns, start),
         series=series,
         limit=recipe.limit,
@@ -135,7 +133,7 @@ def open_conversion(
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
-        remarks=(*remarks_on(features, wishes, columns), *remarks_on_splits(recipe.split, splits)),
+        remarks=(*remarks_on(features, options, columns), *remarks_on_splits(recipe.split, splits)),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
         adapts_kernel=recipe.kernel == "auto",

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.option_values import ErrorLimit
 from wdsremux.core.records import Batch, Task
@@ -14,24 +15,23 @@ from wdsremux.dataset.shards.series import SeriesPlan, prefix_of
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.recovery import Recovery
 from wdsremux.processing.tasks import SeriesRows, UnitsOf, pieces, tasks
-from wdsremux.processing.worker import Job, Worker
-from wdsremux.stores.base import Target
+from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.stores.base import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
     """Everything a conversion is made of."""
 
-    head: Mapping[str, Any]
-    """What `recipe.json` holds: `Manifest.head` tells the fields."""
+    head: Head
     units: UnitsOf
     series: tuple[SeriesRows, ...]
     limit: int | None
-    job: Job
+    job: WorkerJob
     engine: Engine
     engine_name: str
     workers: int
-    target: Target
+    target: Store
     bounds: Bounds
     allow_oversize: bool
     max_errors: ErrorLimit
@@ -48,7 +48,7 @@ class Conversion:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over all that decides the bytes."""
-        return str(self.head["fingerprint"])
+        return self.head.fingerprint
 
     @property
     def base(self) -> int:

@@ -8,32 +8,32 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from wdsremux.core.columns import Columns
 from wdsremux.core.errors import TransformError
 from wdsremux.core.heartbeat import heartbeat
 from wdsremux.core.json_values import ValueFormError, converter, json_bytes, label_converter
 from wdsremux.core.keys import key_from_position, key_from_value
 from wdsremux.core.records import Batch, Record, Rejected, Task
-from wdsremux.dataset.shards.packing import LotBuilder
-from wdsremux.processing.batch import AddedColumns, RejectedFieldError, RejectedRecordError, Tray
-from wdsremux.transforms.base import StepError, quiet_libraries, sample_rng
+from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.processing.batch import (
+    AddedColumns,
+    BatchBuilder,
+    RejectedFieldError,
+    RejectedRecordError,
+)
+from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codecs.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode, Row, UserFunction
 from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
-from wdsremux.transforms.steps.picture import Frame, Picture
+from wdsremux.transforms.steps.picture import Picture, SourceImage
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
 """Records are taken in chunks of so many rows or stored bytes where no batch function sees them."""
 
-Pixels = npt.NDArray[np.uint8]
-
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class WorkerJob:
     """All that a worker must know; it travels to worker processes once."""
 
     columns: Columns
@@ -67,7 +67,7 @@ class Job:
 class Worker:
     """Turns tasks into batches; one per thread or process, made where it runs."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: WorkerJob) -> None:
         quiet_libraries()
         self._job = job
         self._steps = steps_from_text(job.steps)
@@ -101,17 +101,19 @@ class Worker:
         poison = dict(task.poison)
         copies = range(self._job.copies) if task.copy is None else (task.copy,)
         for records in self._chunks(task):
-            tray = Tray([LotBuilder() for _ in range(self._job.copies)], copies, poison)
+            builder = BatchBuilder(
+                [SamplePacker() for _ in range(self._job.copies)], copies, poison
+            )
             if task.is_probe:
-                yield self._probed(records, tray, task.series)
+                yield self._probed(records, builder, task.series)
             else:
-                yield self._batch(records, tray, task.series)
+                yield self._batch(records, builder, task.series)
 
-    def _probed(self, records: list[Record], tray: Tray, series: int) -> Batch:
+    def _probed(self, records: list[Record], builder: BatchBuilder, series: int) -> Batch:
         """Work on records, keep nothing, and report that this worker is still alive."""
         # A function may well fail on a batch of one row: it will be called with the whole batch.
         with contextlib.suppress(TransformError):
-            self._batch(records, tray, series)
+            self._batch(records, builder, series)
         return Batch(records[0].position, len(records), (), series=series)
 
     def _chunks(self, task: Task) -> Iterator[list[Record]]:
@@ -132,50 +134,50 @@ class Worker:
         if held:
             yield held
 
-    def _batch(self, records: list[Record], tray: Tray, series: int) -> Batch:
+    def _batch(self, records: list[Record], builder: BatchBuilder, series: int) -> Batch:
         if self._job.batches_rows:
-            self._together(records, tray)
+            self._together(records, builder)
         else:
             for record in records:
-                self._together([record], tray)
+                self._together([record], builder)
         return Batch(
             first=records[0].position,
             rows=len(records),
-            lots=tuple(builder.lot() for builder in tray.lots),
-            rejected=tray.rejected_in(records),
+            packed=tuple(packer.packed() for packer in builder.packers),
+            rejected=builder.rejected_in(records),
             series=series,
             input_bytes=sum(len(record.image or b"") for record in records),
-            unpacked=tuple(sorted(map(str, tray.unpacked))),
+            unpacked=tuple(sorted(map(str, builder.unpacked))),
         )
 
-    def _together(self, records: list[Record], tray: Tray) -> None:
+    def _together(self, records: list[Record], builder: BatchBuilder) -> None:
         """Work on records that the user's function sees in one call; one record without it."""
-        for copy, rows in zip(tray.copies, self._rows(records, tray), strict=True):
+        for copy, rows in zip(builder.copies, self._rows(records, builder), strict=True):
             for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
                 if isinstance(outcome, Rejected):
-                    tray.rejected.append(outcome)
+                    builder.rejected.append(outcome)
                     continue
                 if self._added is not None:
-                    tray.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
+                    builder.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
                 try:
-                    self._pack(outcome, copy, tray.lots[copy])
+                    self._pack(outcome, copy, builder.packers[copy])
                 except RejectedRecordError as exc:
                     if isinstance(exc, RejectedFieldError):
                         exc.blame(row.fields)
-                    tray.reject(outcome.position, [copy], exc)
+                    builder.reject(outcome.position, [copy], exc)
 
-    def _rows(self, records: list[Record], tray: Tray) -> list[list[Row]]:
+    def _rows(self, records: list[Record], builder: BatchBuilder) -> list[list[Row]]:
         """Return the rows of each copy to be made: decoded, and through the steps."""
-        rows: list[list[Row]] = [[] for _ in tray.copies]
+        rows: list[list[Row]] = [[] for _ in builder.copies]
         for record in records:
             heartbeat()
             try:
-                if record.position in tray.poison:
-                    raise RejectedRecordError("transform", tray.poison[record.position])
-                for own, image in zip(rows, self._images(record, tray.copies), strict=True):
+                if record.position in builder.poison:
+                    raise RejectedRecordError("transform", builder.poison[record.position])
+                for own, image in zip(rows, self._images(record, builder.copies), strict=True):
                     own.append(Row(record.position, image, dict(record.fields)))
             except RejectedRecordError as exc:
-                tray.reject(record.position, tray.copies, exc)
+                builder.reject(record.position, builder.copies, exc)
         return rows
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
@@ -197,7 +199,7 @@ class Worker:
             if job.passes_through and sniff(record.image) == "jpeg":
                 job.codec.check_whole(record.image)
                 return [record.image] * len(copies)
-            frame = Frame(record.image, job.codec)
+            frame = SourceImage(record.image, job.codec)
             # Also where one copy alone is asked for: they share the scale they are decoded at, and
             # a step that fails for one rejects all.
             pictures = [frame.picture() for _ in range(job.copies)]
@@ -219,7 +221,7 @@ class Worker:
                 return encoded
         return picture.pixels()
 
-    def _pack(self, row: Row, copy: int, lot: LotBuilder) -> None:
+    def _pack(self, row: Row, copy: int, packer: SamplePacker) -> None:
         """Encode a row and append its sample."""
         encoded, width, height = self._encoded(row)
         key, key_text = self._key(row, copy)
@@ -228,7 +230,7 @@ class Worker:
         if key_text is not None:
             entry["key"] = key_text
         image_extension, json_extension = self._job.extensions
-        lot.add(
+        packer.add(
             row.position,
             key,
             ((image_extension, encoded), (json_extension, json_bytes(entry))),

@@ -1,9 +1,10 @@
 """From a dataset's head back to the options it was made with, and what is different now."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from wdsremux.core.head import Head
 from wdsremux.dataset.head import first_difference
 from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE
 
@@ -37,11 +38,11 @@ class Changes:
         )
 
 
-def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
+def changes_between(old: Head, new: Head) -> Changes:
     """Compare the recorded head of a dataset with the one it would have now."""
-    source = first_difference(_by_name(old["source"]), _by_name(new["source"]))
+    source = first_difference(_by_name(old.source), _by_name(new.source))
     function = first_difference(
-        old["recipe"]["transform"], new["recipe"]["transform"], "its fingerprint"
+        old.options["transform"], new.options["transform"], "its fingerprint"
     )
     return Changes(
         None if source is None else f"the source has changed: {_told(source)}",
@@ -50,20 +51,20 @@ def changes_between(old: Mapping[str, Any], new: Mapping[str, Any]) -> Changes:
     )
 
 
-def _other_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    names = sorted(old["versions"].keys() | new["versions"].keys())
+def _other_changes(old: Head, new: Head) -> Iterator[str]:
+    names = sorted(old.versions.keys() | new.versions.keys())
     for name in names:
-        was, now = old["versions"].get(name, "missing"), new["versions"].get(name, "missing")
+        was, now = old.versions.get(name, "missing"), new.versions.get(name, "missing")
         if was != now:
             yield f"{name} was {was}, now it is {now}"
             if name == "kernel" and now == PORTABLE:
                 yield f"to get that kernel, {HOW_TO_BUILD}"
-    if old["format"] != new["format"]:
-        yield f"wdsremux makes format {new['format']} now, not {old['format']}"
-    one, other = ({**head["recipe"], "transform": None} for head in (old, new))
+    if old.format != new.format:
+        yield f"wdsremux makes format {new.format} now, not {old.format}"
+    one, other = ({**head.options, "transform": None} for head in (old, new))
     for difference in (
         first_difference(one, other, "recipe"),
-        first_difference(old["series"], new["series"], "series"),
+        first_difference(list(old.series), list(new.series), "series"),
     ):
         if difference is not None:
             yield _told(difference)

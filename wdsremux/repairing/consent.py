@@ -11,14 +11,14 @@ import os
 import site
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Any
 
 from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
 from wdsremux.core.escaping import escaped
+from wdsremux.core.head import Head
 
 NAME_IT = "give it yourself: --transform FILE.py:NAME"
 _INSTALLED_PARTS = frozenset({"site-packages", "dist-packages"})
@@ -43,14 +43,14 @@ class RecordedFunction:
         return hashlib.sha256(self.text.replace(b"\r\n", b"\n")).hexdigest()
 
 
-def approved_function(head: Mapping[str, Any], out: Path, *, trusts: bool) -> str:
+def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
     """Return the words of the recorded function if it may be run; nothing of it has run by then.
 
     Raises UsageError without the user's consent and for a function that no consent covers,
     RecipeMismatchError when its file is not the one that is recorded.
     """
-    recorded = head["recipe"]["transform"]
-    words = head["place"].get("transform")
+    recorded = head.options["transform"]
+    words = head.origin.get("transform")
     if not isinstance(recorded, dict) or not isinstance(words, str):
         raise CorruptDataError("the record names no function that can be found; " + NAME_IT)
     found = _found(words)

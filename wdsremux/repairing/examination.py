@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.readback import ShardContent, read_back
-from wdsremux.repairing.find_head import Head, read
+from wdsremux.repairing.recorded_head import read
 from wdsremux.repairing.rejections import Rejections
 from wdsremux.repairing.shard_records import ShardRecord, ShardRecords
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.reading.prefetch import prefetch
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 
 
@@ -43,8 +44,8 @@ class Examination:
         on_bytes: Callable[[int], None],
     ) -> None:
         self._folder = folder
-        self._fingerprint: str = head["fingerprint"]
-        self._extensions = tuple(head["features"])
+        self._fingerprint = head.fingerprint
+        self._extensions = tuple(head.features)
         self._records = records
         self._rejections = rejections
         self._on_bytes = on_bytes
@@ -52,7 +53,7 @@ class Examination:
 
     def verdicts(self, records: Iterable[ShardRecord], workers: int) -> Iterator[Verdict]:
         """Yield what became of each shard, in order; a few are read ahead."""
-        found = ahead(self.verdict, records, at_once=workers, name="repair")
+        found = prefetch(self.verdict, records, at_once=workers, name="repair")
         try:
             for _, give in found:
                 yield give()

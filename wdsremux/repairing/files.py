@@ -9,8 +9,8 @@ from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import REJECTED_NAME, Ledger, rejected_line
 from wdsremux.dataset.reading import read_entry
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.repairing.find_head import read
-from wdsremux.stores.base import Target
+from wdsremux.repairing.recorded_head import read
+from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 from wdsremux.verifying.checks.own_dataset import OurDataset
 from wdsremux.verifying.checks.quarantine import quarantine
@@ -24,7 +24,7 @@ FEW_BYTES = 16
 class Files:
     """The small files of one dataset."""
 
-    def __init__(self, folder: UntrustedFolder, target: Target) -> None:
+    def __init__(self, folder: UntrustedFolder, target: Store) -> None:
         self._folder = folder
         self._ledger = Ledger(target)
         self.written: list[str] = []

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from wdsremux.core.errors import UsageError
 from wdsremux.core.events import Advanced, Begun, Event, ShardDone
 from wdsremux.core.manifest import ShardSummary
-from wdsremux.core.records import Batch, Lot, Rejected, Task
+from wdsremux.core.records import Batch, PackedSamples, Rejected, Task
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import lot_without
+from wdsremux.dataset.shards.packing import packed_without
 from wdsremux.dataset.shards.series import SeriesWriter, shard_name
 from wdsremux.processing.plan import Conversion
 from wdsremux.repairing.shard_records import Series, ShardRecords
@@ -144,16 +144,18 @@ class Remaking:
         if opened.is_lost:
             return
         order = opened.order
-        lot = _within(batch.lots[order.series.copy], opened)
+        packed = _within(batch.packed[order.series.copy], opened)
         try:
             if order.rejected is None:
-                lot, rejected = _without_doubles(opened, lot, batch.rejected)
+                packed, rejected = _without_doubles(opened, packed, batch.rejected)
                 opened.writer.reject(item for item in rejected if item.position < order.stop)
-            opened.writer.add(lot)
+            opened.writer.add(packed)
         except (_OtherBytesError, UsageError):
             # A sample that is over the bound now is another sample, too.
             opened.is_lost = True
-        self._observer(Advanced(batch.rows, len(lot.keys), (), batch.input_bytes, len(lot.payload)))
+        self._observer(
+            Advanced(batch.rows, len(packed.keys), (), batch.input_bytes, len(packed.payload))
+        )
 
     def _opened(self, place: int) -> _OpenOrder:
         if self._open is not None and self._open.place == place:
@@ -216,23 +218,23 @@ class Remaking:
         self._open = None
 
 
-def _within(lot: Lot, opened: _OpenOrder) -> Lot:
+def _within(packed: PackedSamples, opened: _OpenOrder) -> PackedSamples:
     """Return the samples of rows that are ordered: neither another shard's nor rejected ones."""
     numbers = {
         number
-        for number, position in enumerate(lot.positions)
+        for number, position in enumerate(packed.positions)
         if not opened.start <= position < opened.order.stop or position in opened.out
     }
-    return lot_without(lot, numbers) if numbers else lot
+    return packed_without(packed, numbers) if numbers else packed
 
 
 def _without_doubles(
-    opened: _OpenOrder, lot: Lot, rejected: Sequence[Rejected]
-) -> tuple[Lot, Sequence[Rejected]]:
+    opened: _OpenOrder, packed: PackedSamples, rejected: Sequence[Rejected]
+) -> tuple[PackedSamples, Sequence[Rejected]]:
     """Return the samples whose keys nobody had before, and all that was rejected."""
     if opened.register is None:
-        return lot, rejected
-    (lot,), doubles = opened.register.without_doubles([lot])
+        return packed, rejected
+    (packed,), doubles = opened.register.without_doubles([packed])
     copy = opened.order.series.copy
     every = (*rejected, *(replace(item, copy=copy) for item in doubles))
-    return lot, sorted(every, key=lambda item: item.position)
+    return packed, sorted(every, key=lambda item: item.position)

@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import RecipeMismatchError, SourceError, UsageError
 from wdsremux.core.events import log_notes
+from wdsremux.core.head import Head
 from wdsremux.core.keywords import RepairOptions, refuse_unknown
 from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Run
@@ -16,7 +17,6 @@ from wdsremux.processing.head import recipe_from_head
 from wdsremux.processing.opening import Transform, open_conversion, with_careful_engine
 from wdsremux.processing.plan import Conversion
 from wdsremux.repairing.consent import approved_function, refuse_other_file
-from wdsremux.repairing.find_head import Head
 from wdsremux.repairing.repair import RepairObserver
 from wdsremux.repairing.repair import repair as run_repair
 from wdsremux.sources.registry import KIND_ADVICE, SourceLike, without_revision
@@ -61,7 +61,7 @@ def repair(
     run = Run.from_options(dict(options))
     return run_repair(
         Path(out).expanduser(),
-        registry.open_target(out),
+        registry.open_store(out),
         _Reopening(out, run, source, transform, trust_recorded),
         shards=[shards] if isinstance(shards, str) else shards,
         workers=usable_cpus() if run.workers is None else run.workers,
@@ -80,7 +80,7 @@ class _Reopening:
     trusts_recorded: bool
 
     def __call__(self, head: Head, *, after_death: bool) -> Conversion:
-        source = self._source(head["place"])
+        source = self._source(head.origin)
         function = self._function(head)
         recipe = recipe_from_head(head, function if isinstance(function, str) else None)
         try:
@@ -95,8 +95,8 @@ class _Reopening:
             raise SourceError(f"{text}; if the source has moved, name it with --source") from exc
         return with_careful_engine(conversion, self.run) if after_death else conversion
 
-    def _source(self, place: Mapping[str, Any]) -> SourceLike:
-        source = place.get("source") if self.source is None else self.source
+    def _source(self, origin: Mapping[str, Any]) -> SourceLike:
+        source = origin.get("source") if self.source is None else self.source
         if source is None:
             raise UsageError(
                 "the source was a Python object, which no record can name; give it again: "
@@ -105,12 +105,12 @@ class _Reopening:
         return without_revision(source)
 
     def _function(self, head: Head) -> Transform | None:
-        if head["recipe"]["transform"] is None:
+        if head.options["transform"] is None:
             return None
         if self.transform is not None:
             opening.open_function(self.transform)  # its errors come before those of the source
             return self.transform
-        if head["place"].get("transform") is None:
+        if head.origin.get("transform") is None:
             raise UsageError(
                 "the function was a Python object, which no record can name; give it again: "
                 "wdsremux.repair(out, transform=...)"

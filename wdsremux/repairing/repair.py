@@ -17,6 +17,7 @@ from wdsremux.core.errors import (
     WdsremuxError,
 )
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Done, Event, Note
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary, indented_json
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, card_bytes
@@ -27,11 +28,11 @@ from wdsremux.processing.plan import Conversion
 from wdsremux.repairing.changes import Changes, changes_between
 from wdsremux.repairing.examination import Examination, Verdict
 from wdsremux.repairing.files import Files, findings_left, move_stray_entries
-from wdsremux.repairing.find_head import Found, Head, find_head
+from wdsremux.repairing.recorded_head import Found, find_head
 from wdsremux.repairing.rejections import Rejections
 from wdsremux.repairing.remaking import Order, Remaking
 from wdsremux.repairing.shard_records import ShardRecord, ShardRecords
-from wdsremux.stores.base import Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 from wdsremux.verifying.reports import RepairReport
 
@@ -50,7 +51,7 @@ class Reopen(Protocol):
 
 def repair(
     out: Path,
-    target: Target,
+    target: Store,
     reopen: Reopen,
     *,
     shards: Iterable[str],
@@ -77,7 +78,7 @@ class _Repair:
     """One repair."""
 
     def __init__(
-        self, folder: UntrustedFolder, target: Target, found: Found, observer: RepairObserver
+        self, folder: UntrustedFolder, target: Store, found: Found, observer: RepairObserver
     ) -> None:
         self._folder = folder
         self._target = target
@@ -98,7 +99,7 @@ class _Repair:
 
     def examine(self, shards: Sequence[str], workers: int) -> None:
         """Read the shards, rebuild entries, and note what has to be made again."""
-        self._files.write(RECIPE_NAME, indented_json(self._head))
+        self._files.write(RECIPE_NAME, indented_json(self._head.to_json()))
         chosen = self._chosen(shards)
         self._is_partial = bool(shards)
         self._checked = len(chosen)
@@ -128,9 +129,7 @@ class _Repair:
         conversion = self._reopened(reopen, orders)
         changes = changes_between(self._head, conversion.head)
         poison = self._rejections.poison | self._records.poison
-        line = Remaking(
-            conversion, self._head["fingerprint"], self._records, poison, self._observer
-        )
+        line = Remaking(conversion, self._head.fingerprint, self._records, poison, self._observer)
         # Where nothing tells what a shard was, only an unchanged conversion may say.
         sure = [order for order in orders if order.sums is not None or changes == Changes()]
         try:
@@ -166,7 +165,7 @@ class _Repair:
         summaries = sorted(
             shards.values(), key=lambda s: (order[prefix_of_shard(s.name)], s.number)
         )
-        manifest = Manifest.from_head(self._head, summaries)
+        manifest = Manifest(head=self._head, shards=tuple(summaries))
         entries = sorted(map(entry_name, shards))
         self._files.write_rejected(lambda: self._rejected_in(entries))
         if not self._files.write_card(card_bytes(manifest)):

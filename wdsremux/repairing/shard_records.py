@@ -2,8 +2,9 @@
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import STATE_FOLDER, Manifest, ShardSummary
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.reading import read_entry
@@ -57,11 +58,11 @@ class Gap(NamedTuple):
     """Position after their last row."""
 
 
-def series_of(head: Mapping[str, Any]) -> list[Series]:
+def series_of(head: Head) -> list[Series]:
     """Return the series of a dataset, in its order."""
-    copies: int = head["copies"]
+    copies = head.copies
     found = []
-    for number, prefix in enumerate(head["series"]):
+    for number, prefix in enumerate(head.series):
         copy = number % copies
         split = prefix if copies == 1 else prefix.removesuffix(f"-c{copy}")
         found.append(Series(number // copies, split, copy, prefix_of(split, copy, copies)))
@@ -71,11 +72,9 @@ def series_of(head: Mapping[str, Any]) -> list[Series]:
 class ShardRecords:
     """The records of all shards, and what their entries tell beside."""
 
-    def __init__(
-        self, folder: UntrustedFolder, head: Mapping[str, Any], manifest: Manifest | None
-    ) -> None:
+    def __init__(self, folder: UntrustedFolder, head: Head, manifest: Manifest | None) -> None:
         self._folder = folder
-        self._fingerprint: str = head["fingerprint"]
+        self._fingerprint = head.fingerprint
         self.series = series_of(head)
         self.poison: dict[int, str] = {}
         """Positions of records that killed a worker, each with the reason it was rejected for."""

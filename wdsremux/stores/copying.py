@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
 
 BLOCK_BYTES = 1 << 20
@@ -21,19 +21,19 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def refuse_name(name: str) -> None:
-    """Raise TargetError for a name that a share of Windows would change or refuse.
+    """Raise StoreError for a name that a share of Windows would change or refuse.
 
     Rules: "Naming Files, Paths, and Namespaces", learn.microsoft.com/windows/win32/fileio.
     """
     for part in name.split("/"):
         is_device = _DEVICE.fullmatch(part) is not None
         if _FORBIDDEN.search(part) or part.endswith((".", " ")) or is_device or part == "":
-            raise TargetError(
+            raise StoreError(
                 f"cannot write {name!r}: not every share can hold that name; give the shards names "
                 "of letters, digits, '.', '_' and '-'"
             )
         if len(os.fsencode(part)) > MAX_NAME_BYTES:
-            raise TargetError(
+            raise StoreError(
                 f"cannot write {name[:40]!r}…: the name is longer than {MAX_NAME_BYTES} bytes"
             )
 
@@ -49,21 +49,21 @@ def write_all(handle: int, data: bytes) -> None:
 
 
 def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
-    """Yield the bytes of a file of this machine; raises TargetError where it cannot be read."""
+    """Yield the bytes of a file of this machine; raises StoreError where it cannot be read."""
     try:
         with path.open("rb") as file:
             while block := file.read(block_bytes):
                 yield block
     except OSError as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot read {str(path)!r}: {exc.strerror or exc}; check the disk"
         ) from exc
 
 
 def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
-    """Yield a file's bytes; raises TargetError at the end when they are not those of `sums`.
+    """Yield a file's bytes; raises StoreError at the end when they are not those of `sums`.
 
-    And where it cannot be read: that is no fault of the target, and does not pass.
+    And where it cannot be read: that is no fault of the store, and does not pass.
     """
     digest, size_bytes = hashlib.sha256(), 0
     for block in read_blocks(path):
@@ -71,7 +71,7 @@ def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
         size_bytes += len(block)
         yield block
     if (size_bytes, digest.hexdigest()) != (sums.size_bytes, sums.sha256):
-        raise TargetError(
+        raise StoreError(
             f"{str(path)!r} is damaged: its {size_bytes} bytes are not the {sums.size_bytes} that "
             "are recorded"
             if size_bytes != sums.size_bytes

@@ -1,4 +1,4 @@
-"""One run at a time on a remote target: a small object that its holder writes anew all the time.
+"""One run at a time on a remote store: a small object that its holder writes anew all the time.
 
 There is no kernel that drops the lock of the dead, so a lock that has not been renewed for a while
 is taken over. Its age is told by the server's clock alone: the clocks of the hosts may differ. The
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.folder.lock import is_alive, refusal, this_process
 
 LEASE_S = 60.0
@@ -46,7 +46,7 @@ class Written:
 
 
 class LeaseObject(Protocol):
-    """The one object that is the lock; raises TargetError when the target cannot be asked."""
+    """The one object that is the lock; raises StoreError when the store cannot be asked."""
 
     def create(self, text: bytes) -> Written | None:
         """Write it where there is none; None when there is one."""
@@ -68,9 +68,9 @@ def _now_s() -> float:
 
 
 class Lease:
-    """The lock of one target; whoever holds it can ask whether it was lost.
+    """The lock of one store; whoever holds it can ask whether it was lost.
 
-    A target keeps one for all its life: when the answer to taking the lock is lost, the next try
+    A store keeps one for all its life: when the answer to taking the lock is lost, the next try
     knows its own token again.
     """
 
@@ -101,10 +101,10 @@ class Lease:
     def held(self) -> Iterator[bool]:
         """Hold the lock while the block runs; gives whether the holder before died with it.
 
-        Raises TargetError naming host and process of whoever holds it.
+        Raises StoreError naming host and process of whoever holds it.
         """
         if not self._in_use.acquire(blocking=False):
-            raise TargetError(f"{self._where!r} is being written by this very process; wait for it")
+            raise StoreError(f"{self._where!r} is being written by this very process; wait for it")
         self._ended.clear()
         name = f"{_KEEPER}{self._token}"
         keeper = threading.Thread(target=self._keep, name=name, daemon=True)
@@ -149,7 +149,7 @@ class Lease:
 
     def _wait_for_others(self, lost: int) -> None:
         if lost >= MAX_LOST:
-            raise TargetError(
+            raise StoreError(
                 f"cannot take the lock {self._where!r}: {lost} times it could not be written; see "
                 "that the place is there, and look who else writes there"
             )
@@ -161,13 +161,13 @@ class Lease:
             self._renew()
 
     def check(self) -> None:
-        """Raise TargetError if another has taken the lock over, or may have by now."""
+        """Raise StoreError if another has taken the lock over, or may have by now."""
         if self._is_overdue():
             with self._renewing:
                 if self._is_overdue():
                     self._renew()
         if self._held is None:
-            raise TargetError(
+            raise StoreError(
                 f"the lock {self._where!r} was taken over, or can be renewed no more; see that "
                 "only one runs, then run the same command again: what is finished stays"
             )
@@ -192,7 +192,7 @@ class Lease:
         while not self._ended.wait(RENEW_S):
             try:
                 self.renew()
-            except TargetError as exc:
+            except StoreError as exc:
                 # Whoever publishes meets the same and tells it.
                 _log.info("cannot renew %s: %s", self._where, exc)
             except Exception as exc:  # noqa: BLE001 (nobody else sees how this thread ends)
@@ -202,7 +202,7 @@ class Lease:
 
     def _give_back(self) -> None:
         # One that cannot be removed is taken over: at once on this machine, later by others.
-        with contextlib.suppress(TargetError):
+        with contextlib.suppress(StoreError):
             if self._held is not None:
                 self._lock.remove(self._held)
         self._held = None
@@ -210,7 +210,7 @@ class Lease:
     def _is_free(self, seen: Written, *, is_renewed: bool) -> bool:
         """Return whether a lock may be taken over, False where that is to be waited for.
 
-        Raises TargetError when its holder lives.
+        Raises StoreError when its holder lives.
         """
         holder = _holder(seen)
         me = _myself()
@@ -220,7 +220,7 @@ class Lease:
             return seen.age_s >= LEASE_S
         pid = holder.get("pid")
         if pid == os.getpid() and holder.get("started") == me["started"]:
-            # Another target object of this process, which lives as long as its thread.
+            # Another store object of this process, which lives as long as its thread.
             keeper = f"{_KEEPER}{holder.get('token')}"
             if any(thread.name == keeper for thread in threading.enumerate()):
                 raise refusal(self._where, holder)

@@ -1,22 +1,29 @@
-"""How long a source that answers badly is tried again before the run gives up."""
+"""Waits between the tries of a server that does not answer, and gives up in the end."""
 
+import logging
 import random
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from typing import TypeVar
 
-from wdsremux.core.errors import SourceError
+from wdsremux.core.errors import SourceError, StoreError, UnreachableStoreError
 from wdsremux.core.heartbeat import heartbeat
 
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
 FIRST_WAIT_S = 0.1
-MAX_WAIT_S = 15.0
-MAX_ASKED_WAIT_S = 60.0
-"""A server that asks for a longer pause is asked again after this one."""
+MAX_WAIT_S = 30.0
+MAX_ASKED_WAIT_S = 3600.0
+"""Sum of the pauses that a server may ask for: the Hub counts the commits of an hour."""
+_MAX_DOUBLINGS = 16
 _SPARE_S = 30.0
-"""A worker process may oversleep by so much before it is taken to hang."""
+"""How much longer than announced a worker process may sleep before the engine ends it."""
 
 
 class TemporaryError(Exception):
-    """Something that may go well when tried again; the text holds no URL and no token."""
+    """A read that may succeed when it is tried again; the message holds no URL and no token."""
 
     def __init__(
         self, problem: str, *, retry_after_s: float = 0.0, has_progress: bool = False
@@ -24,44 +31,117 @@ class TemporaryError(Exception):
         super().__init__(problem)
         self.retry_after_s = retry_after_s
         self.has_progress = has_progress
-        """Something came before it broke: the clock starts anew."""
+        """Whether some bytes arrived before the failure: the patience starts again."""
 
 
-@dataclass(slots=True)
+def _ignore(_message: str) -> None:
+    pass
+
+
 class Patience:
-    """Waits between tries, longer each time; gives up so long after the last success.
+    """The waits of one caller: longer each time, counted from the first failure after a success.
 
-    For one caller: not to be shared by threads.
+    Not to be shared by threads.
     """
 
-    what: str
-    """What is being read, for the message."""
-    give_up_after_s: float
-    last_success: float = field(default_factory=time.monotonic)
-    failures: int = 0
+    def __init__(
+        self,
+        what: str,
+        give_up_after_s: float,
+        *,
+        notify: Callable[[str], None] = _ignore,
+        clock: Callable[[], float] | None = None,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        """Name the server or file that messages are about by `what`.
+
+        `notify` gets the reason when waiting begins; `sleep` may raise, to end the wait.
+        """
+        self.what = what
+        self._give_up_after_s = give_up_after_s
+        self._notify = notify
+        self._clock = clock or time.monotonic
+        self._sleep = sleep or time.sleep
+        self._failures = 0
+        self._failing_since = self._asked_s = 0.0
 
     def succeeded(self) -> None:
-        """Start the clock anew."""
-        self.last_success, self.failures = time.monotonic(), 0
+        """Forget the failures: the next one starts the clock again."""
+        self._failures, self._asked_s = 0, 0.0
 
-    def wait(self, error: TemporaryError) -> None:
-        """Sleep until the next try is due. Raises SourceError when it is time to give up."""
-        if error.has_progress:
-            self.succeeded()
-        tried_s = time.monotonic() - self.last_success
-        left_s = self.give_up_after_s - tried_s
+    def tried(self, do: Callable[[], T]) -> T:
+        """Call `do` until it succeeds; raises StoreError when it is time to give up."""
+        while True:
+            try:
+                return do()
+            except UnreachableStoreError as exc:
+                self.wait(exc, exc.retry_after_s)
+
+    def wait(self, error: Exception, asked_s: float = 0.0) -> None:
+        """Sleep until the next try is due, or raise what `gave_up` returns.
+
+        `asked_s` is the pause that the server asks for: such a server is not away, so the pause is
+        not counted.
+        """
+        # A call may work for hours, and report no bytes, before it fails for the first time.
+        if not self._failures:
+            self._failing_since = self._clock()
+        gone_s = self._clock() - self._failing_since
+        left_s = self._give_up_after_s - gone_s
         if left_s <= 0:
-            raise SourceError(
-                f"cannot read {self.what}: {error}; tried for {tried_s:.0f} s; "
-                "finished shards stay, and the same command goes on from there"
-            ) from None
-        # Jitter keeps many workers from coming back in step; it never touches the output.
-        backoff_s = min(MAX_WAIT_S, FIRST_WAIT_S * 2**self.failures) * random.uniform(0.5, 1)  # noqa: S311
-        self.failures += 1
-        asked_s = min(error.retry_after_s, MAX_ASKED_WAIT_S)
-        wait_s = min(max(backoff_s, asked_s), left_s)
-        # To wait for a server is no hang, however short the time for a record; the try is timed
-        # like any other.
-        heartbeat(wait_s + _SPARE_S)
-        time.sleep(wait_s)
-        heartbeat()
+            raise self.gave_up(error, gone_s) from error
+        asked_s = min(asked_s, MAX_ASKED_WAIT_S - self._asked_s)
+        if not self._failures:
+            how = f"in {asked_s:.0f} s, as it asks" if asked_s else f"for {left_s:.0f} s"
+            self._notify(f"{self.reason(error)}; trying again {how}")
+        # Jitter keeps many workers from coming back in step; it never affects the output.
+        doubled = FIRST_WAIT_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
+        backoff_s = min(MAX_WAIT_S, doubled) * random.uniform(0.5, 1)  # noqa: S311
+        self._failures += 1
+        self._asked_s += asked_s
+        self._failing_since += asked_s
+        self._sleep(asked_s or min(backoff_s, left_s))
+
+    def reason(self, error: Exception) -> str:
+        """Return what the user reads of a failure."""
+        return str(error)
+
+    def gave_up(self, error: Exception, gone_s: float) -> Exception:
+        """Return what to raise when it is time to give up."""
+        return StoreError(
+            f"{self.reason(error)}; gave up on {self.what!r} after {gone_s:.0f} s without success; "
+            "run the same command again once it answers: finished files are kept"
+        )
+
+
+class ReadingPatience(Patience):
+    """The waits of one reader of a source; `what` names the file or dataset that is read."""
+
+    def __init__(self, what: str, give_up_after_s: float) -> None:
+        super().__init__(what, give_up_after_s, notify=_log.warning, sleep=_sleep_announced)
+
+    def wait(self, error: Exception, asked_s: float = 0.0) -> None:
+        """Sleep until the next try is due. Raises SourceError when it is time to give up."""
+        if isinstance(error, TemporaryError):
+            asked_s = error.retry_after_s
+            if error.has_progress:
+                self.succeeded()
+        super().wait(error, asked_s)
+
+    def reason(self, error: Exception) -> str:
+        """Return what the user reads of a failure."""
+        return f"cannot read {self.what}: {error}"
+
+    def gave_up(self, error: Exception, gone_s: float) -> Exception:
+        """Return what to raise when it is time to give up."""
+        return SourceError(
+            f"{self.reason(error)}; tried for {gone_s:.0f} s; finished shards are kept, and the "
+            "same command resumes"
+        )
+
+
+def _sleep_announced(wait_s: float) -> None:
+    """Sleep, and announce it to the engine: waiting for a server is not a hang."""
+    heartbeat(wait_s + _SPARE_S)
+    time.sleep(wait_s)
+    heartbeat()

@@ -1,80 +1,102 @@
-"""From words to stores: the only file that knows every store."""
+"""From URLs to stores: the only file that knows every store."""
 
-# ruff: noqa: PLC0415 (local imports keep each part out of the way of those who do not use it)
+# ruff: noqa: PLC0415 (local imports keep each store out of the way of those who do not use it)
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.option_values import is_url
-from wdsremux.stores.base import RemoteTarget, Target
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.base import Store
+from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.stores.reading.untrusted import Folder, UntrustedFolder
 
 READING_GIVE_UP_AFTER_S = 60.0
-"""An output behind a URL that cannot be reached for so long is given up."""
+"""Reading an output behind a URL stops when its server cannot be reached for this long."""
+PARALLEL = 4
 
 
-def open_target(out: str | os.PathLike[str]) -> Target:
-    """Return the target that OUT names."""
-    words = os.fspath(out)
-    scheme, _, rest = words.partition(":/")
-    # URLs are shown and recorded as they were given; of the Hub, an @ begins the branch.
-    if scheme in _TARGET_OPENERS and scheme != "hf" and set(rest) & set("?@"):
-        raise UsageError(
-            f"a URL of {scheme}:// with '?' or '@' may hold a secret; name {scheme}://BUCKET/FOLDER"
-        )
-    if isinstance(out, os.PathLike) and scheme in _TARGET_OPENERS:
-        raise UsageError(f"a Path holds no URL; give the text '{scheme}://{rest}'")
-    if not is_url(words):
-        return LocalTarget(Path(words).expanduser())
-    if scheme not in _TARGET_OPENERS:
-        known = ", ".join(f"{name}://" for name in _TARGET_OPENERS)
-        raise UsageError(f"no output lies at {scheme}://; name a folder or one of {known}")
-    try:
-        return _TARGET_OPENERS[scheme](words)
-    except ModuleNotFoundError as exc:
-        raise UsageError(
-            f"{words!r} needs {exc.name}, which is not there; pip install 'wdsremux[{scheme}]'"
-        ) from exc
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One kind of store, by the scheme of its URLs."""
+
+    name: str
+    open: Callable[[str, int], Store]
+    """Takes the URL and how many parts of files may be uploaded at a time."""
+    help: str
+    """The form of its URLs."""
+    extra: str | None = None
+    """The extra of the package that installs what it needs."""
 
 
-def _open_s3(words: str) -> Target:
+def _open_s3(url: str, parallel: int) -> Store:
     from wdsremux.stores.s3.store import open_s3
 
-    return open_s3(words)
+    return open_s3(url, jobs=parallel)
 
 
-def _open_object_store(words: str) -> Target:
+def _open_object_store(url: str, _parallel: int) -> Store:
     from wdsremux.stores.obstore.store import open_object_store
 
-    return open_object_store(words)
+    return open_object_store(url)
 
 
-def _open_hub_target(words: str) -> Target:
-    from wdsremux.stores.hub.store import open_hub_target
+def _open_hub_store(url: str, _parallel: int) -> Store:
+    from wdsremux.stores.hub.store import open_hub_store
 
-    return open_hub_target(words)
+    return open_hub_store(url)
 
 
-_TARGET_OPENERS: Mapping[str, Callable[[str], Target]] = {
-    "s3": _open_s3,
-    "gs": _open_object_store,
-    "az": _open_object_store,
-    "hf": _open_hub_target,
+SCHEMES = {
+    row.name: row
+    for row in (
+        Scheme("s3", _open_s3, "s3://BUCKET/PREFIX", "s3"),
+        Scheme("gs", _open_object_store, "gs://BUCKET/PREFIX", "gs"),
+        Scheme("az", _open_object_store, "az://CONTAINER/PREFIX", "az"),
+        Scheme("hf", _open_hub_store, "hf://datasets/USER/NAME[@BRANCH]", "hf"),
+    )
 }
 
 
-def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder:
-    """Return the files of an output, as what nobody vouches for. Raises OSError or TargetError.
+def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Store:
+    """Return the store that a path or URL names.
 
-    `is_cold` asks for bytes from the disk, not from memory, where they lie on one.
+    Up to `parallel` parts of files are in memory and uploaded at a time.
     """
-    target = open_target(out)
-    if isinstance(target, LocalTarget):
-        return UntrustedFolder(target.root, is_cold=is_cold)
-    # Whatever is no folder can prove what it holds.
-    return RemoteFolder(cast("RemoteTarget", target), READING_GIVE_UP_AFTER_S)
+    url = os.fspath(out)
+    scheme, _, rest = url.partition(":/")
+    # URLs are shown and recorded as they were typed; for the Hub, an @ begins the branch.
+    if scheme in SCHEMES and scheme != "hf" and set(rest) & set("?@"):
+        raise UsageError(
+            f"a URL of {scheme}:// with '?' or '@' may hold a secret; name {scheme}://BUCKET/FOLDER"
+        )
+    if isinstance(out, os.PathLike) and scheme in SCHEMES:
+        raise UsageError(f"a Path cannot hold a URL; pass the string '{scheme}://{rest}'")
+    if not is_url(url):
+        return FolderStore(Path(url).expanduser())
+    if scheme not in SCHEMES:
+        known = ", ".join(f"{name}://" for name in SCHEMES)
+        raise UsageError(
+            f"{scheme}:// is not supported for outputs; use a folder or one of {known}"
+        )
+    try:
+        return SCHEMES[scheme].open(url, parallel)
+    except ModuleNotFoundError as exc:
+        raise UsageError(
+            f"{url!r} needs the package {exc.name!r}, which is not installed; "
+            f"pip install 'wdsremux[{SCHEMES[scheme].extra}]'"
+        ) from exc
+
+
+def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder:
+    """Return the files of an output as untrusted data. Raises OSError or StoreError.
+
+    `is_cold` asks for bytes from the disk rather than from the page cache.
+    """
+    store = open_store(out)
+    if store.root is not None:
+        return UntrustedFolder(store.root, is_cold=is_cold)
+    return RemoteFolder(store, READING_GIVE_UP_AFTER_S)

@@ -1,94 +1,78 @@
-"""Rides out the outages of a target: what cannot be reached just now is tried again, for so long.
+"""Keeps a run going through outages of a store: what cannot be reached is tried again for a time.
 
-Retry is a wrapper around any target; a target itself tries once and says whether it may go well
-later (UnreachableTargetError).
+Retry is a wrapper around any store; a store itself tries once and says whether it may succeed later
+(UnreachableStoreError).
 """
 
 import contextlib
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
-from wdsremux.stores.base import BulkTarget, Parcel, Proof, RemoteTarget, Sums
+from wdsremux.stores.base import Parcel, Proof, Store, Sums
+from wdsremux.stores.patience import Patience
 from wdsremux.stores.spool import SpooledFile
 
 T = TypeVar("T")
 
-FIRST_WAIT_S = 0.25
-MAX_WAIT_S = 30.0
-MAX_ASKED_WAIT_S = 3600.0
-"""A server may ask for pauses of so long in all: the Hub counts the commits of an hour."""
 
+class RetryingStore(Store):
+    """A store whose calls are repeated until one succeeds or nothing has for `give_up_after_s`.
 
-class PatientTarget:
-    """A target whose calls are repeated until one succeeds or nothing has for `give_up_after_s`.
-
-    Bytes that came over count as success. It is no BulkTarget itself, but its target may be one.
-    May be used by several threads if the target may.
+    Bytes that were stored count as success. May be used by several threads if the inner store may.
     """
 
     def __init__(
         self,
-        target: RemoteTarget,
+        store: Store,
         give_up_after_s: float,
         *,
-        tell: Callable[[str], None] = lambda _text: None,
+        notify: Callable[[str], None] = lambda _message: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`tell` is told why there is waiting, when it begins; `sleep` may raise, to end it."""
-        self.target = target
+        """`notify` gets the reason when a wait begins; `sleep` may raise, to end the wait."""
+        self.store = store
+        self.url, self.root, self.endpoint = store.url, store.root, store.endpoint
+        self.files_per_call = store.files_per_call
         self._give_up_after_s = give_up_after_s
-        self._tell = tell
+        self._notify = notify
         self._clock = clock
         self._sleep = sleep
-
-    @property
-    def url(self) -> str:
-        """What people call the target."""
-        return self.target.url
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
     ) -> Proof:
-        """Publish a copy of a file; what a repeated try brings over again is told once."""
+        """Publish a copy of a file; bytes that a repeated try sends again are reported once."""
         patience = self._patience()
-        told = Furthest(on_bytes, patience.succeeded)
+        reported = HighWaterMark(on_bytes, patience.succeeded)
 
         def put() -> Proof:
-            told.begin()
-            return self.target.put(name, path, sums, told)
+            reported.begin()
+            return self.store.put(name, path, sums, reported)
 
         return patience.tried(put)
 
-    def put_together(
+    def put_many(
         self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
     ) -> Mapping[str, Proof]:
-        """Publish copies of files together where the target can, else one after the other."""
-        target = self.target
-        if not isinstance(target, BulkTarget):
-            return {p.name: self.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
+        """Publish copies of files: those of one call to the server are tried again together."""
+        if self.files_per_call == 1:
+            return super().put_many(parcels, on_bytes)
         patience = self._patience()
-        told = Furthest(on_bytes, patience.succeeded)
+        reported = HighWaterMark(on_bytes, patience.succeeded)
 
         def put() -> Mapping[str, Proof]:
-            told.begin()
-            return target.put_many(parcels, told)
+            reported.begin()
+            return self.store.put_many(parcels, reported)
 
         return patience.tried(put)
 
-    @property
-    def is_bulk(self) -> bool:
-        """Whether the target takes many files far better together."""
-        return isinstance(self.target, BulkTarget)
-
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
-        """Return how sure it is that the target holds these bytes."""
-        return self.tried(lambda: self.target.prove(name, sums, path))
+        """Return how sure it is that the store holds these bytes."""
+        return self.tried(lambda: self.store.prove(name, sums, path))
 
     def stage(self, name: str) -> SpooledFile:
         """Begin a new file, on this machine until it is committed: then it is put as by `put`."""
@@ -96,126 +80,68 @@ class PatientTarget:
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
-        return self.tried(lambda: self.target.open(name))
+        return self.tried(lambda: self.store.open(name))
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
-        yield from self.tried(lambda: tuple(self.target.list(prefix)))
+        yield from self.tried(lambda: tuple(self.store.list(prefix)))
 
     def remove(self, name: str) -> None:
-        """Remove a published file; no error when it is not there."""
-        self.tried(lambda: self.target.remove(name))
+        """Remove a published file; no error when it does not exist."""
+        self.tried(lambda: self.store.remove(name))
 
-    def remove_together(self, names: Sequence[str]) -> None:
-        """Remove published files, as few calls as it takes; no error for those not there."""
-        target = self.target
-        if isinstance(target, BulkTarget):
-            self.tried(lambda: target.remove_many(names))
-            return
-        for name in names:
-            self.remove(name)
+    def remove_many(self, names: Sequence[str]) -> None:
+        """Remove published files, in as few calls as the store can; no error for absent ones."""
+        if self.files_per_call == 1:
+            super().remove_many(names)
+        else:
+            self.tried(lambda: self.store.remove_many(names))
 
     def free_bytes(self) -> int | None:
-        """Return how many bytes there is room for; None where nobody knows."""
-        return self.tried(self.target.free_bytes)
+        """Return how many bytes the store has room for; None where it does not say."""
+        return self.tried(self.store.free_bytes)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Keep other runs away while the block runs."""
         with contextlib.ExitStack() as stack:
-            yield self.tried(lambda: stack.enter_context(self.target.lock()))
+            yield self.tried(lambda: stack.enter_context(self.store.lock()))
 
     def tried(self, do: Callable[[], T]) -> T:
-        """Do something with the target, again and again while it cannot be reached."""
+        """Call `do` again and again while the store cannot be reached."""
         return self._patience().tried(do)
 
-    def _patience(self) -> "Patience":
+    def _patience(self) -> Patience:
         return Patience(
             self.url,
             self._give_up_after_s,
-            tell=self._tell,
+            notify=self._notify,
             clock=self._clock,
             sleep=self._sleep,
         )
 
 
-class Patience:
-    """The waits of one call: longer each time, from the first failure after a success on."""
-
-    def __init__(
-        self,
-        what: str,
-        give_up_after_s: float,
-        *,
-        tell: Callable[[str], None],
-        clock: Callable[[], float],
-        sleep: Callable[[float], object],
-    ) -> None:
-        self._what = what
-        self._give_up_after_s = give_up_after_s
-        self._tell = tell
-        self._clock = clock
-        self._sleep = sleep
-        self._failures = 0
-        self._failing_since = self._asked_s = 0.0
-
-    def succeeded(self) -> None:
-        """Start the clock anew at the next failure."""
-        self._failures, self._asked_s = 0, 0.0
-
-    def tried(self, do: Callable[[], T]) -> T:
-        """Do something until it succeeds; raises TargetError when it is time to give up."""
-        while True:
-            try:
-                return do()
-            except UnreachableTargetError as exc:
-                self._wait(exc)
-
-    def _wait(self, exc: UnreachableTargetError) -> None:
-        # A call may work for hours, and tell of no bytes, before it fails for the first time.
-        if not self._failures:
-            self._failing_since = self._clock()
-        gone_s = self._clock() - self._failing_since
-        left_s = self._give_up_after_s - gone_s
-        if left_s <= 0:
-            raise TargetError(
-                f"{exc}; gave up on {self._what!r} after {gone_s:.0f} s without success; run the "
-                "same command again once it answers: what is there stays"
-            ) from exc
-        # A server that tells when it will take more is not gone: the pause is not counted.
-        asked_s = min(exc.retry_after_s, MAX_ASKED_WAIT_S - self._asked_s)
-        if not self._failures:
-            how = f"in {asked_s:.0f} s, as it asks" if asked_s else f"for {left_s:.0f} s"
-            self._tell(f"{exc}; trying again {how}")
-        # Jitter keeps many jobs from coming back in step.
-        backoff_s = min(MAX_WAIT_S, FIRST_WAIT_S * 2**self._failures) * random.uniform(0.5, 1)  # noqa: S311
-        self._failures = min(self._failures + 1, 16)
-        self._asked_s += asked_s
-        self._failing_since += asked_s
-        self._sleep(asked_s or min(backoff_s, left_s))
-
-
-class Furthest:
-    """Tells only of bytes beyond those of earlier tries of the same file; thread-safe."""
+class HighWaterMark:
+    """Reports only bytes beyond those of earlier tries of the same file; thread-safe."""
 
     def __init__(self, on_bytes: Callable[[int], None], on_more: Callable[[], None]) -> None:
         self._on_bytes = on_bytes
         self._on_more = on_more
         self._lock = threading.Lock()
-        self._there = self._told = 0
+        self._stored = self._reported = 0
 
     def begin(self) -> None:
         """Count from zero, as a new try does."""
         with self._lock:
-            self._there = 0
+            self._stored = 0
 
     def __call__(self, size_bytes: int) -> None:
-        """Take note of more bytes of this try, and tell what is new."""
+        """Count further bytes of this try, and report what is new."""
         with self._lock:
-            self._there += size_bytes
-            more = self._there - self._told
+            self._stored += size_bytes
+            more = self._stored - self._reported
             if more > 0:
-                self._told = self._there
+                self._reported = self._stored
                 self._on_more()
-        # An empty report, too: whoever asked for it may want to stop here.
+        # An empty report, too: the caller may want to stop here.
         self._on_bytes(max(more, 0))

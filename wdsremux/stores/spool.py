@@ -1,4 +1,4 @@
-"""A file on its way to a remote target: collected on this machine, and put when it is whole."""
+"""A file on its way to a remote store: collected on this machine, and put when it is whole."""
 
 import contextlib
 import hashlib
@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
 
 
@@ -23,7 +23,7 @@ class SpooledFile:
         self._is_open = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of data, or raise TargetError and remove the unfinished file."""
+        """Append all of data, or raise StoreError and remove the unfinished file."""
         self._check_open()
         try:
             self._file.write(data)
@@ -34,7 +34,7 @@ class SpooledFile:
         self._size += len(data)
 
     def commit(self) -> None:
-        """Put the file, or raise TargetError and leave nothing behind."""
+        """Put the file, or raise StoreError and leave nothing behind."""
         self._check_open()
         try:
             self._file.close()
@@ -54,10 +54,10 @@ class SpooledFile:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
 
-    def _error(self, exc: OSError) -> TargetError:
-        return TargetError(
+    def _error(self, exc: OSError) -> StoreError:
+        return StoreError(
             f"cannot collect {self._name!r} in {str(self._path.parent)!r}: "
             f"{exc.strerror or exc}; free some space or set TMPDIR"
         )

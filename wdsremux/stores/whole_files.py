@@ -1,4 +1,4 @@
-"""Reads small files of a target whole, several at once: over a network each takes its time."""
+"""Reads small files of a store whole, several at once: over a network each takes its time."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -7,28 +7,27 @@ from typing import BinaryIO
 
 from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.manifest import MAX_ENTRY_BYTES, MAX_MANIFEST_BYTES
-from wdsremux.stores.base import QueueingTarget, Target
+from wdsremux.stores.base import Store
 from wdsremux.stores.folder.disk_errors import disk_error
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.reading.prefetch import prefetch
 
 READS_AT_ONCE = 8
 _PART_BYTES = 1 << 20
 
 
-def read_whole(target: Target, name: str) -> bytes | None:
+def read_whole(store: Store, name: str) -> bytes | None:
     """Return what a small file holds; None when there is none of that name.
 
-    Raises CorruptDataError for one that is larger than any of ours, TargetError.
+    Raises CorruptDataError for one that is larger than any of ours, StoreError.
     """
     try:
-        with target.open(name) as file:
+        with store.open(name) as file:
             return read_bounded(file, name)
     except FileNotFoundError:
         return None
     except OSError as exc:
         # A disk may open a file and not give it.
-        path = target.root / name if isinstance(target, LocalTarget) else Path(name)
+        path = store.root / name if store.root is not None else Path(name)
         raise disk_error("read", path, exc) from exc
 
 
@@ -51,11 +50,10 @@ def read_bounded(file: BinaryIO, name: str) -> bytes:
     return b"".join(parts)
 
 
-def read_ahead(target: Target, names: Iterable[str]) -> Iterator[bytes | None]:
+def read_ahead(store: Store, names: Iterable[str]) -> Iterator[bytes | None]:
     """Yield what files hold, in the order of their names, while the next ones are fetched."""
-    if isinstance(target, QueueingTarget):
-        # What is on its way is waited for here: that is for the thread that writes alone.
-        target.flush()
-    read = partial(read_whole, target)
-    for _, give in ahead(read, names, at_once=READS_AT_ONCE, name="entries"):
+    # Here, in the thread that writes: other threads may not wait for what is queued.
+    store.flush()
+    read = partial(read_whole, store)
+    for _, give in prefetch(read, names, at_once=READS_AT_ONCE, name="entries"):
         yield give()

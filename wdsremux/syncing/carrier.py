@@ -6,16 +6,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wdsremux.core.errors import CorruptDataError, TargetError
+from wdsremux.core.errors import CorruptDataError, StoreError
 from wdsremux.stores.base import Parcel, Proof, Sums
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile, read_small
-from wdsremux.syncing.source_files import Hands, damage_of
+from wdsremux.syncing.source_files import SourceFiles, damage_of
 from wdsremux.syncing.threads import Stop, in_threads
 
 SURE = ("etag", "checksum", "reread")
 """Levels of proof that rest on more than what we said ourselves."""
-BULK_FILES = 100
 BULK_BYTES = 4 << 30
 """So much is sent together where that is better; what is fetched has to lie on this machine."""
 READ_BACK_BYTES = 16 << 20
@@ -24,7 +23,7 @@ READ_BACK_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whether the target has the bytes of a file."""
+    """Whether the store has the bytes of a file."""
 
     item: SyncFile
     receipt: Mapping[str, str] = field(default_factory=dict)
@@ -37,8 +36,8 @@ class Carrier:
 
     def __init__(
         self,
-        hands: Hands,
-        dest: PatientTarget,
+        hands: SourceFiles,
+        dest: RetryingStore,
         jobs: int,
         stop: Stop,
         on_bytes: Callable[[int], None],
@@ -49,7 +48,7 @@ class Carrier:
         self._stop = stop
         self._on_bytes = on_bytes
         self.proofs: dict[str, Proof] = {}
-        """What the target said of each file that was sent."""
+        """What the store said of each file that was sent."""
         self.damaged: dict[str, str] = {}
         """What is wrong with each file that was not."""
 
@@ -60,16 +59,21 @@ class Carrier:
     ) -> None:
         """Send files; `sent` is told of each that was, by the thread that sent it.
 
-        A file that is damaged here is left out and remembered; the rest goes. Raises TargetError.
+        A file that is damaged here is left out and remembered; the rest goes. Raises StoreError.
         """
-        if self._dest.is_bulk:
+        if self._dest.files_per_call > 1:
             # One after the other: what is published together is published in an order.
-            in_threads(1, lambda group: self._send_group(group, sent), _groups(items), self._stop)
+            in_threads(
+                1,
+                lambda group: self._send_group(group, sent),
+                _groups(items, self._dest.files_per_call),
+                self._stop,
+            )
         else:
             in_threads(self._jobs, lambda item: self._send_one(item, sent), items, self._stop)
 
     def ask(self, questions: Iterable[Question]) -> dict[str, Proof]:
-        """Return how sure it is that the target has the bytes of files, by name."""
+        """Return how sure it is that the store has the bytes of files, by name."""
         found: dict[str, Proof] = {}
 
         def answer(question: Question) -> None:
@@ -89,7 +93,7 @@ class Carrier:
         with self._noted(item), self._hands.hold(item) as (path, sums):
             try:
                 proof = self.put(item.name, path, sums)
-            except TargetError as exc:
+            except StoreError as exc:
                 damage = damage_of(path, item)
                 if damage is None:
                     raise
@@ -109,7 +113,7 @@ class Carrier:
                     if damage is not None:
                         raise CorruptDataError(damage)
                     parcels[item] = Parcel(item.name, path, sums)
-            proofs = self._dest.put_together([*parcels.values()], self._on_bytes) if parcels else {}
+            proofs = self._dest.put_many([*parcels.values()], self._on_bytes) if parcels else {}
             self.proofs |= proofs
             for item in parcels:
                 sent(item, proofs[item.name])
@@ -143,11 +147,11 @@ class Carrier:
         return Proof("reread" if is_same else "differs", "SHA-256 of the bytes read back")
 
 
-def _groups(items: Sequence[SyncFile]) -> Iterator[list[SyncFile]]:
+def _groups(items: Sequence[SyncFile], max_files: int) -> Iterator[list[SyncFile]]:
     group: list[SyncFile] = []
     held = 0
     for item in items:
-        if group and (len(group) == BULK_FILES or held + item.size_bytes > BULK_BYTES):
+        if group and (len(group) == max_files or held + item.size_bytes > BULK_BYTES):
             yield group
             group, held = [], 0
         group.append(item)

@@ -1,16 +1,16 @@
-"""What a target holds of a dataset, and which files of it a sync carries."""
+"""What a store holds of a dataset, and which files of it a sync carries."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from wdsremux.core.errors import CorruptDataError, SourceError, UnreachableTargetError
+from wdsremux.core.errors import CorruptDataError, SourceError, UnreachableStoreError
 from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
 from wdsremux.dataset.card import CARD_NAME
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
-from wdsremux.dataset.validation import believed_manifest
+from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import is_safe_name
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.whole_files import read_bounded
 
 
@@ -49,7 +49,7 @@ class Contents:
         return any(name.startswith(f"{STATE_FOLDER}/") for name in self.sizes)
 
     def receipt(self, shard: ShardSummary) -> Mapping[str, str]:
-        """Return the receipt by which the target can be asked for a shard."""
+        """Return the receipt by which the store can be asked for a shard."""
         known = self.manifest.published.get("receipts", {}) if self.manifest is not None else {}
         recorded = self.shards.get(shard.name)
         is_same = recorded is not None and recorded.sha256 == shard.sha256
@@ -57,10 +57,10 @@ class Contents:
         return receipt
 
 
-def contents_of(target: PatientTarget) -> Contents:
-    """List a target and read its table of contents."""
-    sizes = dict((*target.list(), *target.list(STATE_FOLDER)))
-    index = read_small(target, MANIFEST_NAME) if MANIFEST_NAME in sizes else None
+def contents_of(store: RetryingStore) -> Contents:
+    """List a store and read its table of contents."""
+    sizes = dict((*store.list(), *store.list(STATE_FOLDER)))
+    index = read_small(store, MANIFEST_NAME) if MANIFEST_NAME in sizes else None
     manifest = None
     if index is not None:
         try:
@@ -72,9 +72,9 @@ def contents_of(target: PatientTarget) -> Contents:
     return Contents(sizes, index, manifest, shards)
 
 
-def finished_contents(target: PatientTarget) -> tuple[Contents, Manifest]:
+def finished_contents(store: RetryingStore) -> tuple[Contents, Manifest]:
     """Return what a finished dataset holds. Raises SourceError for anything else."""
-    found, words = contents_of(target), target.url
+    found, words = contents_of(store), store.url
     if found.index is None:
         if RECIPE_NAME in found.sizes:
             raise SourceError(
@@ -135,26 +135,26 @@ def is_same_dataset(one: Manifest | None, other: Manifest) -> bool:
     return one is not None and replace(one, published={}) == replace(other, published={})
 
 
-def read_small(target: PatientTarget, name: str) -> bytes | None:
+def read_small(store: RetryingStore, name: str) -> bytes | None:
     """Return the content of a file; None where there is none."""
 
     def read() -> bytes | None:
         try:
-            with target.target.open(name) as file:
+            with store.store.open(name) as file:
                 return read_bounded(file, name)
         except FileNotFoundError:
             return None
         except OSError as exc:
-            raise UnreachableTargetError(
-                f"cannot read {name!r} of {target.url!r}: {exc.strerror or exc}"
+            raise UnreachableStoreError(
+                f"cannot read {name!r} of {store.url!r}: {exc.strerror or exc}"
             ) from exc
 
-    return target.tried(read)
+    return store.tried(read)
 
 
 def _manifest(index: bytes) -> Manifest:
     """Read a manifest by whose names files can be carried. Raises CorruptDataError."""
-    manifest = believed_manifest(index)
+    manifest = validated_manifest(index)
     names = [shard.name for shard in manifest.shards]
     if not all(_is_shard_name(name) for name in names):
         raise CorruptDataError(

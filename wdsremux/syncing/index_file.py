@@ -6,26 +6,24 @@ from typing import Any
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.dataset.published import published_at, with_published
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.syncing.plan import Ends, Plan
+from wdsremux.syncing.plan import Ends, TransferPlan
 
 
-def index_at(ends: Ends, plan: Plan, proofs: Mapping[str, Proof]) -> bytes:
+def index_at(ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof]) -> bytes:
     """Return `index.json` as it is at the other end; in a folder it is as it was, to the byte.
 
     `proofs` are those of the shards that were sent.
     """
     assert ends.here.index is not None  # noqa: S101 (it is where its manifest comes from)
-    dest = ends.dest.target
     published: dict[str, Any] = {}
-    if not isinstance(dest, LocalTarget):
+    if ends.dest.root is None:
         receipts = {s.name: _receipt(ends, plan, proofs, s) for s in ends.manifest.shards}
-        published = published_at(dest, ends.manifest, receipts)
+        published = published_at(ends.dest, ends.manifest, receipts)
     return with_published(ends.here.index, published)
 
 
 def _receipt(
-    ends: Ends, plan: Plan, proofs: Mapping[str, Proof], shard: ShardSummary
+    ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof], shard: ShardSummary
 ) -> dict[str, str]:
     """Return the newest receipt of a shard."""
     standing, moved = plan.standing.get(shard.name), ends.moved.get(shard.name)

@@ -8,13 +8,14 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from wdsremux.core.manifest import MOVED_NAME, ShardSummary
 from wdsremux.dataset.reading import moved_lines
-from wdsremux.stores.base import Proof
+from wdsremux.stores.base import Proof, Store
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.folder.disk_errors import explained
-from wdsremux.stores.folder.store import LocalTarget, sync_folder
+from wdsremux.stores.folder.store import sync_folder
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.whole_files import read_whole
 
@@ -28,10 +29,11 @@ class Moved:
 
 
 class Mover:
-    """Removes shards of one folder that stand at one target; may be used by several threads."""
+    """Removes shards of one folder that stand at one store; may be used by several threads."""
 
-    def __init__(self, source: LocalTarget, address: str) -> None:
-        """`address` is that of the target (`address_of`)."""
+    def __init__(self, root: Path, source: Store, address: str) -> None:
+        """`address` is that of the store (`address_of`)."""
+        self._root = root
         self._source = source
         self._address = address
         self._lock = threading.Lock()
@@ -40,7 +42,7 @@ class Mover:
         self.freed: list[str] = []
 
     def free(self, shard: ShardSummary, proof: Proof) -> None:
-        """Remove a shard of which a proof says that the target has it."""
+        """Remove a shard of which a proof says that the store has it."""
         line = {
             "name": shard.name,
             "sha256": shard.sha256,
@@ -59,10 +61,10 @@ class Mover:
 
     def _note(self, line: str) -> None:
         """Add a line to the journal, behind one that a crash may have cut off."""
-        path = self._source.root / MOVED_NAME
+        path = self._root / MOVED_NAME
         with explained("write", path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            handle = open_below(self._source.root, MOVED_NAME, flags, 0o644)
+            handle = open_below(self._root, MOVED_NAME, flags, 0o644)
             try:
                 write_all(handle, f"\n{line}".encode())
                 os.fsync(handle)
@@ -74,9 +76,9 @@ class Mover:
                 self._is_durable = True
 
 
-def moved_shards(source: LocalTarget, address: str) -> dict[str, Moved]:
-    """Return what is remembered of the shards that were moved to `address_of` a target."""
-    journal = read_whole(source, MOVED_NAME)
+def moved_shards(source: Store, address: str) -> dict[str, Moved]:
+    """Return what is remembered of the shards that were moved to `address_of` a store."""
+    journal = read_whole(source, MOVED_NAME) if source.root is not None else None
     if journal is None:
         return {}
     return {

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from wdsremux.core.manifest import Manifest
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.carrier import SURE, Carrier, Question
 from wdsremux.syncing.contents import (
     Contents,
@@ -29,7 +27,7 @@ _WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
 
 
 @dataclass(slots=True)
-class Plan:
+class TransferPlan:
     """What is to be done, in this order."""
 
     first: list[SyncFile] = field(default_factory=list)
@@ -43,15 +41,15 @@ class Plan:
     why: dict[str, Why] = field(default_factory=dict)
     """Why each of them is to be sent, by name."""
     standing: dict[str, tuple[SyncFile, Proof]] = field(default_factory=dict)
-    """Files that the target has; of those that its records tell of, no proof was asked."""
+    """Files that the store has; of those that its records tell of, no proof was asked."""
     lost: dict[str, str] = field(default_factory=dict)
     """What is wrong with shards that neither end has whole."""
     left_alone: list[str] = field(default_factory=list)
     """Files that are not ours."""
     stale: list[str] = field(default_factory=list)
-    """Files of ours at the target that the new index does not name."""
+    """Files of ours at the store that the new index does not name."""
     takes_index_first: bool = False
-    """Whether the target's index names a shard that is going to be another."""
+    """Whether the store's index names a shard that is going to be another."""
 
     @property
     def items(self) -> list[SyncFile]:
@@ -68,12 +66,10 @@ class Plan:
 class Ends:
     """Both ends of a sync, as they are before it."""
 
-    source: PatientTarget
-    root: Path | None
-    """The folder that the source is, if it is one."""
+    source: RetryingStore
     here: Contents
     manifest: Manifest
-    dest: PatientTarget
+    dest: RetryingStore
     there: Contents
     moved: Mapping[str, Moved]
 
@@ -82,7 +78,7 @@ class Ends:
         return self.here.sizes.get(item.name) == item.size_bytes
 
     def is_recorded(self, item: SyncFile) -> bool:
-        """Return whether the target's own records tell that it has a file."""
+        """Return whether the store's own records tell that it has a file."""
         told = self.there.manifest
         if told is None or item.shard is None:
             return is_same_dataset(told, self.manifest)
@@ -90,12 +86,12 @@ class Ends:
         if recorded is None or item.is_shard:
             return recorded is not None and recorded.sha256 == item.sha256
         # An entry is made of its shard and of the recipe's fingerprint.
-        return recorded == item.shard and told.fingerprint == self.manifest.fingerprint
+        return recorded == item.shard and told.head.fingerprint == self.manifest.head.fingerprint
 
 
-def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> Plan:
+def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:
     """Compare both ends; with `proves_all`, shards at hand are proven whatever records tell."""
-    plan, questions = Plan(), {}
+    plan, questions = TransferPlan(), {}
     items = (*shard_items(ends.manifest), *small_items(ends.here, ends.manifest))
     for item in items:
         asks = proves_all and item.is_shard and ends.has_whole(item)
@@ -126,13 +122,13 @@ def _question(ends: Ends, item: SyncFile) -> Question:
     if not receipt and moved is not None and moved.sha256 == item.sha256:
         receipt = moved.receipt
     # A folder is read back, and needs nothing to compare with.
-    is_folder = isinstance(ends.dest.target, LocalTarget)
-    is_at_hand = ends.has_whole(item) and not is_folder
-    path = ends.root / item.name if ends.root is not None and is_at_hand else None
+    is_at_hand = ends.has_whole(item) and ends.dest.root is None
+    root = ends.source.root
+    path = root / item.name if root is not None and is_at_hand else None
     return Question(item, receipt, path)
 
 
-def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
+def _take_answer(plan: TransferPlan, ends: Ends, item: SyncFile, proof: Proof) -> None:
     # Nothing better will be known of what was recorded or noted when it was sent, nor of what was
     # proven before its shard was removed here.
     moved = ends.moved.get(item.name)
@@ -146,7 +142,7 @@ def _take_answer(plan: Plan, ends: Ends, item: SyncFile, proof: Proof) -> None:
     _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
 
 
-def _send(plan: Plan, ends: Ends, item: SyncFile, why: Why) -> None:
+def _send(plan: TransferPlan, ends: Ends, item: SyncFile, why: Why) -> None:
     plan.why[item.name] = why
     if item.name == RECIPE_NAME:
         plan.first.append(item)
@@ -163,7 +159,7 @@ def _send(plan: Plan, ends: Ends, item: SyncFile, why: Why) -> None:
         )
 
 
-def _add_card(plan: Plan, ends: Ends) -> None:
+def _add_card(plan: TransferPlan, ends: Ends) -> None:
     """Compare the cards by their content: people write them too."""
     if CARD_NAME not in ends.here.sizes:
         return
@@ -178,8 +174,8 @@ def _add_card(plan: Plan, ends: Ends) -> None:
         plan.left_alone.append(CARD_NAME)
 
 
-def _replaced(plan: Plan, ends: Ends) -> Iterator[bool]:
-    """Tell of each shard that is to be sent whether the target's index names another."""
+def _replaced(plan: TransferPlan, ends: Ends) -> Iterator[bool]:
+    """Tell of each shard that is to be sent whether the store's index names another."""
     listed = {s.name: s.sha256 for s in (ends.there.manifest.shards if ends.there.manifest else ())}
     for item in plan.shards:
         yield listed.get(item.name, item.sha256) != item.sha256

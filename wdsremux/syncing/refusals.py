@@ -7,26 +7,25 @@ import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
-from wdsremux.core.errors import RecipeMismatchError, TargetError, UsageError
+from wdsremux.core.errors import RecipeMismatchError, StoreError, UsageError
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.dataset.head import added_files
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.address import address_of
-from wdsremux.stores.base import RemoteTarget
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.base import Store
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import Contents, contents_of, is_same_dataset
 
 PATIENCE_S = 5.0
 """So long an outage is waited for before a conversion; what is found later is told later."""
 
 
-def refuse_same_place(here: RemoteTarget, there: RemoteTarget) -> None:
+def refuse_same_place(here: Store, there: Store) -> None:
     """Refuse to carry a dataset to where it is, or into itself."""
     one, other = address_of(here), address_of(there)
     if one == other:
         raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
-    if isinstance(here, LocalTarget) and isinstance(there, LocalTarget):
+    if here.root is not None and there.root is not None:
         paths = Path(one), Path(other)
         if paths[0] in paths[1].parents or paths[1] in paths[0].parents:
             raise UsageError(
@@ -68,9 +67,11 @@ def refuse_other(here: Manifest, there: Contents, words: str) -> None:
     if told is None or is_same_dataset(told, here):
         return
     # Where no recipe is recorded, there is none to be the same.
-    is_same_recipe = told.fingerprint == here.fingerprint != ""
-    is_same_source = told.source == here.source or added_files(told.source, here.source)
-    if is_same_recipe or (told.name == here.name and is_same_source):
+    is_same_recipe = told.head.fingerprint == here.head.fingerprint != ""
+    is_same_source = told.head.source == here.head.source or added_files(
+        told.head.source, here.head.source
+    )
+    if is_same_recipe or (told.head.name == here.head.name and is_same_source):
         return
     raise RecipeMismatchError(
         f"{words!r} holds another dataset, {_described(told)}, and this one is "
@@ -78,17 +79,17 @@ def refuse_other(here: Manifest, there: Contents, words: str) -> None:
     )
 
 
-def refuse_beforehand(here: LocalTarget, planned: Manifest, there: RemoteTarget) -> None:
+def refuse_beforehand(here: Store, planned: Manifest, there: Store) -> None:
     """Refuse a place to which the output of a conversion could not be carried when it is done.
 
     `planned` is its manifest, without shards. A place that cannot be asked is not refused: whoever
     sends finds out the same, and tells it.
     """
     refuse_same_place(here, there)
-    with contextlib.suppress(TargetError):
-        found = contents_of(PatientTarget(there, PATIENCE_S))
+    with contextlib.suppress(StoreError):
+        found = contents_of(RetryingStore(there, PATIENCE_S))
         standing = dict(here.list())
-        prefixes = planned.series
+        prefixes = planned.head.series
         refuse_foreign(
             {n: standing.get(n, -1) for n in found.sizes if prefix_of_shard(n) in prefixes},
             found,
@@ -98,5 +99,5 @@ def refuse_beforehand(here: LocalTarget, planned: Manifest, there: RemoteTarget)
 
 
 def _described(manifest: Manifest) -> str:
-    source = manifest.place.get("source") or manifest.source.get("kind")
-    return repr(manifest.name) + (f" of {source!r}" if source else "")
+    source = manifest.head.origin.get("source") or manifest.head.source.get("kind")
+    return repr(manifest.head.name) + (f" of {source!r}" if source else "")

@@ -8,20 +8,19 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from wdsremux.core.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.core.manifest import MAX_ENTRY_BYTES
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.ledger import REJECTED_NAME
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import BLOCK_BYTES
-from wdsremux.stores.folder.store import LocalTarget
 from wdsremux.stores.reading.untrusted import open_below
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.whole_files import read_bounded
 from wdsremux.syncing.contents import SyncFile
 
 
-class Hands(Protocol):
+class SourceFiles(Protocol):
     """Gives files of the source to those who send them."""
 
     def hold(self, item: SyncFile) -> contextlib.AbstractContextManager[tuple[Path, Sums]]:
@@ -32,17 +31,17 @@ class Hands(Protocol):
         """
 
 
-class LocalHands:
+class LocalFiles:
     """The source is a folder."""
 
-    def __init__(self, source: LocalTarget) -> None:
-        self._source = source
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     @contextlib.contextmanager
     def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
         """Give the file itself."""
-        path = self._source.root / item.name
-        _refuse_foreign(self._source.root, item)
+        path = self._root / item.name
+        _refuse_foreign(self._root, item)
         if item.sha256 is not None:
             yield path, Sums(item.size_bytes, item.sha256)
         else:
@@ -64,11 +63,11 @@ def _refuse_foreign(root: Path, item: SyncFile) -> None:
         raise CorruptDataError(f"{item.name!r} has {size_bytes} bytes, more than any such file")
 
 
-class FetchingHands:
+class FetchedFiles:
     """The source lies behind a network: each file is fetched, held against its record, removed."""
 
     def __init__(
-        self, source: PatientTarget, folder: Path, on_bytes: Callable[[int], None]
+        self, source: RetryingStore, folder: Path, on_bytes: Callable[[int], None]
     ) -> None:
         """`folder` is for the files at hand; `on_bytes` is told of bytes as they come."""
         self._source = source
@@ -90,7 +89,7 @@ class FetchingHands:
 
     def _fetch(self, item: SyncFile, path: Path) -> None:
         try:
-            with self._source.target.open(item.name) as file, _made(path) as copy:
+            with self._source.store.open(item.name) as file, _made(path) as copy:
                 # No shard is larger than recorded, and no entry than entries are.
                 left_bytes = item.size_bytes if item.is_shard else MAX_ENTRY_BYTES
                 is_bounded = item.shard is not None
@@ -103,7 +102,7 @@ class FetchingHands:
         except FileNotFoundError as exc:
             raise CorruptDataError(f"{item.name!r} is not there") from exc
         except OSError as exc:
-            raise UnreachableTargetError(
+            raise UnreachableStoreError(
                 f"cannot read {item.name!r} of {self._source.url!r}: {exc.strerror or exc}"
             ) from exc
 
@@ -129,7 +128,7 @@ def _kept(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot keep what is fetched in {str(path.parent)!r}: {exc.strerror}; free some "
             "space, or name another folder by TMPDIR"
         ) from exc

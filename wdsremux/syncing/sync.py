@@ -10,27 +10,25 @@ import os
 import time
 from collections import Counter
 from pathlib import Path
-from typing import cast
 
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, log_notes, nobody
+from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, ignore_event, log_notes
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.dataset.published import loaders_of
 from wdsremux.stores import registry
 from wdsremux.stores.address import address_of
-from wdsremux.stores.base import Proof, RemoteTarget, SlottedTarget, Sums
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.base import Proof, Store, Sums
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import scratch_errors, scratch_folder
 from wdsremux.syncing.carrier import SURE, Carrier
 from wdsremux.syncing.contents import Contents, SyncFile, contents_of, finished_contents
 from wdsremux.syncing.index_file import index_at
 from wdsremux.syncing.moving import Mover, moved_shards
 from wdsremux.syncing.options import SyncOptions
-from wdsremux.syncing.plan import Ends, Plan, plan_of
+from wdsremux.syncing.plan import Ends, TransferPlan, plan_of
 from wdsremux.syncing.refusals import refuse_foreign, refuse_other, refuse_same_place
 from wdsremux.syncing.report import SentFile, SyncReport, Why
-from wdsremux.syncing.source_files import FetchingHands, Hands, LocalHands
+from wdsremux.syncing.source_files import FetchedFiles, LocalFiles, SourceFiles
 from wdsremux.syncing.threads import Stop, Teller, Throttle
 
 
@@ -56,7 +54,7 @@ def sync(  # noqa: PLR0913 (one for each flag)
     notes are logged as warnings of the logger "wdsremux".
 
     Raises UsageError, SourceError for a source that is no finished dataset, CorruptDataError when
-    files of it are damaged (the others are sent, the index is not), TargetError.
+    files of it are damaged (the others are sent, the index is not), StoreError.
     """
     options = SyncOptions.from_options(
         {
@@ -75,26 +73,24 @@ def sync_by(
     source: str | os.PathLike[str],
     dest: str | os.PathLike[str],
     options: SyncOptions,
-    observer: SyncObserver = nobody,
+    observer: SyncObserver = ignore_event,
 ) -> SyncReport:
     """Do what `sync` does, with options that are made already."""
-    here, there = _opened(source, "FROM"), _opened(dest, "TO")
+    here, there = (_opened(*end, options.jobs) for end in ((source, "FROM"), (dest, "TO")))
     _refuse_ends(here, there, options)
-    if isinstance(there, SlottedTarget):
-        there.allow(options.jobs)
     with scratch_folder(address_of(there)) as folder:
         return _Sync(here, there, options, observer, folder).run()
 
 
-def _opened(words: str | os.PathLike[str], name: str) -> RemoteTarget:
-    if not os.fspath(words):
+def _opened(url: str | os.PathLike[str], name: str, parallel: int) -> Store:
+    if not os.fspath(url):
         raise UsageError(f"{name} is empty; write . for the folder you are in")
-    return cast("RemoteTarget", registry.open_target(words))
+    return registry.open_store(url, parallel=parallel)
 
 
-def _refuse_ends(here: RemoteTarget, there: RemoteTarget, options: SyncOptions) -> None:
+def _refuse_ends(here: Store, there: Store, options: SyncOptions) -> None:
     refuse_same_place(here, there)
-    if options.move and not isinstance(here, LocalTarget):
+    if options.move and here.root is None:
         raise UsageError(f"--move removes shards of a folder, and {here.url!r} is none")
 
 
@@ -103,8 +99,8 @@ class _Sync:
 
     def __init__(
         self,
-        source: RemoteTarget,
-        dest: RemoteTarget,
+        source: Store,
+        dest: Store,
         options: SyncOptions,
         observer: SyncObserver,
         folder: Path,
@@ -115,15 +111,16 @@ class _Sync:
         self._began = time.monotonic()
         self._teller = Teller(observer)
         self._stop = Stop()
-        self._local = source if isinstance(source, LocalTarget) else None
         self._source = self._patient(source)
         self._dest = self._patient(dest)
         self._hands = self._hands_of_source()
         # What comes from a network to a folder is held back where it is fetched.
-        is_fetch = self._local is None and isinstance(dest, LocalTarget)
+        is_fetch = source.root is None and dest.root is not None
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
         self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
-        self._mover = Mover(self._local, address_of(dest)) if self._local and options.move else None
+        self._mover = None
+        if source.root is not None and options.move:
+            self._mover = Mover(source.root, self._source, address_of(dest))
         self._kept: list[str] = []
         self._sent_files: list[SentFile] = []
         self._standing_index_bytes = 0
@@ -154,15 +151,14 @@ class _Sync:
             refuse_other(manifest, there, self._dest.url)
         return Ends(
             source=self._source,
-            root=self._local.root if self._local else None,
             here=here,
             manifest=manifest,
             dest=self._dest,
             there=there,
-            moved=moved_shards(self._local, address_of(self._dest.target)) if self._local else {},
+            moved=moved_shards(self._source, address_of(self._dest)),
         )
 
-    def _carry(self, ends: Ends, plan: Plan) -> None:
+    def _carry(self, ends: Ends, plan: TransferPlan) -> None:
         self._teller.tell(SyncBegun(len(self._sent_files), self._size_bytes()))
         if plan.takes_index_first:
             self._dest.remove(MANIFEST_NAME)
@@ -175,9 +171,9 @@ class _Sync:
         if index is not None:
             self._put_index(index)
         if self._options.delete and plan.stale:
-            self._dest.remove_together(plan.stale)
+            self._dest.remove_many(plan.stale)
 
-    def _count_index(self, ends: Ends, plan: Plan) -> bytes | None:
+    def _count_index(self, ends: Ends, plan: TransferPlan) -> bytes | None:
         """Return the table of contents if it has to be sent, and count it among what is."""
         index = index_at(ends, plan, self._carrier.proofs)
         if index == ends.there.index and not plan.takes_index_first:
@@ -201,13 +197,13 @@ class _Sync:
         self._teller.tell(SyncAdvanced(0, files=1))
         self._free(item, proof)
 
-    def _foresee_move(self, ends: Ends, plan: Plan) -> None:
+    def _foresee_move(self, ends: Ends, plan: TransferPlan) -> None:
         self._free_standing(ends, plan)
         for item in plan.shards:
             if self._mover is not None and item.shard is not None:
                 self._mover.foresee(item.shard)
 
-    def _free_standing(self, ends: Ends, plan: Plan) -> None:
+    def _free_standing(self, ends: Ends, plan: TransferPlan) -> None:
         for item, proof in plan.standing.values():
             if ends.has_whole(item):
                 self._free(item, proof)
@@ -222,7 +218,7 @@ class _Sync:
         else:
             self._kept.append(item.name)
 
-    def _refuse_damage(self, plan: Plan) -> None:
+    def _refuse_damage(self, plan: TransferPlan) -> None:
         damaged = [*(plan.lost | self._carrier.damaged).values()]
         if not damaged:
             return
@@ -233,7 +229,7 @@ class _Sync:
             "`wdsremux repair` on it, then the same command again"
         )
 
-    def _report(self, manifest: Manifest, plan: Plan) -> SyncReport:
+    def _report(self, manifest: Manifest, plan: TransferPlan) -> SyncReport:
         sizes = [item.size_bytes for item, _ in plan.standing.values()]
         sizes += [self._standing_index_bytes] if self._standing_index_bytes else []
         return SyncReport(
@@ -251,27 +247,27 @@ class _Sync:
             freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),
             kept=tuple(sorted(self._kept)),
             left_alone=tuple(plan.left_alone),
-            loaders=loaders_of(self._dest.target, manifest),
+            loaders=loaders_of(self._dest, manifest),
         )
 
-    def _patient(self, target: RemoteTarget) -> PatientTarget:
-        return PatientTarget(
-            target, self._options.give_up_after, tell=self._teller.note, sleep=self._stop.sleep
+    def _patient(self, store: Store) -> RetryingStore:
+        return RetryingStore(
+            store, self._options.give_up_after, notify=self._teller.note, sleep=self._stop.sleep
         )
 
     def _throttled(self, bytes_per_s: int | None) -> Throttle:
         return Throttle(bytes_per_s, self._stop.sleep)
 
-    def _hands_of_source(self) -> Hands:
-        if self._local is not None:
-            return LocalHands(self._local)
+    def _hands_of_source(self) -> SourceFiles:
+        if self._source.root is not None:
+            return LocalFiles(self._source.root)
         throttle = self._throttled(self._options.bandwidth)
 
         def fetched(size_bytes: int) -> None:
             self._stop.check()
             throttle.passed(size_bytes)
 
-        return FetchingHands(self._source, self._folder, fetched)
+        return FetchedFiles(self._source, self._folder, fetched)
 
     def _sent(self, size_bytes: int) -> None:
         self._stop.check()

@@ -13,7 +13,7 @@ _WHOLE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PendingGeometry:
     """One resampling of a box of stored pixels, and how the result is then turned."""
 
     source: Size
@@ -48,7 +48,7 @@ class Plan:
         left, top, right, bottom = self.box
         return min((right - left) / self.target[0], (bottom - top) / self.target[1])
 
-    def crop(self, left: float, top: float, width: float, height: float) -> "Plan":
+    def crop(self, left: float, top: float, width: float, height: float) -> "PendingGeometry":
         """Return the plan that keeps this part of what comes out, at least one pixel."""
         full_width, full_height = self.size
         if self.mirrored:
@@ -67,7 +67,7 @@ class Plan:
         )
         return self._cut(self.source, box, (max(1, round(width)), max(1, round(height))))
 
-    def resize(self, width: int, height: int) -> "Plan":
+    def resize(self, width: int, height: int) -> "PendingGeometry":
         """Return the plan that brings what comes out to this size."""
         target = (height, width) if self.transposed else (width, height)
         return self._cut(self.source, self.box, target)
@@ -86,15 +86,15 @@ class Plan:
             for now, side, new in zip(self.target, sides, wanted, strict=True)
         )
 
-    def flip_horizontal(self) -> "Plan":
+    def flip_horizontal(self) -> "PendingGeometry":
         """Return the plan that also exchanges left and right."""
         return self._turned(mirrored=not self.mirrored, inverted=self.inverted)
 
-    def flip_vertical(self) -> "Plan":
+    def flip_vertical(self) -> "PendingGeometry":
         """Return the plan that also exchanges top and bottom."""
         return self._turned(mirrored=self.mirrored, inverted=not self.inverted)
 
-    def scaled(self, divisor: int) -> "Plan":
+    def scaled(self, divisor: int) -> "PendingGeometry":
         """Return the plan for pixels decoded at 1/divisor of their size.
 
         Boxes shrink by exactly 1/divisor, not by the ratio of the rounded sizes: that would stretch
@@ -109,17 +109,19 @@ class Plan:
 
     # Not by `dataclasses.replace`, which takes three times as long: each image makes several plans.
 
-    def _cut(self, source: Size, box: Box, target: Size) -> "Plan":
-        return Plan(source, box, target, self.transposed, self.mirrored, self.inverted)
+    def _cut(self, source: Size, box: Box, target: Size) -> "PendingGeometry":
+        return PendingGeometry(source, box, target, self.transposed, self.mirrored, self.inverted)
 
-    def _turned(self, *, mirrored: bool, inverted: bool) -> "Plan":
-        return Plan(self.source, self.box, self.target, self.transposed, mirrored, inverted)
+    def _turned(self, *, mirrored: bool, inverted: bool) -> "PendingGeometry":
+        return PendingGeometry(
+            self.source, self.box, self.target, self.transposed, mirrored, inverted
+        )
 
 
-def whole(size: Size) -> Plan:
+def whole(size: Size) -> PendingGeometry:
     """Return the plan that changes nothing."""
     width, height = size
-    return Plan(size, (0.0, 0.0, float(width), float(height)), size)
+    return PendingGeometry(size, (0.0, 0.0, float(width), float(height)), size)
 
 
 _TURNS = {
@@ -134,10 +136,12 @@ _TURNS = {
 }
 
 
-def upright(size: Size, orientation: int) -> Plan:
+def upright(size: Size, orientation: int) -> PendingGeometry:
     """Return the plan that turns stored pixels as their EXIF orientation (1 to 8) says.
 
     The values are the Exif standard's (CIPA DC-008, tag 0x0112): 6 means turn by 90° clockwise.
     """
     width, height = size
-    return Plan(size, (0.0, 0.0, float(width), float(height)), size, *_TURNS[orientation])
+    return PendingGeometry(
+        size, (0.0, 0.0, float(width), float(height)), size, *_TURNS[orientation]
+    )

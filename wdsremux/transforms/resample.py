@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from wdsremux.transforms.base import Pixels, rgb, rgbx
-from wdsremux.transforms.pending_geometry import Box, Plan, Size
+from wdsremux.transforms.pending_geometry import Box, PendingGeometry, Size
 
 try:
     import cykooz_resizer as fir
@@ -63,7 +63,7 @@ def _by_pillow(pixels: Pixels, box: Box, size: Size) -> Pixels:
     return np.array(_image(pixels).resize(size, Image.Resampling.BICUBIC, box=box))
 
 
-def render(pixels: Pixels, plan: Plan) -> Pixels:
+def render(pixels: Pixels, plan: PendingGeometry) -> Pixels:
     """Carry out a plan; returns the pixels themselves if it changes nothing, else new ones."""
     turned = plan.transposed or plan.mirrored or plan.inverted
     if not (plan.resamples or turned) and plan.target == plan.source:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
+from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
+from wdsremux.core.head import unrecorded_head
 from wdsremux.core.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
     Manifest,
     ShardSummary,
-    totals_by_split,
 )
 from wdsremux.core.tar.blocks import BlockReader, CrcCuts
 from wdsremux.dataset.card import CARD_MARK, CARD_NAME
@@ -29,9 +29,9 @@ from wdsremux.dataset.reader import listing
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.sources.registry import name_of
 from wdsremux.sources.split_rules import ordered, split_of_file
-from wdsremux.stores.base import Target
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.base import Store
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.reading.prefetch import prefetch
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.stores.reading.untrusted import Folder
 from wdsremux.stores.registry import open_folder
@@ -45,7 +45,7 @@ READINGS = 2
 """Of every shard."""
 
 
-def index(out: str | Path, *, observer: CheckObserver = nobody) -> Manifest:
+def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifest:
     """Write `index.json`, the entries and, where there is none, a card beside shards of others.
 
     Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;
@@ -62,11 +62,11 @@ def index(out: str | Path, *, observer: CheckObserver = nobody) -> Manifest:
     with folder:
         with listing(str(out)):
             names = _shard_names(folder, str(out))
-        target: Target
+        target: Store
         if isinstance(folder, RemoteFolder):
-            target, name = folder.target, name_of(out)
+            target, name = folder.store, name_of(out)
         else:
-            target = LocalTarget(Path(out).expanduser())
+            target = FolderStore(Path(out).expanduser())
             name = target.root.resolve().name
         with target.lock():
             return _Indexing(folder, target, name, observer).run(names)
@@ -115,7 +115,7 @@ class _Meter:
 class _Indexing:
     """One run over the shards of a folder."""
 
-    def __init__(self, folder: Folder, target: Target, name: str, observer: CheckObserver) -> None:
+    def __init__(self, folder: Folder, target: Store, name: str, observer: CheckObserver) -> None:
         self._folder = folder
         self._target = target
         self._name = name
@@ -141,18 +141,8 @@ class _Indexing:
         return manifest
 
     def _manifest(self, shards: Sequence[ShardSummary]) -> Manifest:
-        return Manifest(
-            name=self._name,
-            shards=tuple(shards),
-            splits=totals_by_split(shards),
-            copies=1,
-            class_names=None,
-            features={},
-            recipe={"writer": INDEX_WRITER},
-            source={},
-            versions={},
-            fingerprint="",
-        )
+        head = unrecorded_head(self._name, writer=INDEX_WRITER)
+        return Manifest(head=head, shards=tuple(shards))
 
     def _summaries(self, names: Sequence[tuple[str, str]]) -> Iterator[ShardSummary]:
         """Write the entry of each shard and yield its summary."""
@@ -164,7 +154,7 @@ class _Indexing:
         sizes = {item.name: item.size_bytes for item in self._folder.items()}
         size_bytes = sum(READINGS * sizes[name] for _, name in names)
         self._observer(CheckBegun(len(names), size_bytes, workers))
-        scans = ahead(self._scan, [name for _, name in names], at_once=workers, name="index")
+        scans = prefetch(self._scan, [name for _, name in names], at_once=workers, name="index")
         try:
             for (split, _), (name, give) in zip(names, scans, strict=True):
                 scanned = give()
@@ -241,16 +231,16 @@ def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
     ]
     header = yaml.safe_dump(
         {
-            "pretty_name": manifest.name,
+            "pretty_name": manifest.head.name,
             "tags": ["webdataset"],
             "configs": [{"config_name": "default", "data_files": files}],
         },
         sort_keys=False,
         allow_unicode=True,
     )
-    totals = manifest.totals
-    text = f"# {manifest.name}\n\n{totals.samples} samples in {totals.shards} WebDataset shards.\n"
-    return f"---\n{header}---\n{CARD_MARK}\n\n{text}".encode()
+    title, totals = f"# {manifest.head.name}", manifest.totals
+    text = f"{totals.samples} samples in {totals.shards} WebDataset shards."
+    return f"---\n{header}---\n{CARD_MARK}\n\n{title}\n\n{text}\n".encode()
 
 
 def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, nobody
+from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
 from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reader import listing
 from wdsremux.dataset.shards.key_register import KeyRegister
@@ -30,8 +30,8 @@ from wdsremux.verifying.checks.own_dataset import OurDataset
 from wdsremux.verifying.checks.proof import prove_shard
 from wdsremux.verifying.checks.quarantine import DAMAGE
 from wdsremux.verifying.checks.quarantine import quarantine as move_away
-from wdsremux.verifying.checks.shard import Bench, Verdict, check_shard
-from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask, subset_of
+from wdsremux.verifying.checks.shard import CheckContext, Verdict, check_shard
+from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask, subset_of
 from wdsremux.verifying.checks.structure import Expected
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import DEPTHS, Collector, Depth, Gathering, Report
@@ -51,7 +51,7 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
     subset: str | None = None,
     workers: int | None = None,
     quarantine: bool = False,
-    observer: CheckObserver = nobody,
+    observer: CheckObserver = ignore_event,
 ) -> Report:
     """Check the dataset in a folder, or behind a URL, and return what was found.
 
@@ -72,7 +72,7 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
     `quarantine`, damaged shards are moved to `.wdsremux/quarantine/` under `out`; nothing else is
     changed.
 
-    Raises CorruptDataError when there is no dataset, UsageError, or TargetError when a shard
+    Raises CorruptDataError when there is no dataset, UsageError, or StoreError when a shard
     cannot be moved or a server not be reached.
     """
     began = time.monotonic()
@@ -80,7 +80,7 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
     with _opened(out, is_cold=deep) as folder:
         if isinstance(folder, RemoteFolder):
             _refuse_what_folders_do(depth, deep=deep, quarantine=quarantine)
-        run = _Run(folder, depth, observer)
+        run = _Verification(folder, depth, observer)
         run.verify(out, subset, workers, deep=deep)
         return run.report(str(out), run.move_damaged() if quarantine else (), began)
 
@@ -137,7 +137,7 @@ class _Meter:
             self.read_bytes += size_bytes
 
 
-class _Run:
+class _Verification:
     """One verification."""
 
     def __init__(self, folder: Folder, depth: Depth, observer: CheckObserver) -> None:
@@ -147,7 +147,7 @@ class _Run:
         self._found = Collector()
         self._holders = KeyRegister()
         self._meter = _Meter()
-        self._plan = Plan(tasks=(), shards=0, is_ours=False)
+        self._plan = CheckPlan(tasks=(), shards=0, is_ours=False)
         self._tasks: tuple[ShardTask, ...] = ()
         self._verdicts: list[Verdict] = []
         """Without their findings, which lie in `_gathered`."""
@@ -200,9 +200,9 @@ class _Run:
         self._verdicts = [verdicts[number] for number in range(len(self._tasks))]
         self._compare_shards()
 
-    def _bench(self) -> Bench:
+    def _bench(self) -> CheckContext:
         plan = self._plan
-        return Bench(
+        return CheckContext(
             folder=self._folder,
             plan=plan,
             expected=Expected(

@@ -259,7 +259,7 @@ def test_a_mistyped_path_is_told_to_be_taken_for_a_dataset_before_the_hub_is_ask
     )
     assert done.returncode == 3
     first, *rest = done.stderr.splitlines()
-    assert first == "there is no folder 'data/imgs' here: asking the Hub for that dataset"
+    assert first == "folder 'data/imgs' not found here: asking the Hub for that dataset"
     assert "offline mode" in "".join(rest)
 
 

@@ -26,13 +26,13 @@ def counting(results, size_bytes=0):
     """Return a `make_work` that gives `results(item)` batches for an item."""
 
     def make_work():
-        from wdsremux.core.records import Batch, Lot
+        from wdsremux.core.records import Batch, PackedSamples
 
-        lots = (Lot(bytes(size_bytes), [], [], [], [], []),)
+        packs = (PackedSamples(bytes(size_bytes), [], [], [], [], []),)
 
         def work(item):
             for number in range(results(item)):
-                yield Batch(item, number, lots)
+                yield Batch(item, number, packs)
 
         return work
 
@@ -158,7 +158,7 @@ class EngineConformance:
     def test_payloads_arrive_whole(self):
         batches = list(self.engine().map(counting(lambda _: 2, 3_000_000), range(4)))
         assert {batch.size_bytes for batch in batches} == {3_000_000}
-        assert not any(bytes(batch.lots[0].payload).strip(b"\0") for batch in batches)
+        assert not any(bytes(batch.packed[0].payload).strip(b"\0") for batch in batches)
 
     def test_an_exception_of_the_work_stands_at_the_place_of_its_item(self):
         batches = self.engine().map(failing(bad_item=3), range(10))

@@ -154,5 +154,5 @@ def test_the_limit_from_python(tmp_path):
 def test_where_not_one_row_can_be_read_more_errors_are_no_remedy(tmp_path):
     source = write_parquet_dataset(tmp_path / "in", images=[BAD] * 20, row_group_size=20).folder
     done = convert(source, tmp_path / "out", code=6)
-    assert "not one went through: check --image-column" in done.stderr
+    assert "every row failed: check --image-column" in done.stderr
     assert "raise --max-errors" not in done.stderr

@@ -145,7 +145,7 @@ def test_a_full_disk_is_told_in_bytes_and_after_making_room_the_run_goes_on(case
     if small_disk.is_real:
         needed, free = map(int, re.findall(r"\d+(?= bytes|\sare free)", error))
         assert needed > free
-        assert "the disk will get full: by the shards so far the rest takes" in ended.stderr
+        assert "the disk will fill up: the rest takes about" in ended.stderr
     case.assert_only_whole_files(out)
     assert len([name for name in tree(out) if name.endswith(".tar")]) == 2
     small_disk.grow(4_000_000)

@@ -10,25 +10,25 @@ from support.demo_conversion import SHARD, told
 from support.faulty_mount import Fault
 from support.running import Running
 from support.runs import published, tree, wdsremux
-from support.target_conformance import TargetConformance
+from support.store_conformance import StoreConformance
 from support.verified import copied
 
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 pytestmark = pytest.mark.integration
 
 
-class TestOnAMount(TargetConformance):
+class TestOnAMount(StoreConformance):
     @pytest.fixture
     def target(self, mount, request):
-        return LocalTarget(mount.path / request.node.name)
+        return FolderStore(mount.path / request.node.name)
 
 
-class TestOnAMountThatTakesAndGivesLittleAtOnce(TargetConformance):
+class TestOnAMountThatTakesAndGivesLittleAtOnce(StoreConformance):
     @pytest.fixture
     def target(self, mount, request):
         mount.order(Fault("read|write", at_most=1000), Fault("write", r"lock$", at_most=7))
-        return LocalTarget(mount.path / "little" / request.node.name)
+        return FolderStore(mount.path / "little" / request.node.name)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind
         running.send(signal.SIGINT)
         code, errors = running.ended(20)
     assert code == 130
-    assert "to go on: wdsremux convert" in errors
+    assert "resume with: wdsremux convert" in errors
     assert mount.waiting == []
     conversion.assert_only_whole_files(out)
     conversion.assert_finishes(out)

@@ -46,7 +46,7 @@ def worker_of(spec):
     def make_work():
         import numpy as np
 
-        from wdsremux.core.records import Batch, Lot
+        from wdsremux.core.records import Batch, PackedSamples
         from wdsremux.transforms.function.call import Row, UserFunction
 
         function = UserFunction(spec, "batch", "numpy", "image", 42)
@@ -54,7 +54,7 @@ def worker_of(spec):
         def work(first):
             rows = [Row(first + n, np.zeros((2, 2, 3), np.uint8)) for n in range(4)]
             payload = b"".join(row.image.tobytes() for row in function.run(rows, 0))
-            yield Batch(first, 4, (Lot(payload, [], [], [], [], []),))
+            yield Batch(first, 4, (PackedSamples(payload, [], [], [], [], []),))
 
         return work
 
@@ -63,7 +63,7 @@ def worker_of(spec):
 
 def results(engine, spec):
     batches = engine.map(worker_of(spec), range(0, 40, 4))
-    return [bytes(batch.lots[0].payload) for batch in batches]
+    return [bytes(batch.packed[0].payload) for batch in batches]
 
 
 @pytest.fixture

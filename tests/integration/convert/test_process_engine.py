@@ -252,11 +252,11 @@ def test_a_slow_caller_is_not_the_worker_s_fault():
     engine = ProcessEngine(1, max_buffer_bytes=1, result_timeout_s=1)
 
     def make_work():
-        from wdsremux.core.records import Batch, Lot
+        from wdsremux.core.records import Batch, PackedSamples
 
         def work(item):
             for number in range(4):
-                yield Batch(item, number, (Lot(bytes(3_000_000), [], [], [], [], []),))
+                yield Batch(item, number, (PackedSamples(bytes(3_000_000), [], [], [], [], []),))
 
         return work
 
@@ -301,16 +301,16 @@ def test_junk_on_the_pipe_of_results_is_told_and_takes_no_memory():
 
 def test_results_may_be_huge():
     def make_work():
-        from wdsremux.core.records import Batch, Lot
+        from wdsremux.core.records import Batch, PackedSamples
 
         def work(item):
             payload = bytes([item]) * 50_000_000
-            yield Batch(item, 1, (Lot(payload, [], [], [], [], []),))
+            yield Batch(item, 1, (PackedSamples(payload, [], [], [], [], []),))
 
         return work
 
     for number, batch in enumerate(ProcessEngine(2).map(make_work, range(3))):
-        payload = batch.lots[0].payload
+        payload = batch.packed[0].payload
         assert len(payload) == 50_000_000
         assert payload[0] == payload[-1] == number
 

@@ -62,7 +62,7 @@ def assert_holds(out, form, *, named=True):
 def test_a_dataset_in_memory(form, table, tmp_path, workers):
     found = wdsremux.convert(table, tmp_path / "out", workers=workers)
     assert found.totals.samples == ROWS
-    assert found.class_names == NAMES
+    assert found.head.class_names == NAMES
     assert_holds(tmp_path / "out", form)
 
 
@@ -218,7 +218,7 @@ def test_a_column_that_a_function_adds_for_nothing_is_told_once(form, tmp_path):
 
 def test_a_function_of_images_adds_no_column(form, tmp_path):
     options = {"transform": lambda image: image, "transform_mode": "image", "workers": 0}
-    with pytest.raises(UsageError, match="'mean:float64': the source has no such column"):
+    with pytest.raises(UsageError, match="'mean:float64': not a column of the source"):
         wdsremux.convert(rows_of(form), tmp_path, extra_columns=["mean:float64"], **options)
 
 
@@ -246,7 +246,7 @@ def test_steps_and_options_by_their_python_names(table, tmp_path):
         quality=80,
     )
     assert found.totals.shards == 3
-    assert found.recipe["steps"] == ["resize=16x16", "hflip=0.5"]
+    assert found.head.options["steps"] == ["resize=16x16", "hflip=0.5"]
     assert {(entry["width"], entry["height"]) for entry in entries(tmp_path / "out")} == {(16, 16)}
 
 

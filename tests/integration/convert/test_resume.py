@@ -14,7 +14,7 @@ from wdsremux.converting.line import convert as run_conversion
 from wdsremux.core.events import Note, ShardDone
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.processing.opening import open_conversion
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 pytestmark = pytest.mark.integration
 
@@ -175,7 +175,7 @@ def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_goes_on(hub, tmp_
     assert tree(tmp_path / "out") == whole
 
 
-class NearlyFullTarget(LocalTarget):
+class NearlyFullStore(FolderStore):
     """A folder on a disk that says it has little room."""
 
     room = 100_000
@@ -195,8 +195,8 @@ def test_a_disk_that_will_get_full_is_told_once_and_before_the_first_shard(tmp_p
     images = [jpeg(i, 100, 100, noisy=True) for i in range(40)]
     source = write_parquet_dataset(tmp_path / "in", images=images).folder
     made = open_conversion(source, tmp_path / "out", Recipe(max_shard_samples=10), Run(), None)
-    told = notes_of(replace(made, target=NearlyFullTarget(tmp_path / "out")))
+    told = notes_of(replace(made, target=NearlyFullStore(tmp_path / "out")))
     warnings = [i for i, event in enumerate(told) if str(event).startswith("the disk ")]
     assert len(warnings) == 1
-    assert told[warnings[0]].startswith("the disk may get full: the rows take ")
+    assert told[warnings[0]].startswith("the disk may fill up: the rows take ")
     assert warnings[0] < told.index(ShardDone)

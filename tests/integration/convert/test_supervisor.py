@@ -104,7 +104,7 @@ def test_a_codec_that_crashes_costs_its_record_and_nothing_else(source, tmp_path
     assert done.returncode == 0, done.stderr
     assert f"wdsremux: the conversion crashed ({how}); starting it again" in done.stderr
     assert "with 2 threads" in done.stderr
-    assert re.search(r"with 2 processes; \d+ are done already, going on", done.stderr)
+    assert re.search(r"with 2 processes; \d+ already done, resuming", done.stderr)
     (item,) = rejected(tmp_path / "out")
     assert (item["position"], item["stage"]) == (KILLER, "transform")
     assert item["reason"] == f"the worker died on this record: killed by {how}"
@@ -126,7 +126,7 @@ def test_the_second_start_goes_on_where_the_first_crashed(source, tmp_path, env,
         "convert", source, tmp_path / "out", *STEPS, *ONE_REJECTED, *option, env=env("SIGSEGV")
     )
     assert done.returncode == 0, done.stderr
-    assert re.search(r"with 2 processes; \d+ are done already, going on", done.stderr)
+    assert re.search(r"with 2 processes; \d+ already done, resuming", done.stderr)
     assert manifest(tmp_path / "out")["totals"]["samples"] == ROWS - 1
 
 
@@ -164,7 +164,7 @@ def test_a_signal_stops_the_run_once_whoever_gets_it(source, tmp_path, env, whom
             os.kill(run.pid if whom == "watcher" else work.pid, number)
         code, errors = run.ended()
     assert code == 128 + number
-    assert errors.count("to go on: wdsremux convert") == 1
+    assert errors.count("resume with: wdsremux convert") == 1
     assert "crashed" not in errors
     assert "Traceback" not in errors
     left = [name for name in tree(tmp_path / "out") if name.endswith((".wdsremux-tmp", "lock"))]

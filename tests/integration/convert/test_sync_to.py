@@ -4,21 +4,21 @@ import json
 
 import pytest
 from support.corpora import write_parquet_dataset
-from support.remote_target import MemoryRemote
+from support.remote_store import MemoryRemote
 from support.runs import tree
 from support.runs import wdsremux as run
-from support.target_conformance import publish
+from support.store_conformance import publish
 
 import wdsremux
 from wdsremux.core.errors import (
     RecipeMismatchError,
-    TargetError,
-    UnreachableTargetError,
+    StoreError,
+    UnreachableStoreError,
     UsageError,
 )
 from wdsremux.core.events import Done, Note
 from wdsremux.dataset.entry import entry_name
-from wdsremux.stores import registry, retry
+from wdsremux.stores import patience, registry
 from wdsremux.syncing import refusals
 
 pytestmark = pytest.mark.integration
@@ -49,13 +49,13 @@ class Case:
         self.source, self.out = source, folder / "out"
         self.remote = MemoryRemote()
         self.events = []
-        opened = registry.open_target
+        opened = registry.open_store
 
-        def open_target(words):
+        def open_store(words, **_):
             return self.remote if str(words) == "mem://place" else opened(words)
 
-        monkeypatch.setattr(registry, "open_target", open_target)
-        monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+        monkeypatch.setattr(registry, "open_store", open_store)
+        monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
 
     def convert(self, **options):
         return wdsremux.convert(
@@ -86,7 +86,7 @@ def test_shards_go_as_they_close_and_the_index_last(case, reference):
     assert published[-1] == "index.json"
     # The sync at the end finds that these are there.
     assert len(published) == len(set(published)) == len(reference)
-    assert case.told[-1].startswith("all of it is at mem://bucket/prefix too")
+    assert case.told[-1].startswith("the copy at mem://bucket/prefix is complete")
     for name in reference.keys() - {"index.json"}:
         assert case.remote.files[name] == (case.out / name).read_bytes()
     index = json.loads(case.remote.files["index.json"])
@@ -103,16 +103,16 @@ def test_a_finished_output_is_carried_too(case, source, reference):
 def test_a_failure_comes_last_with_the_command_that_goes_on(case, reference):
     def refuse(name, _path):
         if name == SHARDS[1]:
-            raise TargetError("cannot write 'train-000001.tar': the quota is used up")
+            raise StoreError("cannot write 'train-000001.tar': the quota is used up")
 
     case.remote.before_put = refuse
-    with pytest.raises(TargetError, match="the quota is used up") as caught:
+    with pytest.raises(StoreError, match="the quota is used up") as caught:
         case.convert()
     assert caught.value.exit_code == 5
-    assert f"to go on: wdsremux sync {case.out} mem://place" in str(caught.value)
+    assert f"resume with: wdsremux sync {case.out} mem://place" in str(caught.value)
     assert tree(case.out) == reference
     assert any(isinstance(event, Done) for event in case.events)
-    assert "converting without sending" in case.told[0]
+    assert "converting without uploading" in case.told[0]
     assert "index.json" not in case.remote.files
 
 
@@ -121,7 +121,7 @@ def test_an_outage_is_ridden_out(case, reference):
 
     def fail(name, _path):
         if name == SHARDS[2] and next(failures, None) is not None:
-            raise UnreachableTargetError("cannot reach 'mem://place'")
+            raise UnreachableStoreError("cannot reach 'mem://place'")
 
     case.remote.before_put = fail
     case.convert()
@@ -188,7 +188,7 @@ def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
 
     def fail_once(prefix=""):
         if next(failures, None) is not None:
-            raise UnreachableTargetError("cannot reach 'mem://place'")
+            raise UnreachableStoreError("cannot reach 'mem://place'")
         return listed(prefix)
 
     monkeypatch.setattr(case.remote, "list", fail_once)
@@ -198,7 +198,9 @@ def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
 
 def test_only_what_lies_in_a_folder_is_carried(case):
     case.out = "mem://place"
-    with pytest.raises(UsageError, match="--sync-to carries a folder, and 'mem://place' is none"):
+    with pytest.raises(
+        UsageError, match="--sync-to needs an OUT that is a folder, and 'mem://place' is none"
+    ):
         case.convert()
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from support.corpora import write_parquet_dataset
 from support.fault_proxy import FaultProxy
-from support.remote_target import MemoryRemote
+from support.remote_store import MemoryRemote
 from support.running import Running
 from support.runs import step_words, tree
 from support.runs import wdsremux as run
 
 import wdsremux
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.events import Done, Note
 from wdsremux.stores import registry
 
@@ -178,7 +178,7 @@ def test_an_outage_is_given_up_after_a_while_or_ridden_out(
     forever = proxy.add("status", 503, method="PUT", match=r"train-000003\.tar", times=None)
     events = []
     options = OPTIONS | {"staging": str(tmp_path), "observer": events.append}
-    with pytest.raises(TargetError, match=r"gave up after 0\.5 s") as caught:
+    with pytest.raises(StoreError, match=r"gave up after 0\.5 s") as caught:
         wdsremux.convert(source, bucket.url, give_up_after=0.5, **options)
     assert caught.value.exit_code == 5
     names = {*bucket.names()}
@@ -208,7 +208,7 @@ def test_the_hub_gets_the_same_files(hub, source, reference, tmp_path, monkeypat
 def test_what_is_staged_stays_within_its_bound(source, reference, tmp_path, monkeypatch):
     sizes = []
     remote = MemoryRemote(lambda _name, _path: sizes.append(bytes_in(tmp_path)))
-    monkeypatch.setattr(registry, "open_target", lambda _out: remote)
+    monkeypatch.setattr(registry, "open_store", lambda _out, **_: remote)
     options = OPTIONS | {"staging": str(tmp_path), "staging_max": "60KB"}
     wdsremux.convert(source, "mem://bucket", **options)
     assert max(sizes) <= 60_000
@@ -220,11 +220,11 @@ def test_what_is_staged_stays_within_its_bound(source, reference, tmp_path, monk
 def test_a_refusal_stops_the_conversion_and_tells_it(source, tmp_path, monkeypatch):
     def refuse_shards(name, _path):
         if name.endswith(".tar"):
-            raise TargetError("cannot write 'mem://bucket/prefix': the quota is used up")
+            raise StoreError("cannot write 'mem://bucket/prefix': the quota is used up")
 
-    monkeypatch.setattr(registry, "open_target", lambda _out: MemoryRemote(refuse_shards))
+    monkeypatch.setattr(registry, "open_store", lambda _out, **_: MemoryRemote(refuse_shards))
     events = []
-    with pytest.raises(TargetError, match="the quota is used up"):
+    with pytest.raises(StoreError, match="the quota is used up"):
         wdsremux.convert(
             source, "mem://bucket", staging=str(tmp_path), observer=events.append, **OPTIONS
         )
@@ -239,7 +239,7 @@ def test_a_signal_ends_the_run_in_the_middle_of_sending(proxy, bucket, source, t
         running.send(signal.SIGTERM)
         code, errors = running.ended(STOPS_WITHIN_S)
     assert code == 143
-    assert "to go on: wdsremux convert" in errors
+    assert "resume with: wdsremux convert" in errors
     assert "Traceback" not in errors
     assert bytes_in(tmp_path) == 0
     assert bucket.names()[-1] == "train-000001.tar"

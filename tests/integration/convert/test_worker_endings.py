@@ -84,21 +84,21 @@ import resource
 from contextlib import closing
 
 from wdsremux.processing.engines.processes import ProcessEngine
-from wdsremux.core.records import Batch, Lot
+from wdsremux.core.records import Batch, PackedSamples
 
 class Work:
     def __call__(self, item):
         for number in range(40):
             size = 2 << 20
             payload = bytes([number]) * size
-            yield Batch(number, 1, (Lot(payload, [number], ["k"], [size], [0], [(1,)]),))
+            yield Batch(number, 1, (PackedSamples(payload, [number], ["k"], [size], [0], [(1,)]),))
 
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (30, most))
 with closing(ProcessEngine(1).map(Work, [0])) as batches:
     held = [*batches]
 for number, batch in enumerate(held):
-    assert batch.lots[0].payload == bytes([number]) * (2 << 20)
+    assert batch.packed[0].payload == bytes([number]) * (2 << 20)
 print(len(held))
 """
 

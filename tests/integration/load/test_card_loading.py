@@ -10,9 +10,9 @@ from wdsremux.core.manifest import MANIFEST_NAME
 from wdsremux.dataset.card import CARD_NAME, card_bytes
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.dataset.shards.bounds import Bounds
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.dataset.shards.series import SeriesPlan, SeriesWriter, prefix_of
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 pytestmark = [
     pytest.mark.integration,
@@ -26,17 +26,17 @@ ODD_CLASSES = ["0", "1: one", "null", "yes", "🐈", "two\nlines", "", "- item",
 
 def make(folder, fields, entries, *, copies=1, class_names=None):
     """Write a dataset of ours: `entries` are the JSON objects of each split, `fields` their dtypes."""
-    target, shards, base = LocalTarget(folder), [], 0
+    target, shards, base = FolderStore(folder), [], 0
     for split, objects in entries.items():
         for copy in range(copies):
             prefix = prefix_of(split, copy, copies)
             plan = SeriesPlan(split, copy, prefix, Bounds(20_480), ("jpg", "json"), "f" * 64)
             writer = SeriesWriter(target, plan, start=base, on_shard=shards.append)
-            lot = LotBuilder()
+            packer = SamplePacker()
             for position, value in enumerate(objects, base):
                 members = (("jpg", jpeg(position)), ("json", json_bytes(value | {"copy": copy})))
-                lot.add(position, f"{position:09d}-c{copy}", members)
-            writer.add(lot.lot())
+                packer.add(position, f"{position:09d}-c{copy}", members)
+            writer.add(packer.packed())
             writer.finish(base + len(objects))
         base += len(objects)
     features = {"jpg": "image", "json": {"struct": {**fields, "copy": "int64"}}}

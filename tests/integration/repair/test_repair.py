@@ -13,8 +13,8 @@ from support.runs import wdsremux as command
 from support.verified import flip
 
 import wdsremux
-from wdsremux.core.errors import TargetError
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.core.errors import StoreError
+from wdsremux.stores.folder.store import FolderStore
 
 pytestmark = pytest.mark.integration
 
@@ -85,11 +85,11 @@ def test_the_command_tells_what_it_did(made, tmp_path):
         f"made again: {shard(out, 2).name}",
         f"rebuilt: .wdsremux/{entry(out, 3).name}",
         "rebuilt: README.md",
-        f"whole again: {len(list(out.glob('*.tar')))} of {len(list(out.glob('*.tar')))} shards read",
+        f"repaired: {len(list(out.glob('*.tar')))} of {len(list(out.glob('*.tar')))} shards read",
     ]
     assert tree(out) == whole
     done = command("repair", out)
-    assert (done.returncode, done.stdout.split(":")[0]) == (0, "nothing to mend")
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "nothing to repair")
 
 
 @pytest.mark.parametrize("engine", [{"workers": 2}, {"workers": 2, "engine": "processes"}])
@@ -184,7 +184,7 @@ def test_an_entry_of_no_shard_is_moved_away(made, tmp_path, kind):
     done = command("repair", out, "--progress", "none")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == "moved to .wdsremux/quarantine/train-000099.msgpack"
-    assert done.stdout.splitlines()[1].startswith("whole again: ")
+    assert done.stdout.splitlines()[1].startswith("repaired: ")
     assert wdsremux.verify(out).exit_code == 0
     assert quarantined(out)["train-000099.msgpack"] == data
     assert {name: there for name, there in tree(out).items() if "quarantine" not in name} == whole
@@ -281,7 +281,7 @@ def test_a_run_elsewhere_keeps_repair_away(made, tmp_path):
     out = made().copy(tmp_path / "out")
     remove(shard(out))
     bad = tree(out)
-    with LocalTarget(out).lock(), pytest.raises(TargetError, match="is being written by"):
+    with FolderStore(out).lock(), pytest.raises(StoreError, match="is being written by"):
         wdsremux.repair(out)
     assert tree(out) == bad
 

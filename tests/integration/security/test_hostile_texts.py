@@ -10,7 +10,7 @@ from support.runs import wdsremux as command
 from support.verified import flip
 
 import wdsremux
-from wdsremux.dataset.head import fingerprint_of
+from wdsremux.core.head import fingerprint_of
 from wdsremux.dataset.indexes.loader_urls import loader_urls, own_loaders
 
 pytestmark = pytest.mark.integration
@@ -106,7 +106,7 @@ def test_only_loaders_that_wdsremux_makes_are_shown(out, tmp_path, whole):
     (out / "index.json").write_text(json.dumps(raw))
     told = shown("show", out)
     assert "pipe:s5cmd --endpoint-url https://server.example:9000 cat" in told
-    assert "loaders not shown, since wdsremux did not make them: aws, x\\x1b" in told
+    assert "loader URLs not shown, since wdsremux did not make them: aws, x\\x1b" in told
     told += "".join(shown(*words) for words in commands(out, tmp_path, whole))
     assert "evil.example" not in told
 

@@ -11,7 +11,7 @@ from support.runs import wdsremux as command
 
 import wdsremux
 from wdsremux.core.errors import RecipeMismatchError, UsageError
-from wdsremux.dataset.head import fingerprint_of
+from wdsremux.core.head import fingerprint_of
 
 pytestmark = pytest.mark.integration
 

@@ -9,12 +9,12 @@ import datasets
 import pytest
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.utils import are_progress_bars_disabled
-from support.target_conformance import TargetConformance, content_of, listed, publish
+from support.store_conformance import StoreConformance, content_of, listed, publish
 
 import wdsremux
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores.base import Parcel, Sums
-from wdsremux.stores.hub.store import open_hub_target
+from wdsremux.stores.hub.store import open_hub_store
 
 pytestmark = [
     pytest.mark.integration,
@@ -43,7 +43,7 @@ def words(access):
 
 @pytest.fixture
 def target(words):
-    return open_hub_target(words)
+    return open_hub_store(words)
 
 
 def folder_of(hub, words):
@@ -73,7 +73,7 @@ def superseded(hub, words):
     return list(folder.glob("*"))
 
 
-class TestHubTarget(TargetConformance):
+class TestHubStore(StoreConformance):
     """The contract, by commits."""
 
 
@@ -100,7 +100,7 @@ def test_a_repository_that_is_there_keeps_its_visibility(access, words, target):
 
 def test_a_branch_is_made_and_main_is_left_as_it_is(words, target):
     publish(target, "a.tar", b"on main")
-    other = open_hub_target(f"{words}@v1/next")
+    other = open_hub_store(f"{words}@v1/next")
     publish(other, "a.tar", b"on the branch")
     assert content_of(target, "a.tar") == b"on main"
     assert content_of(other, "a.tar") == b"on the branch"
@@ -129,7 +129,7 @@ def test_a_small_file_of_which_nothing_is_at_hand_is_unverified(target, tmp_path
     put(target, sent)
     assert target.prove("README.md", sent.sums).level == "unverified"
     sent.path.unlink()
-    with pytest.raises(TargetError, match="cannot read"):
+    with pytest.raises(StoreError, match="cannot read"):
         target.prove("README.md", sent.sums, sent.path)
 
 
@@ -165,7 +165,7 @@ def test_files_uploaded_before_a_kill_are_not_sent_again(access, target, tmp_pat
     access.configure(
         fault_rate=1, fault_kinds=("500",), fault_methods=("POST",), fault_match="/commit/"
     )
-    with pytest.raises(UnreachableTargetError, match="answers 500"):
+    with pytest.raises(UnreachableStoreError, match="answers 500"):
         put(target, sent)
     assert listed(target) == []
     access.configure(fault_rate=0)
@@ -178,23 +178,23 @@ def test_a_file_that_is_not_what_was_recorded_is_refused_and_not_committed(targe
     for size in (10, 5000):
         sent = parcel(tmp_path, "a.tar", b"x" * size)
         sent.path.write_bytes(b"x" * (size - 1) + b"y")
-        with pytest.raises(TargetError, match="damaged"):
+        with pytest.raises(StoreError, match="damaged"):
             put(target, sent)
     assert listed(target) == []
 
 
 def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(words, tmp_path):
-    one, other = open_hub_target(words), open_hub_target(words)
+    one, other = open_hub_store(words), open_hub_store(words)
     with one.lock(), other.lock():
         put(one, parcel(tmp_path, "a.tar", b"one" * 1000))
         put(one, parcel(tmp_path, "b.tar", b"one"))
-        with pytest.raises(TargetError, match="somebody else has committed"):
+        with pytest.raises(StoreError, match="somebody else has committed"):
             put(other, parcel(tmp_path, "a.tar", b"other" * 1000))
     assert content_of(one, "a.tar") == b"one" * 1000
 
 
 def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(words, tmp_path):
-    one, other = open_hub_target(words), open_hub_target(words)
+    one, other = open_hub_store(words), open_hub_store(words)
     same = parcel(tmp_path, "a.tar", b"same" * 1000)
     with one.lock(), other.lock():
         put(one, same)
@@ -212,7 +212,7 @@ def test_a_commit_whose_answer_was_lost_is_followed_by_the_next(access, target, 
             fault_methods=("POST",),
             fault_match="/commit/",
         )
-        with pytest.raises(UnreachableTargetError, match="no connection"):
+        with pytest.raises(UnreachableStoreError, match="no connection"):
             put(target, first)
         assert put(target, first).level == "checksum"
         put(target, parcel(tmp_path, "b.tar", b"next"))
@@ -241,9 +241,9 @@ def test_a_file_is_read_by_the_parts_that_are_asked_for(access, target, monkeypa
 @pytest.mark.parametrize(
     ("status", "kind", "says"),
     [
-        ("503", UnreachableTargetError, "the Hub answers 503"),
-        ("429", UnreachableTargetError, "asks to slow down"),
-        ("reset", UnreachableTargetError, "no connection to the Hub"),
+        ("503", UnreachableStoreError, "the Hub answers 503"),
+        ("429", UnreachableStoreError, "asks to slow down"),
+        ("reset", UnreachableStoreError, "no connection to the Hub"),
     ],
 )
 def test_what_may_go_away_is_told_as_such(access, target, tmp_path, status, kind, says):
@@ -266,13 +266,13 @@ def test_who_is_not_logged_in_is_told_to(target, monkeypatch, tmp_path):
         lambda: listed(target),
         lambda: target.open("a.tar"),
     ):
-        with pytest.raises(TargetError, match=r"hf auth login"):
+        with pytest.raises(StoreError, match=r"hf auth login"):
             refused()
 
 
 def test_a_token_that_is_refused_is_not_repeated(target, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrong")
-    with pytest.raises(TargetError, match="refuses the token") as caught:
+    with pytest.raises(StoreError, match="refuses the token") as caught:
         put(target, parcel(tmp_path, "a.tar", b"x"))
     shown = f"{caught.value!r} {caught.value.__cause__!r}"
     assert "hf_wrong" not in shown
@@ -290,7 +290,7 @@ def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_
 
     monkeypatch.setattr(Writes, "r_preupload", refuse)
     with pytest.raises(
-        TargetError, match=r"write access to that user or group \(it says: storage limit"
+        StoreError, match=r"write access to that user or group \(it says: storage limit"
     ) as caught:
         put(target, parcel(tmp_path, "b.tar", b"x"))
     assert TOKEN not in str(caught.value)
@@ -299,7 +299,7 @@ def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_
 
 def test_a_hub_that_is_away_is_unreachable(target, tmp_path, monkeypatch):
     monkeypatch.setattr(target._repo._api, "endpoint", "http://127.0.0.1:1")
-    with pytest.raises(UnreachableTargetError, match="no connection"):
+    with pytest.raises(UnreachableStoreError, match="no connection"):
         put(target, parcel(tmp_path, "a.tar", b"x"))
 
 
@@ -308,7 +308,7 @@ def test_a_hub_that_is_away_is_unreachable(target, tmp_path, monkeypatch):
 )
 def test_words_that_name_no_repository_are_refused(bad):
     with pytest.raises(UsageError, match="hf://datasets/user/name"):
-        open_hub_target(bad)
+        open_hub_store(bad)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

@@ -6,11 +6,11 @@ import obstore
 import pytest
 from obstore.store import S3Store
 from support.s3_server import KEY, SECRET
-from support.target_conformance import TargetConformance, content_of, listed
+from support.store_conformance import StoreConformance, content_of, listed
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
-from wdsremux.stores.obstore.store import PART_BYTES, ObjectStoreTarget
+from wdsremux.stores.obstore.store import PART_BYTES, CloudStore
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ def bucket(seaweedfs):
 
 @pytest.fixture
 def target(seaweedfs, bucket):
-    return ObjectStoreTarget(store_of(seaweedfs, bucket), "gs://bucket/some/folder")
+    return CloudStore(store_of(seaweedfs, bucket), "gs://bucket/some/folder")
 
 
 def file_of(tmp_path, content):
@@ -44,7 +44,7 @@ def file_of(tmp_path, content):
     return path, Sums(len(content), hashlib.sha256(content).hexdigest())
 
 
-class TestObjectStoreOnAServer(TargetConformance):
+class TestObjectStoreOnAServer(StoreConformance):
     """The contract, over HTTP."""
 
 
@@ -71,7 +71,7 @@ def test_a_file_that_is_damaged_while_it_is_sent_in_parts_leaves_no_upload(
     with path.open("r+b") as file:
         file.seek(-1, 2)
         file.write(b"y")
-    with pytest.raises(TargetError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         target.put("a.tar", path, sums)
     assert listed(target) == []
     assert "Uploads" not in seaweedfs.client().list_multipart_uploads(Bucket=bucket)
@@ -79,19 +79,19 @@ def test_a_file_that_is_damaged_while_it_is_sent_in_parts_leaves_no_upload(
 
 def test_a_bucket_that_is_not_there_and_a_wrong_key_are_told(seaweedfs, bucket, tmp_path):
     path, sums = file_of(tmp_path, b"x")
-    absent = ObjectStoreTarget(store_of(seaweedfs, "no-such-bucket"), "gs://no-such-bucket")
-    with pytest.raises(TargetError, match="no such bucket"):
+    absent = CloudStore(store_of(seaweedfs, "no-such-bucket"), "gs://no-such-bucket")
+    with pytest.raises(StoreError, match="no such bucket"):
         listed(absent)
-    stranger = ObjectStoreTarget(store_of(seaweedfs, bucket, "wrong-secret"), "gs://bucket")
+    stranger = CloudStore(store_of(seaweedfs, bucket, "wrong-secret"), "gs://bucket")
     for refused in (lambda: stranger.put("a.tar", path, sums), lambda: listed(stranger)):
-        with pytest.raises(TargetError, match="may not do that") as caught:
+        with pytest.raises(StoreError, match="may not do that") as caught:
             refused()
         assert "wrong-secret" not in repr(caught.value)
 
 
 def test_two_targets_take_turns_and_the_lock_is_removed(seaweedfs, bucket, target):
-    other = ObjectStoreTarget(store_of(seaweedfs, bucket), "gs://bucket/some/folder")
-    with target.lock(), pytest.raises(TargetError, match="being written by"), other.lock():
+    other = CloudStore(store_of(seaweedfs, bucket), "gs://bucket/some/folder")
+    with target.lock(), pytest.raises(StoreError, match="being written by"), other.lock():
         pass
     with other.lock():
         pass

@@ -2,7 +2,7 @@
 
 import pytest
 from support.s3_server import found, moved
-from support.target_conformance import TargetConformance
+from support.store_conformance import StoreConformance
 
 from wdsremux.stores.s3.store import open_s3
 
@@ -27,19 +27,19 @@ def old(juicefs):
         return open_s3(f"{juicefs.new_place()}/below/", part_bytes=5 << 20)
 
 
-class TestS3(TargetConformance):
+class TestS3(StoreConformance):
     @pytest.fixture
     def target(self, modern):
         return moved(modern)
 
 
-class TestS3OverTls(TargetConformance):
+class TestS3OverTls(StoreConformance):
     @pytest.fixture
     def target(self, over_tls):
         return moved(over_tls)
 
 
-class TestOldS3(TargetConformance):
+class TestOldS3(StoreConformance):
     @pytest.fixture
     def target(self, old):
         return moved(old)

@@ -13,7 +13,7 @@ import pytest
 from support.fault_proxy import FaultProxy
 from support.s3_server import KEY, SECRET, found, free_ports, moved
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.s3.store import open_s3
 
@@ -147,16 +147,16 @@ def test_only_the_damaged_part_is_sent_again(target, proxy, large):
 @pytest.mark.parametrize("size", [3 * PART + 1000, 50_000])
 def test_what_always_arrives_damaged_is_an_error_and_is_never_seen(target, proxy, made, size):
     proxy.add("flip", 20, method="PUT", times=None)
-    with pytest.raises(TargetError, match=r"train-000000\.tar.*arrived damaged 3 times") as caught:
+    with pytest.raises(StoreError, match=r"train-000000\.tar.*arrived damaged 3 times") as caught:
         target.put(NAME, *made(size))
-    assert not isinstance(caught.value, UnreachableTargetError)
+    assert not isinstance(caught.value, UnreachableStoreError)
     assert list(target.list()) == []
     assert begun(target) == 0
 
 
 def test_a_server_that_stays_busy_is_told_as_what_may_pass(target, proxy, large):
     proxy.add("status", 503, method="PUT", match="partNumber=2", times=None)
-    with pytest.raises(UnreachableTargetError, match=r"busy or out of order \(SlowDown\)"):
+    with pytest.raises(UnreachableStoreError, match=r"busy or out of order \(SlowDown\)"):
         target.put(NAME, *large)
     proxy.faults.clear()
     proxy.seen.clear()
@@ -180,7 +180,7 @@ def test_an_upload_that_is_forgotten_by_the_server_begins_anew(target, proxy, la
             for upload in page.get("Uploads", []):
                 target._bucket.ask("abort_multipart_upload", NAME, UploadId=upload["UploadId"])
 
-    with pytest.raises(UnreachableTargetError, match="gone from the server"):
+    with pytest.raises(UnreachableStoreError, match="gone from the server"):
         target.put(NAME, *large, forget)
     assert target.put(NAME, *large).level == "checksum"
 
@@ -214,7 +214,7 @@ def test_a_killed_server_loses_no_part_it_had(target, proxy, seaweedfs, large):
             seaweedfs.kill()
 
     target._jobs = 1
-    with pytest.raises(UnreachableTargetError, match="no connection to"):
+    with pytest.raises(UnreachableStoreError, match="no connection to"):
         target.put(NAME, path, sums, kill_after_two)
     seaweedfs.start()
     proxy.seen.clear()
@@ -252,7 +252,7 @@ def test_of_two_writers_one_is_refused(target, made, size, is_there):
             return ask(operation, name, **details)
 
         target._bucket.ask = ask_late
-    with pytest.raises(TargetError, match="somebody else has written it"):
+    with pytest.raises(StoreError, match="somebody else has written it"):
         target.put(NAME, *late, **writing)
     assert holds(target, other[0])
     assert begun(target) == 0
@@ -275,7 +275,7 @@ def test_a_file_that_changed_since_it_was_made_is_not_sent(target, large):
     with path.open("r+b") as file:
         file.seek(PART + 5)
         file.write(b"changed")
-    with pytest.raises(TargetError, match="has other bytes than were recorded"):
+    with pytest.raises(StoreError, match="has other bytes than were recorded"):
         target.put(NAME, path, sums)
     assert list(target.list()) == []
     assert begun(target) == 0
@@ -294,7 +294,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_an_error(target, made):
         file.read(10)
         target.put(NAME, *made(3 * PART, seed=2))
         file.seek(2 * PART)
-        with pytest.raises(TargetError, match="somebody else has changed it"):
+        with pytest.raises(StoreError, match="somebody else has changed it"):
             file.read(10)
 
 
@@ -309,14 +309,14 @@ class TestRefusals:
             proxy.seen.clear()
             with (
                 found(seaweedfs.settings(proxy.url) | settings),
-                pytest.raises(TargetError) as caught,
+                pytest.raises(StoreError) as caught,
             ):
                 open_s3(url or seaweedfs.new_place())
             assert len(proxy.seen) <= 1
             text = "".join(traceback.format_exception(caught.value)) + caplog.text
             for secret in (KEY, SECRET, "wrong-secret", "AKWRONG", "wrong-token"):
                 assert secret not in text
-            assert not isinstance(caught.value, UnreachableTargetError)
+            assert not isinstance(caught.value, UnreachableStoreError)
             assert "\n" not in str(caught.value)
             return str(caught.value)
 
@@ -353,11 +353,11 @@ class TestRefusals:
 
     def test_a_server_that_is_not_there_may_come_back(self, seaweedfs):
         url = f"http://127.0.0.1:{free_ports(1)[0]}"
-        with found(seaweedfs.settings(url)), pytest.raises(UnreachableTargetError) as caught:
+        with found(seaweedfs.settings(url)), pytest.raises(UnreachableStoreError) as caught:
             open_s3("s3://bucket/data")
         assert "no connection to '127.0.0.1:" in str(caught.value)
 
     def test_a_certificate_that_is_not_trusted(self, seaweedfs):
         url = seaweedfs.https_url
-        with found(seaweedfs.settings(url)), pytest.raises(TargetError, match="AWS_CA_BUNDLE"):
+        with found(seaweedfs.settings(url)), pytest.raises(StoreError, match="AWS_CA_BUNDLE"):
             open_s3("s3://bucket/data")

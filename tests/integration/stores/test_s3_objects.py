@@ -9,12 +9,12 @@ import sys
 import pytest
 from support.fault_proxy import FaultProxy
 from support.s3_server import JuiceFS, found, moved
-from support.target_conformance import content_of, listed, publish
+from support.store_conformance import content_of, listed, publish
 
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.base import Sums
-from wdsremux.stores.registry import open_target
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.registry import open_store
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.s3.bucket import TRIES
 from wdsremux.stores.s3.lock import LOCK
 from wdsremux.stores.s3.store import open_s3
@@ -72,12 +72,12 @@ def test_a_bucket_with_thousands_of_objects_is_listed_whole(target, seaweedfs):
 
 
 def test_the_target_is_opened_by_its_words(s3_url):
-    publish(open_target(s3_url + "/"), "a.tar")
-    assert listed(open_target(s3_url)) == [("a.tar", 7)]
-    assert open_target(s3_url + "/").url == s3_url
+    publish(open_store(s3_url + "/"), "a.tar")
+    assert listed(open_store(s3_url)) == [("a.tar", 7)]
+    assert open_store(s3_url + "/").url == s3_url
     for words in ("s3://", "s3:///prefix"):
         with pytest.raises(UsageError, match="names no bucket"):
-            open_target(words)
+            open_store(words)
 
 
 def test_a_file_is_proven_by_its_receipt_alone(target, large):
@@ -135,7 +135,7 @@ def test_who_only_asks_writes_nothing(seaweedfs, tmp_path, algorithm):
 
 def test_a_lock_whose_answer_was_lost_is_ours_at_the_next_try(seaweedfs):
     with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
-        target = PatientTarget(open_s3(seaweedfs.new_place()), 60)
+        target = RetryingStore(open_s3(seaweedfs.new_place()), 60)
         lost = proxy.add("lose_answer", method="PUT", match="/lock", times=TRIES)
         with target.lock() as died:
             assert not died
@@ -172,7 +172,7 @@ def test_a_lock_of_a_killed_process_is_taken_over_at_once(target, seaweedfs):
     with holder:
         assert holder.stdout.readline() == b"held\n"
         with (
-            pytest.raises(TargetError, match=rf"written by process {holder.pid} on host"),
+            pytest.raises(StoreError, match=rf"written by process {holder.pid} on host"),
             target.lock(),
         ):
             pass
@@ -188,7 +188,7 @@ def test_one_whose_lock_was_taken_over_publishes_nothing_more(target, seaweedfs)
         other = json.dumps({"host": "elsewhere", "pid": 77}).encode()
         seaweedfs.client().put_object(Body=other, **key(target, LOCK))
         target._lease.renew()
-        with pytest.raises(TargetError, match="was taken over"):
+        with pytest.raises(StoreError, match="was taken over"):
             publish(target, "a.tar")
     assert listed(target) == []
 
@@ -221,4 +221,4 @@ def test_an_old_server_goes_on_with_the_parts_it_has(juicefs, large):
         assert proxy.count("PUT", "partNumber=1(&|$)") == 0
         assert proxy.count("PUT", "partNumber=3(&|$)") == 2
     with found(juicefs.settings()):
-        assert content_of(open_target(target.url), "a.tar") == LARGE
+        assert content_of(open_store(target.url), "a.tar") == LARGE

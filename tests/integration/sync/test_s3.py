@@ -13,9 +13,10 @@ from support.s3_server import KEY, SECRET, found
 from support.verified import make_dataset
 
 import wdsremux as product
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.events import SyncAdvanced
-from wdsremux.stores.s3.store import S3Target, open_s3
+from wdsremux.stores.s3 import store as s3_store
+from wdsremux.stores.s3.store import open_s3
 
 pytestmark = pytest.mark.integration
 
@@ -84,15 +85,14 @@ def test_a_dry_run_writes_nothing(made, seaweedfs):
 
 
 def test_jobs_bound_what_is_on_its_way(made, s3_url, monkeypatch):
-    allowed = []
-    monkeypatch.setattr(S3Target, "allow", lambda _self, jobs: allowed.append(jobs))
-    product.sync(made, s3_url, jobs=9)
-    assert allowed == [9]
-    monkeypatch.undo()
-    target = open_s3(s3_url)
-    target.allow(1)
-    assert target._slots.acquire(blocking=False)
-    assert not target._slots.acquire(blocking=False)
+    opened = []
+    real = s3_store.open_s3
+    monkeypatch.setattr(
+        s3_store, "open_s3", lambda url, jobs: opened.append(real(url, jobs=jobs)) or opened[-1]
+    )
+    product.sync(made, s3_url, jobs=2)
+    slots = opened[-1]._slots
+    assert [slots.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
 def test_a_server_that_dies_in_the_middle_is_waited_for(made, seaweedfs):
@@ -132,7 +132,7 @@ def test_two_syncs_at_a_time_do_not_mix(made, seaweedfs):
 
     def begin_another(event):
         if isinstance(event, SyncAdvanced) and not refused:
-            with pytest.raises(TargetError, match="being written by") as caught:
+            with pytest.raises(StoreError, match="being written by") as caught:
                 product.sync(made, url)
             refused.append(caught)
 

@@ -8,7 +8,7 @@ from support.verified import SHARD, codes, make_dataset
 
 import wdsremux
 from wdsremux.cli.main import main
-from wdsremux.stores.registry import open_target
+from wdsremux.stores.registry import open_store
 
 pytestmark = [
     pytest.mark.integration,
@@ -50,7 +50,7 @@ def test_a_carried_output_is_proven_read_and_looked_into(url, made, capsysbinary
 def test_other_bytes_of_the_same_size_are_found_without_reading(url, made):
     data = bytearray((made / SHARD).read_bytes())
     data[700] ^= 1
-    staged = open_target(url).stage(SHARD)
+    staged = open_store(url).stage(SHARD)
     staged.write(data)
     staged.commit()
     report = wdsremux.verify(url)

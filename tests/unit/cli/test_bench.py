@@ -57,7 +57,7 @@ def test_an_estimate_tells_of_the_first_rejected_row():
 
 def test_too_little_room_is_said():
     assert _room_lines(3000, 2000, "out") == [
-        "2.0 kB are free at out; nothing was written",
+        "2.0 kB free at out; nothing was written",
         "note: that is 1.0 kB too little",
     ]
     assert len(_room_lines(2000, 2000, "out")) == 1
@@ -88,7 +88,7 @@ def test_a_bench_tells_where_the_time_goes_and_what_is_gained():
     assert any(
         line.endswith("400 from the shards: 4.0 times as fast from the shards") for line in lines
     )
-    assert any("paid for itself after 0.3 epochs" in line for line in lines)
+    assert any("pays for itself after 0.3 epochs" in line for line in lines)
 
 
 def test_a_bench_does_not_promise_what_was_not_measured():

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
+from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.console import complain, say, say_all, say_report, settle
 from wdsremux.converting.progress import observer
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.events import Advanced, Begun, Note, SyncAdvanced, SyncBegun
 
 
@@ -33,7 +33,7 @@ class Refusing(io.StringIO):
 def test_no_more_lines_are_made_than_are_read(monkeypatch):
     monkeypatch.setattr("sys.stdout", Refusing(errno.EPIPE))
     lines = iter("abc")
-    say_all(lines)
+    console.out_lines(lines)
     assert [*lines] == ["b", "c"]
 
 
@@ -43,23 +43,23 @@ def test_what_fails_where_lines_are_made_is_not_taken_for_a_reader_that_went_awa
         raise BrokenPipeError("of a server")
 
     with pytest.raises(BrokenPipeError, match="of a server"):
-        say_all(lines())
+        console.out_lines(lines())
     assert capsys.readouterr().out == "a\n"
 
 
 def test_a_full_disk_is_told_of_a_result_and_survived_by_a_report(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout", Refusing(errno.ENOSPC))
-    with pytest.raises(TargetError, match="cannot write to stdout: No space left on device; free"):
-        say("text")
-    say_report("text")
+    with pytest.raises(StoreError, match="cannot write to stdout: No space left on device; free"):
+        console.out("text")
+    console.out_report("text")
     assert capsys.readouterr().err.startswith("wdsremux: cannot write to stdout: No space")
 
 
 def test_complaints_and_the_end_stand_a_stderr_that_is_gone(monkeypatch):
     gone = Refusing(errno.EPIPE)
     monkeypatch.setattr("sys.stderr", gone)
-    complain("text")
-    settle()
+    console.err("text")
+    console.flush()
     assert gone.tries
 
 

@@ -13,7 +13,7 @@ from wdsremux.cli.flags import (
     options_from_file,
     options_given,
 )
-from wdsremux.core import recipe as recipe_room
+from wdsremux.core import recipe as recipe_module
 from wdsremux.core.errors import UsageError
 from wdsremux.core.recipe import Recipe, Run
 
@@ -22,7 +22,7 @@ FIELDS = [field for kind in (Recipe, Run) for field in dataclasses.fields(kind)]
 
 def parser():
     made = argparse.ArgumentParser(prog="wdsremux", allow_abbrev=False)
-    add_options(made)
+    add_options(made, every=True)
     return made
 
 
@@ -50,7 +50,7 @@ def test_nothing_given_is_nothing_so_that_defaults_stay_defaults():
 
 def test_every_field_has_a_flag_and_a_help_text():
     text = parser().format_help()
-    docs = field_docs(recipe_room)
+    docs = field_docs(recipe_module)
     for field in FIELDS:
         assert f"{flag_of(field)} " in text or f"{flag_of(field)}\n" in text, field.name
         assert docs[field.name], field.name
@@ -178,7 +178,7 @@ def test_an_unknown_key_is_refused_beside_the_known_ones(tmp_path, key, hint):
 
 def test_a_key_given_in_both_spellings_is_refused(tmp_path):
     path = toml(tmp_path, "batch-size = 1\nbatch_size = 2")
-    with pytest.raises(UsageError, match="'batch_size' is given twice"):
+    with pytest.raises(UsageError, match="'batch_size' is set twice"):
         options_from_file(path)
 
 
@@ -209,6 +209,6 @@ def test_a_value_of_the_file_that_makes_no_sense_is_refused_by_its_flag(tmp_path
 
 
 def test_texts_under_fields_are_their_help():
-    docs = field_docs(recipe_room)
-    assert docs["seed"] == "seed of all randomness"
+    docs = field_docs(recipe_module)
+    assert docs["seed"] == "seed of all random steps and of your function"
     assert "\n" not in "".join(docs.values())

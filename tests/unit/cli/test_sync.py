@@ -32,7 +32,7 @@ def test_a_sync_ends_with_what_was_sent_and_the_next_with_nothing(made, tmp_path
     code, (line,), err = run(capsys, "sync", made, nas)
     assert (code, err) == (0, "")
     assert line.startswith(f"nothing to send: {files} files, ")
-    assert line.endswith(f", at {nas} already")
+    assert line.endswith(f", already at {nas}")
 
 
 @pytest.mark.parametrize(
@@ -88,10 +88,10 @@ def test_whatever_is_left_is_told():
         )
     )
     assert lines[:-1] == [
-        "README.md at s3://bucket/pets is not ours and was left as it is",
-        "kept here, since nothing proves that they are there: a.tar",
+        "README.md at s3://bucket/pets was not written by wdsremux and was left as it is",
+        "kept here, since the copies could not be verified: a.tar",
         "moved: 0.tar, 1.tar, 2.tar, 3.tar, 4.tar, 5.tar, 6.tar, 7.tar, 8.tar, 9.tar and 2 more",
-        "there, but not in index.json any more; --delete removes them: old.tar",
+        "there, but no longer in index.json; --delete removes them: old.tar",
     ]
 
 
@@ -108,7 +108,7 @@ def test_a_dry_run_prints_every_file_and_why_and_the_totals_last():
         "would send README.md, 20 B: differs",
         "would send a.json, 30 B: unverified",
         "would remove old.tar at s3://bucket/pets",
-        "would remove 7.tar here, once its copy is proven",
+        "would remove 7.tar here, once its copy is verified",
         (
             "would send 3 files, 2.0 MB, to s3://bucket/pets; 1 file, 500 B, there already; "
             "would remove 1 file there; would remove 1 shard here"
@@ -120,7 +120,7 @@ def test_a_dry_run_with_nothing_to_send_still_tells_what_would_be_removed():
     lines = report_lines(report(is_dry_run=True, files=0, size_bytes=0, removed=("old.tar",)))
     assert lines == [
         "would remove old.tar at s3://bucket/pets",
-        "nothing to send: 1 file, 500 B, at s3://bucket/pets already; would remove 1 file there",
+        "nothing to send: 1 file, 500 B, already at s3://bucket/pets; would remove 1 file there",
     ]
 
 

@@ -108,4 +108,4 @@ def test_index_makes_an_index_and_says_so(tmp_path, capsys):
 def test_the_help_says_what_changes_something(capsys):
     with pytest.raises(SystemExit):
         main(["verify", "--help"])
-    assert "Nothing is changed, but by --quarantine." in " ".join(capsys.readouterr().out.split())
+    assert "Only --quarantine changes anything." in " ".join(capsys.readouterr().out.split())

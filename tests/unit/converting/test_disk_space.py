@@ -1,7 +1,7 @@
 """Warnings of a disk that will get full: once, by honest numbers, and only with a reason."""
 
 import pytest
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 from support.summaries import summary_of
 
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
@@ -11,7 +11,7 @@ MB = 10**6
 
 
 def watch(free, *, rows=100, copies=1, source=None):
-    return SpaceWatch(MemoryTarget(free_bytes=free), rows, copies, source)
+    return SpaceWatch(MemoryStore(free_bytes=free), rows, copies, source)
 
 
 def shard(number, rows=10, size_bytes=MB):
@@ -21,15 +21,15 @@ def shard(number, rows=10, size_bytes=MB):
 def test_before_the_first_shard_the_size_of_the_source_is_the_guess():
     text = watch(5 * MB, source=8 * MB).warning()
     assert text == (
-        "the disk may get full: the rows take 8.0 MB in the source and 5.0 MB are free; steps that "
-        "shrink images need less; if it gets full, finished shards stay and the same command goes "
-        "on"
+        "the disk may fill up: the rows take 8.0 MB in the source and 5.0 MB are free; steps that "
+        "shrink images need less; if it fills up, finished shards are kept and the same "
+        "command resumes"
     )
 
 
 def test_every_copy_takes_the_room_of_the_source():
     assert (
-        "8.0 MB in the source, times 3 copies, and"
+        "8.0 MB in the source (times 3 copies) and"
         in watch(20 * MB, copies=3, source=8 * MB).warning()
     )
     assert watch(25 * MB, copies=3, source=8 * MB).warning() is None
@@ -39,7 +39,7 @@ def test_after_a_shard_the_shards_are_the_guess():
     looked = watch(8 * MB, source=1)
     looked.add(shard(0))
     assert looked.warning().startswith(
-        "the disk will get full: by the shards so far the rest takes 9.0 MB, and 8.0 MB are free; "
+        "the disk will fill up: the rest takes about 9.0 MB, and 8.0 MB are free; "
     )
 
 
@@ -53,7 +53,7 @@ def test_what_is_written_already_needs_no_room():
 def test_rows_are_counted_for_each_copy():
     looked = watch(18 * MB, copies=2)
     looked.add(shard(0))
-    assert "the rest takes 19.0 MB" in looked.warning()
+    assert "the rest takes about 19.0 MB" in looked.warning()
 
 
 def test_it_warns_once():

@@ -11,7 +11,7 @@ from support.summaries import manifest_of, summary_of
 from wdsremux.cli.convert import report
 from wdsremux.converting import progress as render
 from wdsremux.converting.progress import Meter, duration, observer
-from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, nobody
+from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, ignore_event
 from wdsremux.core.option_values import size
 
 
@@ -175,7 +175,7 @@ def test_a_size_is_told_in_decimal_units(size_bytes, text):
 
 
 def test_no_progress_is_nobody():
-    assert observer("none") is nobody
+    assert observer("none") is ignore_event
 
 
 @pytest.mark.parametrize(("out", "kind"), [(io.StringIO(), "_Log"), (Terminal(), "_Bar")])
@@ -195,8 +195,8 @@ def test_lines_are_ten_seconds_apart(clock):
 
 
 def test_a_note_is_told_at_once(clock):
-    lines = lines_of([Note("README.md is not ours"), begun()], "log")
-    assert lines[0] == "README.md is not ours"
+    lines = lines_of([Note("README.md was not written by wdsremux"), begun()], "log")
+    assert lines[0] == "README.md was not written by wdsremux"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_note_is_told_at_once(clock):
         (begun(workers=1, engine="processes"), "converting 1000 rows with 1 process"),
         (
             begun(done_rows=300, engine="processes"),
-            "converting 1000 rows with 4 processes; 300 are done already, going on from there",
+            "converting 1000 rows with 4 processes; 300 already done, resuming",
         ),
     ],
 )
@@ -283,7 +283,7 @@ def test_the_report_tells_what_there_is_and_how_to_read_it():
 
 def test_the_report_of_a_finished_output_says_that_there_was_nothing_to_do():
     first = report(Done(manifest_of(), 0), "out", 0.1).splitlines()[0]
-    assert first == "nothing to do: out was finished by this very recipe"
+    assert first == "nothing to do: out is finished with this recipe"
 
 
 def test_the_report_names_every_series_of_a_split():

@@ -7,17 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.remote_target import MemoryRemote
+from support.remote_store import MemoryRemote
 from support.standing_datasets import publish_shard
+from support.store_conformance import publish
 from support.summaries import summary_of
-from support.target_conformance import publish
 
 from wdsremux.converting.second_place import Forwarder
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.events import Begun, Note, ShardDone
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.staging import uploader
 
 BEGUN = Begun(rows=20, done_rows=0, workers=0, engine="serial")
@@ -27,7 +27,7 @@ class Case:
     """A folder in which a conversion writes, and a forwarder from there."""
 
     def __init__(self, folder):
-        self.folder = LocalTarget(folder)
+        self.folder = FolderStore(folder)
         publish(self.folder, RECIPE_NAME, b"{}")
         self.remote = MemoryRemote()
         self.events = []
@@ -73,7 +73,7 @@ def test_all_events_are_passed_on(case):
 
 def test_the_place_is_locked_until_the_end(case):
     case.forwarder(BEGUN)
-    with pytest.raises(TargetError, match="being written by"), case.remote.lock():
+    with pytest.raises(StoreError, match="being written by"), case.remote.lock():
         pass
     case.forwarder.__exit__()
     with case.remote.lock():
@@ -98,7 +98,7 @@ def test_nothing_is_sent_where_a_dataset_stands(case, name):
     case.forwarder.finish()
     assert case.remote.published == before
     assert case.told == [
-        "mem://bucket/prefix holds shards already: it is looked at when all is done"
+        "mem://bucket/prefix already holds shards: it is synced after the conversion"
     ]
 
 
@@ -114,7 +114,7 @@ def test_what_an_earlier_run_sent_is_no_hindrance(case):
 def test_after_a_refusal_nothing_more_is_sent(case):
     def refuse(name, _path):
         if name.endswith("1.tar"):
-            raise TargetError("the quota is used up; make room")
+            raise StoreError("the quota is used up; make room")
 
     case.remote.before_put = refuse
     case.forwarder(BEGUN)
@@ -124,7 +124,7 @@ def test_after_a_refusal_nothing_more_is_sent(case):
     case.close_shard(3)
     assert case.remote.published[-1] == entry_name("train-000000.tar")
     [note] = [text for text in case.told if "quota" in text]
-    assert note.startswith("the quota is used up; converting without sending")
+    assert note.startswith("the quota is used up; converting without uploading")
 
 
 @pytest.mark.parametrize("lost", [RECIPE_NAME, entry_name("train-000000.tar")])
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_read_ends_the_sending_alone(case, monkeypatch, lo
         case.forwarder(ShardDone(shard))
     case.forwarder.finish()
     [note] = case.told
-    assert "Input/output error; converting without sending" in note
+    assert "Input/output error; converting without uploading" in note
 
 
 def test_a_bug_ends_the_sending_alone(case):
@@ -155,7 +155,7 @@ def test_a_bug_ends_the_sending_alone(case):
     case.forwarder(BEGUN)
     case.forwarder.finish()
     [note] = case.told[-1:]
-    assert note.startswith("ZeroDivisionError('a bug'); converting without sending")
+    assert note.startswith("ZeroDivisionError('a bug'); converting without uploading")
 
 
 def test_the_place_stays_locked_while_something_is_still_being_sent(case, monkeypatch):
@@ -170,7 +170,7 @@ def test_the_place_stays_locked_while_something_is_still_being_sent(case, monkey
     case.forwarder(BEGUN)
     assert is_sending.wait(30)
     case.forwarder.__exit__(KeyboardInterrupt)
-    with pytest.raises(TargetError, match="being written by"), case.remote.lock():
+    with pytest.raises(StoreError, match="being written by"), case.remote.lock():
         pass
     gate.set()
     case.forwarder.__exit__()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wdsremux.core.columns import RESERVED, Column, ColumnWishes, choose_columns, remarks_on
+from wdsremux.core.columns import RESERVED, Column, ColumnOptions, choose_columns, remarks_on
 from wdsremux.core.errors import UsageError
 
 LABELS = {"class_label": ["cat", "dog"]}
@@ -20,13 +20,13 @@ PETS = (
 )
 
 
-def chosen(features=PETS, *, has_function=False, **wishes):
-    return choose_columns(features, ColumnWishes(**wishes), has_function=has_function)
+def chosen(features=PETS, *, has_function=False, **options):
+    return choose_columns(features, ColumnOptions(**options), has_function=has_function)
 
 
-def refusal(features=PETS, *, has_function=False, **wishes):
+def refusal(features=PETS, *, has_function=False, **options):
     with pytest.raises(UsageError) as caught:
-        chosen(features, has_function=has_function, **wishes)
+        chosen(features, has_function=has_function, **options)
     return str(caught.value)
 
 
@@ -46,18 +46,18 @@ def test_the_fields_to_read_are_each_named_once_and_the_image_is_none_of_them():
 
 def test_a_source_without_an_image_tells_what_it_has():
     text = refusal([Column("path", "string"), Column("boxes", {"list": "int64"})])
-    assert "no image column; name one with --image-column" in text
-    assert "it has path (string), boxes (list)" in text
+    assert "no image column found; name one with --image-column" in text
+    assert "The source has path (string), boxes (list)" in text
 
 
 def test_a_source_without_columns_says_so():
-    assert "it has no columns" in refusal([])
+    assert "The source has no columns" in refusal([])
 
 
 def test_several_images_and_none_named_is_an_error_that_names_them():
     features = [Column("left", "image"), Column("right", "image")]
     text = refusal(features)
-    assert "several image columns: left, right; choose one with --image-column" in text
+    assert "2 image columns: left, right; choose one with --image-column" in text
     assert chosen(features, image="right").image == "right"
 
 
@@ -71,7 +71,7 @@ def test_a_column_that_cannot_hold_images_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("wish", "flag"),
+    ("wanted", "flag"),
     [
         ({"image": "nothing"}, "--image-column"),
         ({"label": "nothing"}, "--label-column"),
@@ -79,9 +79,9 @@ def test_a_column_that_cannot_hold_images_is_refused():
         ({"extras": ("nothing",)}, "--extra-columns"),
     ],
 )
-def test_a_column_that_is_not_there_is_refused_beside_those_that_are(wish, flag):
-    text = refusal(**wish)
-    assert text.startswith(f"{flag} 'nothing': the source has no such column; it has image (image)")
+def test_a_column_that_is_not_there_is_refused_beside_those_that_are(wanted, flag):
+    text = refusal(**wanted)
+    assert text.startswith(f"{flag} 'nothing': not a column of the source; it has image (image)")
     assert "label (class_label)" in text
 
 
@@ -173,13 +173,13 @@ def test_no_two_columns_have_one_name_in_the_json(found):
 def test_a_function_cannot_add_what_a_column_is_called_in_the_json():
     features = [Column("image", "image"), Column("position", "int64")]
     text = refusal(features, extras=("position", "source_position"), has_function=True)
-    assert "column 'position' is called so in the JSON" in text
+    assert "column 'position' has this name in the JSON" in text
 
 
 @pytest.mark.parametrize("name", [name for name in RESERVED if name != "label"])
 def test_a_function_cannot_add_a_field_of_ours(name):
     text = refusal(extras=(name,), has_function=True)
-    assert f"--extra-columns {name!r}: the JSON has a field of that name already" in text
+    assert f"--extra-columns {name!r}: this name is reserved for a field of every sample" in text
 
 
 def test_a_function_may_add_the_label_where_the_source_has_none():
@@ -210,14 +210,14 @@ def test_fields_of_an_earlier_conversion_are_made_anew_not_kept():
     own = [Column(name, "int64") for name in ("width", "height", "position", "copy")]
     found = choose_columns(
         [Column("image", "image"), *own, Column("caption", "string")],
-        ColumnWishes(),
+        ColumnOptions(),
         has_function=False,
     )
     assert [column.name for column in found.extras] == ["caption"]
 
 
-def remarks(features=PETS, **wishes):
-    wanted = ColumnWishes(**wishes)
+def remarks(features=PETS, **options):
+    wanted = ColumnOptions(**options)
     return remarks_on(features, wanted, choose_columns(features, wanted, has_function=False))
 
 

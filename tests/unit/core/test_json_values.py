@@ -153,8 +153,8 @@ def test_a_value_is_converted_by_the_dtype_of_its_column(dtype, value, converted
         ("int64", "7", "expected a whole number, got str '7'"),
         ("float64", "7", "expected a number, got str '7'"),
         ("bool", 1, "expected true or false, got int 1"),
-        ("string", 7, "expected a text, got int 7"),
-        ("string", b"a", "expected a text, got bytes b'a'"),
+        ("string", 7, "expected a string, got int 7"),
+        ("string", b"a", "expected a string, got bytes b'a'"),
         ("binary", "a", "expected bytes, got str 'a'"),
         ({"class_label": ["a", "b"]}, 2, "label 2 is not one of the 2 classes"),
         ({"class_label": ["a", "b"]}, -2, "label -2 is not one of the 2 classes"),
@@ -162,7 +162,7 @@ def test_a_value_is_converted_by_the_dtype_of_its_column(dtype, value, converted
         ({"list": "int64"}, "12", "expected a list, got str '12'"),
         ({"list": "int64"}, [1, "2"], "expected a whole number, got str '2'"),
         ({"struct": {"a": "int64"}}, [1], "expected an object, got list [1]"),
-        ("unsupported", {1, 2}, "expected a text, got set {1, 2}"),
+        ("unsupported", {1, 2}, "expected a string, got set {1, 2}"),
     ],
 )
 def test_a_value_of_another_form_is_refused_with_what_it_is(dtype, value, reason):

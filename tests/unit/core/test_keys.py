@@ -76,7 +76,7 @@ def test_a_whole_number_is_a_key():
 @pytest.mark.parametrize("value", [None, 1.5, b"bytes", ["a"], {"a": 1}, float("nan")])
 def test_a_value_that_names_nothing_is_refused(value):
     kind = type(value).__name__
-    with pytest.raises(ValueError, match=f"a key must be a text or a whole number, not {kind}"):
+    with pytest.raises(ValueError, match=f"a key must be a string or a whole number, not {kind}"):
         key_from_value(value)
 
 

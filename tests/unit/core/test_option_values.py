@@ -1,4 +1,4 @@
-"""The texts of options: what they mean, and what is said of those that mean nothing."""
+"""The strings of options: what they mean, and what is said of those that mean nothing."""
 
 import numpy as np
 import pytest
@@ -15,11 +15,11 @@ from wdsremux.core.option_values import (
     rows_from,
     seconds_from_text,
     size_from_text,
+    strings,
     switch_from,
     text_from_colour,
     text_from_size,
     text_from_value,
-    texts,
 )
 
 
@@ -77,7 +77,9 @@ def test_a_limit_is_a_number_of_rows_or_a_share(text, limit):
 
 @pytest.mark.parametrize("text", ["", "101%", "-1", "1.5", "many", "%", None])
 def test_a_limit_that_cannot_be_read_tells_how_to_write_one(text):
-    with pytest.raises(ValueError, match="write a number of rows such as 25, or a share such as 1"):
+    with pytest.raises(
+        ValueError, match="write a number of rows such as 25, or a percentage such as 1"
+    ):
         error_limit_from_text(text)
 
 
@@ -155,13 +157,13 @@ def test_names_that_are_no_texts_are_refused(value):
     [("a,b", ("a,b",)), (["a", "b"], ("a", "b")), ((), ())],
 )
 def test_texts_are_not_parted(value, expected):
-    assert texts(value) == expected
+    assert strings(value) == expected
 
 
 @pytest.mark.parametrize("value", [5, ["a", 5], None, {"a": 1}])
 def test_texts_that_are_none_are_refused(value):
-    with pytest.raises(ValueError, match="write a text, or a list of texts"):
-        texts(value)
+    with pytest.raises(ValueError, match="write a string, or a list of strings"):
+        strings(value)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from support.ranged_target import URL, RangedTarget, named
+from support.ranged_store import URL, RangedStore, named
 from support.verified import (
     SHARD,
     copied,
@@ -37,7 +37,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def target(made, monkeypatch):
-    return named(RangedTarget(made), monkeypatch)
+    return named(RangedStore(made), monkeypatch)
 
 
 @pytest.fixture(params=["folder", "URL"])

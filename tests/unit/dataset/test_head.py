@@ -1,6 +1,7 @@
 """What differs between two heads: told by the first thing, with both values and the way back."""
 
 import pytest
+from support.summaries import head_of
 
 from wdsremux.dataset.head import added_files, first_difference, head_difference
 
@@ -44,7 +45,7 @@ def source(*files, kind="parquet", **more):
 
 
 def told(old, new):
-    return head_difference({"source": old}, {"source": new}, "source")
+    return head_difference(head_of(source=old), head_of(source=new), "source")
 
 
 A, B, C = file("a.parquet"), file("b.parquet"), file("c.parquet")
@@ -151,7 +152,9 @@ def test_added_files_come_after_old_ones_that_are_proved_to_be_the_same(old, new
 )
 def test_a_changed_function_is_told_by_its_file(words, told):
     old, new = (
-        {"recipe": {"transform": {"name": "turn", "sha256": sha256}}, "place": {"transform": words}}
+        head_of(
+            options={"transform": {"name": "turn", "sha256": sha256}}, origin={"transform": words}
+        )
         for sha256 in ("3abc", "84f2")
     )
     assert told in head_difference(old, new, "recipe")

@@ -2,23 +2,24 @@
 
 import dataclasses
 import json
+from dataclasses import replace
 
 import pytest
-from support.memory_target import MemoryTarget
-from support.remote_target import MemoryRemote
+from support.memory_store import MemoryStore
+from support.remote_store import MemoryRemote
 from support.samples import rejected
 from support.standing_datasets import HEAD, finished, publish_series, publish_shard
+from support.store_conformance import publish
 from support.summaries import manifest_of, summary_of
-from support.target_conformance import publish
 
 from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.entry import entry_name
-from wdsremux.dataset.ledger import RECIPE_NAME, Ledger, Standing
+from wdsremux.dataset.ledger import RECIPE_NAME, Ledger, SeriesProgress
 
 
 def mismatch(old, new):
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(old)
     publish_series(target, 1)
     with pytest.raises(RecipeMismatchError) as caught:
@@ -27,55 +28,55 @@ def mismatch(old, new):
 
 
 def test_a_new_target_has_no_recipe():
-    assert Ledger(MemoryTarget()).recipe() is None
+    assert Ledger(MemoryStore()).head() is None
 
 
 def test_a_target_without_a_shard_takes_another_recipe():
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
-    Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
-    assert Ledger(target).recipe()["recipe"] == {"seed": 43}
+    Ledger(target).begin(replace(HEAD, options={"seed": 43}))
+    assert Ledger(target).head().options == {"seed": 43}
 
 
 def test_a_shard_without_its_entry_keeps_another_recipe_out():
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
     publish(target, "train-000000.tar")
     with pytest.raises(RecipeMismatchError):
-        Ledger(target).begin(HEAD | {"recipe": {"seed": 43}})
+        Ledger(target).begin(replace(HEAD, options={"seed": 43}))
 
 
 def test_a_new_target_gets_the_head():
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
-    assert json.loads(target.files[RECIPE_NAME]) == HEAD
-    assert Ledger(target).recipe() == HEAD
+    assert json.loads(target.files[RECIPE_NAME]) == HEAD.to_json()
+    assert Ledger(target).head() == HEAD
 
 
 def test_the_same_recipe_goes_on():
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
     before = dict(target.files)
-    Ledger(target).begin(manifest_of(series=("train",)).head())
+    Ledger(target).begin(HEAD)
     assert target.files == before
 
 
 def test_tuples_of_a_recipe_are_the_lists_they_become():
-    target = MemoryTarget()
-    Ledger(target).begin(HEAD | {"recipe": {"steps": ("a", "b")}})
-    Ledger(target).begin(HEAD | {"recipe": {"steps": ["a", "b"]}})
+    target = MemoryStore()
+    Ledger(target).begin(replace(HEAD, options={"steps": ("a", "b")}))
+    Ledger(target).begin(replace(HEAD, options={"steps": ["a", "b"]}))
 
 
 def test_another_recipe_is_refused_with_the_first_difference_and_both_values():
-    text = mismatch(HEAD, HEAD | {"recipe": {"seed": 43, "steps": ["resize=224"]}})
+    text = mismatch(HEAD, replace(HEAD, options={"seed": 43, "steps": ["resize=224"]}))
     assert "recipe.seed was 42, now it is 43" in text
     assert "resize" not in text
     assert "--overwrite" in text
 
 
 def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
-    changed = {"versions": {"pillow": "13.0"}, "recipe": HEAD["recipe"] | {"seed": 1}}
-    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, HEAD | changed)
+    changed = {"versions": {"pillow": "13.0"}, "options": HEAD.options | {"seed": 1}}
+    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, replace(HEAD, **changed))
 
 
 @pytest.mark.parametrize(
@@ -88,18 +89,18 @@ def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
     ],
 )
 def test_whatever_decides_bytes_must_be_equal(changes, text):
-    assert text in mismatch(HEAD, HEAD | changes)
+    assert text in mismatch(HEAD, replace(HEAD, **changes))
 
 
 def test_what_decides_no_bytes_may_differ():
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
-    Ledger(target).begin(HEAD | {"place": {"source": "elsewhere"}, "name": "other", "notes": []})
+    Ledger(target).begin(replace(HEAD, origin={"source": "elsewhere"}, name="other", notes=()))
 
 
 @pytest.mark.parametrize("name", ["train-000000.tar", "other-000012.tar", "index.json"])
 def test_a_folder_of_somebody_else_is_refused(name):
-    target = MemoryTarget()
+    target = MemoryStore()
     publish(target, name)
     with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
         Ledger(target).begin(HEAD)
@@ -107,7 +108,7 @@ def test_a_folder_of_somebody_else_is_refused(name):
 
 
 def test_the_refusal_tells_how_many_foreign_files_there_are():
-    target = MemoryTarget()
+    target = MemoryStore()
     for i in range(3):
         publish(target, f"train-{i:06d}.tar")
     with pytest.raises(UsageError, match=r"holds 'train-000000\.tar' and 2 more"):
@@ -116,7 +117,7 @@ def test_the_refusal_tells_how_many_foreign_files_there_are():
 
 @pytest.mark.parametrize("name", ["README.md", "notes.txt", "backup.tar", "data/train-000000.tar"])
 def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
-    target = MemoryTarget()
+    target = MemoryStore()
     publish(target, name)
     Ledger(target).begin(HEAD)
     assert name in target.files
@@ -124,36 +125,42 @@ def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
 def test_a_recipe_that_cannot_be_read_is_told_with_its_remedy(data):
-    target = MemoryTarget()
+    target = MemoryStore()
     publish(target, RECIPE_NAME, data)
-    with pytest.raises(CorruptDataError, match=r"recipe\.json.*give --overwrite to start anew"):
-        Ledger(target).recipe()
+    with pytest.raises(
+        CorruptDataError, match=r"recipe\.json.*pass --overwrite to start from scratch"
+    ):
+        Ledger(target).head()
 
 
 @pytest.mark.parametrize("data", [b"[]", b"null", b"7", b'"text"'])
 def test_a_recipe_that_is_no_object_is_damaged_too(data):
-    target = MemoryTarget()
+    target = MemoryStore()
     publish(target, RECIPE_NAME, data)
     with pytest.raises(CorruptDataError, match=r"recipe\.json"):
         Ledger(target).begin(HEAD)
 
 
 def test_a_target_without_shards_stands_at_its_beginning():
-    assert Ledger(MemoryTarget()).standing() == {}
-    assert (Standing().number, Standing().next_row(1000), Standing().is_done) == (0, 1000, False)
+    assert Ledger(MemoryStore()).standing() == {}
+    assert (SeriesProgress().number, SeriesProgress().next_row(1000), SeriesProgress().is_done) == (
+        0,
+        1000,
+        False,
+    )
 
 
 def test_shards_with_an_entry_and_the_right_size_stand():
-    target = MemoryTarget()
+    target = MemoryStore()
     shards = publish_series(target, 3)
     standing = Ledger(target).standing()
-    assert standing == {("train", 0): Standing(tuple(shards))}
+    assert standing == {("train", 0): SeriesProgress(tuple(shards))}
     assert standing["train", 0].is_done
     assert (standing["train", 0].number, standing["train", 0].next_row(0)) == (3, 30)
 
 
 def test_a_series_without_its_last_shard_is_not_done():
-    target = MemoryTarget()
+    target = MemoryStore()
     for shard in publish_series(target, 3)[2:]:
         target.remove(shard.name)
     standing = Ledger(target).standing()["train", 0]
@@ -161,7 +168,7 @@ def test_a_series_without_its_last_shard_is_not_done():
 
 
 def test_a_shard_without_an_entry_does_not_stand():
-    target = MemoryTarget()
+    target = MemoryStore()
     publish_shard(target, summary_of(0))
     publish_shard(target, summary_of(1, 10, 20), with_entry=False)
     assert Ledger(target).standing()["train", 0].number == 1
@@ -169,14 +176,14 @@ def test_a_shard_without_an_entry_does_not_stand():
 
 @pytest.mark.parametrize("size", [0, 10_239, 10_241])
 def test_a_shard_of_another_size_than_its_entry_says_does_not_stand(size):
-    target = MemoryTarget()
+    target = MemoryStore()
     publish_series(target, 2)
     publish(target, "train-000001.tar", bytes(size))
     assert Ledger(target).standing()["train", 0].number == 1
 
 
 def test_what_comes_after_a_gap_does_not_stand():
-    target = MemoryTarget()
+    target = MemoryStore()
     publish_series(target, 4)
     target.remove("train-000001.tar")
     standing = Ledger(target).standing()["train", 0]
@@ -184,14 +191,14 @@ def test_what_comes_after_a_gap_does_not_stand():
 
 
 def test_a_series_without_its_first_shard_stands_at_its_beginning():
-    target = MemoryTarget()
+    target = MemoryStore()
     publish_series(target, 2)
     target.remove("train-000000.tar")
-    assert Ledger(target).standing()["train", 0] == Standing()
+    assert Ledger(target).standing()["train", 0] == SeriesProgress()
 
 
 def test_splits_and_copies_stand_apart():
-    target = MemoryTarget()
+    target = MemoryStore()
     publish_series(target, 2, prefix="train-c0", copy=0)
     publish_series(target, 1, prefix="train-c1", copy=1)
     publish_series(target, 3, split="test")
@@ -204,7 +211,7 @@ def test_splits_and_copies_stand_apart():
 
 
 def test_a_damaged_entry_is_named():
-    target = MemoryTarget()
+    target = MemoryStore()
     publish_series(target, 1)
     publish(target, entry_name("train-000000.tar"), b"damaged")
     with pytest.raises(CorruptDataError, match=r"'\.wdsremux/train-000000\.msgpack'"):
@@ -212,7 +219,7 @@ def test_a_damaged_entry_is_named():
 
 
 def test_rejected_rows_come_in_the_order_of_the_entries():
-    target = MemoryTarget()
+    target = MemoryStore()
     shards = [summary_of(1, 10, 20, rejected=1), summary_of(0, 0, 10, rejected=2)]
     publish_shard(target, shards[0], [rejected(13)])
     publish_shard(target, shards[1], [rejected(3), rejected(5)])
@@ -230,7 +237,7 @@ def test_entries_of_shards_that_rejected_nothing_are_not_read_for_rejected_rows(
 
 
 def test_a_target_without_an_index_has_no_manifest():
-    assert Ledger(MemoryTarget()).manifest() is None
+    assert Ledger(MemoryStore()).manifest() is None
 
 
 def test_the_manifest_is_read_back():
@@ -239,7 +246,7 @@ def test_the_manifest_is_read_back():
 
 
 def test_a_card_is_written_and_replaced():
-    target, ledger = MemoryTarget(), Ledger(MemoryTarget())
+    target, ledger = MemoryStore(), Ledger(MemoryStore())
     ledger = Ledger(target)
     one, other = card_bytes(manifest_of(name="one")), card_bytes(manifest_of(name="other"))
     assert ledger.write_card(one)
@@ -248,7 +255,7 @@ def test_a_card_is_written_and_replaced():
 
 
 def test_a_readme_of_somebody_else_is_left_alone():
-    target = MemoryTarget()
+    target = MemoryStore()
     publish(target, "README.md", b"# my own text")
     assert not Ledger(target).write_card(card_bytes(manifest_of()))
     assert target.files["README.md"] == b"# my own text"
@@ -256,7 +263,7 @@ def test_a_readme_of_somebody_else_is_left_alone():
 
 def test_a_standing_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Standing().shards = ()
+        SeriesProgress().shards = ()
 
 
 def test_a_finished_dataset_is_known_by_its_recipe():
@@ -264,7 +271,7 @@ def test_a_finished_dataset_is_known_by_its_recipe():
     manifest, missed = Ledger(target).finished("a" * 64)
     assert (manifest.shards, missed) == (tuple(shards), 0)
     assert Ledger(target).finished("b" * 64) == (None, 0)
-    assert Ledger(MemoryTarget()).finished("a" * 64) == (None, 0)
+    assert Ledger(MemoryStore()).finished("a" * 64) == (None, 0)
 
 
 @pytest.mark.parametrize("name", ["train-000000.tar", entry_name("train-000001.tar")])

@@ -1,10 +1,12 @@
 """Clearing an output: all that is ours, nothing else, in an order that may be killed."""
 
+from dataclasses import replace
+
 import pytest
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 from support.standing_datasets import HEAD, finished, publish_series, publish_shard
+from support.store_conformance import publish
 from support.summaries import manifest_of, summary_of
-from support.target_conformance import publish
 
 from wdsremux.core.errors import UsageError
 from wdsremux.dataset.entry import entry_name
@@ -18,7 +20,7 @@ def test_clearing_a_finished_dataset_leaves_nothing():
 
 
 def test_clearing_a_new_target_is_harmless():
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).clear()
     assert target.files == {}
 
@@ -51,7 +53,7 @@ def test_clearing_leaves_a_readme_of_somebody_else():
 
 @pytest.mark.parametrize("number", [0, 1_000_000])
 def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(number):
-    target = MemoryTarget()
+    target = MemoryStore()
     Ledger(target).begin(HEAD)
     publish_shard(target, summary_of(number), with_entry=False)
     Ledger(target).clear()
@@ -60,7 +62,7 @@ def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(numbe
 
 @pytest.mark.parametrize("name", ["other-000000.tar", "train-c0-000000.tar", "index.json"])
 def test_a_folder_with_shards_of_somebody_else_is_not_cleared(name):
-    target = MemoryTarget()
+    target = MemoryStore()
     publish(target, name, b"somebody's")
     with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
         Ledger(target).clear()
@@ -95,7 +97,7 @@ class _Killed(BaseException):
     """Stands for the end of the process."""
 
 
-class DyingTarget(MemoryTarget):
+class DyingStore(MemoryStore):
     """Ends the process after some removals."""
 
     def __init__(self, files, removals):
@@ -112,11 +114,11 @@ class DyingTarget(MemoryTarget):
 
 def killed_while_clearing(removals, split="train"):
     """Return the target of a finished dataset whose clearing ended after some removals."""
-    target = MemoryTarget()
-    Ledger(target).begin(HEAD | {"series": [split]})
+    target = MemoryStore()
+    Ledger(target).begin(replace(HEAD, series=(split,)))
     shards = publish_series(target, 2, split=split)
     publish(target, "index.json", manifest_of(shards).to_bytes())
-    dying = DyingTarget(target.files, removals)
+    dying = DyingStore(target.files, removals)
     with pytest.raises(_Killed):
         Ledger(dying).clear()
     dying.removals_left = -1

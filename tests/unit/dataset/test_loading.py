@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image, ImageChops
-from support.ranged_target import URL, RangedTarget, named
+from support.ranged_store import URL, RangedStore, named
 from support.readers import webdataset_samples
 from support.verified import SHARD, copied, flip, make_dataset, sample, write_tar
 
@@ -28,7 +28,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def target(made, monkeypatch):
-    return named(RangedTarget(made), monkeypatch)
+    return named(RangedStore(made), monkeypatch)
 
 
 def keys(dataset):

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.samples import lot_of
+from support.samples import packed_of
 from support.units import MemoryUnit
 
 from wdsremux.core.errors import TransformError
@@ -71,8 +71,8 @@ class Workers:
 def batch_of(rows, masked, series=0):
     kept = [row for row in rows if row not in masked]
     out = [Rejected(row, 0, "transform", masked[row]) for row in rows if row in masked]
-    lot = lot_of([(1, 1)] * len(kept), kept)
-    return Batch(rows[0], len(rows), (lot,), tuple(out), series)
+    packed = packed_of([(1, 1)] * len(kept), kept)
+    return Batch(rows[0], len(rows), (packed,), tuple(out), series)
 
 
 def recovered(workers, task, last=None, *, batch_rows=None):

@@ -8,7 +8,7 @@ from support.pictures import saved, scene
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import TransformError
 from wdsremux.core.records import Piece, Record, Task
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.spec import function_from_callable
 
@@ -35,15 +35,15 @@ def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int6
         "image", Column("label", label), (), None, tuple(Column(n, "float64") for n in added)
     )
     spec = None if function is None else function_from_callable(function)
-    worker = Worker(Job(columns, Codec(), function=spec, mode=mode))
+    worker = Worker(WorkerJob(columns, Codec(), function=spec, mode=mode))
     (batch,) = worker(Task((Piece(unit, 0, unit.rows),)))
     return batch
 
 
 def test_columns_that_are_named_and_returned_are_packed():
     batch = batch_of(lambda rows: rows | {"mean": [0.5, None]})
-    assert b'"mean":0.5' in batch.lots[0].payload
-    assert b'"mean":null' in batch.lots[0].payload
+    assert b'"mean":0.5' in batch.packed[0].payload
+    assert b'"mean":null' in batch.packed[0].payload
     assert batch.unpacked == ()
 
 
@@ -64,17 +64,17 @@ def reasons(batch):
 
 
 def test_a_rejected_record_tells_where_it_lies():
-    found = reasons(batch_of(None, added=(), image=b"no image", place="'a/1.jpg'"))
+    found = reasons(batch_of(None, added=(), image=b"no image", location="'a/1.jpg'"))
     assert len(found) == 2
     assert all(reason.endswith(" (in 'a/1.jpg')") for reason in found)
-    found = reasons(batch_of(lambda _: 1 // 0, mode="image", added=(), place="'b'"))
+    found = reasons(batch_of(lambda _: 1 // 0, mode="image", added=(), location="'b'"))
     assert all("ZeroDivisionError" in r and r.endswith(" (in 'b')") for r in found)
 
 
 def test_a_reason_that_names_the_file_or_is_the_users_own_stays():
     problem = "the file 'a/1.jpg' is not there"
-    assert reasons(batch_of(None, added=(), problem=problem, place="'a/1.jpg'")) == [problem] * 2
-    left_out = batch_of(lambda _: None, mode="image", added=(), place="'a/1.jpg'")
+    assert reasons(batch_of(None, added=(), problem=problem, location="'a/1.jpg'")) == [problem] * 2
+    left_out = batch_of(lambda _: None, mode="image", added=(), location="'a/1.jpg'")
     assert reasons(left_out) == ["left out by the function"] * 2
 
 

@@ -1,18 +1,20 @@
 """From the head of a dataset back to its recipe, and what is told of changes."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from wdsremux.core.columns import Column, choose_columns
 from wdsremux.core.errors import UsageError
+from wdsremux.core.head import Head
 from wdsremux.core.recipe import Recipe
 from wdsremux.processing.head import (
+    column_options,
     head_from,
     job_from_recipe,
-    place_of,
+    origin_of,
     recipe_from_head,
-    wishes_of,
 )
 from wdsremux.repairing.changes import Changes, changes_between
 from wdsremux.transforms.function.spec import function_from_callable
@@ -37,10 +39,11 @@ def same(batch):
 def head_of(recipe, function=None):
     """Return the head that a recipe gives, as it is read back."""
     function = function_from_callable(function) if function else None
-    columns = choose_columns(FEATURES, wishes_of(recipe), has_function=function is not None)
+    columns = choose_columns(FEATURES, column_options(recipe), has_function=function is not None)
     job = job_from_recipe(recipe, columns, function)
     head = head_from(recipe, job, SOURCE, ["train"])
-    return json.loads(json.dumps(head | {"place": place_of("user/name", recipe)}))
+    head = replace(head, origin=origin_of("user/name", recipe))
+    return Head.from_json(json.loads(json.dumps(head.to_json())))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +66,7 @@ def test_the_recipe_of_a_head_gives_that_head_again(options, function):
             options |= {"extra_columns": "caption,score:float64,tags:string[]"}
     head = head_of(Recipe.from_options(options), function)
     again = recipe_from_head(head, None)
-    assert head_of(again, function)["fingerprint"] == head["fingerprint"]
+    assert head_of(again, function).fingerprint == head.fingerprint
     assert (again.subset, again.source_kind) == (options.get("subset"), options.get("source_kind"))
 
 
@@ -74,7 +77,7 @@ def test_a_hub_source_is_pinned_to_the_commit_it_was_read_at():
 
 def test_an_option_that_this_version_does_not_have_is_named():
     head = head_of(Recipe())
-    head["recipe"]["sparkle"] = 3
+    head.options["sparkle"] = 3
     with pytest.raises(UsageError, match="sparkle"):
         recipe_from_head(head, None)
 
@@ -93,7 +96,7 @@ def test_nothing_changed():
 
 
 def test_a_changed_file_is_told_by_its_name():
-    changes = changed(lambda head: head["source"]["files"][1].update(bytes=21))
+    changes = changed(lambda head: head.source["files"][1].update(bytes=21))
     assert changes.text().startswith(
         "the source has changed: files.b.parquet.bytes was 20, now it is 21"
     )
@@ -101,14 +104,14 @@ def test_a_changed_file_is_told_by_its_name():
 
 
 def test_a_file_that_came_or_went_is_told_by_its_name():
-    gone = changed(lambda head: head["source"]["files"].pop())
+    gone = changed(lambda head: head.source["files"].pop())
     assert "files.b.parquet was" in gone.text()
-    come = changed(lambda head: head["source"]["files"].append({"name": "c.parquet"}))
+    come = changed(lambda head: head.source["files"].append({"name": "c.parquet"}))
     assert "files.c.parquet was null" in come.text()
 
 
 def test_every_other_library_is_named():
-    changes = changed(lambda head: head["versions"].update(pillow="99", numpy="98"))
+    changes = changed(lambda head: head.versions.update(pillow="99", numpy="98"))
     assert changes.spare_no_shard
     assert "numpy was " in changes.text()
     assert "now it is 98" in changes.text()
@@ -117,8 +120,8 @@ def test_every_other_library_is_named():
 
 def test_the_function_is_told_before_all_else():
     def change(head):
-        head["recipe"]["transform"]["sha256"] = "00"
-        head["versions"]["pillow"] = "99"
+        head.options["transform"]["sha256"] = "00"
+        head.versions["pillow"] = "99"
 
     changes = changed(change)
     assert changes.spare_no_shard
@@ -126,5 +129,5 @@ def test_the_function_is_told_before_all_else():
 
 
 def test_another_recipe_is_told():
-    changes = changed(lambda head: head["recipe"].update(quality=1))
+    changes = changed(lambda head: head.options.update(quality=1))
     assert "recipe.quality was 90, now it is 1" in changes.text()

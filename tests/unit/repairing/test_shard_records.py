@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.summaries import entry_of, manifest_of, summary_of
+from support.summaries import entry_of, head_of, manifest_of, summary_of
 
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import entry_name
@@ -26,7 +26,7 @@ def records(tmp_path, entries, manifest=MANIFEST, head=None):
         path.write_bytes(entry.to_bytes())
     folder = UntrustedFolder(tmp_path)
     with folder:
-        return ShardRecords(folder, head or MANIFEST.head(), manifest)
+        return ShardRecords(folder, head or MANIFEST.head, manifest)
 
 
 def entries_of(shards):
@@ -34,7 +34,7 @@ def entries_of(shards):
 
 
 def test_series_are_told_by_their_prefixes():
-    head = {"copies": 2, "series": ["a-c0", "a-c1", "b-c1-c0", "b-c1-c1"]}
+    head = head_of(copies=2, series=("a-c0", "a-c1", "b-c1-c0", "b-c1-c1"))
     assert series_of(head) == [
         Series(0, "a", 0, "a-c0"),
         Series(0, "a", 1, "a-c1"),
@@ -109,7 +109,7 @@ def test_without_its_end_a_dataset_is_not_finished(tmp_path):
 def test_a_split_begins_where_the_one_before_ends(tmp_path):
     second = replace(SHARDS[1], name="val-000000.tar", split="val", number=0, is_last=True)
     first = replace(SHARDS[0], is_last=True)
-    head = manifest_of((), series=("train", "val"), fingerprint=PRINT).head()
+    head = manifest_of((), series=("train", "val"), fingerprint=PRINT).head
     found = records(tmp_path, entries_of([first, second]), None, head)
     assert (found.first_row(0), found.first_row(1)) == (0, 10)
     (tmp_path / ".wdsremux/val-000000.msgpack").unlink()

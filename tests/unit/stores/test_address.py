@@ -2,7 +2,7 @@ import pytest
 from support.remote_memory import RemoteMemory
 
 from wdsremux.stores.address import address_of
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_folder_has_one_address_whatever_the_way_to_it(tmp_path, monkeypatch):
     (tmp_path / "nas").mkdir()
     (tmp_path / "link").symlink_to("nas")
     monkeypatch.chdir(tmp_path)
-    there = address_of(LocalTarget(tmp_path / "nas"))
+    there = address_of(FolderStore(tmp_path / "nas"))
     assert there == str(tmp_path / "nas")
     for way in ("nas", "link", "link/../nas"):
-        assert address_of(LocalTarget(tmp_path / way)) == there
+        assert address_of(FolderStore(tmp_path / way)) == there

@@ -6,13 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
-from support.target_conformance import listed, publish
+from support.store_conformance import listed, publish
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import MAX_NAME_BYTES, hashed_blocks, refuse_name
 from wdsremux.stores.folder import store
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 CONTENT = bytes(range(256)) * 8192 + b"tail"
 
@@ -30,7 +30,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def target(tmp_path):
-    return LocalTarget(tmp_path / "out")
+    return FolderStore(tmp_path / "out")
 
 
 def test_a_file_is_put_whole_and_proven_by_reading_it_back(target, path):
@@ -52,9 +52,9 @@ def test_a_put_makes_the_folders_it_needs_and_replaces_what_was_there(target, pa
 def test_a_file_that_is_not_what_is_recorded_is_not_put(target, path, content):
     publish(target, "a.tar", b"old")
     path.write_bytes(content)
-    with pytest.raises(TargetError, match=r"here\.tar' is damaged") as caught:
+    with pytest.raises(StoreError, match=r"here\.tar' is damaged") as caught:
         target.put("a.tar", path, sums_of(CONTENT))
-    assert not isinstance(caught.value, UnreachableTargetError)
+    assert not isinstance(caught.value, UnreachableStoreError)
     assert (target.root / "a.tar").read_bytes() == b"old"
     assert [item.name for item in target.root.iterdir()] == ["a.tar"]
 
@@ -80,7 +80,7 @@ def test_a_mount_that_lies_about_bytes_is_found_out_before_the_file_has_its_name
         self._temporary.write_bytes(data)
 
     monkeypatch.setattr(store.LocalFile, "seal", lose)
-    with pytest.raises(UnreachableTargetError, match="other bytes were read back"):
+    with pytest.raises(UnreachableStoreError, match="other bytes were read back"):
         target.put("a.tar", path, sums_of(CONTENT))
     assert list(target.root.iterdir()) == []
 
@@ -104,9 +104,9 @@ def test_what_a_mount_says_when_its_server_is_away_may_be_tried_again(
 
     monkeypatch.setattr(store.os, "fsync", fail)
     target.root.mkdir()
-    with pytest.raises(TargetError, match="what the system says") as caught:
+    with pytest.raises(StoreError, match="what the system says") as caught:
         target.put("a.tar", path, sums_of(CONTENT))
-    assert isinstance(caught.value, UnreachableTargetError) is passes
+    assert isinstance(caught.value, UnreachableStoreError) is passes
     assert list(target.root.iterdir()) == []
 
 
@@ -120,14 +120,14 @@ def test_whoever_counts_the_bytes_may_stop_the_copy(target, path):
 
 
 def test_a_file_that_cannot_be_read_is_named(target, tmp_path):
-    with pytest.raises(TargetError, match=r"cannot read '.*gone\.tar'"):
+    with pytest.raises(StoreError, match=r"cannot read '.*gone\.tar'"):
         target.put("a.tar", tmp_path / "gone.tar", sums_of(CONTENT))
     assert listed(target) == []
 
 
 def test_a_source_is_read_to_its_end_before_it_is_believed(path):
     blocks = hashed_blocks(path, sums_of(b"other"))
-    with pytest.raises(TargetError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         io.BytesIO().writelines(blocks)
 
 
@@ -148,7 +148,7 @@ def test_a_source_is_read_to_its_end_before_it_is_believed(path):
     ],
 )
 def test_names_that_a_share_may_change_are_refused(target, path, name):
-    with pytest.raises(TargetError, match="not every share can hold that name"):
+    with pytest.raises(StoreError, match="not every share can hold that name"):
         target.put(name, path, sums_of(CONTENT))
     assert not target.root.exists()
 
@@ -164,7 +164,7 @@ def test_names_of_our_own_are_taken():
 
 
 def test_names_too_long_for_any_file_system_are_refused():
-    with pytest.raises(TargetError, match="longer than 255 bytes"):
+    with pytest.raises(StoreError, match="longer than 255 bytes"):
         refuse_name("é" * (MAX_NAME_BYTES // 2) + ".tar")
 
 

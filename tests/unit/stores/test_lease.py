@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores import lease as leases
 from wdsremux.stores.folder import lock as locks
 from wdsremux.stores.lease import LEASE_S, Lease, Written
@@ -50,7 +50,7 @@ class Lock:
 
     def answer(self):
         if not self.is_reachable:
-            raise UnreachableTargetError("the server is away")
+            raise UnreachableStoreError("the server is away")
 
     def left_by(self, **holder):
         """Leave a lock as another process has it."""
@@ -93,14 +93,14 @@ def test_a_lock_of_a_dead_process_of_this_machine_is_taken_over_at_once(lock, le
 
 def test_a_living_process_of_this_machine_is_named_at_once(lock, lease):
     lock.left_by(pid=os.getppid(), started=locks._start_ticks(os.getppid()))
-    with pytest.raises(TargetError, match=rf"process {os.getppid()} on host .*{WHERE}"):
+    with pytest.raises(StoreError, match=rf"process {os.getppid()} on host .*{WHERE}"):
         lease.take()
     assert lock.now == 1000
 
 
 def test_another_lock_of_this_process_is_refused_while_its_thread_lives(lock, lease):
     other = Lease(lock, WHERE)
-    with other.held(), pytest.raises(TargetError, match="being written by"):
+    with other.held(), pytest.raises(StoreError, match="being written by"):
         lease.take()
 
 
@@ -116,7 +116,7 @@ def test_a_lease_is_held_once_at_a_time_and_as_often_as_wanted(lock, lease):
     for _ in range(2):
         with lease.held() as died:
             assert died is False
-            with pytest.raises(TargetError, match="being written by this very process"):
+            with pytest.raises(StoreError, match="being written by this very process"):
                 lease.held().__enter__()
             lease.check()
         assert lock.there is None
@@ -132,10 +132,10 @@ def test_a_lock_that_was_taken_by_a_try_that_failed_is_ours_at_the_next(
 
     def lose_answer(text):
         Lock.write(lock, text)
-        raise UnreachableTargetError("the answer was lost")
+        raise UnreachableStoreError("the answer was lost")
 
     monkeypatch.setattr(lock, "write", lose_answer)
-    with pytest.raises(UnreachableTargetError), lease.held():
+    with pytest.raises(UnreachableStoreError), lease.held():
         pass
     monkeypatch.undo()
     with lease.held() as died:
@@ -158,7 +158,7 @@ def test_a_lock_of_another_machine_that_is_renewed_is_refused(lock):
         lock.now += seconds
         lock.left_by(host="elsewhere", pid=77, writes=2)
 
-    with pytest.raises(TargetError, match="process 77 on host 'elsewhere'; wait for it"):
+    with pytest.raises(StoreError, match="process 77 on host 'elsewhere'; wait for it"):
         Lease(lock, WHERE, wait).take()
 
 
@@ -170,7 +170,7 @@ def test_of_two_who_wait_for_a_dead_one_only_one_gets_the_lock(lock):
         if lock.holder["host"] == "elsewhere":
             lock.left_by(host="third", pid=78)
 
-    with pytest.raises(TargetError, match="process 78 on host 'third'"):
+    with pytest.raises(StoreError, match="process 78 on host 'third'"):
         Lease(lock, WHERE, wait).take()
 
 
@@ -198,7 +198,7 @@ def test_a_lock_that_can_never_be_written_is_given_up_after_pauses(lock, lease, 
     if is_there:
         lock.left_by(pid=2**22 + 1)
     lock.create = lock.replace = lambda *_: None
-    with pytest.raises(TargetError, match=f"cannot take the lock '{WHERE}': 5 times"):
+    with pytest.raises(StoreError, match=f"cannot take the lock '{WHERE}': 5 times"):
         lease.take()
     assert lock.now == 1000 + 4
 
@@ -232,7 +232,7 @@ def test_one_whose_lock_was_taken_over_is_told(lock, lease):
     lease.take()
     lock.left_by(host="elsewhere")
     lease.renew()
-    with pytest.raises(TargetError, match="was taken over, or can be"):
+    with pytest.raises(StoreError, match="was taken over, or can be"):
         lease.check()
 
 
@@ -244,7 +244,7 @@ def test_a_lock_that_has_run_out_is_renewed_before_anything_is_published(lock, l
     assert lock.writes == 1
     lock.now += 1
     lock.is_reachable = False
-    with pytest.raises(UnreachableTargetError):
+    with pytest.raises(UnreachableStoreError):
         lease.check()
     lock.is_reachable = True
     lease.check()
@@ -256,7 +256,7 @@ def test_one_who_slept_while_another_took_over_is_told_at_once(lock, lease):
     lease.take()
     lock.now += LEASE_S
     lock.left_by(host="elsewhere")
-    with pytest.raises(TargetError, match="was taken over"):
+    with pytest.raises(StoreError, match="was taken over"):
         lease.check()
 
 
@@ -270,7 +270,7 @@ def test_a_renewal_that_breaks_in_an_unknown_way_ends_the_publishing(lock, lease
         (keeper,) = (t for t in threading.enumerate() if t.name.endswith(lease._token))
         monkeypatch.setattr(lock, "replace", broken)
         keeper.join(30)
-        with pytest.raises(TargetError, match="can be renewed no more"):
+        with pytest.raises(StoreError, match="can be renewed no more"):
             lease.check()
 
 

@@ -6,26 +6,28 @@ from pathlib import Path
 import pytest
 
 from wdsremux.core.errors import UsageError
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.hub.store import HubTarget
-from wdsremux.stores.registry import open_target
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.hub.store import HubStore
+from wdsremux.stores.registry import open_store
 
 
 def test_a_path_is_a_folder():
-    target = open_target("some/folder")
-    assert isinstance(target, LocalTarget)
+    target = open_store("some/folder")
+    assert isinstance(target, FolderStore)
 
 
 def test_a_dataset_of_the_hub_is_a_target_with_or_without_its_branch():
     for words in ("hf://datasets/user/name", "hf://datasets/user/name@branch"):
-        target = open_target(words)
-        assert isinstance(target, HubTarget)
+        target = open_store(words)
+        assert isinstance(target, HubStore)
         assert target.url == words
 
 
 def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
-    with pytest.raises(UsageError, match="no output lies at ftp://; name a folder or one of s3://"):
-        open_target("ftp://host/folder")
+    with pytest.raises(
+        UsageError, match="ftp:// is not supported for outputs; use a folder or one of s3://"
+    ):
+        open_store("ftp://host/folder")
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
     monkeypatch.setitem(sys.modules, library, None)
     extra = words.partition(":")[0]
     with pytest.raises(UsageError, match=rf"{library}.*pip install 'wdsremux\[{extra}\]'"):
-        open_target(words)
+        open_store(words)
 
 
 @pytest.mark.parametrize(
@@ -57,10 +59,12 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
 )  # fmt: skip
 def test_a_url_that_may_hold_a_secret_is_refused_without_telling_it(words):
     with pytest.raises(UsageError, match=r"may hold a secret; name [a-z0-9]+://BUCKET") as caught:
-        open_target(words)
+        open_store(words)
     assert "SECRET" not in str(caught.value)
 
 
 def test_a_path_that_was_meant_as_a_url_is_no_folder():
-    with pytest.raises(UsageError, match="a Path holds no URL; give the text 's3://bucket/pets'"):
-        open_target(Path("s3://bucket/pets"))
+    with pytest.raises(
+        UsageError, match="a Path cannot hold a URL; pass the string 's3://bucket/pets'"
+    ):
+        open_store(Path("s3://bucket/pets"))

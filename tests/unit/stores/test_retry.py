@@ -1,13 +1,14 @@
 """Outages are ridden out, for so long; nothing else is tried twice."""
 
 import pytest
-from support.memory_target import MemoryTarget
-from support.target_conformance import TargetConformance, publish
+from support.memory_store import MemoryStore
+from support.store_conformance import StoreConformance, publish
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
-from wdsremux.stores.base import BulkTarget, Proof, Sums
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import MAX_ASKED_WAIT_S, MAX_WAIT_S, Furthest, PatientTarget
+from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.patience import MAX_ASKED_WAIT_S, MAX_WAIT_S
+from wdsremux.stores.retry import HighWaterMark, RetryingStore
 
 SUMS = Sums(4, "0" * 64)
 
@@ -25,7 +26,7 @@ class Clock:
         self.waits.append(seconds)
 
 
-class Flaky(MemoryTarget):
+class Flaky(MemoryStore):
     """Cannot be reached the first `away` times; None: never. Each `put` gets so far before."""
 
     url = "mem://flaky"
@@ -37,7 +38,7 @@ class Flaky(MemoryTarget):
     def strike(self):
         self.calls += 1
         if self.away is None or self.calls <= self.away:
-            raise UnreachableTargetError("cannot reach 'mem://flaky': it broke")
+            raise UnreachableStoreError("cannot reach 'mem://flaky': it broke")
 
     def put(self, _name, _path, _sums, on_bytes):
         on_bytes(self.reaches.pop(0) if self.reaches else 0)
@@ -60,17 +61,16 @@ class Flaky(MemoryTarget):
 def patient(away, give_up_after_s=60, **more):
     clock = Clock()
     target = Flaky(away, **more)
-    return PatientTarget(target, give_up_after_s, clock=clock, sleep=clock.sleep), clock, target
+    return RetryingStore(target, give_up_after_s, clock=clock, sleep=clock.sleep), clock, target
 
 
-class TestPatientTarget(TargetConformance):
+class TestRetryingStore(StoreConformance):
     @pytest.fixture
     def target(self, tmp_path):
-        return PatientTarget(LocalTarget(tmp_path / "out"), 600)
+        return RetryingStore(FolderStore(tmp_path / "out"), 600)
 
     def test_it_takes_many_files_together_only_where_its_target_does(self, target):
-        assert not target.is_bulk
-        assert not isinstance(target, BulkTarget)
+        assert target.files_per_call == 1
 
 
 def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
@@ -86,10 +86,10 @@ def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
 def test_it_gives_up_after_so_long_and_says_what_it_waited_for():
     target, clock, _ = patient(away=None, give_up_after_s=300)
     with pytest.raises(
-        TargetError, match=r"it broke; gave up on 'mem://flaky' after 300 s"
+        StoreError, match=r"it broke; gave up on 'mem://flaky' after 300 s"
     ) as caught:
         list(target.list())
-    assert not isinstance(caught.value, UnreachableTargetError)
+    assert not isinstance(caught.value, UnreachableStoreError)
     assert clock() == pytest.approx(300)
     assert max(clock.waits) <= MAX_WAIT_S
 
@@ -100,7 +100,7 @@ def limited(asks):
 
     def call():
         if asks:
-            raise UnreachableTargetError("the Hub asks to slow down", retry_after_s=asks.pop(0))
+            raise UnreachableStoreError("the Hub asks to slow down", retry_after_s=asks.pop(0))
 
     return call
 
@@ -108,7 +108,7 @@ def limited(asks):
 def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
     notes = []
     clock = Clock()
-    target = PatientTarget(Flaky(0), 10, tell=notes.append, clock=clock, sleep=clock.sleep)
+    target = RetryingStore(Flaky(0), 10, notify=notes.append, clock=clock, sleep=clock.sleep)
     target.tried(limited([2580]))
     assert clock.waits == [2580]
     assert notes == ["the Hub asks to slow down; trying again in 2580 s, as it asks"]
@@ -116,7 +116,7 @@ def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
 
 def test_a_server_that_asks_for_pause_after_pause_is_given_up_on():
     target, clock, _ = patient(0, give_up_after_s=10)
-    with pytest.raises(TargetError, match=r"after 10 s without success"):
+    with pytest.raises(StoreError, match=r"after 10 s without success"):
         target.tried(limited([1000] * 1000))
     assert clock() == pytest.approx(MAX_ASKED_WAIT_S + 10)
 
@@ -148,14 +148,14 @@ def test_a_call_that_fails_only_after_long_work_is_tried_again():
         clock.waits.append(700)
         flaky.strike()
 
-    with pytest.raises(TargetError, match=r"gave up on 'mem://flaky' after 70\d s"):
+    with pytest.raises(StoreError, match=r"gave up on 'mem://flaky' after 70\d s"):
         target.tried(work)
     assert flaky.calls == 2
 
 
 def test_the_same_bytes_again_are_no_success():
     target, _, _ = patient(away=None, give_up_after_s=10, reaches=[4] * 1000)
-    with pytest.raises(TargetError, match="gave up"):
+    with pytest.raises(StoreError, match="gave up"):
         target.put("a.tar", None, SUMS)
 
 
@@ -175,8 +175,8 @@ def test_a_file_that_is_not_there_is_not_waited_for():
 
 def test_what_fails_for_good_is_not_tried_again():
     target, clock, flaky = patient(away=0)
-    flaky.strike = lambda: (_ for _ in ()).throw(TargetError("no permission"))
-    with pytest.raises(TargetError, match="no permission"):
+    flaky.strike = lambda: (_ for _ in ()).throw(StoreError("no permission"))
+    with pytest.raises(StoreError, match="no permission"):
         target.prove("a.tar", SUMS)
     assert clock.waits == []
 
@@ -186,17 +186,17 @@ def test_sleep_may_end_the_waiting():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        PatientTarget(Flaky(None), 600, sleep=stop).prove("a.tar", SUMS)
+        RetryingStore(Flaky(None), 600, sleep=stop).prove("a.tar", SUMS)
 
 
 def test_a_lock_is_waited_for_while_it_cannot_be_asked_for():
     target, _, flaky = patient(away=0)
     publish(flaky, "a.tar")
-    with target.lock(), pytest.raises(TargetError, match="being written by"), target.lock():
+    with target.lock(), pytest.raises(StoreError, match="being written by"), target.lock():
         pass
 
 
 def test_reports_of_nothing_are_passed_on():
     told = []
-    Furthest(told.append, lambda: None)(0)
+    HighWaterMark(told.append, lambda: None)(0)
     assert told == [0]

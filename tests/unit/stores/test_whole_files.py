@@ -3,24 +3,24 @@
 import threading
 
 import pytest
-from support.memory_target import MemoryTarget
-from support.target_conformance import publish
+from support.memory_store import MemoryStore
+from support.store_conformance import publish
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.whole_files import READS_AT_ONCE, read_ahead, read_whole
 
 NAMES = [f"{number:03d}" for number in range(3 * READS_AT_ONCE)]
 
 
 def filled():
-    target = MemoryTarget()
+    target = MemoryStore()
     for name in NAMES:
         publish(target, name, name.encode())
     return target
 
 
 def test_a_file_that_is_not_there_is_none():
-    assert read_whole(MemoryTarget(), "a") is None
+    assert read_whole(MemoryStore(), "a") is None
 
 
 def test_files_come_in_the_order_that_was_asked_for():
@@ -55,8 +55,8 @@ def test_what_cannot_be_read_is_raised():
     target = filled()
 
     def refuse(_name):
-        raise TargetError("access denied")
+        raise StoreError("access denied")
 
     target.open = refuse
-    with pytest.raises(TargetError, match="access denied"):
+    with pytest.raises(StoreError, match="access denied"):
         list(read_ahead(target, NAMES))

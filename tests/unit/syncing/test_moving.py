@@ -1,13 +1,13 @@
 """A shard goes only when what is remembered of it would outlast a power cut."""
 
 import pytest
+from support.store_conformance import publish
 from support.summaries import summary_of
-from support.target_conformance import publish
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import MOVED_NAME
 from wdsremux.stores.base import Proof
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 from wdsremux.syncing import moving
 from wdsremux.syncing.moving import Mover, moved_shards
 
@@ -17,7 +17,7 @@ PROOF = Proof("checksum", "CRC64NVME", {"crc64": "x"})
 
 @pytest.fixture
 def folder(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     for shard in SHARDS:
         publish(target, shard.name)
     (tmp_path / ".wdsremux").mkdir()
@@ -37,7 +37,7 @@ def test_the_folder_of_the_journal_is_synced_before_the_first_shard_goes(folder,
         assert len(names_in(folder)) == 2
 
     monkeypatch.setattr(moving, "sync_folder", seen)
-    mover = Mover(folder, "there")
+    mover = Mover(folder.root, folder, "there")
     for shard in SHARDS:
         mover.free(shard, PROOF)
     assert synced == [folder.root / ".wdsremux"]
@@ -48,10 +48,10 @@ def test_the_folder_of_the_journal_is_synced_before_the_first_shard_goes(folder,
 
 def test_a_journal_that_another_run_made_is_synced_too(folder, monkeypatch):
     """That one may have been killed before."""
-    Mover(folder, "there").free(SHARDS[0], PROOF)
+    Mover(folder.root, folder, "there").free(SHARDS[0], PROOF)
     synced = []
     monkeypatch.setattr(moving, "sync_folder", synced.append)
-    Mover(folder, "there").free(SHARDS[1], PROOF)
+    Mover(folder.root, folder, "there").free(SHARDS[1], PROOF)
     assert synced == [folder.root / ".wdsremux"]
 
 
@@ -60,6 +60,6 @@ def test_a_shard_stays_when_the_folder_of_the_journal_cannot_be_synced(folder, m
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(moving, "sync_folder", broken)
-    with pytest.raises(TargetError):
-        Mover(folder, "there").free(SHARDS[0], PROOF)
+    with pytest.raises(StoreError):
+        Mover(folder.root, folder, "there").free(SHARDS[0], PROOF)
     assert len(names_in(folder)) == 2

@@ -7,13 +7,12 @@ import pytest
 from support.remote_memory import RemoteMemory
 from support.summaries import summary_of
 
-from wdsremux.core.errors import CorruptDataError, TargetError, UnreachableTargetError
+from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import BLOCK_BYTES
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
-from wdsremux.syncing.source_files import FetchingHands, LocalHands, damage_of
+from wdsremux.syncing.source_files import FetchedFiles, LocalFiles, damage_of
 
 CONTENT = bytes(range(256)) * (BLOCK_BYTES // 128)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -43,7 +42,7 @@ class Breaking(RemoteMemory):
 
 
 def hands(target, folder, told):
-    return FetchingHands(PatientTarget(target, 600, sleep=lambda _: None), folder, told.append)
+    return FetchedFiles(RetryingStore(target, 600, sleep=lambda _: None), folder, told.append)
 
 
 def test_a_file_is_fetched_and_goes_when_it_was_used(tmp_path):
@@ -56,7 +55,7 @@ def test_a_file_is_fetched_and_goes_when_it_was_used(tmp_path):
     assert sum(told) == len(CONTENT)
 
 
-@pytest.mark.parametrize("error", [UnreachableTargetError("it broke"), OSError("it broke")])
+@pytest.mark.parametrize("error", [UnreachableStoreError("it broke"), OSError("it broke")])
 def test_a_fetch_that_breaks_off_begins_again(tmp_path, error):
     target = Breaking(error)
     target.files["a.tar"] = CONTENT
@@ -78,17 +77,17 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path):
     target = RemoteMemory()
     target.files["a.tar"] = CONTENT
     gone = tmp_path / "gone"
-    with pytest.raises(TargetError, match=r"fetched in '.*gone'.*TMPDIR") as caught:
+    with pytest.raises(StoreError, match=r"fetched in '.*gone'.*TMPDIR") as caught:
         hands(target, gone, []).hold(SHARD).__enter__()
-    assert not isinstance(caught.value, UnreachableTargetError)
+    assert not isinstance(caught.value, UnreachableStoreError)
 
 
 def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(CONTENT)
-    with LocalHands(LocalTarget(tmp_path)).hold(SHARD) as held:
+    with LocalFiles(tmp_path).hold(SHARD) as held:
         assert held == (path, Sums(len(CONTENT), DIGEST))
-    with LocalHands(LocalTarget(tmp_path)).hold(SyncFile("a.tar", 0)) as held:
+    with LocalFiles(tmp_path).hold(SyncFile("a.tar", 0)) as held:
         assert held == (path, Sums(len(CONTENT), DIGEST))
 
 
@@ -113,6 +112,6 @@ def test_an_entry_is_held_against_its_shard(tmp_path):
     entry = tmp_path / "entry"
     entry.write_bytes(b"no entry")
     item = SyncFile("entry", 8, shard=summary_of())
-    hold = LocalHands(LocalTarget(tmp_path)).hold
+    hold = LocalFiles(tmp_path).hold
     with pytest.raises(CorruptDataError, match="'entry' is damaged"), hold(item):
         pass

@@ -7,7 +7,7 @@ import tempfile
 import pytest
 from support.remote_memory import RemoteMemory
 from support.runs import tree
-from support.target_conformance import publish
+from support.store_conformance import publish
 from support.verified import copied, edit_json, flip, make_dataset
 
 import wdsremux
@@ -15,8 +15,8 @@ from wdsremux.core.errors import (
     CorruptDataError,
     RecipeMismatchError,
     SourceError,
-    TargetError,
-    UnreachableTargetError,
+    StoreError,
+    UnreachableStoreError,
     UsageError,
 )
 from wdsremux.core.events import Note, SyncAdvanced, SyncBegun
@@ -47,8 +47,8 @@ def out(made, tmp_path):
 def place(monkeypatch):
     """Return the place that mem://place names."""
     place = RemoteMemory(URL)
-    real = registry.open_target
-    monkeypatch.setattr(registry, "open_target", lambda w: place if w == URL else real(w))
+    real = registry.open_store
+    monkeypatch.setattr(registry, "open_store", lambda w, **_: place if w == URL else real(w))
     return place
 
 
@@ -114,10 +114,10 @@ def test_an_index_that_tells_of_a_place_is_clean(out, place, tmp_path):
 def test_an_interrupted_sync_goes_on_where_it_stopped(out, place):
     def stop(operation, name):
         if operation == "put" and len(place.published) == 3:
-            raise TargetError("it broke")
+            raise StoreError("it broke")
 
     place.before = stop
-    with pytest.raises(TargetError, match="it broke"):
+    with pytest.raises(StoreError, match="it broke"):
         sync(out, URL, jobs=1)
     assert len(place.published) == 3
     assert "index.json" not in place.files
@@ -439,7 +439,7 @@ def test_a_damaged_index_of_ours_is_replaced(out, place):
     [
         (lambda out: (out / "index.json").unlink(), "is not finished"),
         (shutil.rmtree, "has no index.json.*wdsremux index"),
-        (lambda out: (out / "index.json").write_text("{}"), "not one of wdsremux"),
+        (lambda out: (out / "index.json").write_text("{}"), "was not written by wdsremux"),
     ],
 )
 def test_what_is_no_finished_dataset_is_refused(out, place, prepare, told):
@@ -570,7 +570,7 @@ def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):
 
     def fail(operation, name):
         if operation == "put" and next(failures, None) is not None:
-            raise UnreachableTargetError("cannot reach 'mem://place'")
+            raise UnreachableStoreError("cannot reach 'mem://place'")
 
     place.before = fail
     sync(out, URL, observer=told.append)
@@ -580,10 +580,10 @@ def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):
 
 def test_a_place_that_stays_away_is_given_up(out, place):
     def fail(_operation, _name):
-        raise UnreachableTargetError("cannot reach 'mem://place'")
+        raise UnreachableStoreError("cannot reach 'mem://place'")
 
     place.before = fail
-    with pytest.raises(TargetError, match="gave up on 'mem://place' after"):
+    with pytest.raises(StoreError, match="gave up on 'mem://place' after"):
         sync(out, URL, give_up_after=0.2)
 
 
@@ -597,7 +597,7 @@ def test_a_temporary_folder_that_is_full_is_told_with_what_to_do(out, place, tmp
             (scratch,) = temporary.iterdir()
             (scratch / "index.json").symlink_to("/dev/full")
 
-    with pytest.raises(TargetError, match=r"temporary' for a moment: No space left.*TMPDIR"):
+    with pytest.raises(StoreError, match=r"temporary' for a moment: No space left.*TMPDIR"):
         sync(out, URL, observer=fill)
     assert "index.json" not in place.files
 
@@ -613,7 +613,7 @@ def test_the_observer_is_told_of_every_byte_and_file(out, place):
 
 
 def test_another_sync_that_holds_the_place_is_named(out, place):
-    with place.lock(), pytest.raises(TargetError, match="being written by"):
+    with place.lock(), pytest.raises(StoreError, match="being written by"):
         sync(out, URL)
 
 
@@ -626,6 +626,8 @@ def test_datasets_without_a_recipe_are_carried_too(tmp_path, place):
 
 class Together(RemoteMemory):
     """Takes files together."""
+
+    files_per_call = 100
 
     def __init__(self):
         super().__init__(URL)
@@ -644,7 +646,7 @@ class Together(RemoteMemory):
 def test_a_place_that_takes_files_together_gets_them_so(out, place, monkeypatch):
     together = Together()
     place.url = "mem://source"
-    monkeypatch.setattr(registry, "open_target", lambda w: together if w == URL else place)
+    monkeypatch.setattr(registry, "open_store", lambda w, **_: together if w == URL else place)
     place.files |= files_of(out)
     sync("mem://source", URL)
     assert together.groups[0] == [".wdsremux/recipe.json", *shards_of(out)]

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from support.ranged_target import URL, RangedTarget, named
+from support.ranged_store import URL, RangedStore, named
 from support.verified import SHARD, codes, make_dataset, sample
 
 import wdsremux
 from wdsremux.cli.main import main
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.verifying.index import index
 from wdsremux.verifying.verify import verify
 
@@ -21,7 +21,7 @@ def made(tmp_path_factory):
 @pytest.fixture
 def target(made, monkeypatch):
     """Return a target that holds the dataset and is what URL names."""
-    return named(RangedTarget(made), monkeypatch)
+    return named(RangedStore(made), monkeypatch)
 
 
 def damage(target, name=SHARD, at=700):
@@ -115,17 +115,17 @@ def test_a_shard_that_may_not_be_asked_for_is_a_finding(target):
 
 def test_a_server_that_is_away_is_no_finding(target):
     target.is_away = True
-    with pytest.raises(TargetError, match="away"):
+    with pytest.raises(StoreError, match="away"):
         verify(URL)
 
 
 def test_a_server_that_goes_away_in_the_middle_is_no_finding(target, monkeypatch):
     def away(*_ignored):
         target.is_away = True
-        raise UnreachableTargetError("the server went away")
+        raise UnreachableStoreError("the server went away")
 
     monkeypatch.setattr(target, "prove", away)
-    with pytest.raises(TargetError, match="went away"):
+    with pytest.raises(StoreError, match="went away"):
         verify(URL)
 
 
@@ -134,7 +134,7 @@ def test_a_shard_that_cannot_be_read_is_a_finding_where_the_server_answers(targe
 
     def cut(name):
         if name == SHARD:
-            raise UnreachableTargetError("cannot read it: the answer was cut")
+            raise UnreachableStoreError("cannot read it: the answer was cut")
         return opened(name)
 
     monkeypatch.setattr(target, "open", cut)
@@ -190,7 +190,7 @@ def test_shards_of_others_are_indexed_where_they_are(target):
     assert verify(URL, "pixels", deep=True).findings == ()
     manifest = index(URL)
     assert manifest.totals.samples == 5
-    assert manifest.name == "out"
+    assert manifest.head.name == "out"
     assert {"index.json", "README.md", ".wdsremux/00000.msgpack"} < set(target.files)
     report = verify(URL)
     assert (report.findings, report.proofs) == ((), {"checksum": 2})

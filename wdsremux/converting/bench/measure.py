@@ -14,7 +14,7 @@ from typing import Any, Self
 from wdsremux.converting.bench.pace import FIRST_ROWS, LoadingWorker, MarkingWorker, Pace, Tally
 from wdsremux.converting.bench.profile import Profile, profile
 from wdsremux.converting.line import convert
-from wdsremux.core.events import nobody
+from wdsremux.core.events import ignore_event
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.shards.bounds import Bounds
@@ -24,13 +24,13 @@ from wdsremux.processing.recovery import Recovery, rows_of
 from wdsremux.sources.registry import SourceLike
 
 SECONDS = 20.0
-"""How long `bench` takes, about."""
+"""About how long `bench` takes."""
 PROFILE_SHARE, CONVERT_SHARE, LOAD_SHARE = 0.25, 0.45, 0.15
 """Parts of that time: one worker watched, the real line, and loading twice."""
 LEAST_OF_A_SHARE = 1 / 3
-"""So much of its part stays to each where workers take long to start."""
+"""The least fraction of its part that each keeps when workers start slowly."""
 TASKS_PER_WORKER = 8
-"""So many tasks of the real line each worker gets at least, so that all are busy to the end."""
+"""Least number of tasks for each worker, so that all are busy to the end."""
 ESTIMATE_SECONDS = 5.0
 MAX_SCRATCH_BYTES = 500 * 10**6
 
@@ -44,7 +44,7 @@ class _Watched(Conversion):
 
     @classmethod
     def of(cls, conversion: Conversion, seconds: float) -> Self:
-        """Return a conversion that works on tasks for so long, and finishes those begun."""
+        """Return a conversion that takes tasks for `seconds`, and finishes those begun."""
         same = {each.name: getattr(conversion, each.name) for each in fields(conversion)}
         return cls(**same, tally=Tally(), seconds=seconds)
 
@@ -153,12 +153,12 @@ class Bench:
 
 
 def estimate(conversion: Conversion, seconds: float = ESTIMATE_SECONDS) -> Estimate:
-    """Work on the first rows for about so long, with all workers, and write nothing."""
+    """Process the first rows for about `seconds` with all workers; write nothing."""
     return _estimate(conversion, _pace(conversion, MarkingWorker, _tasks(conversion), seconds))
 
 
 def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECONDS) -> Bench:
-    """Measure for about so long; the shards made on the way lie in a temporary folder.
+    """Measure for about `seconds`; the shards are written to a temporary folder.
 
     Raises what `convert` raises.
     """
@@ -190,7 +190,7 @@ class _Budget:
         self._began = time.perf_counter()
 
     def part(self, share: float, *, rest: float, starts_s: float) -> float:
-        """Return the time for a share when shares of `rest` and starts of so long are to come."""
+        """Return the time for a share when shares of `rest` and starts of `starts_s` follow."""
         left_s = self._seconds - (time.perf_counter() - self._began) - starts_s
         asked_s = share * self._seconds
         return min(asked_s, max(asked_s * LEAST_OF_A_SHARE, left_s * share / (share + rest)))
@@ -207,12 +207,12 @@ def _rows_for(conversion: Conversion, profiled: Profile, seconds: float) -> int:
 def _convert(conversion: Conversion, rows: int, seconds: float) -> Pace:
     """Run the line as `convert` does, and return its pace."""
     watched = _Watched.of(replace(conversion, limit=rows), seconds)
-    convert(watched, nobody)
+    convert(watched, ignore_event)
     return watched.tally.pace()
 
 
 def _loading(conversion: Conversion, seconds: float) -> Pace:
-    """Load images to pixels for so long, from the first row again where they are few."""
+    """Load images to pixels for `seconds`, from the first row again if they are few."""
     once = replace(conversion, job=replace(conversion.job, copies=1))
 
     def again_and_again() -> Iterator[Task]:
@@ -234,7 +234,7 @@ def _tasks(conversion: Conversion) -> Iterator[Task]:
 
 
 def _parts(task: Task, rows: int) -> Iterator[Task]:
-    """Yield a task in even parts of so many rows or some more."""
+    """Yield a task in even parts of `rows` or a few more."""
     whole = task.stop - task.first
     number = max(1, whole // rows)
     starts = [task.first + whole * part // number for part in range(number + 1)]
@@ -245,7 +245,7 @@ def _parts(task: Task, rows: int) -> Iterator[Task]:
 def _pace(
     conversion: Conversion, kind: type[MarkingWorker], tasks: Iterator[Task], seconds: float
 ) -> Pace:
-    """Let all workers work for about so long after their start."""
+    """Let all workers work for about `seconds` after their start."""
     tally = Tally()
     in_time = takewhile(lambda _task: not tally.has_lasted(seconds), tasks)
     with closing(_map(conversion, kind, in_time, seconds)) as batches:

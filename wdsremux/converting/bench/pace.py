@@ -1,6 +1,6 @@
 """Workers that mark when each batch was made, and the pace that follows from their marks.
 
-Only `bench` and `--dry-run` use them; the line itself holds no clock.
+Only `bench` and `--dry-run` use them; the conversion itself reads no clock.
 """
 
 import os
@@ -13,8 +13,8 @@ from typing import Any
 
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Batch, Record, Rejected, Task
-from wdsremux.dataset.shards.packing import LotBuilder
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.function.call import Row
 
@@ -50,11 +50,11 @@ class MarkingWorker(Worker):
 
     def __init__(
         self,
-        job: Job,
+        job: WorkerJob,
         seconds: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """Work for so long after the first batch, then leave rows out; without `seconds`, none."""
+        """Work for `seconds` after the first batch, then skip rows; without it, skip none."""
         super().__init__(job)
         self._seconds = seconds
         self._clock = clock
@@ -97,7 +97,7 @@ class MarkingWorker(Worker):
 class LoadingWorker(MarkingWorker):
     """A worker that loads images as training does: to pixels, which are then forgotten."""
 
-    def _pack(self, row: Row, _copy: int, _lot: LotBuilder) -> None:
+    def _pack(self, row: Row, _copy: int, _packer: SamplePacker) -> None:
         if isinstance(row.image, bytes):
             with suppress(DecodeError):  # the line would pack it as it is
                 self._job.codec.decode(row.image)
@@ -160,17 +160,17 @@ class Tally:
 
     def add(self, batch: Batch) -> None:
         """Take a batch into the sums."""
-        assert isinstance(batch, MarkedBatch)  # noqa: S101 (there is no other worker)
+        assert isinstance(batch, MarkedBatch)  # noqa: S101 (every worker here makes these)
         self._first_s = self._clock() if self._first_s is None else self._first_s
         self._marks.append(batch.mark)
-        self._sums["samples"] += sum(len(lot.keys) for lot in batch.lots)
+        self._sums["samples"] += sum(len(packed.keys) for packed in batch.packed)
         self._sums["rejected"] += len(batch.rejected)
         self._sums["input_bytes"] += batch.input_bytes
         self._sums["output_bytes"] += batch.size_bytes
         self._first_rejected = self._first_rejected or next(iter(batch.rejected), None)
 
     def has_lasted(self, seconds: float) -> bool:
-        """Return whether the first batch came so long ago."""
+        """Return whether the first batch came at least `seconds` ago."""
         return self._first_s is not None and self._clock() - self._first_s >= seconds
 
     def pace(self) -> Pace:

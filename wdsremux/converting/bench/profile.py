@@ -1,6 +1,6 @@
-"""A worker that tells where its time goes.
+"""A worker that measures where its time goes.
 
-Only `bench` uses them; the line itself holds no clock.
+Only `bench` uses them; the conversion itself reads no clock.
 """
 
 import time
@@ -11,13 +11,13 @@ from types import TracebackType
 from typing import Self
 
 from wdsremux.core.records import Piece, Record, Rejected, Task, Unit
-from wdsremux.processing.worker import Job, Worker
+from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.codecs.stored import Stored
 from wdsremux.transforms.function.call import Row
 from wdsremux.transforms.kernel.native import Filter, PlaneKernel, Scale
-from wdsremux.transforms.pending_geometry import Plan, Size
+from wdsremux.transforms.pending_geometry import PendingGeometry, Size
 
 STAGES = ("read", "decode", "transform", "kernel", "encode", "pack")
 """Where the time of a row goes, in the order of its way; waiting for a network is reading.
@@ -26,7 +26,7 @@ The native kernel decodes, transforms and encodes in one call.
 """
 
 SLICE_ROWS = 32
-"""After so many rows the time is looked at; a batch function sees no more of them together."""
+"""Rows between two looks at the clock, and the most that a batch function sees together."""
 WARM_UP_ROWS = 4
 
 
@@ -100,8 +100,8 @@ class Profile:
         return 1000 / self.row_ms if self.row_ms else 0.0
 
 
-def profile(job: Job, tasks: Iterator[Task], seconds: float) -> Profile:
-    """Work on tasks in this thread for about so long, and tell where the time went.
+def profile(job: WorkerJob, tasks: Iterator[Task], seconds: float) -> Profile:
+    """Process tasks in this thread for about `seconds`, and return where the time went.
 
     A few rows are done before that do not count, for whatever is loaded on its first use.
     """
@@ -120,7 +120,7 @@ def profile(job: Job, tasks: Iterator[Task], seconds: float) -> Profile:
     batches = chain.from_iterable(worker(_timed(task, watch)) for task in chain([first], tasks))
     for batch in batches:
         rows += batch.rows
-        samples += sum(len(lot.keys) for lot in batch.lots)
+        samples += sum(len(packed.keys) for packed in batch.packed)
         size += batch.size_bytes
         rejected.extend(batch.rejected)
         if time.perf_counter() >= ends:
@@ -142,7 +142,7 @@ def _head(task: Task, rows: int) -> Task:
 
 
 def _timed(task: Task, watch: Stopwatch) -> Task:
-    """Return the task with units that tell when they are read."""
+    """Return the task with units that measure their reading."""
     pieces = (Piece(_TimedUnit(p.unit, watch), p.start, p.stop) for p in task.pieces)
     return replace(task, pieces=tuple(pieces))
 
@@ -189,12 +189,17 @@ class _TimedKernel:
     watch: Stopwatch
 
     def jpeg(
-        self, plan: Plan, filters: tuple[Filter, ...], scale: Scale, subsampling: str, quality: int
+        self,
+        plan: PendingGeometry,
+        filters: tuple[Filter, ...],
+        scale: Scale,
+        subsampling: str,
+        quality: int,
     ) -> bytes:
         with self.watch.during("kernel"):
             return self.kernel.jpeg(plan, filters, scale, subsampling, quality)
 
-    def rgb(self, plan: Plan, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
+    def rgb(self, plan: PendingGeometry, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
         with self.watch.during("kernel"):
             return self.kernel.rgb(plan, filters, scale)
 
@@ -240,7 +245,7 @@ class _TimedStored:
 
 @dataclass(frozen=True, slots=True)
 class _TimedCodec(Codec):
-    """A codec that tells when it is at work."""
+    """A codec that measures its time."""
 
     watch: Stopwatch = field(default_factory=Stopwatch, compare=False)
 
@@ -263,9 +268,9 @@ class _TimedCodec(Codec):
 
 
 class _TimedWorker(Worker):
-    """A worker that takes few rows at a time and tells what it does with them."""
+    """A worker that takes few rows at a time and measures each stage."""
 
-    def __init__(self, job: Job, watch: Stopwatch) -> None:
+    def __init__(self, job: WorkerJob, watch: Stopwatch) -> None:
         super().__init__(replace(job, codec=_TimedCodec.of(job.codec, watch)))
         self._watch = watch
 

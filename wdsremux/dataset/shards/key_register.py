@@ -8,9 +8,9 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 
-from wdsremux.core.errors import TargetError
-from wdsremux.core.records import Lot, Rejected
-from wdsremux.dataset.shards.packing import lot_without
+from wdsremux.core.errors import StoreError
+from wdsremux.core.records import PackedSamples, Rejected
+from wdsremux.dataset.shards.packing import packed_without
 
 _INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
 
@@ -51,19 +51,21 @@ class KeyRegister:
                 if not self._insert(key, number)
             ]
 
-    def without_doubles(self, lots: Sequence[Lot]) -> tuple[tuple[Lot, ...], tuple[Rejected, ...]]:
-        """Return the lots without samples whose key was given before, and those as rejected."""
+    def without_doubles(
+        self, packs: Sequence[PackedSamples]
+    ) -> tuple[tuple[PackedSamples, ...], tuple[Rejected, ...]]:
+        """Return the samples without those whose key was seen before, and those as rejected."""
         kept, rejected = [], []
-        for copy, lot in enumerate(lots):
-            doubles = {i for i, key in enumerate(lot.keys) if not self.is_new(key)}
-            kept.append(lot_without(lot, doubles) if doubles else lot)
+        for copy, packed in enumerate(packs):
+            doubles = {i for i, key in enumerate(packed.keys) if not self.is_new(key)}
+            kept.append(packed_without(packed, doubles) if doubles else packed)
             rejected += [
                 Rejected(
-                    lot.positions[i],
+                    packed.positions[i],
                     copy,
                     "pack",
-                    f"duplicate key {lot.keys[i]!r}: an earlier row has it",
-                    lot.keys[i],
+                    f"duplicate key {packed.keys[i]!r}: an earlier row has it",
+                    packed.keys[i],
                 )
                 for i in sorted(doubles)
             ]
@@ -99,7 +101,7 @@ def _room_for_keys() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot keep the keys seen in a temporary file: {exc}; free some space, or set TMPDIR "
             "to a folder that has it, then run the same command again: finished shards stay"
         ) from exc

@@ -5,12 +5,12 @@ from bisect import bisect_left
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
 
-from wdsremux.core.records import Lot
+from wdsremux.core.records import PackedSamples
 from wdsremux.core.tar import ustar as tarbytes
 
 
 @dataclass(slots=True)
-class LotBuilder:
+class SamplePacker:
     """Collects samples, one after another."""
 
     payload: bytearray = field(default_factory=bytearray)
@@ -38,42 +38,44 @@ class LotBuilder:
             self.crcs.append(zlib.crc32(view[start:]))
         self.members.append(tuple(len(content) for _, content in contents))
 
-    def lot(self) -> Lot:
+    def packed(self) -> PackedSamples:
         """Return what was collected; the builder is used up."""
-        return Lot(self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members)
+        return PackedSamples(
+            self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members
+        )
 
 
-def lot_without(lot: Lot, numbers: Container[int]) -> Lot:
-    """Return a lot without the samples that have these numbers in it."""
+def packed_without(packed: PackedSamples, numbers: Container[int]) -> PackedSamples:
+    """Return packed samples without the samples that have these numbers in it."""
     payload = bytearray()
     at = 0
     keep = []
-    for i, size in enumerate(lot.sizes):
+    for i, size in enumerate(packed.sizes):
         if i not in numbers:
-            payload += memoryview(lot.payload)[at : at + size]
+            payload += memoryview(packed.payload)[at : at + size]
             keep.append(i)
         at += size
     return replace(
-        lot,
+        packed,
         payload=payload,
-        positions=[lot.positions[i] for i in keep],
-        keys=[lot.keys[i] for i in keep],
-        sizes=[lot.sizes[i] for i in keep],
-        crcs=[lot.crcs[i] for i in keep],
-        members=[lot.members[i] for i in keep],
+        positions=[packed.positions[i] for i in keep],
+        keys=[packed.keys[i] for i in keep],
+        sizes=[packed.sizes[i] for i in keep],
+        crcs=[packed.crcs[i] for i in keep],
+        members=[packed.members[i] for i in keep],
     )
 
 
-def lot_from(lot: Lot, start: int) -> Lot:
-    """Return the part of a lot from position `start` on."""
-    first = bisect_left(lot.positions, start)
+def packed_from(packed: PackedSamples, start: int) -> PackedSamples:
+    """Return the part of packed samples from position `start` on."""
+    first = bisect_left(packed.positions, start)
     if first == 0:
-        return lot
-    return Lot(
-        memoryview(lot.payload)[sum(lot.sizes[:first]) :],
-        lot.positions[first:],
-        lot.keys[first:],
-        lot.sizes[first:],
-        lot.crcs[first:],
-        lot.members[first:],
+        return packed
+    return PackedSamples(
+        memoryview(packed.payload)[sum(packed.sizes[:first]) :],
+        packed.positions[first:],
+        packed.keys[first:],
+        packed.sizes[first:],
+        packed.crcs[first:],
+        packed.members[first:],
     )

@@ -1,4 +1,4 @@
-"""Writes one series of shards: lots come in, whole shards and their entries come out."""
+"""Writes one series of shards: packed samples come in, whole shards and their entries come out."""
 
 import hashlib
 import re
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.manifest import ShardSummary
-from wdsremux.core.records import Lot, Rejected
+from wdsremux.core.records import PackedSamples, Rejected
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.bounds import Bounds
-from wdsremux.stores.base import Staged, Target
+from wdsremux.stores.base import Staged, Store
 
 _NAME = re.compile(r"(.+)-(?:[0-9]{6}|[1-9][0-9]{6,})\.tar")
 
@@ -70,7 +70,7 @@ class _OpenShard:
 
 
 class SeriesWriter:
-    """Appends lots in position order and publishes each shard that is full, then its entry.
+    """Appends samples in position order and publishes each shard that is full, then its entry.
 
     `start` and `number` say where a resumed series goes on. Samples before `start` are passed over:
     another copy of the same rows may stand further back.
@@ -78,7 +78,7 @@ class SeriesWriter:
 
     def __init__(
         self,
-        target: Target,
+        target: Store,
         plan: SeriesPlan,
         *,
         start: int = 0,
@@ -96,19 +96,19 @@ class SeriesWriter:
         self._shard: _OpenShard | None = None
         self._rejected: list[Rejected] = []
 
-    def add(self, lot: Lot) -> None:
-        """Append samples. Raises TargetError, or UsageError for a sample over the bound."""
-        payload = memoryview(lot.payload)
-        run = bisect_left(lot.positions, self._start)
-        begin = at = sum(lot.sizes[:run])
-        for i in range(run, len(lot.sizes)):
-            size = lot.sizes[i]
+    def add(self, packed: PackedSamples) -> None:
+        """Append samples. Raises StoreError, or UsageError for a sample over the bound."""
+        payload = memoryview(packed.payload)
+        run = bisect_left(packed.positions, self._start)
+        begin = at = sum(packed.sizes[:run])
+        for i in range(run, len(packed.sizes)):
+            size = packed.sizes[i]
             if not self._has_room(at - begin, i - run, size):
-                self._append(lot, run, i, payload[begin:at])
-                self._roll(lot.positions[i], lot.keys[i], size)
+                self._append(packed, run, i, payload[begin:at])
+                self._roll(packed.positions[i], packed.keys[i], size)
                 run, begin = i, at
             at += size
-        self._append(lot, run, len(lot.sizes), payload[begin:at])
+        self._append(packed, run, len(packed.sizes), payload[begin:at])
 
     @property
     def pending(self) -> Sequence[Rejected]:
@@ -153,18 +153,18 @@ class SeriesWriter:
         name = shard_name(self._plan.prefix, self._number)
         self._shard = _OpenShard(self._target.stage(name), self._number, self._start)
 
-    def _append(self, lot: Lot, run: int, end: int, data: memoryview) -> None:
-        """Write samples run..end-1 of a lot to the open shard."""
+    def _append(self, packed: PackedSamples, run: int, end: int, data: memoryview) -> None:
+        """Write samples run..end-1 of packed samples to the open shard."""
         if self._shard is None or run == end:
             return
         shard = self._shard
         shard.write(data)
         shard.payload_bytes += len(data)
-        shard.keys.extend(lot.keys[run:end])
-        shard.positions.extend(lot.positions[run:end])
-        shard.sizes.extend(lot.sizes[run:end])
-        shard.crcs.extend(lot.crcs[run:end])
-        for sizes in lot.members[run:end]:
+        shard.keys.extend(packed.keys[run:end])
+        shard.positions.extend(packed.positions[run:end])
+        shard.sizes.extend(packed.sizes[run:end])
+        shard.crcs.extend(packed.crcs[run:end])
+        for sizes in packed.members[run:end]:
             shard.members.extend(sizes)
 
     def _publish(self, shard: _OpenShard, stop: int, *, is_last: bool) -> None:

@@ -7,16 +7,17 @@ from types import TracebackType
 from typing import Any, Self
 
 from wdsremux.core.errors import UsageError
+from wdsremux.core.head import unrecorded_head
 from wdsremux.core.json_values import json_bytes
 from wdsremux.core.keys import is_safe_key
-from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary, totals_by_split
+from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.option_values import is_url, number_from, size_from_text
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import LotBuilder
+from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.dataset.shards.series import SeriesPlan, SeriesWriter
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 FLUSH_BYTES = 4 * 10**6
 
@@ -53,7 +54,7 @@ class ShardWriter:
                 f"a ShardWriter writes into a folder, and {str(out)!r} is none; carry the finished "
                 "folder there with wdsremux.sync"
             )
-        self._target = LocalTarget(Path(out).expanduser())
+        self._target = FolderStore(Path(out).expanduser())
         for name, _ in self._target.list():
             if name.endswith(".tar") or name == MANIFEST_NAME:
                 raise UsageError(f"{str(out)!r} holds {name!r} already; choose an empty folder")
@@ -61,7 +62,7 @@ class ShardWriter:
         self._split = split
         self._extensions: tuple[str, ...] = ()
         self._series: SeriesWriter | None = None
-        self._lot = LotBuilder()
+        self._packer = SamplePacker()
         self._register = KeyRegister()
         self._shards: list[ShardSummary] = []
         self._is_closed = False
@@ -74,7 +75,7 @@ class ShardWriter:
         under "json" as canonical JSON. Every sample has the extensions of the first, in any order.
 
         Raises UsageError for a key or a member that WebDataset readers would not find again, for a
-        key given twice, and for a sample over the bound; TargetError when the disk refuses.
+        key given twice, and for a sample over the bound; StoreError when the disk refuses.
         """
         if self._is_closed:
             raise UsageError("the ShardWriter is closed: its index is written already")
@@ -97,9 +98,9 @@ class ShardWriter:
             raise UsageError(f"the key {key!r} was given before; keys are unique in a dataset")
         # Only now: a sample that was refused may be mended and given again.
         self._extensions = extensions
-        self._lot.add(self.samples, key, members)
+        self._packer.add(self.samples, key, members)
         self.samples += 1
-        if len(self._lot.payload) >= FLUSH_BYTES:
+        if len(self._packer.payload) >= FLUSH_BYTES:
             self._flush()
 
     def close(self) -> Manifest:
@@ -110,18 +111,8 @@ class ShardWriter:
                 self._series.finish(self.samples)
         finally:
             self._release()
-        manifest = Manifest(
-            name=self._name,
-            shards=tuple(self._shards),
-            splits=totals_by_split(self._shards),
-            copies=1,
-            class_names=None,
-            features={},
-            recipe={"writer": "ShardWriter"},
-            source={},
-            versions={},
-            fingerprint="",
-        )
+        head = unrecorded_head(self._name, writer="ShardWriter")
+        manifest = Manifest(head=head, shards=tuple(self._shards))
         staged = self._target.stage(MANIFEST_NAME)
         staged.write(manifest.to_bytes())
         staged.commit()
@@ -163,8 +154,8 @@ class ShardWriter:
             )
             self._series = SeriesWriter(self._target, plan, on_shard=self._shards.append)
         if self._series is not None:
-            self._series.add(self._lot.lot())
-        self._lot = LotBuilder()
+            self._series.add(self._packer.packed())
+        self._packer = SamplePacker()
 
     def _release(self) -> None:
         """Drop what is unfinished and the scratch file; harmless when called twice."""

@@ -22,12 +22,12 @@ from wdsremux.processing.engines.failures import failure_from_exception
 from wdsremux.processing.engines.frames import (
     BrokenFrameError,
     Frame,
-    Kind,
+    FrameKind,
     frame_of,
     read_frame,
     write_frame,
 )
-from wdsremux.processing.engines.shared_memory import Shelf
+from wdsremux.processing.engines.shared_memory import SharedMemoryWriter
 
 _BEAT_EVERY_S = 0.2
 _EXIT_GRACE_S = 5.0
@@ -54,13 +54,13 @@ class _Sender:
         self._allowed_s: float | None = None
         self.timeout_s: float | None = None
         """How long the run waits for a frame if no heartbeat asks for more; None: for ever."""
-        self.shelf: Shelf | None = None
+        self.memory: SharedMemoryWriter | None = None
         """Where large payloads are put, once the run has said that it can map them."""
 
     def send(self, frame: Frame) -> None:
         """Write one frame; blocks while the other side is busy."""
         with self._lock:
-            write_frame(self._outbox, frame, self.shelf)
+            write_frame(self._outbox, frame, self.memory)
             self._sent_s = time.monotonic()
             self._allowed_s = self.timeout_s
 
@@ -72,7 +72,7 @@ class _Sender:
         is_early = time.monotonic() - self._sent_s < _BEAT_EVERY_S
         if is_early and wanted_s == self._allowed_s:
             return
-        self.send(frame_of(Kind.ALIVE, wanted_s))
+        self.send(frame_of(FrameKind.ALIVE, wanted_s))
         self._allowed_s = wanted_s
 
 
@@ -84,7 +84,7 @@ class _Worker:
         self._sender = sender
         self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._busy = threading.Event()
-        self._shelf = Shelf()
+        self._memory = SharedMemoryWriter()
 
     def serve(self) -> None:
         """Build the work, then run item after item."""
@@ -97,21 +97,21 @@ class _Worker:
             program, self._sender.timeout_s = start.value()
             work = _built_work(program)
         except BaseException as exc:  # noqa: BLE001 (travels to the run, whatever it is)
-            self._finish(frame_of(Kind.FAILED, failure_from_exception(exc)))
+            self._finish(frame_of(FrameKind.FAILED, failure_from_exception(exc)))
             return
         del start, program
-        self._finish(frame_of(Kind.READY, self._shelf.probe()))
+        self._finish(frame_of(FrameKind.READY, self._memory.probe()))
         while (frame := self._frames.get()) is not None:
             self._finish(self._outcome(work, frame))
 
     def _outcome(self, work: Work, frame: Frame) -> Frame:
         try:
             for result in work(frame.value()):
-                self._sender.send(frame_of(Kind.RESULT, result))
+                self._sender.send(frame_of(FrameKind.RESULT, result))
                 del result  # a batch is large, and the next one may take its time
         except BaseException as exc:  # noqa: BLE001 (travels to the run, whatever it is)
-            return frame_of(Kind.FAILED, failure_from_exception(exc))
-        return frame_of(Kind.DONE)
+            return frame_of(FrameKind.FAILED, failure_from_exception(exc))
+        return frame_of(FrameKind.DONE)
 
     def _finish(self, frame: Frame) -> None:
         # Idle before the run knows it: it may close stdin right after this frame, and that is no
@@ -123,10 +123,10 @@ class _Worker:
         with contextlib.suppress(EOFError, OSError, BrokenFrameError):
             while True:
                 frame = read_frame(self._inbox)
-                if frame.kind is Kind.SHARE:
-                    self._sender.shelf = self._shelf
-                elif frame.kind is Kind.UNUSED:
-                    self._shelf.release(frame.value())
+                if frame.kind is FrameKind.SHARE:
+                    self._sender.memory = self._memory
+                elif frame.kind is FrameKind.UNUSED:
+                    self._memory.release(frame.value())
                 else:
                     self._busy.set()
                     self._frames.put(frame)

@@ -1,25 +1,23 @@
 """Frames on the pipes between the run and a worker process: a kind, a pickle and its large buffers.
 
 Layout, little endian: a mark (4 bytes), kind (1), number of parts (4), length of each part (8
-each), the parts. The mark tells a frame from what others write to a descriptor not their own.
-The first part is a pickle (protocol 5), the others are its out-of-band buffers: the payload of a
-lot is written from where it lies and read to where it stays, never copied through the pickle. A
-length with the bit `_IS_SHARED` is that of a part which lies in shared memory; what follows in the
-pipe is its descriptor (8 bytes).
+each), the parts. The mark distinguishes a frame from what other code writes to our descriptor.
+The first part is a pickle (protocol 5), the others are its out-of-band buffers: large payloads are
+never copied through the pickle. A length with the bit `_IS_SHARED` belongs to a part in shared
+memory; its descriptor (8 bytes) follows in the pipe.
 """
 
 import io
 import pickle
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Protocol
 
 import cloudpickle
 
-from wdsremux.core.records import Lot
-from wdsremux.processing.engines.shared_memory import MIN_BYTES, Shelf
+from wdsremux.processing.engines.shared_memory import MIN_BYTES, SharedMemoryWriter
 
 _MARK = b"\xfaWF\x01"
 _HEAD = struct.Struct("<4sBI")
@@ -28,11 +26,9 @@ _STEP_BYTES = 64 << 20
 """So much memory is taken before the first byte of a part is there, whatever length it claims."""
 _HANDLE = struct.Struct("<Q")
 _IS_SHARED = 1 << 63
-_BESIDE = [field.name for field in fields(Lot)][1:]
-"""The fields of a lot after its payload."""
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame says."""
 
     START = 1
@@ -55,7 +51,7 @@ class Kind(IntEnum):
     """To the worker: what lies under this descriptor is used no more."""
 
 
-_KINDS = frozenset(map(int, Kind))
+_KINDS = frozenset(map(int, FrameKind))
 
 Take = Callable[[int, int], memoryview]
 """Gives the bytes of shared memory: (descriptor, length) → view."""
@@ -79,7 +75,7 @@ class Pipe(Protocol):
 class Frame:
     """One message as it travels."""
 
-    kind: Kind
+    kind: FrameKind
     parts: Sequence[bytes | bytearray | memoryview]
 
     def value(self) -> Any:
@@ -87,31 +83,23 @@ class Frame:
         return pickle.loads(self.parts[0], buffers=self.parts[1:])
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ships no type information
-    """Pickles by value what the other side cannot import, and puts the payload of lots aside."""
-
-    def reducer_override(self, obj: Any) -> Any:
-        if type(obj) is not Lot:
-            return super().reducer_override(obj)
-        return Lot, (pickle.PickleBuffer(obj.payload), *(getattr(obj, name) for name in _BESIDE))
-
-
-def frame_of(kind: Kind, value: Any = None) -> Frame:
+def frame_of(kind: FrameKind, value: Any = None) -> Frame:
     """Pickle a value into a frame; raises whatever its pickling raises."""
     buffers: list[pickle.PickleBuffer] = []
     body = io.BytesIO()
-    _Pickler(body, protocol=5, buffer_callback=buffers.append).dump(value)
+    # By value what the other side cannot import.
+    cloudpickle.Pickler(body, protocol=5, buffer_callback=buffers.append).dump(value)
     return Frame(kind, [body.getvalue(), *(buffer.raw() for buffer in buffers)])
 
 
-def write_frame(pipe: Pipe, frame: Frame, shelf: Shelf | None = None) -> None:
-    """Write a whole frame, large buffers to the shelf if there is one.
+def write_frame(pipe: Pipe, frame: Frame, memory: SharedMemoryWriter | None = None) -> None:
+    """Write a whole frame, large buffers to the memory if there is one.
 
     Raises OSError when nobody reads.
     """
     lengths, parts = [len(frame.parts[0])], [frame.parts[0]]
     for part in frame.parts[1:]:
-        handle = shelf.put(part) if shelf is not None and len(part) >= MIN_BYTES else None
+        handle = memory.put(part) if memory is not None and len(part) >= MIN_BYTES else None
         lengths.append(len(part) if handle is None else len(part) | _IS_SHARED)
         parts.append(part if handle is None else _HANDLE.pack(handle))
     head = _HEAD.pack(_MARK, frame.kind, len(lengths)) + struct.pack(f"<{len(lengths)}Q", *lengths)
@@ -131,7 +119,7 @@ def read_frame(pipe: Pipe, take: Take | None = None) -> Frame:
     if mark != _MARK or kind not in _KINDS or not 0 < parts <= _MAX_PARTS:
         raise BrokenFrameError(repr(bytes(head)))
     lengths = struct.unpack(f"<{parts}Q", _read_all(pipe, 8 * parts))
-    return Frame(Kind(kind), [_read_part(pipe, length, take) for length in lengths])
+    return Frame(FrameKind(kind), [_read_part(pipe, length, take) for length in lengths])
 
 
 def _read_part(pipe: Pipe, length: int, take: Take | None) -> bytearray | memoryview:

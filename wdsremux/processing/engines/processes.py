@@ -16,9 +16,9 @@ import cloudpickle
 
 from wdsremux.core.errors import TransformError
 from wdsremux.processing.engines.base import ItemT, MakeWork, Recover, ResultT, WorkerDiedError
-from wdsremux.processing.engines.frames import Frame, Kind, frame_of
+from wdsremux.processing.engines.frames import Frame, FrameKind, frame_of
 from wdsremux.processing.engines.ordered import DEFAULT_BUFFER_BYTES, OrderedMap, Runner
-from wdsremux.processing.engines.worker_process import RemoteWorker
+from wdsremux.processing.engines.worker_process import WorkerProcess
 
 _ADVICE = (
     "make what it needs inside the function, or put it into a file and name it as FILE.py:NAME, "
@@ -79,7 +79,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
         self._program = program
         self._recover = recover
         self._timeout_s = timeout_s
-        self._worker: RemoteWorker | None = None
+        self._worker: WorkerProcess | None = None
         self._stopped = False
         self._lock = threading.Lock()
 
@@ -121,7 +121,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
         frame = _item_frame(item)
         yield from self._living_worker().run(frame)
 
-    def _living_worker(self) -> RemoteWorker:
+    def _living_worker(self) -> WorkerProcess:
         """Return the worker, or a new one when there is none or it has died, be it while idle."""
         worker = self._worker
         if worker is not None and worker.is_running():
@@ -131,7 +131,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
         with self._lock:
             if self._stopped:
                 raise WorkerDiedError("the run has stopped")
-            worker = self._worker = RemoteWorker(self._timeout_s)
+            worker = self._worker = WorkerProcess(self._timeout_s)
         worker.start(self._program)
         return worker
 
@@ -172,7 +172,7 @@ def _program(make_work: MakeWork[ItemT, ResultT]) -> bytes:
 
 def _item_frame(item: Any) -> Frame:
     try:
-        return frame_of(Kind.ITEM, item)
+        return frame_of(FrameKind.ITEM, item)
     except Exception as exc:
         raise TransformError(
             f"cannot send {type(item).__name__} to a worker process: {type(exc).__name__}: {exc}; "

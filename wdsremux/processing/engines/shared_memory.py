@@ -27,7 +27,7 @@ _OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 _PROBE = b"shared"
 
 
-class Shelf:
+class SharedMemoryWriter:
     """The worker's side: holds what it wrote until the run is done with it. For several threads."""
 
     def __init__(self) -> None:
@@ -65,11 +65,11 @@ class Shelf:
         os.close(handle)
 
     def probe(self) -> int | None:
-        """Put down what `Maps.finds` looks for."""
+        """Put down what `SharedMemoryReader.finds` looks for."""
         return self.put(_PROBE)
 
 
-class Maps:
+class SharedMemoryReader:
     """The run's side: maps what one worker put down, and knows which of it is used no more.
 
     The worker lets go last: to free the memory would cost the run more than to have mapped it.

@@ -18,12 +18,12 @@ from wdsremux.processing.engines.failures import exception_from_failure
 from wdsremux.processing.engines.frames import (
     BrokenFrameError,
     Frame,
-    Kind,
+    FrameKind,
     frame_of,
     read_frame,
     write_frame,
 )
-from wdsremux.processing.engines.shared_memory import Maps
+from wdsremux.processing.engines.shared_memory import SharedMemoryReader
 
 _START_TIMEOUT_S = 300.0
 _EXIT_GRACE_S = 5.0
@@ -45,7 +45,7 @@ _ONE_THREAD = (
 """One worker a core is the plan: libraries that start a thread a core would only be in the way."""
 
 
-class RemoteWorker:
+class WorkerProcess:
     """One worker process.
 
     Used by one thread; `kill` and `kill_if_overdue` may be called from any. On Linux the process
@@ -80,7 +80,7 @@ class RemoteWorker:
         self._to: Any = self._process.stdin
         self._from: Any = self._process.stdout
         _widen(self._from.fileno())
-        self._maps = Maps(self._process.pid)
+        self._memory = SharedMemoryReader(self._process.pid)
 
     def start(self, program: bytes) -> None:
         """Build the work in the worker from `make_work` as pickled.
@@ -88,20 +88,20 @@ class RemoteWorker:
         Raises what `make_work` raises, and TransformError when the process dies before it is ready.
         """
         try:
-            self._send(frame_of(Kind.START, (program, self._timeout_s)), _START_TIMEOUT_S)
+            self._send(frame_of(FrameKind.START, (program, self._timeout_s)), _START_TIMEOUT_S)
             frame = self._receive(_START_TIMEOUT_S)
         except WorkerDiedError as death:
             raise TransformError(
                 f"a worker process died while starting: {death}; its own words are above; "
                 "run with workers=0 to see where"
             ) from death
-        if frame.kind is Kind.FAILED:
+        if frame.kind is FrameKind.FAILED:
             raise exception_from_failure(frame.value())
-        assert frame.kind is Kind.READY, f"unexpected frame {frame.kind!r}"  # noqa: S101
-        if self._maps.finds(frame.value()):
+        assert frame.kind is FrameKind.READY, f"unexpected frame {frame.kind!r}"  # noqa: S101
+        if self._memory.finds(frame.value()):
             # Should it die here, sending the first item will tell.
             with contextlib.suppress(WorkerDiedError):
-                self._send(frame_of(Kind.SHARE), _START_TIMEOUT_S)
+                self._send(frame_of(FrameKind.SHARE), _START_TIMEOUT_S)
 
     def run(self, item: Frame) -> Iterator[Any]:
         """Yield the results of one item as they arrive.
@@ -112,16 +112,16 @@ class RemoteWorker:
         finished = False
         try:
             self._send(item, self._timeout_s)
-            while (frame := self._receive(self._timeout_s)).kind is Kind.RESULT:
+            while (frame := self._receive(self._timeout_s)).kind is FrameKind.RESULT:
                 yield frame.value()
                 del frame
             finished = True
         finally:
             if not finished:
                 self.kill()
-        if frame.kind is Kind.FAILED:
+        if frame.kind is FrameKind.FAILED:
             raise exception_from_failure(frame.value())
-        assert frame.kind is Kind.DONE, f"unexpected frame {frame.kind!r}"  # noqa: S101
+        assert frame.kind is FrameKind.DONE, f"unexpected frame {frame.kind!r}"  # noqa: S101
 
     def is_running(self) -> bool:
         """Tell whether the process can take an item; a killed one may take a moment to end."""
@@ -165,7 +165,7 @@ class RemoteWorker:
             while True:
                 self._expect_within(within_s)
                 frame = read_frame(self._from, self._take)
-                if frame.kind is not Kind.ALIVE:
+                if frame.kind is not FrameKind.ALIVE:
                     return frame
                 within_s = frame.value()
         except BrokenFrameError as exc:
@@ -181,9 +181,9 @@ class RemoteWorker:
 
     def _take(self, handle: int, length: int) -> memoryview:
         """Map what the worker put down, and tell it what it may let go of."""
-        for unused in self._maps.unused():
-            write_frame(self._to, frame_of(Kind.UNUSED, unused))
-        return self._maps.take(handle, length)
+        for unused in self._memory.unused():
+            write_frame(self._to, frame_of(FrameKind.UNUSED, unused))
+        return self._memory.take(handle, length)
 
     def _expect_within(self, within_s: float | None) -> None:
         if within_s is not None:

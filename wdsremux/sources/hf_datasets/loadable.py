@@ -22,7 +22,7 @@ from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.hub.links import HubFetcher
 from wdsremux.sources.rows.links import Reach, open_zip
 from wdsremux.sources.tars.schema import KEY_COLUMN
-from wdsremux.stores.hub.ranges import Access, HttpError
+from wdsremux.stores.hub.ranges import Access
 
 Row = Mapping[str, Any]
 
@@ -38,6 +38,7 @@ def open_loadable(
 
     """
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+    import yaml  # noqa: PLC0415 (likewise)
 
     found = Path(path).resolve()
     if not found.exists():
@@ -48,6 +49,11 @@ def open_loadable(
         builder = datasets.load_dataset_builder(str(folder), subset, data_files=files)
     except (ValueError, RuntimeError) as exc:
         raise builder_error(exc, found.name, subset) from shown_cause(exc)
+    except yaml.YAMLError as exc:
+        raise SourceError(
+            f"the head of the README.md in {folder.name!r} is not valid YAML: fix or remove it "
+            f"({redacted(str(exc))})"
+        ) from shown_cause(exc)
     except OSError as exc:
         raise SourceError(
             f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
@@ -106,7 +112,7 @@ def _open_builder(
         zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
         try:
             streams = builder.as_streaming_dataset()
-        except (OSError, ValueError, RuntimeError, NotImplementedError, HttpError) as exc:
+        except Exception as exc:  # noqa: BLE001 (a decoder of `datasets` may raise anything)
             raise SourceError(
                 f"`datasets` cannot stream {facts.get('repo', 'it')!r}: {redacted(str(exc))}"
             ) from shown_cause(exc)

@@ -17,7 +17,7 @@ from wdsremux.core.errors import SourceError, UsageError, causes
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.stores.hub.ranges import RETRY_STATUSES, Access, HttpError, retry_after_s
 from wdsremux.stores.hub.timeouts import bound_requests
-from wdsremux.stores.patience import Patience, TemporaryError
+from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
 ValueT = TypeVar("ValueT")
 
@@ -37,7 +37,7 @@ _REFUSALS: dict[type[Exception], str] = {
 
 def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
     """Call until it answers, as long as the access allows; translate what the Hub refuses."""
-    patience = Patience(f"dataset {repo!r}", access.give_up_after_s)
+    patience = ReadingPatience(f"dataset {repo!r}", access.give_up_after_s)
     while True:
         bound_requests(access)
         try:

@@ -13,7 +13,7 @@ from huggingface_hub import HfApi, hf_hub_url
 from wdsremux.sources.hub.errors import patiently
 from wdsremux.stores.hub.ranges import Access, Fill, RemoteFile, web_for
 from wdsremux.stores.hub.reader import read_range
-from wdsremux.stores.patience import Patience, TemporaryError
+from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
 CONNECTIONS = 8
 AHEAD = 16
@@ -93,7 +93,7 @@ class _Coming:
             self._first = pool.submit(web_for(file.access).fill, file, self._fill)
 
     def wait(self) -> bytes:
-        patience = Patience(self._file.name, self._file.access.give_up_after_s)
+        patience = ReadingPatience(self._file.name, self._file.access.give_up_after_s)
         while self._first or not self._fill.is_full:
             try:
                 if self._first:

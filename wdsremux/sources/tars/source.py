@@ -68,9 +68,9 @@ class TarUnit:
             )
 
     def _record(self, file: BinaryIO, sample: Sample, position: int) -> Record:
-        place = f"{Path(self.path).name!r}, sample {sample.key!r}"
+        location = f"{Path(self.path).name!r}, sample {sample.key!r}"
         if sample.problem:
-            return Record(position, None, problem=sample.problem, place=place)
+            return Record(position, None, problem=sample.problem, location=location)
 
         def fetch(field: str) -> bytes:
             return _content(file, Path(self.path).name, sample, field)
@@ -78,9 +78,11 @@ class TarUnit:
         try:
             fields = self.schema.values(self.columns, sample.key, sample.members, fetch)
             where = self.schema.field_of(self.image, sample.members)
-            return Record(position, fetch(where) if where else None, fields, place=place)
+            return Record(position, fetch(where) if where else None, fields, location=location)
         except MemberValueError as exc:
-            return Record(position, None, problem=f"sample {sample.key!r}: {exc}", place=place)
+            return Record(
+                position, None, problem=f"sample {sample.key!r}: {exc}", location=location
+            )
 
 
 def _content(file: BinaryIO, tar: str, sample: Sample, field: str) -> bytes:

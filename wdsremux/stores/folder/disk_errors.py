@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.reading.untrusted import NotAFileError
 
 _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
@@ -28,19 +28,19 @@ def free_bytes(root: Path) -> int | None:
 
 @contextlib.contextmanager
 def explained(verb: str, path: Path) -> Iterator[None]:
-    """Turn an OSError into a TargetError that says what to do about it."""
+    """Turn an OSError into a StoreError that says what to do about it."""
     try:
         yield
     except OSError as exc:
         raise disk_error(verb, path, exc) from exc
 
 
-def disk_error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> TargetError:
+def disk_error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> StoreError:
     """Return what to raise in place of an OSError."""
     what = exc.strerror or str(exc)
     if exc.errno == errno.ENOSPC:
         what += _room(path, needs_bytes)
-    kind = UnreachableTargetError if exc.errno in _PASSING else TargetError
+    kind = UnreachableStoreError if exc.errno in _PASSING else StoreError
     return kind(f"cannot {verb} {str(path)!r}: {what}; {_remedy(exc)}")
 
 

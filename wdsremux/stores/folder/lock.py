@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.escaping import escaped
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.reading.untrusted import open_below
@@ -32,7 +32,7 @@ def folder_lock(path: Path) -> Iterator[bool]:
     """Hold the lock file `path` while the block runs; its folder must be there.
 
     Gives whether the holder before died with the lock in its hands, since this machine started.
-    Raises TargetError naming host and process of whoever holds it.
+    Raises StoreError naming host and process of whoever holds it.
     """
     handle, died = _acquired(path)
     try:
@@ -186,11 +186,11 @@ def _start_ticks(pid: int) -> int | None:
         return None
 
 
-def refusal(where: str, holder: dict[str, Any]) -> TargetError:
+def refusal(where: str, holder: dict[str, Any]) -> StoreError:
     """Return the error that names the holder of a lock."""
     pid, host = (escaped(holder.get(key)) for key in ("pid", "host"))
     who = f"process {pid[:MAX_SHOWN]} on host '{host[:MAX_SHOWN]}'" if holder else "another run"
-    return TargetError(
+    return StoreError(
         f"the output is being written by {who}; wait for it, or, if it is surely gone, "
         f"remove {where!r}"
     )

@@ -1,4 +1,4 @@
-"""A folder as target: a local disk, or a NAS that is mounted.
+"""A folder as store: a local disk, or a NAS that is mounted.
 
 A file is written under a hidden temporary name in its own folder, synced, closed (where NFS says
 that the quota is full), its size checked, renamed, and the folder synced.
@@ -13,9 +13,9 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.manifest import STATE_FOLDER
-from wdsremux.stores.base import Proof, Sums
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
 from wdsremux.stores.folder.disk_errors import disk_error, explained, free_bytes
 from wdsremux.stores.folder.lock import folder_lock
@@ -28,11 +28,14 @@ SILLY_PREFIXES = (".nfs", ".fuse_hidden")
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
 
 
-class LocalTarget:
+class FolderStore(Store):
     """Publishes files in a folder, which it makes when the first file is staged."""
+
+    root: Path
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.url = str(root)
 
     def stage(self, name: str) -> "LocalFile":
         """Begin a new file."""
@@ -40,11 +43,6 @@ class LocalTarget:
         with explained("write", path):
             _make_folder(path.parent)
             return LocalFile(self.root, name)
-
-    @property
-    def url(self) -> str:
-        """What people call the folder."""
-        return str(self.root)
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
@@ -124,7 +122,7 @@ class LocalTarget:
         state = self.root / STATE_FOLDER
         with explained("write", state):
             if state.is_symlink():
-                raise TargetError(
+                raise StoreError(
                     f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that "
                     "one never gets into another; remove the link"
                 )
@@ -138,7 +136,7 @@ class LocalTarget:
                     yield died
                 finally:
                     # A disk that refuses has told why already.
-                    with contextlib.suppress(TargetError):
+                    with contextlib.suppress(StoreError):
                         self._sweep()
         finally:
             # A refused folder is left as it was: the state folder stays only with something in it.
@@ -185,11 +183,15 @@ class LocalFile:
         # Unbuffered: what we write is large already, and `write` below loops over short writes.
         folder = name.rpartition("/")[0]
         temporary = f"{folder}/{self._temporary.name}" if folder else self._temporary.name
-        handle = open_below(root, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
-        self._file: FileIO | None = FileIO(handle, "wb")
+        self._file: FileIO | None = open(  # noqa: SIM115 (closed by seal or discard)
+            self._temporary,
+            "wb",
+            buffering=0,
+            opener=lambda _path, flags: open_below(root, temporary, flags | os.O_EXCL),
+        )
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of data, or raise TargetError and remove the unfinished file."""
+        """Append all of data, or raise StoreError and remove the unfinished file."""
         rest = memoryview(data)
         self._size += len(rest)
         file = self._open_file()
@@ -210,13 +212,13 @@ class LocalFile:
         """Believe only what is read back: some mounts say yes before the server has the bytes."""
         with self._or_discarded():
             if sha256_on_disk(self._temporary) != sha256:
-                raise UnreachableTargetError(
+                raise UnreachableStoreError(
                     f"cannot write {str(self._path)!r}: other bytes were read back than were "
                     "written; check the disk or the mount"
                 )
 
     def commit(self) -> None:
-        """Publish the file, whole and synced, or raise TargetError and remove it."""
+        """Publish the file, whole and synced, or raise StoreError and remove it."""
         self.seal()
         with self._or_discarded():
             self._temporary.replace(self._path)
@@ -237,7 +239,7 @@ class LocalFile:
     def _or_discarded(self) -> Iterator[None]:
         try:
             yield
-        except TargetError:
+        except StoreError:
             self.discard()
             raise
         except OSError as exc:
@@ -249,14 +251,14 @@ class LocalFile:
         """Believe only what the file system says: some mounts lose bytes without an error."""
         size = self._temporary.stat().st_size
         if size != self._size:
-            raise TargetError(
+            raise StoreError(
                 f"cannot write {str(self._path)!r}: {self._size} bytes were written "
                 f"but the file has {size}; check the disk and run the same command again"
             )
 
     def _open_file(self) -> FileIO:
         if self._file is None:
-            raise TargetError(f"cannot write {str(self._path)!r}: the file is closed already")
+            raise StoreError(f"cannot write {str(self._path)!r}: the file is closed already")
         return self._file
 
 
@@ -265,7 +267,7 @@ def _make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     if folder.is_symlink() or folder.exists():
-        raise TargetError(
+        raise StoreError(
             f"cannot write below {str(folder)!r}, which is no folder; choose another, or move it "
             "away"
         )

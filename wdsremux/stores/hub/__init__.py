@@ -1,1 +1,1 @@
-"""Dataset repositories of the Hugging Face Hub as target."""
+"""Dataset repositories of the Hugging Face Hub as store."""

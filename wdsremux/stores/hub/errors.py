@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from huggingface_hub import get_token
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, causes
+from wdsremux.core.errors import StoreError, UnreachableStoreError, causes
 from wdsremux.core.redaction import redacted
 
 # The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
@@ -33,7 +33,7 @@ _UNIT_S = {"second": 1, "minute": 60, "hour": 3600}
 
 @contextlib.contextmanager
 def explained(doing: str) -> Iterator[None]:
-    """Turn what `huggingface_hub` raises into a TargetError; `doing` is what could not be done."""
+    """Turn what `huggingface_hub` raises into a StoreError; `doing` is what could not be done."""
     try:
         yield
     except _RAISED as exc:
@@ -58,41 +58,41 @@ def is_nothing_there(exc: Exception) -> bool:
     return status_of(exc) == 404
 
 
-def _error(doing: str, exc: Exception) -> TargetError:
+def _error(doing: str, exc: Exception) -> StoreError:
     if isinstance(exc, OfflineModeIsEnabled):
-        return TargetError(f"cannot {doing} in offline mode: unset HF_HUB_OFFLINE")
+        return StoreError(f"cannot {doing} in offline mode: unset HF_HUB_OFFLINE")
     status = status_of(exc)
     if status is not None:
         return _refusal(doing, status, exc)
     if isinstance(exc, OSError) and exc.filename is not None:
-        return TargetError(
+        return StoreError(
             f"cannot {doing}: {exc.filename!r}: {exc.strerror}; see that it can be read, then run "
             "the same command again"
         )
     chain = list(causes(exc))
     if any(isinstance(each, HttpError | OSError) or "closed" in str(each) for each in chain):
-        return UnreachableTargetError(
+        return UnreachableStoreError(
             f"cannot {doing}: no connection to the Hub; check the network and run the same "
             "command again"
         )
-    return TargetError(f"cannot {doing}: {redacted(str(exc))}; {_LOOK}")
+    return StoreError(f"cannot {doing}: {redacted(str(exc))}; {_LOOK}")
 
 
-def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
+def _refusal(doing: str, status: int, exc: Exception) -> StoreError:
     said = _said(exc)
     if status in TEMPORARY_STATUSES:
         what = "asks to slow down (429)" if status == 429 else f"answers {status}"
-        return UnreachableTargetError(
+        return UnreachableStoreError(
             f"cannot {doing}: the Hub {what}; run the same command again later",
             retry_after_s=_pause_s(exc, said) if status == 429 else 0.0,
         )
     if status == OVERTAKEN:
-        return TargetError(
+        return StoreError(
             f"cannot {doing}: somebody else has committed there since this run began; look at "
             "what it holds, then run the same command again"
         )
     if status == 401 and get_token() is None:
-        return TargetError(f"cannot {doing}: the Hub wants to know who you are; {_LOG_IN}")
+        return StoreError(f"cannot {doing}: the Hub wants to know who you are; {_LOG_IN}")
     reason = {
         401: f"the Hub refuses the token (401); {_LOG_IN}",
         403: (
@@ -101,7 +101,7 @@ def _refusal(doing: str, status: int, exc: Exception) -> TargetError:
         ),
         404: "there is no such repository, or the token may not see it (404); check the name",
     }.get(status, f"the Hub answers {status}; {_LOOK}")
-    return TargetError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")
+    return StoreError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")
 
 
 def _said(exc: BaseException) -> str:

@@ -27,7 +27,7 @@ HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
 RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 MAX_HOPS = 5
-KEPT_TARGETS = 1000
+KEPT_REDIRECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Web:
     def __init__(self, access: Access) -> None:
         self._access = access
         self._lock = threading.Lock()
-        self._targets: dict[str, str] = {}
+        self._redirects: dict[str, str] = {}
         self._questions: dict[str, threading.Lock] = {}
         self._headers = build_hf_headers(token=access.token, library_name="wdsremux")
 
@@ -111,10 +111,10 @@ class Web:
             raise
 
     def _follow(self, file: RemoteFile, fill: Fill) -> None:
-        url: str | None = self._targets.get(file.url)
+        url: str | None = self._redirects.get(file.url)
         if url is None:
             with self._resolving(file):  # the others wait: each question counts against a limit
-                url = self._targets.get(file.url)
+                url = self._redirects.get(file.url)
                 if url is None:
                     url = self._get(file, file.url, fill)
                     self._remember(file, url or file.url)
@@ -133,16 +133,16 @@ class Web:
 
     def _remember(self, file: RemoteFile, url: str) -> None:
         with self._lock:
-            self._targets[file.url] = url
-            if len(self._targets) > KEPT_TARGETS:
-                oldest = next(iter(self._targets))
-                del self._targets[oldest]
+            self._redirects[file.url] = url
+            if len(self._redirects) > KEPT_REDIRECTS:
+                oldest = next(iter(self._redirects))
+                del self._redirects[oldest]
                 self._questions.pop(oldest, None)
 
     def _forget(self, file: RemoteFile, url: str) -> None:
         with self._lock:
-            if self._targets.get(file.url) == url:
-                del self._targets[file.url]
+            if self._redirects.get(file.url) == url:
+                del self._redirects[file.url]
 
     def _get(self, file: RemoteFile, url: str, fill: Fill) -> str | None:
         """Get from one URL; return the URL it redirects to, None when the fill is full."""

@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from wdsremux.stores.hub.ranges import Fill, RemoteFile, web_for
-from wdsremux.stores.patience import Patience, TemporaryError
+from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
 CONNECTIONS = 4
 MAX_PIECE_BYTES = 4 << 20
@@ -46,7 +46,7 @@ class _Piece:
 def read_range(file: RemoteFile, start: int, stop: int) -> bytearray:
     """Return bytes [start, stop) of a file, tried until the access gives up."""
     fill, web = Fill(start, stop), web_for(file.access)
-    patience = Patience(file.name, file.access.give_up_after_s)
+    patience = ReadingPatience(file.name, file.access.give_up_after_s)
     while not fill.is_full:
         try:
             web.fill(file, fill)
@@ -84,7 +84,7 @@ class RemoteReader:
     def __init__(self, file: RemoteFile, spans: Sequence[Span]) -> None:
         self.closed = False
         self._file, self._web = file, web_for(file.access)
-        self._patience = Patience(file.name, file.access.give_up_after_s)
+        self._patience = ReadingPatience(file.name, file.access.give_up_after_s)
         self._pieces = pieces_of(spans)
         self._starts = [piece.start for piece in self._pieces]
         self._held: dict[int, _Piece] = {}

@@ -31,7 +31,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, laz
     hf_raise_for_status,
 )
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.hub.errors import OVERTAKEN, explained, is_nothing_there, status_of
 from wdsremux.stores.reading.range_file import open_ranges
 
@@ -55,7 +55,7 @@ class Attempt:
 
 
 class HubRepo:
-    """Says TargetError for whatever `huggingface_hub` raises; may be used by several threads."""
+    """Says StoreError for whatever `huggingface_hub` raises; may be used by several threads."""
 
     def __init__(self, repo: str, branch: str) -> None:
         self._repo, self._branch = repo, branch
@@ -216,7 +216,7 @@ def _fetch(url: str, doing: str, start: int, stop: int) -> bytes:
         hf_raise_for_status(answer)
     status, data = answer.status_code, bytes(answer.content)
     if status != HTTPStatus.PARTIAL_CONTENT or len(data) != stop - start:
-        raise TargetError(
+        raise StoreError(
             f"cannot {doing}: the Hub does not give the part asked for ({status}); look what "
             "stands between that changes its answers"
         )

@@ -1,4 +1,4 @@
-"""A dataset repository on the Hugging Face Hub as target: `hf://datasets/user/name[@branch]`.
+"""A dataset repository on the Hugging Face Hub as store: `hf://datasets/user/name[@branch]`.
 
 What is published is published by a commit, so a file is there whole or not at all. A repository
 that is not there is made when the first file is published, and it is private. The endpoint is that
@@ -23,8 +23,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.hf_api import RepoFile
 
-from wdsremux.core.errors import TargetError, UsageError
-from wdsremux.stores.base import Parcel, Proof, Sums
+from wdsremux.core.errors import StoreError, UsageError
+from wdsremux.stores.base import Parcel, Proof, Store, Sums
 from wdsremux.stores.copying import read_blocks
 from wdsremux.stores.hub.errors import explained
 from wdsremux.stores.hub.repo import MAIN, Attempt, HubRepo
@@ -40,7 +40,7 @@ GIT_ATTRIBUTES = ".gitattributes"
 _WORDS = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<branch>[^@]+?))?/?")
 
 
-def open_hub_target(words: str) -> "HubTarget":
+def open_hub_store(words: str) -> "HubStore":
     """Return the repository that `hf://datasets/user/name[@branch]` names; asks nobody yet."""
     match = _WORDS.fullmatch(words)
     if match is None:
@@ -48,29 +48,21 @@ def open_hub_target(words: str) -> "HubTarget":
             f"{words!r} names no dataset repository: write hf://datasets/user/name, or "
             "hf://datasets/user/name@branch"
         )
-    return HubTarget(HubRepo(match["repo"], match["branch"] or MAIN))
+    return HubStore(HubRepo(match["repo"], match["branch"] or MAIN))
 
 
-class HubTarget:
+class HubStore(Store):
     """Publishes files in a branch of a dataset repository; may be used by several threads."""
 
     def __init__(self, repo: HubRepo) -> None:
+        self.url, self.endpoint = repo.url, ENDPOINT
+        self.files_per_call = COMMIT_FILES
         self._repo = repo
         self._locked = threading.Lock()
-
-    @property
-    def url(self) -> str:
-        """What people call the repository."""
-        return self._repo.url
 
     def stage(self, name: str) -> SpooledFile:
         """Begin a new file, which is collected on this machine."""
         return SpooledFile(name, self.put)
-
-    @property
-    def endpoint(self) -> str:
-        """Where the Hub is."""
-        return ENDPOINT
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
@@ -118,10 +110,6 @@ class HubTarget:
             message = f"Remove {_summary(there)}"
             self._repo.commit(Attempt(deletions, message, lambda: not self._repo.entries(there)))
 
-    def free_bytes(self) -> int | None:
-        """Return None: the Hub does not tell."""
-        return None
-
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Make the Hub refuse commits of ours after one of another writer, until the block ends.
@@ -129,7 +117,7 @@ class HubTarget:
         Never gives that a run died: such a run leaves nothing but whole commits.
         """
         if not self._locked.acquire(blocking=False):
-            raise TargetError(f"{self.url} is being written by this very process; wait for it")
+            raise StoreError(f"{self.url} is being written by this very process; wait for it")
         try:
             self._repo.follow()
             yield False
@@ -155,7 +143,7 @@ class HubTarget:
         proofs |= self._proofs(missing)
         for name in names:
             if proofs[name].level != "checksum":
-                raise TargetError(
+                raise StoreError(
                     f"{name!r} is not at {self.url} as it was sent ({proofs[name].level}); look "
                     "who else writes there, then run the same command again"
                 )
@@ -171,7 +159,7 @@ class HubTarget:
             for parcel, addition in zip(parcels, additions, strict=True):
                 # Of the bytes as they were sent, where LFS keeps them.
                 if addition.upload_info.sha256.hex() != parcel.sums.sha256:
-                    raise TargetError(
+                    raise StoreError(
                         f"{str(parcel.path)!r} is damaged: its SHA-256 is not the one that is "
                         "recorded"
                     )

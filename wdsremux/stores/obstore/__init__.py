@@ -1,1 +1,1 @@
-"""Google Cloud Storage and Azure as target, by obstore."""
+"""Google Cloud Storage and Azure as store, by obstore."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _NO_BUCKET = "there is no such bucket or container; make it, or check its name"
@@ -19,11 +19,11 @@ _LOGIN = {
 
 @contextlib.contextmanager
 def explained(doing: str, url: str) -> Iterator[None]:
-    """Turn what obstore raises into a TargetError; who may find nothing catches that before."""
+    """Turn what obstore raises into a StoreError; who may find nothing catches that before."""
     try:
         yield
     except FileNotFoundError:
-        raise TargetError(f"cannot {doing} {url}: {_NO_BUCKET}") from None
+        raise StoreError(f"cannot {doing} {url}: {_NO_BUCKET}") from None
     except (BaseError, ValueError, NotImplementedError) as exc:
         # Not chained: what is below may hold a signed URL.
         raise _error(f"cannot {doing} {url}", exc) from None
@@ -34,24 +34,24 @@ def login_of(url: str) -> str:
     return _LOGIN.get(url.partition(":")[0], "check the credentials")
 
 
-def _error(what: str, exc: Exception) -> TargetError:
+def _error(what: str, exc: Exception) -> StoreError:
     """Tell by exception and status: lists and tokens are refused without an exception of theirs."""
     text = str(exc).partition("\n")[0]
     found = _STATUS.search(text)
     status = found[1] if found else ""
     if isinstance(exc, UnauthenticatedError) or status == "401" or "token request" in text:
         login = login_of(what.rpartition(" ")[2])
-        return TargetError(f"{what}: no valid credentials were found; {login}")
+        return StoreError(f"{what}: no valid credentials were found; {login}")
     if isinstance(exc, PermissionDeniedError) or status == "403":
-        return TargetError(
+        return StoreError(
             f"{what}: these credentials may not do that; ask for the right to list, read, write "
             "and delete"
         )
     if status == "404":
-        return TargetError(f"{what}: {_NO_BUCKET}")
+        return StoreError(f"{what}: {_NO_BUCKET}")
     if status and not status.startswith(_TEMPORARY):
-        return TargetError(f"{what}: the server answers {status}; check name and credentials")
+        return StoreError(f"{what}: the server answers {status}; check name and credentials")
     if isinstance(exc, BaseError):
         said = f"the server answers {status}" if status else "no answer from the server"
-        return UnreachableTargetError(f"{what}: {said}; run the same command again later")
-    return TargetError(f"{what}: {type(exc).__name__} of obstore; check the spelling")
+        return UnreachableStoreError(f"{what}: {said}; run the same command again later")
+    return StoreError(f"{what}: {type(exc).__name__} of obstore; check the spelling")

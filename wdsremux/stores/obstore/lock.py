@@ -1,4 +1,4 @@
-"""The lock of a target in an object store: one object, written under conditions."""
+"""The lock of a store in an object store: one object, written under conditions."""
 
 import time
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def version_of(written: Mapping[str, Any]) -> dict[str, str]:
 
 
 class StoreLockObject:
-    """The object `.wdsremux/lock` of one target.
+    """The object `.wdsremux/lock` of one store.
 
     Stores do not tell the time, so a lock is as old as the time since we saw it first: to take one
     over from the dead means to watch it for the whole lease.

@@ -1,4 +1,4 @@
-"""Google Cloud Storage and Azure as targets, by obstore: `gs://bucket/prefix`, `az://container/…`.
+"""Google Cloud Storage and Azure as stores, by obstore: `gs://bucket/prefix`, `az://container/…`.
 
 Credentials are found as obstore finds them: in the environment, or where the provider's own tools
 put them. obstore passes no checksums on, so what is sent in parts can only be told by its size and
@@ -20,8 +20,8 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
-from wdsremux.core.errors import TargetError, UsageError
-from wdsremux.stores.base import Proof, Sums
+from wdsremux.core.errors import StoreError, UsageError
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.copying import hashed_blocks, read_blocks
 from wdsremux.stores.lease import Lease
 from wdsremux.stores.obstore.errors import explained, login_of
@@ -36,8 +36,8 @@ SHA256_NOTE = "wdsremuxsha256"
 """Letters and digits alone: Azure wants a name of a program's variable."""
 
 
-def open_object_store(words: str) -> "ObjectStoreTarget":
-    """Return the target that `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX` names."""
+def open_object_store(words: str) -> "CloudStore":
+    """Return the store that `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX` names."""
     url = words.rstrip("/")
     if not url.partition("://")[2]:
         raise UsageError(
@@ -52,23 +52,18 @@ def open_object_store(words: str) -> "ObjectStoreTarget":
         )
     except (BaseError, ValueError) as exc:
         raise UsageError(f"cannot open {url}: its settings are not there; {login_of(url)}") from exc
-    return ObjectStoreTarget(store, url, _azure_endpoint() if url.startswith("az:") else None)
+    return CloudStore(store, url, _azure_endpoint() if url.startswith("az:") else None)
 
 
-class ObjectStoreTarget:
+class CloudStore(Store):
     """Publishes files as objects of a store; may be used by several threads."""
 
     def __init__(self, store: ObjectStore, url: str, endpoint: str | None = None) -> None:
-        self._store, self._url = store, url
+        self._store = store
+        self.url = url
         self.endpoint = endpoint
-        """Where the server is; None where everybody finds it by the URL, or nobody."""
         self._lease = Lease(StoreLockObject(store, url), f"{url}/{LOCK}")
         self._is_locked = False
-
-    @property
-    def url(self) -> str:
-        """What people call the target."""
-        return self._url
 
     def stage(self, name: str) -> SpooledFile:
         """Begin a new file, which is collected on this machine."""
@@ -80,7 +75,7 @@ class ObjectStoreTarget:
         """Publish a copy of a file, in one piece where it is small.
 
         A small one is not published if another run has written it in this very moment; of large
-        ones the last stays, unless the target is locked.
+        ones the last stays, unless the store is locked.
         """
         self._check_lease()
         md5 = None
@@ -94,8 +89,8 @@ class ObjectStoreTarget:
                 self._put(name, blocks, sums, use_multipart=True)
         proof = self.prove(name, replace(sums, receipt={"md5": md5} if md5 else {}))
         if not proof.is_there:
-            raise TargetError(
-                f"{name!r} is not at {self._url} as it was sent ({proof.level}); look who else "
+            raise StoreError(
+                f"{name!r} is not at {self.url} as it was sent ({proof.level}); look who else "
                 "writes there, then run the same command again"
             )
         return proof
@@ -123,13 +118,13 @@ class ObjectStoreTarget:
         """Open a published file, to be read by requests for parts of it."""
         found = self._head(name)
         if found is None:
-            raise FileNotFoundError(f"{self._url} has no file {name!r}")
+            raise FileNotFoundError(f"{self.url} has no file {name!r}")
         meta = found[0]
         return open_ranges(meta["size"], partial(self._fetch, name, meta["e_tag"]))
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
-        with explained("list", self._url):
+        with explained("list", self.url):
             found = obstore.list_with_delimiter(self._store, prefix or None)["objects"]
         listed = sorted((each["path"], each["size"]) for each in found)
         yield from (file for file in listed if file[0] != LOCK)
@@ -139,10 +134,6 @@ class ObjectStoreTarget:
         self._check_lease()
         with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._store, name)
-
-    def free_bytes(self) -> int | None:
-        """Return None: stores do not tell."""
-        return None
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -168,8 +159,8 @@ class ObjectStoreTarget:
             # The answer to our own first try may have been lost.
             found = self._head(name)
             if found is None or found[1] != sums.sha256:
-                raise TargetError(
-                    f"cannot write {name!r} of {self._url}: another run has written it just now; "
+                raise StoreError(
+                    f"cannot write {name!r} of {self.url}: another run has written it just now; "
                     "see that only one runs, then run the same command again"
                 ) from None
 
@@ -202,12 +193,12 @@ class ObjectStoreTarget:
                     options["if_match"] = e_tag
                 return bytes(obstore.get(self._store, name, options=options).bytes())
             except (PreconditionError, FileNotFoundError):
-                raise TargetError(
-                    f"{name!r} of {self._url} was replaced while it was read; start again"
+                raise StoreError(
+                    f"{name!r} of {self.url} was replaced while it was read; start again"
                 ) from None
 
     def _explained(self, doing: str, name: str) -> contextlib.AbstractContextManager[None]:
-        return explained(f"{doing} {name!r} of", self._url)
+        return explained(f"{doing} {name!r} of", self.url)
 
 
 def _azure_endpoint() -> str | None:

@@ -12,7 +12,7 @@ Giver = Callable[[], ResultT]
 """Waits for a result and returns it, or raises what came instead."""
 
 
-def ahead(
+def prefetch(
     do: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, at_once: int, name: str
 ) -> Generator[tuple[ItemT, Giver[ResultT]], None, None]:
     """Yield (item, what gives `do(item)`) in order, while the next `at_once` are worked on.

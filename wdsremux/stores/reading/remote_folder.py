@@ -1,4 +1,4 @@
-"""Reads a target behind a network as `UntrustedFolder` reads a folder: what checks need of both.
+"""Reads a store behind a network as `UntrustedFolder` reads a folder: what checks need of both.
 
 Reading goes in pieces that grow while a file is read from front to back, so that one sample costs
 one small request and a whole shard few large ones.
@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 
-from wdsremux.core.errors import TargetError
-from wdsremux.stores.base import Proof, RemoteTarget, Sums
+from wdsremux.core.errors import StoreError
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.reading.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.retry import RetryingStore
 
 T = TypeVar("T")
 
@@ -24,16 +24,16 @@ PIECES_KEPT = 2
 
 
 class RemoteFolder:
-    """A target as a folder of files that nobody vouches for; may be used by several threads.
+    """A store as a folder of files that nobody vouches for; may be used by several threads.
 
     Targets list one folder at a time and no folders in it: what lies below is seen by name only.
     """
 
     reads_at_once = 8
 
-    def __init__(self, target: RemoteTarget, give_up_after_s: float) -> None:
+    def __init__(self, store: Store, give_up_after_s: float) -> None:
         """Outages are ridden out for so many seconds, each time."""
-        self.target = PatientTarget(target, give_up_after_s)
+        self.store = RetryingStore(store, give_up_after_s)
         self._items: dict[str, list[Item]] = {}
         """As they were when they were first asked for."""
 
@@ -46,12 +46,12 @@ class RemoteFolder:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Let go of nothing: a target holds nothing open."""
+        """Let go of nothing: a store holds nothing open."""
 
     def items(self, folder: str = "") -> list[Item]:
-        """Return the files of a folder, sorted by name; raises TargetError."""
+        """Return the files of a folder, sorted by name; raises StoreError."""
         if folder not in self._items:
-            found = (Item(name, "file", size) for name, size in self.target.list(folder))
+            found = (Item(name, "file", size) for name, size in self.store.list(folder))
             self._items[folder] = sorted(found, key=lambda item: os.fsencode(item.name))
         return self._items[folder]
 
@@ -62,13 +62,13 @@ class RemoteFolder:
     def open(self, name: str) -> "RemoteFile":
         """Open a file for reading; the caller closes it.
 
-        Raises FileNotFoundError or NotAFileError, TargetError when the target cannot be asked.
+        Raises FileNotFoundError or NotAFileError, StoreError when the store cannot be asked.
         """
         if not is_safe_name(name):
             raise NotAFileError(errno.EINVAL, "the name leads out of the folder", name)
         try:
-            return RemoteFile(self.target.open(name), self)
-        except TargetError as exc:
+            return RemoteFile(self.store.open(name), self)
+        except StoreError as exc:
             raise self.refusal(exc) from exc
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
@@ -86,25 +86,25 @@ class RemoteFolder:
     def prove(self, name: str, sums: Sums) -> Proof:
         """Return how sure it is that a file has these bytes; raises as `open`, without reading."""
         try:
-            return self.target.prove(name, sums)
-        except TargetError as exc:
+            return self.store.prove(name, sums)
+        except StoreError as exc:
             raise self.refusal(exc) from exc
 
-    def refusal(self, exc: TargetError) -> Exception:
-        """Return what a failure means: OSError of one file where the target answers otherwise."""
+    def refusal(self, exc: StoreError) -> Exception:
+        """Return what a failure means: OSError of one file where the store answers otherwise."""
         try:
-            next(iter(self.target.target.list()), None)
-        except TargetError:
+            next(iter(self.store.store.list()), None)
+        except StoreError:
             return exc
         return OSError(errno.EIO, str(exc))
 
 
 class RemoteFile(io.RawIOBase):
-    """A file of a target, open for reading from any place; not for several threads at once."""
+    """A file of a store, open for reading from any place; not for several threads at once."""
 
     def __init__(self, file: BinaryIO, folder: RemoteFolder) -> None:
         self._file = file
-        # What a target buffers would be fetched for one sample: pieces are cut here.
+        # What a store buffers would be fetched for one sample: pieces are cut here.
         self._raw: Any = file.raw if isinstance(file, io.BufferedReader) else file
         self._folder = folder
         self._size_bytes: int | None = None
@@ -121,7 +121,7 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place; only the size is asked of the target, and only for SEEK_END."""
+        """Move to a place; only the size is asked of the store, and only for SEEK_END."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
         self._at = (self._size() if start is None else start) + offset
         return self._at
@@ -186,8 +186,8 @@ class RemoteFile(io.RawIOBase):
         return b"".join(parts)
 
     def _tried(self, do: Callable[[], T]) -> T:
-        """Do something with the file; tell one that cannot be read from a target that is away."""
+        """Do something with the file; tell one that cannot be read from a store that is away."""
         try:
-            return self._folder.target.tried(do)
-        except TargetError as exc:
+            return self._folder.store.tried(do)
+        except StoreError as exc:
             raise self._folder.refusal(exc) from exc

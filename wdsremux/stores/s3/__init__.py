@@ -1,1 +1,1 @@
-"""S3, and what speaks like it, as target."""
+"""S3, and what speaks like it, as store."""

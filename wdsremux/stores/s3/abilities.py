@@ -4,7 +4,7 @@ import contextlib
 import uuid
 from dataclasses import dataclass
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.s3.bucket import Bucket
 from wdsremux.stores.s3.checksums import base64_text, crc64_text, md5
@@ -49,7 +49,7 @@ def tried_abilities(bucket: Bucket) -> Abilities:
         )
     finally:
         # Keys that may not delete leave five bytes in the state folder.
-        with contextlib.suppress(TargetError):
+        with contextlib.suppress(StoreError):
             bucket.ask("delete_object", name)
 
 

@@ -11,8 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from wdsremux.core.errors import TargetError, UsageError
-from wdsremux.stores.s3.errors import no_credentials, target_error
+from wdsremux.core.errors import StoreError, UsageError
+from wdsremux.stores.s3.errors import no_credentials, s3_error
 
 SCHEME = "s3://"
 TRIES = 3
@@ -36,13 +36,13 @@ class Bucket:
         return str(self._client.meta.endpoint_url)
 
     def key(self, name: str) -> str:
-        """Return the key of a name in the target."""
+        """Return the key of a name in the store."""
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def ask(self, operation: str, name: str, **details: Any) -> dict[str, Any]:
         """Do one operation on one object and return the answer.
 
-        Raises RefusalError, or UnreachableTargetError for what may go well another time.
+        Raises RefusalError, or UnreachableStoreError for what may go well another time.
         """
         request = getattr(self._client, operation)
         try:
@@ -76,15 +76,15 @@ class Bucket:
                     raise self.error(exc, f"read {f'{self.url}/{name}'!r}") from exc
 
     def check(self) -> None:
-        """Raise TargetError if the bucket cannot be used: it is better known before the work."""
+        """Raise StoreError if the bucket cannot be used: it is better known before the work."""
         try:
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(""), MaxKeys=1)
         except (BotoCoreError, ClientError, OSError) as exc:
             raise self.error(exc, f"use {self.url!r}") from exc
 
-    def error(self, exc: Exception, what: str) -> TargetError | UsageError:
+    def error(self, exc: Exception, what: str) -> StoreError | UsageError:
         """Return our error for one of boto3's."""
-        return target_error(exc, what, self.bucket, self.endpoint)
+        return s3_error(exc, what, self.bucket, self.endpoint)
 
 
 def _client(url: str, timeout_s: float) -> Any:

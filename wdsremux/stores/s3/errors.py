@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from botocore import exceptions as boto
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 
 KEYS_REFUSED = (
     "AuthFailure", "AuthorizationHeaderMalformed", "ExpiredToken", "ExpiredTokenException",
@@ -31,7 +31,7 @@ NOT_IMPLEMENTED = 501
 AGAIN = "run the same command again: what is there stays"
 
 
-class RefusalError(TargetError):
+class RefusalError(StoreError):
     """The server refused a request for good; tells the caller why it did."""
 
     def __init__(self, message: str, code: str, status: int) -> None:
@@ -55,7 +55,7 @@ class RefusalError(TargetError):
         return self.code in DAMAGED
 
 
-def target_error(exc: Exception, what: str, bucket: str, endpoint: str) -> TargetError | UsageError:
+def s3_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreError | UsageError:
     """Return the error for what boto3 or its connection raised while we tried to do `what`."""
     if isinstance(exc, boto.ClientError):
         return _refusal(exc, what, bucket, endpoint)
@@ -64,37 +64,37 @@ def target_error(exc: Exception, what: str, bucket: str, endpoint: str) -> Targe
     if isinstance(exc, boto.NoCredentialsError | boto.PartialCredentialsError):
         return no_credentials(what)
     if isinstance(exc, boto.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(exc):
-        return TargetError(
+        return StoreError(
             f"cannot {what}: the certificate of {host!r} is not trusted; check AWS_ENDPOINT_URL, "
             "or name the file of your certificate authority by AWS_CA_BUNDLE"
         )
     if isinstance(exc, UNREACHABLE):
-        return UnreachableTargetError(
+        return UnreachableStoreError(
             f"cannot {what}: no connection to {host!r} ({name}); check the network and "
             f"AWS_ENDPOINT_URL, then {AGAIN}"
         )
     if isinstance(exc, boto.ParamValidationError):
         return UsageError(f"cannot {what}: {bucket!r} is no name for a bucket; check the spelling")
-    return TargetError(
+    return StoreError(
         f"cannot {what}: the credentials or the configuration for S3 cannot be used ({name}); "
         "check AWS_PROFILE and the files in ~/.aws, or log in again"
     )
 
 
-def no_credentials(what: str) -> TargetError:
+def no_credentials(what: str) -> StoreError:
     """Return the error for a machine where no keys are found."""
-    return TargetError(
+    return StoreError(
         f"cannot {what}: no credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY"
     )
 
 
-def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> TargetError:
+def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> StoreError:
     code = str(exc.response.get("Error", {}).get("Code", ""))[:60]
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     host = _host(endpoint)
     if code in BUSY or status in (408, 429) or (status >= 500 and status != NOT_IMPLEMENTED):
-        return UnreachableTargetError(
+        return UnreachableStoreError(
             f"cannot {what}: {host!r} is busy or out of order ({code or status}); {AGAIN}"
         )
     return RefusalError(f"cannot {what}: {_reason(code, status, bucket, host)}", code, status)

@@ -1,4 +1,4 @@
-"""The lock of an S3 target: one object, written under conditions where the server heeds them.
+"""The lock of an S3 store: one object, written under conditions where the server heeds them.
 
 A server without conditional writes cannot tell who was first: there each reads back what it wrote,
 and two that begin in the same instant can both believe that they hold the lock.
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.lease import Written
 from wdsremux.stores.s3.abilities import Abilities
@@ -20,7 +20,7 @@ LOCK = f"{STATE_FOLDER}/lock"
 
 
 class S3LockObject:
-    """The object `.wdsremux/lock` of one target."""
+    """The object `.wdsremux/lock` of one store."""
 
     def __init__(self, bucket: Bucket, abilities: Callable[[], Abilities]) -> None:
         self._bucket = bucket
@@ -44,7 +44,7 @@ class S3LockObject:
         try:
             age_s = _age_s(answer)
         except (KeyError, TypeError, ValueError) as exc:
-            raise TargetError(
+            raise StoreError(
                 f"the server of {self._bucket.url!r} does not tell the time, so nobody knows how "
                 "old a lock is; look what stands between that takes the Date away"
             ) from exc

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.bucket import Bucket
@@ -37,13 +37,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How files are sent to one target."""
+    """How files are sent to one store."""
 
     abilities: Abilities
     part_bytes: int
     jobs: int
     slots: threading.Semaphore
-    """As many parts as may be in memory and on their way, all files of the target together."""
+    """As many parts as may be in memory and on their way, all files of the store together."""
     on_bytes: Callable[[int], None]
 
 
@@ -64,8 +64,8 @@ class Sending:
     def run(self, standing: Mapping[str, Any] | None) -> None:
         """Publish the file in place of what HEAD told of, or where nothing was.
 
-        Raises RefusalError for a conflict with what others do, TargetError and
-        UnreachableTargetError.
+        Raises RefusalError for a conflict with what others do, StoreError and
+        UnreachableStoreError.
         """
         condition = self._condition(standing)
         try:
@@ -75,7 +75,7 @@ class Sending:
                 else:
                     self._put_parts(file, condition)
         except OSError as exc:
-            raise TargetError(
+            raise StoreError(
                 f"cannot read {str(self._path)!r}: {exc.strerror}; check the disk"
             ) from exc
 
@@ -119,9 +119,9 @@ class Sending:
             parts = self._send_parts(file, upload, stored)
             self._check_source()
             upload.complete(parts, self._sums.size_bytes, self.read.crc64, condition)
-        except TargetError as exc:
+        except StoreError as exc:
             # What may go well another time goes on from the parts that are there.
-            if not isinstance(exc, UnreachableTargetError):
+            if not isinstance(exc, UnreachableStoreError):
                 upload.abort()
             raise
         for left in begun:
@@ -195,7 +195,7 @@ class Sending:
     def _check_source(self) -> None:
         """Refuse to publish a file that is not the one that was meant."""
         if self.read.sha256 != self._sums.sha256:
-            raise TargetError(
+            raise StoreError(
                 f"cannot write {f'{self._bucket.url}/{self._name}'!r}: {str(self._path)!r} has "
                 "other bytes than were recorded when it was made; run `wdsremux verify`"
             )

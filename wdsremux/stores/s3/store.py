@@ -1,4 +1,4 @@
-"""S3 and what speaks like it as target: files are objects, and whole or not there.
+"""S3 and what speaks like it as store: files are objects, and whole or not there.
 
 Two kinds of servers are told apart by trying (`abilities.py`): those that check modern checksums
 and heed conditions, where what is published is proven and nobody is overwritten unseen; and older
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
-from wdsremux.stores.base import Proof, Sums
+from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.lease import Lease
 from wdsremux.stores.reading.range_file import open_ranges
 from wdsremux.stores.s3.abilities import PROBE, Abilities, tried_abilities
@@ -38,22 +38,22 @@ UNKNOWN = Abilities(checks_crc64=False, tells_md5=False, keeps_existing=False, r
 
 def open_s3(
     words: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
-) -> "S3Target":
-    """Return the target that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
+) -> "S3Store":
+    """Return the store that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
 
     Keys, profile, region and endpoint are found as boto3 finds them. At most `jobs` parts of
-    `part_bytes` (5 MiB or more) are in memory at once. Raises UsageError, TargetError.
+    `part_bytes` (5 MiB or more) are in memory at once. Raises UsageError, StoreError.
     """
     bucket = Bucket(words, timeout_s=timeout_s)
     bucket.check()
-    return S3Target(bucket, jobs=jobs, part_bytes=part_bytes)
+    return S3Store(bucket, jobs=jobs, part_bytes=part_bytes)
 
 
 def _unheard(_bytes: int) -> None:
     pass
 
 
-class S3Target:
+class S3Store(Store):
     """Publishes files as objects of one bucket, below one prefix."""
 
     def __init__(
@@ -63,6 +63,10 @@ class S3Target:
         jobs: int = 4,
         part_bytes: int = PART_BYTES,
     ) -> None:
+        self.url = bucket.url
+        host = urlsplit(bucket.endpoint).hostname or ""
+        # Every client finds AWS by the URL of the bucket.
+        self.endpoint = None if host.endswith("amazonaws.com") else bucket.endpoint
         self._bucket = bucket
         self._jobs = jobs
         self._part_bytes = part_bytes
@@ -72,28 +76,13 @@ class S3Target:
         self._lease = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
         self._is_locked = False
 
-    @property
-    def url(self) -> str:
-        """What people call the target; holds no credentials."""
-        return self._bucket.url
-
-    def allow(self, jobs: int) -> None:
-        """Let so many parts be in memory and on their way, before the first is sent."""
-        self._jobs, self._slots = jobs, threading.Semaphore(jobs)
-
-    @property
-    def endpoint(self) -> str | None:
-        """Where the server is, for those who read; None for AWS, which everybody finds."""
-        host = urlsplit(self._bucket.endpoint).hostname or ""
-        return None if host.endswith("amazonaws.com") else self._bucket.endpoint
-
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = _unheard
     ) -> Proof:
         """Publish a copy of a file; parts that came over from an earlier try are not sent again.
 
         `on_bytes` is called by the thread that sent a part, which waits for it to return. Raises
-        TargetError, also where somebody else has published other bytes in the meantime.
+        StoreError, also where somebody else has published other bytes in the meantime.
         """
         self._check_lease()
         standing = seen_object(self._bucket, name)
@@ -135,7 +124,7 @@ class S3Target:
         def fetched(start: int, stop: int) -> bytes:
             data, _ = self._bucket.content(name, Range=f"bytes={start}-{stop - 1}", **version)
             if len(data) != stop - start:
-                raise TargetError(
+                raise StoreError(
                     f"cannot read {f'{self.url}/{name}'!r}: {stop - start} bytes were asked for "
                     f"and {len(data)} came; the server does not know ranges"
                 )
@@ -165,10 +154,6 @@ class S3Target:
             if not exc.is_absent:
                 raise
 
-    def free_bytes(self) -> int | None:
-        """Return None: nobody knows."""
-        return None
-
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
         """Keep other runs away while the block runs; gives whether the run before died.
@@ -189,7 +174,7 @@ class S3Target:
         start = self._bucket.key(PROBE)
         for page in self._bucket.pages("list_objects_v2", Prefix=start):
             for item in page.get("Contents", []):
-                with contextlib.suppress(TargetError):
+                with contextlib.suppress(StoreError):
                     self._bucket.ask("delete_object", PROBE + item["Key"].removeprefix(start))
 
     def _check_lease(self) -> None:
@@ -225,7 +210,7 @@ class S3Target:
             return replace(proof, receipt=receipt)
         if seen is not None and _note(seen) == sums.sha256:
             self.remove(name)
-        raise TargetError(
+        raise StoreError(
             f"cannot write {f'{self.url}/{name}'!r}: what stands there afterwards is not what was "
             "sent; check whether somebody else writes there, then run the same command again"
         )
@@ -234,14 +219,14 @@ class S3Target:
         """Return the proof that our bytes are there in spite of a refusal."""
         seen = seen_object(self._bucket, name)
         if seen is None:
-            raise UnreachableTargetError(
+            raise UnreachableStoreError(
                 f"cannot write {f'{self.url}/{name}'!r}: what was sent of it is gone from the "
                 "server; run the same command again"
             ) from refusal
         proof = self._proof(name, seen, sums, path)
         is_unknown = proof.level == "unverified" and _note(seen) != sums.sha256
         if not proof.is_there or (is_unknown and refusal.is_conflict):
-            raise TargetError(
+            raise StoreError(
                 f"cannot write {f'{self.url}/{name}'!r}: somebody else has written it in the "
                 "meantime; see that only one writes there, then run the same command again"
             ) from refusal

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.bucket import Bucket
 from wdsremux.stores.s3.checksums import Piece, base64_text
@@ -96,7 +96,7 @@ class Upload:
 
     def abort(self) -> None:
         """Let the server forget the parts; one that refuses keeps them until it cleans up."""
-        with contextlib.suppress(TargetError):
+        with contextlib.suppress(StoreError):
             self.bucket.ask("abort_multipart_upload", self.name, UploadId=self.id)
 
 
@@ -162,8 +162,8 @@ def put_checked(
     raise _damaged(bucket, name)
 
 
-def _damaged(bucket: Bucket, name: str) -> TargetError:
-    return TargetError(
+def _damaged(bucket: Bucket, name: str) -> StoreError:
+    return StoreError(
         f"cannot write {f'{bucket.url}/{name}'!r}: it arrived damaged {DAMAGED_TRIES} times; check "
         "the network, then run the same command again"
     )

@@ -1,4 +1,4 @@
-"""One file that is staged for a remote target, and the folder where such files wait."""
+"""One file that is staged for a remote store, and the folder where such files wait."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Parcel, Sums
 from wdsremux.stores.folder.lock import folder_lock
 
@@ -48,10 +48,10 @@ class StagedFile:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, when there is room for it.
 
-        Raises TargetError, also for what went wrong with the files before this one.
+        Raises StoreError, also for what went wrong with the files before this one.
         """
         if self._file is None:
-            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
         try:
             self._stage.reserve(len(data))
         except BaseException:
@@ -67,7 +67,7 @@ class StagedFile:
         """Hand the file over to be published; who waits for that is up to the stage."""
         file, self._file = self._file, None
         if file is None:
-            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
         try:
             file.close()
         except OSError as exc:
@@ -98,7 +98,7 @@ class StagedFile:
 
 
 def staging_folder(address: str, parent: str | None) -> Path:
-    """Return where files wait that go to `address_of` a target.
+    """Return where files wait that go to `address_of` a store.
 
     The same for each run, so that it can be swept.
     """
@@ -111,11 +111,11 @@ def scratch_folder(address: str) -> Iterator[Path]:
     """Give a folder for files that lie here for a moment, while the block runs.
 
     Removes those of killed runs to the same address. Those of living ones are locked: not every
-    target keeps other runs away.
+    store keeps other runs away.
     """
     place = staging_folder(address, None)
     for left in place.parent.glob(f"{place.name}-*"):
-        with contextlib.suppress(OSError, TargetError):
+        with contextlib.suppress(OSError, StoreError):
             # In a folder for all, somebody else may have made one of that name.
             if left.lstat().st_uid == _user() and not left.is_symlink():
                 with folder_lock(left / "lock"):
@@ -134,7 +134,7 @@ def _locked_folder(place: Path, stack: contextlib.ExitStack) -> Path:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             stack.enter_context(folder_lock(folder / "lock"))
-        except (FileNotFoundError, TargetError):
+        except (FileNotFoundError, StoreError):
             # Before it was locked, another run took it for one left behind.
             if not tries_left:
                 raise
@@ -149,7 +149,7 @@ def scratch_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot keep files in {str(folder)!r} for a moment: {exc.strerror or exc}; free some "
             "space, or name another folder by TMPDIR"
         ) from exc
@@ -159,9 +159,9 @@ def _user() -> int:
     return os.getuid() if hasattr(os, "getuid") else 0
 
 
-def staging_error(path: Path, exc: OSError) -> TargetError:
+def staging_error(path: Path, exc: OSError) -> StoreError:
     """Return what to say when the staging folder fails."""
-    return TargetError(
+    return StoreError(
         f"cannot stage {str(path)!r}: {exc.strerror or exc}; make room there, or name another "
         "folder with --staging, then run the same command again: finished shards stay"
     )

@@ -1,4 +1,4 @@
-"""A remote target that is written to at the disk's speed: files are staged here and sent beside.
+"""A remote store that is written to at the disk's speed: files are staged here and sent beside.
 
 At most `max_bytes` lie here: then whoever writes waits until something was sent. So what writes and
 what sends run side by side, together as fast as the slower of the two.
@@ -12,11 +12,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from wdsremux.core.errors import TargetError, WdsremuxError
+from wdsremux.core.errors import StoreError, WdsremuxError
 from wdsremux.core.option_values import size
-from wdsremux.stores.base import Parcel, Proof, RemoteTarget, Sums
-from wdsremux.stores.folder.store import LocalTarget
-from wdsremux.stores.retry import PatientTarget
+from wdsremux.stores.base import Parcel, Proof, Store, Sums
+from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import StagedFile, staging_error
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader
 from wdsremux.stores.whole_files import READS_AT_ONCE
@@ -25,8 +25,8 @@ RIDES_ALONG = (".tar", ".msgpack")
 """Shards and their entries: nobody waits for these. All other files tell how many of them stand."""
 
 
-class StagedTarget:
-    """Publishes files at a remote target, whole and in the order of their commits.
+class StagedStore(Store):
+    """Publishes files at a remote store, whole and in the order of their commits.
 
     `commit` of a shard or an entry returns before it is published; that of any other file when it
     is, and all before it. Reading waits for what is on its way. Written to by one thread.
@@ -34,34 +34,30 @@ class StagedTarget:
 
     def __init__(
         self,
-        remote: RemoteTarget,
+        remote: Store,
         folder: Path,
         max_bytes: int,
         *,
         give_up_after_s: float = 120.0,
-        tell: Callable[[str], None] = lambda _text: None,
+        notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
         """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
         self.remote = remote
-        self._patient = PatientTarget(remote, give_up_after_s, tell=tell)
+        self.url, self.endpoint = remote.url, remote.endpoint
+        self._patient = RetryingStore(remote, give_up_after_s, notify=notify)
         self.folder = folder
         self._receipts: dict[str, Mapping[str, str]] = {}
-        """What the target said of each shard that it took (`Proof.receipt`)."""
+        """What the store said of each shard that it took (`Proof.receipt`)."""
         self._unverified = 0
         """Shards of which it tells nothing but the size."""
         self._max_bytes = max_bytes
         self._give_up_after_s = give_up_after_s
-        self._tell = tell
+        self._notify = notify
         self._uploader: Uploader | None = None
         self._files = 0
         self._open_bytes = 0
         """What is staged and not committed."""
         self._is_bound_told = False
-
-    @property
-    def url(self) -> str:
-        """What people call the target."""
-        return self.remote.url
 
     def stage(self, name: str) -> StagedFile:
         """Begin a new file, in the staging folder."""
@@ -71,6 +67,18 @@ class StagedTarget:
             if self._files == 1:
                 self._make_folder()
             return StagedFile(self, name, path)
+
+    def put(
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> Proof:
+        """Publish a copy of a file after all that is queued, without staging it."""
+        self.flush()
+        return self._patient.put(name, path, sums, on_bytes)
+
+    def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
+        """Return how sure it is that a published file has these bytes."""
+        self.flush()
+        return self._patient.prove(name, sums, path)
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file, which is read whole; raises FileNotFoundError."""
@@ -93,10 +101,6 @@ class StagedTarget:
         """Remove a published file; no error when it is not there."""
         self.flush()
         self._patient.remove(name)
-
-    def free_bytes(self) -> int | None:
-        """Return None: nobody knows how much the target takes, and little is needed here."""
-        return None
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -125,14 +129,14 @@ class StagedTarget:
                 self.close(locked.pop_all().close, within_s)
 
     def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
-        """Return the receipts of files, which all must be there. Raises TargetError.
+        """Return the receipts of files, which all must be there. Raises StoreError.
 
-        The target is asked, so that they are the same whoever sent the files: this run, or one
+        The store is asked, so that they are the same whoever sent the files: this run, or one
         before it.
         """
         self.flush()
         if self._unverified:
-            self._tell(
+            self._notify(
                 f"{self._unverified} shards were sent, but are unverified: nothing but their size "
                 f"is told of them; wdsremux verify --deep {self.url} reads them"
             )
@@ -142,7 +146,7 @@ class StagedTarget:
             )
         for name, proof in found.items():
             if not proof.is_there:
-                raise TargetError(
+                raise StoreError(
                     f"{f'{self.url}/{name}'!r} is gone or another by now; see that only one "
                     "writes there, then run the same command again"
                 )
@@ -159,7 +163,7 @@ class StagedTarget:
         line, self._uploader = self._line(), None
         line.stop(when_ended, within_s)
         # What cannot be removed is swept away by the next run.
-        with contextlib.suppress(TargetError):
+        with contextlib.suppress(StoreError):
             self._clear()
 
     def reserve(self, more_bytes: int) -> None:
@@ -174,7 +178,7 @@ class StagedTarget:
         self._open_bytes += more_bytes
         if self._staged_bytes() > self._max_bytes and not self._is_bound_told:
             self._is_bound_told = True
-            self._tell(
+            self._notify(
                 f"--staging-max {size(self._max_bytes)} has no room for the shards being written: "
                 "more is staged; raise it or lower --max-shard-size"
             )
@@ -206,7 +210,7 @@ class StagedTarget:
             self._uploader = Uploader(
                 self.remote,
                 give_up_after_s=self._give_up_after_s,
-                tell=self._tell,
+                notify=self._notify,
                 on_sent=self._note_sent,
             )
         return self._uploader
@@ -219,9 +223,9 @@ class StagedTarget:
             parcel.path.unlink()
 
     def _look_at_room(self) -> None:
-        free = LocalTarget(self.folder).free_bytes()
+        free = FolderStore(self.folder).free_bytes()
         if free is not None and free < self._max_bytes:
-            self._tell(
+            self._notify(
                 f"{size(free)} are free in {str(self.folder.parent)!r}, less than --staging-max "
                 f"{size(self._max_bytes)}: when they are used up the conversion waits for what is "
                 "being sent; --staging names another folder"

@@ -1,4 +1,4 @@
-"""Sends finished files to a remote target beside other work: one thread, in the order they came."""
+"""Sends finished files to a remote store beside other work: one thread, in the order they came."""
 
 import math
 import threading
@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, WdsremuxError
-from wdsremux.stores.base import BulkTarget, Parcel, Proof, RemoteTarget
-from wdsremux.stores.retry import MAX_ASKED_WAIT_S, PatientTarget
+from wdsremux.core.errors import StoreError, UnreachableStoreError, WdsremuxError
+from wdsremux.stores.base import Parcel, Proof, Store
+from wdsremux.stores.patience import MAX_ASKED_WAIT_S
+from wdsremux.stores.retry import RetryingStore
 
-FILES_AT_ONCE = 100
-"""To a target that takes many files better together, so many go in one call."""
 ENDS_WITHIN_S = 30.0
 """Whoever is not interrupted waits so long for what is being sent to end."""
 STOPS_WITHIN_S = 2.0
@@ -23,12 +22,12 @@ STOPS_WITHIN_S = 2.0
 
 @dataclass(slots=True)
 class _Outage:
-    """The target cannot be reached."""
+    """The store cannot be reached."""
 
     began: float
     since: float
     """When it last took anything, or failed first, or when the pause ends that it asks for."""
-    error: TargetError
+    error: StoreError
 
 
 class _Stopped(Exception):  # noqa: N818 (it is a signal to our own thread, not an error)
@@ -40,7 +39,7 @@ def _nothing() -> None:
 
 
 class Uploader:
-    """One ordered line of files to a remote target.
+    """One ordered line of files to a remote store.
 
     A file that cannot be sent just now is tried again without end: only who has to wait for it, in
     `wait_until`, gives up on it. Any other failure ends the line, and the next call raises it: what
@@ -52,16 +51,16 @@ class Uploader:
 
     def __init__(
         self,
-        remote: RemoteTarget,
+        remote: Store,
         *,
         give_up_after_s: float,
-        tell: Callable[[str], None],
+        notify: Callable[[str], None],
         on_sent: Callable[[Parcel, Proof], None] = lambda _parcel, _proof: None,
     ) -> None:
         """`tell` is told once when an outage begins, and once when it is over."""
         self._remote = remote
         self._give_up_after_s = give_up_after_s
-        self._tell = tell
+        self._notify = notify
         self._on_sent = on_sent
         self._changed = threading.Condition()
         self._queue: deque[Parcel] = deque()
@@ -104,7 +103,7 @@ class Uploader:
     def wait_until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds that sending can bring about.
 
-        Raises what ended the line, or UnreachableTargetError when nothing could be sent for
+        Raises what ended the line, or UnreachableStoreError when nothing could be sent for
         `give_up_after_s` since this call.
         """
         began = time.monotonic()
@@ -119,7 +118,7 @@ class Uploader:
                         return
                     self._changed.wait(self._patience_s(began))
             for note in notes:
-                self._tell(note)
+                self._notify(note)
 
     def flush(self) -> None:
         """Wait until all is published; raises as `wait_until`."""
@@ -154,7 +153,7 @@ class Uploader:
             return None
         left = max(began, outage.since) + self._give_up_after_s - time.monotonic()
         if left <= 0:
-            self._failure = UnreachableTargetError(
+            self._failure = UnreachableStoreError(
                 f"{what_happened(outage.error)}; gave up after {self._give_up_after_s:g} s: "
                 "finished shards that are there stay, and the same command goes on"
             )
@@ -162,7 +161,7 @@ class Uploader:
         return left
 
     def _work(self) -> None:
-        patient = PatientTarget(self._remote, math.inf, sleep=self._pause)
+        patient = RetryingStore(self._remote, math.inf, sleep=self._pause)
         try:
             while True:
                 parcels = self._next()
@@ -186,18 +185,12 @@ class Uploader:
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_stopping)
             self._go_on()
-            at_once = FILES_AT_ONCE if isinstance(self._remote, BulkTarget) else 1
-            return [*islice(self._queue, at_once)]
+            return [*islice(self._queue, self._remote.files_per_call)]
 
     def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
         try:
-            if isinstance(self._remote, BulkTarget):
-                return self._remote.put_many(parcels, self._progressed)
-            return {
-                each.name: self._remote.put(each.name, each.path, each.sums, self._progressed)
-                for each in parcels
-            }
-        except UnreachableTargetError as exc:
+            return self._remote.put_many(parcels, self._progressed)
+        except UnreachableStoreError as exc:
             with self._changed:
                 self._note_outage(exc)
             raise
@@ -216,7 +209,7 @@ class Uploader:
                 self._outage = None
             self._changed.notify_all()
 
-    def _note_outage(self, error: UnreachableTargetError) -> None:
+    def _note_outage(self, error: UnreachableStoreError) -> None:
         if self._outage is None:
             now = time.monotonic()
             self._outage = _Outage(now, now, error)

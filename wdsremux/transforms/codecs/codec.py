@@ -9,14 +9,14 @@ from PIL import Image
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import DecodeError, EncodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats
-from wdsremux.transforms.codecs.pillow_formats import NAMES, Kind, read_orientation
+from wdsremux.transforms.codecs.pillow_formats import NAMES, ImageKind, read_orientation
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
 from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.pending_geometry import Size, upright
 from wdsremux.transforms.resample import render
 
-__all__ = ["Codec", "DecodeError", "EncodeError", "Format", "Kind", "sniff", "stored_size"]
+__all__ = ["Codec", "DecodeError", "EncodeError", "Format", "ImageKind", "sniff", "stored_size"]
 
 Format = Literal["jpeg", "png", "webp"]
 """What images are packed as."""
@@ -25,7 +25,7 @@ _EXTENSIONS: dict[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 _MAX_SIDES: dict[Format, int] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383}
 _PNG_COMPRESS_LEVEL = 6
 
-_SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
+_SIGNATURES: tuple[tuple[bytes, ImageKind], ...] = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"GIF87a", "gif"),
@@ -40,7 +40,7 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
 )
 
 
-def sniff(data: bytes) -> Kind | None:
+def sniff(data: bytes) -> ImageKind | None:
     """Tell the kind of a stored image by its first bytes; None when it is none that can be read."""
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
@@ -58,7 +58,7 @@ def _is_avif(data: bytes) -> bool:
     return any(box[at : at + 4] in (b"avif", b"avis") for at in range(0, len(box), 4))
 
 
-def _kind(data: bytes) -> Kind:
+def _kind(data: bytes) -> ImageKind:
     kind = sniff(data)
     if kind is None:
         begin = f"begins with {data[:12]!r}" if data else "is empty"
@@ -101,7 +101,7 @@ class Codec:
 
     @property
     def extension(self) -> str:
-        """What the name of a packed image ends in, without a dot."""
+        """File name extension of packed images, without a dot."""
         return _EXTENSIONS[self.format]
 
     def open(self, data: bytes) -> Stored:

@@ -24,9 +24,9 @@ from PIL import (
 from wdsremux.transforms.base import DecodeError, Pixels
 from wdsremux.transforms.codecs.profiles import ProfileCache
 
-Kind = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif"]
+ImageKind = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif"]
 
-NAMES: dict[Kind, str] = {
+NAMES: dict[ImageKind, str] = {
     "jpeg": "JPEG",
     "png": "PNG",
     "webp": "WebP",
@@ -37,9 +37,12 @@ NAMES: dict[Kind, str] = {
     "avif": "AVIF",
 }
 
+PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF")
+"""What `Image.open` may take bytes from elsewhere for: of EPS, Pillow would start Ghostscript."""
+
 # The classes themselves instead of Image.open: that one judges large images by a switch of the
 # whole process (our own limit is checked instead), and tries formats that nobody expects here.
-_READERS: dict[Kind, type[ImageFile.ImageFile]] = {
+_READERS: dict[ImageKind, type[ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
@@ -76,7 +79,7 @@ _TRANSPARENT = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
 _MAY_HAVE_A_TRANSPARENT_COLOUR = frozenset(("1", "L", "P", "RGB"))
 
 
-def open_image(data: bytes, kind: Kind) -> ImageFile.ImageFile:
+def open_image(data: bytes, kind: ImageKind) -> ImageFile.ImageFile:
     """Read the header; raises DecodeError."""
     try:
         return _READERS[kind](io.BytesIO(data))
@@ -84,7 +87,7 @@ def open_image(data: bytes, kind: Kind) -> ImageFile.ImageFile:
         raise _broken(kind, exc) from exc
 
 
-def read_orientation(image: ImageFile.ImageFile, kind: Kind) -> int:
+def read_orientation(image: ImageFile.ImageFile, kind: ImageKind) -> int:
     """Return the EXIF orientation that is still to be applied, 1 to 8.
 
     Pillow turns TIFFs by itself. A PNG may have its Exif block behind the pixels, and Pillow
@@ -102,7 +105,7 @@ def read_orientation(image: ImageFile.ImageFile, kind: Kind) -> int:
     return value if value in range(1, 9) else 1
 
 
-def load(image: ImageFile.ImageFile, kind: Kind) -> None:
+def load(image: ImageFile.ImageFile, kind: ImageKind) -> None:
     """Decode the first frame, whole; raises DecodeError."""
     try:
         image.load()
@@ -110,7 +113,7 @@ def load(image: ImageFile.ImageFile, kind: Kind) -> None:
         raise _broken(kind, exc) from exc
 
 
-def _broken(kind: Kind, exc: BaseException) -> DecodeError:
+def _broken(kind: ImageKind, exc: BaseException) -> DecodeError:
     cut = "truncated" in str(exc)
     return DecodeError(f"{'truncated' if cut else 'broken'} {NAMES[kind]}: {exc}")
 
@@ -200,7 +203,7 @@ def _srgb(image: Image.Image, profile: bytes, profiles: ProfileCache) -> Image.I
 
 
 def decoded_pixels(
-    image: ImageFile.ImageFile, kind: Kind, matte: tuple[int, int, int], profiles: ProfileCache
+    image: ImageFile.ImageFile, kind: ImageKind, matte: tuple[int, int, int], profiles: ProfileCache
 ) -> Pixels:
     """Decode and bring to H×W×3 uint8 sRGB; raises DecodeError."""
     load(image, kind)

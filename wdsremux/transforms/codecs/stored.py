@@ -6,7 +6,7 @@ from PIL import ImageFile
 
 from wdsremux.transforms.base import DecodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats, profiles
-from wdsremux.transforms.codecs.pillow_formats import Kind
+from wdsremux.transforms.codecs.pillow_formats import ImageKind
 from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.kernel.native import NativeJpeg, PlaneKernel
 from wdsremux.transforms.pending_geometry import Size
@@ -103,7 +103,7 @@ class StoredOther:
     def __init__(
         self,
         image: ImageFile.ImageFile,
-        kind: Kind,
+        kind: ImageKind,
         orientation: int,
         matte: tuple[int, int, int],
         cache: profiles.ProfileCache,

@@ -37,31 +37,31 @@ _SETTINGS_MODULES = ("argparse", "types")
 
 
 @dataclass(slots=True)
-class _Purse:
+class _Budget:
     left: int = _MAX_OBJECTS
     by_name: set[str] = field(default_factory=set)
     """Classes of values that were told by this alone, though there is more to them."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Way:
+class _Path:
     """How a value was reached."""
 
     ids: frozenset[int] = frozenset()
     depth: int = 0
-    purse: _Purse = field(default_factory=_Purse)
+    budget: _Budget = field(default_factory=_Budget)
 
     def passed(self, value: Any) -> bool:
         return id(value) in self.ids
 
-    def into(self, value: Any) -> "_Way":
+    def into(self, value: Any) -> "_Path":
         return replace(self, ids=self.ids | {id(value)})
 
-    def deeper(self, value: Any) -> "_Way | None":
-        """Return the way into an object, None when it is one too many."""
-        if self.depth >= _MAX_DEPTH or self.purse.left <= 0:
+    def deeper(self, value: Any) -> "_Path | None":
+        """Return the path into an object, None when it is one too many."""
+        if self.depth >= _MAX_DEPTH or self.budget.left <= 0:
             return None
-        self.purse.left -= 1
+        self.budget.left -= 1
         return replace(self.into(value), depth=self.depth + 1)
 
 
@@ -76,73 +76,75 @@ class Fingerprint:
 
 def fingerprint_of_callable(function: Callable[..., Any]) -> Fingerprint:
     """Return the fingerprint of a function, lambda, partial, bound method or callable object."""
-    way = _Way()
-    text = json.dumps(_callable(function, way), sort_keys=True)
-    return Fingerprint(hashlib.sha256(text.encode()).hexdigest(), tuple(sorted(way.purse.by_name)))
+    path = _Path()
+    text = json.dumps(_callable(function, path), sort_keys=True)
+    return Fingerprint(
+        hashlib.sha256(text.encode()).hexdigest(), tuple(sorted(path.budget.by_name))
+    )
 
 
-def _callable(value: Callable[..., Any], way: _Way) -> Any:
-    if way.passed(value):
+def _callable(value: Callable[..., Any], path: _Path) -> Any:
+    if path.passed(value):
         return "seen"
-    way = way.into(value)
+    path = path.into(value)
     if isinstance(value, functools.partial):
-        keywords = {name: _value(item, way) for name, item in value.keywords.items()}
-        arguments = [_value(item, way) for item in value.args]
-        return {"partial": _callable(value.func, way), "args": arguments, "keywords": keywords}
+        keywords = {name: _value(item, path) for name, item in value.keywords.items()}
+        arguments = [_value(item, path) for item in value.args]
+        return {"partial": _callable(value.func, path), "args": arguments, "keywords": keywords}
     if isinstance(value, types.MethodType):
-        return {"method": _callable(value.__func__, way), "of": _object(value.__self__, way)}
+        return {"method": _callable(value.__func__, path), "of": _object(value.__self__, path)}
     if isinstance(value, types.FunctionType):
-        return _function(value, way)
+        return _function(value, path)
     if isinstance(value, types.BuiltinFunctionType):
         return {"builtin": value.__qualname__, "module": value.__module__}
-    return _object(value, way)
+    return _object(value, path)
 
 
-def _function(function: types.FunctionType, way: _Way) -> Any:
+def _function(function: types.FunctionType, path: _Path) -> Any:
     names = sorted(set(_names(function.__code__)))
     module = function.__globals__
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
     return {
         "source": _source(function) or _code(function.__code__),
-        "defaults": _value(function.__defaults__, way),
-        "keyword defaults": _value(function.__kwdefaults__, way),
-        "captured": {name: _captured(cell, way) for name, cell in cells},
+        "defaults": _value(function.__defaults__, path),
+        "keyword defaults": _value(function.__kwdefaults__, path),
+        "captured": {name: _captured(cell, path) for name, cell in cells},
         "names": {
-            name: _value(module[name], way)
+            name: _value(module[name], path)
             for name in names
             if name in module and not isinstance(module[name], types.ModuleType)
         },
     }
 
 
-def _captured(cell: types.CellType, way: _Way) -> Any:
+def _captured(cell: types.CellType, path: _Path) -> Any:
     try:
-        return _value(cell.cell_contents, way)
+        return _value(cell.cell_contents, path)
     except ValueError:  # not filled yet
         return "empty"
 
 
-def _object(value: Any, way: _Way) -> Any:
+def _object(value: Any, path: _Path) -> Any:
     """Describe an object that can be called: its class's text and its plain attributes."""
     attributes = getattr(value, "__dict__", {})
     return {
         "class": _class_name(type(value)),
         "source": _source(type(value)),
-        "attributes": {name: _value(item, way) for name, item in sorted(attributes.items())},
+        "attributes": {name: _value(item, path) for name, item in sorted(attributes.items())},
     }
 
 
-def _foreign(value: Any, way: _Way) -> Any:
+def _foreign(value: Any, path: _Path) -> Any:
     """Describe an object that the function only uses: its class's name and its attributes."""
     name = _class_name(type(value))
-    if way.passed(value):
+    if path.passed(value):
         return "seen"
     attributes = dict(_attributes(value))
     if not attributes:
-        return _opaque(value, way)
-    inner = way.deeper(value)
+        return _opaque(value, path)
+    inner = path.deeper(value)
     if inner is None:
-        way.purse.by_name.add(name)
+        path.budget.by_name.add(name)
         return name
     home = _package(type(value))
     return {
@@ -154,7 +156,7 @@ def _foreign(value: Any, way: _Way) -> Any:
     }
 
 
-def _opaque(value: Any, way: _Way) -> Any:
+def _opaque(value: Any, path: _Path) -> Any:
     """Describe an object without attributes that count."""
     name = _class_name(type(value))
     if getattr(value, "__dict__", None):  # a state
@@ -164,7 +166,7 @@ def _opaque(value: Any, way: _Way) -> Any:
         # Those of the standard library and of NumPy have a state: locks, iterators, generators.
         is_known = _package(type(value)) in (*sys.stdlib_module_names, "numpy")
         if not is_known and not hasattr(value, "__dict__"):
-            way.purse.by_name.add(name)
+            path.budget.by_name.add(name)
         return name
     return {"class": name, **content}
 
@@ -210,26 +212,26 @@ def _package(thing: Any) -> str:
     return str(thing.__module__).partition(".")[0]
 
 
-def _value(value: Any, way: _Way) -> Any:
+def _value(value: Any, path: _Path) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple | set | frozenset | dict):
-        return _container(value, way)
+        return _container(value, path)
     if isinstance(value, _CALLABLES):
-        return _callable(value, way)
-    return _leaf(value, way)
+        return _callable(value, path)
+    return _leaf(value, path)
 
 
-def _leaf(value: Any, way: _Way) -> Any:
+def _leaf(value: Any, path: _Path) -> Any:
     if isinstance(value, PurePath):
         return {"path": str(value)}
     if isinstance(value, type):
         return _class_name(value)
     parts = _parts(value)
     if parts is not None:
-        return {_class_name(type(value)): _container(parts, way)}
+        return {_class_name(type(value)): _container(parts, path)}
     content = content_of(value)
-    return _foreign(value, way) if content is None else content
+    return _foreign(value, path) if content is None else content
 
 
 def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
@@ -243,14 +245,14 @@ def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
     return dict(value) if isinstance(value, types.MappingProxyType) else None
 
 
-def _container(value: Any, way: _Way) -> Any:
-    if way.passed(value):
+def _container(value: Any, path: _Path) -> Any:
+    if path.passed(value):
         return "seen"
-    way = way.into(value)
+    path = path.into(value)
     if isinstance(value, dict):
-        pairs = [[_value(key, way), _value(item, way)] for key, item in value.items()]
+        pairs = [[_value(key, path), _value(item, path)] for key, item in value.items()]
         return {"dict": sorted(pairs, key=json.dumps)}
-    items = [_value(item, way) for item in value]
+    items = [_value(item, path) for item in value]
     if isinstance(value, set | frozenset):
         items.sort(key=json.dumps)
     return {type(value).__name__: items}
@@ -266,7 +268,7 @@ def _source(thing: Any) -> str | None:
 def _code(code: types.CodeType) -> Any:
     """Describe compiled code whose text is not at hand; differs between Python versions."""
     constants = [
-        _code(constant) if isinstance(constant, types.CodeType) else _value(constant, _Way())
+        _code(constant) if isinstance(constant, types.CodeType) else _value(constant, _Path())
         for constant in code.co_consts
     ]
     return [code.co_code.hex(), constants, code.co_names, code.co_varnames]

@@ -67,6 +67,6 @@ def chosen_kernel(wanted: str) -> Kernel:
     return "native" if is_built and wanted != "portable" else "portable"
 
 
-def kernel_of(recorded: str | None) -> Kernel:
+def kernel_of(recorded: object) -> Kernel:
     """Return which kernel a record names; one without a record is older than the native kernel."""
-    return "native" if (recorded or "").startswith("native") else "portable"
+    return "native" if str(recorded).startswith("native") else "portable"

@@ -7,7 +7,7 @@ import numpy as np
 
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.kernel.choice import extension
-from wdsremux.transforms.pending_geometry import Plan, Size
+from wdsremux.transforms.pending_geometry import PendingGeometry, Size
 
 MAX_SIDE = 65_500
 """Longer sides are left to the portable kernel, which says what is wrong with them."""
@@ -28,11 +28,16 @@ class PlaneKernel(Protocol):
     """What makes pictures of one stored JPEG over its planes."""
 
     def jpeg(
-        self, plan: Plan, filters: tuple[Filter, ...], scale: Scale, subsampling: str, quality: int
+        self,
+        plan: PendingGeometry,
+        filters: tuple[Filter, ...],
+        scale: Scale,
+        subsampling: str,
+        quality: int,
     ) -> bytes:
         """Return a new JPEG; the subsampling is "444" or "420". Raises UnreadableError."""
 
-    def rgb(self, plan: Plan, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
+    def rgb(self, plan: PendingGeometry, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
         """Return H×W×3 uint8 RGB pixels, which may be written to. Raises UnreadableError."""
 
     def close(self) -> None:
@@ -54,19 +59,29 @@ class NativeJpeg:
         self._image = module.Image(data, *size, vectors)
 
     def jpeg(
-        self, plan: Plan, filters: tuple[Filter, ...], scale: Scale, subsampling: str, quality: int
+        self,
+        plan: PendingGeometry,
+        filters: tuple[Filter, ...],
+        scale: Scale,
+        subsampling: str,
+        quality: int,
     ) -> bytes:
         """Return a new JPEG; the subsampling is "444" or "420". Raises UnreadableError."""
         return cast("bytes", self._render(plan, filters, scale, subsampling, quality))
 
-    def rgb(self, plan: Plan, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
+    def rgb(self, plan: PendingGeometry, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
         """Return H×W×3 uint8 RGB pixels, which may be written to. Raises UnreadableError."""
         made = self._render(plan, filters, scale, "rgb", 1)
         width, height = plan.size
         return np.frombuffer(made, np.uint8).reshape(height, width, 3)
 
     def _render(
-        self, plan: Plan, filters: tuple[Filter, ...], scale: Scale, output: str, quality: int
+        self,
+        plan: PendingGeometry,
+        filters: tuple[Filter, ...],
+        scale: Scale,
+        output: str,
+        quality: int,
     ) -> bytes | bytearray:
         divisor, *rows = scale
         turns = plan.transposed | plan.mirrored << 1 | plan.inverted << 2
@@ -81,7 +96,7 @@ class NativeJpeg:
         self._image.close()
 
 
-def rows_needed(plan: Plan, divisor: int) -> tuple[int, int]:
+def rows_needed(plan: PendingGeometry, divisor: int) -> tuple[int, int]:
     """Return the first row of the stored image that a plan needs, and the row behind the last.
 
     The filter reaches two samples beyond the box, or two of the result where it shrinks; a chroma
@@ -93,6 +108,6 @@ def rows_needed(plan: Plan, divisor: int) -> tuple[int, int]:
     return max(0, math.floor(top) - margin), min(plan.source[1], math.ceil(bottom) + margin)
 
 
-def fits(plan: Plan) -> bool:
+def fits(plan: PendingGeometry) -> bool:
     """Return whether the kernel makes images of the plan's size."""
     return max(plan.target) <= MAX_SIDE

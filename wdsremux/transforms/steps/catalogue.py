@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from wdsremux.core.errors import UsageError
-from wdsremux.core.option_values import meant
+from wdsremux.core.option_values import did_you_mean
 from wdsremux.transforms.steps import colour, geometry
 from wdsremux.transforms.steps.arguments import Step
 
@@ -80,7 +80,7 @@ def _step_from_text(text: str) -> Step:
         )
     step = STEPS.get(name.strip())
     if step is None:
-        near = meant(name.strip(), STEPS)
+        near = did_you_mean(name.strip(), STEPS)
         raise UsageError(f"step {text!r} is not known{near}; the steps are {', '.join(STEPS)}")
     return step.from_arguments([part.strip() for part in rest.split(",")] if given else [])
 

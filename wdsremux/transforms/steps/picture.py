@@ -4,13 +4,13 @@ from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import Pixels, StepError, rgb
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.kernel.native import MAX_FILTERS, Filter
-from wdsremux.transforms.pending_geometry import Plan, Size, upright, whole
+from wdsremux.transforms.pending_geometry import PendingGeometry, Size, upright, whole
 from wdsremux.transforms.resample import render
 from wdsremux.transforms.steps.pixelwork import PixelWork
 from wdsremux.transforms.steps.shared_decode import SharedDecode
 
 
-class Frame:
+class SourceImage:
     """One stored image and all the pictures made of it; for one thread.
 
     The pixels are decoded when the first picture needs them: take all pictures, and plan all that
@@ -51,7 +51,7 @@ class Picture(PixelWork):
 
     def __init__(
         self,
-        plan: Plan,
+        plan: PendingGeometry,
         source: SharedDecode | Pixels,
         matte: tuple[int, int, int] = (255, 255, 255),
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -60,7 +60,7 @@ class Picture(PixelWork):
         self._plans = [plan]
         self._filters: list[Filter] = []
         """What is done to what the only plan makes, in order."""
-        self._done: Plan | None = None
+        self._done: PendingGeometry | None = None
         """The plan of pixels at hand to which nothing was added yet."""
         self._max_pixels = max_pixels
         self.matte = matte
@@ -80,7 +80,7 @@ class Picture(PixelWork):
         return self._plans[-1].size
 
     @property
-    def first_plan(self) -> Plan:
+    def first_plan(self) -> PendingGeometry:
         """What will be done first to the stored pixels."""
         return self._plans[0]
 
@@ -174,7 +174,9 @@ class Picture(PixelWork):
         self._render(self._source, self._plans)
         return self._source
 
-    def _decoded(self, source: SharedDecode, first: Plan, rest: list[Plan]) -> Pixels:
+    def _decoded(
+        self, source: SharedDecode, first: PendingGeometry, rest: list[PendingGeometry]
+    ) -> Pixels:
         """Return the pixels of a picture that nothing was decoded for yet."""
         filters, self._filters = self._filters, []
         pixels = source.filtered(self, first, tuple(filters))
@@ -192,7 +194,7 @@ class Picture(PixelWork):
                 super().gray()
         return self.raw()
 
-    def _render(self, pixels: Pixels, plans: list[Plan]) -> None:
+    def _render(self, pixels: Pixels, plans: list[PendingGeometry]) -> None:
         for plan in plans:
             pixels = render(pixels, plan)
         self.replace(pixels)

@@ -17,7 +17,7 @@ from wdsremux.transforms.kernel.native import (
     fits,
     rows_needed,
 )
-from wdsremux.transforms.pending_geometry import Plan
+from wdsremux.transforms.pending_geometry import PendingGeometry
 from wdsremux.transforms.resample import render
 
 _SPARE = 1.5
@@ -33,7 +33,7 @@ class View(Protocol):
     """A picture that waits for its pixels."""
 
     @property
-    def first_plan(self) -> Plan:
+    def first_plan(self) -> PendingGeometry:
         """What will be done first to the stored pixels."""
 
 
@@ -64,7 +64,12 @@ class SharedDecode:
         return self._native is not None and self._stored.is_srgb
 
     def jpeg(
-        self, view: View, plan: Plan, filters: tuple[Filter, ...], subsampling: str, quality: int
+        self,
+        view: View,
+        plan: PendingGeometry,
+        filters: tuple[Filter, ...],
+        subsampling: str,
+        quality: int,
     ) -> bytes | None:
         """Return what the plan and the filters make, as a JPEG; None where that takes RGB."""
         is_possible = self.takes_filters and subsampling in _PLANE_SUBSAMPLINGS and fits(plan)
@@ -79,7 +84,9 @@ class SharedDecode:
         self._release(view)
         return made
 
-    def filtered(self, view: View, plan: Plan, filters: tuple[Filter, ...]) -> Pixels | None:
+    def filtered(
+        self, view: View, plan: PendingGeometry, filters: tuple[Filter, ...]
+    ) -> Pixels | None:
         """Return what the plan and the filters make, as RGB pixels; None where `cut` must do it.
 
         Pixels that are not resampled are copied as they are stored, which planes of less chroma
@@ -96,7 +103,7 @@ class SharedDecode:
         self._release(view)
         return self._stored.finish(pixels)
 
-    def cut(self, view: View, plan: Plan) -> Pixels:
+    def cut(self, view: View, plan: PendingGeometry) -> Pixels:
         """Return what the plan cuts from the decoded pixels; raises DecodeError."""
         divisor = self._divisor_for(plan)
         if self._pixels is None or divisor < self._divisor:
@@ -110,7 +117,7 @@ class SharedDecode:
             pixels = pixels.copy()  # what one picture's owner does to it is not seen by the others
         return self._stored.finish(pixels)
 
-    def _scale_for(self, plan: Plan) -> Scale:
+    def _scale_for(self, plan: PendingGeometry) -> Scale:
         """Return what is decoded for the native kernel, or is to be decoded now."""
         divisor = self._divisor_for(plan)
         if self._scale is not None and divisor >= self._scale[0]:
@@ -127,7 +134,7 @@ class SharedDecode:
     def _smallest_divisor(self, divisor: int) -> int:
         return min([divisor, *(self._divisor_for(other.first_plan) for other in self._waiting)])
 
-    def _divisor_for(self, plan: Plan) -> int:
+    def _divisor_for(self, plan: PendingGeometry) -> int:
         if not plan.resamples:
             return 1
         fitting = (d for d in (8, 4, 2) if plan.reduction >= _SPARE * d)

@@ -11,7 +11,7 @@ from wdsremux.sources.split_rules import file_places, folder_places
 from wdsremux.stores.reading.untrusted import Folder, Item
 from wdsremux.verifying.checks.cards import names_files, read_card
 from wdsremux.verifying.checks.reading import read_file
-from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask
+from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
 
@@ -33,7 +33,7 @@ _IGNORED = frozenset(
 """Names that `datasets` passes over."""
 
 
-def inspect_foreign(folder: Folder, found: Collector) -> Plan:
+def inspect_foreign(folder: Folder, found: Collector) -> CheckPlan:
     """Report what can be told of the files without reading shards, and return what to read."""
     items = list(folder.tree())
     shards = [i for i in items if i.name.endswith(".tar") and not i.base.startswith(".")]
@@ -47,7 +47,7 @@ def inspect_foreign(folder: Folder, found: Collector) -> Plan:
     if not names_files(read_card(folder)):
         _check_splits(shards, found)
         _check_sidecars(items, shards, found)
-    return Plan(tasks=tuple(tasks), shards=len(shards), is_ours=False)
+    return CheckPlan(tasks=tuple(tasks), shards=len(shards), is_ours=False)
 
 
 def _task(item: Item, index: Mapping[str, Any], found: Collector) -> ShardTask | None:

@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
@@ -20,17 +21,17 @@ from wdsremux.core.manifest import (
 from wdsremux.core.option_values import counted
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
-from wdsremux.dataset.reading import EntryGiver, entries_ahead, moved_lines
+from wdsremux.dataset.reading import EntryFuture, entries_ahead, moved_lines
 from wdsremux.dataset.shards.damage import whole_samples
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.validation import head_problem, manifest_problem
+from wdsremux.dataset.validation import manifest_problem
 from wdsremux.stores.folder.store import TEMPORARY_SUFFIX
 from wdsremux.stores.reading.untrusted import Folder, Item, NotAFileError, is_safe_name
 from wdsremux.verifying.checks.cards import check_card
 from wdsremux.verifying.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.verifying.checks.member_contents import parsed_object
 from wdsremux.verifying.checks.reading import RejectedLines, finding_of, read_file
-from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask
+from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
 
@@ -53,10 +54,11 @@ class OurDataset:
         published = self._manifest.published if self._manifest else {}
         self._receipts: Mapping[str, Mapping[str, str]] = published.get("receipts", {})
         self._recipe = self._read_recipe()
-        self._head = self._manifest.head() if self._manifest else self._recipe or {}
-        self._writer = _mapping(self._head.get("recipe")).get("writer")
+        self._head = self._manifest.head if self._manifest else self._recipe
+        self._options: Mapping[str, Any] = self._head.options if self._head else {}
+        self._writer = self._options.get("writer")
 
-    def inspect(self) -> Plan:
+    def inspect(self) -> CheckPlan:
         """Report what does not agree, and return what there is to read."""
         self._read_entries()
         self._check_manifest()
@@ -64,18 +66,18 @@ class OurDataset:
         check_series(list(shards.values()), self._found, is_finished=self._manifest is not None)
         self._check_items(shards)
         tasks = [task for shard in shards.values() if (task := self._task(shard)) is not None]
-        return Plan(
+        return CheckPlan(
             tasks=tuple(tasks),
             shards=len(shards),
             is_ours=self._is_ours,
-            features=_mapping(self._head.get("features")),
-            max_pixels=_mapping(self._head.get("recipe")).get("max_pixels"),
+            features=self._head.features if self._head else {},
+            max_pixels=self._options.get("max_pixels"),
         )
 
     @property
     def _is_ours(self) -> bool:
         """Whether the shards have our layout; only known once the entries are read."""
-        prints = {self._head.get("fingerprint", ""), *self._prints}
+        prints = {self._head.fingerprint if self._head else "", *self._prints}
         return self._writer not in (None, INDEX_WRITER) or prints != {""}
 
     def _take(self, code: Code, name: str | None, detail: str = "") -> None:
@@ -106,7 +108,7 @@ class OurDataset:
         manifest, found = self._manifest, self._found
         if manifest is not None:
             check_manifest(manifest, self._raw, found)
-            if manifest.features and self._is_ours:
+            if manifest.head.features and self._is_ours:
                 check_card(self._folder, manifest, found)
         elif MANIFEST_NAME not in self._items:
             shards = counted(len(self._entries), "finished shard")
@@ -114,22 +116,24 @@ class OurDataset:
         if self._recipe is not None:
             check_head(manifest, self._recipe, self._prints, found)
 
-    def _read_recipe(self) -> Mapping[str, Any] | None:
+    def _read_recipe(self) -> Head | None:
         """Return recipe.json, which holds the head of the dataset."""
         manifest = self._manifest
-        if manifest is not None and not manifest.fingerprint:
+        if manifest is not None and not manifest.head.fingerprint:
             return None  # written by a ShardWriter, or for shards of others: there is none
         data = read_file(self._folder, RECIPE_NAME, MAX_MANIFEST_BYTES, self._found)
         if data is None:
             if manifest is not None and RECIPE_NAME not in self._state:
                 self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, "it is not there")
             return None
-        recipe = parsed_object(data)
-        problem = head_problem(recipe) if recipe is not None else "it is no JSON object"
-        if problem is not None:
-            self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, problem)
+        raw = parsed_object(data)
+        try:
+            if raw is None:
+                raise ValueError("it is not a JSON object")
+            return Head.from_json(raw)
+        except ValueError as exc:
+            self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, str(exc))
             return None
-        return recipe
 
     def _read_entries(self) -> None:
         """Read every entry, note its keys, and compare what was rejected."""
@@ -144,7 +148,7 @@ class OurDataset:
                 if entry is not None:
                     self._note(entry)
                     rejected.compare(entry.rejected)
-            if all_read and self._manifest is not None and self._manifest.fingerprint:
+            if all_read and self._manifest is not None and self._manifest.head.fingerprint:
                 rejected.finish()
         finally:
             rejected.close()
@@ -155,7 +159,7 @@ class OurDataset:
         journal = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
         return {str(told["name"]): str(told["at"]) for told in moved_lines(journal)}
 
-    def _read_entry(self, name: str, give: EntryGiver) -> ShardEntry | None:
+    def _read_entry(self, name: str, give: EntryFuture) -> ShardEntry | None:
         try:
             entry, problem = give()
         except OSError as exc:
@@ -249,7 +253,3 @@ def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
         if one != other:
             return f"{field.name} is {one!r} in the entry, {other!r} in index.json"[:400]
     return ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -15,7 +15,7 @@ LASTING = frozenset(("crc64nvme", "etag"))
 def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
     """Ask whether a target holds a shard as it is recorded, and report what speaks against it.
 
-    Raises TargetError when the target cannot be asked.
+    Raises StoreError when the target cannot be asked.
     """
     found = Collector(task.name)
     level: ProofLevel = "unverified"

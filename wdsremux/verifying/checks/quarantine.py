@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.reading.untrusted import NotAFileError, UntrustedFolder
 from wdsremux.verifying.findings import Code, Finding
@@ -25,7 +25,7 @@ DAMAGE = frozenset(
 def quarantine(folder: UntrustedFolder, file: str, findings: Sequence[Finding]) -> str:
     """Move a file to the quarantine folder beside a JSON of its findings; return its new name.
 
-    Nothing is written anywhere else, and no link is followed. Raises TargetError.
+    Nothing is written anywhere else, and no link is followed. Raises StoreError.
     """
     parent, _, base = file.rpartition("/")
     try:
@@ -41,7 +41,7 @@ def quarantine(folder: UntrustedFolder, file: str, findings: Sequence[Finding]) 
         finally:
             os.close(source)
     except OSError as exc:
-        raise TargetError(
+        raise StoreError(
             f"cannot move {file!r} to {QUARANTINE_FOLDER!r}: {exc.strerror or exc}; "
             "make the folder writable"
         ) from exc

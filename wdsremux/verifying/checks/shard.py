@@ -15,18 +15,18 @@ from wdsremux.stores.base import ProofLevel
 from wdsremux.stores.reading.untrusted import Folder
 from wdsremux.verifying.checks.mixture import Mixture
 from wdsremux.verifying.checks.reading import finding_of
-from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask
+from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask
 from wdsremux.verifying.checks.structure import Expected, SeenSample, ShardWalk, note_keys
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class CheckContext:
     """What the checks of all shards share; may be used by several threads."""
 
     folder: Folder
-    plan: Plan
+    plan: CheckPlan
     expected: Expected
     holders: KeyRegister
     names_by_sum: dict[str, str]
@@ -49,7 +49,7 @@ class Verdict:
     """How sure it is where a shard was not read."""
 
 
-def check_shard(task: ShardTask, bench: Bench) -> Verdict:
+def check_shard(task: ShardTask, bench: CheckContext) -> Verdict:
     """Read a shard and report what is wrong with it."""
     check = _Check(task, bench)
     try:
@@ -65,7 +65,7 @@ def check_shard(task: ShardTask, bench: Bench) -> Verdict:
 class _Check:
     """The check of one shard."""
 
-    def __init__(self, task: ShardTask, bench: Bench) -> None:
+    def __init__(self, task: ShardTask, bench: CheckContext) -> None:
         self.found = Collector(task.name)
         self.samples = task.samples or 0
         self.mixture = Mixture()

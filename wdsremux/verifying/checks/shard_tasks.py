@@ -38,7 +38,7 @@ class ShardTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class CheckPlan:
     """A dataset as its folder, manifest and entries describe it."""
 
     tasks: tuple[ShardTask, ...]

@@ -129,7 +129,7 @@ def test_watching_a_worker_changes_no_byte(corpus, tmp_path):
     watched = _TimedWorker(conversion.job, watch)
     payloads = [
         b"".join(
-            bytes(batch.lots[0].payload)
+            bytes(batch.packed[0].payload)
             for task in tasks_of(conversion)
             for batch in worker(change(task))
         )

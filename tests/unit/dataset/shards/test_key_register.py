@@ -8,9 +8,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from support.samples import lot_of, members_of
+from support.samples import members_of, packed_of
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.shards.key_register import KeyRegister
 
@@ -22,9 +22,9 @@ def register():
     register.close()
 
 
-def named(lot, keys):
-    """Return a lot whose samples have other keys; the bytes stay."""
-    return dataclasses.replace(lot, keys=list(keys))
+def named(packed, keys):
+    """Return packed samples whose samples have other keys; the bytes stay."""
+    return dataclasses.replace(packed, keys=list(keys))
 
 
 def test_a_key_is_new_once(register):
@@ -40,20 +40,20 @@ def test_keys_of_standing_shards_are_known(register):
 
 
 def test_a_lot_without_doubles_is_handed_on_as_it_is(register):
-    lot = lot_of([(10, 10), (20, 10)])
-    assert register.without_doubles([lot]) == ((lot,), ())
+    packed = packed_of([(10, 10), (20, 10)])
+    assert register.without_doubles([packed]) == ((packed,), ())
 
 
 def test_the_first_of_two_equal_keys_stays_and_the_second_is_rejected(register):
-    lot = named(lot_of([(10, 1), (20, 2), (30, 3)], positions=[5, 6, 7]), ["a", "a", "b"])
-    (kept,), (double,) = register.without_doubles([lot])
+    packed = named(packed_of([(10, 1), (20, 2), (30, 3)], positions=[5, 6, 7]), ["a", "a", "b"])
+    (kept,), (double,) = register.without_doubles([packed])
     assert (kept.positions, kept.keys) == ([5, 7], ["a", "b"])
     assert (double.position, double.copy, double.stage, double.key) == (6, 0, "pack", "a")
     assert double.reason == "duplicate key 'a': an earlier row has it"
 
 
 def test_what_stays_of_a_lot_is_still_whole(register):
-    whole = lot_of([(10, 1), (2000, 2), (30, 3)])
+    whole = packed_of([(10, 1), (2000, 2), (30, 3)])
     (kept,), _ = register.without_doubles([named(whole, ["a", "a", "b"])])
     found = members_of(bytes(kept.payload) + ustar.trailer(len(kept.payload)))
     assert [name for name, _, _ in found] == [
@@ -68,16 +68,18 @@ def test_what_stays_of_a_lot_is_still_whole(register):
 
 
 def test_keys_are_remembered_from_lot_to_lot(register):
-    register.without_doubles([named(lot_of([(1, 1)]), ["a"])])
-    (kept,), (double,) = register.without_doubles([named(lot_of([(1, 1)], positions=[9]), ["a"])])
+    register.without_doubles([named(packed_of([(1, 1)]), ["a"])])
+    (kept,), (double,) = register.without_doubles(
+        [named(packed_of([(1, 1)], positions=[9]), ["a"])]
+    )
     assert (kept.keys, bytes(kept.payload)) == ([], b"")
     assert double.position == 9
 
 
 def test_a_double_is_rejected_in_every_copy(register):
-    lots = [named(lot_of([(1, 1), (1, 1)]), [f"a-c{copy}", f"a-c{copy}"]) for copy in range(2)]
-    kept, doubles = register.without_doubles(lots)
-    assert [lot.keys for lot in kept] == [["a-c0"], ["a-c1"]]
+    packs = [named(packed_of([(1, 1), (1, 1)]), [f"a-c{copy}", f"a-c{copy}"]) for copy in range(2)]
+    kept, doubles = register.without_doubles(packs)
+    assert [packed.keys for packed in kept] == [["a-c0"], ["a-c1"]]
     assert [(item.position, item.copy) for item in doubles] == [(1, 0), (1, 1)]
 
 
@@ -146,5 +148,5 @@ def test_a_full_temporary_disk_is_told_with_its_remedy(register, one_by_one):
     register._base.execute("PRAGMA max_page_count = 20")
     keys = (f"a-rather-long-key-{i:040d}" for i in range(5000))
     remember = register.is_new if one_by_one else register.add
-    with pytest.raises(TargetError, match=r"disk is full; free some space, or set TMPDIR"):
+    with pytest.raises(StoreError, match=r"disk is full; free some space, or set TMPDIR"):
         list(map(remember, keys if one_by_one else [keys]))

@@ -6,11 +6,11 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.memory_target import MemoryTarget
-from support.samples import keys_of, lot_of, members_of, rejected
+from support.memory_store import MemoryStore
+from support.samples import keys_of, members_of, packed_of, rejected
 from support.series_runs import Rows, plan_of, write
 
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.shards.bounds import Bounds, assign
@@ -61,14 +61,14 @@ def test_every_sample_stands_in_the_shards_once_and_in_order(rows, bounds):
 def test_contents_are_those_of_the_lots(rows, bounds):
     shards = write(rows, plan_of(bounds)).shards
     found = [data for tar in shards.values() for _, _, data in members_of(tar)]
-    lots = [lot for lot, _ in rows.batches()]
-    payloads = [bytes(lot.payload) + ustar.trailer(len(lot.payload)) for lot in lots]
+    packs = [packed for packed, _ in rows.batches()]
+    payloads = [bytes(packed.payload) + ustar.trailer(len(packed.payload)) for packed in packs]
     assert found == [data for tar in payloads for _, _, data in members_of(tar)]
 
 
 @given(rows_drawn, bounds_drawn)
 def test_shards_end_where_assign_says(rows, bounds):
-    sizes = [size for lot, _ in rows.batches() for size in lot.sizes]
+    sizes = [size for packed, _ in rows.batches() for size in packed.sizes]
     shards = write(rows, plan_of(bounds)).shards
     numbers = [i for i, data in enumerate(shards.values()) for _ in keys_of(data)]
     assert numbers == list(assign(sizes, bounds))
@@ -157,20 +157,20 @@ def test_a_shard_is_published_before_its_entry():
 
 
 def test_a_shard_is_told_of_when_its_entry_is_published():
-    target, told = MemoryTarget(), []
+    target, told = MemoryStore(), []
     writer = SeriesWriter(
         target, plan_of(Bounds(10_240)), on_shard=lambda s: told.append((s.name, len(target.files)))
     )
-    writer.add(lot_of([(4000, 10)] * 2))
+    writer.add(packed_of([(4000, 10)] * 2))
     assert told == [("train-000000.tar", 2)]
     writer.finish(2)
     assert told == [("train-000000.tar", 2), ("train-000001.tar", 4)]
 
 
 def test_a_sample_over_the_bound_is_refused_by_its_name():
-    writer = SeriesWriter(MemoryTarget(), plan_of(Bounds(10_240)))
+    writer = SeriesWriter(MemoryStore(), plan_of(Bounds(10_240)))
     with pytest.raises(UsageError) as caught:
-        writer.add(lot_of([(100, 10), (9000, 10)], positions=[7, 8]))
+        writer.add(packed_of([(100, 10), (9000, 10)], positions=[7, 8]))
     text = str(caught.value)
     assert "sample '000000008' (row 8) needs a tar of 20480 bytes" in text
     assert "more than --max-shard-size 10240" in text
@@ -178,10 +178,10 @@ def test_a_sample_over_the_bound_is_refused_by_its_name():
 
 
 def test_what_stands_before_a_refused_sample_is_published_and_gone_on_from():
-    target = MemoryTarget()
+    target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     with pytest.raises(UsageError):
-        writer.add(lot_of([(100, 10), (9000, 10), (100, 10)]))
+        writer.add(packed_of([(100, 10), (9000, 10), (100, 10)]))
     writer.abort()
     [name] = [name for name in target.files if name.endswith(".tar")]
     entry = ShardEntry.from_bytes(target.files[entry_name(name)], name)
@@ -206,19 +206,19 @@ def test_only_the_sample_over_the_bound_makes_a_shard_too_large():
 
 
 def test_rows_without_a_single_sample_give_no_shard():
-    target = MemoryTarget()
+    target = MemoryStore()
     writer = SeriesWriter(target, plan_of())
     writer.reject([rejected(0), rejected(1)])
-    writer.add(lot_of([]))
+    writer.add(packed_of([]))
     writer.finish(2)
     assert target.files == {}
     assert target.staged == set()
 
 
 def test_an_aborted_series_leaves_no_unfinished_file():
-    target = MemoryTarget()
+    target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
-    writer.add(lot_of([(4000, 10)] * 3))
+    writer.add(packed_of([(4000, 10)] * 3))
     writer.abort()
     writer.abort()
     assert target.staged == set()
@@ -232,10 +232,10 @@ def test_an_aborted_series_leaves_no_unfinished_file():
 
 @pytest.mark.parametrize("failing", ["train-000000.tar", ".wdsremux/train-000000.msgpack"])
 def test_a_target_that_refuses_leaves_nothing_unfinished_behind(failing):
-    target = MemoryTarget(fail_on=failing)
+    target = MemoryStore(fail_on=failing)
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
-    with pytest.raises(TargetError, match="no space left"):
-        writer.add(lot_of([(4000, 10)] * 2))
+    with pytest.raises(StoreError, match="no space left"):
+        writer.add(packed_of([(4000, 10)] * 2))
     writer.abort()
     assert target.staged == set()
     assert failing not in target.files
@@ -251,14 +251,14 @@ def test_the_series_of_a_copy_names_its_shards_by_its_prefix():
 
 
 def test_a_shard_that_is_not_approved_is_not_published():
-    target, seen = MemoryTarget(), []
+    target, seen = MemoryStore(), []
 
     def approve(summary):
         seen.append(summary.name)
         raise KeyError(summary.sha256)
 
     writer = SeriesWriter(target, plan_of(), approve=approve)
-    writer.add(lot_of([(10, 10)]))
+    writer.add(packed_of([(10, 10)]))
     with pytest.raises(KeyError):
         writer.finish(1)
     writer.abort()
@@ -268,8 +268,8 @@ def test_a_shard_that_is_not_approved_is_not_published():
 
 def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
     summaries = []
-    writer = SeriesWriter(MemoryTarget(), plan_of(), start=5, number=2, on_shard=summaries.append)
-    writer.add(lot_of([(10, 10)], [6]))
+    writer = SeriesWriter(MemoryStore(), plan_of(), start=5, number=2, on_shard=summaries.append)
+    writer.add(packed_of([(10, 10)], [6]))
     writer.finish(9, is_last=False)
     (summary,) = summaries
     assert (summary.number, summary.start, summary.stop, summary.is_last) == (2, 5, 9, False)

@@ -13,7 +13,7 @@ from support.readers import webdataset_samples, wids_samples
 from support.samples import content, keys_of, members_of, sample_of, shards_in
 
 from wdsremux import ShardWriter
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.entry import ShardEntry, entry_name
@@ -169,7 +169,7 @@ def test_a_closed_writer_takes_no_more_samples(tmp_path):
 
 def test_a_disk_that_refuses_the_last_shard_leaves_no_index(tmp_path):
     (tmp_path / "train-000000.tar").mkdir()
-    with pytest.raises(TargetError, match=r"train-000000\.tar"), ShardWriter(tmp_path) as shards:
+    with pytest.raises(StoreError, match=r"train-000000\.tar"), ShardWriter(tmp_path) as shards:
         shards.write(sample_of(0))
     assert not (tmp_path / "index.json").exists()
     assert unfinished_in(tmp_path) == []

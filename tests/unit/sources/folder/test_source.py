@@ -109,7 +109,10 @@ def test_images_that_lie_in_no_folders_take_no_labels_from_others(tmp_path, capl
 
 def test_a_row_knows_its_file(tmp_path):
     write_images(tmp_path, ["a/1.png", "b/2.png"])
-    assert [record.place for record in records(open_folder(tmp_path))] == ["'a/1.png'", "'b/2.png'"]
+    assert [record.location for record in records(open_folder(tmp_path))] == [
+        "'a/1.png'",
+        "'b/2.png'",
+    ]
 
 
 def test_every_image_is_read_as_it_is_stored(tmp_path):

@@ -38,7 +38,7 @@ def test_all_rows_come_once_and_in_order_from_any_start(tmp_path):
 
 def test_a_row_knows_its_file_and_its_number_in_it(tmp_path):
     corpus = write_parquet_dataset(tmp_path, rows=30, row_group_size=7, files=2)
-    places = [record.place for record in read(opened(tmp_path))]
+    places = [record.location for record in read(opened(tmp_path))]
     assert places == [f"{name!r}, row {row}" for name in corpus.files for row in range(15)]
 
 

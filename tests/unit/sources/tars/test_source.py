@@ -333,7 +333,7 @@ def test_a_broken_first_sample_does_not_hide_the_columns(tmp_path):
 def test_a_row_knows_its_tar_and_its_sample(tmp_path):
     samples = [("a", {"jpg": b"i", "cls": b"1"}), ("x/b", {"jpg": b"i", "cls": b"no number"})]
     found = records(open_tars(write_tar(tmp_path / "a.tar", samples)))
-    assert [r.place for r in found] == ["'a.tar', sample 'a'", "'a.tar', sample 'x/b'"]
+    assert [r.location for r in found] == ["'a.tar', sample 'a'", "'a.tar', sample 'x/b'"]
 
 
 def test_members_nobody_wants_are_not_read(tmp_path):

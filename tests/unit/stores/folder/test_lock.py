@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.folder import lock
 from wdsremux.stores.folder.lock import folder_lock
 
@@ -55,7 +55,7 @@ def assert_taken_over(path):
 def refusal(path):
     """Return the words in which a second run is refused; the file must stay as it is."""
     before = path.read_text()
-    with pytest.raises(TargetError) as caught, folder_lock(path):
+    with pytest.raises(StoreError) as caught, folder_lock(path):
         pass
     assert path.read_text() == before
     return str(caught.value)
@@ -188,8 +188,8 @@ def test_a_disk_that_broke_meanwhile_does_not_hide_why_the_run_failed(path, monk
     def gone(_path, **_options):
         raise OSError(errno.ESTALE, "stale file handle")
 
-    with pytest.raises(TargetError, match="what really happened"), folder_lock(path):  # noqa: PT012
+    with pytest.raises(StoreError, match="what really happened"), folder_lock(path):  # noqa: PT012
         monkeypatch.setattr(os, "unlink", gone)
-        raise TargetError("what really happened")
+        raise StoreError("what really happened")
     monkeypatch.undo()
     assert_taken_over(path)

@@ -9,11 +9,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from support.target_conformance import TargetConformance, content_of, listed, publish
+from support.store_conformance import StoreConformance, content_of, listed, publish
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.folder import disk_errors, store
-from wdsremux.stores.folder.store import LocalTarget
+from wdsremux.stores.folder.store import FolderStore
 
 
 def names_in(folder):
@@ -21,21 +21,21 @@ def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-class TestLocalTarget(TargetConformance):
+class TestFolderStore(StoreConformance):
     @pytest.fixture
     def target(self, tmp_path):
-        return LocalTarget(tmp_path / "out")
+        return FolderStore(tmp_path / "out")
 
 
 def test_the_folder_is_made_when_the_first_file_is_staged(tmp_path):
-    target = LocalTarget(tmp_path / "a" / "b")
+    target = FolderStore(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
     publish(target, "x.tar")
     assert names_in(tmp_path / "a" / "b") == ["x.tar"]
 
 
 def test_an_unfinished_file_lies_hidden_beside_its_place(tmp_path):
-    staged = LocalTarget(tmp_path).stage("train-000000.tar")
+    staged = FolderStore(tmp_path).stage("train-000000.tar")
     [name] = names_in(tmp_path)
     assert name.startswith(".train-000000.tar.")
     assert not name.endswith((".tar", ".json", ".msgpack"))
@@ -44,7 +44,7 @@ def test_an_unfinished_file_lies_hidden_beside_its_place(tmp_path):
 
 
 def test_two_who_write_the_same_file_do_not_share_what_is_unfinished(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     one, other = target.stage("a.tar"), target.stage("a.tar")
     one.write(b"one")
     other.write(b"other")
@@ -55,7 +55,7 @@ def test_two_who_write_the_same_file_do_not_share_what_is_unfinished(tmp_path):
 
 
 def test_locking_sweeps_away_what_a_killed_run_left(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     publish(target, "a.tar")
     target.stage("b.tar")._file.close()
     target.stage(".wdsremux/b.msgpack")._file.close()
@@ -66,12 +66,12 @@ def test_locking_sweeps_away_what_a_killed_run_left(tmp_path):
 
 def test_a_lock_that_cannot_be_taken_for_the_disks_sake_is_a_target_error(tmp_path):
     (tmp_path / ".wdsremux" / "lock").mkdir(parents=True)
-    with pytest.raises(TargetError, match="cannot lock"), LocalTarget(tmp_path).lock():
+    with pytest.raises(StoreError, match="cannot lock"), FolderStore(tmp_path).lock():
         pass
 
 
 def test_a_run_that_was_stopped_in_the_middle_leaves_no_unfinished_file(tmp_path):
-    target = LocalTarget(tmp_path / "out")
+    target = FolderStore(tmp_path / "out")
     with pytest.raises(KeyboardInterrupt), target.lock():  # noqa: PT012
         for name in ("a.tar", ".wdsremux/a.msgpack"):
             target.stage(name)._file.close()
@@ -81,13 +81,13 @@ def test_a_run_that_was_stopped_in_the_middle_leaves_no_unfinished_file(tmp_path
 
 def test_locking_leaves_hidden_files_of_others(tmp_path):
     (tmp_path / ".note.tmp").write_bytes(b"mine")
-    with LocalTarget(tmp_path).lock():
+    with FolderStore(tmp_path).lock():
         pass
     assert names_in(tmp_path) == [".note.tmp"]
 
 
 def test_folders_and_links_are_not_listed(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     publish(target, "a.tar")
     (tmp_path / "b.tar").mkdir()
     (tmp_path / "c.tar").symlink_to(tmp_path / "nowhere")
@@ -96,10 +96,10 @@ def test_folders_and_links_are_not_listed(tmp_path):
 
 def test_a_file_where_the_folder_should_be_is_named_in_the_error(tmp_path):
     (tmp_path / "out").write_bytes(b"a file")
-    with pytest.raises(TargetError, match=r"cannot write below '.*/out', which is no folder"):
-        LocalTarget(tmp_path / "out").stage("a.tar")
-    with pytest.raises(TargetError, match=r"cannot write below '.*/out', which is no folder"):
-        LocalTarget(tmp_path / "out").stage(".wdsremux/recipe.json")
+    with pytest.raises(StoreError, match=r"cannot write below '.*/out', which is no folder"):
+        FolderStore(tmp_path / "out").stage("a.tar")
+    with pytest.raises(StoreError, match=r"cannot write below '.*/out', which is no folder"):
+        FolderStore(tmp_path / "out").stage(".wdsremux/recipe.json")
     assert (tmp_path / "out").read_bytes() == b"a file"
 
 
@@ -107,7 +107,7 @@ def test_a_state_folder_that_is_a_link_is_refused_and_left_alone(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".wdsremux").symlink_to(tmp_path / "other")
-    with pytest.raises(TargetError, match="is a link"), LocalTarget(tmp_path / "out").lock():
+    with pytest.raises(StoreError, match="is a link"), FolderStore(tmp_path / "out").lock():
         pytest.fail("nobody may write there")
     assert list((tmp_path / "other").iterdir()) == []
     assert (tmp_path / "out" / ".wdsremux").is_symlink()
@@ -115,48 +115,48 @@ def test_a_state_folder_that_is_a_link_is_refused_and_left_alone(tmp_path):
 
 def test_reading_below_a_file_is_a_target_error_and_not_a_missing_file(tmp_path):
     (tmp_path / "out").write_bytes(b"a file")
-    with pytest.raises(TargetError, match=r"cannot read '.*out/index\.json'"):
-        LocalTarget(tmp_path / "out").open("index.json")
+    with pytest.raises(StoreError, match=r"cannot read '.*out/index\.json'"):
+        FolderStore(tmp_path / "out").open("index.json")
 
 
 def test_a_folder_in_the_place_of_a_file_is_a_target_error(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     (tmp_path / "README.md").mkdir()
-    with pytest.raises(TargetError, match=r"cannot read '.*README\.md'"):
+    with pytest.raises(StoreError, match=r"cannot read '.*README\.md'"):
         target.open("README.md")
     staged = target.stage("README.md")
     staged.write(b"card")
-    with pytest.raises(TargetError, match=r"cannot write '.*README\.md'"):
+    with pytest.raises(StoreError, match=r"cannot write '.*README\.md'"):
         staged.commit()
-    with pytest.raises(TargetError, match=r"cannot remove '.*README\.md'"):
+    with pytest.raises(StoreError, match=r"cannot remove '.*README\.md'"):
         target.remove("README.md")
     assert names_in(tmp_path) == ["README.md"]
 
 
 def test_a_disk_that_lost_bytes_is_found_out_before_the_file_is_published(tmp_path):
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     staged = target.stage("a.tar")
     staged.write(b"0123456789")
     [name] = names_in(tmp_path)
     (tmp_path / name).write_bytes(b"0123")
-    with pytest.raises(TargetError, match="10 bytes were written but the file has 4"):
+    with pytest.raises(StoreError, match="10 bytes were written but the file has 4"):
         staged.commit()
     assert names_in(tmp_path) == []
 
 
 def test_a_file_that_vanished_before_its_commit_is_a_target_error(tmp_path):
-    staged = LocalTarget(tmp_path).stage("a.tar")
+    staged = FolderStore(tmp_path).stage("a.tar")
     staged.write(b"content")
     [name] = names_in(tmp_path)
     (tmp_path / name).unlink()
-    with pytest.raises(TargetError, match=r"cannot write '.*a\.tar'"):
+    with pytest.raises(StoreError, match=r"cannot write '.*a\.tar'"):
         staged.commit()
     staged.discard()
     assert names_in(tmp_path) == []
 
 
 def test_a_published_file_may_be_read_by_all(tmp_path):
-    publish(LocalTarget(tmp_path), "a.tar")
+    publish(FolderStore(tmp_path), "a.tar")
     assert (tmp_path / "a.tar").stat().st_mode & 0o444
 
 
@@ -174,7 +174,7 @@ def test_a_published_file_may_be_read_by_all(tmp_path):
 )
 def test_every_failure_of_a_disk_comes_with_its_remedy(tmp_path, number, remedy):
     path = tmp_path / "a.tar"
-    with pytest.raises(TargetError) as caught, disk_errors.explained("write", path):
+    with pytest.raises(StoreError) as caught, disk_errors.explained("write", path):
         raise OSError(number, "what the system says")
     text = str(caught.value)
     assert text.startswith(f"cannot write {str(path)!r}: what the system says; {remedy}")
@@ -199,12 +199,12 @@ class FullDisk:
 
 def refusal_of(tmp_path, monkeypatch, *, free, number=errno.ENOSPC):
     """Return what is said when a file of 5000 bytes does not fit."""
-    target = LocalTarget(tmp_path)
+    target = FolderStore(tmp_path)
     staged = target.stage("a.tar")
     staged._file.close()
     staged._file = FullDisk(4096, number)
     monkeypatch.setattr(disk_errors, "free_bytes", lambda _folder: free)
-    with pytest.raises(TargetError) as caught:
+    with pytest.raises(StoreError) as caught:
         staged.write(bytes(5000))
     assert names_in(tmp_path) == []
     return str(caught.value).removeprefix(f"cannot write {str(tmp_path / 'a.tar')!r}: ")
@@ -237,34 +237,34 @@ def test_the_room_is_that_of_the_nearest_folder_there_is(tmp_path, monkeypatch):
         return shutil._ntuple_diskusage(100, 60, 40)
 
     monkeypatch.setattr(disk_errors.shutil, "disk_usage", usage)
-    assert LocalTarget(tmp_path / "not" / "there" / "yet").free_bytes() == 40
+    assert FolderStore(tmp_path / "not" / "there" / "yet").free_bytes() == 40
     monkeypatch.chdir(tmp_path)
-    assert LocalTarget(Path("not")).free_bytes() == 40
+    assert FolderStore(Path("not")).free_bytes() == 40
     assert asked == [tmp_path, tmp_path]
 
 
 def test_a_mount_that_does_not_know_its_size_has_no_known_room(tmp_path, monkeypatch):
     empty = shutil._ntuple_diskusage(0, 0, 0)
     monkeypatch.setattr(disk_errors.shutil, "disk_usage", lambda _folder: empty)
-    assert LocalTarget(tmp_path).free_bytes() is None
+    assert FolderStore(tmp_path).free_bytes() is None
 
 
 def test_new_folders_are_synced_in_the_folders_above_them(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(store, "sync_folder", synced.append)
-    LocalTarget(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
+    FolderStore(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
     assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
-    LocalTarget(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
+    FolderStore(tmp_path / "a" / "b").stage(".wdsremux/x").discard()
     assert len(synced) == 3
 
 
 FILLS_THE_DISK = """
     import resource, sys
     from pathlib import Path
-    from wdsremux.core.errors import TargetError
-    from wdsremux.stores.folder.store import LocalTarget
+    from wdsremux.core.errors import StoreError
+    from wdsremux.stores.folder.store import FolderStore
 
-    target = LocalTarget(Path(sys.argv[1]))
+    target = FolderStore(Path(sys.argv[1]))
     staged = target.stage("a.tar")
     staged.write(b"whole")
     staged.commit()
@@ -273,7 +273,7 @@ FILLS_THE_DISK = """
     staged.write(bytes(60_000))
     try:
         staged.write(bytes(60_000))
-    except TargetError as exc:
+    except StoreError as exc:
         print(exc)
 """
 
@@ -284,4 +284,4 @@ def test_a_write_that_the_system_cuts_short_is_a_target_error_and_leaves_no_file
     assert ended.stdout.startswith(f"cannot write {str(tmp_path / 'b.tar')!r}: ")
     assert "raise the file size limit" in ended.stdout
     assert names_in(tmp_path) == ["a.tar"]
-    assert content_of(LocalTarget(tmp_path), "a.tar") == b"whole"
+    assert content_of(FolderStore(tmp_path), "a.tar") == b"whole"

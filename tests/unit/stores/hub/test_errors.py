@@ -3,7 +3,7 @@
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.hub.errors import HttpError, explained, status_of
 
 
@@ -25,7 +25,7 @@ def answered(status, said=None, **headers):
 
 def told(raised):
     """Return the error that an exception of the client becomes."""
-    with pytest.raises(TargetError) as caught, explained("write to hf://datasets/u/n"):
+    with pytest.raises(StoreError) as caught, explained("write to hf://datasets/u/n"):
         raise raised
     assert "SECRET" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -35,7 +35,7 @@ def told(raised):
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
 def test_what_may_go_well_later_is_unreachable(status):
-    assert type(told(answered(status))) is UnreachableTargetError
+    assert type(told(answered(status))) is UnreachableStoreError
     assert str(status) in str(told(answered(status)))
 
 
@@ -52,7 +52,7 @@ def test_what_may_go_well_later_is_unreachable(status):
 )
 def test_what_will_not_go_well_later_is_told_with_its_remedy(status, says):
     error = told(answered(status))
-    assert type(error) is TargetError
+    assert type(error) is StoreError
     assert says in str(error)
 
 
@@ -87,7 +87,7 @@ def test_what_an_upload_wraps_is_looked_into():
     wrapped = RuntimeError("Error while uploading 'a.tar' to the Hub.")
     wrapped.__cause__ = answered(503)
     assert status_of(wrapped) == 503
-    assert type(told(wrapped)) is UnreachableTargetError
+    assert type(told(wrapped)) is UnreachableStoreError
 
 
 def test_a_broken_connection_is_unreachable():
@@ -96,7 +96,7 @@ def test_a_broken_connection_is_unreachable():
         HttpError("SECRET"),
         RuntimeError("the client has been closed"),
     ):
-        assert type(told(raised)) is UnreachableTargetError
+        assert type(told(raised)) is UnreachableStoreError
 
 
 def test_offline_mode_and_a_file_that_is_not_here_are_told():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.hub import repo as repos
 from wdsremux.stores.hub.errors import OVERTAKEN, HttpError
 from wdsremux.stores.hub.repo import Attempt, HubRepo
@@ -68,10 +68,10 @@ def attempt(*, stands):
 
 def test_a_commit_whose_answer_was_lost_is_followed_though_the_hub_went_away_then(api, repo):
     api.loses_answer = True
-    with pytest.raises(UnreachableTargetError):
+    with pytest.raises(UnreachableStoreError):
         repo.commit(attempt(stands=True))
     api.is_away = True
-    with pytest.raises(UnreachableTargetError):
+    with pytest.raises(UnreachableStoreError):
         repo.commit(attempt(stands=False))
     api.is_away = False
     repo.commit(attempt(stands=False))
@@ -80,7 +80,7 @@ def test_a_commit_whose_answer_was_lost_is_followed_though_the_hub_went_away_the
 
 def test_a_commit_of_somebody_else_is_not_followed(api, repo):
     api.commits += 1
-    with pytest.raises(TargetError, match="somebody else has committed"):
+    with pytest.raises(StoreError, match="somebody else has committed"):
         repo.commit(attempt(stands=False))
     assert api.commits == 1
 
@@ -94,12 +94,12 @@ def read(monkeypatch, found):
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
 def test_what_may_be_read_later_is_unreachable(monkeypatch, status):
-    with pytest.raises(UnreachableTargetError, match=f"cannot read 'a': .*{status}"):
+    with pytest.raises(UnreachableStoreError, match=f"cannot read 'a': .*{status}"):
         read(monkeypatch, answer(status))
 
 
 def test_a_pause_that_the_hub_asks_for_while_it_is_read_is_told(monkeypatch):
-    with pytest.raises(UnreachableTargetError) as caught:
+    with pytest.raises(UnreachableStoreError) as caught:
         read(monkeypatch, answer(429, Retry_After="9"))
     assert caught.value.retry_after_s == 9
 
@@ -116,9 +116,9 @@ def test_a_pause_that_the_hub_asks_for_while_it_is_read_is_told(monkeypatch):
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_remedy(monkeypatch, found, says):
-    with pytest.raises(TargetError, match=says) as caught:
+    with pytest.raises(StoreError, match=says) as caught:
         read(monkeypatch, found)
-    assert type(caught.value) is TargetError
+    assert type(caught.value) is StoreError
     assert "SECRET" not in str(caught.value)
 
 

@@ -7,9 +7,9 @@ import obstore
 import pytest
 from obstore.exceptions import GenericError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import MemoryStore
-from support.target_conformance import TargetConformance, content_of, listed, publish
+from support.store_conformance import StoreConformance, content_of, listed, publish
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores import lease
 from wdsremux.stores.address import address_of
 from wdsremux.stores.base import Sums
@@ -17,8 +17,8 @@ from wdsremux.stores.lease import Written
 from wdsremux.stores.obstore import store as object_store
 from wdsremux.stores.obstore.errors import explained
 from wdsremux.stores.obstore.lock import StoreLockObject
-from wdsremux.stores.obstore.store import SHA256_NOTE, ObjectStoreTarget, open_object_store
-from wdsremux.stores.registry import open_target
+from wdsremux.stores.obstore.store import SHA256_NOTE, CloudStore, open_object_store
+from wdsremux.stores.registry import open_store
 
 URL = "gs://bucket/out"
 
@@ -30,7 +30,7 @@ def store():
 
 @pytest.fixture
 def target(store):
-    return ObjectStoreTarget(store, URL)
+    return CloudStore(store, URL)
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_one_container_of_two_accounts_is_two_places(monkeypatch):
     }
 
 
-class TestObjectStoreTarget(TargetConformance):
+class TestCloudStore(StoreConformance):
     """The contract, in memory."""
 
 
@@ -97,9 +97,9 @@ def test_a_file_is_put_whole_and_told_of(target, tmp_path, size):
 def test_a_file_that_is_not_what_was_recorded_is_not_published(target, tmp_path, size):
     path, sums = file_of(tmp_path, b"x" * size)
     path.write_bytes(b"y" * size)
-    with pytest.raises(TargetError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged"):
         target.put("a.tar", path, sums)
-    with pytest.raises(TargetError, match="cannot read"):
+    with pytest.raises(StoreError, match="cannot read"):
         target.put("a.tar", tmp_path / "absent", sums)
     assert listed(target) == []
 
@@ -123,15 +123,15 @@ def test_a_small_file_is_not_written_over_another_that_came_in_between(
     store, target, tmp_path, monkeypatch
 ):
     path, sums = file_of(tmp_path)
-    unguarded = ObjectStoreTarget._put
+    unguarded = CloudStore._put
 
     def overtaken(self, name, content, *args, **manner):
         obstore.put(store, name, b"another's")
         unguarded(self, name, content, *args, **manner)
 
-    monkeypatch.setattr(ObjectStoreTarget, "_put", overtaken)
+    monkeypatch.setattr(CloudStore, "_put", overtaken)
     for _ in ("where there was none", "in place of an older one"):
-        with pytest.raises(TargetError, match="another run has written it"):
+        with pytest.raises(StoreError, match="another run has written it"):
             target.put("index.json", path, sums)
         assert content_of(target, "index.json") == b"another's"
 
@@ -140,13 +140,13 @@ def test_a_file_whose_first_answer_was_lost_is_not_taken_for_anothers(
     store, target, tmp_path, monkeypatch
 ):
     path, sums = file_of(tmp_path)
-    unguarded = ObjectStoreTarget._put
+    unguarded = CloudStore._put
 
     def repeated(self, name, content, *args, **manner):
         unguarded(self, name, content, *args, **manner)
         unguarded(self, name, content, *args, **manner)
 
-    monkeypatch.setattr(ObjectStoreTarget, "_put", repeated)
+    monkeypatch.setattr(CloudStore, "_put", repeated)
     assert target.put("index.json", path, sums).is_there
 
 
@@ -156,15 +156,15 @@ def test_a_file_that_is_replaced_while_it_is_read_in_parts_is_not_mixed(target, 
     with target.open("a.tar") as file:
         file.read(10)
         publish(target, "a.tar", b"n" * 1000)
-        with pytest.raises(TargetError, match="replaced while it was read"):
+        with pytest.raises(StoreError, match="replaced while it was read"):
             file.read()
 
 
 def test_another_target_on_the_same_store_is_kept_away(store, target):
-    other = ObjectStoreTarget(store, URL)
+    other = CloudStore(store, URL)
     with target.lock() as died:
         assert not died
-        with pytest.raises(TargetError, match="being written by"), other.lock():
+        with pytest.raises(StoreError, match="being written by"), other.lock():
             pass
     with other.lock():
         pass
@@ -189,9 +189,9 @@ def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, mo
         obstore.put(store, ".wdsremux/lock", b"{}")
         while target._lease._held is not None:
             target._lease._ended.wait(0.01)
-        with pytest.raises(TargetError, match="taken over"):
+        with pytest.raises(StoreError, match="taken over"):
             publish(target, "b.tar")
-        with pytest.raises(TargetError, match="taken over"):
+        with pytest.raises(StoreError, match="taken over"):
             target.remove("a.tar")
     assert [name for name, _ in listed(target)] == ["a.tar"]
     assert bytes(obstore.get(store, ".wdsremux/lock").bytes()) == b"{}"
@@ -199,11 +199,11 @@ def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, mo
 
 def test_a_lock_that_failed_to_go_away_hinders_nobody_of_this_process(store, target, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(StoreLockObject, "remove", Mock(side_effect=TargetError("away")))
+        patch.setattr(StoreLockObject, "remove", Mock(side_effect=StoreError("away")))
         with target.lock():
             pass
     obstore.head(store, ".wdsremux/lock")
-    for each in (target, ObjectStoreTarget(store, URL)):
+    for each in (target, CloudStore(store, URL)):
         with each.lock():
             publish(each, "a.tar")
 
@@ -213,10 +213,10 @@ def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(obstore, "put", absent)
-    with pytest.raises(TargetError, match="no such bucket or container"):
+    with pytest.raises(StoreError, match="no such bucket or container"):
         target.put("a.tar", *file_of(tmp_path))
     lock = StoreLockObject(target._store, URL)
-    with pytest.raises(TargetError, match="no such bucket or container"):
+    with pytest.raises(StoreError, match="no such bucket or container"):
         lock.create(b"{}")
     assert lock.replace(b"{}", Written(b"", "1 ")) is None
 
@@ -224,18 +224,18 @@ def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("raised", "kind", "says"),
     [
-        (GenericError("HTTP error: error sending request"), UnreachableTargetError, "no answer"),
-        (GenericError("non-2xx status code: 503 x"), UnreachableTargetError, "answers 503"),
-        (GenericError("non-2xx status code: 400 x"), TargetError, "answers 400"),
-        (GenericError("Error performing token request: x"), TargetError, "gcloud auth"),
-        (UnauthenticatedError("x"), TargetError, "gcloud auth"),
-        (PermissionDeniedError("x"), TargetError, "may not do that"),
-        (ValueError("x"), TargetError, "ValueError"),
+        (GenericError("HTTP error: error sending request"), UnreachableStoreError, "no answer"),
+        (GenericError("non-2xx status code: 503 x"), UnreachableStoreError, "answers 503"),
+        (GenericError("non-2xx status code: 400 x"), StoreError, "answers 400"),
+        (GenericError("Error performing token request: x"), StoreError, "gcloud auth"),
+        (UnauthenticatedError("x"), StoreError, "gcloud auth"),
+        (PermissionDeniedError("x"), StoreError, "may not do that"),
+        (ValueError("x"), StoreError, "ValueError"),
     ],
 )
 def test_refusals_are_told_without_what_may_be_secret(raised, kind, says):
     raised.args = (f"{raised} https://host/a?sig=SECRET\n\nDebug source: SECRET",)
-    with pytest.raises(TargetError, match=says) as caught, explained("write 'a' of", URL):
+    with pytest.raises(StoreError, match=says) as caught, explained("write 'a' of", URL):
         raise raised
     assert type(caught.value) is kind
     assert "SECRET" not in str(caught.value)
@@ -247,8 +247,8 @@ def test_urls_of_google_and_azure_open_their_stores(monkeypatch):
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
     for words in ("gs://bucket/some/folder/", "az://container/folder", "gs://bucket"):
-        target = open_target(words)
-        assert isinstance(target, ObjectStoreTarget)
+        target = open_store(words)
+        assert isinstance(target, CloudStore)
         assert target.url == words.rstrip("/")
 
 
@@ -264,7 +264,7 @@ def test_a_file_of_this_machine_that_cannot_be_read_is_named(store, target, tmp_
     path, sums = file_of(tmp_path)
     obstore.put(store, "a.tar", path.read_bytes())
     path.unlink()
-    with pytest.raises(TargetError, match=r"cannot read .*file'"):
+    with pytest.raises(StoreError, match=r"cannot read .*file'"):
         target.prove("a.tar", sums, path)
 
 
@@ -274,10 +274,10 @@ def test_a_store_that_is_away_is_unreachable(monkeypatch, tmp_path):
     monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setenv("AZURE_ALLOW_HTTP", "true")
     target = open_object_store("az://container/folder")
-    with pytest.raises(UnreachableTargetError, match="no answer"):
+    with pytest.raises(UnreachableStoreError, match="no answer"):
         listed(target)
     path, sums = file_of(tmp_path)
-    with pytest.raises(UnreachableTargetError, match="no answer"):
+    with pytest.raises(UnreachableStoreError, match="no answer"):
         target.put("a.tar", path, sums)
 
 

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from wdsremux.stores.reading.prefetch import ahead
+from wdsremux.stores.reading.prefetch import prefetch
 
 DEADLINE_S = 30
 
@@ -23,7 +23,7 @@ def test_results_come_in_order_whoever_is_done_first():
         later.set()
         return item * 10
 
-    found = ahead(do, range(8), at_once=3, name="test")
+    found = prefetch(do, range(8), at_once=3, name="test")
     assert results(found) == [(item, item * 10) for item in range(8)]
 
 
@@ -35,7 +35,7 @@ def test_items_are_taken_only_a_few_ahead():
             taken.append(number)
             yield number
 
-    found = ahead(lambda item: item, items(), at_once=3, name="test")
+    found = prefetch(lambda item: item, items(), at_once=3, name="test")
     assert [next(found)[0] for _ in range(5)] == [0, 1, 2, 3, 4]
     assert len(taken) == 5 + 3
     found.close()
@@ -47,7 +47,7 @@ def test_an_error_comes_in_its_turn_and_the_others_stand():
             raise ValueError("broke")
         return item
 
-    gives = [give for _, give in ahead(do, range(3), at_once=2, name="test")]
+    gives = [give for _, give in prefetch(do, range(3), at_once=2, name="test")]
     assert (gives[0](), gives[2]()) == (0, 2)
     with pytest.raises(ValueError, match="broke"):
         gives[1]()
@@ -61,7 +61,7 @@ def test_closing_waits_for_what_is_worked_on_and_begins_no_more():
         if item:
             assert go_on.wait(DEADLINE_S)
 
-    found = ahead(do, range(9), at_once=1, name="test")
+    found = prefetch(do, range(9), at_once=1, name="test")
     next(found)
     threading.Timer(0.01, go_on.set).start()
     found.close()

@@ -4,9 +4,9 @@ import os
 import random
 
 import pytest
-from support.ranged_target import RangedTarget
+from support.ranged_store import RangedStore
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.tar.blocks import BlockReader, read_at
 from wdsremux.stores.reading.remote_folder import MAX_PIECE_BYTES, RemoteFolder
 from wdsremux.stores.reading.untrusted import NotAFileError, TooLargeError
@@ -16,7 +16,7 @@ CONTENT = random.Random(5).randbytes(300_000)  # noqa: S311 (seeded, to be the s
 
 @pytest.fixture
 def target():
-    target = RangedTarget()
+    target = RangedStore()
     target.files |= {"b.tar": CONTENT, "a.tar": b"abc", ".wdsremux/a.msgpack": b"entry"}
     return target
 
@@ -96,9 +96,9 @@ def test_looking_back_into_what_was_read_costs_nothing(folder, target):
 
 
 def test_one_file_that_cannot_be_read_is_no_unreachable_target(folder, target):
-    target.broken = UnreachableTargetError("cannot read 'b.tar': the answer was cut")
+    target.broken = UnreachableStoreError("cannot read 'b.tar': the answer was cut")
     with pytest.raises(OSError, match="the answer was cut"):
         folder.read("b.tar", 1_000_000)
     target.is_away = True
-    with pytest.raises(TargetError, match="the answer was cut"):
+    with pytest.raises(StoreError, match="the answer was cut"):
         folder.read("b.tar", 1_000_000)

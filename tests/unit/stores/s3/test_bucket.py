@@ -2,7 +2,7 @@
 
 import pytest
 
-from wdsremux.core.errors import TargetError, UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.s3.bucket import Bucket
 
 CONFIG = """
@@ -84,7 +84,7 @@ def test_a_bucket_is_called_by_its_url_without_the_last_slash(of_profile):
 
 def test_no_keys_anywhere_are_told_before_anything_is_asked(of_profile, monkeypatch, tmp_path):
     (tmp_path / "credentials").write_text("")
-    with pytest.raises(TargetError, match="no credentials were found"):
+    with pytest.raises(StoreError, match="no credentials were found"):
         of_profile("work")
 
 

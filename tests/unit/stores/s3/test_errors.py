@@ -5,15 +5,15 @@ import sys
 import pytest
 from botocore import exceptions as boto
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError, UsageError
-from wdsremux.stores.registry import open_target
-from wdsremux.stores.s3.errors import RefusalError, target_error
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
+from wdsremux.stores.registry import open_store
+from wdsremux.stores.s3.errors import RefusalError, s3_error
 
 SIGNED_URL = "https://s3.example/bucket/key?X-Amz-Signature=secret-signature"
 
 
 def told(exc):
-    return target_error(exc, "write 's3://bucket/a.tar'", "bucket", "https://s3.example")
+    return s3_error(exc, "write 's3://bucket/a.tar'", "bucket", "https://s3.example")
 
 
 def refused(code, status):
@@ -33,7 +33,7 @@ def refused(code, status):
 )  # fmt: skip
 def test_a_busy_server_may_be_asked_again(code, status):
     error = refused(code, status)
-    assert isinstance(error, UnreachableTargetError)
+    assert isinstance(error, UnreachableStoreError)
     assert "'s3.example' is busy or out of order" in str(error)
 
 
@@ -73,7 +73,7 @@ def test_a_refusal_for_good_says_what_to_do(code, status, words):
 )
 def test_a_connection_that_fails_may_come_back(exc):
     error = told(exc)
-    assert isinstance(error, UnreachableTargetError)
+    assert isinstance(error, UnreachableStoreError)
     assert "no connection to 's3.example'" in str(error)
     assert "secret" not in str(error)
 
@@ -82,14 +82,14 @@ def test_a_login_in_the_endpoint_is_not_told():
     endpoint = "https://me:secret@s3.example:9000"
     busy = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
     for exc in (ConnectionResetError(104, "reset"), boto.ClientError(busy, "PutObject")):
-        error = str(target_error(exc, "write 's3://bucket/a.tar'", "bucket", endpoint))
+        error = str(s3_error(exc, "write 's3://bucket/a.tar'", "bucket", endpoint))
         assert "'s3.example:9000'" in error
         assert "secret" not in error
 
 
 def test_a_certificate_that_is_not_trusted_is_not_tried_again():
     error = told(boto.SSLError(endpoint_url=SIGNED_URL, error="[SSL: CERTIFICATE_VERIFY_FAILED]"))
-    assert not isinstance(error, UnreachableTargetError)
+    assert not isinstance(error, UnreachableStoreError)
     assert "AWS_CA_BUNDLE" in str(error)
 
 
@@ -97,7 +97,7 @@ def test_missing_keys_and_a_name_that_is_none_are_told():
     assert "no credentials were found" in str(told(boto.NoCredentialsError()))
     assert isinstance(told(boto.ParamValidationError(report="x")), UsageError)
     error = told(boto.TokenRetrievalError(provider="sso", error_msg="secret"))
-    assert type(error) is TargetError
+    assert type(error) is StoreError
     assert "TokenRetrievalError" in str(error)
     assert "secret" not in str(error)
 
@@ -106,8 +106,8 @@ def test_a_missing_library_is_told_with_the_command_that_brings_it(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("wdsremux.stores.s3")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(UsageError, match=r"needs boto3.*pip install 'wdsremux\[s3\]'"):
-        open_target("s3://bucket/data")
+    with pytest.raises(UsageError, match=r"needs the package .boto3.*pip install 'wdsremux\[s3\]'"):
+        open_store("s3://bucket/data")
 
 
 def test_a_profile_that_is_nowhere_is_told(monkeypatch, tmp_path):
@@ -115,7 +115,7 @@ def test_a_profile_that_is_nowhere_is_told(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_PROFILE", "work")
     with pytest.raises(UsageError, match=r"\(ProfileNotFound\); check AWS_PROFILE"):
-        open_target("s3://bucket/data")
+        open_store("s3://bucket/data")
 
 
 def test_an_endpoint_that_is_no_address_is_told(monkeypatch):
@@ -124,4 +124,4 @@ def test_an_endpoint_that_is_no_address_is_told(monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "minio.local")
     with pytest.raises(UsageError, match="the endpoint is no address; check AWS_ENDPOINT_URL"):
-        open_target("s3://bucket/data")
+        open_store("s3://bucket/data")

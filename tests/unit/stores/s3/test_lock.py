@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.lease import Written
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.errors import RefusalError
@@ -38,7 +38,7 @@ def test_a_lock_is_as_old_as_the_servers_clock_tells():
     "headers", [{}, {"date": "yesterday"}, {"date": "Mon, 05 Jan 2026 12:00:42 -0000"}]
 )
 def test_a_server_that_does_not_tell_the_time_is_named(headers):
-    with pytest.raises(TargetError, match="'s3://bucket/data' does not tell the time"):
+    with pytest.raises(StoreError, match="'s3://bucket/data' does not tell the time"):
         read(**headers)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.staging.files import scratch_folder
 
 ADDRESS = "s3://bucket/prefix at http://nas:9000"
@@ -80,5 +80,5 @@ def test_a_link_of_somebody_else_leads_nowhere(temporary):
 
 def test_no_room_is_told_with_what_to_do(temporary, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary / "gone"))
-    with pytest.raises(TargetError, match=r"No such file or directory; .*TMPDIR"):
+    with pytest.raises(StoreError, match=r"No such file or directory; .*TMPDIR"):
         scratch_folder(ADDRESS).__enter__()

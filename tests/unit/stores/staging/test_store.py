@@ -7,15 +7,15 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.remote_target import MemoryRemote
-from support.target_conformance import TargetConformance, content_of, listed, publish
+from support.remote_store import MemoryRemote
+from support.store_conformance import StoreConformance, content_of, listed, publish
 
-from wdsremux.core.errors import CorruptDataError, TargetError, UnreachableTargetError
-from wdsremux.stores import retry
+from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
+from wdsremux.stores import patience
 from wdsremux.stores.base import Sums
 from wdsremux.stores.staging import uploader
 from wdsremux.stores.staging.files import staging_folder
-from wdsremux.stores.staging.store import StagedTarget
+from wdsremux.stores.staging.store import StagedStore
 from wdsremux.stores.whole_files import read_ahead
 
 PATIENCE_S = 30.0
@@ -25,10 +25,10 @@ def sums_of(content):
     return Sums(len(content), hashlib.sha256(content).hexdigest())
 
 
-class TestStagedTarget(TargetConformance):
+class TestStagedStore(StoreConformance):
     @pytest.fixture
     def target(self, tmp_path):
-        target = StagedTarget(MemoryRemote(), tmp_path / "staging", 10**9)
+        target = StagedStore(MemoryRemote(), tmp_path / "staging", 10**9)
         yield target
         target.close()
 
@@ -43,11 +43,11 @@ class Case:
         """What lay in the staging folder when each file was sent."""
         self.told = []
         self.remote = MemoryRemote(self.wait_for_leave)
-        self.target = StagedTarget(
+        self.target = StagedStore(
             self.remote,
             self.folder,
             max_bytes,
-            tell=self.told.append,
+            notify=self.told.append,
             **options,
         )
 
@@ -158,13 +158,13 @@ def test_reading_waits_for_the_file_that_is_on_its_way_and_for_no_other(case):
 
 
 def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     tellers = set()
-    case.target._tell = lambda _text: tellers.add(threading.current_thread())
+    case.target._notify = lambda _text: tellers.add(threading.current_thread())
 
     def fail_until_it_is_told(_name, _path):
         if not tellers:
-            raise UnreachableTargetError("cannot reach mem://bucket: refused")
+            raise UnreachableStoreError("cannot reach mem://bucket: refused")
 
     case.remote.before_put = fail_until_it_is_told
     publish(case.target, "a.msgpack", b"entry")
@@ -182,13 +182,13 @@ def test_what_the_target_said_of_a_shard_is_kept(case):
 
 
 def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     case = Case(tmp_path, 1000, give_up_after_s=0.001)
     tries = threading.Semaphore(0)
 
     def fail(_name, _path):
         tries.release()
-        raise UnreachableTargetError("cannot reach mem://bucket: refused")
+        raise UnreachableStoreError("cannot reach mem://bucket: refused")
 
     case.remote.before_put = fail
     for number in range(10):
@@ -196,7 +196,7 @@ def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
         assert tries.acquire(timeout=PATIENCE_S)
     # Once space is used up, the patience is that of --give-up-after.
     publish(case.target, "10.tar", b"x" * 90)
-    with pytest.raises(UnreachableTargetError, match=r"refused; gave up after 0\.001 s"):
+    with pytest.raises(UnreachableStoreError, match=r"refused; gave up after 0\.001 s"):
         publish(case.target, "11.tar", b"x" * 90)
     case.target.close()
     assert not case.folder.exists()
@@ -204,14 +204,14 @@ def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
 
 def test_a_refusal_stops_the_writing_at_once(case):
     def refuse(_name, _path):
-        raise TargetError("access denied")
+        raise StoreError("access denied")
 
     case.remote.before_put = refuse
     staged = case.target.stage("b.tar")
     publish(case.target, "a.tar")
-    with pytest.raises(TargetError, match="access denied"):
+    with pytest.raises(StoreError, match="access denied"):
         case.target.list()
-    with pytest.raises(TargetError, match="access denied"):
+    with pytest.raises(StoreError, match="access denied"):
         staged.write(b"more")
     assert [path.name for path in case.folder.iterdir()] == ["000002-a.tar"]
 
@@ -249,7 +249,7 @@ def test_a_disk_that_is_full_of_other_things_is_an_error_that_tells_what_to_do(c
             raise OSError(errno.ENOSPC, "No space left on device")
 
     staged._file = Disk
-    with pytest.raises(TargetError, match=r"cannot stage .*a\.tar': No space.*--staging"):
+    with pytest.raises(StoreError, match=r"cannot stage .*a\.tar': No space.*--staging"):
         staged.write(b"y")
     assert list(case.folder.iterdir()) == []
 
@@ -300,7 +300,7 @@ def test_leaving_the_lock_by_an_interrupt_waits_for_nothing(case, monkeypatch):
         convert()
     assert not case.folder.exists()
     # As long as the other end may still get what is being sent, nobody else writes there.
-    with pytest.raises(TargetError, match="being written by"), case.remote.lock():
+    with pytest.raises(StoreError, match="being written by"), case.remote.lock():
         pass
     case.allow(1)
     threads[0].join(PATIENCE_S)
@@ -319,7 +319,7 @@ def test_what_a_killed_run_left_is_removed_and_not_sent(case):
 
 def test_a_folder_that_somebody_else_made_is_refused(case):
     case.folder.mkdir()
-    with pytest.raises(TargetError, match=r"cannot stage .*: File exists; .*--staging"):
+    with pytest.raises(StoreError, match=r"cannot stage .*: File exists; .*--staging"):
         case.target.stage("a.tar")
 
 
@@ -331,7 +331,7 @@ def test_the_folder_is_for_its_owner_alone(case):
 
 @pytest.mark.parametrize(("free", "is_told"), [(99, True), (100, False), (None, False)])
 def test_less_room_than_the_bound_is_told_at_the_beginning(case, monkeypatch, free, is_told):
-    monkeypatch.setattr("wdsremux.stores.folder.store.LocalTarget.free_bytes", lambda _self: free)
+    monkeypatch.setattr("wdsremux.stores.folder.store.FolderStore.free_bytes", lambda _self: free)
     with case.target.lock():
         pass
     assert [text.startswith("99 B are free in") for text in case.told] == [True] * is_told
@@ -359,7 +359,7 @@ def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
 
 
 def test_a_shard_that_is_gone_by_the_end_is_told(case):
-    with pytest.raises(TargetError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
+    with pytest.raises(StoreError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
         case.target.receipts({"a.tar": sums_of(b"content")})
 
 

@@ -5,10 +5,10 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from support.remote_target import MemoryRemote
+from support.remote_store import MemoryRemote
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
-from wdsremux.stores import retry
+from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.stores import patience
 from wdsremux.stores.base import Parcel, Sums
 from wdsremux.stores.staging import uploader as uploading
 from wdsremux.stores.staging.uploader import Uploader
@@ -31,7 +31,7 @@ class Case:
         return Uploader(
             self.remote,
             give_up_after_s=give_up_after_s,
-            tell=self.told.append,
+            notify=self.told.append,
             on_sent=lambda parcel, _proof: self.sent.append(parcel.name),
         )
 
@@ -44,7 +44,7 @@ class Case:
 
 @pytest.fixture
 def case(tmp_path, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     found = Case(tmp_path)
     yield found
     found.uploader.stop()
@@ -81,7 +81,7 @@ def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(cas
 
     def fail_five_times(_name, _path):
         if next(failures, None) is not None:
-            raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
+            raise UnreachableStoreError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail_five_times
     case.add("a.tar")
@@ -96,20 +96,20 @@ def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(cas
 
 def test_who_waits_gives_up_on_an_outage_after_so_long(case):
     def fail(_name, _path):
-        raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
+        raise UnreachableStoreError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail
     case.uploader = case.new_uploader(0.05)
     case.add("a.tar")
-    with pytest.raises(UnreachableTargetError, match=r"refused; gave up after 0\.05 s"):
+    with pytest.raises(UnreachableStoreError, match=r"refused; gave up after 0\.05 s"):
         case.uploader.flush()
     # It is not waited for once more.
-    with pytest.raises(UnreachableTargetError, match="gave up"):
+    with pytest.raises(UnreachableStoreError, match="gave up"):
         case.uploader.flush()
 
 
 def test_a_pause_that_the_server_asks_for_is_not_given_up_on(case):
-    failures = iter([UnreachableTargetError("the Hub asks to slow down", retry_after_s=0.3)])
+    failures = iter([UnreachableStoreError("the Hub asks to slow down", retry_after_s=0.3)])
 
     def fail_once(_name, _path):
         for failure in failures:
@@ -129,7 +129,7 @@ def test_who_does_not_wait_never_gives_up(case):
     def fail_until_it_is_back(_name, _path):
         tries.release()
         if not is_back.is_set():
-            raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
+            raise UnreachableStoreError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail_until_it_is_back
     case.uploader = case.new_uploader(0.001)
@@ -150,7 +150,7 @@ def test_patience_begins_when_somebody_waits_however_long_the_outage_lasts_by_th
     def fail_until_it_is_back(_name, _path):
         tries.release()
         if not is_back.is_set():
-            raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
+            raise UnreachableStoreError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail_until_it_is_back
     case.add("a.tar")
@@ -169,7 +169,7 @@ def test_patience_begins_when_somebody_waits_however_long_the_outage_lasts_by_th
     assert case.remote.published == ["a.tar"]
 
 
-@pytest.mark.parametrize("error", [TargetError("access denied"), ZeroDivisionError("a bug")])
+@pytest.mark.parametrize("error", [StoreError("access denied"), ZeroDivisionError("a bug")])
 def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, error):
     def refuse_b(name, _path):
         if name == "b.tar":
@@ -186,12 +186,12 @@ def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, err
 
 
 def test_stopping_ends_a_wait_for_the_next_try(case, monkeypatch):
-    monkeypatch.setattr(retry, "FIRST_WAIT_S", PATIENCE_S)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", PATIENCE_S)
     tries = threading.Semaphore(0)
 
     def fail(_name, _path):
         tries.release()
-        raise UnreachableTargetError("cannot reach mem://bucket: refused; do it again")
+        raise UnreachableStoreError("cannot reach mem://bucket: refused; do it again")
 
     case.remote.before_put = fail
     case.add("a.tar")
@@ -255,7 +255,7 @@ def test_a_target_that_takes_many_files_better_together_gets_all_that_wait(case)
         gate.wait(PATIENCE_S)
         return {p.name: case.remote.put(p.name, p.path, p.sums, on_bytes) for p in parcels}
 
-    case.remote.put_many, case.remote.remove_many = put_many, lambda _names: None
+    case.remote.put_many, case.remote.files_per_call = put_many, 100
     case.add("a.tar")
     assert is_sending.wait(PATIENCE_S)
     for name in ("b.tar", "c.tar", "d.tar"):

@@ -12,7 +12,7 @@ from support.pictures import noise, opened, photos, psnr, saved, scene, worst
 
 from wdsremux.transforms.kernel import choice
 from wdsremux.transforms.kernel.native import NativeJpeg, UnreadableError, rows_needed
-from wdsremux.transforms.pending_geometry import Plan, whole
+from wdsremux.transforms.pending_geometry import PendingGeometry, whole
 
 VECTORS = choice.extension().VECTORS
 ORDERS = [(t, m, i) for t in (False, True) for m in (False, True) for i in (False, True)]
@@ -55,7 +55,9 @@ def wanted(data, plan):
 
 def plan_of(data, target, box=None, order=(False, False, False)):
     width, height = size_of(data)
-    return Plan((width, height), box or (0.0, 0.0, float(width), float(height)), target, *order)
+    return PendingGeometry(
+        (width, height), box or (0.0, 0.0, float(width), float(height)), target, *order
+    )
 
 
 @pytest.mark.parametrize("data", photos(), ids=str)
@@ -100,7 +102,7 @@ def requests(draw):
     target = draw(st.integers(1, 90)), draw(st.integers(1, 90))
     names = draw(st.lists(st.sampled_from(["sharpen", "blur", "gray"]), max_size=3))
     filters = tuple((name, draw(st.floats(0.1, 9)) if name == "blur" else 0.0) for name in names)
-    plan = Plan((width, height), box, target, *draw(st.sampled_from(ORDERS)))
+    plan = PendingGeometry((width, height), box, target, *draw(st.sampled_from(ORDERS)))
     return data, plan, filters, draw(st.sampled_from([1, 2, 4, 8]))
 
 
@@ -217,16 +219,16 @@ def test_an_image_of_another_size_than_was_accepted_is_not_decoded():
 @pytest.mark.parametrize(
     ("plan", "scale"),
     [
-        (Plan((40, 30), (0.0, 0.0, 40.5, 30.0), (8, 8)), (1, 0, 30)),
-        (Plan((40, 30), (5.0, 0.0, 5.0, 30.0), (8, 8)), (1, 0, 30)),
-        (Plan((40, 30), (float("nan"), 0.0, 5.0, 30.0), (8, 8)), (1, 0, 30)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (0, 8)), (1, 0, 30)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 70_000)), (1, 0, 30)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, 0, 31)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, -1, 30)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, 16, 16)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, 16, 30)),
-        (Plan((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (3, 0, 30)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.5, 30.0), (8, 8)), (1, 0, 30)),
+        (PendingGeometry((40, 30), (5.0, 0.0, 5.0, 30.0), (8, 8)), (1, 0, 30)),
+        (PendingGeometry((40, 30), (float("nan"), 0.0, 5.0, 30.0), (8, 8)), (1, 0, 30)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (0, 8)), (1, 0, 30)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 70_000)), (1, 0, 30)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, 0, 31)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, -1, 30)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, 16, 16)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (1, 16, 30)),
+        (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (3, 0, 30)),
     ],
 )
 def test_senseless_requests_are_refused(plan, scale):

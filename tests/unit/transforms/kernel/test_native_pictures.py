@@ -9,13 +9,13 @@ from support.pictures import icc_profile, noise, opened, photo, photos, psnr, sa
 
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.codecs.codec import Codec
-from wdsremux.transforms.steps.picture import Frame
+from wdsremux.transforms.steps.picture import SourceImage
 
 PHOTO = photos()[3]
 
 
 def picture_of(data, kernel="native", **options):
-    return Frame(data, Codec(kernel=kernel, **options)).picture()
+    return SourceImage(data, Codec(kernel=kernel, **options)).picture()
 
 
 def prepared(picture):
@@ -116,7 +116,7 @@ def test_what_is_shrunk_and_then_enlarged_is_done_in_two_steps():
 
 def test_all_copies_share_one_decoding_and_each_is_as_if_made_alone():
     def copies(chosen):
-        frame = Frame(PHOTO, Codec(kernel="native"))
+        frame = SourceImage(PHOTO, Codec(kernel="native"))
         pictures = [frame.picture() for _ in range(4)]
         for number, picture in enumerate(pictures):
             picture.crop(10 * number, 50 * number, 150 + 20 * number, 150 + 30 * number)

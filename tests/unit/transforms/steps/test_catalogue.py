@@ -23,12 +23,12 @@ from wdsremux.transforms.steps.geometry import (
     RandomResizedCrop,
     Resize,
 )
-from wdsremux.transforms.steps.picture import Frame
+from wdsremux.transforms.steps.picture import SourceImage
 
 
 def made(data, texts, copies=1, seed=42, position=0):
     codec = Codec()
-    frame = Frame(data, codec)
+    frame = SourceImage(data, codec)
     pictures = [frame.picture() for _ in range(copies)]
     rngs = [sample_rng(seed, copy, position) for copy in range(copies)]
     apply_steps(steps_from_text(texts), pictures, rngs, codec.matte)

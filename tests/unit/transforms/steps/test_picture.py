@@ -7,11 +7,11 @@ from support.pictures import icc_profile, noise, opened, photo, photos, psnr, sa
 
 from wdsremux.transforms.base import StepError
 from wdsremux.transforms.codecs.codec import Codec, DecodeError
-from wdsremux.transforms.steps.picture import Frame, Picture
+from wdsremux.transforms.steps.picture import Picture, SourceImage
 
 
 def frame_of(image, kind="JPEG", **options):
-    return Frame(saved(image, kind, **options), Codec())
+    return SourceImage(saved(image, kind, **options), Codec())
 
 
 def turned(orientation):
@@ -43,13 +43,13 @@ def test_geometry_costs_no_decoding():
 
 def test_an_untouched_picture_is_the_whole_image():
     data = saved(scene(61, 34), "JPEG")
-    pixels = Frame(data, Codec()).picture().pixels()
+    pixels = SourceImage(data, Codec()).picture().pixels()
     assert pixels.shape == (34, 61, 3)
     assert (pixels == opened(data)).all()
 
 
 def test_a_frame_is_decoded_once_for_all_copies():
-    frame = Frame(photos()[0], Codec())
+    frame = SourceImage(photos()[0], Codec())
     pictures = [frame.picture() for _ in range(4)]
     for shift, picture in enumerate(pictures):
         picture.crop(shift, 0, 400, 400)
@@ -83,7 +83,7 @@ def test_a_fraction_is_decoded_only_where_it_has_half_as_many_pixels_again(size,
 
 def test_a_plan_made_after_decoding_still_gets_the_pixels_it_needs():
     data = saved(photo("retina"), "JPEG")
-    frame = Frame(data, Codec())
+    frame = SourceImage(data, Codec())
     small, exact = frame.picture(), frame.picture()
     exact.resize(50, 50)
     small.resize(50, 50)
@@ -94,7 +94,7 @@ def test_a_plan_made_after_decoding_still_gets_the_pixels_it_needs():
 
 
 def test_the_decoded_image_is_let_go_when_no_picture_waits_for_it():
-    frame = Frame(photos()[0], Codec())
+    frame = SourceImage(photos()[0], Codec())
     first, second = frame.picture(), frame.picture()
     first.raw()
     assert frame._decode._pixels is not None
@@ -112,7 +112,7 @@ def test_writing_to_one_copy_is_not_seen_by_the_others(kind):
 
 def test_a_crop_of_whole_pixels_is_exact():
     data = photos()[0]
-    picture = Frame(data, Codec()).picture()
+    picture = SourceImage(data, Codec()).picture()
     picture.crop(11, 23, 101, 57)
     assert (picture.pixels() == opened(data)[23:80, 11:112]).all()
 
@@ -123,7 +123,7 @@ def test_flips_are_exact():
         (Picture.flip_horizontal, np.fliplr),
         (Picture.flip_vertical, np.flipud),
     ):
-        picture = Frame(data, Codec()).picture()
+        picture = SourceImage(data, Codec()).picture()
         flip(picture)
         assert (picture.pixels() == turn(opened(data))).all()
 
@@ -132,7 +132,7 @@ def test_flips_are_exact():
 def test_crops_of_turned_images_are_exact(orientation):
     data = saved(photo("coffee"), "JPEG", **turned(orientation))
     upright = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))))
-    picture = Frame(data, Codec()).picture()
+    picture = SourceImage(data, Codec()).picture()
     picture.crop(5, 7, 200, 111)
     picture.flip_horizontal()
     assert (picture.pixels() == upright[7:118, 5:205][:, ::-1]).all()
@@ -143,7 +143,7 @@ def test_resizes_of_turned_images_are_those_of_upright_ones(orientation):
     image = photo("coffee").crop((0, 0, 333, 217))
     data = saved(image, "JPEG", quality=95, **turned(orientation))
     upright = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))))
-    picture = Frame(data, Codec()).picture()
+    picture = SourceImage(data, Codec()).picture()
     picture.resize(40, 50)
     height, width = upright.shape[:2]
     assert psnr(picture.pixels(), pillow(upright, (0, 0, width, height), (40, 50))) > 44
@@ -151,7 +151,7 @@ def test_resizes_of_turned_images_are_those_of_upright_ones(orientation):
 
 def test_crop_resize_crop_and_flip_are_one_resampling_of_the_same_place():
     data = photos()[2]
-    picture = Frame(data, Codec()).picture()
+    picture = SourceImage(data, Codec()).picture()
     picture.crop(40, 30, 320, 240)
     picture.resize(160, 120)
     picture.flip_horizontal()
@@ -177,7 +177,7 @@ def test_high_resolution_photos_keep_their_quality():
         factor = 3000 / max(image.size)
         large = image.resize((round(image.width * factor), round(image.height * factor)))
         stored = saved(large, "JPEG", quality=90)
-        frame = Frame(stored, Codec())
+        frame = SourceImage(stored, Codec())
         picture = frame.picture()
         picture.crop(123, 77, large.width - 301, large.height - 211)
         picture.resize(256, 256)
@@ -207,7 +207,7 @@ def test_stray_bytes_cost_nothing_even_at_a_fraction_of_the_size():
     strayed = data[:-2] + b"\xaa\xbb" * 10 + data[-2:]
     results = []
     for each in (data, strayed):
-        picture = Frame(each, Codec()).picture()
+        picture = SourceImage(each, Codec()).picture()
         picture.resize(160, 100)
         results.append(picture.pixels())
     assert worst(*results) <= 2
@@ -218,12 +218,12 @@ def test_stray_bytes_do_not_undo_a_colour_profile():
         Image.new("RGB", (64, 64), (128, 128, 128)), "JPEG", icc_profile=icc_profile("RGB ", 1.0)
     )
     strayed = data[:-2] + b"\xaa\xbb" * 10 + data[-2:]
-    pixels = Frame(strayed, Codec()).picture().pixels()
+    pixels = SourceImage(strayed, Codec()).picture().pixels()
     assert worst(pixels, np.full((64, 64, 3), 188)) <= 2
 
 
 def test_truncated_data_is_found_when_pixels_are_asked_for():
-    frame = Frame(photos()[0][:20_000], Codec())
+    frame = SourceImage(photos()[0][:20_000], Codec())
     with pytest.raises(DecodeError, match="truncated"):
         frame.picture().pixels()
 
@@ -237,7 +237,7 @@ def test_a_crop_that_is_empty_or_outside_is_refused(box):
 
 
 def test_a_resize_to_more_pixels_than_allowed_is_refused():
-    picture = Frame(saved(scene(10, 1), "PNG"), Codec(max_pixels=1000)).picture()
+    picture = SourceImage(saved(scene(10, 1), "PNG"), Codec(max_pixels=1000)).picture()
     with pytest.raises(StepError, match="100 x 11 pixels of 10 x 1, more than --max-pixels 1000"):
         picture.resize(100, 11)
 

@@ -4,7 +4,7 @@ import os
 import pytest
 from support.verified import SHARD, codes, copied, flip, make_dataset, sample, write_tar
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.verifying import reports
 from wdsremux.verifying import verify as verifying
 from wdsremux.verifying.verify import verify
@@ -79,7 +79,7 @@ def test_a_quarantine_that_is_a_link_is_refused(tmp_path, link):
     elsewhere.mkdir()
     (tmp_path / "out" / link).parent.mkdir(exist_ok=True)
     (tmp_path / "out" / link).symlink_to(elsewhere)
-    with pytest.raises(TargetError, match="link"):
+    with pytest.raises(StoreError, match="link"):
         verify(tmp_path / "out", quarantine=True)
     assert list(elsewhere.iterdir()) == []
     assert (tmp_path / "out/train-0.tar").exists()

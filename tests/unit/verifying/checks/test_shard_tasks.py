@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wdsremux.core.errors import UsageError
-from wdsremux.verifying.checks.shard_tasks import Plan, ShardTask, subset_of
+from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask, subset_of
 
 
 def tasks(number):
@@ -46,6 +46,6 @@ def test_what_is_no_part_is_refused_with_the_words_of_the_help(subset):
 def test_shards_are_found_by_either_of_their_sums():
     one = ShardTask(name="a.tar", size_bytes=1, manifest_sum="m", entry_sum="e")
     two = ShardTask(name="b.tar", size_bytes=1, manifest_sum="n", entry_sum="n")
-    plan = Plan(tasks=(one, two), shards=2, is_ours=True)
+    plan = CheckPlan(tasks=(one, two), shards=2, is_ours=True)
     assert plan.names_by_sum() == {"m": "a.tar", "e": "a.tar", "n": "b.tar"}
     assert (one.sums, two.sums) == (("m", "e"), ("n",))

@@ -4,9 +4,9 @@ import hashlib
 import io
 import os
 
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 
-from wdsremux.core.errors import TargetError, UnreachableTargetError
+from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores import registry
 from wdsremux.stores.base import Proof
 
@@ -15,13 +15,15 @@ URL = "memory://bucket/out"
 
 def named(target, monkeypatch):
     """Let URL name a target, which is given up at once when it is away; return it."""
-    real = registry.open_target
+    real = registry.open_store
     monkeypatch.setattr(registry, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(registry, "open_target", lambda out: target if out == URL else real(out))
+    monkeypatch.setattr(
+        registry, "open_store", lambda out, **_: target if out == URL else real(out)
+    )
     return target
 
 
-class RangedTarget(MemoryTarget):
+class RangedStore(MemoryStore):
     """Notes what is asked of it; `level` is how sure it is of what it holds."""
 
     url = URL
@@ -56,7 +58,7 @@ class RangedTarget(MemoryTarget):
 
     def list(self, prefix=""):
         if self.is_away:
-            raise UnreachableTargetError("the server is away")
+            raise UnreachableStoreError("the server is away")
         return super().list(prefix)
 
     def put(self, name, path, sums, on_bytes=lambda _bytes: None):
@@ -67,9 +69,9 @@ class RangedTarget(MemoryTarget):
     def prove(self, name, sums, _path=None):
         self.proven.append((name, sums))
         if self.is_away:
-            raise UnreachableTargetError("the server is away")
+            raise UnreachableStoreError("the server is away")
         if self.level == "refuses":
-            raise TargetError(f"cannot ask for {name!r}: access denied")
+            raise StoreError(f"cannot ask for {name!r}: access denied")
         if name not in self.files:
             return Proof("absent")
         if self.level == "unverified":

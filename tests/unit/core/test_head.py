@@ -1,11 +1,13 @@
-"""The types a head must have: what has others is a finding, and never believed."""
+"""A head is read as it was written; one with a malformed field is refused and reported."""
 
 import json
 
 import pytest
+from support.summaries import head_of
 from support.verified import codes, copied, edit_json, make_dataset
 
-from wdsremux.dataset.validation import head_problem
+from wdsremux.core.head import Head
+from wdsremux.core.manifest import indented_json
 from wdsremux.verifying.verify import verify
 
 RECIPE = ".wdsremux/recipe.json"
@@ -40,8 +42,9 @@ def made(tmp_path_factory):
 )
 def test_a_field_of_another_type_makes_the_head_unreadable(made, tmp_path, change):
     head = json.loads((made / RECIPE).read_bytes())
-    assert head_problem(head) is None
-    assert head_problem(head | change) is not None
+    assert Head.from_json(head).to_json() == head
+    with pytest.raises(ValueError, match=r"malformed|max_pixels|unknown type"):
+        Head.from_json(head | change)
     out = copied(made, tmp_path / "out")
     edit_json(out / RECIPE, lambda head: head.update(change))
     assert codes(verify(out, "pixels")) == [116]
@@ -51,7 +54,13 @@ def test_a_head_without_a_field_is_unreadable(made):
     head = json.loads((made / RECIPE).read_bytes())
     for name in head:
         fewer = {other: value for other, value in head.items() if other != name}
-        assert head_problem(fewer) == f"it has no {name!r}"
+        with pytest.raises(ValueError, match=f"no field {name!r}"):
+            Head.from_json(fewer)
+
+
+def test_a_head_is_read_as_it_was_written():
+    for head in (head_of(), head_of(class_names=None, copies=3, origin={"source": "demo:"})):
+        assert Head.from_json(json.loads(indented_json(head.to_json()))) == head
 
 
 def test_a_manifest_of_odd_types_is_unreadable(made, tmp_path):

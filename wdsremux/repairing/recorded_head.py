@@ -1,11 +1,11 @@
 """The head of a dataset stands twice, in recipe.json and in index.json: which of them is right."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.head import MANIFEST_FORMAT, Head, fingerprint_of
 from wdsremux.core.manifest import (
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
@@ -14,12 +14,10 @@ from wdsremux.core.manifest import (
     indented_json,
 )
 from wdsremux.dataset.card import CARD_NAME, card_bytes
-from wdsremux.dataset.head import fingerprint_of, first_difference
+from wdsremux.dataset.head import first_difference
 from wdsremux.dataset.ledger import RECIPE_NAME
-from wdsremux.dataset.validation import believed_manifest
+from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import UntrustedFolder, is_safe_name
-
-Head = Mapping[str, Any]
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What JSON that somebody or something has changed can raise on its way to a head."""
@@ -30,9 +28,9 @@ class Found:
     """What is left of a dataset's account of itself."""
 
     head: Head
-    """As `Manifest.head` gives it; its fingerprint is right."""
+    """Its fingerprint is the one of its fields."""
     manifest: Manifest | None
-    """As far as it can be read: its shards may be told wrongly."""
+    """None when it cannot be read. What it records of the shards may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +50,15 @@ def find_head(folder: UntrustedFolder, out: str) -> Found:
     """
     manifest_data = read(folder, MANIFEST_NAME)
     manifest = _manifest(manifest_data)
-    if manifest is not None and "writer" in manifest.recipe:
+    if manifest is not None and "writer" in manifest.head.options:
+        writer = manifest.head.options["writer"]
         raise UsageError(
-            f"{out!r} was packed by {manifest.recipe['writer']}: no source is recorded that it "
-            "could be made from again"
+            f"cannot repair {out!r}: it was written by {writer}, so no source is recorded to make "
+            "its shards from again"
         )
     recipe_data = read(folder, RECIPE_NAME)
     witnesses = [
-        *(
-            []
-            if manifest is None
-            else [_Witness(manifest.head(), _is_own(manifest, manifest_data))]
-        ),
+        *([] if manifest is None else [_Witness(manifest.head, _is_own(manifest, manifest_data))]),
         *_witnesses(recipe_data),
     ]
     sound = [witness for witness in witnesses if _is_sound(witness.head)]
@@ -84,7 +79,7 @@ def _manifest(data: bytes | None) -> Manifest | None:
     if data is None:
         return None
     try:
-        return believed_manifest(data)
+        return validated_manifest(data)
     except (CorruptDataError, *_UNREADABLE):
         return None
 
@@ -99,33 +94,30 @@ def _is_own(manifest: Manifest, data: bytes | None) -> bool:
 def _witnesses(data: bytes | None) -> list[_Witness]:
     """Return the head that recipe.json holds, if it holds one."""
     try:
-        head = Manifest.from_head(json.loads(data or b""), ()).head()
-        return [_Witness(head, indented_json(head) == data)]
+        head = Head.from_json(json.loads(data or b""))
+        return [_Witness(head, indented_json(head.to_json()) == data)]
     except _UNREADABLE:
         return []
 
 
 def _is_sound(head: Head) -> bool:
     """Return whether a head is whole where it decides the bytes, as its fingerprint proves."""
-    try:
-        return (
-            fingerprint_of(head) == head["fingerprint"]
-            and head["copies"] == head["recipe"]["copies"]
-            and len(head["features"]) == 2
-            and isinstance(head["place"], dict)
-            and all(is_safe_name(name) and "/" not in name for name in head["series"])
-        )
-    except _UNREADABLE:
-        return False
+    return (
+        head.format == MANIFEST_FORMAT
+        and fingerprint_of(head.to_json()) == head.fingerprint
+        and head.copies == head.options.get("copies")
+        and len(head.features) == 2
+        and all(is_safe_name(name) and "/" not in name for name in head.series)
+    )
 
 
 def _choose(sound: Sequence[_Witness], folder: UntrustedFolder, manifest: Manifest | None) -> Head:
     """Return the head that is right: what decides no byte is under no fingerprint."""
     one, other = sound[0].head, sound[-1].head
-    difference = first_difference(one, other)
+    difference = first_difference(one.to_json(), other.to_json())
     if difference is None:
         return one
-    if one["fingerprint"] == other["fingerprint"]:
+    if one.fingerprint == other.fingerprint:
         fit = [witness.head for witness in sound if witness.is_canonical]
         if len(fit) != 1 and manifest is not None:
             # The card is made from the head as well: it can tell who is right.
@@ -142,7 +134,7 @@ def _choose(sound: Sequence[_Witness], folder: UntrustedFolder, manifest: Manife
 
 def _card_of(head: Head, manifest: Manifest) -> bytes | None:
     try:
-        return card_bytes(Manifest.from_head(head, manifest.shards))
+        return card_bytes(Manifest(head=head, shards=manifest.shards))
     except (*_UNREADABLE, StopIteration):
         return None
 

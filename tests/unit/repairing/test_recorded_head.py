@@ -1,6 +1,5 @@
 """Which head is right when recipe.json and index.json differ, or one of them is lost."""
 
-import hashlib
 import json
 from dataclasses import replace
 
@@ -8,25 +7,27 @@ import pytest
 from support.summaries import manifest_of
 
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.json_values import json_bytes
+from wdsremux.core.head import fingerprint_of
 from wdsremux.core.manifest import indented_json
 from wdsremux.dataset.card import card_bytes
-from wdsremux.dataset.head import DECIDING_FIELDS
-from wdsremux.repairing.find_head import find_head
+from wdsremux.repairing.recorded_head import find_head
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 
 
 def signed(**changes):
     """Return a manifest whose fingerprint is right."""
     known = {
-        "recipe": {"seed": 42, "copies": 1},
+        "options": {"seed": 42, "copies": 1},
         "series": ("train",),
-        "place": {"source": "a", "transform": None},
+        "origin": {"source": "a", "transform": None},
     }
     manifest = manifest_of(**(known | changes))
-    head = manifest.head()
-    deciding = json_bytes({name: head[name] for name in DECIDING_FIELDS})
-    return replace(manifest, fingerprint=hashlib.sha256(deciding).hexdigest())
+    return changed(manifest, fingerprint=fingerprint_of(manifest.head.to_json()))
+
+
+def changed(manifest, **changes):
+    """Return a manifest with other fields of its head."""
+    return replace(manifest, head=replace(manifest.head, **changes))
 
 
 WHOLE = signed()
@@ -43,7 +44,7 @@ def out(tmp_path):
 
 def write(out, manifest, recipe):
     (out / "index.json").write_bytes(manifest.to_bytes())
-    (out / ".wdsremux/recipe.json").write_bytes(indented_json(recipe.head()))
+    (out / ".wdsremux/recipe.json").write_bytes(indented_json(recipe.head.to_json()))
 
 
 def found(out):
@@ -52,7 +53,7 @@ def found(out):
 
 
 def test_where_both_agree_there_is_no_question(out):
-    assert found(out).head == WHOLE.head()
+    assert found(out).head == WHOLE.head
     assert found(out).manifest == WHOLE
 
 
@@ -60,48 +61,52 @@ def test_where_both_agree_there_is_no_question(out):
 @pytest.mark.parametrize("name", ["index.json", ".wdsremux/recipe.json"])
 def test_one_that_is_lost_is_replaced_by_the_other(out, name, data):
     (out / name).unlink() if data is None else (out / name).write_bytes(data)
-    assert found(out).head == WHOLE.head()
+    assert found(out).head == WHOLE.head
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
-        replace(WHOLE, recipe=WHOLE.recipe | {"seed": 43}),
-        replace(WHOLE, source={"kind": "demo."}),
-        replace(WHOLE, copies=2),
-        replace(WHOLE, fingerprint="0" * 64),
-        replace(WHOLE, features={"jpg": "image"}),
+        changed(WHOLE, options=WHOLE.head.options | {"seed": 43}),
+        changed(WHOLE, source={"kind": "demo."}),
+        changed(WHOLE, copies=2),
+        changed(WHOLE, fingerprint="0" * 64),
+        changed(WHOLE, features={"jpg": "image"}),
     ],
 )
 def test_one_that_contradicts_its_fingerprint_is_wrong(out, wrong):
     write(out, WHOLE, wrong)
-    assert found(out).head == WHOLE.head()
+    assert found(out).head == WHOLE.head
     write(out, wrong, WHOLE)
-    assert found(out).head == WHOLE.head()
+    assert found(out).head == WHOLE.head
 
 
 @pytest.mark.parametrize("change", [{"name": "pats"}, {"notes": ()}, {"class_names": ("a",)}])
 def test_one_that_is_not_written_as_we_write_is_wrong(out, change):
-    wrong = replace(WHOLE, **change)
+    wrong = changed(WHOLE, **change)
     write(out, WHOLE, wrong)
-    (out / ".wdsremux/recipe.json").write_text(json.dumps(wrong.head()))
+    (out / ".wdsremux/recipe.json").write_text(json.dumps(wrong.head.to_json()))
     (out / "README.md").unlink()
-    assert found(out).head == WHOLE.head()
+    assert found(out).head == WHOLE.head
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"name": "pats"}, {"notes": ("packed anew",)}, {"features": WHOLE.features | {"jpg": "text"}}],
+    [
+        {"name": "pats"},
+        {"notes": ("packed anew",)},
+        {"features": WHOLE.head.features | {"jpg": "text"}},
+    ],
 )
 def test_the_card_tells_which_is_right(out, change):
-    write(out, WHOLE, replace(WHOLE, **change))
-    assert found(out).head == WHOLE.head()
-    write(out, replace(WHOLE, **change), WHOLE)
-    assert found(out).head == WHOLE.head()
+    write(out, WHOLE, changed(WHOLE, **change))
+    assert found(out).head == WHOLE.head
+    write(out, changed(WHOLE, **change), WHOLE)
+    assert found(out).head == WHOLE.head
 
 
 def test_where_nothing_tells_which_is_right_the_difference_is_told(out):
-    write(out, WHOLE, replace(WHOLE, place={"source": "b", "transform": None}))
+    write(out, WHOLE, changed(WHOLE, origin={"source": "b", "transform": None}))
     with pytest.raises(
         CorruptDataError, match=r'place\.source is "a" in the one, "b" in the other'
     ):
@@ -122,8 +127,8 @@ def test_a_series_that_leads_out_of_the_folder_is_not_believed(out, series):
 
 
 def test_what_others_packed_has_no_recipe(out):
-    (out / "index.json").write_bytes(replace(WHOLE, recipe={"writer": "index"}).to_bytes())
-    with pytest.raises(UsageError, match="packed by index"):
+    (out / "index.json").write_bytes(changed(WHOLE, options={"writer": "index"}).to_bytes())
+    with pytest.raises(UsageError, match="written by index"):
         found(out)
 
 

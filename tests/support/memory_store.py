@@ -3,10 +3,11 @@
 import contextlib
 import io
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
+from wdsremux.stores.base import Store
 
 
-class MemoryTarget:
+class MemoryStore(Store):
     """Keeps published files in a dict; `fail_on` names one that cannot be written."""
 
     def __init__(self, fail_on=None, free_bytes=None):
@@ -42,7 +43,7 @@ class MemoryTarget:
     @contextlib.contextmanager
     def lock(self):
         if self._is_locked:
-            raise TargetError("the output is being written by another run")
+            raise StoreError("the output is being written by another run")
         self._is_locked = True
         try:
             yield False
@@ -61,10 +62,10 @@ class MemoryFile:
 
     def write(self, data):
         if self._name not in self._target.staged:
-            raise TargetError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
         if self._name == self._target.fail_on:
             self.discard()
-            raise TargetError(f"cannot write {self._name!r}: no space left")
+            raise StoreError(f"cannot write {self._name!r}: no space left")
         self._content += data
 
     def commit(self):

@@ -5,7 +5,7 @@ The heir gives a fixture `target`, a new and empty target; it may add what holds
 
 import pytest
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 
 
 def publish(target, name, content=b"content"):
@@ -26,7 +26,7 @@ def listed(target, prefix=""):
     return list(target.list(prefix))
 
 
-class TargetConformance:
+class StoreConformance:
     """The contract of `wdsremux.stores.base`, one test a sentence."""
 
     def test_a_new_target_holds_nothing(self, target):
@@ -103,7 +103,7 @@ class TargetConformance:
         staged = target.stage("a.tar")
         staged.write(b"whole")
         staged.commit()
-        with pytest.raises(TargetError, match=r"a\.tar"):
+        with pytest.raises(StoreError, match=r"a\.tar"):
             staged.write(b" and more")
         assert content_of(target, "a.tar") == b"whole"
 
@@ -200,7 +200,7 @@ class TargetConformance:
         assert [name for name, _ in listed(target)] == ["a.tar"]
 
     def test_a_locked_target_cannot_be_locked_by_another(self, target):
-        with target.lock(), pytest.raises(TargetError, match="being written by"), target.lock():
+        with target.lock(), pytest.raises(StoreError, match="being written by"), target.lock():
             pass
 
     def test_a_lock_that_was_given_back_can_be_taken_again(self, target):

@@ -2,13 +2,13 @@
 
 import hashlib
 
-from support.memory_target import MemoryTarget
+from support.memory_store import MemoryStore
 
-from wdsremux.core.errors import TargetError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Proof
 
 
-class MemoryRemote(MemoryTarget):
+class MemoryRemote(MemoryStore):
     """Takes copies of files; `before_put(name, path)` may wait or raise."""
 
     url = "mem://bucket/prefix"
@@ -35,7 +35,7 @@ class MemoryRemote(MemoryTarget):
         content = path.read_bytes()
         on_bytes(len(content))
         if (len(content), hashlib.sha256(content).hexdigest()) != (sums.size_bytes, sums.sha256):
-            raise TargetError(f"cannot put {name!r}: its bytes are not those of its sums")
+            raise StoreError(f"cannot put {name!r}: its bytes are not those of its sums")
         self.files[name] = content
         self.published.append(name)
         return Proof(self.level, receipt={"sha256": sums.sha256})

@@ -1,0 +1,11 @@
+"""The target that other tests stand on keeps the contract too."""
+
+import pytest
+from support.memory_store import MemoryStore
+from support.store_conformance import StoreConformance
+
+
+class TestMemoryStore(StoreConformance):
+    @pytest.fixture
+    def target(self):
+        return MemoryStore()

@@ -1,0 +1,86 @@
+"""The argument parser of every command: short help texts, and errors in one line with a hint."""
+
+import argparse
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from wdsremux.cli import console
+from wdsremux.cli.hints import hint
+from wdsremux.core.option_values import did_you_mean
+
+MAX_WIDTH = 100
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Shows `--overwrite` and not `--overwrite, --no-overwrite`, and wraps at 100 columns."""
+
+    def __init__(self, prog: str) -> None:
+        width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+        super().__init__(prog, max_help_position=26, width=width)
+
+    def _format_action_invocation(self, action: argparse.Action) -> str:
+        shown = super()._format_action_invocation(action)
+        names = action.option_strings
+        if isinstance(action, argparse.BooleanOptionalAction):
+            return ", ".join(name for name in names if not name.startswith("--no-"))
+        if len(names) > 1 and action.nargs is None:  # -j, --workers N
+            return f"{', '.join(names)} {self._format_args(action, action.dest.upper())}"
+        return shown
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports what is wrong in one line, and what may have been meant."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        keywords = {"allow_abbrev": False, "formatter_class": HelpFormatter, **keywords}
+        super().__init__(*args, **keywords)
+
+    def error(self, message: str) -> NoReturn:
+        """End the process with exit code 2."""
+        console.err(f"{self.prog}: {message}{self._hint(message)}; see {self.prog} --help")
+        sys.exit(2)
+
+    def print_help(self, _file: Any = None) -> None:
+        """Print it as a result, which may be read through `| head`."""
+        console.out(self.format_help().rstrip("\n"))
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """Return the arguments; the command that was named reports an argument it does not take."""
+        arguments, left = self.parse_known_args(words)
+        if left:
+            name = next(word for word in words if word in self.commands())
+            chosen = self.commands()[name]
+            text = hint(left, name, {each: it.options() for each, it in self.commands().items()})
+            chosen.error(f"unrecognized arguments: {' '.join(left)}{text}")
+        return arguments
+
+    def commands(self) -> dict[str, "Parser"]:
+        """Return the parsers of the commands."""
+        found = [each.choices for each in self._actions if isinstance(each.choices, dict)]
+        return dict(*found)
+
+    def options(self) -> list[str]:
+        """Return everything that may be written: options, and arguments such as OUT."""
+        return [word for each in self._actions for word in each.option_strings or [each.dest]]
+
+    def _hint(self, message: str) -> str:
+        given = re.search(r"invalid choice: '([\w-]+)", message)
+        choices = [str(one) for each in self._actions for one in each.choices or ()]
+        return did_you_mean(given[1], choices) if given else ""
+
+
+class Version(argparse.Action):
+    """Prints the version, which is looked up only then."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_ignored: object) -> None:
+        """Print it and end the process."""
+        from importlib.metadata import version
+
+        console.out(f"wdsremux {version('wdsremux')}")
+        parser.exit()
