@@ -15,13 +15,11 @@ from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.processing.opening import (
     Transform,
-    asks_hub,
     open_conversion,
-    refuse_own_source,
     with_careful_engine,
 )
 from wdsremux.processing.plan import Conversion
-from wdsremux.sources.registry import SourceLike
+from wdsremux.sources.registry import SourceLike, parse
 
 
 def convert(
@@ -73,10 +71,11 @@ def convert_by(
     observer: Observer = ignore_event,
 ) -> Manifest:
     """Do what `convert` does, with parsed options."""
-    refuse_own_source(source, out)
-    if asks_hub(source, recipe):  # which may take up to --give-up-after
-        observer(Note(f"folder {source!r} not found here: asking the Hub for that dataset"))
-    conversion = open_conversion(source, out, recipe, run, transform or recipe.transform)
+    ref = parse(source, recipe)
+    ref.refuse_output(out)
+    if ref.is_guess:  # which may take up to --give-up-after
+        observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
+    conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
     if conversion.target.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 

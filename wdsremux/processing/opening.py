@@ -2,7 +2,6 @@
 
 # ruff: noqa: PLC0415 (local imports keep each part out of the way of those who do not use it)
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,50 +10,19 @@ from typing import Any
 from wdsremux.core.columns import choose_columns, remarks_on
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
-from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import remarks_on_splits, series_from_text
-from wdsremux.sources.registry import GLOB, REPO_ID, SourceLike, kind_of, name_of, open_source
+from wdsremux.sources.registry import SourceLike, SourceRef, parse
 from wdsremux.stores import registry
 from wdsremux.transforms.function.call import (
     FunctionSpec,
     function_from_callable,
     function_from_text,
 )
-
-
-def refuse_own_source(source: SourceLike, out: str | os.PathLike[str]) -> None:
-    """Refuse an output in the folder of the source: shards would mix with what they are of.
-
-    In a folder that is the source every file counts, also those in folders within it. Where files
-    are named, the output may be another folder beside them.
-    """
-    if not os.fspath(out):
-        raise UsageError("OUT is empty; write . for the folder you are in")
-    if not isinstance(source, str | os.PathLike) or not os.fspath(source):
-        return
-    path = Path(source).expanduser()
-    folder = path if path.is_dir() else path.parent
-    target = Path(out).expanduser()
-    is_named = path.exists() or GLOB.search(path.name)
-    if is_named and folder.is_dir() and target.is_dir() and folder.samefile(target):
-        raise UsageError(f"OUT {str(out)!r} is where the source lies; choose another folder")
-    if path.is_dir() and not is_url(out) and path.resolve() in target.resolve().parents:
-        raise UsageError(
-            f"OUT {str(out)!r} lies within the source {str(source)!r}: shards would mix with what "
-            "they are made of; choose a folder beside it"
-        )
-
-
-def asks_hub(source: SourceLike, recipe: Recipe) -> bool:
-    """Return whether words that may be a mistyped path are taken for a dataset on the Hub."""
-    is_id = isinstance(source, str) and REPO_ID.fullmatch(source) and not recipe.source_kind
-    return bool(is_id) and kind_of(str(source)) == "hub"
-
 
 Transform = str | Callable[..., Any]
 
@@ -101,12 +69,17 @@ def with_careful_engine(conversion: Conversion, run: Run) -> Conversion:
 
 
 def open_conversion(
-    source: SourceLike, out: str | Path, recipe: Recipe, run: Run, transform: Transform | None
+    source: SourceLike | SourceRef,
+    out: str | Path,
+    recipe: Recipe,
+    run: Run,
+    transform: Transform | None,
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
     function = open_function(transform)
     target = registry.open_store(out)  # wrong keys are told before the source is opened
-    opened = open_source(source, recipe, run)
+    ref = parse(source, recipe)
+    opened = ref.open(recipe, run)
     features, options = opened.features(), column_options(recipe)
     adds_columns = function is not None and recipe.transform_mode != "image"
     columns = choose_columns(features, options, has_function=adds_columns)
@@ -114,11 +87,10 @@ def open_conversion(
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)
     # What is no text has no words: whoever opens it again must be given it.
-    source_words = str(source) if isinstance(source, str | Path) else None
     function_words = transform if isinstance(transform, str) else None
-    origin = origin_of(source_words, replace(recipe, transform=function_words))
+    origin = origin_of(ref.location, replace(recipe, transform=function_words))
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
-    head = replace(head, name=name_of(source), origin=origin)
+    head = replace(head, name=ref.name, origin=origin)
     engine, engine_name, workers = open_engine(run, has_function=function is not None)
     return Conversion(
         head=head,

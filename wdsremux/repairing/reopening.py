@@ -19,7 +19,7 @@ from wdsremux.processing.plan import Conversion
 from wdsremux.repairing.consent import approved_function, refuse_other_file
 from wdsremux.repairing.repair import RepairObserver
 from wdsremux.repairing.repair import repair as run_repair
-from wdsremux.sources.registry import KIND_ADVICE, SourceLike, without_revision
+from wdsremux.sources.registry import KIND_ADVICE, SourceLike, parse
 from wdsremux.stores import registry
 from wdsremux.verifying.reports import RepairReport
 
@@ -84,7 +84,8 @@ class _Reopening:
         function = self._function(head)
         recipe = recipe_from_head(head, function if isinstance(function, str) else None)
         try:
-            conversion = open_conversion(source, self.out, recipe, self.run, function)
+            ref = parse(source, recipe).without_revision()
+            conversion = open_conversion(ref, self.out, recipe, self.run, function)
         except UsageError as exc:
             raise RecipeMismatchError(
                 f"the source does not fit the recipe any more: {exc}"
@@ -102,7 +103,7 @@ class _Reopening:
                 "the source was a Python object, which no record can name; give it again: "
                 "wdsremux.repair(out, source=...)"
             )
-        return without_revision(source)
+        return source
 
     def _function(self, head: Head) -> Transform | None:
         if head.options["transform"] is None:

@@ -1,4 +1,7 @@
-"""The contract of a source: where records come from, and what it knows of itself."""
+"""The contract of a source: where records come from, and their identity.
+
+Short because it holds the contract alone.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -8,28 +11,28 @@ from wdsremux.core.records import Unit
 
 
 class Source(Protocol):
-    """A dataset that can be cut into units; opened by a function of its own file.
+    """A dataset that can be divided into units; the module of each source has an open function.
 
-    What must hold: the order of rows never depends on the machine, locale or moment; for sources
-    whose identity is equal, every position names the same row.
+    The order of rows never depends on the machine, locale or time; in sources with equal
+    identities every position refers to the same row.
     """
 
     def identity(self) -> Mapping[str, Any]:
-        """Return what pins the source, as JSON: kind, commit, for each file its name and size.
+        """Return what identifies the source, as JSON: kind, commit, name and size of each file.
 
         No absolute path of this machine, no token, no signed URL. Two identities are equal exactly
         when the rows are.
         """
 
     def splits(self) -> Mapping[str, int | None]:
-        """Return the split names in source order, each with its rows, None where not known."""
+        """Return the split names in source order, with their numbers of rows (None: unknown)."""
 
     def features(self) -> Sequence[Column]:
         """Return the columns, in source order."""
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
-        """Yield the units of a split in order, from the one that holds row `start` on.
+        """Yield the units of a split in order, beginning with the one that holds row `start`.
 
-        `Unit.first` counts from 0 at the first row of the split, whatever `start` is. Cheap: no
-        image is read here but by sources that can only be streamed.
+        `Unit.first` counts from 0 at the first row of the split, whatever `start` is. Cheap: only
+        sources that can only be streamed read images here.
         """

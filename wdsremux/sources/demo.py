@@ -1,6 +1,6 @@
 """The embedded demo: 300 crops of the nine photos that come with the package, in five classes.
 
-Everything follows from the row number, so that every run and every machine sees the same images.
+Everything is computed from the row number: every run on every machine makes the same images.
 """
 
 import random
@@ -37,7 +37,7 @@ _SIDES_PX = (320, 500)
 _LEAST_SHARE = 0.5
 _QUALITY = 95
 _JPEG_BYTES = 60_000
-"""What an image has, on average."""
+"""Average size of an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +104,15 @@ def open_demo() -> DemoSource:
 
 
 def _subject(number: int) -> tuple[int, str]:
-    """Return (label, photo) of an image: the classes take turns, and in each class its photos."""
-    turn, label = divmod(number, len(CLASSES))
+    """Return (label, photo) of an image: classes alternate, and within a class its photos."""
+    cycle, label = divmod(number, len(CLASSES))
     photos = tuple(CLASSES.values())[label]
-    return label, photos[turn % len(photos)]
+    return label, photos[cycle % len(photos)]
 
 
 def _jpeg(photo: str, number: int) -> bytes:
     """Return a crop of a photo: a random window, scaled, half of them mirrored."""
-    # Only `random()` itself promises the same numbers in every version of Python.
+    # Only `random()` returns the same numbers in every version of Python.
     draw = random.Random(f"wdsremux demo {EDITION}: {number}").random  # noqa: S311 (no secret)
     low, high = _SIDES_PX
     width, height = (low + int(draw() * (high - low + 1)) for _ in range(2))

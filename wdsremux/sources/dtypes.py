@@ -1,4 +1,4 @@
-"""Column dtypes from what `datasets` declares: features in their JSON form, or a dataset card's.
+"""Column dtypes that `datasets` declares: features in their JSON form, or a dataset card's.
 
 JSON form: {"label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}, as in Parquet metadata.
 Card form: [{"name": "label", "dtype": {"class_label": {"names": {"0": "cat", "1": "dog"}}}}].
@@ -12,22 +12,22 @@ from wdsremux.core.columns import Dtype
 UNSUPPORTED = "unsupported"
 
 
-def dtype_from_word(word: str) -> Dtype:
-    """Return the dtype that a type's name in Arrow or `datasets` stands for."""
-    if word in ("image", "bool", "null", "binary", "string"):
-        return word
-    if word.startswith(("int", "uint", "float")):
-        return word
-    if word in ("large_string", "string_view") or word.startswith("decimal"):
+def dtype_from_name(name: str) -> Dtype:
+    """Return the dtype for the name of a type in Arrow or `datasets`."""
+    if name in ("image", "bool", "null", "binary", "string"):
+        return name
+    if name.startswith(("int", "uint", "float")):
+        return name
+    if name in ("large_string", "string_view") or name.startswith("decimal"):
         return "string"
-    if word in ("large_binary", "binary_view"):
+    if name in ("large_binary", "binary_view"):
         return "binary"
-    is_time = word.startswith(("timestamp", "date", "time", "duration"))
+    is_time = name.startswith(("timestamp", "date", "time", "duration"))
     return "timestamp" if is_time else UNSUPPORTED
 
 
 def dtypes_from_features(features: Mapping[str, Any]) -> dict[str, Dtype]:
-    """Return the dtypes of features in their JSON form, as `Features.to_dict()` gives them."""
+    """Return the dtypes of features in their JSON form, as `Features.to_dict()` returns them."""
     return {name: dtype_from_feature(feature) for name, feature in features.items()}
 
 
@@ -38,14 +38,14 @@ def dtype_from_feature(feature: Any) -> Dtype:
     if not isinstance(feature, Mapping):
         return UNSUPPORTED
     kind = feature.get("_type")
-    if not isinstance(kind, str):  # a struct, one of whose fields may be called so
+    if not isinstance(kind, str):  # a struct, which may have a field of that name
         return {"struct": dtypes_from_features(feature)}
     read = _FEATURE_READERS.get(kind)
     return read(feature) if read else UNSUPPORTED
 
 
 def dtypes_from_card(features: Any) -> dict[str, Dtype]:
-    """Return the dtypes of a card's list of named features; of anything else, none."""
+    """Return the dtypes of a card's list of named features; empty for anything else."""
     named = [f for f in features if isinstance(f, Mapping)] if isinstance(features, list) else []
     return {str(f["name"]): dtype_from_card(f) for f in named if "name" in f}
 
@@ -53,13 +53,13 @@ def dtypes_from_card(features: Any) -> dict[str, Dtype]:
 def dtype_from_card(feature: Any) -> Dtype:
     """Return the dtype of one feature in the card's form, for example {"list": "int64"}."""
     if isinstance(feature, str):
-        return dtype_from_word(feature)
+        return dtype_from_name(feature)
     if isinstance(feature, list):
         return {"struct": dtypes_from_card(feature)}
     if isinstance(feature, Mapping):
-        for word, read in _CARD_READERS.items():
-            if word in feature:
-                return read(feature[word])
+        for key, read in _CARD_READERS.items():
+            if key in feature:
+                return read(feature[key])
     return UNSUPPORTED
 
 
@@ -74,7 +74,7 @@ def _class_label(label: Any) -> Dtype:
 
 
 def _array(feature: Any) -> Dtype:
-    dtype = dtype_from_word(str(feature.get("dtype")))
+    dtype = dtype_from_name(str(feature.get("dtype")))
     for _ in feature.get("shape") or ():
         dtype = {"list": dtype}
     return dtype
@@ -99,7 +99,7 @@ def _feature_list(feature: Mapping[str, Any]) -> Dtype:
 
 
 _FEATURE_READERS: Mapping[str, Callable[[Any], Dtype]] = {
-    "Value": lambda feature: dtype_from_word(str(feature.get("dtype"))),
+    "Value": lambda feature: dtype_from_name(str(feature.get("dtype"))),
     "Image": lambda _: "image",
     "ClassLabel": _class_label,
     "List": _feature_list,

@@ -1,4 +1,4 @@
-"""What type a column has when only its values tell: a fold over the first rows of a source."""
+"""The type of a column for which only values are known: a fold over the first rows of a source."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 from wdsremux.core.columns import Column, Dtype
 
 _NUMBERS = ("bool", "int64", "float64")
-_TEXTS = ("string", "timestamp")
+_STRINGS = ("string", "timestamp")
 _MAX_DEPTH = 32
 
 
@@ -51,7 +51,7 @@ def merged(one: Dtype, other: Dtype) -> Dtype:  # noqa: PLR0911 (one return for 
     if one == "null":
         return other
     if isinstance(one, str) or isinstance(other, str):
-        for ladder in (_NUMBERS, _TEXTS):
+        for ladder in (_NUMBERS, _STRINGS):
             if one in ladder and other in ladder:
                 return (
                     max(str(one), str(other), key=ladder.index) if ladder is _NUMBERS else "string"

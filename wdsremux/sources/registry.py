@@ -1,90 +1,154 @@
-"""From words to sources: the only file that knows every source."""
+"""The sources: what a string or an object names, and how it is opened.
 
-# ruff: noqa: PLC0415 (local imports keep each part out of the way of those who do not use it)
+The only file that knows every source.
+"""
+
+# ruff: noqa: PLC0415 (a local import keeps a source out of runs that do not use it)
 
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
+from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.sources.base import Source
 
 DEMO = "demo:"
-
-
 HUB = "hf://datasets/"
-
-
-GLOB = re.compile(r"[*?\[{]")
-
-
-REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-
-
-HUB_PAGE = re.compile(r"https?://(?:www\.)?huggingface\.co/datasets/([\w-][\w.-]*/[\w-][\w.-]*)")
-
-
-KIND_ADVICE = "check the spelling, or say what it is with --source-kind"
-
+KIND_ADVICE = "check the spelling, or set its kind with --source-kind"
 
 SAVED_FILES = ("dataset_dict.json", "state.json")
-"""What `save_to_disk` leaves in its folder."""
+"""Files that `save_to_disk` writes into its folder."""
 
-
-LOOKED_AT = 10_000
-"""Files of a folder that are looked at to tell what it holds."""
-
+LISTED_FILES = 10_000
+"""Files of a folder that are listed to recognise its kind."""
 
 TABLES = (".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip")
-"""Files that only `load_dataset` knows how to read."""
-
+"""Files that only `load_dataset` reads."""
 
 SourceLike = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
-"""What `convert` takes for a source."""
+"""What `convert` accepts as a source."""
+
+_GLOB = re.compile(r"[*?\[{]")
+_REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HUB_PAGE = re.compile(r"https?://(?:www\.)?huggingface\.co/datasets/([\w-][\w.-]*/[\w-][\w.-]*)")
 
 
-def without_revision(source: SourceLike) -> SourceLike:
-    """Return a source without the revision that a Hub dataset's words may name."""
-    is_hub = isinstance(source, str) and source.startswith(HUB)
-    return str(source).partition("@")[0] if is_hub else source
+@dataclass(frozen=True, slots=True)
+class SourceRef:
+    """A source that is recognised but not open; made by `parse`."""
+
+    source: SourceLike
+    """What the user passed."""
+    kind: str
+    """One of `recipe.KINDS`, or "object" for a Python object."""
+    name: str
+    """Name of the dataset: the last part of its location."""
+    is_guess: bool = False
+    """Whether a string that may be a mistyped path is taken for a dataset ID of the Hub."""
+
+    @property
+    def location(self) -> str | None:
+        """The source as a string; None for a Python object."""
+        return os.fspath(self.source) if isinstance(self.source, str | os.PathLike) else None
+
+    def open(self, recipe: Recipe, run: Run) -> Source:
+        """Open the source. Raises SourceError or UsageError."""
+        if self.location is None:
+            return _open_object(self.source, run)
+        try:
+            return _OPENERS[self.kind](self.location, recipe, run)
+        except PermissionError as exc:
+            path = exc.filename or self.location
+            raise SourceError(f"cannot read {path!r}: {exc.strerror}") from exc
+
+    def without_revision(self) -> "SourceRef":
+        """Return the reference without the revision in a dataset ID."""
+        if self.kind != "hub" or self.location is None:
+            return self
+        return replace(self, source=self.location.partition("@")[0])
+
+    def refuse_output(self, out: str | os.PathLike[str]) -> None:
+        """Refuse an output inside the source: shards would mix with the files they are made of.
+
+        In a folder that is the source every file counts, also those in its subfolders. Where files
+        are named, the output may be another folder beside them. Raises UsageError.
+        """
+        if not os.fspath(out):
+            raise UsageError("OUT is empty; write . for the current folder")
+        if self.location is None:
+            return
+        path, folder = Path(self.location).expanduser(), Path(out).expanduser()
+        parent = path if path.is_dir() else path.parent
+        is_local = path.exists() or _GLOB.search(path.name)
+        if is_local and parent.is_dir() and folder.is_dir() and parent.samefile(folder):
+            raise UsageError(f"OUT {str(out)!r} is the folder of the source; choose another folder")
+        if path.is_dir() and not is_url(out) and path.resolve() in folder.resolve().parents:
+            raise UsageError(
+                f"OUT {str(out)!r} is inside the source {self.location!r}: shards would mix with "
+                "the files they are made of; choose a folder beside it"
+            )
 
 
-def kind_of(words: str) -> str:
-    """Tell what a source is by its name and by what lies there."""
-    if words == DEMO:
+def parse(source: SourceLike | SourceRef, recipe: Recipe) -> SourceRef:
+    """Recognise a source by its name and files. Raises SourceError or UsageError."""
+    if isinstance(source, SourceRef):
+        return source
+    if not isinstance(source, str | os.PathLike):
+        return SourceRef(source, "object", "dataset")
+    location = os.fspath(source)
+    if not location:
+        raise UsageError("SOURCE is empty; write . for the current folder")
+    kind = recipe.source_kind or _kind_of(location)
+    is_id = isinstance(source, str) and _REPO_ID.fullmatch(location) is not None
+    is_guess = is_id and kind == "hub" and not recipe.source_kind
+    return SourceRef(location, kind, dataset_name(location), is_guess)
+
+
+def dataset_name(location: str | os.PathLike[str]) -> str:
+    """Return the name of the dataset at a path, a dataset ID or a URL: its last part."""
+    name = re.split(r"[/\\]", os.fspath(location).rstrip("/:").split("@")[0])[-1]
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "dataset"
+
+
+def _kind_of(location: str) -> str:
+    """Return the kind of a source by its name and files. Raises SourceError."""
+    if location == DEMO:
         return "demo"
-    if words.startswith(HUB):
+    if location.startswith(HUB):
         return "hub"
-    path = Path(words).expanduser()
+    path = Path(location).expanduser()
     if path.is_dir():
         return _kind_of_folder(path)
     for suffix, kind in ((".tar", "tars"), (".parquet", "parquet")):
-        if words.endswith(suffix):
+        if location.endswith(suffix):
             return kind
     if path.is_file():
         return "loadable"
-    if REPO_ID.fullmatch(words):
+    if _REPO_ID.fullmatch(location):
         return "hub"
     raise SourceError(
-        f"{words!r} is no file or folder, and no dataset ID such as user/name; {_instead_of(words)}"
+        f"{location!r} is not a file, a folder or a dataset ID such as user/name; "
+        f"{_suggestion(location)}"
     )
 
 
-def _instead_of(words: str) -> str:
-    """Tell what to write instead of a source that is nothing as it stands."""
-    if words == DEMO.removesuffix(":"):
+def _suggestion(location: str) -> str:
+    """Return what to write instead of a string that is not a source."""
+    if location == DEMO.removesuffix(":"):
         return f"the demo is {DEMO}"
-    page = HUB_PAGE.match(words)
+    page = _HUB_PAGE.match(location)
     if page is not None:
         return f"write {page[1]}"
-    repo, at, revision = words.partition("@")
-    if at and REPO_ID.fullmatch(repo):
-        return f"write {repo} --revision {revision}, or {HUB}{words}"
+    repo, at, revision = location.partition("@")
+    if at and _REPO_ID.fullmatch(repo):
+        return f"write {repo} --revision {revision}, or {HUB}{location}"
     return KIND_ADVICE
 
 
@@ -102,38 +166,16 @@ def _kind_of_folder(path: Path) -> str:
 
 
 def _file_names(path: Path) -> Iterable[str]:
-    return islice((name for _, _, names in os.walk(path) for name in sorted(names)), LOOKED_AT)
+    return islice((name for _, _, names in os.walk(path) for name in sorted(names)), LISTED_FILES)
 
 
 def _has_table(path: Path) -> bool:
-    """Return whether a table lies at the top that is not the metadata of an image folder."""
+    """Return whether the folder itself has a table that is not metadata of an image folder."""
     return any(
         entry.suffix.lower() in TABLES and entry.stem != "metadata"
         for entry in path.iterdir()
         if entry.is_file() and not entry.name.startswith(".")
     )
-
-
-def name_of(source: SourceLike) -> str:
-    """Return what the dataset is called: the last part of the source's name."""
-    if not isinstance(source, str | os.PathLike):
-        return "dataset"
-    name = re.split(r"[/\\]", os.fspath(source).rstrip("/:").split("@")[0])[-1]
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "dataset"
-
-
-def open_source(source: SourceLike, recipe: Recipe, run: Run) -> Source:
-    """Open what the user named or gave. Raises SourceError or UsageError."""
-    if not isinstance(source, str | os.PathLike):
-        return _open_object(source, run)
-    words = os.fspath(source)
-    if not words:
-        raise UsageError("SOURCE is empty; write . for the folder you are in")
-    kind = recipe.source_kind or kind_of(words)
-    try:
-        return _OPENERS[kind](words, recipe, run)
-    except PermissionError as exc:
-        raise SourceError(f"cannot read {exc.filename or words!r}: {exc.strerror}") from exc
 
 
 def _open_object(source: Any, run: Run) -> Source:
@@ -145,58 +187,58 @@ def _open_object(source: Any, run: Run) -> Source:
         return open_dataset(source, run.give_up_after)
     if not isinstance(source, Iterable):
         raise UsageError(
-            f"a source is a text, a datasets.Dataset or an iterable of dicts, "
-            f"not {type(source).__name__}"
+            f"a {type(source).__name__} is not a source; pass a string, a datasets.Dataset or an "
+            "iterable of dicts"
         )
     return open_iterable(source)
 
 
-def _open_hub(words: str, recipe: Recipe, run: Run) -> Source:
+def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hf_datasets.loadable import open_hub_stream
     from wdsremux.sources.hub.layout import hub_layout
     from wdsremux.sources.parquet.hub import open_hub
     from wdsremux.stores.hub.ranges import Access
 
     access = Access(run.give_up_after)
-    layout = hub_layout(words, subset=recipe.subset, revision=recipe.revision, access=access)
+    layout = hub_layout(location, subset=recipe.subset, revision=recipe.revision, access=access)
     return open_hub(layout, access) if layout.is_parquet else open_hub_stream(layout, access)
 
 
-def _open_parquet(words: str, recipe: Recipe, _run: Run) -> Source:
+def _open_parquet(location: str, recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.parquet.local import open_parquet
 
     root = Path(recipe.image_root) if recipe.image_root else None
-    return open_parquet(words, subset=recipe.subset, image_root=root)
+    return open_parquet(location, subset=recipe.subset, image_root=root)
 
 
-def _open_saved(words: str, recipe: Recipe, _run: Run) -> Source:
+def _open_saved(location: str, recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.hf_datasets.tables import open_saved
 
-    return open_saved(words, recipe.image_root)
+    return open_saved(location, recipe.image_root)
 
 
-def _open_folder(words: str, _recipe: Recipe, _run: Run) -> Source:
+def _open_folder(location: str, _recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.folder.source import open_folder
 
-    return open_folder(words)
+    return open_folder(location)
 
 
-def _open_tars(words: str, _recipe: Recipe, _run: Run) -> Source:
+def _open_tars(location: str, _recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.tars.source import open_tars
 
-    return open_tars(words)
+    return open_tars(location)
 
 
-def _open_demo(_words: str, _recipe: Recipe, _run: Run) -> Source:
+def _open_demo(_location: str, _recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.demo import open_demo
 
     return open_demo()
 
 
-def _open_loadable(words: str, recipe: Recipe, run: Run) -> Source:
+def _open_loadable(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hf_datasets.loadable import open_loadable
 
-    return open_loadable(words, subset=recipe.subset, give_up_after_s=run.give_up_after)
+    return open_loadable(location, subset=recipe.subset, give_up_after_s=run.give_up_after)
 
 
 _OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {

@@ -1,6 +1,6 @@
 """Which split a file belongs to, by its path: the rules of Hugging Face `datasets`.
 
-The first rule that any file fits decides for all files, and files that it does not name are left
+The first rule that any file fits applies to all files, and files that it does not name are left
 out: `data/NAME-00000-of-00001.*`, then a folder with a keyword, then a file name with one, then all
 is "train". https://huggingface.co/docs/datasets/repository_structure
 """
@@ -28,8 +28,8 @@ _FILE_FORMS = ("{0}{1}.*", ".*{1}{0}{1}.*")
 _NUMBERED = re.compile(r"(\w+(?:\.\w+)*)-\d{5}-of-\d{5}.*\..*", re.DOTALL)
 
 
-class Place(NamedTuple):
-    """Where a file stands in the order of rows: in a split, after all files of lower ranks."""
+class SplitRank(NamedTuple):
+    """Position of a file in the order of rows: in a split, after all files of lower ranks."""
 
     split: str
     rank: int
@@ -49,37 +49,37 @@ _FILES = _forms(_FILE_FORMS)
 _ANY_KEYWORD = re.compile("|".join(word for words in KEYWORDS.values() for word in words))
 
 
-def _places(
+def _ranks(
     names: Iterable[str], forms: Mapping[str, tuple[re.Pattern[str], ...]]
-) -> tuple[Place, ...]:
+) -> tuple[SplitRank, ...]:
     names = [name for name in names if _ANY_KEYWORD.search(name)]
     if not names:
         return ()
-    found: list[Place] = []
+    found: list[SplitRank] = []
     for split, patterns in forms.items():
         for rank, pattern in enumerate(patterns):
             if any(pattern.fullmatch(name) for name in names):
                 # `datasets` lists a file once for every pattern it fits; a row is a row only once.
-                found.append(Place(split, rank))
+                found.append(SplitRank(split, rank))
                 break
     return tuple(found)
 
 
 @lru_cache(maxsize=1024)
-def folder_places(folder: str) -> tuple[Place, ...]:
-    """Return the places of the files in a folder, by the names on its path ("" is the root)."""
-    return _places(folder.split("/"), _FOLDERS) if folder else ()
+def folder_ranks(folder: str) -> tuple[SplitRank, ...]:
+    """Return the ranks of the files in a folder, by the names on its path ("" is the root)."""
+    return _ranks(folder.split("/"), _FOLDERS) if folder else ()
 
 
-def file_places(name: str) -> tuple[Place, ...]:
-    """Return the places of a file by its own name."""
-    return _places((name,), _FILES)
+def file_ranks(name: str) -> tuple[SplitRank, ...]:
+    """Return the ranks of a file by its own name."""
+    return _ranks((name,), _FILES)
 
 
-def numbered_places(folder: str, name: str) -> tuple[Place, ...]:
-    """Return the place of a file such as `data/train-00000-of-00002.jpg`."""
+def numbered_ranks(folder: str, name: str) -> tuple[SplitRank, ...]:
+    """Return the rank of a file such as `data/train-00000-of-00002.jpg`."""
     match = _NUMBERED.fullmatch(name) if folder == "data" else None
-    return (Place(match[1], 0),) if match else ()
+    return (SplitRank(match[1], 0),) if match else ()
 
 
 def ordered(splits: Iterable[str]) -> list[str]:

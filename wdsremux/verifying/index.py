@@ -27,7 +27,7 @@ from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reader import listing
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.sources.registry import name_of
+from wdsremux.sources.registry import dataset_name
 from wdsremux.sources.split_rules import ordered, split_of_file
 from wdsremux.stores.base import Store
 from wdsremux.stores.folder.store import FolderStore
@@ -64,7 +64,7 @@ def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifes
             names = _shard_names(folder, str(out))
         target: Store
         if isinstance(folder, RemoteFolder):
-            target, name = folder.store, name_of(out)
+            target, name = folder.store, dataset_name(out)
         else:
             target = FolderStore(Path(out).expanduser())
             name = target.root.resolve().name

@@ -219,7 +219,7 @@ def test_the_folder_of_the_source_is_refused_as_output_and_left_alone(source, tm
     before = tree(tmp_path / "out")
     for words in ((), ("--overwrite",)):
         done = convert(tmp_path / "out", tmp_path / "out", *words, code=2)
-        assert "where the source lies" in done.stderr
+        assert "is the folder of the source" in done.stderr
         convert(f"{tmp_path}/out/train-*.tar", tmp_path / "out", *words, code=2)
     assert tree(tmp_path / "out") == before
 
@@ -234,7 +234,7 @@ def test_an_output_within_the_folder_that_is_the_source_is_refused(source, tmp_p
         ("data", "link/c"),
     ):
         done = convert(given, out, code=2, cwd=tmp_path)
-        assert "lies within the source" in done.stderr
+        assert "is inside the source" in done.stderr
     file = min((tmp_path / "data").rglob("*train*.parquet"))
     convert(file, file.parent / "out", "--limit", 2)
     assert list(shards(file.parent / "out")) == ["train-000000.tar"]

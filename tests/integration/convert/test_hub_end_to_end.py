@@ -201,7 +201,7 @@ class TestAccess:
             return
         done = convert(repo, tmp_path / "out", code=3)
         assert "gated" in done.stderr
-        assert "ask for access" in done.stderr
+        assert "request access" in done.stderr
         assert "Traceback" not in done.stderr
 
     def test_a_missing_split_is_told_with_those_there_are(self, hub, tmp_path, write):
@@ -223,7 +223,7 @@ class TestAccess:
 @pytest.mark.parametrize("repo", ["u/there-is-no-such-set", "hf://datasets/u/no-such-set"])
 def test_a_missing_repo_is_told(hub, tmp_path, repo):
     done = convert(repo, tmp_path / "out", code=3)
-    assert "is not on the Hub, or it is private" in done.stderr
+    assert "does not exist on the Hub or is private" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 

@@ -127,7 +127,7 @@ def test_the_card_means_the_same_on_the_hub_and_on_disk(hub, readme):
     local = open_parquet(str(folder), subset=None, image_root=None)
     assert opened(repo).features() == local.features()
     assert local.features()[1].class_names == ("cat", "dog")
-    with pytest.raises(UsageError, match=r"'huge': dataset '.*' has small, big"):
+    with pytest.raises(UsageError, match=r"'huge': dataset '.*' has the subsets small, big"):
         layout_of(repo, subset="huge")
 
 
@@ -135,11 +135,11 @@ def test_a_subset_that_must_be_named_is_asked_for(hub):
     repo, folder = hub.new_repo()
     (folder / "README.md").write_text(README.replace("  default: true\n", ""))
     write_table(folder / "s" / "a.parquet", {"image": [jpeg(0)]})
-    with pytest.raises(SourceError, match=r"cannot be opened: .*b/2\.parquet'.*; see what"):
+    with pytest.raises(SourceError, match=r"cannot be opened: .*b/2\.parquet'.*; check whether"):
         layout_of(repo, subset="big")
     write_table(folder / "b" / "2.parquet", {"image": [jpeg(0)]})
     hub.store.changed()
-    with pytest.raises(UsageError, match="several subsets: small, big; choose with --subset"):
+    with pytest.raises(UsageError, match="several subsets: small, big; choose one with --subset"):
         layout_of(repo)
 
 
@@ -199,7 +199,7 @@ def test_a_server_that_has_gone_ends_the_reading_in_time(hub, dataset):
     assert len(seen) < corpus.rows
     text = str(caught.value)
     assert "cannot read u/set" in text
-    assert "tried for 1 s; finished shards stay, and the same command goes on" in text
+    assert "tried for 1 s; finished shards are kept, and the same command resumes" in text
     assert "http" not in text
     assert any(name in text for name in corpus.files)
 
@@ -247,7 +247,7 @@ def test_a_private_dataset_is_read_with_the_token_and_not_without(hub, dataset, 
     repo, corpus = dataset
     (corpus.folder / ".private").touch()
     hub.configure(token=TOKEN)
-    with pytest.raises(SourceError, match=r"or it is private.*hf auth login.*HF_TOKEN"):
+    with pytest.raises(SourceError, match=r"or is private.*hf auth login.*HF_TOKEN"):
         layout_of(repo)
     given = opened(repo, Access(token=TOKEN))
     assert [r.image for r in read(given)] == corpus.images
@@ -266,7 +266,7 @@ def test_a_gated_dataset_tells_where_to_ask(hub, dataset):
     repo, corpus = dataset
     (corpus.folder / ".gated").touch()
     hub.configure(token=TOKEN)
-    with pytest.raises(SourceError, match="is gated: ask for access"):
+    with pytest.raises(SourceError, match="is gated: request access"):
         opened(repo)
 
 
@@ -290,8 +290,8 @@ def test_the_token_and_the_signed_address_are_in_no_text(hub, dataset, caplog):
 @pytest.mark.parametrize(
     ("dataset_id", "revision", "text"),
     [
-        ("u/nothing-here", None, "'u/nothing-here' is not on the Hub, or it is private"),
-        ("hf://datasets/u/nothing-here", None, "'u/nothing-here' is not on the Hub"),
+        ("u/nothing-here", None, "'u/nothing-here' does not exist on the Hub or is private"),
+        ("hf://datasets/u/nothing-here", None, "'u/nothing-here' does not exist on the Hub"),
     ],
 )
 def test_what_the_hub_does_not_have_is_told(hub, dataset_id, revision, text):
@@ -301,7 +301,7 @@ def test_what_the_hub_does_not_have_is_told(hub, dataset_id, revision, text):
 
 
 def test_a_missing_revision_is_told(dataset):
-    with pytest.raises(SourceError, match="has no such revision: check --revision"):
+    with pytest.raises(SourceError, match="does not have this revision: check --revision"):
         layout_of(dataset[0], revision="nope")
 
 
@@ -313,7 +313,7 @@ def test_an_empty_dataset_is_told(hub):
 def test_a_script_dataset_is_told(hub):
     repo, folder = hub.new_repo()
     (folder / f"{folder.name}.py").write_text("raise SystemExit")
-    with pytest.raises(SourceError, match=r"made by a script.*refs/convert/parquet"):
+    with pytest.raises(SourceError, match=r"built by a script.*refs/convert/parquet"):
         layout_of(repo)
 
 
@@ -324,7 +324,7 @@ def test_a_copy_in_the_cache_never_stands_for_the_dataset(hub, dataset):
     datasets.load_dataset(repo)
     (corpus.folder / ".private").touch()
     hub.configure(token=TOKEN)
-    with pytest.raises(SourceError, match="is not on the Hub, or it is private"):
+    with pytest.raises(SourceError, match="does not exist on the Hub or is private"):
         layout_of(repo)
 
 

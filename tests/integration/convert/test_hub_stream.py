@@ -119,7 +119,7 @@ def test_a_csv_names_images_of_its_repo_and_no_others(hub):
     good, *bad, missing = records(source)
     assert (good.image, good.fields) == (jpeg(0), {"n": 7})
     assert all("outside" in record.problem for record in bad)
-    assert "not there" in missing.problem
+    assert "does not exist" in missing.problem
 
 
 def test_webdataset_tars_have_the_columns_of_local_tars(hub):

@@ -254,8 +254,8 @@ def test_steps_and_options_by_their_python_names(table, tmp_path):
     ("source", "error", "says"),
     [
         (7, UsageError, "int"),
-        ([], SourceError, "no row"),
-        ([1, 2], SourceError, "row 0 is no dict"),
+        ([], SourceError, "is empty"),
+        ([1, 2], SourceError, "row 0 is a int, not a dict"),
         ([{"n": 1}], UsageError, "no image column"),
     ],
 )

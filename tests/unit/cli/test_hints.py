@@ -2,7 +2,8 @@ import pytest
 
 from wdsremux.cli.main import main
 from wdsremux.core.errors import SourceError
-from wdsremux.sources.registry import kind_of
+from wdsremux.core.recipe import Recipe
+from wdsremux.sources.registry import parse
 
 
 @pytest.mark.parametrize(
@@ -42,10 +43,10 @@ def test_a_word_too_many_is_told_with_what_may_be_meant(capsys, words, told):
             "ylecun/mnist@main",
             "; write ylecun/mnist --revision main, or hf://datasets/ylecun/mnist@main",
         ),
-        ("nothing here", "; check the spelling, or say what it is with --source-kind"),
+        ("nothing here", "; check the spelling, or set its kind with --source-kind"),
     ],
 )
 def test_a_source_that_is_nothing_is_told_with_what_may_be_meant(words, told):
     with pytest.raises(SourceError) as refused:
-        kind_of(words)
+        parse(words, Recipe())
     assert str(refused.value).endswith(told)

@@ -1,26 +1,67 @@
-"""Words for sources: which of them are asked of the Hub without a word that says so."""
+"""What a source is, by its name and files, before it is opened."""
 
 from pathlib import Path
 
 import pytest
 
+from wdsremux.core.errors import UsageError
 from wdsremux.core.recipe import Recipe
-from wdsremux.processing.opening import asks_hub
+from wdsremux.sources.registry import dataset_name, parse
 
 
-def test_words_that_may_be_a_mistyped_path_ask_the_hub(tmp_path, monkeypatch):
+def test_an_id_without_a_folder_of_that_name_is_a_guess(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert asks_hub("data/imgs", Recipe())
+    ref = parse("data/imgs", Recipe())
+    assert (ref.kind, ref.name, ref.is_guess) == ("hub", "imgs", True)
     Path("data/imgs").mkdir(parents=True)
-    assert not asks_hub("data/imgs", Recipe())
+    ref = parse("data/imgs", Recipe())
+    assert (ref.kind, ref.is_guess) == ("loadable", False)
 
 
 @pytest.mark.parametrize(
-    "words", ["hf://datasets/user/name", "demo:", "a/b.parquet", Path("a/b"), []]
+    ("source", "kind", "location"),
+    [
+        ("hf://datasets/user/name", "hub", "hf://datasets/user/name"),
+        ("demo:", "demo", "demo:"),
+        ("a/b.parquet", "parquet", "a/b.parquet"),
+        (Path("a/b"), "hub", "a/b"),
+        ([], "object", None),
+    ],
 )
-def test_words_that_cannot_be_mistaken_are_not_told(words):
-    assert not asks_hub(words, Recipe())
+def test_a_source_that_is_named_clearly_is_not_a_guess(source, kind, location):
+    ref = parse(source, Recipe())
+    assert (ref.kind, ref.location, ref.is_guess) == (kind, location, False)
 
 
-def test_who_names_the_kind_is_not_told():
-    assert not asks_hub("user/name", Recipe(source_kind="hub"))
+def test_a_source_of_a_chosen_kind_is_not_a_guess():
+    assert not parse("user/name", Recipe(source_kind="hub")).is_guess
+
+
+def test_a_parsed_source_is_parsed_only_once():
+    ref = parse("demo:", Recipe())
+    assert parse(ref, Recipe(source_kind="tars")) is ref
+
+
+def test_the_revision_of_an_id_can_be_dropped():
+    ref = parse("hf://datasets/user/name@main", Recipe()).without_revision()
+    assert ref.location == "hf://datasets/user/name"
+    assert parse("a@b.tar", Recipe()).without_revision().location == "a@b.tar"
+
+
+@pytest.mark.parametrize("location", ["/x/y/flowers/", "s3://bucket/flowers", "user/flowers@v1"])
+def test_a_dataset_is_named_after_the_last_part_of_its_location(location):
+    assert dataset_name(location) == "flowers"
+
+
+def test_an_empty_source_is_refused():
+    with pytest.raises(UsageError, match="SOURCE is empty"):
+        parse("", Recipe())
+
+
+def test_an_output_inside_the_source_is_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    ref = parse(tmp_path, Recipe())
+    for out in (tmp_path, tmp_path / "images"):
+        with pytest.raises(UsageError, match="OUT"):
+            ref.refuse_output(out)
+    parse(tmp_path / "images", Recipe()).refuse_output(tmp_path / "out")

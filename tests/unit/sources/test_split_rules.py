@@ -1,10 +1,10 @@
 import pytest
 
 from wdsremux.sources.split_rules import (
-    Place,
-    file_places,
-    folder_places,
-    numbered_places,
+    SplitRank,
+    file_ranks,
+    folder_ranks,
+    numbered_ranks,
     ordered,
     split_of_file,
 )
@@ -27,11 +27,11 @@ from wdsremux.sources.split_rules import (
     ],
 )
 def test_a_folder_is_a_split_when_a_name_on_its_path_is_a_keyword_of_its_own(folder, splits):
-    assert [place.split for place in folder_places(folder)] == splits
+    assert [place.split for place in folder_ranks(folder)] == splits
 
 
 def test_a_folder_of_two_keywords_of_a_split_has_one_place():
-    assert folder_places("train/train_a") == (Place("train", 0),)
+    assert folder_ranks("train/train_a") == (SplitRank("train", 0),)
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_a_folder_of_two_keywords_of_a_split_has_one_place():
     ],
 )
 def test_a_file_name_is_a_split_when_a_keyword_stands_alone_in_it(name, splits):
-    assert [place.split for place in file_places(name)] == splits
+    assert [place.split for place in file_ranks(name)] == splits
 
 
 def test_numbered_files_lie_in_data_and_may_name_any_split():
-    assert numbered_places("data", "foo.x-00000-of-00002.png") == (Place("foo.x", 0),)
-    assert numbered_places("", "foo-00000-of-00002.png") == ()
-    assert numbered_places("data", "foo-0000-of-00002.png") == ()
+    assert numbered_ranks("data", "foo.x-00000-of-00002.png") == (SplitRank("foo.x", 0),)
+    assert numbered_ranks("", "foo-00000-of-00002.png") == ()
+    assert numbered_ranks("data", "foo-0000-of-00002.png") == ()
 
 
 def test_splits_come_in_the_usual_order_and_then_by_name():

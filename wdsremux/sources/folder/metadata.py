@@ -1,7 +1,7 @@
 """The rows of `metadata.csv`, `metadata.jsonl` and `metadata.parquet` beside images.
 
-Types are found from all rows, in one pass before the first row is handed out: a table is small
-beside its images.
+Types are inferred from all rows, in one pass before the first row is returned: a table is small
+compared with its images.
 """
 
 import csv
@@ -19,8 +19,8 @@ from wdsremux.sources.inference import dtype_of, merged
 _MISSING = frozenset(
     ("", "#N/A", "N/A", "NA", "<NA>", "NULL", "NaN", "None", "n/a", "nan", "null", "-nan", "-NaN")
 )
-"""What pandas takes for a missing number. In a column of texts only the empty cell is missing here,
-where `datasets` (through pandas) would lose a caption or a class called "None" or "NA"."""
+"""What pandas reads as a missing number. In a string column only the empty cell is missing here,
+while `datasets` (through pandas) would lose a caption or a class called "None" or "NA"."""
 _INT = re.compile(r"\s*[+-]?[0-9]{1,18}\s*")
 _FLOAT = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*|\s*[+-]?inf\s*")
 _BOOLS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
@@ -42,12 +42,12 @@ class Table:
     def rows(self) -> Iterator[tuple[str, Row]]:
         """Yield (folder of the metadata file, row) in order. Raises SourceError."""
         for file in self.files:
-            is_text = file.endswith(".csv")
+            is_csv = file.endswith(".csv")
             for row in _rows(self.root / file):
                 yield (
                     file.rpartition("/")[0],
                     {
-                        name: _typed(row.get(name), dtype) if is_text else row.get(name)
+                        name: _typed(row.get(name), dtype) if is_csv else row.get(name)
                         for name, dtype in self.dtypes.items()
                     },
                 )
@@ -61,16 +61,16 @@ def survey_tables(root: Path, files: Iterable[str]) -> tuple[dict[str, Dtype], d
     for file in files:
         counts[file] = 0
         endings.add(file.rpartition(".")[2])
-        typed = _text_dtype if file.endswith(".csv") else dtype_of
-        merge = _merged_texts if file.endswith(".csv") else merged
+        typed = _cell_dtype if file.endswith(".csv") else dtype_of
+        merge = _merged_cells if file.endswith(".csv") else merged
         for row in _rows(root / file):
             counts[file] += 1
             for name, value in row.items():
                 dtypes[name] = merge(dtypes.get(name, "null"), typed(value))
     if len(endings) > 1:
-        raise SourceError(f"metadata files of different kinds in {str(root)!r}; keep one kind")
+        raise SourceError(f"{str(root)!r} has metadata files of different kinds; keep one kind")
     if "csv" in endings:
-        # A column of empty cells is one of texts that are all missing.
+        # A column of empty cells is a string column without values.
         dtypes = {name: "string" if dtype == "null" else dtype for name, dtype in dtypes.items()}
     return dtypes, counts
 
@@ -87,7 +87,7 @@ def image_columns(dtypes: Mapping[str, Dtype]) -> dict[str, str]:
 
 
 def columns_of(dtypes: Mapping[str, Dtype]) -> tuple[Column, ...]:
-    """Return the columns: those of the table, the names of images as the images themselves."""
+    """Return the columns: those of the table, with images in place of their paths."""
     images = {source: name for name, source in image_columns(dtypes).items()}
     columns = [Column(images.get(n, n), "image" if n in images else d) for n, d in dtypes.items()]
     return (*columns, Column("file_name", "string"))
@@ -109,7 +109,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
             raise ValueError("two columns have the same name; rename one")
         for cells in lines:
             if not cells:
-                continue  # an empty line is no row
+                continue  # an empty line is not a row
             if len(cells) > len(header):
                 raise ValueError(
                     f"line {lines.line_num} has {len(cells)} cells for {len(header)} columns"
@@ -132,9 +132,9 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
             try:
                 row = json.loads(line)
             except ValueError as exc:
-                raise ValueError(f"line {number} is no JSON: {exc}") from exc
+                raise ValueError(f"line {number} is not valid JSON: {exc}") from exc
             if not isinstance(row, dict):
-                raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 (a fault of the file)
+                raise ValueError(f"line {number} is not a JSON object")  # noqa: TRY004 (a fault of the file)
             yield row
 
 
@@ -146,27 +146,27 @@ def _parquet_rows(path: Path) -> Iterator[Row]:
             yield from batch.to_pylist()
 
 
-def _text_dtype(text: str) -> Dtype:
-    if text in _MISSING:
+def _cell_dtype(cell: str) -> Dtype:
+    if cell in _MISSING:
         return "null"
-    if _INT.fullmatch(text):
+    if _INT.fullmatch(cell):
         return "int64"
-    if _FLOAT.fullmatch(text):
+    if _FLOAT.fullmatch(cell):
         return "float64"
-    return "bool" if text in _BOOLS else "string"
+    return "bool" if cell in _BOOLS else "string"
 
 
-def _merged_texts(one: Dtype, other: Dtype) -> Dtype:
+def _merged_cells(one: Dtype, other: Dtype) -> Dtype:
     if one == other or "null" in (one, other):
         return one if other == "null" else other
     return "float64" if {str(one), str(other)} == {"int64", "float64"} else "string"
 
 
-def _typed(text: str | None, dtype: Dtype) -> Any:
-    if text is None or text == "" or (dtype != "string" and text in _MISSING):
+def _typed(cell: str | None, dtype: Dtype) -> Any:
+    if cell is None or cell == "" or (dtype != "string" and cell in _MISSING):
         return None
     if dtype == "int64":
-        return int(text)
+        return int(cell)
     if dtype == "float64":
-        return float(text)
-    return _BOOLS[text] if dtype == "bool" else text
+        return float(cell)
+    return _BOOLS[cell] if dtype == "bool" else cell

@@ -1,4 +1,4 @@
-"""One walk over a folder of images: the files in order, and what is known before the rows.
+"""One walk over a folder of images: the files in order, and a summary of them.
 
 The order is that of the whole relative paths, byte by byte ("a-x/1.png" before "a/1.png"), which is
 the order of `datasets`; it is reached folder by folder, so that only the names of the open folders
@@ -18,17 +18,17 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import READ_EXTENSIONS, is_image_name
 from wdsremux.sources.split_rules import (
     RULES,
-    Place,
     Rule,
-    file_places,
-    folder_places,
-    numbered_places,
+    SplitRank,
+    file_ranks,
+    folder_ranks,
+    numbered_ranks,
 )
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 
 
-class Found(NamedTuple):
+class FolderFile(NamedTuple):
     """A file of the folder: an image or a metadata file."""
 
     folder: str
@@ -42,26 +42,26 @@ class Found(NamedTuple):
 
     @property
     def is_metadata(self) -> bool:
-        """Whether this is no image but a table about images."""
+        """Whether this is a table about images instead of an image."""
         return self.name in METADATA_NAMES
 
-    def places(self, rule: Rule) -> tuple[Place, ...]:
-        """Return where the file's rows stand under a rule; nowhere when the rule leaves it out."""
+    def ranks(self, rule: Rule) -> tuple[SplitRank, ...]:
+        """Return the ranks of the file under a rule; empty when the rule leaves it out."""
         if rule == "all":
-            return (Place("train", 0),)
+            return (SplitRank("train", 0),)
         if rule == "file":
-            return file_places(self.name)
+            return file_ranks(self.name)
         if rule == "folder":
-            return folder_places(self.folder)
-        return numbered_places(self.folder, self.name)
+            return folder_ranks(self.folder)
+        return numbered_ranks(self.folder, self.name)
 
 
-def walk(root: Path) -> Iterator[Found]:
+def walk(root: Path) -> Iterator[FolderFile]:
     """Yield the images and metadata files below root (resolved), in order. Raises SourceError.
 
-    Hidden files and folders and folders such as `__MACOSX` are passed over, as `datasets` does. A
-    linked folder inside root is passed over (its files come under their own names); one that leads
-    out of root is an error, because its rows would be missing silently.
+    Hidden files and folders and folders such as `__MACOSX` are skipped, as `datasets` does. A
+    linked folder inside root is skipped (its files come under their own names); one that points
+    outside root is an error, because its rows would be missing silently.
     """
     stack = [_entries(root, "")]
     while stack:
@@ -74,7 +74,7 @@ def walk(root: Path) -> Iterator[Found]:
             yield entry
 
 
-def _entries(root: Path, folder: str) -> Iterator[Found | str]:
+def _entries(root: Path, folder: str) -> Iterator[FolderFile | str]:
     """Yield the files of one folder and, as paths, its folders, in order."""
     found: list[tuple[bytes, str, bool]] = []
     try:
@@ -82,24 +82,24 @@ def _entries(root: Path, folder: str) -> Iterator[Found | str]:
             for entry in scan:
                 is_folder = _kind(root, entry)
                 if is_folder is not None:
-                    # A folder sorts by what its files' paths go on with: "/" comes after "-" and
-                    # ".".
+                    # A folder sorts by how the paths of its files continue: "/" comes after "-"
+                    # and ".".
                     key = os.fsencode(entry.name + "/" if is_folder else entry.name)
                     found.append((key, entry.name, is_folder))
     except OSError as exc:
         raise SourceError(
             f"cannot list the folder {folder or '.'!r} of {str(root)!r}: {exc.strerror}; "
-            "check that it is there and may be read"
+            "check that it exists and is readable"
         ) from exc
     for _, name, is_folder in sorted(found):
         if is_folder:
             yield f"{folder}/{name}" if folder else name
         else:
-            yield Found(folder, name)
+            yield FolderFile(folder, name)
 
 
 def _kind(root: Path, entry: "os.DirEntry[str]") -> bool | None:
-    """Return True for a folder to enter, False for a file to take, None for what is passed over."""
+    """Return True for a folder to enter, False for a file to take, None for what is skipped."""
     if entry.name.startswith("."):
         return None
     if entry.is_dir(follow_symlinks=False):
@@ -111,24 +111,25 @@ def _kind(root: Path, entry: "os.DirEntry[str]") -> bool | None:
     if target.is_dir():
         if not target.is_relative_to(root):
             raise SourceError(
-                f"the folder {os.path.relpath(entry.path, root)!r} of {str(root)!r} is a link that "
-                "leaves it; give the linked folder itself as the source, or a copy in its place"
+                f"the folder {os.path.relpath(entry.path, root)!r} of {str(root)!r} is a link to "
+                "a folder outside; pass the linked folder as the source, or replace the link by a "
+                "copy"
             )
         return None
-    # A link to nowhere or out of the root stays a row: reading it gives the reason.
+    # A dangling link, or one to a file outside, stays a row: reading it reports why.
     return False if wanted else None
 
 
 @dataclass
-class Tally:
-    """What one split rule makes of the folder."""
+class FolderSummary:
+    """Summary of the folder under one split rule."""
 
-    images: "Counter[Place]" = field(default_factory=Counter)
-    metadata: dict[Place, list[str]] = field(default_factory=dict)
+    images: "Counter[SplitRank]" = field(default_factory=Counter)
+    metadata: dict[SplitRank, list[str]] = field(default_factory=dict)
     labels: set[str] = field(default_factory=set)
     """Names of the folders right above the images."""
     depths: "Counter[int]" = field(default_factory=Counter)
-    """How many images lie so deep."""
+    """Images by their depth below the root."""
     first_at: dict[int, str] = field(default_factory=dict)
     """The first image of each depth."""
     extensions: set[str] = field(default_factory=set)
@@ -139,13 +140,13 @@ class Tally:
     newest_ns: int = 0
     """When the walk began, or the last change (ctime) that a file had had by then, if later."""
 
-    def add(self, found: Found, places: tuple[Place, ...], stat: "_Facts") -> None:
+    def add(self, found: FolderFile, ranks: tuple[SplitRank, ...], stat: "_Facts") -> None:
         """Count one file."""
-        for place in places:
+        for rank in ranks:
             if found.is_metadata:
-                self.metadata.setdefault(place, []).append(found.path)
+                self.metadata.setdefault(rank, []).append(found.path)
             else:
-                self.images[place] += 1
+                self.images[rank] += 1
         if not found.is_metadata:
             self.labels.add(found.folder.rpartition("/")[2])
             depth = found.path.count("/")
@@ -164,45 +165,45 @@ class _Facts(NamedTuple):
     """The file in the listing: name, size and, for metadata, the sha256 of the content."""
 
 
-def survey(root: Path) -> tuple[Rule, Tally]:
+def survey(root: Path) -> tuple[Rule, FolderSummary]:
     """Walk once and return the split rule that applies, with its counts. Raises SourceError."""
-    tallies = {rule: Tally() for rule in RULES}
-    newest_ns = time.time_ns()  # of files that the walk passes over, but metadata may name
+    summaries = {rule: FolderSummary() for rule in RULES}
+    newest_ns = time.time_ns()  # of files that the walk skips, but metadata may name
     for found in walk(root):
         facts = _facts(root, found)
         newest_ns = max(newest_ns, facts.changed_ns)  # a server's clock may be ahead
-        for rule, tally in tallies.items():
-            if places := found.places(rule):
-                tally.add(found, places, facts)
-    for rule, tally in tallies.items():
-        if tally.images:
-            _refuse_unread(root, tally.extensions)
-            tally.newest_ns = newest_ns
-            return rule, tally
+        for rule, summary in summaries.items():
+            if ranks := found.ranks(rule):
+                summary.add(found, ranks, facts)
+    for rule, summary in summaries.items():
+        if summary.images:
+            _refuse_unread(root, summary.extensions)
+            summary.newest_ns = newest_ns
+            return rule, summary
     raise SourceError(
-        f"the folder {str(root)!r} holds no image file; give a folder with "
-        "images such as .jpg or .png"
+        f"the folder {str(root)!r} does not hold image files; pass a folder with images such as "
+        ".jpg or .png"
     )
 
 
 def _refuse_unread(root: Path, extensions: set[str]) -> None:
-    """Refuse a folder of which no image could be read; one of several kinds is a record's error."""
+    """Refuse a folder of unreadable kinds only; among readable ones each is a record's error."""
     if not extensions & READ_EXTENSIONS:
         kinds = ", ".join(f".{extension}" for extension in sorted(extensions))
         raise SourceError(
-            f"the images of the folder {str(root)!r} are {kinds}, which is not read; convert them "
-            "to one of JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000 or AVIF, such as .png"
+            f"the images of the folder {str(root)!r} are {kinds}, which cannot be read; convert "
+            "them to one of JPEG, PNG, WebP, GIF, BMP, TIFF, JPEG 2000 or AVIF, such as .png"
         )
 
 
-def _facts(root: Path, found: Found) -> _Facts:
+def _facts(root: Path, found: FolderFile) -> _Facts:
     path = root / found.path
     try:
         stat = path.stat()
         size, changed_ns = stat.st_size, stat.st_ctime_ns
         content = hashlib.sha256(path.read_bytes()).hexdigest() if found.is_metadata else ""
     except OSError:
-        size, changed_ns, content = 0, 0, "unreadable"  # a dangling link: its row will say so
-    # The name is quoted by its length: a newline in a name cannot look like another line.
+        size, changed_ns, content = 0, 0, "unreadable"  # a dangling link: its row reports it
+    # The name is preceded by its length: a newline in a name cannot imitate another line.
     name = os.fsencode(found.path)
     return _Facts(size, changed_ns, b"%d:%s %d %s\n" % (len(name), name, size, content.encode()))

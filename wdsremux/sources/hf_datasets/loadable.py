@@ -1,7 +1,7 @@
-"""What `load_dataset` understands and we have no reader of our own for: read by its streams.
+"""Formats that `load_dataset` reads and this package has no reader for: read by its streams.
 
-Folders with csv or json beside images, zips, and Hub repos that are not Parquet. Rows come in the
-calling process; images that a row only names are fetched by the workers.
+Folders with csv or json beside images, zips, and Hub repos that are not Parquet. Rows are read in
+the calling process; images that a row names by path are fetched by the workers.
 """
 
 import hashlib
@@ -34,7 +34,7 @@ def open_loadable(
 
     Raises:
         SourceError: `datasets` finds nothing in it, or it cannot be read.
-        UsageError: the subset must be named or is not there.
+        UsageError: the subset must be named or does not exist.
 
     """
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
@@ -42,7 +42,7 @@ def open_loadable(
 
     found = Path(path).resolve()
     if not found.exists():
-        raise SourceError(f"no file or folder {str(path)!r}; check the path")
+        raise SourceError(f"the file or folder {str(path)!r} does not exist; check the path")
     folder = found if found.is_dir() else found.parent
     files = None if found.is_dir() else [found.name]
     try:
@@ -57,7 +57,7 @@ def open_loadable(
     except OSError as exc:
         raise SourceError(
             f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
-            "give Parquet, csv, json, WebDataset tars, or a folder of images"
+            "pass Parquet, CSV, JSON, WebDataset tars or a folder of images"
         ) from shown_cause(exc)
     names = [str(name) for names in builder.config.data_files.values() for name in names]
     facts = {
@@ -134,7 +134,7 @@ def _at(row: Any, path: tuple[str, ...]) -> Any:
 
 
 def _webdataset_shape(declared: Mapping[str, Dtype]) -> Shape:
-    """Return the columns that tars.py would give: the JSON's at the top, no shard's address."""
+    """Return the columns as `sources.tars` names them: JSON keys at the top level, no shard URL."""
     images = [name for name, dtype in declared.items() if dtype == "image"]
     bare = [name for name in images if "." not in name]
     names = {"__key__": KEY_COLUMN, "cls": "label"}
@@ -158,13 +158,13 @@ def _webdataset_shape(declared: Mapping[str, Dtype]) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class _ZippedImages:
-    """Image folders in zips: of these `datasets` 5 streams every file, and fails on the labels."""
+    """Image folders in zips: `datasets` 5 streams every file of them, and fails on the labels."""
 
     numbers: Mapping[str, int]
 
     @classmethod
     def of(cls, builder: Any, reach: Reach) -> "_ZippedImages | None":
-        """Return what the zips hold when all data are zips; `builder` then leaves labels out."""
+        """Return the classes when all data files are zips; `builder` is then set to omit labels."""
         files = [str(name) for names in builder.config.data_files.values() for name in names]
         if not files or not all(name.lower().endswith(".zip") for name in files):
             return None

@@ -13,17 +13,17 @@ from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.dtypes import dtypes_from_features
 from wdsremux.sources.rows.digest import digest_of_rows
 from wdsremux.sources.rows.links import Reach
-from wdsremux.sources.rows.pictures import columns_of_rows, settled
+from wdsremux.sources.rows.pictures import columns_of_rows, detached
 from wdsremux.sources.rows.unit import StreamUnit, bundled, item_from_row
 from wdsremux.stores.hub.ranges import Access
 from wdsremux.stores.hub.timeouts import bound_requests
 
 _ROWS_SEEN = 256
 _ROWS_COMPARED = 16
-"""Few: they may come over a network, and come again when they are converted."""
+"""Few: they may come over a network, and are read again when they are converted."""
 _RETRY_S = 5
 _TRY_S = 28
-"""What one try of `datasets` takes: 23 s of tries in huggingface_hub inside it, and the pause."""
+"""What one try of `datasets` takes: 23 s of retries in huggingface_hub, and the pause."""
 
 Row = Mapping[str, Any]
 
@@ -36,7 +36,7 @@ def columns_from(features: Any) -> tuple[Column, ...]:
 
 @contextmanager
 def bounded_retries(give_up_after_s: float) -> Iterator[None]:
-    """Let `datasets` retry for so long and no longer; alone it goes on for 9 to 20 minutes."""
+    """Limit the time for which `datasets` retries; its default is 9 to 20 minutes."""
     import datasets  # noqa: PLC0415 (imported by now)
 
     config = datasets.config
@@ -56,7 +56,7 @@ def bounded_retries(give_up_after_s: float) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """Columns that differ from those that `datasets` gives."""
+    """Columns that differ from those of `datasets`."""
 
     columns: tuple[Column, ...]
     convert: Callable[[Row], Row | None]
@@ -66,7 +66,7 @@ class Shape:
 class RowStream:
     """What `datasets` streams, read in the calling process.
 
-    Without `facts` of where they come from, the first 16 rows of each split stand for its rows.
+    Without `facts` about their origin, a digest of the first 16 rows of each split identifies them.
 
     Its Parquet readers can hang or abort the interpreter at exit when a stream is left before its
     end (apache/arrow#45214): a program that reads only a part should leave by `os._exit`, as the
@@ -84,7 +84,7 @@ class RowStream:
         self._streams = {split: _undecoded(stream) for split, stream in streams.items()}
         self._facts, self._reach = facts, reach
         self._give_up_after_s = give_up_after_s
-        self._convert = shape.convert if shape else _as_it_is
+        self._convert = shape.convert if shape else _unchanged
         self._columns = shape.columns if shape else self._find_columns()
 
     def identity(self) -> Mapping[str, Any]:
@@ -103,7 +103,7 @@ class RowStream:
         return self._columns
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
-        """Yield units that carry their rows; those before `start` are streamed and dropped."""
+        """Yield units that contain their rows; those before `start` are streamed and dropped."""
         if split not in self._streams:
             raise SourceError(
                 f"the dataset has no split {split!r}, only {', '.join(self._streams)}; "
@@ -120,18 +120,20 @@ class RowStream:
             return declared
         # `take` reads its rows to their end: no reader stays open.
         rows = [
-            {name: settled(value) for name, value in row.items()}
+            {name: detached(value) for name, value in row.items()}
             for row in self._rows(stream.take(_ROWS_SEEN))
         ]
         if not rows:
-            raise SourceError("the dataset gave no row; check its files, or name another --subset")
-        seen = columns_of_rows(rows, lambda path: _may_be_there(path, self._reach))
+            raise SourceError(
+                "the dataset has no rows; check its files, or choose another --subset"
+            )
+        seen = columns_of_rows(rows, lambda path: _may_exist(path, self._reach))
         images = {column.name for column in seen if column.dtype == "image"}
         return tuple(Column(c.name, "image") if c.name in images else c for c in declared or seen)
 
     def _digest(self, stream: Any) -> str:
         rows = self._rows(stream.take(_ROWS_COMPARED))
-        return digest_of_rows({n: settled(value) for n, value in row.items()} for row in rows)
+        return digest_of_rows({n: detached(value) for n, value in row.items()} for row in rows)
 
     def _rows(self, stream: Any) -> Iterator[Row]:
         """Yield the converted rows of a stream. Raises SourceError for whatever it raises."""
@@ -144,7 +146,7 @@ class RowStream:
                     row = next(rows)
                 except StopIteration:
                     return
-                except Exception as exc:  # noqa: BLE001 (of formats, networks and functions of strangers)
+                except Exception as exc:  # noqa: BLE001 (any format, network or user function)
                     raise SourceError(
                         f"the stream failed at row {number}: {redacted(repr(exc))}"
                     ) from shown_cause(exc)
@@ -154,11 +156,11 @@ class RowStream:
                 number += 1
 
 
-def _as_it_is(row: Row) -> Row:
+def _unchanged(row: Row) -> Row:
     return row
 
 
-def _may_be_there(path: str, reach: Reach) -> bool:
+def _may_exist(path: str, reach: Reach) -> bool:
     full = reach.absolute(path)
     return reach.allows(full) and ("://" in full or Path(full).is_file())
 

@@ -1,4 +1,4 @@
-"""Objects of the `datasets` library, and folders it saved: random access where there is one.
+"""Objects of the `datasets` library, and folders it saved: with random access where possible.
 
 Images are never decoded here: tables are taken as Arrow, streams with decoding off.
 """
@@ -22,14 +22,14 @@ from wdsremux.sources.rows.links import Reach
 from wdsremux.sources.rows.unit import UNIT_ROWS, StreamUnit, bundled, item_from_row
 
 MAX_PICKLE_BYTES = 1 << 16
-"""A table whose pickle is larger holds its rows itself: they travel, not the table."""
+"""A table with a larger pickle holds its rows in memory: its rows are sent to the workers."""
 _CHUNK_ROWS = 16
-_REMEDY = "if you trust it, name the folder of its images with --image-root"
+_REMEDY = "if you trust the dataset, name the folder of its images with --image-root"
 
 
 @dataclass(frozen=True, slots=True)
 class PickledTable:
-    """A table whose rows lie in files, as `datasets` pickles it: by their names."""
+    """A table whose rows are in files, as `datasets` pickles it: by their names."""
 
     pickled: bytes
 
@@ -44,16 +44,16 @@ class SavedTable:
 
     folder: str
     state: str
-    """Digest of its files' sizes and times: a folder that is written anew is another table."""
+    """Digest of its files' sizes and times: a folder that is written again is another table."""
 
     def load(self) -> Any:
-        """Return the `Dataset`. Raises SourceError when it is not the one it was."""
+        """Return the `Dataset`. Raises SourceError when its files have changed."""
         import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
 
         if _state_of(Path(self.folder)) != self.state:
             name = Path(self.folder).name
             raise SourceError(
-                f"the saved dataset {name!r} was written anew during the run; start it again"
+                f"the saved dataset {name!r} was overwritten during the run; run the command again"
             )
         return _prepared(datasets.load_from_disk(self.folder))
 
@@ -101,7 +101,7 @@ def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[
         rows: list[dict[str, Any]] = table[start:stop].select(wanted).to_pylist()
     except (OSError, ValueError, IndexError) as exc:
         raise SourceError(
-            f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it anew"
+            f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it again"
         ) from exc
     return rows
 
@@ -116,7 +116,7 @@ class TableSource:
     """By split, of those that workers can open themselves."""
     facts: Mapping[str, Any]
     reach: Reach = Reach(None)
-    """Where images that a row only names may lie; a program's own rows may name any file here."""
+    """Where images named by a path may be; a program's own rows may name any local file."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return the rows and the fingerprint of each split, or the files of a saved dataset."""
@@ -131,7 +131,7 @@ class TableSource:
         return columns_from(next(iter(self.tables.values())).features)
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
-        """Yield units of 256 rows, at any place without reading what is before."""
+        """Yield units of 256 rows; rows before `start` are not read."""
         if split not in self.tables:
             raise SourceError(
                 f"the dataset has no split {split!r}, only {', '.join(self.tables)}; "
@@ -161,8 +161,8 @@ def _prepared(table: Any) -> Any:
     """Return a `Dataset` that gives Arrow tables. Raises UsageError when it has a transform."""
     if table.format["type"] == "custom":
         raise UsageError(
-            "the dataset has a transform of its own (set_transform): give that function as "
-            "transform= and the dataset as dataset.with_format(None)"
+            "the dataset has its own transform (set_transform): pass that function as transform= "
+            "and the dataset as dataset.with_format(None)"
         )
     return table.with_format("arrow")
 
@@ -170,23 +170,23 @@ def _prepared(table: Any) -> Any:
 def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | RowStream:
     """Open a Dataset, an IterableDataset, or a DatasetDict or IterableDatasetDict of splits.
 
-    A Dataset whose rows lie in files is read by the workers, at random; others are read here.
+    A Dataset whose rows are in files is read by the workers; others are read in this process.
 
     Raises:
-        UsageError: it has a transform of its own, or it is another object.
+        UsageError: it has its own transform, or it is another kind of object.
 
     """
-    import datasets  # noqa: PLC0415 (the caller has it already, or there is no dataset)
+    import datasets  # noqa: PLC0415 (the caller has imported it already)
 
     splits = dict(dataset) if isinstance(dataset, dict) else {_split_of(dataset): dataset}
     if not splits:
-        raise SourceError("the dataset has no split; give a dict with one or more")
+        raise SourceError("the dataset has no splits; pass a dict with one or more")
     if all(isinstance(each, datasets.IterableDataset) for each in splits.values()):
         return _streamed(splits, give_up_after_s)
     if not all(isinstance(each, datasets.Dataset) for each in splits.values()):
         raise UsageError(
-            f"a {type(dataset).__name__} is no dataset that can be converted; give a Dataset, "
-            "an IterableDataset, or splits that are all of one of these"
+            f"a {type(dataset).__name__} cannot be converted; pass a Dataset, an IterableDataset, "
+            "or a dict of splits that are all one of these"
         )
     tables = {str(split): _prepared(table) for split, table in splits.items()}
     handles = {split: handle for split, table in tables.items() if (handle := _pickled(table))}
@@ -201,7 +201,7 @@ def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | 
 
 
 def _streamed(splits: Mapping[str, Any], give_up_after_s: float) -> RowStream:
-    # A stream of images on the Hub only names them.
+    # A stream of images on the Hub may hold only their paths.
     from wdsremux.sources.hub.links import HubFetcher  # noqa: PLC0415
     from wdsremux.stores.hub.ranges import Access  # noqa: PLC0415 (tables need no network)
 
@@ -215,7 +215,7 @@ def _split_of(dataset: Any) -> str:
 
 
 def _pickled(table: Any) -> PickledTable | None:
-    """Return a handle of a table that lies in files; None when the pickle would carry the rows."""
+    """Return a handle of a table that is in files; None when the pickle would contain the rows."""
     if not table.cache_files:
         return None
     out = _SmallFile()
@@ -227,11 +227,11 @@ def _pickled(table: Any) -> PickledTable | None:
 
 
 class _TooLargeError(Exception):
-    """More was written than a unit may carry."""
+    """More was written than a unit may contain."""
 
 
 class _SmallFile(io.BytesIO):
-    """A file that refuses to grow: a table in memory must not be copied to learn its size."""
+    """A file of bounded size: a table in memory must not be copied to measure it."""
 
     def write(self, data: Any) -> int:
         if self.tell() + len(memoryview(data).cast("B")) > MAX_PICKLE_BYTES:
@@ -244,11 +244,11 @@ def open_saved(
 ) -> TableSource:
     """Open a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
 
-    It may come from a stranger: images that its rows only name are read below `image_root`, or
-    below the folder itself, and nowhere else.
+    It is not trusted: images that its rows name by path are read below `image_root`, or below the
+    folder itself, and nowhere else.
 
     Raises:
-        SourceError: it is no such folder.
+        SourceError: it is not such a folder.
 
     """
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
@@ -258,14 +258,14 @@ def open_saved(
         found = datasets.load_from_disk(str(root))
     except (OSError, ValueError, KeyError) as exc:
         raise SourceError(
-            f"{str(path)!r} is no dataset that save_to_disk wrote: {exc}; check the path, or save "
-            "it again"
+            f"{str(path)!r} is not a dataset written by save_to_disk: {exc}; check the path, or "
+            "save it again"
         ) from exc
     is_dict = isinstance(found, dict)
     splits = dict(found) if is_dict else {_split_of(found): found}
     if not splits:
         raise SourceError(
-            f"the saved dataset {str(path)!r} has no split; save it again with one or more"
+            f"the saved dataset {str(path)!r} has no splits; save it again with one or more"
         )
     folders = {split: root / split if is_dict else root for split in splits}
     return TableSource(
@@ -277,7 +277,7 @@ def open_saved(
 
 
 def _state_of(folder: Path) -> str:
-    """Return a digest that is another one when files of a saved table were written anew."""
+    """Return a digest that changes when files of a saved table are overwritten."""
     files = sorted(each for each in folder.iterdir() if each.suffix in (".arrow", ".json"))
     states = [(each.name, each.stat()) for each in files]
     facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
@@ -289,5 +289,5 @@ def _facts(root: Path) -> dict[str, Any]:
     states = sorted((*root.glob("state.json"), *root.glob("*/state.json")), key=os.fsencode)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in states))
     files = [{"name": p.relative_to(root).as_posix(), "bytes": p.stat().st_size} for p in found]
-    # The state holds the fingerprint, which is another one after every change of the rows.
+    # The state holds the fingerprint, which changes with every change of the rows.
     return {"kind": "saved", "files": files, "state": digest.hexdigest()}

@@ -1,4 +1,4 @@
-"""What the Hub and `datasets` mean by their errors: tried again, or told in our words."""
+"""Errors of the Hub and of `datasets`: retried, or translated."""
 
 import re
 from collections.abc import Callable
@@ -22,21 +22,21 @@ from wdsremux.stores.patience import ReadingPatience, TemporaryError
 ValueT = TypeVar("ValueT")
 
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
-_LOOK = "see what `datasets.load_dataset` says to it"
+_LOOK = "check whether `datasets.load_dataset` can open it"
 
 _REFUSALS: dict[type[Exception], str] = {
-    # Gated repos are a kind of repos not found: they come first.
-    GatedRepoError: f"is gated: ask for access on its page on the Hub, then {LOG_IN}",
-    RevisionNotFoundError: "has no such revision: check --revision",
+    # GatedRepoError is a subclass of RepositoryNotFoundError: it comes first.
+    GatedRepoError: f"is gated: request access on its Hub page, then {LOG_IN}",
+    RevisionNotFoundError: "does not have this revision: check --revision",
     RepositoryNotFoundError: (
-        f"is not on the Hub, or it is private: check the name; if it is private, {LOG_IN}"
+        f"does not exist on the Hub or is private: check the name; if it is private, {LOG_IN}"
     ),
-    HFValidationError: "cannot have that name: write user/name",
+    HFValidationError: "does not have a valid name: write user/name",
 }
 
 
 def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
-    """Call until it answers, as long as the access allows; translate what the Hub refuses."""
+    """Call and retry for as long as `access` allows; translate what the Hub refuses."""
     patience = ReadingPatience(f"dataset {repo!r}", access.give_up_after_s)
     while True:
         bound_requests(access)
@@ -57,16 +57,16 @@ def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
 
 
 def _refusal(exc: Exception, repo: str) -> SourceError | None:
-    """Return what a refusal of the Hub means, None when it is no refusal."""
-    for kind, text in _REFUSALS.items():
+    """Return the error for a refusal of the Hub, None when it did not refuse."""
+    for kind, refusal in _REFUSALS.items():
         if isinstance(exc, kind):
-            return SourceError(f"dataset {repo!r} {text}")
+            return SourceError(f"dataset {repo!r} {refusal}")
     status = _status(exc)
     if status in (401, 403):
         return SourceError(f"the Hub refuses the token for dataset {repo!r}: {LOG_IN}")
     if status is not None and status not in RETRY_STATUSES:
         return SourceError(
-            f"the Hub answers {status} for dataset {repo!r}: look at its page on the Hub, or run "
+            f"the Hub answered {status} for dataset {repo!r}: check its page on the Hub, or run "
             "the same command again later"
         )
     return None
@@ -77,28 +77,30 @@ def _unknown(exc: Exception, repo: str) -> SourceError:
 
 
 def reason_of(exc: Exception) -> str:
-    """Return what `datasets` says, without secrets and without its list of all suffixes."""
+    """Return the message of `datasets` without secrets and without its list of all suffixes."""
     what, listed, _ = str(exc).partition(" with any supported")
-    return redacted(f"{what} with a suffix that it reads" if listed else what)
+    return redacted(f"{what} with a supported suffix" if listed else what)
 
 
 def builder_error(exc: Exception, repo: str, subset: str | None) -> Exception:
-    """Return what `datasets` means by a dataset not found, a ValueError or a RuntimeError."""
-    text = str(exc)
-    names = re.search(r"\[.*\]", text)
+    """Return what a DatasetNotFoundError, ValueError or RuntimeError of `datasets` means."""
+    message = str(exc)
+    names = re.search(r"\[.*\]", message)
     listed = ", ".join(re.findall(r"'([^']+)'", names[0])) if names else ""
-    if "Config name is missing" in text:
-        return UsageError(f"dataset {repo!r} has several subsets: {listed}; choose with --subset")
-    if "BuilderConfig" in text and "not found" in text:
-        return UsageError(f"--subset {subset!r}: dataset {repo!r} has {listed}")
-    if "is a gated dataset" in text:
+    if "Config name is missing" in message:
+        return UsageError(
+            f"dataset {repo!r} has several subsets: {listed}; choose one with --subset"
+        )
+    if "BuilderConfig" in message and "not found" in message:
+        return UsageError(f"--subset {subset!r}: dataset {repo!r} has the subsets {listed}")
+    if "is a gated dataset" in message:
         return SourceError(f"dataset {repo!r} {_REFUSALS[GatedRepoError]}")
-    if "scripts are no longer supported" in text:
+    if "scripts are no longer supported" in message:
         return SourceError(
-            f"dataset {repo!r} is made by a script, which `datasets` no longer runs; "
+            f"dataset {repo!r} is built by a script, which `datasets` no longer runs; "
             "try --revision refs/convert/parquet"
         )
-    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(text)}; {_LOOK}")
+    return SourceError(f"dataset {repo!r} cannot be opened: {redacted(message)}; {_LOOK}")
 
 
 def _status(exc: BaseException) -> int | None:

@@ -1,7 +1,7 @@
-"""What a dataset ID names: a commit of a repo, its subset, splits and files.
+"""What a dataset ID refers to: a commit of a repo, its subset, splits and files.
 
 `datasets` decides this, as `load_dataset` would. The Hub is asked for the commit first: `datasets`
-alone would take a copy from its cache, however old, when the Hub cannot be reached.
+alone would use a cached copy of any age when the Hub cannot be reached.
 """
 
 import re
@@ -38,24 +38,27 @@ class HubLayout:
 
 
 def repo_and_revision(dataset_id: str, revision: str | None) -> tuple[str, str | None]:
-    """Split a dataset ID. Raises UsageError when it is none, or names another revision."""
+    """Split a dataset ID. Raises UsageError when it is not valid or names another revision."""
     match = _ID.fullmatch(dataset_id)
     if not match:
         raise UsageError(
-            f"{dataset_id!r} is no dataset ID: write user/name or hf://datasets/user/name@revision"
+            f"{dataset_id!r} is not a dataset ID: write user/name or "
+            "hf://datasets/user/name@revision"
         )
     if revision and match["revision"] not in (None, revision):
-        raise UsageError(f"{dataset_id!r} and --revision {revision!r} name two revisions")
+        raise UsageError(
+            f"{dataset_id!r} and --revision {revision!r} are different revisions; pass one of them"
+        )
     return match["repo"], match["revision"] or revision
 
 
 def hub_layout(
     dataset_id: str, *, subset: str | None, revision: str | None, access: Access
 ) -> HubLayout:
-    """Ask the Hub and `datasets` what an ID names; imports `datasets`, a second or two.
+    """Ask the Hub and `datasets` what an ID refers to; imports `datasets`, a second or two.
 
-    Raises UsageError for a subset that is not there or must be named, SourceError for what the Hub
-    does not have, does not show, or cannot be asked.
+    Raises UsageError for a subset that does not exist or must be named, SourceError for what the
+    Hub does not have or does not show, or when it cannot be reached.
     """
     repo, revision = repo_and_revision(dataset_id, revision)
     commit = _commit_of(repo, revision, access)
@@ -85,14 +88,14 @@ def _commit_of(repo: str, revision: str | None, access: Access) -> str:
 def _builder(repo: str, subset: str | None, commit: str, access: Access) -> Any:
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
 
-    # A folder of the working directory that is called so would be taken instead of the repo.
+    # A folder of that name in the working directory would be used instead of the repo.
     path = f"hf://datasets/{repo}" if Path(repo).exists() else repo
     try:
         builder = datasets.load_dataset_builder(path, subset, revision=commit, token=access.token)
     except (datasets.exceptions.DatasetNotFoundError, ValueError, RuntimeError) as exc:
         raise builder_error(exc, repo, subset) from shown_cause(exc)
     if builder.hash != commit:
-        # What `datasets` does when the Hub fails it: it falls back to any copy in its cache.
+        # When a request fails, `datasets` falls back to any copy in its cache.
         raise ConnectionError(f"the Hub did not answer for {repo!r}")
     return builder
 
@@ -106,7 +109,7 @@ def _splits(builder: Any, prefix: str) -> dict[str, tuple[str, ...]] | None:
     splits = {}
     for split, paths in (config.data_files or {}).items():
         if not all(str(path).startswith(prefix) for path in paths):
-            return None  # files of another repo, or of the open web
-        # A file that fits two patterns stands twice in the list of `datasets`.
+            return None  # files of another repo or website
+        # `datasets` lists a file that fits two patterns twice.
         splits[str(split)] = tuple(dict.fromkeys(str(p).removeprefix(prefix) for p in paths))
     return splits or None

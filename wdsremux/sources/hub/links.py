@@ -1,4 +1,4 @@
-"""Images of a Hub dataset that its rows only name: fetched by the worker, several at a time."""
+"""Images of a Hub dataset whose rows hold only their paths: fetched by the worker, in parallel."""
 
 import io
 import re
@@ -17,46 +17,46 @@ from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
 CONNECTIONS = 8
 AHEAD = 16
-"""Images that are held or on their way, for one reader."""
+"""Images held or in flight, for one reader."""
 _BUFFER_BYTES = 1 << 18
 _FILE = re.compile(r"hf://datasets/(?P<repo>[^/]+/[^/@]+)@(?P<commit>[0-9a-f]{40})/(?P<name>.+)")
 
 
 @dataclass(frozen=True, slots=True)
 class HubFetcher:
-    """Reads files `hf://datasets/REPO@COMMIT/NAME`; travels to workers inside units."""
+    """Reads files `hf://datasets/REPO@COMMIT/NAME`; is pickled into units."""
 
     access: Access
 
     def fetch(self, paths: Sequence[str]) -> Iterator[bytes | None]:
-        """Yield the content of each file in order, None where there is none.
+        """Yield the content of each file in order, None for one that does not exist.
 
-        Raises SourceError when the Hub cannot be reached any more.
+        Raises SourceError when the Hub cannot be reached.
         """
         files = self._files(paths)
         pool = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="wdsremux-links")
-        coming: deque[_Coming | None] = deque()
+        pending: deque[_PendingFile | None] = deque()
         waiting = iter(paths)
         try:
             while True:
-                while len(coming) < AHEAD and (path := next(waiting, None)) is not None:
-                    coming.append(_Coming(files[path], pool) if path in files else None)
-                if not coming:
+                while len(pending) < AHEAD and (path := next(waiting, None)) is not None:
+                    pending.append(_PendingFile(files[path], pool) if path in files else None)
+                if not pending:
                     return
-                first = coming.popleft()
+                first = pending.popleft()
                 yield first.wait() if first else None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def open(self, path: str) -> BinaryIO:
-        """Return a file to seek and read in, by requests. Raises FileNotFoundError, SourceError."""
+        """Return a seekable file, read by requests. Raises FileNotFoundError and SourceError."""
         file = self._files([path]).get(path)
         if file is None:
             raise FileNotFoundError(f"the Hub has no file {path!r}")
         return io.BufferedReader(_RangeFile(file), _BUFFER_BYTES)
 
     def _files(self, paths: Sequence[str]) -> dict[str, RemoteFile]:
-        """Return the files that are there, by path."""
+        """Return the files that exist, by path."""
         wanted: dict[tuple[str, str], dict[str, str]] = {}
         for path in paths:
             if match := _FILE.fullmatch(path):
@@ -79,8 +79,8 @@ class HubFetcher:
         return {e.path: e.size for e in entries if getattr(e, "size", None) is not None}
 
 
-class _Coming:
-    """One file on its way.
+class _PendingFile:
+    """One file in flight.
 
     Only tries run in the pool; waiting between tries is done by the reader, so that a program that
     ends does not wait for the whole patience.
@@ -107,7 +107,7 @@ class _Coming:
 
 
 class _RangeFile(io.RawIOBase):
-    """A file of the Hub that can be sought in; every read is a request."""
+    """A seekable file of the Hub; every read is a request."""
 
     def __init__(self, file: RemoteFile) -> None:
         self._file, self._at = file, 0

@@ -1,6 +1,6 @@
-"""Datasets on the Hugging Face Hub: which files they have, and those of Parquet by row groups.
+"""Parquet datasets on the Hugging Face Hub, read by row groups.
 
-A dataset is pinned to one commit at once. `datasets` says which files make which split; the rows
+A dataset is pinned to one commit first. `datasets` decides which files form which split; the rows
 are read by our own requests, because its streams are slow to resume and can hang at exit.
 """
 
@@ -63,7 +63,7 @@ class HubUnit:
         return f"{self.file.name} row group {self.part.number}"
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
-        """Yield rows start..stop-1, read ahead over several connections."""
+        """Yield rows start..stop-1, prefetched over several connections."""
         with parquet_errors(self.name):
             metadata = _metadata(self.file, self.footer_bytes)
             spans = spans_of(metadata, self.part.number, self.part.columns)
@@ -87,7 +87,7 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
             metadata = _footer(files[name])
         index = index_from_metadata(name, files[name].size_bytes, metadata)
         index = replace(index, oid=oids[name])
-        # One schema is all that is kept: thousands of footers would fill the memory.
+        # Only one schema is kept: thousands of footers would fill the memory.
         return index, metadata.schema.to_arrow_schema() if name == first else None
 
     first = next(iter(layout.splits.values()))[0]
@@ -109,7 +109,7 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
 def _remote_files(
     layout: HubLayout, names: Sequence[str], access: Access
 ) -> tuple[dict[str, RemoteFile], dict[str, str]]:
-    """Return the files by name, with their sizes, and what Git calls their contents."""
+    """Return the files and their Git object IDs, by name."""
     api = HfApi(token=access.token, library_name="wdsremux")
     sizes: dict[str, int] = {}
     oids: dict[str, str] = {}
@@ -126,8 +126,8 @@ def _remote_files(
     missing = [name for name in names if name not in sizes]
     if missing:
         raise SourceError(
-            f"dataset {layout.repo!r} has no file {missing[0]!r} any more; "
-            "run the same command again, or name a commit that has it with --revision"
+            f"dataset {layout.repo!r} no longer has the file {missing[0]!r}; "
+            "run the same command again, or choose a commit that has it with --revision"
         )
     files = {
         name: RemoteFile(
@@ -142,12 +142,12 @@ def _remote_files(
 
 
 def _footer(file: RemoteFile) -> pq.FileMetaData:
-    """Fetch and parse a footer: its length stands before the last four bytes of the file."""
+    """Fetch and parse a footer: its length precedes the last four bytes of the file."""
     size = file.size_bytes
     tail = read_range(file, max(0, size - TAIL_BYTES), size)
     need = int.from_bytes(tail[-8:-4], "little") + 8
     if need > size:
-        raise SourceError("this is no Parquet file; bring it again")
+        raise SourceError("not a Parquet file; download it again")
     if need > len(tail):
         tail = read_range(file, size - need, size)
     return pq.read_metadata(pa.BufferReader(tail[-need:]))
@@ -181,7 +181,7 @@ def spans_of(metadata: pq.FileMetaData, number: int, columns: Sequence[str]) -> 
 def _guessed(
     columns: tuple[Column, ...], file: RemoteFile, index: FileIndex, images: ImageFolder
 ) -> tuple[Column, ...]:
-    """Return the columns, those marked that hold images by their first value."""
+    """Return the columns; those whose first value is an image become images."""
     names = guessable(columns)
     if not names or not index.rows:
         return columns

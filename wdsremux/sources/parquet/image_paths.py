@@ -1,6 +1,6 @@
-"""Images that a table names by path: read from below one folder, and from nowhere else.
+"""Images that a table names by path: read below one folder, and nowhere else.
 
-A path is the data of a stranger: it must not lead to other files of this machine.
+Paths are untrusted data: they must not refer to other local files.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """The folder below which the paths of a column lie."""
+    """The folder below which the files of a path column are."""
 
     root: str | None
     """None when the files of the dataset are not on this machine."""
@@ -24,7 +24,7 @@ class ImageFolder:
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """Return the file's contents and None, or None and what is wrong."""
         if self.root is None:
-            return None, f"the image lies in a file {path!r}; name its folder with --image-root"
+            return None, f"the image is in the file {path!r}; name its folder with --image-root"
         try:
             found = self._find(path)
             if found is None:
@@ -37,13 +37,13 @@ class ImageFolder:
 
     def _find(self, path: str) -> Path | None:
         root = Path(self.root or "").resolve()
-        found = (root / path).resolve()  # resolved first: a symbolic link may lead out as well
+        found = (root / path).resolve()  # resolved first: a symbolic link may point outside as well
         if not found.is_relative_to(root):
             raise _LeavesRootError(
-                f"image path {path!r} leads out of its folder; name the right one with --image-root"
+                f"image path {path!r} is outside of its folder; choose another with --image-root"
             )
         return found if found.is_file() else None
 
 
 class _LeavesRootError(ValueError):
-    """A path that leads out of the folder."""
+    """A path that points outside of the folder."""

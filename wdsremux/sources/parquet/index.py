@@ -1,4 +1,4 @@
-"""An index of row groups: what is kept of Parquet footers, and the source made of it."""
+"""An index of row groups, made from Parquet footers, and the source that uses it."""
 
 from array import array
 from bisect import bisect_right
@@ -29,7 +29,7 @@ class FileIndex:
     column_bytes: Mapping[str, int]
     """Uncompressed, over all row groups."""
     oid: str | None = None
-    """What Git calls this content, on the Hub."""
+    """Git object ID of the content, on the Hub."""
 
     @property
     def rows(self) -> int:
@@ -37,7 +37,7 @@ class FileIndex:
         return sum(self.group_rows)
 
     def share_of(self, names: Sequence[str]) -> float:
-        """Return which part of the file's bytes some columns hold."""
+        """Return the share of the file's bytes that some columns hold."""
         whole = sum(self.column_bytes.values())
         return sum(self.column_bytes.get(name, 0) for name in names) / whole if whole else 0.0
 
@@ -63,24 +63,24 @@ def top_column(path: str, known: Mapping[str, int]) -> str:
 
 
 MakeUnits = Callable[[FileIndex, RowGroup, int], Iterable[Unit]]
-"""Makes the units of a row group whose first row has that position: one, or slices in order."""
+"""Makes the units of a row group from the position of its first row: one, or slices in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroupSource:
-    """A dataset whose units are row groups; what a unit reads from is the maker's affair."""
+    """A dataset whose units are row groups; `make_units` decides what they read from."""
 
     head: Mapping[str, Any]
-    """The identity but for the files."""
+    """The identity without the files."""
     files: Mapping[str, Sequence[FileIndex]]
     """By split, in row order."""
     columns: Sequence[Column]
     images: ImageFolder
-    """Where paths in an image column lead."""
+    """Resolves paths in an image column."""
     make_units: MakeUnits
 
     def identity(self) -> Mapping[str, Any]:
-        """Return kind, files with sizes and rows, and what else pins the rows."""
+        """Return kind, files with sizes and rows, and what else identifies the rows."""
         files = [
             {"name": f.name, "split": split, "bytes": f.size_bytes, "rows": f.rows}
             | ({"oid": f.oid} if f.oid is not None else {})

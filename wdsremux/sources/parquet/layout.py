@@ -1,8 +1,8 @@
-"""Which Parquet files of a folder make which split, by the rules that `load_dataset` follows.
+"""Which Parquet files of a folder form which split, by the rules that `load_dataset` follows.
 
 First rule that matches anything: `configs` of the dataset card; `data/{split}-NNNNN-of-NNNNN`;
 folders named after a split; files named after a split; all files are "train". Within a split the
-files come pattern by pattern, each pattern's in the plain order of their names: "train-10" stands
+files come pattern by pattern, each pattern's in the plain order of their names: "train-10" is
 before "train-2", on the Hub and on any disk.
 """
 
@@ -13,14 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fsspec.utils import glob_translate
 
 from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.sources.dtypes import dtypes_from_card
-from wdsremux.sources.split_rules import Place, file_places, folder_places, numbered_places, ordered
+from wdsremux.sources.split_rules import (
+    SplitRank,
+    file_ranks,
+    folder_ranks,
+    numbered_ranks,
+    ordered,
+)
 
 Card = Mapping[str, Any]
-"""The YAML head of a README.md."""
+"""The YAML front matter of a README.md."""
 
 SplitFiles = dict[str, tuple[str, ...]]
 
@@ -36,7 +43,7 @@ class Layout:
 
 
 def card_from_folder(folder: Path) -> Card:
-    """Return the YAML head of the folder's README.md; empty when there is none."""
+    """Return the YAML front matter of the folder's README.md; empty when there is none."""
     path = folder / "README.md"
     if not path.is_file():
         return {}
@@ -47,7 +54,8 @@ def card_from_folder(folder: Path) -> Card:
         card = yaml.safe_load("\n".join(lines[1 : lines.index("---", 1)]))
     except yaml.YAMLError as exc:
         raise SourceError(
-            f"the head of {path.name!r} in {folder.name!r} is no YAML: mend or remove it ({exc})"
+            f"the front matter of {path.name!r} in {folder.name!r} is not valid YAML; fix or "
+            f"remove it ({exc})"
         ) from exc
     return card if isinstance(card, dict) else {}
 
@@ -55,7 +63,8 @@ def card_from_folder(folder: Path) -> Card:
 def layout_from_names(names: Iterable[str], card: Card, subset: str | None) -> Layout:
     """Return the splits of the named subset among file names relative to the dataset's folder.
 
-    Raises UsageError when the subset must be named or is not there, SourceError when no file fits.
+    Raises UsageError when the subset must be named or does not exist, SourceError when no file
+    fits.
     """
     found = sorted(name for name in names if name.endswith(".parquet"))
     config = _config(card, subset)
@@ -72,7 +81,7 @@ def layout_from_names(names: Iterable[str], card: Card, subset: str | None) -> L
     if not splits:
         raise SourceError(
             f"no .parquet file fits the data_files of subset {name!r} in README.md; "
-            "mend them, or give the files themselves as a glob"
+            "fix them, or pass the files as a glob"
         )
     return Layout(name, splits, dtypes_of(card, name))
 
@@ -98,7 +107,9 @@ def _config(card: Card, subset: str | None) -> Mapping[str, Any]:
     by_name = {str(c.get("config_name")): c for c in configs}
     name = subset or _default_name(by_name, _infos(card))
     if subset and subset not in (by_name or ("default",)):
-        raise UsageError(f"--subset {subset!r}: the source has {', '.join(by_name) or 'default'}")
+        raise UsageError(
+            f"--subset {subset!r}: the source has the subsets {', '.join(by_name) or 'default'}"
+        )
     if by_name and name not in by_name:
         raise UsageError(
             f"the source has several subsets: {', '.join(by_name)}; choose one with --subset"
@@ -107,11 +118,11 @@ def _config(card: Card, subset: str | None) -> Mapping[str, Any]:
 
 
 def _default_name(configs: Mapping[str, Any], infos: Sequence[Mapping[str, Any]]) -> str:
-    """Return the name of the subset that is meant when none is named; "" when none is."""
+    """Return the name of the default subset; "" when there is none."""
     defaults = [n for n, c in configs.items() if n == "default" or c.get("default")]
     if len(configs) == 1 or len(defaults) == 1:
         return (defaults or list(configs))[0]
-    # A single description stands for the subset it describes.
+    # A single description applies to the subset it describes.
     return str(infos[0].get("config_name", "")) if len(infos) == 1 and not defaults else ""
 
 
@@ -120,7 +131,7 @@ def _is_below(name: str, base: str) -> bool:
 
 
 def _patterns_from_config(data_files: Any) -> dict[str, list[str]]:
-    """Return split -> patterns of a card's data_files: a text, a list of texts or of splits."""
+    """Return split -> patterns of a card's data_files: a string, or a list of strings or splits."""
     entries = data_files if isinstance(data_files, list) else [data_files]
     patterns: dict[str, list[str]] = {}
     for entry in entries:
@@ -128,29 +139,29 @@ def _patterns_from_config(data_files: Any) -> dict[str, list[str]]:
         split, path = (entry.get("split"), entry.get("path")) if is_named else ("train", entry)
         paths = path if isinstance(path, list) else [path]
         if not isinstance(split, str) or not all(isinstance(p, str) for p in paths):
-            raise SourceError(f"data_files in README.md cannot be read: {entry!r}; mend the card")
+            raise SourceError(f"data_files in README.md is not valid: {entry!r}; fix the card")
         patterns.setdefault(split, []).extend(p.removeprefix("./") for p in paths)
     return patterns
 
 
 def _refuse_missing(patterns: Mapping[str, Sequence[str]], names: Container[str]) -> None:
-    """Refuse a card that names a file which is not there: leaving it out would lose rows."""
+    """Refuse a card that names a missing file: leaving it out would lose rows."""
     for path in (p for paths in patterns.values() for p in paths):
         if not re.search(r"[*?\[]", path) and path not in names:
             raise SourceError(
-                f"README.md names the data file {path!r}, which is no .parquet file here; "
-                "bring the file or mend the card"
+                f"README.md names the data file {path!r}, which is missing or not a .parquet file; "
+                "add the file or fix the card"
             )
 
 
 def _by_names(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the files by split, by the first rule of names that any file fits."""
     shown = _matching(names, ["**"])
-    for rule in (numbered_places, _folder_places, _file_places):
+    for rule in (numbered_ranks, _ranks_by_folder, _ranks_by_file):
         found: dict[str, list[tuple[int, str]]] = {}
         for name in shown:
-            for place in rule(*_folder_and_file(name)):
-                found.setdefault(place.split, []).append((place.rank, name))
+            for rank in rule(*_folder_and_file(name)):
+                found.setdefault(rank.split, []).append((rank.rank, name))
         if found:
             return {split: [name for _, name in sorted(found[split])] for split in ordered(found)}
     return {"train": shown}
@@ -161,12 +172,12 @@ def _folder_and_file(name: str) -> tuple[str, str]:
     return folder, file
 
 
-def _folder_places(folder: str, _file: str) -> tuple[Place, ...]:
-    return folder_places(folder)
+def _ranks_by_folder(folder: str, _file: str) -> tuple[SplitRank, ...]:
+    return folder_ranks(folder)
 
 
-def _file_places(_folder: str, file: str) -> tuple[Place, ...]:
-    return file_places(file)
+def _ranks_by_file(_folder: str, file: str) -> tuple[SplitRank, ...]:
+    return file_ranks(file)
 
 
 def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
@@ -174,7 +185,7 @@ def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
     names = sorted(names)
     found: dict[str, None] = {}
     for pattern in patterns:
-        fits = regex_from_glob(pattern)
+        fits = _compiled(pattern)
         hidden, special = _marked(pattern)
         found |= dict.fromkeys(
             n for n in names if fits.fullmatch(n) and _marked(n) == (hidden, special)
@@ -183,33 +194,16 @@ def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
 
 
 def _marked(path: str) -> tuple[int, int]:
-    """Count what is skipped unless a pattern names it too: hidden parts, folders named __so__."""
+    """Count parts that only an explicit pattern matches: hidden ones, and folders named __x__."""
     parts = path.split("/")
     hidden = sum(part.startswith(".") and part.strip(".") != "" for part in parts)
     return hidden, sum(part.startswith("__") for part in parts[:-1])
 
 
-def regex_from_glob(pattern: str) -> re.Pattern[str]:
-    """Return the regular expression of a glob: `*` stays within a folder, `**` is any folders."""
-    parts = pattern.split("/")
-    out = ""
-    for i, part in enumerate(parts):
-        is_last = i == len(parts) - 1
-        if part == "**":
-            out += ".*" if is_last else "(?:.+/)?"
-            continue
-        out += "[^/]+" if part == "*" else _regex_from_part(part)
-        out += "" if is_last else "/"
-    return re.compile(out, re.DOTALL)
-
-
-def _regex_from_part(part: str) -> str:
-    out = ""
-    for sign in re.findall(r"\[[!^]?\]?[^\]]*\]|\*+|.", part, re.DOTALL):
-        if len(sign) > 1 and sign[0] == "[":
-            negated = sign[1] in "!^"
-            inner = re.sub(r"([\\\[&~|^])", r"\\\1", sign[2 if negated else 1 : -1])
-            out += f"[^/{inner}]" if negated else f"[{inner}]"
-        else:
-            out += {"*": "[^/]*", "?": "[^/]"}.get(sign[0], re.escape(sign))
-    return out
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(glob_translate(pattern))
+    except ValueError as exc:
+        raise SourceError(
+            f"data_files in README.md has an invalid pattern {pattern!r}: {exc}; fix the card"
+        ) from exc

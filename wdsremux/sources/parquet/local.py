@@ -29,8 +29,8 @@ FOOTER_THREADS = 8
 
 SLICE_ROWS = 1024
 MAX_SLICES = 16
-"""A row group is cut into slices of so many rows, but not into more of them: whoever reads one
-passes over what lies before it, which costs a hundredth of working on it."""
+"""Rows of a slice of a row group, and the most slices of one. A reader of a slice skips the rows
+before it, which costs about 1 % of processing them."""
 
 logger = logging.getLogger(__name__)
 
@@ -76,13 +76,13 @@ def parquet_errors(name: str) -> Iterator[None]:
     try:
         yield
     except SourceError as exc:
-        if str(exc).startswith("cannot read "):  # what lies below has named the file
+        if str(exc).startswith("cannot read "):  # the layer below has named the file
             raise
         raise SourceError(f"{name}: {exc}") from exc
     except (pa.ArrowException, OSError, EOFError) as exc:
         reason = next(iter(str(exc).splitlines()), type(exc).__name__)
         raise SourceError(
-            f"cannot read {name}: {reason}; the file is damaged or has gone: bring it again"
+            f"cannot read {name}: {reason}; the file is damaged or missing: download it again"
         ) from exc
 
 
@@ -94,11 +94,11 @@ def open_file(path: str) -> pq.ParquetFile:
 def open_parquet(location: str, *, subset: str | None, image_root: Path | None) -> Source:
     """Open a folder, a file or a glob of .parquet files; reads all footers, in parallel.
 
-    Splits are recognised as `load_dataset` does, also among the files of a glob: what is called
-    "test" is never taken for "train". Paths in an image column are read below `image_root`, which
-    is the dataset's folder unless it is given.
+    Splits are recognised as `load_dataset` does, also among the files of a glob: a file named
+    "test" is never read as "train". Paths in an image column are read below `image_root`, which
+    defaults to the dataset's folder.
 
-    Raises SourceError when nothing is there or a footer cannot be read, UsageError for a subset
+    Raises SourceError when no file is found or a footer cannot be read, UsageError for a subset
     that must be named.
     """
     base, names, is_folder = _found(location)
@@ -108,7 +108,7 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
     else:
         plain = layout_from_names(names, {}, None)
         layout = replace(plain, dtypes=dtypes_of(card, subset or "default"))
-    _tell_left_out(names, layout)
+    _warn_left_out(names, layout)
     images = ImageFolder(str(image_root or base))
     index = _index(base, sorted({name for each in layout.splits.values() for name in each}))
 
@@ -135,7 +135,7 @@ def _found(location: str) -> tuple[Path, list[str], bool]:
         found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207
     names = [file for file in found if file.suffix == ".parquet" and file.is_file()]
     if not names:
-        raise SourceError(f"no .parquet file at {location!r}: name a folder, a file or a glob")
+        raise SourceError(f"no .parquet file at {location!r}: pass a folder, a file or a glob")
     base = path if path.is_dir() else _fixed_head(path)
     return base, [file.relative_to(base).as_posix() for file in names], path.is_dir()
 
@@ -147,7 +147,7 @@ def _fixed_head(pattern: Path) -> Path:
     return Path(*parts[:fixed])
 
 
-def _tell_left_out(names: Sequence[str], layout: Layout) -> None:
+def _warn_left_out(names: Sequence[str], layout: Layout) -> None:
     taken = {name for each in layout.splits.values() for name in each}
     left_out = sorted(set(names) - taken)
     if left_out:

@@ -17,15 +17,15 @@ from wdsremux.sources.parquet.schema import dtype_from_arrow
 
 BATCH_ROWS = 64
 BATCH_BYTES = 8 * 10**6
-"""A batch is so many rows, fewer where rows are big."""
+"""Upper bounds of a batch: rows, and bytes where rows are large."""
 
 FIRST_ROWS = 8
-"""Rows looked at to find a first value."""
+"""Rows examined to find a first value."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """One row group of a file and what is wanted of it."""
+    """One row group of a file and the columns to read."""
 
     number: int
     rows: int
@@ -34,7 +34,7 @@ class RowGroup:
     image: str
     fields: tuple[str, ...]
     images: ImageFolder
-    """Where paths in the image column lead."""
+    """Resolves paths in the image column."""
     file: str = ""
     """Name of the file, as the source's identity has it."""
     first_row: int = 0
@@ -47,7 +47,7 @@ class RowGroup:
 
     @property
     def batch_rows(self) -> int:
-        """How many rows are taken at a time."""
+        """How many rows are read at a time."""
         return min(BATCH_ROWS, max(1, BATCH_BYTES * self.rows // max(1, self.size_bytes)))
 
 
@@ -56,16 +56,16 @@ def read_records(
 ) -> Iterator[Record]:
     """Yield rows start..stop-1 of a row group; `first` is the position of the group's row 0.
 
-    Raises SourceError for what the file should hold and does not. What pyarrow raises on damaged
-    files passes through: the caller knows what to call the file.
+    Raises SourceError for missing columns or rows. What pyarrow raises on damaged files passes
+    through: the caller names the file.
     """
     present = file.schema_arrow.names
     missing = [name for name in part.columns if name not in present]
     if missing:
         has = ", ".join(present)
         raise SourceError(
-            f"there is no column {missing[0]!r} as in the first file, only {has}; "
-            "give files that all have it, or leave it out of --extra-columns"
+            f"the column {missing[0]!r} of the first file is missing; the columns are {has}; "
+            "pass files that all have it, or leave it out of --extra-columns"
         )
     batches = file.iter_batches(
         batch_size=part.batch_rows,
@@ -81,7 +81,7 @@ def read_records(
         at += batch.num_rows
         if at >= stop:
             return
-    raise SourceError(f"the row group ends after {at} of {part.rows} rows; bring the file again")
+    raise SourceError(f"the row group ends after {at} of {part.rows} rows; download the file again")
 
 
 def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> Iterator[Record]:
@@ -101,19 +101,19 @@ def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[
     """Return stored bytes and paths of an image column: a struct of both, bytes, or paths."""
     column = _plain(column)
     kind, types = column.type, pa.types
-    nothing: list[Any] = [None] * len(column)
+    nulls: list[Any] = [None] * len(column)
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         names = [field.name for field in kind]
-        # flatten, unlike field, gives null parts where the struct itself is null.
+        # Unlike `field`, `flatten` returns null parts where the struct itself is null.
         parts = dict(zip(names, column.flatten(), strict=True))
-        paths = python_values(parts["path"], name) if "path" in parts else nothing
+        paths = python_values(parts["path"], name) if "path" in parts else nulls
         return python_values(parts["bytes"], name), paths
     if dtype_from_arrow(kind) == "string":
-        return nothing, python_values(column, name)
+        return nulls, python_values(column, name)
     if dtype_from_arrow(kind) in ("binary", "null"):
-        return python_values(column, name), nothing
+        return python_values(column, name), nulls
     raise SourceError(
-        f"column {name!r} holds {kind}, which are no images; name another with --image-column"
+        f"column {name!r} holds {kind}, not images; choose another with --image-column"
     )
 
 
@@ -127,10 +127,10 @@ def python_values(column: pa.Array, name: str) -> list[Any]:
         return list(column.to_pylist())
     except UnicodeDecodeError:
         stored = column.cast(pa.large_binary()).to_pylist()
-        return [None if text is None else text.decode("utf-8", "replace") for text in stored]
+        return [None if data is None else data.decode("utf-8", "replace") for data in stored]
     except (ValueError, OverflowError) as exc:
         raise SourceError(
-            f"column {name!r} ({column.type}) cannot be read: {exc}; leave it out by "
+            f"column {name!r} ({column.type}) cannot be read: {exc}; exclude it with "
             "--extra-columns, or write the file again"
         ) from exc
 
@@ -158,7 +158,7 @@ def _without_nanoseconds(kind: pa.DataType) -> pa.DataType:
 
 
 def first_values(file: pq.ParquetFile, names: list[str]) -> dict[str, Any]:
-    """Return the first value of each column that is not null, as far as the first rows tell."""
+    """Return the first non-null value of each column among the first rows."""
     if not names:
         return {}
     for batch in file.iter_batches(batch_size=FIRST_ROWS, columns=names, use_threads=False):

@@ -1,7 +1,7 @@
-"""What the columns of Parquet files are.
+"""The columns of Parquet files.
 
 A declared type (the dataset card's first, then the metadata inside the file) wins over the Arrow
-type. Only when nothing is declared an image are the first values looked at.
+type. First values are examined only when no column is declared an image.
 """
 
 import json
@@ -14,13 +14,13 @@ import pyarrow as pa
 from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import is_image_name, is_image_start
-from wdsremux.sources.dtypes import dtype_from_word, dtypes_from_features
+from wdsremux.sources.dtypes import dtype_from_name, dtypes_from_features
 
 IMAGE_NAMES = (
     "image", "images", "img", "picture", "photo", "file", "file_name", "filename", "file_path",
     "filepath", "path", "image_path", "img_path", "image_file",
 )  # fmt: skip
-"""Names of text columns that are taken to hold paths of images."""
+"""Names of string columns that hold paths of images."""
 
 
 def columns_from_schema(
@@ -28,12 +28,12 @@ def columns_from_schema(
 ) -> tuple[Column, ...]:
     """Return the columns of an Arrow schema; `declared` are the dtypes of the dataset card.
 
-    Raises SourceError where two have one name.
+    Raises SourceError when two columns have the same name.
     """
     double = next((name for name, count in Counter(schema.names).items() if count > 1), None)
     if double is not None:
         raise SourceError(
-            f"two columns are named {double!r}; write the file again with a name for each"
+            f"two columns are named {double!r}; write the file again with unique names"
         )
     known = {**dtypes_from_metadata(schema.metadata), **(declared or {})}
     return tuple(
@@ -43,7 +43,7 @@ def columns_from_schema(
 
 
 def guessable(columns: Sequence[Column]) -> list[str]:
-    """Return the columns whose first value must be seen: none when an image is declared."""
+    """Return the columns whose first value must be examined: none when an image is declared."""
     if any(column.dtype == "image" for column in columns):
         return []
     return [column.name for column in columns if column.dtype in ("binary", "string")]
@@ -54,7 +54,7 @@ def with_guessed_images(
     first_values: Mapping[str, Any],
     file_exists: Callable[[str], bool],
 ) -> tuple[Column, ...]:
-    """Return the columns, those whose first value is an image or the path of one marked so."""
+    """Return the columns; those whose first value is an image or the path of one become images."""
     guesses = {
         name
         for name in guessable(columns)
@@ -72,12 +72,12 @@ def _holds_images(name: str, value: Any, file_exists: Callable[[str], bool]) -> 
 
 
 def dtypes_from_metadata(metadata: Mapping[bytes, bytes] | None) -> dict[str, Dtype]:
-    """Return the dtypes that `datasets` noted in a schema; none when there is no readable note."""
+    """Return the dtypes that `datasets` recorded in a schema; empty when there are none."""
     try:
         note = json.loads((metadata or {}).get(b"huggingface", b"null"))
         return dtypes_from_features(note["info"]["features"])
     except (ValueError, TypeError, KeyError, AttributeError):
-        return {}  # the note is a courtesy of other tools: without it the Arrow types stand
+        return {}  # optional: without it the Arrow types apply
 
 
 def dtype_from_arrow(kind: pa.DataType) -> Dtype:
@@ -94,7 +94,7 @@ def dtype_from_arrow(kind: pa.DataType) -> Dtype:
         return {"list": dtype_from_arrow(kind.value_type)}
     if types.is_floating(kind):  # Arrow says "double" where the card says "float64"
         return f"float{kind.bit_width}"
-    return dtype_from_word("binary" if types.is_fixed_size_binary(kind) else str(kind))
+    return dtype_from_name("binary" if types.is_fixed_size_binary(kind) else str(kind))
 
 
 def _dtype_from_struct(fields: Mapping[str, pa.DataType]) -> Dtype:

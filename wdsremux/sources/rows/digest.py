@@ -1,7 +1,7 @@
-"""What tells the rows of one program from those of another: a digest of the first of them.
+"""A digest of the first rows, which distinguishes the rows of one program from another's.
 
 The same in every process and on every machine for equal values, whatever the order of dicts and
-sets. Objects that have no plain value count by the name of their class.
+sets. Objects without a plain value are represented by their class name.
 """
 
 import datetime as dt
@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wdsremux.sources.rows.pictures import Broken, Pixels
+from wdsremux.sources.rows.pictures import DecodedImage, UnreadableImage
 
 _MAX_DEPTH = 8
-"""Containers within containers that are looked into: one may hold itself."""
-_TEXTS = (str, int, float, dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
-"""Types whose text says all (a datetime is a date)."""
+"""Nesting depth that is followed: a container may contain itself."""
+_PRINTABLE = (str, int, float, dt.date, dt.time, dt.timedelta, decimal.Decimal, uuid.UUID)
+"""Types that `str` represents completely (a datetime is a date)."""
 
 
 def digest_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -34,30 +34,30 @@ def digest_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _digest(value: Any, depth: int) -> bytes:
     kind, data = _described(value, depth)
-    # The name's end is marked: no kind and data run into one another.
+    # A separator keeps kind and data apart.
     digest = hashlib.sha256(kind.encode() + b"\0")
     digest.update(data)
     return digest.digest()
 
 
 def _described(value: Any, depth: int) -> tuple[str, bytes]:
-    """Return the kind of a value, and bytes that decide it among its kind."""
+    """Return the kind of a value, and bytes that identify it within its kind."""
     if isinstance(value, bytes | bytearray | memoryview):
         return "bytes", bytes(value)
-    if isinstance(value, Pixels | Image.Image | np.ndarray | np.generic):
+    if isinstance(value, DecodedImage | Image.Image | np.ndarray | np.generic):
         return _of_pixels(value, depth + 1)
     if depth < _MAX_DEPTH and _is_container(value):
         return _of_container(value, depth + 1)
     name = f"{type(value).__module__}.{type(value).__qualname__}"
-    return name, _text(value).encode("utf-8", "surrogatepass")
+    return name, _string(value).encode("utf-8", "surrogatepass")
 
 
-def _text(value: Any) -> str:
+def _string(value: Any) -> str:
     if isinstance(value, PurePath):
         return value.as_posix()
-    if isinstance(value, Broken):
+    if isinstance(value, UnreadableImage):
         return value.reason
-    return str(value) if value is None or isinstance(value, _TEXTS) else ""
+    return str(value) if value is None or isinstance(value, _PRINTABLE) else ""
 
 
 def _is_container(value: Any) -> bool:
@@ -75,7 +75,7 @@ def _of_container(value: Any, depth: int) -> tuple[str, bytes]:
 
 
 def _of_pixels(value: Any, depth: int) -> tuple[str, bytes]:
-    if isinstance(value, Pixels):
+    if isinstance(value, DecodedImage):
         parts = [value.image, value.orientation]
     elif isinstance(value, Image.Image):
         parts = _parts_of_image(value)

@@ -10,7 +10,7 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.rows.digest import digest_of_rows
 from wdsremux.sources.rows.links import Reach
-from wdsremux.sources.rows.pictures import Pixels, columns_of_rows, settled
+from wdsremux.sources.rows.pictures import DecodedImage, columns_of_rows, detached
 from wdsremux.sources.rows.unit import StreamUnit, bundled, item_from_row
 
 ROWS_SEEN = 256
@@ -23,16 +23,16 @@ def open_iterable(rows: Iterable[Row]) -> "IterableSource":
     """Open any iterable of rows: dicts, each with an image and other values by column name.
 
     An image may be bytes (packed or decoded as any stored image), a path (read in the workers),
-    what `datasets` gives undecoded ({"bytes": ..., "path": ...}), a PIL image, or an array H×W×3 of
-    uint8. The last two are copied here and encoded as PNG in a worker, which costs more than all
-    else: give bytes where there are any.
+    an undecoded image of `datasets` ({"bytes": ..., "path": ...}), a PIL image, or an array H×W×3
+    of uint8. The last two are copied here and encoded as PNG in a worker, which is the most
+    expensive form: pass bytes where you have them.
 
-    The first 256 rows (or 64 MB) are read at once to learn the columns, and are not lost. A
-    generator can be read once; a list, or any object that can be iterated again, as often as one
-    likes.
+    The first 256 rows (or 64 MB) are read at once to infer the columns, and are not lost. A
+    generator can be read once; a list, or any object that can be iterated again, any number of
+    times.
 
     Raises:
-        SourceError: there is no row, a row is no dict, or the iterable fails.
+        SourceError: there are no rows, a row is not a dict, or the iterable fails.
 
     """
     return IterableSource(rows)
@@ -49,12 +49,12 @@ class IterableSource:
         self._rest = _checked(iterator)
         self._head = list(_first(self._rest))
         if not self._head:
-            raise SourceError("the iterable gave no row; give one dict for each image")
+            raise SourceError("the iterable is empty; pass one dict for each image")
         self._columns = columns_of_rows(self._head, os.path.isfile)
         self._digest = digest_of_rows(self._head)
 
     def identity(self) -> Mapping[str, Any]:
-        """Return a digest of the first rows: all that is known to tell these rows from others."""
+        """Return a digest of the first rows, the only thing that identifies them."""
         return {"kind": "iterable", "resumable": False, "first_rows": self._digest}
 
     def splits(self) -> Mapping[str, int | None]:
@@ -66,7 +66,7 @@ class IterableSource:
         return self._columns
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
-        """Yield units that carry their rows; those before `start` are read and dropped."""
+        """Yield units that contain their rows; those before `start` are read and dropped."""
         if split != "train":
             raise SourceError(
                 f"an iterable has no split {split!r}, only 'train'; leave --split out"
@@ -81,7 +81,7 @@ class IterableSource:
             return _checked(iter(self._rows))
         if self._was_read:
             raise SourceError(
-                "this iterable can be read only once; give a list, or an object that can be "
+                "this iterable can be read only once; pass a list, or an object that can be "
                 "iterated again"
             )
         self._was_read = True
@@ -90,20 +90,20 @@ class IterableSource:
 
 
 def _checked(rows: Iterator[Any]) -> Iterator[Row]:
-    """Yield the rows with their images settled. Raises SourceError for what the iterable raises."""
+    """Yield the rows with images detached. Raises SourceError for what the iterable raises."""
     number = 0
     while True:
         try:
             row = next(rows)
         except StopIteration:
             return
-        except Exception as exc:  # noqa: BLE001 (it is the user's: anything may come)
+        except Exception as exc:  # noqa: BLE001 (user code may raise anything)
             raise SourceError(
                 f"the iterable failed at row {number}: {redacted(repr(exc))}"
             ) from shown_cause(exc)
         if not isinstance(row, Mapping):
-            raise SourceError(f"row {number} is no dict but {type(row).__name__}")
-        yield {str(name): settled(value) for name, value in row.items()}
+            raise SourceError(f"row {number} is a {type(row).__name__}, not a dict")
+        yield {str(name): detached(value) for name, value in row.items()}
         number += 1
 
 
@@ -112,7 +112,7 @@ def _first(rows: Iterator[Row]) -> Iterator[Row]:
     for row in islice(rows, ROWS_SEEN):
         yield row
         for value in row.values():
-            size += value.size_bytes if isinstance(value, Pixels) else 0
+            size += value.size_bytes if isinstance(value, DecodedImage) else 0
             size += len(value) if isinstance(value, bytes) else 0
         if size > _SEEN_BYTES:
             return

@@ -1,7 +1,7 @@
-"""Images that a streamed row only names: a file here, on the Hub, or in a zip at either place.
+"""Images that a row names by path: a local file, a file on the Hub, or a member of a zip.
 
-The worker fetches them. What a stranger's dataset names must lie inside that dataset: a path is
-never followed to other files of this machine, nor to other servers.
+The worker fetches them. A path of an untrusted dataset must be inside that dataset: it is never
+followed to other local files or to other servers.
 """
 
 import os
@@ -25,37 +25,37 @@ class Fetcher(Protocol):
     """Reads files of another machine; picklable."""
 
     def __hash__(self) -> int:
-        """Return the same for equal ones: what is open is kept by fetcher."""
+        """Equal fetchers share open files."""
 
     def fetch(self, paths: Sequence[str]) -> Iterator[bytes | None]:
-        """Yield the content of each file in order, None where there is none.
+        """Yield the content of each file in order, None for one that does not exist.
 
-        Raises SourceError when the other side cannot be reached any more.
+        Raises SourceError when the server cannot be reached.
         """
 
     def open(self, path: str) -> BinaryIO:
-        """Return a file to seek and read in. Raises FileNotFoundError and SourceError."""
+        """Return a seekable file. Raises FileNotFoundError and SourceError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Where links may lead."""
+    """The files that links may refer to."""
 
     root: str | None
-    """A folder or `hf://datasets/REPO@COMMIT`; None: any file here, for a program's own rows."""
+    """A folder or `hf://datasets/REPO@COMMIT`; None: any local file, for a program's own rows."""
     fetcher: Fetcher | None = None
-    """What reads below a root that is no folder; without a root, files of the Hub."""
+    """Reads below a root that is not a folder; without a root, reads files of the Hub."""
     remedy: str = ""
-    """What to do about an image outside, for the message."""
+    """Remedy for an image outside, for the message."""
 
     def absolute(self, path: str) -> str:
-        """Return a path as a full one: what is relative lies below the root."""
+        """Return the full path: a relative one is below the root."""
         if self.root is None or "://" in path or Path(path).is_absolute():
             return path
         return f"{self.root}/{path}"
 
     def allows(self, path: str) -> bool:
-        """Return whether a full path lies below the root."""
+        """Return whether a full path is below the root."""
         if "\0" in path:
             return False
         if self.root is None:
@@ -69,7 +69,7 @@ class Reach:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An image by its name, as the row gives it."""
+    """An image by its path in the row."""
 
     path: str
     reach: Reach
@@ -84,7 +84,7 @@ class Link:
 
     @property
     def fetcher(self) -> Fetcher | None:
-        """What reads the file; None when it lies here, in a zip, or out of reach."""
+        """What reads the file; None when it is local, in a zip, or not allowed."""
         member, path = self.parts
         is_fetched = not member and "://" in path and self.reach.allows(path)
         return self.reach.fetcher if is_fetched else None
@@ -96,17 +96,17 @@ def contents(links: Sequence[Link]) -> Iterator[Content]:
     for link in links:
         if link.fetcher:
             paths.setdefault(link.fetcher, []).append(link.parts[1])
-    coming = {fetcher: fetcher.fetch(wanted) for fetcher, wanted in paths.items()}
+    fetched = {fetcher: fetcher.fetch(wanted) for fetcher, wanted in paths.items()}
     for link in links:
         if link.fetcher is None:
             yield _local(link)
             continue
-        content = next(coming[link.fetcher])
+        content = next(fetched[link.fetcher])
         yield content, _missing(link) if content is None else None
 
 
 def _missing(link: Link) -> str:
-    return f"the image file {link.path!r} is not there"
+    return f"the image file {link.path!r} does not exist"
 
 
 def _local(link: Link) -> Content:
@@ -115,7 +115,7 @@ def _local(link: Link) -> Content:
     try:
         if not link.reach.allows(path):
             remedy = f"; {link.reach.remedy}" if link.reach.remedy else ""
-            return None, f"the image {name!r} lies outside of the dataset{remedy}"
+            return None, f"the image {name!r} is outside of the dataset{remedy}"
         if member:
             return _zip_member(path, member, link.reach.fetcher if "://" in path else None)
         if not Path(path).is_file():
@@ -132,13 +132,13 @@ def _zip_member(path: str, member: str, fetcher: Fetcher | None) -> Content:
             return None, f"the zip member {member!r} is larger than 1 GiB"
         return archive.read(member), None
     except KeyError:
-        return None, f"the zip has no member {member!r}"
+        return None, f"the zip does not have a member {member!r}"
     except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError) as exc:
         return None, f"cannot read the zip member {member!r}: {exc}"
 
 
 def open_zip(path: str, fetcher: Fetcher | None) -> zipfile.ZipFile:
-    """Return a zip of this machine or of the fetcher's; the last few stay open."""
+    """Return an open zip, local or read by the fetcher; the last few stay open."""
     if fetcher is not None:  # its files are those of one commit
         return _opened_zip(path, fetcher, None)
     state = Path(path).stat()

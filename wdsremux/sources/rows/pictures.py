@@ -20,11 +20,11 @@ _FILE_KEYS = {"bytes", "path"}
 
 
 @dataclass(frozen=True, slots=True)
-class Pixels:
-    """A decoded image on its way to a worker, which encodes it without loss."""
+class DecodedImage:
+    """A decoded image for a worker, which encodes it losslessly."""
 
     image: Any
-    """A PIL image of our own, or an array H×W, H×W×1, H×W×3 (RGB) or H×W×4 (RGBA) of uint8."""
+    """An unshared PIL image, or an array H×W, H×W×1, H×W×3 (RGB) or H×W×4 (RGBA) of uint8."""
     orientation: int | None = None
     """The EXIF tag that decides which way is up; other tags are dropped later anyway."""
 
@@ -54,28 +54,28 @@ class Pixels:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
-    """A value that should be an image and is none."""
+class UnreadableImage:
+    """A value that should be an image and is not."""
 
     reason: str
 
 
-def settled(value: Any) -> Any:
-    """Return pixels as our own copy, other values as they are.
+def detached(value: Any) -> Any:
+    """Return a copy of pixels, and other values unchanged.
 
-    A program may close the file of a lazy PIL image, or fill the same array anew, as soon as it is
+    A program may close the file of a lazy PIL image, or reuse the same array, as soon as it is
     asked for the next row. Costs a copy, and the decoding of a lazy image.
     """
     if isinstance(value, Image.Image):
         try:
-            return Pixels(value.copy(), value.getexif().get(_ORIENTATION))
+            return DecodedImage(value.copy(), value.getexif().get(_ORIENTATION))
         except (OSError, ValueError, SyntaxError) as exc:  # what Pillow raises for broken files
-            return Broken(f"the image cannot be decoded: {exc}")
-    return Pixels(value.copy()) if is_pixel_array(value) else value
+            return UnreadableImage(f"the image cannot be decoded: {exc}")
+    return DecodedImage(value.copy()) if is_pixel_array(value) else value
 
 
 def is_pixel_array(value: Any) -> bool:
-    """Return whether a value is an array that can be taken for an image."""
+    """Return whether a value is an array that can be an image."""
     if not isinstance(value, np.ndarray) or value.dtype != np.uint8 or 0 in value.shape:
         return False
     return value.ndim == 2 or (value.ndim == 3 and value.shape[2] in (1, 3, 4))
@@ -89,9 +89,9 @@ def is_file_dict(value: Any) -> bool:
 def columns_of_rows(
     rows: Sequence[Mapping[str, Any]], file_exists: Callable[[str], bool]
 ) -> tuple[Column, ...]:
-    """Return the columns of settled rows, images found by their values.
+    """Return the columns of detached rows, images found by their values.
 
-    A text is taken for an image's path only when no other column is an image and the file exists.
+    A string is an image path only when no other column is an image and the file exists.
     """
     columns = infer_columns([{n: _without_image(v) for n, v in row.items()} for row in rows])
     images = {name for row in rows for name, value in row.items() if _is_image(value)}
@@ -109,7 +109,7 @@ def _is_image(value: Any) -> bool:
         return is_image_start(bytes(value[:16]))
     if isinstance(value, PurePath):
         return is_image_name(value.name)
-    return isinstance(value, Pixels | Broken) or is_file_dict(value)
+    return isinstance(value, DecodedImage | UnreadableImage) or is_file_dict(value)
 
 
 def _names_files(

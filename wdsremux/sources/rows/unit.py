@@ -1,4 +1,4 @@
-"""Units that carry their rows: what the calling process has read, or the names of the images."""
+"""Units that contain their rows: what the calling process has read, or the paths of images."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,29 +8,29 @@ from typing import Any
 
 from wdsremux.core.records import Record
 from wdsremux.sources.rows.links import Content, Link, Reach, contents
-from wdsremux.sources.rows.pictures import Broken, Pixels, is_file_dict, settled
+from wdsremux.sources.rows.pictures import DecodedImage, UnreadableImage, detached, is_file_dict
 
 UNIT_ROWS = 256
 UNIT_BYTES = 16 << 20
 _LINKED_BYTES = 100_000
-"""What an image that is still to be fetched is taken to weigh."""
+"""Assumed size of an image that is not fetched yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamRow:
-    """A row on its way to a worker."""
+    """A row for a worker."""
 
-    image: bytes | Pixels | Link | Broken | None
+    image: bytes | DecodedImage | Link | UnreadableImage | None
     fields: Mapping[str, Any]
 
     @property
     def held_bytes(self) -> int:
-        """About how many bytes travel with it."""
-        texts = (value for value in self.fields.values() if isinstance(value, str | bytes))
+        """About how many bytes are sent with it."""
+        strings = (value for value in self.fields.values() if isinstance(value, str | bytes))
         held = len(self.image) if isinstance(self.image, bytes) else 0
-        if isinstance(self.image, Pixels):
+        if isinstance(self.image, DecodedImage):
             held = self.image.size_bytes
-        return held + sum(map(len, texts))
+        return held + sum(map(len, strings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,29 +65,29 @@ class StreamUnit:
             yield Record(position, image, item.fields, problem)
 
 
-def _held(image: bytes | Pixels | Broken | None) -> Content:
-    if isinstance(image, Pixels):
+def _held(image: bytes | DecodedImage | UnreadableImage | None) -> Content:
+    if isinstance(image, DecodedImage):
         try:
             return image.encode(), None
         except (OSError, ValueError, TypeError) as exc:
             return None, f"the image cannot be encoded: {exc}"
-    return (None, image.reason) if isinstance(image, Broken) else (image, None)
+    return (None, image.reason) if isinstance(image, UnreadableImage) else (image, None)
 
 
 def item_from_row(
     row: Mapping[str, Any], image: str, fields: Iterable[str], reach: Reach
 ) -> StreamRow:
-    """Return the wanted columns of a row, its image in any form that programs give."""
+    """Return the wanted columns of a row; its image may have any supported form."""
     return StreamRow(
-        _image(settled(row.get(image)), reach), {name: row.get(name) for name in fields}
+        _image(detached(row.get(image)), reach), {name: row.get(name) for name in fields}
     )
 
 
-def _image(value: Any, reach: Reach) -> bytes | Pixels | Link | Broken | None:
+def _image(value: Any, reach: Reach) -> bytes | DecodedImage | Link | UnreadableImage | None:
     if is_file_dict(value):
-        # Bytes go first: the path beside them is only what the file was once called.
+        # Bytes take precedence: the path beside them is only the original file name.
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
-    if value is None or isinstance(value, bytes | Pixels | Broken):
+    if value is None or isinstance(value, bytes | DecodedImage | UnreadableImage):
         return value
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
@@ -95,14 +95,14 @@ def _image(value: Any, reach: Reach) -> bytes | Pixels | Link | Broken | None:
         return Link(os.fspath(value), reach)
     shape = getattr(value, "shape", None)
     form = f" of shape {tuple(shape)} and {value.dtype}" if shape is not None else ""
-    return Broken(
-        f"the image is a {type(value).__name__}{form}; give bytes, a PIL image, a path, "
+    return UnreadableImage(
+        f"the image is a {type(value).__name__}{form}; pass bytes, a PIL image, a path, "
         "or an array H×W×3 of uint8"
     )
 
 
 def bundled(items: Iterable[StreamRow], first: int) -> Iterator[StreamUnit]:
-    """Yield units of at most 256 rows and 16 MB (one larger row travels alone)."""
+    """Yield units of at most 256 rows and 16 MB (a larger row gets its own unit)."""
     held: list[StreamRow] = []
     size = 0
     for item in items:

@@ -1,4 +1,4 @@
-"""Which columns the members of WebDataset samples make, and how they give the values."""
+"""Which columns the members of WebDataset samples form, and how values are read from them."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,18 +13,25 @@ from wdsremux.sources.inference import dtype_of, merged
 KEY_COLUMN = "key"
 """The column with the samples' keys; in the JSON of what is made of them it is "source_key"."""
 
-_TEXTS = ("txt", "text", "transcript")
+_STRINGS = ("txt", "text", "transcript")
 _INTEGERS = ("cls", "cls2", "index", "inx", "id")
 _JSONS = ("json", "jsn")
 
 Form = Literal["image", "text", "integer", "json"]
+
+_FORM_NAMES: Mapping[Form, str] = {
+    "image": "image data",
+    "text": "UTF-8",
+    "integer": "ASCII digits",
+    "json": "JSON",
+}
 
 Fetch = Callable[[str], bytes]
 """Reads the member of a field."""
 
 
 class MemberValueError(ValueError):
-    """The content of a member is not what its name says; the text is the reason."""
+    """The content of a member is not what its name says; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +55,8 @@ class TarSchema:
     def field_of(self, column: str, fields: Iterable[str]) -> str | None:
         """Return the field that holds a column's value among those a sample has."""
         origin = self.origins.get(column)
-        there = set(fields)
-        return next((f for f in origin.fields if f in there), None) if origin else None
+        present = set(fields)
+        return next((f for f in origin.fields if f in present), None) if origin else None
 
     def narrowed(self, names: Iterable[str]) -> "TarSchema":
         """Return what reading these columns needs; class names, which may be many, are left out."""
@@ -82,7 +89,7 @@ def form_of(field: str) -> Form | None:
     suffix = field.rpartition(".")[2]
     if suffix in IMAGE_EXTENSIONS:
         return "image"
-    if suffix in _TEXTS:
+    if suffix in _STRINGS:
         return "text"
     if suffix in _INTEGERS:
         return "integer"
@@ -98,7 +105,9 @@ def parse(field: str, form: Form, data: bytes) -> Any:
             return int(data.decode("ascii"))
         return data.decode("utf-8") if form == "text" else data
     except (ValueError, RecursionError) as exc:
-        raise MemberValueError(f"the member {field!r} is no {form}: {exc}") from exc
+        raise MemberValueError(
+            f"the member {field!r} is not valid {_FORM_NAMES[form]}: {exc}"
+        ) from exc
 
 
 def infer_schema(
@@ -135,9 +144,9 @@ def refuse_dotted_keys(
     if not dotted or any(column.dtype == "image" for column in schema.columns):
         return
     raise SourceError(
-        f"no column of {tar!r} is an image: names have dots before the extension, and what follows "
-        f"the first dot, as {dotted[0]!r}, is no part of the key (wdsremux verify: W501); pack "
-        "again with keys without dots"
+        f"no column of {tar!r} is an image: member names have dots before the extension, and the "
+        f"part after the first dot, for example {dotted[0]!r}, does not belong to the key "
+        "(wdsremux verify: W501); pack again with keys without dots"
     )
 
 
@@ -173,7 +182,7 @@ class _Makers:
     def _see_object(self, field: str, data: bytes | None) -> bool:
         value = _parsed_or_none(field, data)
         if not isinstance(value, dict):
-            return value is None  # a broken member tells nothing
+            return value is None  # a broken member has no type
         for key, item in value.items():
             self.keys[field, key] = merged(self.keys.get((field, key), "null"), dtype_of(item))
         return True

@@ -31,7 +31,7 @@ _MAX_MEMBER_BYTES = 1 << 30
 _SAMPLES_SEEN = 100
 _MAX_JSON_BYTES = 1 << 20
 _NAMED = 5
-"""So many missing shards are named."""
+"""Missing shards that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class TarUnit:
         if position != self.first + stop:
             raise SourceError(
                 f"{self.name} holds fewer samples than before; "
-                "leave the tar alone and convert again"
+                "do not change the tar during a run, and convert again"
             )
 
     def _record(self, file: BinaryIO, sample: Sample, position: int) -> Record:
@@ -100,7 +100,7 @@ class TarSource:
     """The tars of each split, in order."""
     schema: TarSchema
     samples: Mapping[str, int]
-    """By file name, the number of samples, where an index beside the tars tells it."""
+    """By file name, the number of samples, where an index beside the tars records it."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return the name and size of each tar, in order, by split."""
@@ -112,7 +112,7 @@ class TarSource:
         return {"kind": "tars", "files": files}
 
     def splits(self) -> Mapping[str, int | None]:
-        """Return the splits; the rows of one are known when an index.json beside the tars tells."""
+        """Return the splits; the rows are known when an index.json beside the tars lists them."""
         return {
             split: sum(self.samples[p.name] for p in paths)
             if all(p.name in self.samples for p in paths)
@@ -128,7 +128,7 @@ class TarSource:
         """Yield runs of at most 256 samples or 64 MB; only headers are read. Raises SourceError."""
         if split not in self.shards:
             raise SourceError(
-                f"no split {split!r} among the tars; there is {', '.join(self.shards)}; "
+                f"no split {split!r} among the tars, only {', '.join(self.shards)}; "
                 "name one of these with --split"
             )
         first = 0
@@ -144,8 +144,8 @@ class TarSource:
                     yield unit
             if known is not None and rows != known:
                 raise SourceError(
-                    f"index.json says {known} samples of {path.name!r}, there are {rows}; "
-                    "make the index again or move it away"
+                    f"index.json lists {known} samples in {path.name!r}, but it holds {rows}; "
+                    "write the index again or move it away"
                 )
             first += rows
 
@@ -181,7 +181,7 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     tars are checked.
 
     Raises:
-        SourceError: no such tar, one that is cut off or compressed, names that tell no split, a
+        SourceError: no such tar, one that is cut off or compressed, names without a split, a
             folder that lacks shards its index.json lists.
 
     """
@@ -208,7 +208,7 @@ def _paths(pattern: str) -> list[Path]:
         found = sorted(map(str, folder.glob("*.tar")), key=os.fsencode)
         if not found:
             raise SourceError(
-                f"no .tar in the folder {pattern!r}; give a pattern such as 'x/*.tar'"
+                f"no .tar file in the folder {pattern!r}; pass a pattern such as 'x/*.tar'"
             )
         return [Path(name) for name in found]
     if folder.exists():
@@ -234,7 +234,7 @@ def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
     more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
     raise SourceError(
         f"index.json of {str(folder)!r} lists {counted(len(missing), 'shard')} that the folder "
-        f"lacks: {names}{more}; bring them, or name the tars to take by a pattern such as 'x/*.tar'"
+        f"lacks: {names}{more}; copy them there, or select tars with a pattern such as 'x/*.tar'"
     )
 
 
@@ -242,8 +242,8 @@ def _check_size(path: Path) -> None:
     size = _size(path)
     if size == 0 or size % BLOCK:
         raise SourceError(
-            f"the tar {path.name!r} is cut off or no tar: {size} bytes is no multiple of {BLOCK}; "
-            "fetch or pack it again, or leave it out of the pattern"
+            f"{path.name!r} is not a complete tar: its size, {size} bytes, is not a multiple of "
+            f"{BLOCK}; download or pack it again, or exclude it from the pattern"
         )
 
 
@@ -254,8 +254,8 @@ def _by_split(paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
         return {"train": tuple(paths)}
     if unnamed:
         raise SourceError(
-            f"the name of {unnamed[0]!r} tells no split (train, validation, test), "
-            "those of other tars do; narrow the pattern to tars of one kind"
+            f"the name of {unnamed[0]!r} has no split word (train, validation, test), but names of "
+            "other tars have one; narrow the pattern to tars of one kind"
         )
     return {
         split: tuple(path for path in paths if splits[path] == split)
@@ -286,7 +286,7 @@ def _size(path: Path) -> int:
 
 def _opened(path: str | Path) -> BinaryIO:
     try:
-        # Unbuffered: between two headers lies a payload that is not read, or only once.
+        # Unbuffered: the payload between two headers is not read, or only once.
         return Path(path).open("rb", buffering=0)
     except OSError as exc:
         raise SourceError(f"cannot read the tar {str(path)!r}: {exc.strerror}") from exc

@@ -1,4 +1,7 @@
-"""The index beside tars, ours or one of wids: what it tells of the shards."""
+"""The index.json beside tars, written by wdsremux or wids.
+
+A module of its own: its rules are those of a foreign format.
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -9,21 +12,21 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class WidsIndex:
-    """What a wids index beside the tars tells."""
+    """What a wids index beside the tars records."""
 
     listed: tuple[str, ...]
-    """File names of all shards, but of those that lie behind a URL."""
+    """File names of all shards except those at a URL."""
     samples: Mapping[str, int]
-    """By file name, the number of samples, where it tells that."""
+    """By file name, the number of samples, where it is recorded."""
     class_names: Mapping[str, Sequence[str]]
 
-    def missing(self, there: Collection[str]) -> list[str]:
-        """Return the shards it lists that are not among the files that are there."""
-        return [name for name in self.listed if name not in there]
+    def missing(self, present: Collection[str]) -> list[str]:
+        """Return the shards it lists that are not among the files present."""
+        return [name for name in self.listed if name not in present]
 
 
 def read_wids_index(folder: Path) -> WidsIndex:
-    """Read index.json; what does not have the expected form is as if it were not there."""
+    """Read index.json; one that does not have the expected form counts as absent."""
     try:
         index = json.loads((folder / "index.json").read_bytes())
         entries = [(entry["url"], entry.get("nsamples")) for entry in index["shardlist"]]
@@ -32,12 +35,12 @@ def read_wids_index(folder: Path) -> WidsIndex:
         return WidsIndex((), {}, {})
     samples = {Path(url).name: n for url, n in entries if isinstance(n, int) and n >= 0}
     names = index.get("class_names")
-    if _are_texts(names):
+    if _are_strings(names):
         names = {"label": names}
     if not isinstance(names, dict):
         names = {}
-    return WidsIndex(listed, samples, {str(k): v for k, v in names.items() if _are_texts(v)})
+    return WidsIndex(listed, samples, {str(k): v for k, v in names.items() if _are_strings(v)})
 
 
-def _are_texts(value: Any) -> bool:
+def _are_strings(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(v, str) for v in value)

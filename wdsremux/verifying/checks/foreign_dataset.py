@@ -7,7 +7,7 @@ from typing import Any
 
 from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
 from wdsremux.core.tar.ustar import BLOCK_BYTES
-from wdsremux.sources.split_rules import file_places, folder_places
+from wdsremux.sources.split_rules import file_ranks, folder_ranks
 from wdsremux.stores.reading.untrusted import Folder, Item
 from wdsremux.verifying.checks.cards import names_files, read_card
 from wdsremux.verifying.checks.reading import read_file
@@ -122,7 +122,7 @@ def _check_same_names(shards: Sequence[Item], found: Collector) -> None:
 def _splits_of(name: str) -> frozenset[str]:
     """Return the splits `datasets` puts a file into, as far as words in its name tell."""
     folder, _, base = name.rpartition("/")
-    places = (*folder_places(folder), *file_places(base))
+    places = (*folder_ranks(folder), *file_ranks(base))
     return frozenset(place.split for place in places)
 
 

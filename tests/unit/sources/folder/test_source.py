@@ -97,7 +97,10 @@ def test_an_image_that_takes_the_labels_from_all_others_is_named(tmp_path, caplo
     write_images(tmp_path, ["stray.png"])
     assert [c.name for c in open_folder(tmp_path).features()] == ["image", "file_name"]
     (told,) = caplog.messages
-    assert "outside the class folders or deeper in them: 1 of 4, for example 'stray.png'" in told
+    assert (
+        "1 of 4 images are outside the class folders or deeper in them, for example 'stray.png'"
+        in told
+    )
 
 
 @pytest.mark.parametrize("names", [["1.png", "2.png"], ["1.png", "2.png", "a/3.png"]])
@@ -252,8 +255,8 @@ def test_a_metadata_row_without_a_file_has_no_image(tmp_path):
         ("metadata.csv", "a,b\n1,2\n", "file_name"),
         ("metadata.csv", "file_name,a\n1.png,2,3\n", "3 cells"),
         ("metadata.csv", "file_name,a,a\n1.png,2,3\n", "same name"),
-        ("metadata.jsonl", "{nonsense\n", "line 1 is no JSON"),
-        ("metadata.jsonl", "[1]\n", "no JSON object"),
+        ("metadata.jsonl", "{nonsense\n", "line 1 is not valid JSON"),
+        ("metadata.jsonl", "[1]\n", "not a JSON object"),
         ("metadata.jsonl", "[" * 100_000, "metadata.jsonl"),
         ("metadata.parquet", "no parquet", "metadata.parquet"),
     ],
@@ -284,7 +287,7 @@ def test_links_are_followed_only_inside_the_folder(tmp_path):
 
     assert one.image == two.image
     assert "outside" in three.problem
-    assert "not there" in four.problem
+    assert "does not exist" in four.problem
     assert [r.fields["file_name"] for r in (one, four)] == ["a/1.png", "a/4.png"]
 
 
@@ -292,7 +295,7 @@ def test_a_linked_folder_that_leaves_the_source_is_refused(tmp_path):
     root = write_images(tmp_path / "f", ["a/1.png"])
     write_images(tmp_path / "other", ["2.png"])
     (root / "b").symlink_to(tmp_path / "other", target_is_directory=True)
-    with pytest.raises(SourceError, match=r"'b'.*leaves"):
+    with pytest.raises(SourceError, match=r"'b'.*folder outside"):
         open_folder(root)
 
 
@@ -334,7 +337,7 @@ def test_a_file_that_changes_after_listing_ends_the_run_by_its_name(tmp_path, ch
         (root / "metadata.csv").write_text(table)
     source = open_folder(root)
     (unit,) = source.units("train", all_columns(source), 0)
-    changed_after(source.tally.newest_ns, lambda: change(root / "2.png"), root / "2.png")
+    changed_after(source.summary.newest_ns, lambda: change(root / "2.png"), root / "2.png")
     assert len(list(unit.read(0, 1))) == 1
     with pytest.raises(SourceError, match=r"'2\.png' has changed since the run began"):
         list(unit.read(0, 2))
@@ -366,7 +369,7 @@ def test_a_folder_that_changes_between_listing_and_reading_is_an_error(tmp_path)
     root = write_images(tmp_path, ["1.png", "2.png"])
     source = open_folder(root)
     (root / "2.png").unlink()
-    with pytest.raises(SourceError, match="changed while it was read"):
+    with pytest.raises(SourceError, match="changed during the run"):
         records(source)
 
 
@@ -397,9 +400,9 @@ def test_the_identity_changes_with_names_sizes_and_metadata_and_not_with_the_pla
 
 def test_a_folder_without_images_or_no_folder_at_all_is_an_error(tmp_path):
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(SourceError, match="no image file"):
+    with pytest.raises(SourceError, match="does not hold image files"):
         open_folder(tmp_path)
-    with pytest.raises(SourceError, match="no folder"):
+    with pytest.raises(SourceError, match="does not exist"):
         open_folder(tmp_path / "nowhere")
 
 
@@ -411,7 +414,7 @@ def test_an_unknown_split_is_named_with_those_there_are(tmp_path):
 
 def test_a_folder_of_images_that_are_not_read_is_refused_by_their_kinds(tmp_path):
     write_images(tmp_path, ["a/1.ppm", "b/2.TGA"])
-    with pytest.raises(SourceError, match=r"are \.ppm, \.tga, which is not read; convert them"):
+    with pytest.raises(SourceError, match=r"are \.ppm, \.tga, which cannot be read; convert"):
         open_folder(tmp_path)
 
 

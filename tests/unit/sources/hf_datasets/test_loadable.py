@@ -58,7 +58,7 @@ def test_a_csv_that_names_images_beside_it(tmp_path):
     one, two, gone = records(source)
     assert (one.image, one.fields) == (PNG + b"i/1.png", {"text": "one"})
     assert two.image == PNG + b"i/2.png"
-    assert "not there" in gone.problem
+    assert "does not exist" in gone.problem
     assert "outside" in records(source, "test")[0].problem
     assert [record.position for record in records(source, start=2)] == [2]
 
@@ -154,13 +154,13 @@ def test_a_folder_where_nothing_is_found_is_an_error(tmp_path, name):
         open_loadable(tmp_path / name)
 
 
-def test_a_file_of_a_kind_that_is_not_read_is_told_without_a_list_of_all_kinds(tmp_path):
+def test_a_file_of_a_kind_that_is_not_read_is_reported_without_a_list_of_all_kinds(tmp_path):
     (tmp_path / "make.py").write_text("x = 1")
     with pytest.raises(SourceError) as caught:
         open_loadable(tmp_path / "make.py")
     text = str(caught.value)
     assert text.startswith(f"`datasets` finds no data in '{tmp_path}/make.py': ")
-    assert text.endswith("; give Parquet, csv, json, WebDataset tars, or a folder of images")
+    assert text.endswith("; pass Parquet, CSV, JSON, WebDataset tars or a folder of images")
     assert len(text) < 300 + len(str(tmp_path)) * 2
 
 
@@ -202,7 +202,7 @@ def test_a_stream_that_fails_over_a_signed_url_does_not_pass_it_on():
     assert_tells_no_secret(caught)
 
 
-def test_what_datasets_says_when_it_opens_is_told_without_signed_urls(tmp_path, monkeypatch):
+def test_what_datasets_says_when_it_opens_is_reported_without_signed_urls(tmp_path, monkeypatch):
     (tmp_path / "train.csv").write_text("a\n1\n")
     for error in (OSError(SIGNED), ValueError(SIGNED)):
         with monkeypatch.context() as patch:
@@ -216,7 +216,7 @@ def test_what_datasets_says_when_it_opens_is_told_without_signed_urls(tmp_path, 
     assert_tells_no_secret(caught)
 
 
-def test_what_the_hub_says_is_told_without_signed_urls():
+def test_what_the_hub_says_is_reported_without_signed_urls():
     with pytest.raises(SourceError) as caught:
         patiently(failing(OSError(SIGNED)), "u/n", Access())
     assert_tells_no_secret(caught)

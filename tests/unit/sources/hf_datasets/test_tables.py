@@ -151,7 +151,7 @@ def test_a_row_that_only_names_its_image_is_read_in_the_worker(tmp_path):
     source = open_dataset(datasets.Dataset.from_dict({"image": images}, features=features))
     named, missing, none = records(source)
     assert named.image == jpeg(1)
-    assert "not there" in missing.problem
+    assert "does not exist" in missing.problem
     assert (none.image, none.problem) == (None, None)
 
 
@@ -251,11 +251,11 @@ def test_a_folder_that_is_written_anew_is_read_anew(tmp_path):
         assert_rows(records(open_saved(tmp_path / "s")), 0, 5, shift=first)
 
 
-def test_a_folder_that_is_written_anew_during_a_run_is_noticed(tmp_path):
+def test_a_folder_that_is_overwritten_during_a_run_is_noticed(tmp_path):
     table_of(5).save_to_disk(tmp_path / "s")
     source = open_saved(tmp_path / "s")
     table_of(5, 100).save_to_disk(tmp_path / "s")
-    with pytest.raises(SourceError, match="'s' was written anew during the run"):
+    with pytest.raises(SourceError, match="'s' was overwritten during the run"):
         records(source)
 
 
@@ -286,7 +286,7 @@ def test_the_user_may_name_the_folder_of_a_saved_datasets_images(tmp_path):
     )
     full, relative, missing = unit.read(0, 3)
     assert full.image == relative.image == jpeg(1)
-    assert "not there" in missing.problem
+    assert "does not exist" in missing.problem
 
 
 def test_a_folder_that_was_not_saved_is_refused(tmp_path):

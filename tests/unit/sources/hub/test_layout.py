@@ -26,10 +26,10 @@ def test_an_id_names_repo_and_revision(dataset_id, revision, expected):
     "dataset_id", ["mnist", "a/b/c", "hf://spaces/a/b", "a b/c", "../../x", ""]
 )
 def test_what_is_no_id_is_refused(dataset_id):
-    with pytest.raises(UsageError, match="is no dataset ID"):
+    with pytest.raises(UsageError, match="is not a dataset ID"):
         repo_and_revision(dataset_id, None)
 
 
 def test_two_revisions_are_refused():
-    with pytest.raises(UsageError, match="name two revisions"):
+    with pytest.raises(UsageError, match="different revisions"):
         repo_and_revision("user/name@v1", "v2")

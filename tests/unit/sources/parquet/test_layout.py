@@ -1,7 +1,7 @@
 import pytest
 
 from wdsremux.core.errors import SourceError, UsageError
-from wdsremux.sources.parquet.layout import card_from_folder, layout_from_names, regex_from_glob
+from wdsremux.sources.parquet.layout import card_from_folder, layout_from_names
 
 
 def splits(names, card=None, subset=None):
@@ -68,7 +68,7 @@ def test_a_subset_that_must_be_named_is_asked_for():
 
 
 def test_an_unknown_subset_is_told_with_those_there_are():
-    with pytest.raises(UsageError, match="'huge': the source has small, big"):
+    with pytest.raises(UsageError, match="'huge': the source has the subsets small, big"):
         splits(NAMES, CARD, "huge")
 
 
@@ -97,18 +97,24 @@ def test_a_card_that_fits_no_file_is_an_error():
 @pytest.mark.parametrize(
     ("pattern", "fits", "fits_not"),
     [
-        ("a/*.p", ["a/x.p", "a/.p"], ["a/b/x.p", "x.p"]),
-        ("**/a/**", ["a/x", "b/a/x", "b/a/c/x"], ["ba/x"]),
-        ("**", ["a", "a/b"], []),
-        ("a-[0-9].p", ["a-3.p"], ["a-x.p", "a-33.p"]),
-        ("a-[!0-9].p", ["a-x.p"], ["a-3.p"]),
-        ("?.p", ["a.p"], ["ab.p", "/.p"]),
-        ("*", ["a"], ["a/b"]),
+        ("a/*.parquet", ["a/x.parquet"], ["a/b/x.parquet", "x.parquet"]),
+        ("**/a/**", ["a/x.parquet", "b/a/c/x.parquet", "b/a/x.parquet"], ["ba/x.parquet"]),
+        ("**", ["a.parquet", "a/b.parquet"], []),
+        ("a-[0-9].parquet", ["a-3.parquet"], ["a-x.parquet", "a-33.parquet"]),
+        ("a-[!0-9].parquet", ["a-x.parquet"], ["a-3.parquet"]),
+        ("?.parquet", ["a.parquet"], ["ab.parquet"]),
+        ("*", ["a.parquet"], ["a/b.parquet"]),
     ],
 )
 def test_globs_mean_what_they_mean_to_the_hub(pattern, fits, fits_not):
-    regex = regex_from_glob(pattern)
-    assert [n for n in [*fits, *fits_not] if regex.fullmatch(n)] == fits
+    card = {"configs": [{"config_name": "x", "data_files": pattern}]}
+    assert splits([*fits, *fits_not], card) == {"train": fits}
+
+
+def test_a_glob_that_is_not_valid_is_named():
+    card = {"configs": [{"config_name": "x", "data_files": "a**b/*.parquet"}]}
+    with pytest.raises(SourceError, match=r"'a\*\*b/\*\.parquet'.*fix the card"):
+        splits(NAMES, card)
 
 
 def test_a_broken_card_is_named(tmp_path):

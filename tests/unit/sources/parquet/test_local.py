@@ -136,7 +136,8 @@ def test_a_file_without_a_wanted_column_is_named(tmp_path):
     write_table(tmp_path / "2.parquet", {"image": [jpeg(0)]})
     columns = Columns("image", Column("label", "int64"), (), None)
     with pytest.raises(
-        SourceError, match=r"2\.parquet row group 0: there is no column 'label'.*--extra"
+        SourceError,
+        match=r"2\.parquet row group 0: the column 'label' of the first file is missing.*--extra",
     ):
         list(read(opened(tmp_path), columns=columns))
 

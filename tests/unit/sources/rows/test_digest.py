@@ -12,7 +12,7 @@ from PIL import Image
 
 import wdsremux
 from wdsremux.sources.rows.digest import digest_of_rows
-from wdsremux.sources.rows.pictures import Pixels
+from wdsremux.sources.rows.pictures import DecodedImage
 
 
 def digest(value):
@@ -45,8 +45,8 @@ VALUES = [
     photo(2),
     photo(1, "L"),
     photo(1, "P"),
-    Pixels(photo(1)),
-    Pixels(photo(1), 6),
+    DecodedImage(photo(1)),
+    DecodedImage(photo(1), 6),
     np.zeros((2, 3), np.uint8),
     np.zeros((3, 2), np.uint8),
     np.zeros((2, 3), np.int8),

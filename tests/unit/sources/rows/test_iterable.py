@@ -143,13 +143,13 @@ def test_images_may_come_in_any_form(tmp_path):
 )
 def test_a_value_that_is_no_image_is_a_problem_of_its_row(value):
     bad, good = records(open_iterable([{"image": value}, {"image": PNG}]))
-    assert "give bytes, a PIL image, a path, or an array H×W×3" in bad.problem
+    assert "pass bytes, a PIL image, a path, or an array H×W×3" in bad.problem
     assert good.problem is None
 
 
 def test_a_missing_file_is_a_problem_of_its_row(tmp_path):
     rows = [{"image": PNG}, {"image": tmp_path / "no.png"}]
-    assert "not there" in records(open_iterable(rows))[1].problem
+    assert "does not exist" in records(open_iterable(rows))[1].problem
 
 
 def test_an_array_that_is_filled_anew_for_each_row_gives_distinct_images():
@@ -192,12 +192,12 @@ def test_an_iterable_that_fails_over_a_signed_url_does_not_pass_it_on():
 
 
 def test_rows_that_are_no_dicts_are_refused():
-    with pytest.raises(SourceError, match="row 0 is no dict but tuple"):
+    with pytest.raises(SourceError, match="row 0 is a tuple, not a dict"):
         open_iterable([(1, 2)])
 
 
 def test_no_row_at_all_is_an_error():
-    with pytest.raises(SourceError, match="no row"):
+    with pytest.raises(SourceError, match="is empty"):
         open_iterable([])
 
 

@@ -86,14 +86,14 @@ def test_rows_of_ones_own_program_may_name_files_of_the_hub_where_they_can_be_re
 
 
 def test_a_missing_file_or_a_folder_is_a_problem(folder):
-    assert "not there" in content("a/2.png", Reach(str(folder)))
-    assert "not there" in content("a", Reach(str(folder)))
+    assert "does not exist" in content("a/2.png", Reach(str(folder)))
+    assert "does not exist" in content("a", Reach(str(folder)))
 
 
 def test_members_of_a_zip_are_read(folder):
     reach = Reach(str(folder))
     assert content(f"zip://d/2.png::{folder / 'z.zip'}", reach) == b"two"
-    assert "no member" in content(f"zip://d/3.png::{folder / 'z.zip'}", reach)
+    assert "does not have a member" in content(f"zip://d/3.png::{folder / 'z.zip'}", reach)
     assert "Bad CRC" in content(f"zip://broken.png::{folder / 'z.zip'}", reach)
     assert "cannot read" in content(f"zip://d/2.png::{folder / 'a/1.png'}", reach)
     assert "cannot read" in content(f"zip://d/2.png::{folder / 'none.zip'}", reach)
@@ -109,7 +109,7 @@ def test_a_zip_that_is_written_anew_is_opened_anew(folder):
 
 def test_what_to_do_about_a_path_out_of_the_root_is_said(folder):
     problem = content("/etc/hostname", Reach(str(folder), remedy="name the right folder"))
-    assert problem == "the image '/etc/hostname' lies outside of the dataset; name the right folder"
+    assert problem == "the image '/etc/hostname' is outside of the dataset; name the right folder"
 
 
 def test_many_links_keep_their_order(folder):

@@ -7,12 +7,12 @@ import pytest
 from PIL import Image
 
 from wdsremux.sources.rows.pictures import (
-    Broken,
-    Pixels,
+    DecodedImage,
+    UnreadableImage,
     columns_of_rows,
+    detached,
     is_file_dict,
     is_pixel_array,
-    settled,
 )
 
 PNG = b"\x89PNG\r\n\x1a\n more"
@@ -36,13 +36,13 @@ def lab(values):
 )
 def test_pixels_come_back_as_they_were(mode):
     image = pixels(mode)
-    with Image.open(io.BytesIO(Pixels(image).encode())) as back:
+    with Image.open(io.BytesIO(DecodedImage(image).encode())) as back:
         assert back.mode == mode
         assert np.array_equal(np.asarray(back), np.asarray(image))
 
 
 def test_a_mode_no_file_has_is_converted():
-    with Image.open(io.BytesIO(Pixels(pixels("HSV")).encode())) as back:
+    with Image.open(io.BytesIO(DecodedImage(pixels("HSV")).encode())) as back:
         assert back.mode == "RGB"
 
 
@@ -50,7 +50,7 @@ def test_a_mode_no_file_has_is_converted():
 def test_an_array_of_uint8_is_an_image(shape):
     array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
     assert is_pixel_array(array)
-    with Image.open(io.BytesIO(Pixels(array).encode())) as back:
+    with Image.open(io.BytesIO(DecodedImage(array).encode())) as back:
         assert np.array_equal(np.asarray(back), array.squeeze())
 
 
@@ -71,20 +71,20 @@ def test_other_arrays_are_no_images(value):
 def test_the_orientation_tag_travels_with_the_pixels():
     image = pixels("RGB")
     image.getexif()[0x0112] = 6
-    image = pickle.loads(pickle.dumps(settled(image)))
+    image = pickle.loads(pickle.dumps(detached(image)))
     with Image.open(io.BytesIO(image.encode())) as back:
         assert back.getexif()[0x0112] == 6
 
 
 def test_settled_pixels_are_our_own(tmp_path):
     array = np.zeros((2, 2, 3), np.uint8)
-    held = settled(array)
+    held = detached(array)
     array += 9
     assert not held.image.any()
 
     pixels("RGB").save(tmp_path / "a.png")
     with Image.open(tmp_path / "a.png") as lazy:
-        held = settled(lazy)
+        held = detached(lazy)
     assert np.array_equal(np.asarray(held.image), np.asarray(pixels("RGB")))
 
 
@@ -92,12 +92,12 @@ def test_a_lazy_image_that_cannot_be_decoded_is_broken():
     file = io.BytesIO()
     pixels("RGB", (300, 300)).save(file, "PNG")
     half = Image.open(io.BytesIO(file.getvalue()[:2000]))
-    assert isinstance(settled(half), Broken)
+    assert isinstance(detached(half), UnreadableImage)
 
 
 def test_pixels_weigh_what_they_hold():
-    assert Pixels(pixels("RGBA")).size_bytes == 80
-    assert Pixels(np.zeros((4, 5, 3), np.uint8)).size_bytes == 60
+    assert DecodedImage(pixels("RGBA")).size_bytes == 80
+    assert DecodedImage(np.zeros((4, 5, 3), np.uint8)).size_bytes == 60
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_an_undecoded_image_of_datasets_is_known_by_its_keys(value, answer):
     [
         PNG,
         bytearray(PNG),
-        Pixels(np.zeros((2, 2, 3), np.uint8)),
-        Broken("x"),
+        DecodedImage(np.zeros((2, 2, 3), np.uint8)),
+        UnreadableImage("x"),
         {"bytes": None, "path": "x"},
         Path("a/b.JPG"),
     ],
