@@ -48,7 +48,7 @@ def unfinished(out):
     ("kernel", "recorded"), [("auto", NATIVE), ("native", NATIVE), ("portable", "portable")]
 )
 def test_the_kernel_is_recorded(source, tmp_path, kernel, recorded):
-    assert converted(source, tmp_path / "out", kernel=kernel).versions["kernel"] == recorded
+    assert converted(source, tmp_path / "out", kernel=kernel).head.versions["kernel"] == recorded
 
 
 def test_kernels_give_different_fingerprints_and_alike_images(tmp_path):
@@ -59,7 +59,7 @@ def test_kernels_give_different_fingerprints_and_alike_images(tmp_path):
             rows, tmp_path / kernel, steps=STEPS, kernel=kernel, progress="none", workers=0
         )
         samples = wdsremux.load(tmp_path / kernel)
-        made[manifest.fingerprint] = [np.asarray(sample["image"]) for sample in samples]
+        made[manifest.head.fingerprint] = [np.asarray(sample["image"]) for sample in samples]
     native, portable = made.values()
     assert all(psnr(*pair) > 28 for pair in zip(native, portable, strict=True))
 
@@ -78,7 +78,7 @@ def test_auto_resumes_with_the_kernel_of_the_output(source, tmp_path, kernel):
     unfinished(tmp_path / "out")
     manifest = converted(source, tmp_path / "out")
     assert sums(tmp_path / "out") == before
-    assert manifest.versions["kernel"].startswith(kernel)
+    assert manifest.head.versions["kernel"].startswith(kernel)
 
 
 @pytest.mark.parametrize(("begun", "now"), [("native", "portable"), ("portable", "native")])
