@@ -3,15 +3,16 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 
 .PHONY: help setup kernel-deps demo test check lint format clean bench bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
-	@echo "make kernel-deps    what the native kernel is built with (Debian, as root); optional"
-	@echo "make test     lint, types, floors, and the whole test suite"
-	@echo "make check    format check, lint, types, floors, unit tests (< 90 s)"
+	@echo "make kernel-deps    install what builds the native kernel (Debian, as root); optional"
+	@echo "make test     lint, types, layers, and the whole test suite"
+	@echo "make check    format check, lint, types, layers, unit tests (< 90 s)"
 	@echo "make format   format the code"
 	@echo "make bench    run all benchmarks that can run here (half an hour or more)"
 	@echo "make bench-smoke    every benchmark once, as small as it goes"
@@ -20,8 +21,8 @@ help:
 
 setup: $(READY)
 
-# The native kernel is built with the package where a C compiler and libjpeg-turbo are found; without
-# them the package is pure Python, and its tests leave the native kernel out.
+# The native kernel is built with the package if a C compiler and libjpeg-turbo are installed; without
+# them the package is pure Python, and the tests leave the native kernel out.
 KERNEL := $(wildcard wdsremux/transforms/kernel/*.[ch]) wdsremux/transforms/kernel/CMakeLists.txt
 HAS_KERNEL_DEPS := printf '\#include <stdio.h>\n\#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1
 
@@ -33,13 +34,22 @@ kernel-deps:
 		echo "no C compiler or no headers of libjpeg-turbo: the native kernel is not built"; \
 	fi
 
-$(READY): pyproject.toml $(KERNEL)
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+# What a user needs; the rest comes with the first test or benchmark.
+$(RUNTIME): pyproject.toml $(KERNEL)
+	@echo "Setting up $(VENV) (only the first time) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	@echo "Installing wdsremux and what it needs to run ..."
+	@$(BIN)/python -m pip install --editable .
 	@touch $@
 
-demo: $(READY)
+$(READY): pyproject.toml $(KERNEL)
+	@$(MAKE) --no-print-directory $(RUNTIME)
+	@echo "Installing what the tests need: linters, type checker, storage servers ..."
+	@$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(RUNTIME)
 	@$(BIN)/python tools/demo.py
 
 test: lint

@@ -1,4 +1,4 @@
-"""What `make demo` shows: convert the embedded demo, verify it, read it back with webdataset."""
+"""Runs `make demo`: convert the embedded dataset, verify it, read it back with webdataset."""
 
 import shutil
 import subprocess
@@ -17,9 +17,10 @@ def main() -> None:
     run("verify", str(OUT), "--depth", "pixels")
     read_back()
     print(
-        "\nnow your own data, by dataset ID, with your own function:\n"
-        "  .venv/bin/wdsremux convert user/dataset out/dataset --transform augment.py:augment\n"
-        "  .venv/bin/wdsremux convert --help"
+        "\nNow your own data, by dataset ID, with your own function:\n"
+        "  . .venv/bin/activate\n"
+        "  wdsremux convert user/dataset out/dataset --transform augment.py:augment\n"
+        "  wdsremux help function"
     )
 
 

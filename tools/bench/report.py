@@ -1,4 +1,4 @@
-"""Makes a Markdown report and a chart of benchmark results, and puts both into the README.
+"""Makes a Markdown report and a chart of benchmark results, for the README.md beside this file.
 
 python tools/bench/report.py RESULTS.json [--chart FILE.png] [--readme]
 
@@ -15,8 +15,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-ROOT = Path(__file__).parents[2]
-README = ROOT / "README.md"
+README = Path(__file__).parent / "README.md"
 PLACE = re.compile(r"(<!-- bench -->\n).*?(<!-- bench end -->)", re.DOTALL)
 BASE, LIMIT = "founding", "limit"
 WIDTH, BAR, GAP, TITLES, FONT = 1000, 26, 14, 400, 18
@@ -135,7 +134,7 @@ def draw(race: Json, path: Path) -> None:
 
 
 def put_into_readme(text: str, readme: Path) -> None:
-    """Replace what stands in the README's place."""
+    """Replace the report in a README."""
     old = readme.read_text()
     if not PLACE.search(old):
         raise SystemExit(f"{readme} has no place: put <!-- bench --> and <!-- bench end -->")
@@ -148,7 +147,7 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--chart", type=Path, help="PNG file to be drawn")
     parser.add_argument(
-        "--readme", nargs="?", type=Path, const=README, help="put it into README.md"
+        "--readme", nargs="?", type=Path, const=README, help="put it into tools/bench/README.md"
     )
     given = parser.parse_args()
     results = json.loads(given.results.read_text())

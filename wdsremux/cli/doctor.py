@@ -22,6 +22,7 @@ LIBRARIES = (
     "opencv-python-headless",
     "pyarrow",
     "datasets",
+    "fsspec",
     "huggingface-hub",
     "msgpack",
     "cloudpickle",

@@ -76,7 +76,7 @@ def convert_by(
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
     conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
-    if conversion.target.root is None:
+    if conversion.store.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
         conversion = with_remote_output(conversion, run, observer)
@@ -88,9 +88,9 @@ def convert_by(
 
 
 def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest:
-    with conversion.target.lock() as died:
+    with conversion.store.lock() as died:
         if run.overwrite:
-            Ledger(conversion.target).clear()
+            Ledger(conversion.store).clear()
         if died:
             observer(Note("the last run on this output was killed or crashed; resuming"))
             conversion = with_careful_engine(conversion, run)

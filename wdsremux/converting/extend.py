@@ -24,7 +24,7 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
     With `extend`, rows that were added to the source get a break of their own. Raises UsageError
     for an output that is not finished, RecipeMismatchError when more has changed than that.
     """
-    ledger = Ledger(conversion.target)
+    ledger = Ledger(conversion.store)
     recorded = ledger.head()
     if recorded is None:
         return conversion

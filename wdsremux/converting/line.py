@@ -28,7 +28,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     Raises SourceError, TransformError, StoreError, CorruptDataError or RecipeMismatchError; what
     is published by then is kept, and the same conversion resumes from there.
     """
-    ledger = Ledger(conversion.target)
+    ledger = Ledger(conversion.store)
     ledger.begin(conversion.head)
     manifest, missed = ledger.finished(conversion.fingerprint)
     if manifest is not None and not missed:
@@ -87,7 +87,7 @@ class _ConversionRun:
         self.rows = 0
         """Rows done by this run."""
         stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
-        self._space = SpaceWatch(conversion.target, conversion.rows, conversion.job.copies, stored)
+        self._space = SpaceWatch(conversion.store, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._unpacked: set[str] = set()
         """Columns whose absence from the output was reported."""
@@ -215,7 +215,7 @@ class _ConversionRun:
         starts = tuple(part.next_row(base) for part in standing)
         writers = [
             SeriesWriter(
-                c.target,
+                c.store,
                 c.plan(number, copy),
                 start=start,
                 number=part.number,

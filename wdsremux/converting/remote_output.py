@@ -18,7 +18,7 @@ from wdsremux.stores.staging.store import StagedStore
 
 def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     """Return a conversion whose remote store is written through a staging folder."""
-    remote = conversion.target
+    remote = conversion.store
     target = StagedStore(
         remote,
         staging_folder(address_of(remote), run.staging),
@@ -26,7 +26,7 @@ def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> 
         give_up_after_s=run.give_up_after,
         notify=lambda text: observer(Note(text)),
     )
-    return replace(conversion, target=target, published=partial(_published, target))
+    return replace(conversion, store=target, published=partial(_published, target))
 
 
 def _published(target: StagedStore, manifest: Manifest) -> Mapping[str, Any]:

@@ -27,7 +27,7 @@ def convert_and_sync(
     convert: Convert, conversion: Conversion, out: str | Path, run: Run, observer: Observer
 ) -> Manifest:
     """Convert, and upload what is finished to a second place; its failures are raised last."""
-    folder = conversion.target.root
+    folder = conversion.store.root
     if folder is None:
         raise UsageError(
             f"--sync-to needs an OUT that is a folder, and {str(out)!r} is not; run `wdsremux "
@@ -38,7 +38,7 @@ def convert_and_sync(
         # Wrong keys, and a place that would be refused in the end, are reported at once.
         remote = registry.open_store(second)
         planned = Manifest(head=conversion.head, shards=())
-        refuse_beforehand(conversion.target, planned, remote)
+        refuse_beforehand(conversion.store, planned, remote)
     except UnreachableStoreError as exc:
         observer(Note(f"{exc}; converting without uploading, and trying again at the end"))
         manifest = convert(conversion, run, observer)

@@ -24,7 +24,7 @@ from wdsremux.core.manifest import (
 )
 from wdsremux.core.tar.blocks import BlockReader, read_at
 from wdsremux.core.tar.headers import split_name
-from wdsremux.core.tar.scan import TarFault, TarScan
+from wdsremux.core.tar.walk import TarFault, TarWalk
 from wdsremux.dataset.entry import SampleEntry, ShardEntry, entry_name
 from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reading import EntryFuture, entries_ahead
@@ -176,7 +176,7 @@ def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
     found: dict[str, bytes] = {}
     sample_key = ""
     try:
-        for member in TarScan(reader).members():
+        for member in TarWalk(reader).members():
             key, field = split_name(member.name)
             if member.is_regular and key:
                 sample_key = sample_key or key

@@ -1,1 +1,1 @@
-"""Rows to tasks to workers to packed samples, in order."""
+"""Rows become tasks, workers turn tasks into packed samples, and results keep their order."""

@@ -1,4 +1,4 @@
-"""What a worker has made of a batch so far."""
+"""The state of a batch while a worker builds it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -12,25 +12,25 @@ from wdsremux.dataset.shards.packing import SamplePacker
 
 
 class RejectedRecordError(Exception):
-    """Ends the work on one record."""
+    """Ends the processing of one record; the reason is recorded."""
 
     def __init__(self, stage: Stage, reason: str) -> None:
-        """`stage` is the station that it got to."""
+        """`stage` is where the record failed."""
         super().__init__(reason)
         self.stage: Stage = stage
         self.reason = reason
 
 
 class RejectedFieldError(RejectedRecordError):
-    """Ends the work on a record of which a value does not have its column's form."""
+    """Ends the processing of a record with a value that does not have its column's type."""
 
     def __init__(self, column: str, convert: Convert, problem: ValueFormError) -> None:
-        """`convert` is what found the problem."""
+        """`convert` is the converter that raised `problem`."""
         super().__init__("read", f"column {column!r}: {problem}")
         self._column, self._convert = column, convert
 
-    def blame(self, read: Mapping[str, Any]) -> None:
-        """Put it down to the user's function, unless the value was no better as it was read."""
+    def attribute(self, read: Mapping[str, Any]) -> None:
+        """Set the stage: the user's function, unless the value was wrong as it was read."""
         try:
             self._convert(read[self._column])
         except ValueFormError:
@@ -42,24 +42,24 @@ class RejectedFieldError(RejectedRecordError):
 
 @dataclass(slots=True)
 class BatchBuilder:
-    """What a batch has given so far."""
+    """Collects the samples and rejects of a batch."""
 
     packers: list[SamplePacker]
     copies: Sequence[int]
-    """Those to be made."""
+    """The copies to make."""
     poison: Mapping[int, str]
     rejected: list[Rejected] = field(default_factory=list)
     unpacked: set[str] = field(default_factory=set)
-    """Columns that the user's function adds and that nobody wants."""
+    """Columns that the user's function adds and that are not packed."""
 
     def reject(self, position: int, copies: Iterable[int], error: RejectedRecordError) -> None:
-        """Note for each of the copies that a record gave no sample."""
+        """Record for each copy that a record is left out."""
         self.rejected.extend(Rejected(position, copy, error.stage, error.reason) for copy in copies)
 
     def rejected_in(self, records: Iterable[Record]) -> tuple[Rejected, ...]:
-        """Return what gave no sample, in order; the reasons tell where the rows lie.
+        """Return the rejects in order; their reasons name the file of the row.
 
-        What the user leaves out, and what killed a worker, keeps its reason as it is.
+        The reasons of rows that the user leaves out or that killed a worker are not changed.
         """
         if not self.rejected:
             return ()
@@ -75,10 +75,10 @@ def _located(item: Rejected, location: str | None) -> Rejected:
 
 
 class AddedColumns:
-    """Looks at what a function returned beside the image."""
+    """Checks the columns that the user's function returned beside the image."""
 
     def __init__(self, label: str, read: Collection[str], wanted: Collection[str]) -> None:
-        """`label` names the function, `read` the columns it gets, `wanted` those it is to add."""
+        """`label` names the function, `read` the columns it gets, `wanted` those it must add."""
         self._label = label
         self._read = frozenset(read)
         self._wanted = frozenset(wanted)
@@ -87,15 +87,15 @@ class AddedColumns:
     def unpacked(self, fields: Mapping[str, Any], position: int) -> AbstractSet[str]:
         """Return the columns that the function added and that are not packed.
 
-        Raises TransformError where one is missing that it is to add: a name that is misspelt would
-        be null in every sample.
+        Raises TransformError if a column is missing that it must add: a misspelt name would be null
+        in every sample.
         """
         missing = sorted(self._wanted - fields.keys())
         if missing:
             came = ", ".join(repr(name) for name in fields if name not in self._read) or "none"
             raise TransformError(
-                f"--extra-columns names {missing[0]!r}, which {self._label} does not return for "
-                f"row {position} (columns that it adds: {came}); correct the name, or return it "
-                "for every row, with None where there is no value"
+                f"{self._label} does not return column {missing[0]!r} of --extra-columns for row "
+                f"{position} (it adds: {came}); correct the name, or return the column for every "
+                "row, with None where there is no value"
             )
         return fields.keys() - self._known

@@ -1,4 +1,4 @@
-"""From a recipe and an opened source to the head and the job, and back from a recorded head."""
+"""Makes the head and the worker's job of a recipe and an opened source, and a recipe of a head."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
@@ -22,23 +22,25 @@ BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cy
 """Libraries that decide the bytes of an image."""
 
 
-PLACE_FIELDS = ("revision", "source_kind", "image_root", "subset")
-"""Fields of a recipe that say where the source is: its identity stands for them."""
+ORIGIN_FIELDS = ("revision", "source_kind", "image_root", "subset")
+"""Fields of a recipe that say where the source is; the source's identity replaces them."""
 
 
 KERNEL_FIELD = "kernel"
-"""The field of a recipe that `versions` answers: which kernel was taken, and its version."""
+"""Field of a recipe that `versions` replaces: the kernel in use, with its version."""
+
 STORED_NOTE = (
-    "what was a JPEG already was packed as stored, EXIF orientation tag included; "
-    "--reencode applies it"
+    "stored JPEGs were packed unchanged, with their EXIF orientation tag; --reencode applies the "
+    "tag to the pixels"
 )
 
 
 def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | None) -> WorkerJob:
-    """Return what a worker must know. Raises UsageError for options that exclude each other."""
+    """Return the job of the workers. Raises UsageError for options that exclude each other."""
     if function is not None and recipe.transform_input == "bytes" and recipe.steps:
         raise UsageError(
-            "--transform-input bytes cannot follow --step: steps make pixels; take pil or numpy"
+            "--transform-input bytes cannot be combined with --step: steps decode the image; use "
+            "pil or numpy"
         )
     codec = Codec(
         format=recipe.format,
@@ -63,7 +65,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
 
 
 def column_options(recipe: Recipe) -> ColumnOptions:
-    """Return what the recipe says of columns."""
+    """Return the column options of a recipe."""
     return ColumnOptions(
         recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
     )
@@ -97,20 +99,20 @@ def _notes(job: WorkerJob) -> Iterator[str]:
     if job.function is not None and job.function.by_name:
         names = ", ".join(job.function.by_name)
         yield (
-            f"{job.function.label} uses {names}, of which the recipe knows only the class: when "
-            "such an object changes, convert into another OUT"
+            f"{job.function.label} uses {names}: only the class of such an object is part of the "
+            "recipe. If the object changes, convert into another OUT"
         )
 
 
 def origin_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
-    """Return the strings that name source and function, by which `repair` opens them again."""
-    words = {name: getattr(recipe, name) for name in PLACE_FIELDS}
-    return {"source": source, "transform": recipe.transform, **words}
+    """Return the options that name source and function, by which `repair` opens them again."""
+    named = {name: getattr(recipe, name) for name in ORIGIN_FIELDS}
+    return {"source": source, "transform": recipe.transform, **named}
 
 
 def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     """Return the recipe's fields as they take effect."""
-    left_out = (*PLACE_FIELDS, KERNEL_FIELD)
+    left_out = (*ORIGIN_FIELDS, KERNEL_FIELD)
     fields = {name: value for name, value in asdict(recipe).items() if name not in left_out}
     columns = job.columns
     fields |= {
@@ -123,7 +125,7 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         "transform": job.function.fingerprint() if job.function else None,
         "matte": list(recipe.matte),
         "break_at": list(recipe.break_at),
-        # Only a batch function can tell which rows came together.
+        # Only a batch function can see which rows are in one batch.
         "batch_size": recipe.batch_size if job.batches_rows else None,
     }
     if job.function is None:
@@ -143,7 +145,7 @@ def versions() -> dict[str, str]:
 
 
 def features_of(job: WorkerJob) -> dict[str, Any]:
-    """Return the dtypes of the samples as the manifest and the card tell them."""
+    """Return the dtypes of the samples as the manifest and the card declare them."""
     columns = job.columns
     fields = {column.json_name: card_dtype(column.dtype) for column in columns.extras}
     fields |= {column.name: card_dtype(column.dtype) for column in columns.added}
@@ -161,18 +163,18 @@ def features_of(job: WorkerJob) -> dict[str, Any]:
 
 
 def recipe_from_head(head: Head, transform: str | None) -> Recipe:
-    """Return the options that gave a head, with the source pinned to the commit it was read at.
+    """Return the recipe that a head was made of, with the source pinned to its commit.
 
-    `transform` is what names the user's function now. Raises UsageError for a head of options that
-    this version does not have.
+    `transform` names the user's function now. Raises UsageError for options that this version does
+    not have.
     """
     effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
     unknown = sorted(effective.keys() - known - {"added_columns"})
     if unknown:
         raise UsageError(
-            f"the dataset was made with the option {unknown[0]!r}, which this version of wdsremux "
-            "does not have; repair it with the version that made it"
+            f"the dataset was made with option {unknown[0]!r}, which this version of wdsremux does "
+            "not have; repair it with the version that made it"
         )
     options = {name: value for name, value in effective.items() if name in known}
     added = effective.get("added_columns", {})
@@ -180,7 +182,7 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     options |= {
         "transform": transform,
         "revision": head.source.get("commit") or origin.get("revision"),
-        # Nothing would mean that the column is to be found.
+        # None would mean: find the column.
         "label_column": effective["label_column"] or "",
         "extra_columns": [
             *effective["extra_columns"],

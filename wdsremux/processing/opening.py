@@ -1,6 +1,6 @@
-"""From words to a conversion: opens source, store, engine and function."""
+"""Makes a conversion of the user's arguments: opens source, store, engine and function."""
 
-# ruff: noqa: PLC0415 (local imports keep each part out of the way of those who do not use it)
+# ruff: noqa: PLC0415 (local imports: an engine that is not used is not imported)
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,10 +30,10 @@ Transform = str | Callable[..., Any]
 def open_engine(
     run: Run, *, has_function: bool, after_death: bool = False
 ) -> tuple[Engine, str, int]:
-    """Return the engine, what it is called, and its number of workers.
+    """Return the engine, its name, and its number of workers.
 
-    After a run that died, "auto" takes processes: if a record killed it (a codec that crashes takes
-    all threads with it), it is found and rejected this time.
+    After a run that died, "auto" means processes: a record that crashed the run (a crash of a codec
+    ends all threads) is then found and rejected.
     """
     from wdsremux.processing.engines.processes import ProcessEngine
     from wdsremux.processing.engines.serial import SerialEngine
@@ -44,8 +44,8 @@ def open_engine(
         return SerialEngine(), "serial", 0
     if has_function and run.engine == "threads":
         raise UsageError(
-            "--engine threads cannot run your function: it would share Python's lock and the "
-            "global random generators; leave --engine at auto"
+            "--engine threads cannot run your function: it would share Python's global lock and "
+            "random generators; remove --engine threads"
         )
     if has_function or run.engine == "processes" or (after_death and run.engine == "auto"):
         return ProcessEngine(workers, result_timeout_s=run.record_timeout), "processes", workers
@@ -53,7 +53,7 @@ def open_engine(
 
 
 def open_function(transform: Transform | None) -> FunctionSpec | None:
-    """Return the user's function, named or given."""
+    """Return the user's function, named or passed as an object."""
     if transform is None:
         return None
     if isinstance(transform, str):
@@ -62,7 +62,7 @@ def open_function(transform: Transform | None) -> FunctionSpec | None:
 
 
 def with_careful_engine(conversion: Conversion, run: Run) -> Conversion:
-    """Return the conversion with the engine for work that has crashed before."""
+    """Return the conversion with the engine to use after a crash."""
     has_function = conversion.job.function is not None
     engine, name, workers = open_engine(run, has_function=has_function, after_death=True)
     return replace(conversion, engine=engine, engine_name=name, workers=workers)
@@ -77,7 +77,7 @@ def open_conversion(
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
     function = open_function(transform)
-    target = registry.open_store(out)  # wrong keys are told before the source is opened
+    store = registry.open_store(out)  # first: credentials fail before the source is opened
     ref = parse(source, recipe)
     opened = ref.open(recipe, run)
     features, options = opened.features(), column_options(recipe)
@@ -86,9 +86,9 @@ def open_conversion(
     job = job_from_recipe(recipe, columns, function)
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)
-    # What is no text has no words: whoever opens it again must be given it.
-    function_words = transform if isinstance(transform, str) else None
-    origin = origin_of(ref.location, replace(recipe, transform=function_words))
+    # A function object has no name to open it by: it must be passed again.
+    function_name = transform if isinstance(transform, str) else None
+    origin = origin_of(ref.location, replace(recipe, transform=function_name))
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     head = replace(head, name=ref.name, origin=origin)
     engine, engine_name, workers = open_engine(run, has_function=function is not None)
@@ -101,7 +101,7 @@ def open_conversion(
         engine=engine,
         engine_name=engine_name,
         workers=workers,
-        target=target,
+        store=store,
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,

@@ -1,4 +1,4 @@
-"""A conversion, opened and checked: `converting` does it in full, `repair` for single shards."""
+"""A conversion, opened and checked: `converting` runs it in full, `repairing` for single shards."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from wdsremux.stores.base import Store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """Everything a conversion is made of."""
+    """All parts of a conversion."""
 
     head: Head
     units: UnitsOf
@@ -31,7 +31,7 @@ class Conversion:
     engine: Engine
     engine_name: str
     workers: int
-    target: Store
+    store: Store
     bounds: Bounds
     allow_oversize: bool
     max_errors: ErrorLimit
@@ -39,11 +39,11 @@ class Conversion:
     adapts_kernel: bool = False
     """Whether the kernel may be another one, that of the output as it was begun."""
     breaks: tuple[int, ...] = ()
-    """Rows at which a shard and a batch begin, in order."""
+    """Rows at which a new shard and a new batch begin, in order."""
     remarks: tuple[str, ...] = ()
-    """What the user should know before the first row."""
+    """Notes to show before the first row."""
     published: Callable[[Manifest], Mapping[str, Any]] = lambda _manifest: {}
-    """Tells where all shards stand, for `Manifest.published`."""
+    """Returns where all shards are published, for `Manifest.published`."""
 
     @property
     def fingerprint(self) -> str:
@@ -57,7 +57,7 @@ class Conversion:
 
     @property
     def rows(self) -> int | None:
-        """Rows of all series, as far as --limit; None where the source does not know."""
+        """Rows of all series, at most --limit; None where the source does not know."""
         known = [rows.rows for rows in self.series if rows.rows is not None]
         if len(known) < len(self.series):
             return None
@@ -70,13 +70,13 @@ class Conversion:
 
     @property
     def batch_rows(self) -> int:
-        """Rows that a function sees together, counted from the first of a series or a break."""
+        """Rows per call of a function, counted from the first row of a series or a break."""
         return self.job.batch_size if self.job.batches_rows else 1
 
     def tasks(self, series: int, base: int, start: int, stop: int | None) -> Iterator[Task]:
-        """Yield the tasks of a series from row `start` on, and from the beginning of its batch.
+        """Yield the tasks of a series from the batch that holds row `start`.
 
-        `base` is the position of the series' first row. No task reaches over a break.
+        `base` is the position of the series' first row. No task crosses a break.
         """
         inside = [row for row in self.breaks if base < row and (stop is None or row < stop)]
         for low, high in pairwise([base, *inside, stop]):
@@ -87,7 +87,7 @@ class Conversion:
                 yield from tasks(found, self.batch_rows, series)
 
     def batch_end(self, base: int, row: int) -> int:
-        """Return where the batch ends that holds the row before `row`; `base` as in `tasks`."""
+        """Return the end of the batch that holds the row before `row`; `base` as in `tasks`."""
         low = max([base, *(at for at in self.breaks if at < row)])
         end = low + -(-(row - low) // self.batch_rows) * self.batch_rows
         return min([end, *(at for at in self.breaks if at >= row)])
@@ -98,7 +98,7 @@ class Conversion:
         return self.engine.map(partial(Worker, self.job), found, recovery)
 
     def plan(self, series: int, copy: int) -> SeriesPlan:
-        """Return what is fixed for the shards of one copy of a series."""
+        """Return the settings of the shards of one copy of a series."""
         name = self.series[series].name
         return SeriesPlan(
             split=name,

@@ -1,11 +1,11 @@
 """Finds the record that kills its worker: row by row, in fresh workers.
 
-Deaths are what costs: a new worker takes half a second, or much longer when the user's function
-imports much, and a record that hangs takes all the patience. So the rows of the batch go through a
-probe one by one, which dies at the culprit, and not by halves, of which many would die.
+Deaths are expensive: a new worker takes half a second, or much longer if the user's function
+imports a lot, and a record that hangs takes the whole time limit. So a probe processes the rows one
+by one and dies at the culprit; a binary search would kill many workers.
 
-A record is rejected only when it kills workers all alone, twice; a worker that dies for another
-reason (an operator's kill, memory taken by a neighbour) costs another try and no record.
+A record is rejected only if it kills two workers while alone in its task. A worker that dies for
+another reason (a manual kill, memory used by other processes) costs a retry, not a record.
 """
 
 from collections.abc import Iterator
@@ -18,26 +18,26 @@ from wdsremux.processing.engines.base import Work, WorkerDiedError, WorkerOverdu
 from wdsremux.processing.worker import CHUNK_ROWS
 
 KILLED_BY_RECORD = "the worker died on this record: "
-"""How the reason begins for which such a record is rejected."""
+"""Prefix of the reason of such a reject."""
 
 TRIALS = 2
-"""Workers that a record must kill all alone before it is rejected."""
+"""Workers that a record must kill, alone in its task, before it is rejected."""
 
 MAX_IDLE_ROUNDS = 3
-"""Deaths in a row at one place that no single record explains."""
+"""Deaths in a row at one place that no single record explains, before the run ends."""
 
 MAX_KILLERS = 20
-"""Records in a row, without a batch done, that kill workers: past them the fault is not theirs."""
+"""Records in a row that kill workers before the function itself is considered at fault."""
 
 _TRY_ALONE = "try it on a few rows with --workers 0 --limit 5"
 
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """`recover` of an engine: gives the batches that a dead worker still owed."""
+    """`recover` of an engine: yields the batches that a dead worker did not deliver."""
 
     batch_rows: int | None
-    """Rows that the user's batch function sees together; None where there is none."""
+    """Rows per call of the user's batch function; None without one."""
 
     def __call__(
         self,
@@ -46,9 +46,9 @@ class Recovery:
         death: WorkerDiedError,
         attempt: Work[Task, Batch],
     ) -> Iterator[Batch]:
-        """Yield the batches of a task that come after `last`.
+        """Yield the batches of a task after `last`.
 
-        Raises TransformError when workers die on rows that do them no harm one by one.
+        Raises TransformError when workers die on rows that pass one by one.
         """
         rest = task if last is None else rows_of(task, last.first + last.rows, task.stop)
         idle_rounds = killers = 0
@@ -69,7 +69,7 @@ class Recovery:
                 return
 
     def _killers(self, rest: Task, attempt: Work[Task, Batch]) -> Iterator[tuple[int, str]]:
-        """Yield the rows of the next batch that kill a worker alone, each with its reason."""
+        """Yield the rows of the next batch that each kill a worker alone, with the reason."""
         known = {position for position, _ in rest.poison}
         low = rest.first
         high = min(rest.stop, low + (self.batch_rows or CHUNK_ROWS))
@@ -88,7 +88,7 @@ class Recovery:
 
 
 def _tried(alone: Task, attempt: Work[Task, Batch]) -> WorkerDiedError | None:
-    """Return how workers died of a row, when all did that got it alone."""
+    """Return how workers died on a row, if every worker died that got the row alone."""
     death: WorkerDiedError | None = None
     for _ in range(TRIALS):
         death = _probed(alone, attempt)[1]
@@ -98,13 +98,13 @@ def _tried(alone: Task, attempt: Work[Task, Batch]) -> WorkerDiedError | None:
 
 
 def _probed(task: Task, attempt: Work[Task, Batch]) -> tuple[int, WorkerDiedError | None]:
-    """Work on rows one by one; return the row at which the worker died, and how it did."""
+    """Process rows one by one; return the row at which the worker died, and how."""
     position = task.first
     try:
         for batch in attempt(replace(task, is_probe=True)):
             position = batch.first + batch.rows
     except WorkerDiedError as death:
-        # After the last row there is none to blame but the last.
+        # A death after the last row is attributed to the last row.
         return min(position, task.stop - 1), death
     return position, None
 
@@ -113,21 +113,21 @@ def _given_up(rest: Task, death: WorkerDiedError, killers: int) -> TransformErro
     is_overdue = isinstance(death, WorkerOverdueError)
     if killers > MAX_KILLERS and is_overdue:
         return TransformError(
-            f"row after row from {rest.first} on takes longer than --record-timeout allows "
-            f"({death}): raise it if the function is only slow; if it hangs, {_TRY_ALONE}"
+            f"every row from row {rest.first} exceeds --record-timeout ({death}): raise it if the "
+            f"function is slow; if it hangs, {_TRY_ALONE}"
         )
     if killers > MAX_KILLERS:
         return TransformError(
-            f"workers die on row after row from {rest.first} on ({death}): not the records are to "
-            f"blame but the function or a library; {_TRY_ALONE}"
+            f"workers keep crashing from row {rest.first} ({death}): the function or a library is "
+            f"at fault, not single records; {_TRY_ALONE}"
         )
     advice = (
-        "raise --record-timeout, which they are too slow for together"
+        "raise --record-timeout: together they exceed it"
         if is_overdue
-        else "look for memory that runs out, or try fewer --workers"
+        else "check the memory in use, or use fewer --workers"
     )
     return TransformError(
-        f"workers die on rows {rest.first} to {rest.stop - 1} ({death}), but on none of them "
+        f"workers crash on rows {rest.first} to {rest.stop - 1} ({death}), but on none of them "
         f"alone; {advice}"
     )
 

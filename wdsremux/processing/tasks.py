@@ -1,8 +1,8 @@
-"""Which rows of a source a run takes, and how they are cut into tasks.
+"""Which rows of a source a run converts, and how they are divided into tasks.
 
-The split expression gives one or more series; each is a chain of row ranges. Positions are row
-numbers of the first split named; further ranges and series count on from there, so that a position
-names one row of the whole output.
+The split expression selects one or more series; each is a chain of row ranges. Positions are row
+numbers of the first split; further ranges and series continue the count, so that a position is
+unique in the output.
 """
 
 import re
@@ -15,22 +15,22 @@ from wdsremux.core.recipe import Recipe
 from wdsremux.core.records import Piece, Task, Unit
 
 UnitsOf = Callable[[str, int], Iterator[Unit]]
-"""`units(split, start)` of a source, for the columns that were chosen."""
+"""`units(split, start)` of a source, for the chosen columns."""
 
 TASK_ROWS = 256
 TASK_BYTES = 8 * 10**6
-"""A task is closed once it has so many rows or bytes: small row groups travel together."""
+"""A task is closed at this number of rows or bytes: small row groups share a task."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowRange:
-    """Rows start..stop-1 of a split; stop None is the end of a split of unknown length."""
+    """Rows start..stop-1 of a split; stop is None for the end of a split of unknown length."""
 
     split: str
     start: int = 0
     stop: int | None = None
     is_sure: bool = True
-    """Whether the split is known to reach to `stop`."""
+    """Whether the split is known to have `stop` rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class SeriesRows:
 def series_from_text(text: str, splits: Mapping[str, int | None]) -> tuple[SeriesRows, ...]:
     """Read a split expression: NAME, NAME[a:b], NAME[:10%], A+B, or "all".
 
-    Raises UsageError for a split that is not there or a slice that cannot be counted, SourceError
-    for a split whose name cannot be part of a file name.
+    Raises UsageError for an unknown split or a slice that cannot be computed, SourceError for a
+    split whose name cannot be part of a file name.
     """
     if text.strip() == "all":
         every = (RowRange(name, 0, rows) for name, rows in splits.items())
@@ -61,7 +61,7 @@ def series_from_text(text: str, splits: Mapping[str, int | None]) -> tuple[Serie
 
 
 def remarks_on_splits(text: str, splits: Mapping[str, int | None]) -> tuple[str, ...]:
-    """Return a note on the splits that are left out though nobody has chosen."""
+    """Return a note on the splits that are left out by default."""
     if text != Recipe().split:
         return ()
     left = [
@@ -72,15 +72,15 @@ def remarks_on_splits(text: str, splits: Mapping[str, int | None]) -> tuple[str,
     if not left:
         return ()
     noun = "split" if len(left) == 1 else "splits"
-    return (f"{noun} left out: {', '.join(left)}; --split all takes all",)
+    return (f"{noun} left out: {', '.join(left)}; --split all converts every split",)
 
 
 def _series_name(splits: Sequence[str]) -> str:
-    """Return what a series is called after its splits: a name from data, and part of file names."""
+    """Return the name of a series: its splits. It comes from data and is part of file names."""
     name = "_".join(dict.fromkeys(splits))
     if not re.fullmatch(r"\w[\w.-]*", name, re.ASCII):
         raise SourceError(
-            f"the source calls a split {name!r}, which cannot name shards; take other splits by "
+            f"split name {name!r} cannot be part of a file name; choose other splits with "
             "--split, or rename it in the source"
         )
     return name
@@ -90,7 +90,7 @@ def _range_from_text(text: str, splits: Mapping[str, int | None]) -> RowRange:
     match = re.fullmatch(r"([^\[\]]+)(?:\[(-?\d+%?)?:(-?\d+%?)?\])?", text)
     if not match:
         raise UsageError(
-            f"--split {text!r} cannot be read; write train, train[:10%], train[1000:2000], "
+            f"--split {text!r} is not valid; write train, train[:10%], train[1000:2000], "
             "train+validation or all"
         )
     name = match[1]
@@ -100,8 +100,8 @@ def _range_from_text(text: str, splits: Mapping[str, int | None]) -> RowRange:
     start = 0 if match[2] is None else _row_from_text(match[2], rows, text)
     stop = rows if match[3] is None else _row_from_text(match[3], rows, text)
     if stop is not None and stop <= start:
-        why = f"{name!r} has {rows} rows" if rows is not None else "it stops where it starts"
-        raise UsageError(f"--split {text!r} takes no row: {why}")
+        why = f"{name!r} has {rows} rows" if rows is not None else "it stops before it starts"
+        raise UsageError(f"--split {text!r} selects no rows: {why}")
     return RowRange(name, start, stop, is_sure=rows is not None)
 
 
@@ -109,8 +109,8 @@ def _row_from_text(text: str, rows: int | None, slice_text: str) -> int:
     if rows is None:
         if text.endswith("%") or text.startswith("-"):
             raise UsageError(
-                f"--split {slice_text!r}: this source does not know its number of rows; "
-                "write row numbers instead of shares"
+                f"--split {slice_text!r}: the number of rows of this source is unknown; write row "
+                "numbers instead of percentages"
             )
         return int(text)
     row = round(int(text[:-1]) * rows / 100) if text.endswith("%") else int(text)
@@ -128,7 +128,7 @@ def pieces(
         shift = base - row_range.start
         skip = max(row_range.start, start - shift)
         known_stop = row_range.stop if row_range.is_sure else None
-        # Without a known length the rows passed over have to be walked, to count them.
+        # Without a known length the skipped rows must be read to count them.
         begin = row_range.start if known_stop is None else skip
         end = row_range.start
         for unit in units_of(row_range.split, begin):
@@ -147,15 +147,15 @@ def pieces(
 
 
 def _shifted(unit: Unit, shift: int) -> Unit:
-    # Units are frozen dataclasses with a field `first`: that is their contract.
+    # The contract of units: frozen dataclasses with a field `first`.
     return replace(unit, first=unit.first + shift) if shift else unit  # type: ignore[type-var]
 
 
 def tasks(found: Iterator[Piece], batch_rows: int, series: int) -> Iterator[Task]:
     """Join pieces into tasks that end after a multiple of `batch_rows` rows.
 
-    A batch that reaches over the end of a unit takes the head of the next one with it, so that a
-    unit is read once but for such heads.
+    A batch that crosses the end of a unit takes the first rows of the next one: only those are read
+    twice.
     """
     held: list[Piece] = []
     rows = size = 0

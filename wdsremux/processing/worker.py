@@ -1,6 +1,6 @@
-"""A batch of records in, tar-ready samples out: all that runs in a worker.
+"""Everything that runs in a worker: records in, samples as bytes of a tar out.
 
-Record -> decode -> steps -> the user's function -> encode -> the bytes of the sample in its tar.
+Record -> decode -> steps -> user's function -> encode -> bytes of the sample in its tar.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from wdsremux.transforms.steps.picture import Picture, SourceImage
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
-"""Records are taken in chunks of so many rows or stored bytes where no batch function sees them."""
+"""Rows and stored bytes of a batch where no batch function defines it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerJob:
-    """All that a worker must know; it travels to worker processes once."""
+    """The settings of a worker; sent to worker processes once."""
 
     columns: Columns
     codec: Codec
@@ -49,12 +49,12 @@ class WorkerJob:
 
     @property
     def batches_rows(self) -> bool:
-        """Whether the user's function sees rows together."""
+        """Whether the user's function gets rows in batches."""
         return self.function is not None and self.mode == "batch"
 
     @property
     def passes_through(self) -> bool:
-        """Whether stored JPEG files are packed as they are."""
+        """Whether stored JPEGs are packed unchanged."""
         changes = self.steps or self.function is not None or self.reencode
         return not changes and self.codec.format == "jpeg"
 
@@ -65,7 +65,7 @@ class WorkerJob:
 
 
 class Worker:
-    """Turns tasks into batches; one per thread or process, made where it runs."""
+    """Turns tasks into batches; one per thread or process, created where it runs."""
 
     def __init__(self, job: WorkerJob) -> None:
         quiet_libraries()
@@ -110,8 +110,8 @@ class Worker:
                 yield self._batch(records, builder, task.series)
 
     def _probed(self, records: list[Record], builder: BatchBuilder, series: int) -> Batch:
-        """Work on records, keep nothing, and report that this worker is still alive."""
-        # A function may well fail on a batch of one row: it will be called with the whole batch.
+        """Process records and discard the result: the batch only shows that the worker lives."""
+        # A function may fail on a batch of one row: later it gets the whole batch.
         with contextlib.suppress(TransformError):
             self._batch(records, builder, series)
         return Batch(records[0].position, len(records), (), series=series)
@@ -151,7 +151,7 @@ class Worker:
         )
 
     def _together(self, records: list[Record], builder: BatchBuilder) -> None:
-        """Work on records that the user's function sees in one call; one record without it."""
+        """Process the records of one call of the user's function; one record without it."""
         for copy, rows in zip(builder.copies, self._rows(records, builder), strict=True):
             for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
                 if isinstance(outcome, Rejected):
@@ -163,11 +163,11 @@ class Worker:
                     self._pack(outcome, copy, builder.packers[copy])
                 except RejectedRecordError as exc:
                     if isinstance(exc, RejectedFieldError):
-                        exc.blame(row.fields)
+                        exc.attribute(row.fields)
                     builder.reject(outcome.position, [copy], exc)
 
     def _rows(self, records: list[Record], builder: BatchBuilder) -> list[list[Row]]:
-        """Return the rows of each copy to be made: decoded, and through the steps."""
+        """Return the rows of each copy to make: decoded, with the steps applied."""
         rows: list[list[Row]] = [[] for _ in builder.copies]
         for record in records:
             heartbeat()
@@ -200,8 +200,8 @@ class Worker:
                 job.codec.check_whole(record.image)
                 return [record.image] * len(copies)
             frame = SourceImage(record.image, job.codec)
-            # Also where one copy alone is asked for: they share the scale they are decoded at, and
-            # a step that fails for one rejects all.
+            # All copies, also if only one is made: they share the scale they are decoded at, and a
+            # step that fails for one rejects all.
             pictures = [frame.picture() for _ in range(job.copies)]
             if self._steps:
                 rngs = [sample_rng(job.seed, c, record.position) for c in range(job.copies)]
@@ -242,7 +242,7 @@ class Worker:
             if isinstance(row.image, bytes):
                 if self._function is not None and sniff(row.image) != codec.format:
                     raise TransformError(
-                        f"the transform returned {sniff(row.image) or 'unknown'} bytes for row "
+                        f"the function returned {sniff(row.image) or 'unknown'} bytes for row "
                         f"{row.position}; return {codec.format} bytes, or choose another --format"
                     )
                 width, height = stored_size(row.image)
@@ -253,7 +253,7 @@ class Worker:
             raise RejectedRecordError("encode", str(exc)) from exc
 
     def _key(self, row: Row, copy: int) -> tuple[str, str | None]:
-        """Return the sample's key, and the text it was made from if a column gives it."""
+        """Return the sample's key, and the column's value that it was made from, if any."""
         column = self._job.columns.key
         suffix = f"-c{copy}" if self._job.copies > 1 else ""
         if column is None:
@@ -265,7 +265,7 @@ class Worker:
         return key + suffix, text
 
     def _entry(self, row: Row, copy: int) -> dict[str, Any]:
-        """Return the JSON of a sample, but for what is known only of the encoded image."""
+        """Return the JSON of a sample, except what depends on the encoded image."""
         entry: dict[str, Any] = {}
         label = self._job.columns.label
         try:

@@ -165,7 +165,7 @@ class Remaking:
         start = self._start_of(order)
         plan = self._c.plan(self._splits[order.series.split], order.series.copy)
         writer = SeriesWriter(
-            self._c.target,
+            self._c.store,
             replace(plan, fingerprint=self._fingerprint),
             start=start,
             number=order.number,

@@ -10,8 +10,8 @@ ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "rer
 """How sure it is that a store holds a file, from no to yes:
 
 * `absent`, `differs`: it does not;
-* `unverified`: only its size, or what we said of it ourselves, can be had;
-* `etag`: the server's MD5 (of the whole, or of the parts' MD5s) is that of our bytes;
+* `unverified`: the store reports only its size, or what we noted beside it ourselves;
+* `etag`: the MD5 of the server (of the whole, or of the MD5s of the parts) is that of our bytes;
 * `checksum`: a checksum that the server is known to compute itself is that of our bytes;
 * `reread`: the bytes were read back and have the same SHA-256.
 """
@@ -19,13 +19,13 @@ ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "rer
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """What a file's bytes are known by."""
+    """What identifies the bytes of a file."""
 
     size_bytes: int
     sha256: str
     """Hexadecimal."""
     receipt: Mapping[str, str] = field(default_factory=dict)
-    """What the store said of these bytes when it took them (`Proof.receipt`), if it did."""
+    """What the store reported of these bytes when it stored them (`Proof.receipt`), if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +36,16 @@ class Proof:
     how: str = ""
     """What was compared, for people: "CRC64NVME of the whole object"."""
     receipt: Mapping[str, str] = field(default_factory=dict)
-    """Checksums by which the store can be asked again without the bytes at hand."""
+    """Checksums by which the store can be asked again without a copy of the bytes."""
     is_noted: bool = False
-    """Whether the SHA-256 that we noted beside the file when we sent it is that of these bytes. It
-    proves nothing of what arrived, but who sends need not begin again for it.
+    """Whether the SHA-256 that we noted beside the file when we sent it is that of these bytes.
+
+    It does not prove what arrived, but such a file is not sent again.
     """
 
     @property
     def is_there(self) -> bool:
-        """Whether nothing says that the file is another."""
+        """Whether the file exists and nothing shows that it differs."""
         return self.level not in ("absent", "differs")
 
 
@@ -58,7 +59,7 @@ class Parcel:
 
 
 class Staged(Protocol):
-    """A file on its way: nobody sees it under its final name before `commit` returns."""
+    """A file that is being written: its final name does not exist before `commit` returns."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, or raise StoreError."""
@@ -141,7 +142,7 @@ class Store(Protocol):
         return None
 
     def lock(self) -> AbstractContextManager[bool]:
-        """Keep other runs away while the block runs; gives whether the run before died.
+        """Keep other runs away while the block runs; yields whether the run before died.
 
         Removes what a killed run left unpublished. Raises StoreError naming the holder.
         """

@@ -1,7 +1,7 @@
-"""How a finished file comes into a folder of any mount, and how it is known to be there.
+"""Copies a finished file to a folder of any mount, and proves the copy.
 
-A NAS may take bytes and lose them, fill up when a file is closed, or know no name that others know.
-So the bytes are hashed while they are read, and read back before the file gets its name.
+A NAS may accept bytes and lose them, run full when a file is closed, or refuse names that others
+allow. So the bytes are hashed while they are read, and read back before the file gets its name.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ def refuse_name(name: str) -> None:
         is_device = _DEVICE.fullmatch(part) is not None
         if _FORBIDDEN.search(part) or part.endswith((".", " ")) or is_device or part == "":
             raise StoreError(
-                f"cannot write {name!r}: not every share can hold that name; give the shards names "
-                "of letters, digits, '.', '_' and '-'"
+                f"cannot write {name!r}: Windows shares do not allow that name; use names of "
+                "letters, digits, '.', '_' and '-'"
             )
         if len(os.fsencode(part)) > MAX_NAME_BYTES:
             raise StoreError(
@@ -39,7 +39,7 @@ def refuse_name(name: str) -> None:
 
 
 def write_all(handle: int, data: bytes) -> None:
-    """Write all of data: a disk that gets full, or a mount, may take less at once than it is given.
+    """Write all of data: a full disk, or a mount, may accept only a part of it at once.
 
     Raises OSError.
     """
@@ -61,9 +61,9 @@ def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
 
 
 def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
-    """Yield a file's bytes; raises StoreError at the end when they are not those of `sums`.
+    """Yield a file's bytes; raises StoreError at the end when they differ from `sums`.
 
-    And where it cannot be read: that is no fault of the store, and does not pass.
+    Also when the file cannot be read: trying again does not help then.
     """
     digest, size_bytes = hashlib.sha256(), 0
     for block in read_blocks(path):
@@ -72,15 +72,15 @@ def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
         yield block
     if (size_bytes, digest.hexdigest()) != (sums.size_bytes, sums.sha256):
         raise StoreError(
-            f"{str(path)!r} is damaged: its {size_bytes} bytes are not the {sums.size_bytes} that "
-            "are recorded"
+            f"{str(path)!r} is damaged: it has {size_bytes} bytes, but {sums.size_bytes} are "
+            "recorded"
             if size_bytes != sums.size_bytes
-            else f"{str(path)!r} is damaged: its SHA-256 is not the one that is recorded"
+            else f"{str(path)!r} is damaged: its SHA-256 differs from the recorded one"
         )
 
 
 def sha256_on_disk(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Return the SHA-256 of what the disk, or the server behind a mount, gives back."""
+    """Return the SHA-256 of what the disk, or the server behind a mount, returns."""
     with path.open("rb", buffering=0) as file:
         return sha256_of(file, on_bytes)
 
@@ -88,7 +88,7 @@ def sha256_on_disk(path: Path, on_bytes: Callable[[int], None] | None = None) ->
 def sha256_of(file: FileIO, on_bytes: Callable[[int], None] | None = None) -> str:
     """Return the SHA-256 of an open file, read from the disk.
 
-    What the system keeps in memory is dropped before, where it can be asked to.
+    The page cache of the file is dropped before, where the system can do that.
     """
     digest = hashlib.sha256()
     if hasattr(os, "posix_fadvise"):

@@ -1,8 +1,8 @@
-"""One run at a time on a remote store: a small object that its holder writes anew all the time.
+"""One run at a time on a remote store: a small object that its holder renews every few seconds.
 
-There is no kernel that drops the lock of the dead, so a lock that has not been renewed for a while
-is taken over. Its age is told by the server's clock alone: the clocks of the hosts may differ. The
-lock of a process of this machine that is gone is taken over at once.
+The kernel of no host releases the lock of a killed process, so a lock that has not been renewed for
+a minute is taken over. Its age is measured by the clock of the server alone: the clocks of the
+hosts may differ. The lock of a process of this machine that has ended is taken over at once.
 """
 
 import contextlib
@@ -21,16 +21,16 @@ from wdsremux.core.errors import StoreError
 from wdsremux.stores.folder.lock import is_alive, refusal, this_process
 
 LEASE_S = 60.0
-"""So long a lock is held after it was renewed."""
+"""How long a lock is held after it was renewed."""
 RENEW_S = 10.0
 MAX_LOST = 5
-"""So often others may be first in one taking; more can only be a place that takes no lock."""
+"""How often others may be first in one attempt; more means that the store accepts no lock."""
 LOST_PAUSE_S = 1.0
 POLL_S = 5.0
-"""How often one who waits looks whether the holder lives."""
+"""How often a waiting run checks whether the holder lives."""
 
 _KEEPER = "wdsremux-lease-"
-"""How the threads that renew locks are called; the token of the lock follows."""
+"""Start of the names of threads that renew locks; the token of the lock follows."""
 _log = logging.getLogger(__name__)
 
 
@@ -38,40 +38,40 @@ _log = logging.getLogger(__name__)
 class Written:
     """A lock object as it was seen, or as we wrote it."""
 
-    text: bytes
+    content: bytes
     version: str
-    """Another one after each write."""
+    """Changes with each write."""
     age_s: float = 0.0
     """By the server's clock."""
 
 
 class LeaseObject(Protocol):
-    """The one object that is the lock; raises StoreError when the store cannot be asked."""
+    """The object that is the lock; raises StoreError when the store cannot be asked."""
 
-    def create(self, text: bytes) -> Written | None:
+    def create(self, content: bytes) -> Written | None:
         """Write it where there is none; None when there is one."""
 
     def read(self) -> Written | None:
-        """Return what is there."""
+        """Return the object; None when there is none."""
 
-    def replace(self, text: bytes, seen: Written) -> Written | None:
-        """Write it in place of what was seen; None when that is not there any more."""
+    def replace(self, content: bytes, seen: Written) -> Written | None:
+        """Write it in place of what was seen; None when that has changed."""
 
     def remove(self, seen: Written) -> None:
         """Remove what was seen, and nothing else."""
 
 
 def _now_s() -> float:
-    """Return the seconds of a clock that goes on while the machine sleeps."""
+    """Return the seconds of a clock that also runs while the machine sleeps."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 class Lease:
-    """The lock of one store; whoever holds it can ask whether it was lost.
+    """The lock of one store; its holder can ask whether it was lost.
 
-    A store keeps one for all its life: when the answer to taking the lock is lost, the next try
-    knows its own token again.
+    A store keeps one for its lifetime: when the answer to taking the lock is lost, the next try
+    recognises its own token.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Lease:
         *,
         clock: Callable[[], float] = _now_s,
     ) -> None:
-        """`wait` waits for so many seconds; may raise, to end the waiting."""
+        """`wait` sleeps for a number of seconds; it may raise, to end the wait."""
         self._lock = lock
         self._where = where
         self._ended = threading.Event()
@@ -95,20 +95,22 @@ class Lease:
         self._held: Written | None = None
         self._renewed_at = 0.0
         self._is_takeover = False
-        """Whether what was written last to take the lock went over that of a dead holder."""
+        """Whether the last write to take the lock replaced the lock of a dead holder."""
 
     @contextlib.contextmanager
     def held(self) -> Iterator[bool]:
-        """Hold the lock while the block runs; gives whether the holder before died with it.
+        """Hold the lock while the block runs; yields whether the holder before died with it.
 
-        Raises StoreError naming host and process of whoever holds it.
+        Raises StoreError naming host and process of the holder.
         """
         if not self._in_use.acquire(blocking=False):
-            raise StoreError(f"{self._where!r} is being written by this very process; wait for it")
+            raise StoreError(
+                f"{self._where!r} is being written by this process already; wait for it"
+            )
         self._ended.clear()
         name = f"{_KEEPER}{self._token}"
         keeper = threading.Thread(target=self._keep, name=name, daemon=True)
-        # Before the lock is there: to others of this process it is the sign that we live.
+        # Before the lock exists: to others in this process it is the sign that we live.
         keeper.start()
         try:
             yield self.take()
@@ -120,7 +122,7 @@ class Lease:
 
     def take(self) -> bool:
         """Take the lock and return whether it was taken over from the dead."""
-        text = self._text()
+        content = self._content()
         waited_for: Written | None = None
         lost = 0
         while True:
@@ -128,19 +130,21 @@ class Lease:
             seen = self._lock.read()
             if seen is None:
                 self._is_takeover = False
-                taken = self._lock.create(text)
+                taken = self._lock.create(content)
             elif self._is_ours(seen):  # it was written, but the answer was lost
                 taken, began = seen, began - LEASE_S  # the first `check` renews it
             else:
                 is_renewed = waited_for is not None and seen.version != waited_for.version
                 if not self._is_free(seen, is_renewed=is_renewed):
                     if waited_for is None:
-                        _log.warning("waiting up to a minute for the lock %r", self._where)
+                        _log.warning(
+                            "waiting up to a minute for the lock %r of another run", self._where
+                        )
                     waited_for = seen
                     self._wait(max(1.0, min(POLL_S, LEASE_S - seen.age_s)))
                     continue
                 self._is_takeover = True
-                taken = self._lock.replace(text, seen)
+                taken = self._lock.replace(content, seen)
             if taken is not None:
                 self._held, self._renewed_at = taken, began
                 return self._is_takeover
@@ -150,13 +154,13 @@ class Lease:
     def _wait_for_others(self, lost: int) -> None:
         if lost >= MAX_LOST:
             raise StoreError(
-                f"cannot take the lock {self._where!r}: {lost} times it could not be written; see "
-                "that the place is there, and look who else writes there"
+                f"cannot acquire the lock {self._where!r} after {lost} attempts; check that the "
+                "bucket exists and that no other run writes to it"
             )
         self._wait(LOST_PAUSE_S)
 
     def renew(self) -> None:
-        """Write the lock anew; remembers that it is lost when it is another's or gone."""
+        """Write the lock again; remembers that it is lost when it is another's or gone."""
         with self._renewing:
             self._renew()
 
@@ -168,8 +172,8 @@ class Lease:
                     self._renew()
         if self._held is None:
             raise StoreError(
-                f"the lock {self._where!r} was taken over, or can be renewed no more; see that "
-                "only one runs, then run the same command again: what is finished stays"
+                f"lost the lock {self._where!r} (taken over or expired); make sure that only one "
+                "run writes here, then run the same command again: finished files are kept"
             )
 
     def _renew(self) -> None:
@@ -177,11 +181,11 @@ class Lease:
         if held is None:
             return
         began = self._clock()
-        renewed = self._lock.replace(self._text(), held)
+        renewed = self._lock.replace(self._content(), held)
         if renewed is not None:
             self._held, self._renewed_at = renewed, began
             return
-        # Ours, if the answer to an earlier renewal was lost; nobody knows how old it is.
+        # Ours, if the answer to an earlier renewal was lost; its age is unknown.
         seen = self._lock.read()
         self._held = seen if seen is not None and self._is_ours(seen) else None
 
@@ -193,22 +197,22 @@ class Lease:
             try:
                 self.renew()
             except StoreError as exc:
-                # Whoever publishes meets the same and tells it.
+                # The next publication fails for the same reason, and reports it.
                 _log.info("cannot renew %s: %s", self._where, exc)
-            except Exception as exc:  # noqa: BLE001 (nobody else sees how this thread ends)
+            except Exception as exc:  # noqa: BLE001 (the end of this thread is seen nowhere else)
                 _log.warning("cannot renew %s any more: %s", self._where, type(exc).__name__)
                 self._held = None
                 return
 
     def _give_back(self) -> None:
-        # One that cannot be removed is taken over: at once on this machine, later by others.
+        # A lock that cannot be removed is taken over: at once on this machine, later by others.
         with contextlib.suppress(StoreError):
             if self._held is not None:
                 self._lock.remove(self._held)
         self._held = None
 
     def _is_free(self, seen: Written, *, is_renewed: bool) -> bool:
-        """Return whether a lock may be taken over, False where that is to be waited for.
+        """Return whether a lock may be taken over now; False means to wait.
 
         Raises StoreError when its holder lives.
         """
@@ -220,7 +224,7 @@ class Lease:
             return seen.age_s >= LEASE_S
         pid = holder.get("pid")
         if pid == os.getpid() and holder.get("started") == me["started"]:
-            # Another store object of this process, which lives as long as its thread.
+            # Another store object of this process, which is alive as long as its thread.
             keeper = f"{_KEEPER}{holder.get('token')}"
             if any(thread.name == keeper for thread in threading.enumerate()):
                 raise refusal(self._where, holder)
@@ -232,13 +236,13 @@ class Lease:
     def _is_ours(self, seen: Written) -> bool:
         return _holder(seen).get("token") == self._token
 
-    def _text(self) -> bytes:
+    def _content(self) -> bytes:
         self._writes += 1
         return json.dumps(_myself() | {"token": self._token, "writes": self._writes}).encode()
 
 
 def _myself() -> dict[str, Any]:
-    """Return who we are; process numbers mean something only in one space of them (containers)."""
+    """Return what identifies this process; PIDs are unique only within a PID namespace."""
     try:
         space = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
@@ -248,7 +252,7 @@ def _myself() -> dict[str, Any]:
 
 def _holder(seen: Written) -> dict[str, Any]:
     try:
-        holder = json.loads(seen.text)
+        holder = json.loads(seen.content)
     except ValueError:
         return {}
     return holder if isinstance(holder, dict) else {}

@@ -1,4 +1,4 @@
-"""A file on its way to a remote store: collected on this machine, and put when it is whole."""
+"""A file for a remote store: written on this machine first, and put when it is whole."""
 
 import contextlib
 import hashlib
@@ -12,7 +12,7 @@ from wdsremux.stores.base import Sums
 
 
 class SpooledFile:
-    """Collects a file in the system's folder for temporary files, and puts it on `commit`."""
+    """Writes a file to the folder for temporary files of the system, and puts it on `commit`."""
 
     def __init__(self, name: str, put: Callable[[str, Path, Sums], object]) -> None:
         self._name, self._put = name, put
@@ -54,10 +54,10 @@ class SpooledFile:
 
     def _check_open(self) -> None:
         if not self._is_open:
-            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is already closed")
 
     def _error(self, exc: OSError) -> StoreError:
         return StoreError(
-            f"cannot collect {self._name!r} in {str(self._path.parent)!r}: "
+            f"cannot write {self._name!r} to {str(self._path.parent)!r}: "
             f"{exc.strerror or exc}; free some space or set TMPDIR"
         )

@@ -1,4 +1,4 @@
-"""Reads small files of a store whole, several at once: over a network each takes its time."""
+"""Reads small files of a store whole, several at once: each waits for the network."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -16,7 +16,7 @@ _PART_BYTES = 1 << 20
 
 
 def read_whole(store: Store, name: str) -> bytes | None:
-    """Return what a small file holds; None when there is none of that name.
+    """Return the content of a small file; None when it does not exist.
 
     Raises CorruptDataError for one that is larger than any of ours, StoreError.
     """
@@ -26,15 +26,15 @@ def read_whole(store: Store, name: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        # A disk may open a file and not give it.
+        # A disk may open a file that it cannot read.
         path = store.root / name if store.root is not None else Path(name)
         raise disk_error("read", path, exc) from exc
 
 
 def read_bounded(file: BinaryIO, name: str) -> bytes:
-    """Return what an open file holds. Raises CorruptDataError when that is more than any of ours.
+    """Return the content of an open file. Raises CorruptDataError when it is too large.
 
-    Memory is taken as the bytes come: a file may say of itself what it likes.
+    Memory is allocated as the bytes arrive: the size that a file claims may be wrong.
     """
     max_bytes = MAX_ENTRY_BYTES if name.endswith(".msgpack") else MAX_MANIFEST_BYTES
     parts: list[bytes] = []
@@ -44,16 +44,16 @@ def read_bounded(file: BinaryIO, name: str) -> bytes:
         left_bytes -= len(part)
     if not left_bytes:
         raise CorruptDataError(
-            f"cannot read {name!r}: it is larger than {max_bytes} bytes, as no such file "
-            "of a dataset is; remove it, or check who wrote it"
+            f"cannot read {name!r}: it is larger than {max_bytes} bytes, the maximum for such a "
+            "file; remove it, or check what wrote it"
         )
     return b"".join(parts)
 
 
 def read_ahead(store: Store, names: Iterable[str]) -> Iterator[bytes | None]:
-    """Yield what files hold, in the order of their names, while the next ones are fetched."""
+    """Yield the contents of files, in the order of their names, while the next ones are fetched."""
     # Here, in the thread that writes: other threads may not wait for what is queued.
     store.flush()
     read = partial(read_whole, store)
-    for _, give in prefetch(read, names, at_once=READS_AT_ONCE, name="entries"):
-        yield give()
+    for _, result in prefetch(read, names, at_once=READS_AT_ONCE, name="entries"):
+        yield result()

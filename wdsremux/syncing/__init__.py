@@ -1,1 +1,1 @@
-"""The parts of a sync: what there is, what is to be sent, how it is sent, what loaders read."""
+"""Copies a finished dataset to another store: what exists, what to send, how it is sent."""

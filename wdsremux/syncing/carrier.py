@@ -1,4 +1,4 @@
-"""Carries files from one end to the other, several at a time, and asks what stands there."""
+"""Sends files from the source to the destination, several at a time, and asks for proofs."""
 
 import contextlib
 import hashlib
@@ -14,11 +14,11 @@ from wdsremux.syncing.source_files import SourceFiles, damage_of
 from wdsremux.syncing.threads import Stop, in_threads
 
 SURE = ("etag", "checksum", "reread")
-"""Levels of proof that rest on more than what we said ourselves."""
+"""Levels of proof that rest on more than our own notes."""
 BULK_BYTES = 4 << 30
-"""So much is sent together where that is better; what is fetched has to lie on this machine."""
+"""Maximum size of files that are sent in one call; fetched files take space on this machine."""
 READ_BACK_BYTES = 16 << 20
-"""Files up to this size are read over a network where nothing else tells what they are."""
+"""Files up to this size are read over a network where the store cannot prove them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,41 +28,41 @@ class Question:
     item: SyncFile
     receipt: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
-    """Where a shard's bytes lie on this machine, if they do."""
+    """A file of this machine with the bytes of a shard, if there is one."""
 
 
 class Carrier:
-    """Sends files and remembers what came of it; `send` and `ask` are for one thread."""
+    """Sends files and records the results; `send` and `ask` are for one thread."""
 
     def __init__(
         self,
-        hands: SourceFiles,
+        files: SourceFiles,
         dest: RetryingStore,
         jobs: int,
         stop: Stop,
         on_bytes: Callable[[int], None],
     ) -> None:
-        self._hands = hands
+        self._files = files
         self._dest = dest
         self._jobs = jobs
         self._stop = stop
         self._on_bytes = on_bytes
         self.proofs: dict[str, Proof] = {}
-        """What the store said of each file that was sent."""
+        """Proofs of the files that were sent, by name."""
         self.damaged: dict[str, str] = {}
-        """What is wrong with each file that was not."""
+        """What is wrong with the files that were not sent, by name."""
 
     def send(
         self,
         items: Sequence[SyncFile],
         sent: Callable[[SyncFile, Proof], None] = lambda _i, _p: None,
     ) -> None:
-        """Send files; `sent` is told of each that was, by the thread that sent it.
+        """Send files; `sent` is called for each, in the thread that sent it.
 
-        A file that is damaged here is left out and remembered; the rest goes. Raises StoreError.
+        A file that is damaged at the source is recorded and not sent. Raises StoreError.
         """
         if self._dest.files_per_call > 1:
-            # One after the other: what is published together is published in an order.
+            # One after the other: files are published in their order.
             in_threads(
                 1,
                 lambda group: self._send_group(group, sent),
@@ -84,13 +84,13 @@ class Carrier:
         return found
 
     def put(self, name: str, path: Path, sums: Sums) -> Proof:
-        """Send one file more."""
+        """Send one more file."""
         proof = self.proofs[name] = self._dest.put(name, path, sums, self._on_bytes)
         return proof
 
     def _send_one(self, item: SyncFile, sent: Callable[[SyncFile, Proof], None]) -> None:
         self._stop.check()
-        with self._noted(item), self._hands.hold(item) as (path, sums):
+        with self._noted(item), self._files.hold(item) as (path, sums):
             try:
                 proof = self.put(item.name, path, sums)
             except StoreError as exc:
@@ -108,7 +108,7 @@ class Carrier:
             parcels = {}
             for item in group:
                 with self._noted(item):
-                    path, sums = held.enter_context(self._hands.hold(item))
+                    path, sums = held.enter_context(self._files.hold(item))
                     damage = damage_of(path, item)
                     if damage is not None:
                         raise CorruptDataError(damage)
@@ -130,13 +130,13 @@ class Carrier:
         if item.sha256 is not None:
             sums, path = Sums(item.size_bytes, item.sha256, question.receipt), question.path
             if path is not None and damage_of(path, item) is not None:
-                path = None  # what is damaged here may be there, too: it proves nothing
+                path = None  # the copy may be damaged in the same way: it proves nothing
             return self._dest.prove(item.name, sums, path)
         try:
-            with self._hands.hold(item) as (path, sums):
+            with self._files.hold(item) as (path, sums):
                 proof = self._dest.prove(item.name, sums, path)
         except CorruptDataError:
-            return Proof("differs")  # whoever sends it finds out the same, and says so
+            return Proof("differs")  # sending it finds the same damage, and reports it
         if proof.level == "unverified" and sums.size_bytes <= READ_BACK_BYTES:
             return self._read_back(item.name, sums)
         return proof

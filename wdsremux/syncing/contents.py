@@ -1,4 +1,4 @@
-"""What a store holds of a dataset, and which files of it a sync carries."""
+"""What a store holds of a dataset, and which of its files a sync sends."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from wdsremux.stores.whole_files import read_bounded
 
 @dataclass(frozen=True, slots=True)
 class SyncFile:
-    """A file that is to be carried."""
+    """A file that a sync sends."""
 
     name: str
     size_bytes: int
     sha256: str | None = None
-    """As recorded; None for files that no record tells of."""
+    """As recorded; None for files without a record."""
     shard: ShardSummary | None = None
     """The shard that it is, or that it is the entry of."""
 
@@ -33,19 +33,19 @@ class SyncFile:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What there is at one end of a sync."""
+    """The files at one end of a sync."""
 
     sizes: Mapping[str, int]
     """Bytes of every file in the dataset's two folders."""
     index: bytes | None
     manifest: Manifest | None
-    """None where there is no index, or none of ours."""
+    """None without an index, or without one of ours."""
     shards: Mapping[str, ShardSummary]
-    """What the manifest records of shards whose file is there at its size."""
+    """Records of shards whose file exists with its size."""
 
     @property
     def has_state(self) -> bool:
-        """Whether a run or a sync of ours has begun here."""
+        """Whether a run or a sync of ours has begun at this store."""
         return any(name.startswith(f"{STATE_FOLDER}/") for name in self.sizes)
 
     def receipt(self, shard: ShardSummary) -> Mapping[str, str]:
@@ -58,7 +58,7 @@ class Contents:
 
 
 def contents_of(store: RetryingStore) -> Contents:
-    """List a store and read its table of contents."""
+    """List a store and read its `index.json`."""
     sizes = dict((*store.list(), *store.list(STATE_FOLDER)))
     index = read_small(store, MANIFEST_NAME) if MANIFEST_NAME in sizes else None
     manifest = None
@@ -74,22 +74,22 @@ def contents_of(store: RetryingStore) -> Contents:
 
 def finished_contents(store: RetryingStore) -> tuple[Contents, Manifest]:
     """Return what a finished dataset holds. Raises SourceError for anything else."""
-    found, words = contents_of(store), store.url
+    found, url = contents_of(store), store.url
     if found.index is None:
         if RECIPE_NAME in found.sizes:
             raise SourceError(
-                f"{words!r} is not finished: it has no {MANIFEST_NAME}; run its conversion again "
+                f"{url!r} is not finished: it has no {MANIFEST_NAME}; run its conversion again "
                 "until it is"
             )
         raise SourceError(
-            f"{words!r} has no {MANIFEST_NAME}; check the name, or, for shards that others "
-            "packed, run `wdsremux index` on it first"
+            f"{url!r} has no {MANIFEST_NAME}; check the name, or run `wdsremux index` on "
+            "shards from another tool first"
         )
     try:
         return found, _manifest(found.index)
     except CorruptDataError as exc:
         raise SourceError(
-            f"{words!r}: {exc}; run `wdsremux repair` or `wdsremux index` on it first"
+            f"{url!r}: {exc}; run `wdsremux repair` or `wdsremux index` on it first"
         ) from exc
 
 
@@ -101,9 +101,9 @@ def shard_items(manifest: Manifest) -> list[SyncFile]:
 
 
 def small_items(here: Contents, manifest: Manifest) -> Iterator[SyncFile]:
-    """Yield the files beside the shards, but card and index, in the order in which they are put.
+    """Yield the files beside the shards, except card and index, in the order of sending.
 
-    An entry that is not there has no bytes: whoever reads it finds that out.
+    A missing entry has size 0: reading it reports that.
     """
     for shard in manifest.shards:
         name = entry_name(shard.name)
@@ -114,10 +114,10 @@ def small_items(here: Contents, manifest: Manifest) -> Iterator[SyncFile]:
 
 
 def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str]:
-    """Return the files of ours that stand there and that the manifest names no more.
+    """Return our files at the destination that the manifest does not name any more.
 
-    Entries tell of shards whose manifest was replaced before their removal was done, so they go
-    behind their shards.
+    Entries name shards whose manifest was replaced before they were removed, so they are removed
+    after their shards.
     """
     entries = {name for name in there.sizes if name.endswith(".msgpack")}
     shards = {f"{name.rsplit('/', 1)[1].removesuffix('.msgpack')}.tar" for name in entries}
@@ -131,12 +131,12 @@ def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str
 
 
 def is_same_dataset(one: Manifest | None, other: Manifest) -> bool:
-    """Return whether two manifests tell the same, wherever they were carried."""
+    """Return whether two manifests are equal, except for where they are published."""
     return one is not None and replace(one, published={}) == replace(other, published={})
 
 
 def read_small(store: RetryingStore, name: str) -> bytes | None:
-    """Return the content of a file; None where there is none."""
+    """Return the content of a file; None when it does not exist."""
 
     def read() -> bytes | None:
         try:
@@ -153,12 +153,12 @@ def read_small(store: RetryingStore, name: str) -> bytes | None:
 
 
 def _manifest(index: bytes) -> Manifest:
-    """Read a manifest by whose names files can be carried. Raises CorruptDataError."""
+    """Read a manifest whose file names are safe. Raises CorruptDataError."""
     manifest = validated_manifest(index)
     names = [shard.name for shard in manifest.shards]
     if not all(_is_shard_name(name) for name in names):
         raise CorruptDataError(
-            f"cannot read {MANIFEST_NAME!r}: a shard has a name that leads elsewhere"
+            f"cannot read {MANIFEST_NAME!r}: the name of a shard leads out of the folder"
         )
     if len(set(names)) != len(names):
         raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: it lists a shard twice")

@@ -10,11 +10,11 @@ from wdsremux.syncing.plan import Ends, TransferPlan
 
 
 def index_at(ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof]) -> bytes:
-    """Return `index.json` as it is at the other end; in a folder it is as it was, to the byte.
+    """Return the `index.json` of the destination; for a folder its bytes are those of the source.
 
     `proofs` are those of the shards that were sent.
     """
-    assert ends.here.index is not None  # noqa: S101 (it is where its manifest comes from)
+    assert ends.here.index is not None  # noqa: S101 (the manifest was read from it)
     published: dict[str, Any] = {}
     if ends.dest.root is None:
         receipts = {s.name: _receipt(ends, plan, proofs, s) for s in ends.manifest.shards}
@@ -26,8 +26,8 @@ def _receipt(
     ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof], shard: ShardSummary
 ) -> dict[str, str]:
     """Return the newest receipt of a shard."""
-    standing, moved = plan.standing.get(shard.name), ends.moved.get(shard.name)
-    proof = proofs.get(shard.name, standing[1] if standing is not None else None)
+    present, moved = plan.present.get(shard.name), ends.moved.get(shard.name)
+    proof = proofs.get(shard.name, present[1] if present is not None else None)
     if proof is not None and proof.receipt:
         return dict(proof.receipt)
     return dict(ends.there.receipt(shard) or (moved.receipt if moved is not None else {}))

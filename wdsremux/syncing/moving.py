@@ -1,6 +1,6 @@
-"""Frees shards whose copies are proven, and remembers by what: the next run cannot ask the shard.
+"""Removes shards whose copies are proven, and records the proof: the next run lacks the shard.
 
-`.wdsremux/moved.jsonl` has a line for each shard, written and synced before the shard goes.
+`.wdsremux/moved.jsonl` has a line for each shard, written and synced before its removal.
 """
 
 import json
@@ -14,7 +14,7 @@ from wdsremux.core.manifest import MOVED_NAME, ShardSummary
 from wdsremux.dataset.reading import moved_lines
 from wdsremux.stores.base import Proof, Store
 from wdsremux.stores.copying import write_all
-from wdsremux.stores.folder.disk_errors import explained
+from wdsremux.stores.folder.disk_errors import translating_errors
 from wdsremux.stores.folder.store import sync_folder
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.whole_files import read_whole
@@ -22,14 +22,14 @@ from wdsremux.stores.whole_files import read_whole
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What is remembered of a shard that has gone."""
+    """The record of a shard that was moved."""
 
     sha256: str
     receipt: Mapping[str, str]
 
 
 class Mover:
-    """Removes shards of one folder that stand at one store; may be used by several threads."""
+    """Removes shards of a folder that one store holds; may be used by several threads."""
 
     def __init__(self, root: Path, source: Store, address: str) -> None:
         """`address` is that of the store (`address_of`)."""
@@ -38,11 +38,11 @@ class Mover:
         self._address = address
         self._lock = threading.Lock()
         self._is_durable = False
-        """Whether the name of the journal outlasts a power cut, as its lines do."""
+        """Whether the name of the journal survives a power cut, as its lines do."""
         self.freed: list[str] = []
 
     def free(self, shard: ShardSummary, proof: Proof) -> None:
-        """Remove a shard of which a proof says that the store has it."""
+        """Remove a shard whose copy is proven."""
         line = {
             "name": shard.name,
             "sha256": shard.sha256,
@@ -56,13 +56,13 @@ class Mover:
             self.freed.append(shard.name)
 
     def foresee(self, shard: ShardSummary) -> None:
-        """Take note of a shard that `free` would remove."""
+        """Record a shard that `free` would remove."""
         self.freed.append(shard.name)
 
     def _note(self, line: str) -> None:
-        """Add a line to the journal, behind one that a crash may have cut off."""
+        """Append a line to the journal, after one that a crash may have cut off."""
         path = self._root / MOVED_NAME
-        with explained("write", path):
+        with translating_errors("write", path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             handle = open_below(self._root, MOVED_NAME, flags, 0o644)
             try:
@@ -71,18 +71,18 @@ class Mover:
             finally:
                 os.close(handle)
             if not self._is_durable:
-                # Once is enough, but once in any case: the run that made it may have been killed.
+                # Once, but always: the run that created it may have been killed before.
                 sync_folder(path.parent)
                 self._is_durable = True
 
 
 def moved_shards(source: Store, address: str) -> dict[str, Moved]:
-    """Return what is remembered of the shards that were moved to `address_of` a store."""
+    """Return the records of the shards that were moved to `address_of` a store."""
     journal = read_whole(source, MOVED_NAME) if source.root is not None else None
     if journal is None:
         return {}
     return {
-        str(told["name"]): Moved(str(told["sha256"]), dict(told["receipt"]))
-        for told in moved_lines(journal)
-        if told["at"] == address
+        str(recorded["name"]): Moved(str(recorded["sha256"]), dict(recorded["receipt"]))
+        for recorded in moved_lines(journal)
+        if recorded["at"] == address
     }

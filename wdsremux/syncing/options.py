@@ -1,4 +1,4 @@
-"""What the user may ask of a sync."""
+"""The options of a sync."""
 
 from dataclasses import dataclass
 
@@ -11,14 +11,14 @@ class SyncOptions(Options):
     """The options of `sync`; each is a flag of the command line."""
 
     delete: bool = option(False, switch_from)
-    """remove what was carried to TO before and FROM lacks, at the end; replace another dataset"""
+    """at the end, remove dataset files at TO that FROM lacks; also replace another dataset"""
     dry_run: bool = option(False, switch_from)
-    """print each file that would be sent, its size and why, what would be removed, and totals"""
+    """send nothing; print each file to send, its size and why, what would be removed, and totals"""
     move: bool = option(False, switch_from)
     """remove each shard of FROM, a folder, once its copy is proven; index and entries stay"""
     jobs: int = option(4, number_from(1, 64), metavar="N")
-    """files that are sent at a time"""
+    """number of files to send at a time"""
     bandwidth: int | None = option(None, size_from_text, metavar="SIZE")
-    """send no more bytes a second, all jobs together: 50MB"""
+    """maximum bytes sent per second, all jobs together: 50MB"""
     give_up_after: float = option(600.0, seconds_from_text, metavar="SECONDS")
-    """give up on a place that has taken and given nothing for so long; also 2m, 1h"""
+    """give up on a store that has not answered for this time; also 2m, 1h"""

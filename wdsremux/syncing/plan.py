@@ -1,4 +1,4 @@
-"""What is to be sent: what the other end does not have, by its records or by its own proof."""
+"""What to send: the files that the destination lacks, by its records or by its proof."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,32 +28,32 @@ _WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
 
 @dataclass(slots=True)
 class TransferPlan:
-    """What is to be done, in this order."""
+    """What a sync does, in this order."""
 
     first: list[SyncFile] = field(default_factory=list)
-    """To be sent before the shards: the recipe, by which `verify` knows that shards without an
-    index are unfinished.
+    """To send before the shards: the recipe, by which `verify` knows that shards without an index
+    are unfinished.
     """
     shards: list[SyncFile] = field(default_factory=list)
-    """To be sent."""
+    """To send next."""
     small: list[SyncFile] = field(default_factory=list)
-    """To be sent behind them."""
+    """To send after the shards."""
     why: dict[str, Why] = field(default_factory=dict)
-    """Why each of them is to be sent, by name."""
-    standing: dict[str, tuple[SyncFile, Proof]] = field(default_factory=dict)
-    """Files that the store has; of those that its records tell of, no proof was asked."""
+    """Why each of them is sent, by name."""
+    present: dict[str, tuple[SyncFile, Proof]] = field(default_factory=dict)
+    """Files that the destination has; of recorded ones, no proof was requested."""
     lost: dict[str, str] = field(default_factory=dict)
-    """What is wrong with shards that neither end has whole."""
+    """What is wrong with shards that neither end has complete."""
     left_alone: list[str] = field(default_factory=list)
     """Files that are not ours."""
     stale: list[str] = field(default_factory=list)
-    """Files of ours at the store that the new index does not name."""
+    """Our files at the destination that the new index does not name."""
     takes_index_first: bool = False
-    """Whether the store's index names a shard that is going to be another."""
+    """Whether the index at the destination names a shard that will be replaced."""
 
     @property
     def items(self) -> list[SyncFile]:
-        """Everything that is to be sent, but the index."""
+        """Everything to send, except the index."""
         return [*self.first, *self.shards, *self.small]
 
     @property
@@ -78,19 +78,19 @@ class Ends:
         return self.here.sizes.get(item.name) == item.size_bytes
 
     def is_recorded(self, item: SyncFile) -> bool:
-        """Return whether the store's own records tell that it has a file."""
-        told = self.there.manifest
-        if told is None or item.shard is None:
-            return is_same_dataset(told, self.manifest)
+        """Return whether the records of the destination say that it has a file."""
+        theirs = self.there.manifest
+        if theirs is None or item.shard is None:
+            return is_same_dataset(theirs, self.manifest)
         recorded = self.there.shards.get(item.shard.name)
         if recorded is None or item.is_shard:
             return recorded is not None and recorded.sha256 == item.sha256
         # An entry is made of its shard and of the recipe's fingerprint.
-        return recorded == item.shard and told.head.fingerprint == self.manifest.head.fingerprint
+        return recorded == item.shard and theirs.head.fingerprint == self.manifest.head.fingerprint
 
 
 def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:
-    """Compare both ends; with `proves_all`, shards at hand are proven whatever records tell."""
+    """Compare both ends; with `proves_all`, shards of the source are proven in any case."""
     plan, questions = TransferPlan(), {}
     items = (*shard_items(ends.manifest), *small_items(ends.here, ends.manifest))
     for item in items:
@@ -98,7 +98,7 @@ def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:
         if ends.there.sizes.get(item.name) != item.size_bytes:
             _send(plan, ends, item, "differs" if item.name in ends.there.sizes else "missing")
         elif ends.is_recorded(item) and not asks:
-            plan.standing[item.name] = (item, Proof("unverified", "by its records"))
+            plan.present[item.name] = (item, Proof("unverified", "by its records"))
         else:
             questions[item.name] = _question(ends, item)
     for name, proof in carrier.ask(questions.values()).items():
@@ -121,7 +121,7 @@ def _question(ends: Ends, item: SyncFile) -> Question:
     receipt = ends.there.receipt(item.shard)
     if not receipt and moved is not None and moved.sha256 == item.sha256:
         receipt = moved.receipt
-    # A folder is read back, and needs nothing to compare with.
+    # A folder is read back, and needs no local copy.
     is_at_hand = ends.has_whole(item) and ends.dest.root is None
     root = ends.source.root
     path = root / item.name if root is not None and is_at_hand else None
@@ -129,13 +129,13 @@ def _question(ends: Ends, item: SyncFile) -> Question:
 
 
 def _take_answer(plan: TransferPlan, ends: Ends, item: SyncFile, proof: Proof) -> None:
-    # Nothing better will be known of what was recorded or noted when it was sent, nor of what was
-    # proven before its shard was removed here.
+    # There is no better proof for what was recorded or noted when it was sent, nor for what was
+    # proven before its shard was removed at the source.
     moved = ends.moved.get(item.name)
     was_proven = moved is not None and moved.sha256 == item.sha256
     is_known = proof.is_noted or was_proven or ends.is_recorded(item)
     if proof.level in SURE or (proof.level == "unverified" and is_known):
-        plan.standing[item.name] = (item, proof)
+        plan.present[item.name] = (item, proof)
         return
     if proof.level == "differs" and ends.there.manifest is None and not ends.there.has_state:
         raise other_file(ends.dest.url, item.name)
@@ -153,20 +153,20 @@ def _send(plan: TransferPlan, ends: Ends, item: SyncFile, why: Why) -> None:
     else:
         size_bytes = ends.here.sizes.get(item.name)
         plan.lost[item.name] = f"{item.name!r} " + (
-            "is not there"
+            "is missing"
             if size_bytes is None
-            else f"has {size_bytes} bytes, {item.size_bytes} are recorded"
+            else f"has {size_bytes} bytes, but {item.size_bytes} are recorded"
         )
 
 
 def _add_card(plan: TransferPlan, ends: Ends) -> None:
-    """Compare the cards by their content: people write them too."""
+    """Compare the cards by their content: users edit them."""
     if CARD_NAME not in ends.here.sizes:
         return
     item = SyncFile(CARD_NAME, ends.here.sizes[CARD_NAME])
     card = read_small(ends.dest, CARD_NAME) if CARD_NAME in ends.there.sizes else None
     if card is not None and card == read_small(ends.source, CARD_NAME):
-        plan.standing[CARD_NAME] = (item, Proof("reread"))
+        plan.present[CARD_NAME] = (item, Proof("reread"))
     elif card is None or is_ours(card):
         plan.small.append(item)
         plan.why[CARD_NAME] = "missing" if card is None else "differs"
@@ -175,7 +175,7 @@ def _add_card(plan: TransferPlan, ends: Ends) -> None:
 
 
 def _replaced(plan: TransferPlan, ends: Ends) -> Iterator[bool]:
-    """Tell of each shard that is to be sent whether the store's index names another."""
+    """Yield for each shard to send whether the index at the destination names another one."""
     listed = {s.name: s.sha256 for s in (ends.there.manifest.shards if ends.there.manifest else ())}
     for item in plan.shards:
         yield listed.get(item.name, item.sha256) != item.sha256

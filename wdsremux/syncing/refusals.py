@@ -1,6 +1,6 @@
-"""What a sync refuses before it writes: to replace what somebody else put where ours is to go.
+"""What a sync refuses before it writes: to replace files that are not of this dataset.
 
-`convert --sync-to` asks here too, before it begins.
+`convert --sync-to` checks the same before it begins.
 """
 
 import contextlib
@@ -17,81 +17,81 @@ from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import Contents, contents_of, is_same_dataset
 
 PATIENCE_S = 5.0
-"""So long an outage is waited for before a conversion; what is found later is told later."""
+"""How long to wait for a store before a conversion; the sync at its end checks again."""
 
 
 def refuse_same_place(here: Store, there: Store) -> None:
-    """Refuse to carry a dataset to where it is, or into itself."""
+    """Refuse to copy a dataset to itself, or into itself."""
     one, other = address_of(here), address_of(there)
     if one == other:
-        raise UsageError(f"FROM and TO are the same place, {there.url!r}; choose another")
+        raise UsageError(f"FROM and TO are the same, {there.url!r}; choose another TO")
     if here.root is not None and there.root is not None:
         paths = Path(one), Path(other)
         if paths[0] in paths[1].parents or paths[1] in paths[0].parents:
             raise UsageError(
-                f"{there.url!r} and {here.url!r} lie one in the other; choose a place beside"
+                f"{there.url!r} and {here.url!r} are one inside the other; choose another TO"
             )
 
 
-def refuse_foreign(shards: Mapping[str, int], there: Contents, words: str) -> None:
-    """Refuse to replace files that somebody else put where ours are to go.
+def refuse_foreign(shards: Mapping[str, int], there: Contents, url: str) -> None:
+    """Refuse to replace files of others that have the names of ours.
 
-    `shards` tells how many bytes each of ours has.
+    `shards` holds the size of each of ours.
     """
     if there.manifest is not None or there.has_state:
         return
     if there.index is not None:
         raise UsageError(
-            f"{words!r} holds an {MANIFEST_NAME} that is not of wdsremux; choose an empty place"
+            f"{url!r} holds an {MANIFEST_NAME} that wdsremux did not write; choose an empty folder"
         )
     for name, size_bytes in shards.items():
         if there.sizes.get(name, size_bytes) != size_bytes:
-            raise other_file(words, name)
+            raise other_file(url, name)
 
 
-def other_file(words: str, name: str) -> UsageError:
-    """Return the refusal to replace a file that nothing tells to be ours."""
+def other_file(url: str, name: str) -> UsageError:
+    """Return the refusal to replace a file that is not known to be ours."""
     return UsageError(
-        f"{words!r} holds {name!r}, which is another than that of this dataset; "
-        "choose an empty place, or remove it there"
+        f"{url!r} holds another file {name!r} than this dataset; "
+        "choose an empty folder, or remove the file there"
     )
 
 
-def refuse_other(here: Manifest, there: Contents, words: str) -> None:
+def refuse_other(here: Manifest, there: Contents, url: str) -> None:
     """Refuse to replace another finished dataset of ours: it may be the only copy.
 
-    The same source by another recipe is the same dataset made anew, and so is one whose source has
-    grown.
+    The same source with another recipe is the same dataset made again, and so is one whose source
+    has grown.
     """
-    told = there.manifest
-    if told is None or is_same_dataset(told, here):
+    recorded = there.manifest
+    if recorded is None or is_same_dataset(recorded, here):
         return
-    # Where no recipe is recorded, there is none to be the same.
-    is_same_recipe = told.head.fingerprint == here.head.fingerprint != ""
-    is_same_source = told.head.source == here.head.source or added_files(
-        told.head.source, here.head.source
+    # Without a recorded recipe there is nothing to compare.
+    is_same_recipe = recorded.head.fingerprint == here.head.fingerprint != ""
+    is_same_source = recorded.head.source == here.head.source or added_files(
+        recorded.head.source, here.head.source
     )
-    if is_same_recipe or (told.head.name == here.head.name and is_same_source):
+    if is_same_recipe or (recorded.head.name == here.head.name and is_same_source):
         return
     raise RecipeMismatchError(
-        f"{words!r} holds another dataset, {_described(told)}, and this one is "
-        f"{_described(here)}; choose another place, or give `wdsremux sync --delete` to replace it"
+        f"{url!r} holds another dataset, {_described(recorded)}, and this one is "
+        f"{_described(here)}; choose another TO, or replace it with `wdsremux sync --delete`"
     )
 
 
 def refuse_beforehand(here: Store, planned: Manifest, there: Store) -> None:
-    """Refuse a place to which the output of a conversion could not be carried when it is done.
+    """Refuse a store that could not take the output of a conversion when it is done.
 
-    `planned` is its manifest, without shards. A place that cannot be asked is not refused: whoever
-    sends finds out the same, and tells it.
+    `planned` is its manifest, without shards. A store that cannot be asked is not refused: sending
+    finds the same problem, and reports it.
     """
     refuse_same_place(here, there)
     with contextlib.suppress(StoreError):
         found = contents_of(RetryingStore(there, PATIENCE_S))
-        standing = dict(here.list())
+        present = dict(here.list())
         prefixes = planned.head.series
         refuse_foreign(
-            {n: standing.get(n, -1) for n in found.sizes if prefix_of_shard(n) in prefixes},
+            {n: present.get(n, -1) for n in found.sizes if prefix_of_shard(n) in prefixes},
             found,
             there.url,
         )

@@ -1,11 +1,11 @@
-"""What a sync hands back."""
+"""The result of a sync."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Why = Literal["missing", "differs", "unverified"]
-"""Why a file is sent: the place lacks it, has another, or nothing proves that it has this one."""
+"""Why a file is sent: the destination lacks it, has another one, or cannot prove this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +22,29 @@ class SyncReport:
     """What a sync did, or, with `is_dry_run`, would do."""
 
     dest: str
-    """What people call the place."""
+    """URL or path of the destination."""
     is_dry_run: bool
     files: int
-    """Sent."""
+    """Number of files that were sent."""
     size_bytes: int
-    """Of the files that were sent."""
+    """Size of the files that were sent."""
     standing_files: int
-    """There already."""
+    """Number of files that were there already."""
     standing_bytes: int
     seconds: float
     sent_files: tuple[SentFile, ...] = ()
     """The files that were sent, in this order."""
     levels: Mapping[str, int] = field(default_factory=dict)
-    """Files that were sent by how sure it is that they are there (`ProofLevel`)."""
+    """Number of files that were sent, by level of proof (`ProofLevel`)."""
     removed: tuple[str, ...] = ()
-    """Files of the place that the index names no more, where `delete` was asked."""
+    """Files at the destination that the index does not name any more, with `delete`."""
     stale: tuple[str, ...] = ()
-    """Such files, where it was not."""
+    """Such files, without it."""
     freed: tuple[str, ...] = ()
     """Shards that `move` has removed from the source, or would, if their copies are proven."""
     kept: tuple[str, ...] = ()
-    """Shards that it has not, since nothing proves that they are there."""
+    """Shards that it has not removed, since their copies are not proven."""
     left_alone: tuple[str, ...] = ()
-    """Files of the place that are not ours."""
+    """Files at the destination that are not ours."""
     loaders: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)
     """URLs that loaders take, by form and split; none for a folder."""

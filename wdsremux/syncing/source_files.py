@@ -1,4 +1,4 @@
-"""Brings a file of the source to hand: where it lies on this machine, or fetched from a network."""
+"""Local copies of files of the source: the files of a folder, or fetched over a network."""
 
 import contextlib
 import hashlib
@@ -21,13 +21,13 @@ from wdsremux.syncing.contents import SyncFile
 
 
 class SourceFiles(Protocol):
-    """Gives files of the source to those who send them."""
+    """Provides local copies of files of the source."""
 
     def hold(self, item: SyncFile) -> contextlib.AbstractContextManager[tuple[Path, Sums]]:
-        """Give a file of this machine with an item's bytes, while the block runs, and its sums.
+        """Yield a file of this machine with the bytes of an item, and its sums.
 
-        Raises CorruptDataError for a file that is not there, or not what is recorded. What is
-        recorded of a file of this machine is not checked yet: who sends it reads it anyway.
+        Raises CorruptDataError for a file that is missing, or differs from its record. The record
+        of a file of this machine is not checked yet: sending reads it anyway.
         """
 
 
@@ -39,7 +39,7 @@ class LocalFiles:
 
     @contextlib.contextmanager
     def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
-        """Give the file itself."""
+        """Yield the file itself."""
         path = self._root / item.name
         _refuse_foreign(self._root, item)
         if item.sha256 is not None:
@@ -49,40 +49,42 @@ class LocalFiles:
 
 
 def _refuse_foreign(root: Path, item: SyncFile) -> None:
-    """Refuse what a link leads to, which may be anything, and a small file that is too large."""
+    """Refuse links, and small files that are too large."""
     try:
         with FileIO(open_below(root, item.name), "rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
     except FileNotFoundError as exc:
-        raise CorruptDataError(f"{item.name!r} is not there") from exc
+        raise CorruptDataError(f"{item.name!r} is missing") from exc
     except OSError as exc:
         raise CorruptDataError(f"{item.name!r} cannot be read: {exc.strerror or exc}") from exc
-    # The list of what was rejected grows with the dataset, and is read line by line.
+    # The list of rejected rows grows with the dataset, and is read line by line.
     is_bounded = item.sha256 is None and item.name != REJECTED_NAME
     if is_bounded and size_bytes > MAX_ENTRY_BYTES:
-        raise CorruptDataError(f"{item.name!r} has {size_bytes} bytes, more than any such file")
+        raise CorruptDataError(
+            f"{item.name!r} has {size_bytes} bytes, more than the maximum for such a file"
+        )
 
 
 class FetchedFiles:
-    """The source lies behind a network: each file is fetched, held against its record, removed."""
+    """The source is behind a network: each file is fetched, compared with its record, removed."""
 
     def __init__(
         self, source: RetryingStore, folder: Path, on_bytes: Callable[[int], None]
     ) -> None:
-        """`folder` is for the files at hand; `on_bytes` is told of bytes as they come."""
+        """`folder` holds the copies; `on_bytes` is called with bytes as they arrive."""
         self._source = source
         self._folder = folder
         self._on_bytes = on_bytes
 
     @contextlib.contextmanager
     def hold(self, item: SyncFile) -> Iterator[tuple[Path, Sums]]:
-        """Give a copy, which goes when the block ends."""
+        """Yield a copy, which is removed when the block ends."""
         path = self._folder / item.name.replace("/", "-")
         try:
             self._source.tried(lambda: self._fetch(item, path))
             sums = _sums(path, item)
             if item.sha256 is not None and sums != Sums(item.size_bytes, item.sha256):
-                raise CorruptDataError(f"{item.name!r} is not what is recorded")
+                raise CorruptDataError(f"{item.name!r} differs from its record")
             yield path, sums
         finally:
             path.unlink(missing_ok=True)
@@ -90,17 +92,19 @@ class FetchedFiles:
     def _fetch(self, item: SyncFile, path: Path) -> None:
         try:
             with self._source.store.open(item.name) as file, _made(path) as copy:
-                # No shard is larger than recorded, and no entry than entries are.
+                # Bounded: shards by their record, entries by their maximum.
                 left_bytes = item.size_bytes if item.is_shard else MAX_ENTRY_BYTES
                 is_bounded = item.shard is not None
                 while block := file.read(BLOCK_BYTES):
                     left_bytes -= len(block)
                     if is_bounded and left_bytes < 0:
-                        raise CorruptDataError(f"{item.name!r} is larger than it can be")
+                        raise CorruptDataError(
+                            f"{item.name!r} is larger than its record or maximum"
+                        )
                     _write(copy, block, path)
                     self._on_bytes(len(block))
         except FileNotFoundError as exc:
-            raise CorruptDataError(f"{item.name!r} is not there") from exc
+            raise CorruptDataError(f"{item.name!r} is missing") from exc
         except OSError as exc:
             raise UnreachableStoreError(
                 f"cannot read {item.name!r} of {self._source.url!r}: {exc.strerror or exc}"
@@ -109,7 +113,7 @@ class FetchedFiles:
 
 @contextlib.contextmanager
 def _made(path: Path) -> Iterator[FileIO]:
-    """Give a new file; unbuffered, so that closing it has nothing left to fail at."""
+    """Yield a new file; unbuffered, so that closing it cannot fail."""
     with _kept(path):
         file = path.open("wb", buffering=0)
     with file:
@@ -129,13 +133,13 @@ def _kept(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise StoreError(
-            f"cannot keep what is fetched in {str(path.parent)!r}: {exc.strerror}; free some "
-            "space, or name another folder by TMPDIR"
+            f"cannot write temporary files in {str(path.parent)!r}: {exc.strerror}; free some "
+            "space, or set TMPDIR to another folder"
         ) from exc
 
 
 def _sums(path: Path, item: SyncFile) -> Sums:
-    """Return the sums of a file at hand; an entry is held against its shard."""
+    """Return the sums of a local file; an entry is compared with its shard."""
     digest = hashlib.sha256()
     is_entry = item.shard is not None and not item.is_shard
     try:
@@ -146,7 +150,7 @@ def _sums(path: Path, item: SyncFile) -> Sums:
                 digest.update(block)
             size_bytes = file.tell()
     except FileNotFoundError as exc:
-        raise CorruptDataError(f"{item.name!r} is not there") from exc
+        raise CorruptDataError(f"{item.name!r} is missing") from exc
     except OSError as exc:
         raise CorruptDataError(f"{item.name!r} cannot be read: {exc.strerror or exc}") from exc
     return Sums(size_bytes, digest.hexdigest())
@@ -155,21 +159,21 @@ def _sums(path: Path, item: SyncFile) -> Sums:
 def _check_entry(path: Path, item: SyncFile) -> None:
     try:
         with path.open("rb") as file:
-            told = ShardEntry.from_bytes(read_bounded(file, item.name), item.name).summary
+            recorded = ShardEntry.from_bytes(read_bounded(file, item.name), item.name).summary
     except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise CorruptDataError(f"{item.name!r} is damaged") from exc
-    if told != item.shard:
-        raise CorruptDataError(f"{item.name!r} tells something else than index.json")
+    if recorded != item.shard:
+        raise CorruptDataError(f"{item.name!r} disagrees with index.json")
 
 
 def damage_of(path: Path, item: SyncFile) -> str | None:
-    """Return what is wrong with a file of this machine; None when it is as far as is recorded."""
+    """Return what is wrong with a file of this machine; None when it fits its record."""
     try:
         sums = _sums(path, item)
     except CorruptDataError as exc:
         return str(exc)
     if sums.size_bytes != item.size_bytes:
-        return f"{item.name!r} has {sums.size_bytes} bytes, {item.size_bytes} are recorded"
+        return f"{item.name!r} has {sums.size_bytes} bytes, but {item.size_bytes} are recorded"
     if item.sha256 not in (None, sums.sha256):
-        return f"{item.name!r} has another SHA-256 than is recorded"
+        return f"{item.name!r} has another SHA-256 than recorded"
     return None

@@ -1,7 +1,7 @@
-"""The job of `wdsremux sync`: a finished dataset, carried to a folder, a bucket or the Hub.
+"""`wdsremux sync`: copies a finished dataset to a folder, a bucket or the Hub.
 
-Shards first, then what tells of them, and the table of contents last: a reader never sees one for
-what is not there.
+Shards first, then their entries, and `index.json` last: a reader never sees an index that names
+missing files.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ from pathlib import Path
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, ignore_event, log_notes
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
+from wdsremux.core.option_values import counted
 from wdsremux.dataset.published import loaders_of
 from wdsremux.stores import registry
 from wdsremux.stores.address import address_of
@@ -29,7 +30,7 @@ from wdsremux.syncing.plan import Ends, TransferPlan, plan_of
 from wdsremux.syncing.refusals import refuse_foreign, refuse_other, refuse_same_place
 from wdsremux.syncing.report import SentFile, SyncReport, Why
 from wdsremux.syncing.source_files import FetchedFiles, LocalFiles, SourceFiles
-from wdsremux.syncing.threads import Stop, Teller, Throttle
+from wdsremux.syncing.threads import Notifier, Stop, Throttle
 
 
 def sync(  # noqa: PLR0913 (one for each flag)
@@ -44,17 +45,17 @@ def sync(  # noqa: PLR0913 (one for each flag)
     give_up_after: str | float | None = None,
     observer: SyncObserver = log_notes,
 ) -> SyncReport:
-    """Carry a finished dataset to another place; what stands there already is not sent.
+    """Copy a finished dataset to another store; files that are there already are not sent.
 
     `source` and `dest` are folders, or URLs of s3://, gs://, az:// or hf://datasets/. The options
-    are those of `wdsremux sync --help`, as texts ("50MB", "10m") or values. Shards are sent first
-    and `index.json` last; the same call again goes on where an interrupted one stopped.
+    are those of `wdsremux sync --help`, as strings ("50MB", "10m") or values. Shards are sent
+    first and `index.json` last; the same call again resumes an interrupted one.
 
     Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
     notes are logged as warnings of the logger "wdsremux".
 
-    Raises UsageError, SourceError for a source that is no finished dataset, CorruptDataError when
-    files of it are damaged (the others are sent, the index is not), StoreError.
+    Raises UsageError, SourceError for a source that is not a finished dataset, CorruptDataError
+    when files of it are damaged (the others are sent, the index is not), StoreError.
     """
     options = SyncOptions.from_options(
         {
@@ -75,7 +76,7 @@ def sync_by(
     options: SyncOptions,
     observer: SyncObserver = ignore_event,
 ) -> SyncReport:
-    """Do what `sync` does, with options that are made already."""
+    """Do what `sync` does, with parsed options."""
     here, there = (_opened(*end, options.jobs) for end in ((source, "FROM"), (dest, "TO")))
     _refuse_ends(here, there, options)
     with scratch_folder(address_of(there)) as folder:
@@ -84,14 +85,14 @@ def sync_by(
 
 def _opened(url: str | os.PathLike[str], name: str, parallel: int) -> Store:
     if not os.fspath(url):
-        raise UsageError(f"{name} is empty; write . for the folder you are in")
+        raise UsageError(f"{name} is empty; write . for the current folder")
     return registry.open_store(url, parallel=parallel)
 
 
 def _refuse_ends(here: Store, there: Store, options: SyncOptions) -> None:
     refuse_same_place(here, there)
     if options.move and here.root is None:
-        raise UsageError(f"--move removes shards of a folder, and {here.url!r} is none")
+        raise UsageError(f"--move removes shards of a folder, but {here.url!r} is not a folder")
 
 
 class _Sync:
@@ -105,28 +106,28 @@ class _Sync:
         observer: SyncObserver,
         folder: Path,
     ) -> None:
-        """`folder` takes what has to lie on this machine for a moment."""
+        """`folder` is for temporary files."""
         self._options = options
         self._folder = folder
         self._began = time.monotonic()
-        self._teller = Teller(observer)
+        self._notifier = Notifier(observer)
         self._stop = Stop()
         self._source = self._patient(source)
         self._dest = self._patient(dest)
-        self._hands = self._hands_of_source()
-        # What comes from a network to a folder is held back where it is fetched.
+        self._files = self._source_files()
+        # A download to a folder is throttled where it is fetched.
         is_fetch = source.root is None and dest.root is not None
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
-        self._carrier = Carrier(self._hands, self._dest, options.jobs, self._stop, self._sent)
+        self._carrier = Carrier(self._files, self._dest, options.jobs, self._stop, self._sent)
         self._mover = None
         if source.root is not None and options.move:
             self._mover = Mover(source.root, self._source, address_of(dest))
         self._kept: list[str] = []
         self._sent_files: list[SentFile] = []
-        self._standing_index_bytes = 0
+        self._present_index_bytes = 0
 
     def run(self) -> SyncReport:
-        """Do all of it, under the lock of the place."""
+        """Do all of it, under the lock of the destination."""
         here, manifest = finished_contents(self._source)
         with contextlib.ExitStack() as locked:
             if not self._options.dry_run:
@@ -159,11 +160,11 @@ class _Sync:
         )
 
     def _carry(self, ends: Ends, plan: TransferPlan) -> None:
-        self._teller.tell(SyncBegun(len(self._sent_files), self._size_bytes()))
+        self._notifier.notify(SyncBegun(len(self._sent_files), self._size_bytes()))
         if plan.takes_index_first:
             self._dest.remove(MANIFEST_NAME)
-        self._free_standing(ends, plan)
-        # In one go: of a place that takes many files together, the recipe needs no commit alone.
+        self._free_present(ends, plan)
+        # Together: where files are published by commits, the recipe needs no commit of its own.
         self._carrier.send([*plan.first, *plan.shards], self._done)
         self._carrier.send(plan.small, self._done)
         self._refuse_damage(plan)
@@ -174,10 +175,10 @@ class _Sync:
             self._dest.remove_many(plan.stale)
 
     def _count_index(self, ends: Ends, plan: TransferPlan) -> bytes | None:
-        """Return the table of contents if it has to be sent, and count it among what is."""
+        """Return the index if it must be sent, and count it among the sent files."""
         index = index_at(ends, plan, self._carrier.proofs)
         if index == ends.there.index and not plan.takes_index_first:
-            self._standing_index_bytes = len(index)
+            self._present_index_bytes = len(index)
             return None
         why: Why = "missing" if ends.there.index is None else "differs"
         self._sent_files.append(SentFile(MANIFEST_NAME, len(index), why))
@@ -194,17 +195,17 @@ class _Sync:
         self._carrier.put(MANIFEST_NAME, path, sums)
 
     def _done(self, item: SyncFile, proof: Proof) -> None:
-        self._teller.tell(SyncAdvanced(0, files=1))
+        self._notifier.notify(SyncAdvanced(0, files=1))
         self._free(item, proof)
 
     def _foresee_move(self, ends: Ends, plan: TransferPlan) -> None:
-        self._free_standing(ends, plan)
+        self._free_present(ends, plan)
         for item in plan.shards:
             if self._mover is not None and item.shard is not None:
                 self._mover.foresee(item.shard)
 
-    def _free_standing(self, ends: Ends, plan: TransferPlan) -> None:
-        for item, proof in plan.standing.values():
+    def _free_present(self, ends: Ends, plan: TransferPlan) -> None:
+        for item, proof in plan.present.values():
             if ends.has_whole(item):
                 self._free(item, proof)
 
@@ -222,16 +223,18 @@ class _Sync:
         damaged = [*(plan.lost | self._carrier.damaged).values()]
         if not damaged:
             return
-        more = f" (and {len(damaged) - 1} files more)" if damaged[1:] else ""
-        sent = "" if self._options.dry_run else f"; the rest is sent, {MANIFEST_NAME} is not"
+        more = f" (and {counted(len(damaged) - 1, 'more file')})" if damaged[1:] else ""
+        sent = (
+            "" if self._options.dry_run else f"; the other files were sent, {MANIFEST_NAME} was not"
+        )
         raise CorruptDataError(
             f"{self._source.url!r} is damaged: {damaged[0]}{more}{sent}; run `wdsremux verify` and "
             "`wdsremux repair` on it, then the same command again"
         )
 
     def _report(self, manifest: Manifest, plan: TransferPlan) -> SyncReport:
-        sizes = [item.size_bytes for item, _ in plan.standing.values()]
-        sizes += [self._standing_index_bytes] if self._standing_index_bytes else []
+        sizes = [item.size_bytes for item, _ in plan.present.values()]
+        sizes += [self._present_index_bytes] if self._present_index_bytes else []
         return SyncReport(
             dest=self._dest.url,
             is_dry_run=self._options.dry_run,
@@ -252,13 +255,13 @@ class _Sync:
 
     def _patient(self, store: Store) -> RetryingStore:
         return RetryingStore(
-            store, self._options.give_up_after, notify=self._teller.note, sleep=self._stop.sleep
+            store, self._options.give_up_after, notify=self._notifier.note, sleep=self._stop.sleep
         )
 
     def _throttled(self, bytes_per_s: int | None) -> Throttle:
         return Throttle(bytes_per_s, self._stop.sleep)
 
-    def _hands_of_source(self) -> SourceFiles:
+    def _source_files(self) -> SourceFiles:
         if self._source.root is not None:
             return LocalFiles(self._source.root)
         throttle = self._throttled(self._options.bandwidth)
@@ -273,4 +276,4 @@ class _Sync:
         self._stop.check()
         self._throttle.passed(size_bytes)
         if size_bytes:
-            self._teller.tell(SyncAdvanced(size_bytes))
+            self._notifier.notify(SyncAdvanced(size_bytes))

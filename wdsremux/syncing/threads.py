@@ -12,17 +12,17 @@ T = TypeVar("T")
 
 
 class StoppedError(Exception):
-    """Ends what a thread does once nobody waits for it any more."""
+    """Ends the work of a thread whose result is not needed any more."""
 
 
 class Stop:
-    """Tells threads that they are to end."""
+    """Asks threads to end."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def now(self) -> None:
-        """Let every thread end at its next check."""
+        """End every thread at its next check."""
         self._event.set()
 
     def check(self) -> None:
@@ -37,7 +37,7 @@ class Stop:
 
 
 class Throttle:
-    """Lets so many bytes a second pass, those of all threads together."""
+    """Limits the bytes per second, those of all threads together."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Throttle:
         sleep: Callable[[float], object],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """None lets all pass."""
+        """None means no limit."""
         self._bytes_per_s = bytes_per_s
         self._sleep = sleep
         self._clock = clock
@@ -53,19 +53,19 @@ class Throttle:
         self._due = clock()
 
     def passed(self, size_bytes: int) -> None:
-        """Wait until so many more bytes, which have passed, were due."""
+        """Wait until `size_bytes` more, which have been sent, are within the limit."""
         if self._bytes_per_s is None or not size_bytes:
             return
         with self._lock:
             now = self._clock()
-            # What was not used before is not made up for.
+            # Unused bandwidth of before is not made up for.
             self._due = max(self._due, now) + size_bytes / self._bytes_per_s
             wait_s = self._due - now
         self._sleep(wait_s)
 
 
 def in_threads(jobs: int, do: Callable[[T], object], items: Iterable[T], stop: Stop) -> None:
-    """Do something with each item, `jobs` at a time; the first error ends all and is raised."""
+    """Call `do` for each item, `jobs` at a time; the first error ends all and is raised."""
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="wdsremux-sync")
     try:
         for future in as_completed([pool.submit(do, item) for item in items]):
@@ -78,10 +78,10 @@ def in_threads(jobs: int, do: Callable[[T], object], items: Iterable[T], stop: S
 
 
 SAME_NOTE_AFTER_S = 30.0
-"""Jobs that wait for the same thing tell of it once in so long."""
+"""Jobs that wait for the same reason report it once in this time."""
 
 
-class Teller:
+class Notifier:
     """Calls an observer; may be used by several threads."""
 
     def __init__(self, observer: SyncObserver, clock: Callable[[], float] = time.monotonic) -> None:
@@ -90,14 +90,14 @@ class Teller:
         self._lock = threading.Lock()
         self._last_note = float("-inf")
 
-    def tell(self, event: SyncEvent) -> None:
-        """Tell the observer."""
+    def notify(self, event: SyncEvent) -> None:
+        """Pass an event on."""
         with self._lock:
             self._observer(event)
 
-    def note(self, text: str) -> None:
-        """Tell what is being waited for, unless something was told a moment ago."""
+    def note(self, message: str) -> None:
+        """Report the reason of a wait, unless one was reported a moment ago."""
         with self._lock:
             if self._clock() - self._last_note > SAME_NOTE_AFTER_S:
                 self._last_note = self._clock()
-                self._observer(Note(text))
+                self._observer(Note(message))

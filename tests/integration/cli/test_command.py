@@ -269,5 +269,5 @@ def test_a_split_that_is_left_out_is_told_once(tmp_path):
     words = ("convert", tmp_path / "in", tmp_path / "out", "--progress", "log")
     done = wdsremux(*words)
     assert done.returncode == 0, done.stderr
-    assert "split left out: validation (3 rows); --split all takes all" in done.stderr
+    assert "split left out: validation (3 rows); --split all converts every split" in done.stderr
     assert "left out: validation" not in wdsremux(*words, "--overwrite", "--split", "all").stderr

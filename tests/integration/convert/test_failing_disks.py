@@ -15,7 +15,7 @@ from support.runs import published, step_words, tree
 
 pytestmark = pytest.mark.integration
 
-AGAIN = "then run the same command again: finished shards stay"
+AGAIN = "then run the same command again: finished shards are kept"
 SHARD = r"train-000001\.tar"
 EVERY_WRITE = ("open", "write", "fsync", "close", "replace", "unlink", "mkdir", "rmdir")
 

@@ -122,7 +122,7 @@ class TestDisappearing:
         done, seconds = interrupted
         assert seconds < 30
         assert done.stderr.startswith("wdsremux: cannot read u/set")
-        assert "finished shards stay, and the same command goes on from there" in done.stderr
+        assert "finished shards are kept, and the same command resumes" in done.stderr
         assert "Traceback" not in done.stderr
         assert "Signature" not in done.stderr
 

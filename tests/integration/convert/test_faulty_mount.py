@@ -61,7 +61,7 @@ def test_a_mount_that_refuses_is_one_error_and_the_same_command_goes_on(
     with mount.failing(fault):
         text = told(conversion.run(out))
     assert re.search(rf"cannot write '{out}/[^']*': {os.strerror(fault.errno)}", text)
-    assert text.endswith(f"{remedy}, then run the same command again: finished shards stay")
+    assert text.endswith(f"{remedy}, then run the same command again: finished shards are kept")
     conversion.assert_only_whole_files(out)
     conversion.assert_finishes(out)
 
@@ -73,7 +73,9 @@ def test_a_full_mount_is_told_in_bytes_and_goes_on_when_there_is_room(conversion
     assert f"cannot write '{out}/validation-000001.tar': No space left on device" in text
     needed, free = map(int, re.findall(r"\d+(?= bytes,| are free)", text))
     assert sizes[0] > needed - free > 0
-    assert text.endswith("free some space, then run the same command again: finished shards stay")
+    assert text.endswith(
+        "free some space, then run the same command again: finished shards are kept"
+    )
     conversion.assert_only_whole_files(out)
     assert (out / "validation-000000.tar").exists()
     mount.order()

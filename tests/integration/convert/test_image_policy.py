@@ -158,7 +158,7 @@ class TestPassingThrough:
         done = convert(source, tmp_path / "out", "--progress", "log")
         assert [sample["jpg"] for sample in samples(tmp_path / "out")] == images
         (note,) = manifest(tmp_path / "out")["notes"]
-        assert "packed as stored, EXIF orientation tag included" in note
+        assert "packed unchanged, with their EXIF orientation tag" in note
         assert note in done.stdout
 
     @pytest.mark.parametrize("words", [("--reencode",), ("--step", "hflip=0")])

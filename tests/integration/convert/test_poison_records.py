@@ -157,7 +157,8 @@ def test_a_function_that_wants_company_keeps_it_while_the_killer_is_looked_for(p
         "--workers", 1, code=4, env={"POISON": "12:segfault"},
     )  # fmt: skip
     assert (
-        "workers die on rows 8 to 23 (killed by SIGSEGV), but on none of them alone" in done.stderr
+        "workers crash on rows 8 to 23 (killed by SIGSEGV), but on none of them alone"
+        in done.stderr
     )
 
 

@@ -295,7 +295,7 @@ def test_junk_on_the_pipe_of_results_is_told_and_takes_no_memory():
     """
     batches = ProcessEngine(1).map(work_of(junk), [0])
     assert next(batches) == Batch(0, 0, ())
-    with pytest.raises(TransformError, match=r"no result, b'junkjunkj': the function, or a lib"):
+    with pytest.raises(TransformError, match=r"malformed message b'junkjunkj': your function or"):
         next(batches)
 
 
@@ -359,7 +359,7 @@ def test_a_module_the_worker_cannot_import_is_named(tmp_path, monkeypatch):
 
     batches = ProcessEngine(1).map(fleeting_module.make_work, [1])
     (tmp_path / "fleeting_module.py").unlink()
-    with pytest.raises(TransformError, match=r"cannot load the work.*fleeting_module"):
+    with pytest.raises(TransformError, match=r"cannot load the function.*fleeting_module"):
         list(batches)
     sys.modules.pop("fleeting_module")
 

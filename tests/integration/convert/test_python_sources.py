@@ -197,7 +197,7 @@ def test_an_object_that_is_known_by_its_class_only_is_noted(form, tmp_path):
         limit=2,
     )
     (note,) = manifest(tmp_path)["notes"]
-    assert f"{__name__}.Sealed, of which the recipe knows only the class" in note
+    assert f"{__name__}.Sealed: only the class of such an object" in note
 
 
 def test_a_column_that_a_function_adds_for_nothing_is_told_once(form, tmp_path):

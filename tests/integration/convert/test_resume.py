@@ -195,7 +195,7 @@ def test_a_disk_that_will_get_full_is_told_once_and_before_the_first_shard(tmp_p
     images = [jpeg(i, 100, 100, noisy=True) for i in range(40)]
     source = write_parquet_dataset(tmp_path / "in", images=images).folder
     made = open_conversion(source, tmp_path / "out", Recipe(max_shard_samples=10), Run(), None)
-    told = notes_of(replace(made, target=NearlyFullStore(tmp_path / "out")))
+    told = notes_of(replace(made, store=NearlyFullStore(tmp_path / "out")))
     warnings = [i for i, event in enumerate(told) if str(event).startswith("the disk ")]
     assert len(warnings) == 1
     assert told[warnings[0]].startswith("the disk may fill up: the rows take ")

@@ -149,7 +149,7 @@ def test_another_dataset_there_is_replaced_only_when_all_is_done(case, source, r
 
 def test_shards_of_somebody_else_are_left_alone(case, reference):
     publish(case.remote, SHARDS[0], b"somebody else's")
-    with pytest.raises(UsageError, match="choose an empty place"):
+    with pytest.raises(UsageError, match="choose an empty folder"):
         case.convert()
     assert case.remote.files == {SHARDS[0]: b"somebody else's"}
     assert not case.out.exists()
@@ -174,7 +174,7 @@ def test_the_only_copy_of_another_dataset_is_refused_before_the_work(case, sourc
 
 
 def test_the_output_itself_is_no_second_place(case, source):
-    with pytest.raises(UsageError, match="same place"):
+    with pytest.raises(UsageError, match="are the same"):
         wdsremux.convert(source, case.out, sync_to=f"{case.out}/../out", **OPTIONS)
     assert not case.out.exists()
 

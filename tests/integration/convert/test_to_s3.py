@@ -190,7 +190,7 @@ def test_an_outage_is_given_up_after_a_while_or_ridden_out(
     events.clear()
     wdsremux.convert(source, bucket.url, **options)
     told = [event.text for event in events if isinstance(event, Note)]
-    assert "going on, and trying again" in told[0]
+    assert "the conversion continues, and the upload is tried again" in told[0]
     assert told[1:] == [f"{bucket.url} can be reached again"]
     assert bucket.differs_from(reference[1]) == {"index.json"}
 

@@ -91,7 +91,7 @@ def test_a_file_whose_size_has_changed_is_refused(file):
 
 def test_a_file_that_is_not_there_is_told_at_once(file):
     gone = RemoteFile("u/x b.bin", file.url.replace("a.bin", "b.bin"), SIZE, file.access)
-    with pytest.raises(SourceError, match=r"cannot read u/x b\.bin: it is no longer there"):
+    with pytest.raises(SourceError, match=r"cannot read u/x b\.bin: it has been removed"):
         read_range(gone, 0, 10)
 
 

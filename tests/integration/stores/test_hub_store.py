@@ -188,7 +188,7 @@ def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(words, t
     with one.lock(), other.lock():
         put(one, parcel(tmp_path, "a.tar", b"one" * 1000))
         put(one, parcel(tmp_path, "b.tar", b"one"))
-        with pytest.raises(StoreError, match="somebody else has committed"):
+        with pytest.raises(StoreError, match="another writer has committed"):
             put(other, parcel(tmp_path, "a.tar", b"other" * 1000))
     assert content_of(one, "a.tar") == b"one" * 1000
 
@@ -290,7 +290,7 @@ def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_
 
     monkeypatch.setattr(Writes, "r_preupload", refuse)
     with pytest.raises(
-        StoreError, match=r"write access to that user or group \(it says: storage limit"
+        StoreError, match=r"write access to that user or group \(message of the Hub: storage limit"
     ) as caught:
         put(target, parcel(tmp_path, "b.tar", b"x"))
     assert TOKEN not in str(caught.value)

@@ -76,7 +76,7 @@ def test_the_target_is_opened_by_its_words(s3_url):
     assert listed(open_store(s3_url)) == [("a.tar", 7)]
     assert open_store(s3_url + "/").url == s3_url
     for words in ("s3://", "s3:///prefix"):
-        with pytest.raises(UsageError, match="names no bucket"):
+        with pytest.raises(UsageError, match="does not name a bucket"):
             open_store(words)
 
 
@@ -104,8 +104,10 @@ def test_what_stands_there_already_is_not_sent_again(target, large, monkeypatch)
     assert told == [len(LARGE)]
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "CRC64NVME", None])
-def test_a_file_of_another_tool_is_proven_by_what_it_left(target, seaweedfs, large, algorithm):
+@pytest.mark.parametrize("algorithm", ["CRC64NVME", None])
+def test_a_file_of_another_tool_is_proven_by_a_crc64_or_its_etag(
+    target, seaweedfs, large, algorithm
+):
     path, sums = large
     extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
     seaweedfs.client().upload_file(str(path), *key(target, "a.tar").values(), ExtraArgs=extra)
@@ -116,7 +118,7 @@ def test_a_file_of_another_tool_is_proven_by_what_it_left(target, seaweedfs, lar
         assert target.prove("a.tar", sums, path).level == "differs"
 
 
-@pytest.mark.parametrize("algorithm", ["CRC32", "SHA256", "CRC64NVME"])
+@pytest.mark.parametrize("algorithm", ["CRC64NVME"])
 def test_who_only_asks_writes_nothing(seaweedfs, tmp_path, algorithm):
     path, sums = tmp_path / "small", Sums(5, hashlib.sha256(b"bytes").hexdigest())
     path.write_bytes(b"bytes")
@@ -139,7 +141,7 @@ def test_a_lock_whose_answer_was_lost_is_ours_at_the_next_try(seaweedfs):
         lost = proxy.add("lose_answer", method="PUT", match="/lock", times=TRIES)
         with target.lock() as died:
             assert not died
-            publish(target.target, "a.tar")
+            publish(target.store, "a.tar")
         assert lost.hits == TRIES
 
 
@@ -188,7 +190,7 @@ def test_one_whose_lock_was_taken_over_publishes_nothing_more(target, seaweedfs)
         other = json.dumps({"host": "elsewhere", "pid": 77}).encode()
         seaweedfs.client().put_object(Body=other, **key(target, LOCK))
         target._lease.renew()
-        with pytest.raises(StoreError, match="was taken over"):
+        with pytest.raises(StoreError, match="taken over or expired"):
             publish(target, "a.tar")
     assert listed(target) == []
 

@@ -77,7 +77,7 @@ def test_a_bit_that_is_flipped_on_its_way_is_read_back_and_not_published(
     flips = Fault("write", SHARD, byte=20_000, flips=True)
     with mount.failing(flips):
         ended = command.run("sync", conversion.reference, out, "--give-up-after", 0.1)
-    assert "000001.tar': other bytes were read back than were written" in told(ended)
+    assert "000001.tar': the bytes read back differ from those written" in told(ended)
     conversion.assert_only_whole_files(out)
     assert "index.json" not in tree(out)
     done = command.run("sync", conversion.reference, out)
@@ -93,7 +93,7 @@ def test_a_flipped_bit_is_found_though_the_kernel_remembers_the_right_one(
         with mount.failing(Fault("write", SHARD, byte=20_000, flips=True, times=1)):
             done = command.run("sync", conversion.reference, nas)
         assert done.returncode == 0, done.stderr
-        assert "other bytes were read back than were written" in done.stderr
+        assert "the bytes read back differ from those written" in done.stderr
         assert "trying again" in done.stderr
         assert tree(mount.behind / "nas") == conversion.whole
 

@@ -15,7 +15,7 @@ def conversion(splits, *, breaks=(), batch_rows=1):
     source = MemorySource(splits)
     counts = {name: source.rows(name) for name in splits}
     others = dict.fromkeys(
-        ("head", "engine", "engine_name", "workers", "target", "bounds", "allow_oversize",
+        ("head", "engine", "engine_name", "workers", "store", "bounds", "allow_oversize",
          "max_errors", "fails_at_once")
     )  # fmt: skip
     return Conversion(

@@ -172,13 +172,15 @@ def test_deaths_that_no_record_explains_end_in_an_error_that_names_the_rows():
     with pytest.raises(TransformError) as caught:
         recovered(workers, task_of([48]), batch_rows=16)
     text = str(caught.value)
-    assert text.startswith("workers die on rows 16 to 47 (killed by SIGABRT), but on none of them")
+    assert text.startswith(
+        "workers crash on rows 16 to 47 (killed by SIGABRT), but on none of them"
+    )
     assert "fewer --workers" in text
 
 
 def test_a_record_that_kills_even_when_it_is_passed_over_ends_in_an_error_soon():
     workers = Workers(batch_rows=16, kills_in_reading=[5])
-    with pytest.raises(TransformError, match="workers die on rows 0 to 15"):
+    with pytest.raises(TransformError, match="workers crash on rows 0 to 15"):
         recovered(workers, task_of([16]), batch_rows=16)
     assert workers.attempts <= (poison.MAX_IDLE_ROUNDS + 2) * 10
 
@@ -198,7 +200,7 @@ class SlowWorkers(Workers):
     [
         (
             SlowWorkers(range(100), 48),
-            r"row after row from 0 on takes longer than --record-timeout ",
+            r"every row from row 0 exceeds --record-timeout ",
         ),
         (SlowWorkers(batch_rows=16, kills_together=(3, 9)), "alone; raise --record-timeout"),
     ],
@@ -225,7 +227,7 @@ def test_what_comes_before_unexplained_deaths_is_delivered():
 
 def test_workers_that_die_on_everything_end_in_an_error_in_bounded_time():
     workers = Workers(range(10_000))
-    with pytest.raises(TransformError, match="workers die on row after row"):
+    with pytest.raises(TransformError, match="workers keep crashing from row"):
         recovered(workers, task_of([256] * 4))
     assert workers.attempts <= (poison.MAX_KILLERS + 1) * 10
 

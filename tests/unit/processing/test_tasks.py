@@ -54,7 +54,7 @@ def refusal(text, splits=SPLITS):
 )
 def test_a_split_expression_names_rows(text, found):
     if found is None:
-        assert "takes no row: 'train' has 1000 rows" in refusal(text)
+        assert "selects no rows: 'train' has 1000 rows" in refusal(text)
     else:
         assert ranges(text) == found
 
@@ -124,7 +124,7 @@ def test_what_is_no_split_expression_is_refused(text):
     "text", ["train[5:5]", "train[10:5]", "train[:0]", "train[:0%]", "test[7:]"]
 )
 def test_a_slice_without_rows_is_refused(text):
-    assert "takes no row" in refusal(text)
+    assert "selects no rows" in refusal(text)
 
 
 def test_rows_of_a_split_of_unknown_length_are_named_by_numbers():
@@ -135,12 +135,12 @@ def test_rows_of_a_split_of_unknown_length_are_named_by_numbers():
 
 @pytest.mark.parametrize("text", ["train[:10%]", "train[-10:]", "train[:-10]", "train[50%:]"])
 def test_shares_of_a_split_of_unknown_length_are_refused(text):
-    assert "does not know its number of rows" in refusal(text, UNKNOWN)
+    assert "number of rows of this source is unknown" in refusal(text, UNKNOWN)
 
 
 def test_a_slice_without_rows_of_a_split_of_unknown_length_is_refused():
     text = refusal("train[20:10]", UNKNOWN)
-    assert "takes no row" in text
+    assert "selects no rows" in text
     assert "None" not in text
 
 
@@ -218,16 +218,16 @@ def test_a_slice_that_ends_after_an_unknown_end_leaves_no_hole(sizes, stop, data
 
 @pytest.mark.parametrize("name", ["../evil", "/abs/evil", "a/b", ".hidden", "", "-x", "näme"])
 def test_a_split_of_a_source_never_becomes_a_path(name):
-    with pytest.raises(SourceError, match="cannot name shards"):
+    with pytest.raises(SourceError, match="cannot be part of a file name"):
         series_from_text("all", {name: 3})
 
 
 def test_splits_left_out_are_named_where_nobody_has_chosen():
     assert remarks_on_splits("train", SPLITS) == (
-        "splits left out: validation (100 rows), test (7 rows); --split all takes all",
+        "splits left out: validation (100 rows), test (7 rows); --split all converts every split",
     )
     assert remarks_on_splits("train", UNKNOWN) == (
-        "split left out: validation; --split all takes all",
+        "split left out: validation; --split all converts every split",
     )
 
 

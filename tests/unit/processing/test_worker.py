@@ -48,9 +48,9 @@ def test_columns_that_are_named_and_returned_are_packed():
 
 
 def test_a_named_column_that_never_comes_is_an_error_with_what_came():
-    with pytest.raises(TransformError, match=r"names 'meen', which .* \(columns that it adds: 'me"):
+    with pytest.raises(TransformError, match=r"return column 'meen' .* \(it adds: 'mean'"):
         batch_of(lambda rows: rows | {"mean": [1, 2]}, added=("meen",))
-    with pytest.raises(TransformError, match=r"'mean'.* for row 0 \(columns that it adds: none\)"):
+    with pytest.raises(TransformError, match=r"'mean'.* for row 0 \(it adds: none\)"):
         batch_of(lambda row: row, mode="sample")
 
 

@@ -7,9 +7,9 @@ import pytest
 from wdsremux.core.events import Note
 from wdsremux.syncing.threads import (
     SAME_NOTE_AFTER_S,
+    Notifier,
     Stop,
     StoppedError,
-    Teller,
     Throttle,
     in_threads,
 )
@@ -94,9 +94,9 @@ def test_whoever_sleeps_is_woken_by_the_end():
 
 def test_the_same_trouble_of_many_jobs_is_told_once_in_a_while():
     clock, told = Clock(), []
-    teller = Teller(told.append, clock)
+    notifier = Notifier(told.append, clock)
     for text in ("one", "other"):
-        teller.note(text)
+        notifier.note(text)
     clock.now = SAME_NOTE_AFTER_S + 1
-    teller.note("still")
+    notifier.note("still")
     assert told == [Note("one"), Note("still")]

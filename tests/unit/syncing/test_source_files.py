@@ -77,7 +77,7 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path):
     target = RemoteMemory()
     target.files["a.tar"] = CONTENT
     gone = tmp_path / "gone"
-    with pytest.raises(StoreError, match=r"fetched in '.*gone'.*TMPDIR") as caught:
+    with pytest.raises(StoreError, match=r"temporary files in '.*gone'.*TMPDIR") as caught:
         hands(target, gone, []).hold(SHARD).__enter__()
     assert not isinstance(caught.value, UnreachableStoreError)
 
@@ -95,9 +95,9 @@ def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
     ("content", "told"),
     [
         (CONTENT, None),
-        (CONTENT[:-1], "2097151 bytes, 2097152 are recorded"),
+        (CONTENT[:-1], "2097151 bytes, but 2097152 are recorded"),
         (CONTENT[::-1], "another SHA-256"),
-        (None, "is not there"),
+        (None, "is missing"),
     ],
 )
 def test_what_is_wrong_with_a_shard_is_told(tmp_path, content, told):

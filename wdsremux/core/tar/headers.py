@@ -1,8 +1,8 @@
-"""What the headers of foreign tars say, one 512-byte block at a time; nothing is read from a file.
+"""Parses the headers of foreign tars, one 512-byte block at a time; reads no file itself.
 
 POSIX ustar and pax (IEEE Std 1003.1-2008, pax) and the GNU extensions for long names and sizes.
-Python's `tarfile` is not used: it keeps every member it has seen, stops without a word where an
-archive is damaged, and takes several times as long.
+Python's `tarfile` is not used: it keeps every member it has seen, stops silently where an archive
+is damaged, and takes several times as long.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ REGULAR = b"\x0007S"
 SIZELESS = b"123456"
 """Links, devices, folders, FIFOs: whatever their size field says, nothing follows them."""
 EXTENSIONS = b"xLKgX"
-"""Types of headers that only say more of the next member (g: of all that follow)."""
+"""Types of headers that only extend the next member (g: all that follow)."""
 
 _MAX_DIGITS = 20
 
@@ -28,7 +28,8 @@ def is_sound(header: bytes) -> bool:
         stated = int(header[148:156].strip(b" \0"), 8)
     except ValueError:
         return False
-    others = header[:148] + header[156:]
+    # Most bytes of a header are zeros: to sum up the others is three times as fast.
+    others = (header[:148] + header[156:]).translate(None, b"\0")
     plain = sum(others) + 8 * 32
     # Some old writers summed the bytes as signed numbers.
     return stated == plain or stated == plain - 256 * sum(byte > 127 for byte in others)
@@ -37,7 +38,7 @@ def is_sound(header: bytes) -> bool:
 def stated_size(header: bytes) -> int:
     """Return the size in a header: octal digits, or binary as GNU writes large ones.
 
-    Raises ValueError, whose text says what stands there instead.
+    Raises ValueError, which names the bytes found instead.
     """
     digits = header[124:136]
     if digits[0] == 0x80:
@@ -58,7 +59,7 @@ def stated_name(header: bytes) -> str:
 
 
 def text_from_name(name: bytes) -> str:
-    """Return a stored name as text; what is not UTF-8 stays visible as escapes."""
+    """Return a stored name as a string; bytes that are not UTF-8 become escapes."""
     return name.decode("utf-8", "backslashreplace")
 
 
@@ -69,7 +70,7 @@ def padded(size: int) -> int:
 
 @dataclass(slots=True)
 class Extension:
-    """What extension headers say of the member that follows; it is forgotten after that."""
+    """What extension headers record of the member that follows; they hold for that member only."""
 
     start: int | None = None
     """Offset of the first of them."""
@@ -79,13 +80,13 @@ class Extension:
     """Not None when the member is a sparse file."""
 
     def note(self, kind: bytes, offset: int, payload: bytes) -> None:
-        """Take over what an extension header of this type says."""
+        """Take over the content of an extension header of this type."""
         if kind in b"xLX" and self.start is None:
             self.start = offset
         if kind == b"L":
             self.path = text_from_name(payload.rstrip(b"\0"))
         if kind not in b"xX":
-            return  # "K" is a link's target, "g" holds for all members: neither names or sizes one
+            return  # "K" is a link's target, "g" holds for all members: neither names nor sizes one
         for keyword, value in _pax_records(payload):
             self._note_record(keyword, value)
 

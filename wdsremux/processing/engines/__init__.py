@@ -1,1 +1,1 @@
-"""How work is spread over threads and processes."""
+"""Engines that run work in this thread, in threads or in worker processes."""

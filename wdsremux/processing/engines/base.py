@@ -1,6 +1,6 @@
 """The contract of an engine: one ordered map with a bounded window.
 
-Tasks go in as items; what the work makes of them comes back in order, whoever made it.
+Items go in, results come out in the order of the items, whatever worker made them.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -12,7 +12,7 @@ class Sized(Protocol):
 
     @property
     def size_bytes(self) -> int:
-        """Bytes held."""
+        """Size of the result in memory."""
 
 
 ItemT = TypeVar("ItemT")
@@ -22,41 +22,40 @@ Work = Callable[[ItemT], Iterator[ResultT]]
 """Turns one item into its results, in order."""
 
 MakeWork = Callable[[], Work[ItemT, ResultT]]
-"""Builds the work inside the worker, once; it travels to worker processes by cloudpickle."""
+"""Builds the work inside the worker, once; cloudpickle sends it to worker processes."""
 
 
 class WorkerDiedError(Exception):
     """A worker process ended in the middle of an item.
 
-    The text says how: "killed by SIGSEGV", "exited with status 3" or "no progress for 120 s".
+    The message says how: "killed by SIGSEGV", "exited with status 3" or "no progress for 120 s".
     """
 
 
 class WorkerOverdueError(WorkerDiedError):
-    """A worker process was killed because it gave no sign of progress in time."""
+    """A worker process was killed because it did not report progress in time."""
 
 
 Recover = Callable[
     [ItemT, ResultT | None, WorkerDiedError, Work[ItemT, ResultT]], Iterator[ResultT]
 ]
-"""`recover(item, last, death, attempt)` yields the results that the item still owes.
+"""`recover(item, last, death, attempt)` yields the missing results of the item.
 
-`last` is the item's last result that was delivered before the death, None when there was none.
-`attempt(item)` runs an item in a fresh worker and raises WorkerDiedError if that one dies too; a
-worker that finishes an attempt serves the next one. Called in a thread of the engine, at the same
-time as other recoveries.
+`last` is the item's last result before the death, None if there is none. `attempt(item)` runs an
+item in a fresh worker and raises WorkerDiedError if that one dies too; a worker that finishes an
+attempt is used for the next one. Called in a thread of the engine, in parallel with others.
 """
 
 
 class Engine(Protocol):
     """Runs work on items in parallel.
 
-    What must hold: results come out in the order of the items and, within one item, in the order
-    the work yields them; items are taken from the iterable lazily, in the caller's thread, at most
-    a small window ahead; finished results that wait for their turn are bounded in bytes; an
-    exception of the work, or of the iterable, is raised in the caller at the place of its item;
-    closing the generator stops all workers within seconds and leaves no process behind; nothing is
-    started before the first result is asked for.
+    The contract: results come in the order of the items and, within one item, in the order of the
+    work; items are taken from the iterable lazily, in the caller's thread, at most a small window
+    ahead; finished results that wait for their turn are bounded in bytes; an exception of the work,
+    or of the iterable, is raised in the caller in place of its item's results; closing the
+    generator stops all workers within seconds and leaves no process behind; nothing starts before
+    the first result is requested.
     """
 
     def map(
@@ -67,6 +66,6 @@ class Engine(Protocol):
     ) -> Generator[ResultT, None, None]:
         """Yield the results of all items, in order.
 
-        The caller closes the generator when it stops early (`contextlib.closing`). `recover` serves
-        engines whose workers can die alone; without it a death is raised as WorkerDiedError.
+        The caller closes the generator if it stops early (`contextlib.closing`). Engines whose
+        workers can die use `recover`; without it a death is raised as WorkerDiedError.
         """

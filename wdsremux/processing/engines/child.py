@@ -1,8 +1,8 @@
-"""The inside of a worker process: items come by a pipe, results go back by another.
+"""The main program of a worker process: items arrive by one pipe, results leave by another.
 
-Started by `remote.py` with `python -c`, never by forking and never through the user's `__main__`.
-The pipes are taken off the standard streams first, so that a function that prints cannot damage the
-protocol.
+Started by `worker_process.py` with `python -c`, never by forking and never through the user's
+`__main__`. The pipes are moved away from the standard streams first, so that a function that prints
+cannot damage the protocol.
 """
 
 import contextlib
@@ -36,11 +36,11 @@ Work = Callable[[object], Iterator[object]]
 
 
 def main() -> None:
-    """Serve the process on the other side of stdin and stdout until it closes stdin or dies."""
+    """Serve the process that started this one until it closes stdin or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
     inbox, outbox = _claim_pipes()
-    with contextlib.suppress(BrokenPipeError):  # the run is gone: there is nobody to tell
+    with contextlib.suppress(BrokenPipeError):  # the run is gone
         _Worker(inbox, _Sender(outbox)).serve()
 
 
@@ -53,19 +53,19 @@ class _Sender:
         self._sent_s = 0.0
         self._allowed_s: float | None = None
         self.timeout_s: float | None = None
-        """How long the run waits for a frame if no heartbeat asks for more; None: for ever."""
+        """Time limit for the next frame unless a heartbeat extends it; None for no limit."""
         self.memory: SharedMemoryWriter | None = None
-        """Where large payloads are put, once the run has said that it can map them."""
+        """Shared memory for large payloads, once the run has confirmed that it can map them."""
 
     def send(self, frame: Frame) -> None:
-        """Write one frame; blocks while the other side is busy."""
+        """Write one frame; blocks while the run is busy."""
         with self._lock:
             write_frame(self._outbox, frame, self.memory)
             self._sent_s = time.monotonic()
             self._allowed_s = self.timeout_s
 
     def beat(self, within_s: float | None) -> None:
-        """Send a heartbeat, but not right after a frame that allowed as much."""
+        """Send a heartbeat, unless a recent frame allowed as much time."""
         if self.timeout_s is None:
             return
         wanted_s = self.timeout_s if within_s is None else within_s
@@ -77,7 +77,7 @@ class _Sender:
 
 
 class _Worker:
-    """Runs the work in the main thread; a listening thread knows at once when the run is gone."""
+    """Runs the work in the main thread; a listening thread sees at once when the run is gone."""
 
     def __init__(self, inbox: io.FileIO, sender: _Sender) -> None:
         self._inbox = inbox
@@ -114,8 +114,7 @@ class _Worker:
         return frame_of(FrameKind.DONE)
 
     def _finish(self, frame: Frame) -> None:
-        # Idle before the run knows it: it may close stdin right after this frame, and that is no
-        # accident.
+        # Idle before the run knows it: the run may close stdin right after this frame.
         self._busy.clear()
         self._sender.send(frame)
 
@@ -143,17 +142,17 @@ def _built_work(program: bytes) -> Work:
     except Exception as exc:
         what = f"{type(exc).__name__}: {exc}"
         raise TransformError(
-            f"cannot load the work in a worker process: {what}; make sure that what the function "
-            "uses can be imported, or put it into a file and name it as FILE.py:NAME"
+            f"cannot load the function in a worker process: {what}; make sure that everything it "
+            "uses can be imported, or put it into a file and pass FILE.py:NAME"
         ) from exc
     return make_work()
 
 
 def _claim_pipes() -> tuple[io.FileIO, io.FileIO]:
-    """Take the pipes off stdin and stdout; what is printed goes to stderr from now on.
+    """Move the pipes away from stdin and stdout; printed output goes to stderr from now on.
 
-    Nor do processes that the user's function starts or forks inherit the pipes: they would hide
-    the end of this one.
+    Processes that the user's function starts or forks do not inherit the pipes: that would hide the
+    end of this process.
     """
     inbox = os.fdopen(os.dup(0), "rb", buffering=0)
     outbox = os.fdopen(os.dup(1), "wb", buffering=0)
@@ -175,8 +174,8 @@ def _claim_pipes() -> tuple[io.FileIO, io.FileIO]:
 def _die_with_parent() -> None:
     """Ask Linux to kill this process with the thread that started it.
 
-    The end of stdin tells the same everywhere, but native code that holds the interpreter's lock
-    for ever would never let the listener see it.
+    The end of stdin shows the same on all systems, but the listener does not see it while native
+    code holds the interpreter's lock.
     """
     if sys.platform != "linux":
         return
@@ -187,7 +186,7 @@ def _die_with_parent() -> None:
 
 
 def _exit_at_once() -> None:
-    """End this process and what it started: the run that wanted its results is gone."""
+    """End this process and what it started: the run is gone."""
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

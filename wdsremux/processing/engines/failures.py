@@ -1,4 +1,4 @@
-"""An exception on its way out of a worker process: itself if it can travel, else its text."""
+"""Sends exceptions from worker processes: pickled if possible, else as their message."""
 
 import pickle
 import traceback
@@ -8,7 +8,7 @@ import cloudpickle
 
 
 class WorkerTracebackError(Exception):
-    """Carries a worker's traceback as text; the cause of the exception it belongs to."""
+    """Holds a worker's traceback as a string; the cause of the exception it belongs to."""
 
     def __str__(self) -> str:
         return f"in a worker process:\n{self.args[0]}"
@@ -16,18 +16,18 @@ class WorkerTracebackError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An exception as it travels."""
+    """An exception in transport."""
 
     pickled: bytes | None
-    """The exception; None when it does not survive pickling."""
+    """The exception; None if it cannot be pickled."""
     summary: str
-    """Its type and text."""
+    """Its type and message."""
     trace: str
     """Its traceback."""
 
 
 def failure_from_exception(exc: BaseException) -> Failure:
-    """Pack an exception; what would end the run by itself (SystemExit) travels as text only."""
+    """Pack an exception; one that would end the run (SystemExit) is sent as its message only."""
     summary = "".join(traceback.format_exception_only(exc)).strip()
     trace = "".join(traceback.format_exception(exc)).rstrip()
     return Failure(_pickled(exc) if isinstance(exc, Exception) else None, summary, trace)
@@ -45,10 +45,9 @@ def exception_from_failure(failure: Failure) -> Exception:
 def _pickled(exc: Exception) -> bytes | None:
     try:
         data: bytes = cloudpickle.dumps(exc, protocol=5)
-    except Exception:  # noqa: BLE001 (pickling runs foreign code, which may raise anything)
+    except Exception:  # noqa: BLE001 (pickling runs any code)
         return None
-    # An exception whose constructor wants more than its args pickles well and breaks when it is
-    # unpickled.
+    # An exception whose constructor requires more than its args can be pickled but not unpickled.
     return None if _unpickled(data) is None else data
 
 
@@ -57,6 +56,6 @@ def _unpickled(data: bytes | None) -> Exception | None:
         return None
     try:
         exc = pickle.loads(data)
-    except Exception:  # noqa: BLE001 (unpickling runs foreign code, which may raise anything)
+    except Exception:  # noqa: BLE001 (unpickling runs any code)
         return None
     return exc if isinstance(exc, Exception) else None

@@ -23,7 +23,7 @@ _MARK = b"\xfaWF\x01"
 _HEAD = struct.Struct("<4sBI")
 _MAX_PARTS = 1 << 20
 _STEP_BYTES = 64 << 20
-"""So much memory is taken before the first byte of a part is there, whatever length it claims."""
+"""Memory allocated before the first byte of a part arrives, whatever length it claims."""
 _HANDLE = struct.Struct("<Q")
 _IS_SHARED = 1 << 63
 
@@ -46,19 +46,19 @@ class FrameKind(IntEnum):
     ALIVE = 7
     """From the worker: a heartbeat, with the seconds allowed for the next stretch."""
     SHARE = 8
-    """To the worker: the probe was found; large payloads may lie in shared memory."""
+    """To the worker: the probe was found; large payloads may be sent in shared memory."""
     UNUSED = 9
-    """To the worker: what lies under this descriptor is used no more."""
+    """To the worker: the shared memory of this descriptor is no longer used."""
 
 
 _KINDS = frozenset(map(int, FrameKind))
 
 Take = Callable[[int, int], memoryview]
-"""Gives the bytes of shared memory: (descriptor, length) → view."""
+"""Maps shared memory: (descriptor, length) → view."""
 
 
 class BrokenFrameError(Exception):
-    """What came by the pipe is no frame; the text shows how it begins."""
+    """Data from the pipe is not a frame; the message shows how it begins."""
 
 
 class Pipe(Protocol):
@@ -73,18 +73,18 @@ class Pipe(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One message as it travels."""
+    """One message in transport."""
 
     kind: FrameKind
     parts: Sequence[bytes | bytearray | memoryview]
 
     def value(self) -> Any:
-        """Unpickle what the frame carries; large buffers are used where they lie."""
+        """Unpickle the value; large buffers are not copied."""
         return pickle.loads(self.parts[0], buffers=self.parts[1:])
 
 
 def frame_of(kind: FrameKind, value: Any = None) -> Frame:
-    """Pickle a value into a frame; raises whatever its pickling raises."""
+    """Pickle a value into a frame; raises what pickling raises."""
     buffers: list[pickle.PickleBuffer] = []
     body = io.BytesIO()
     # By value what the other side cannot import.
@@ -93,9 +93,9 @@ def frame_of(kind: FrameKind, value: Any = None) -> Frame:
 
 
 def write_frame(pipe: Pipe, frame: Frame, memory: SharedMemoryWriter | None = None) -> None:
-    """Write a whole frame, large buffers to the memory if there is one.
+    """Write a whole frame, large buffers to shared memory if there is any.
 
-    Raises OSError when nobody reads.
+    Raises OSError if the reader is gone.
     """
     lengths, parts = [len(frame.parts[0])], [frame.parts[0]]
     for part in frame.parts[1:]:
@@ -111,8 +111,8 @@ def write_frame(pipe: Pipe, frame: Frame, memory: SharedMemoryWriter | None = No
 def read_frame(pipe: Pipe, take: Take | None = None) -> Frame:
     """Read a whole frame.
 
-    `take` is asked for what lies in shared memory. Raises EOFError at the end of the pipe, also in
-    the middle of a frame, and BrokenFrameError for what is none.
+    `take` maps parts in shared memory. Raises EOFError at the end of the pipe, also in the middle
+    of a frame, and BrokenFrameError for anything else than a frame.
     """
     head = _read_all(pipe, _HEAD.size)
     mark, kind, parts = _HEAD.unpack(head)
@@ -126,7 +126,7 @@ def _read_part(pipe: Pipe, length: int, take: Take | None) -> bytearray | memory
     if not length & _IS_SHARED:
         return _read_all(pipe, length)
     (handle,) = _HANDLE.unpack(_read_all(pipe, _HANDLE.size))
-    assert take is not None, "memory is shared only with who asked for it"  # noqa: S101
+    assert take is not None, "shared memory is used only after SHARE"  # noqa: S101
     return take(handle, length ^ _IS_SHARED)
 
 

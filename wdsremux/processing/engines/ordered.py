@@ -1,10 +1,9 @@
 """The core that parallel engines share: runner threads take items, results keep their order.
 
-One slot per item waits in a queue in the order of the items. Runners stream results into their
-slots, the caller takes them from the slot at the head. A runner whose slot is not at the head waits
-when its result would not fit into the byte bound; the head may always add one result to an empty
-slot, so the line never locks up: items are given out in order, hence the head is always being
-worked on.
+Each item has a slot in a queue, in the order of the items. Runners append results to their slots,
+the caller takes them from the head. A runner whose slot is not at the head waits if its result
+exceeds the byte bound; the head may always add one result to an empty slot, so the queue cannot
+deadlock: items start in order, hence the head always has a runner.
 """
 
 import atexit
@@ -21,13 +20,13 @@ from typing import Generic, cast
 from wdsremux.processing.engines.base import ItemT, ResultT
 
 DEFAULT_BUFFER_BYTES = 128_000_000
-"""Finished results that wait for their turn; each runner may hold one more in its hands."""
+"""Size of finished results that wait for their turn; each runner may hold one more."""
 
 _JOIN_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 3.0
-"""For all threads together: whoever stops a run does not wait for each of them."""
+"""For all threads together, so that stopping a run is fast."""
 
-_WAKE_S = 1.0  # on Windows a wait without end cannot be interrupted by Ctrl-C
+_WAKE_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -40,18 +39,18 @@ class Runner(ABC, Generic[ItemT, ResultT]):
         """Yield the results of the item."""
 
     def stop(self) -> None:
-        """Make a running item end soon. Called from another thread, at any moment, also twice."""
+        """Make a running item end soon. Called from any thread, at any moment, also twice."""
 
     def close(self) -> None:
-        """Free what the runner holds. The last call in its own thread."""
+        """Free the resources of the runner. The last call in its own thread."""
 
 
 class _StoppedError(Exception):
-    """The map was closed while a runner was at work."""
+    """The map was closed while a runner was busy."""
 
 
 class _Slot(Generic[ItemT, ResultT]):
-    """The place of one item in the line."""
+    """The place of one item in the queue."""
 
     __slots__ = ("done", "error", "item", "results")
 
@@ -79,21 +78,21 @@ class OrderedMap(Generic[ItemT, ResultT]):
         self._slots: deque[_Slot[ItemT, ResultT]] = deque()
         self._todo: queue.SimpleQueue[_Slot[ItemT, ResultT] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        # A signal may raise at any moment in the caller's thread. There only `with` over a lock
-        # of C is used, which no exception can split (Condition is written in Python), and waiting
-        # is to acquire `_news`.
+        # A signal may raise at any moment in the caller's thread. That thread uses only `with` on
+        # a lock of C, which no exception can interrupt half-way (Condition is written in Python),
+        # and it waits by acquiring `_news`.
         self._lock = threading.RLock()
         self._room = threading.Condition(self._lock)
-        """What runners wait for."""
+        """Runners wait for this."""
         self._news = threading.Lock()
-        """What the caller waits for: released when a result or an end has come."""
+        """The caller waits for this: released when a result or an end arrives."""
         self._held_bytes = 0
         self._stopped = False
 
     def results(self) -> Generator[ResultT, None, None]:
         """Yield all results in order; closing the generator stops the runners."""
-        # Threads are daemons: a generator left open cannot hang the interpreter at its exit, and
-        # the hook ends the worker processes in that case.
+        # Threads are daemons, so a generator left open cannot block the exit of the interpreter;
+        # the hook then ends the worker processes.
         atexit.register(self._close)
         try:
             self._take_items()
@@ -131,7 +130,7 @@ class OrderedMap(Generic[ItemT, ResultT]):
         except StopIteration:
             self._ended = True
             return None
-        except Exception as exc:  # noqa: BLE001 (raised again when the items before it are done)
+        except Exception as exc:  # noqa: BLE001 (raised again after the items before it)
             self._ended = True
             return _Slot(None, exc)
 
@@ -142,7 +141,7 @@ class OrderedMap(Generic[ItemT, ResultT]):
         thread.start()
 
     def _wait_for(self, head: _Slot[ItemT, ResultT]) -> bool:
-        """Wait until the head has a result; False when it will have no more."""
+        """Wait until the head has a result; False if there are no more."""
         while True:
             with self._lock:
                 if head.results or head.done:
@@ -168,12 +167,12 @@ class OrderedMap(Generic[ItemT, ResultT]):
             self._todo.put(None)
         deadline_s = time.monotonic() + (_STOP_TIMEOUT_S if early else _JOIN_TIMEOUT_S)
         for thread in self._threads:
-            # An interrupt may have come before the thread could start: then it ends at once.
+            # After an interrupt the thread may not have started; join() then raises.
             with contextlib.suppress(RuntimeError):
                 thread.join(max(0.0, deadline_s - time.monotonic()))
             if thread.is_alive():
-                # A thread in the middle of an image cannot be ended: the process ends without it.
-                _log.info("%s does not end; it is left behind", thread.name)
+                # A thread in the middle of an image cannot be stopped.
+                _log.info("%s does not end; the run ends without it", thread.name)
         self._slots.clear()
 
     # --- in the runners' threads
@@ -198,7 +197,7 @@ class OrderedMap(Generic[ItemT, ResultT]):
             slot.item = None
             slot.error = error
             slot.done = True
-            self._tell()
+            self._notify()
 
     def _put(self, slot: _Slot[ItemT, ResultT], result: ResultT) -> None:
         size_bytes = result.size_bytes
@@ -209,10 +208,10 @@ class OrderedMap(Generic[ItemT, ResultT]):
                 raise _StoppedError
             slot.results.append((result, size_bytes))
             self._held_bytes += size_bytes
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
-        """Wake the caller, if it waits; under the lock."""
+    def _notify(self) -> None:
+        """Wake the caller if it waits; called under the lock."""
         if self._news.locked():
             self._news.release()
 

@@ -1,7 +1,7 @@
 """The engine of processes: for functions that hold the interpreter's lock, crash, hang or leak.
 
-A worker is a fresh interpreter, so no guard is needed around the user's main module, and the same
-happens on every system. Only items go in and finished results come out.
+A worker is a fresh interpreter, so the user's main module needs no guard, and all systems behave
+alike. Only items go in and finished results come out.
 """
 
 import contextlib
@@ -21,18 +21,18 @@ from wdsremux.processing.engines.ordered import DEFAULT_BUFFER_BYTES, OrderedMap
 from wdsremux.processing.engines.worker_process import WorkerProcess
 
 _ADVICE = (
-    "make what it needs inside the function, or put it into a file and name it as FILE.py:NAME, "
-    "or run with threads or workers=0"
+    "create what it needs inside the function, or put it into a file and pass FILE.py:NAME, or run "
+    "with --workers 0"
 )
 
 
 class ProcessEngine:
     """Runs items in worker processes, one at a time in each.
 
-    A worker that dies in the middle of an item is replaced, and `recover` gives the missing
-    results. A worker that gives neither a result nor a `heartbeat()` for `result_timeout_s` is
-    killed and counts as dead; the time in which the run itself does not take results is not
-    counted. Give it at least a second.
+    A worker that dies in the middle of an item is replaced, and `recover` yields the missing
+    results. A worker that sends neither a result nor a `heartbeat()` for `result_timeout_s` (at
+    least a second) is killed and counts as dead; time in which the run does not take results is not
+    counted.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class ProcessEngine:
     ) -> Generator[ResultT, None, None]:
         """Yield the results of all items, in order.
 
-        Raises TransformError when `make_work` or an item cannot be sent to a worker, or when a
-        worker cannot be started; WorkerDiedError when one dies and there is no `recover`.
+        Raises TransformError if `make_work` or an item cannot be sent to a worker, or if a worker
+        cannot be started; WorkerDiedError if one dies and there is no `recover`.
         """
         program = _program(make_work)
         runners: list[_ProcessRunner[ItemT, ResultT]] = [
@@ -68,7 +68,7 @@ class ProcessEngine:
 
 
 class _ProcessRunner(Runner[ItemT, ResultT]):
-    """Keeps one worker process and puts a new one into its place when it dies."""
+    """Runs items in one worker process, which is replaced when it dies."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
         self._lock = threading.Lock()
 
     def run(self, item: ItemT) -> Iterator[ResultT]:
-        """Yield the results of the item, in spite of a dying worker when there is a `recover`."""
+        """Yield the results of the item, also if the worker dies and there is a `recover`."""
         last: ResultT | None = None
         try:
             for result in self._attempt(item):
@@ -99,7 +99,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
         yield from self._recover(item, last, death, self._attempt)
 
     def stop(self) -> None:
-        """Kill the worker; no other is started."""
+        """Kill the worker; no new one is started."""
         with self._lock:
             self._stopped = True
             if self._worker is not None:
@@ -112,7 +112,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
             self._worker = None
 
     def kill_if_overdue(self, now_s: float) -> None:
-        """Kill the worker when it gave no sign of progress in time."""
+        """Kill the worker if it did not report progress in time."""
         with self._lock:
             if self._worker is not None:
                 self._worker.kill_if_overdue(now_s)
@@ -122,7 +122,7 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
         yield from self._living_worker().run(frame)
 
     def _living_worker(self) -> WorkerProcess:
-        """Return the worker, or a new one when there is none or it has died, be it while idle."""
+        """Return the worker, or a new one if there is none or it has died."""
         worker = self._worker
         if worker is not None and worker.is_running():
             return worker
@@ -138,9 +138,9 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
 
 @contextlib.contextmanager
 def _watched(runners: Sequence[_ProcessRunner[Any, Any]]) -> Iterator[None]:
-    """Look after the runners' deadlines.
+    """Enforce the runners' deadlines.
 
-    From a thread, because a read from a pipe cannot be given a time limit on every system.
+    In a thread, because a read from a pipe has no time limit.
     """
     ended = threading.Event()
 
@@ -155,7 +155,7 @@ def _watched(runners: Sequence[_ProcessRunner[Any, Any]]) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        # Daemon threads run no more when the interpreter ends: Python 3.13 would wait for ever.
+        # Daemon threads are frozen when the interpreter ends: Python 3.13 would wait forever.
         if not sys.is_finalizing():
             thread.join()
 
@@ -176,5 +176,5 @@ def _item_frame(item: Any) -> Frame:
     except Exception as exc:
         raise TransformError(
             f"cannot send {type(item).__name__} to a worker process: {type(exc).__name__}: {exc}; "
-            "run with threads or workers=0"
+            "run with --workers 0"
         ) from exc

@@ -1,4 +1,4 @@
-"""The engine without workers: everything happens in the caller's thread."""
+"""The engine without workers: everything runs in the caller's thread."""
 
 from collections.abc import Generator, Iterable
 
@@ -12,7 +12,7 @@ class SerialEngine:
         self,
         make_work: MakeWork[ItemT, ResultT],
         items: Iterable[ItemT],
-        recover: Recover[ItemT, ResultT] | None = None,  # noqa: ARG002 (no worker can die alone here)
+        recover: Recover[ItemT, ResultT] | None = None,  # noqa: ARG002 (part of the contract)
     ) -> Generator[ResultT, None, None]:
         """Yield the results of all items, in order."""
         work: Work[ItemT, ResultT] | None = None

@@ -1,9 +1,9 @@
-"""Memory that a worker process fills and the run maps: finished payloads cross without a copy.
+"""Memory that a worker process fills and the run maps: payloads cross without a copy.
 
-Reading 5 MB from a pipe costs the run more than all it does with them besides hashing. Where Linux
-has `memfd_create` (memfd_create(2)) the worker writes a payload into nameless memory and sends its
-descriptor; the run opens the same through `/proc/PID/fd` (proc(5)). Nothing has a name, so nothing
-is left behind by a kill. Elsewhere payloads go by the pipe.
+Reading 5 MB from a pipe costs the run more than all its other work on them except hashing. On Linux
+the worker writes a payload into anonymous memory (memfd_create(2)) and sends its descriptor; the
+run opens it through `/proc/PID/fd` (proc(5)). The memory has no name, so a kill leaves nothing
+behind. Elsewhere payloads go through the pipe.
 """
 
 import contextlib
@@ -17,25 +17,25 @@ import weakref
 from wdsremux.core.errors import TransformError
 
 MIN_BYTES = 1 << 20
-"""Smaller payloads go by the pipe. Each that is mapped takes a descriptor at both ends: so there
-are never more of them than the run's window has megabytes.
+"""Smaller payloads go through the pipe. Each mapped payload takes a descriptor in both processes;
+with this size there are at most as many as the run's window has megabytes.
 """
 _SPARE_HANDLES = 64
-"""Descriptors that are left to all else: to sources, shards, servers and the user's function."""
+"""Descriptors reserved for sources, shards, connections and the user's function."""
 _OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
-"""What says nothing of the worker."""
+"""Errors that are not caused by the worker."""
 _PROBE = b"shared"
 
 
 class SharedMemoryWriter:
-    """The worker's side: holds what it wrote until the run is done with it. For several threads."""
+    """The worker's side: keeps payloads until the run releases them. Thread-safe."""
 
     def __init__(self) -> None:
         self._held: set[int] = set()
         self._lock = threading.Lock()
 
     def put(self, data: bytes | bytearray | memoryview) -> int | None:
-        """Copy data into memory of its own and return its descriptor; None where there is none."""
+        """Copy data into new shared memory and return its descriptor; None if there is none."""
         if sys.platform != "linux":
             return None
         try:
@@ -49,7 +49,7 @@ class SharedMemoryWriter:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(handle, rest) :]
-        except OSError:  # a limit on file sizes holds for such memory too
+        except OSError:  # a limit on file sizes applies to such memory
             os.close(handle)
             return None
         with self._lock:
@@ -57,7 +57,7 @@ class SharedMemoryWriter:
         return handle
 
     def release(self, handle: int) -> None:
-        """Let go of what the run uses no more; harmless for a descriptor that was never given."""
+        """Free what the run no longer uses; ignores unknown descriptors."""
         with self._lock:
             if handle not in self._held:
                 return
@@ -65,14 +65,14 @@ class SharedMemoryWriter:
         os.close(handle)
 
     def probe(self) -> int | None:
-        """Put down what `SharedMemoryReader.finds` looks for."""
+        """Write the data that `SharedMemoryReader.finds` looks for."""
         return self.put(_PROBE)
 
 
 class SharedMemoryReader:
-    """The run's side: maps what one worker put down, and knows which of it is used no more.
+    """The run's side: maps payloads of one worker, and knows which are no longer used.
 
-    The worker lets go last: to free the memory would cost the run more than to have mapped it.
+    The worker frees the memory: that would cost the run more time than mapping it.
     """
 
     def __init__(self, pid: int) -> None:
@@ -81,10 +81,10 @@ class SharedMemoryReader:
         self._copied: list[int] = []
 
     def take(self, handle: int, length: int) -> memoryview:
-        """Return what a living worker put down, read-only; unmapped with the last view of it.
+        """Return a payload of a living worker, read-only; unmapped with its last view.
 
-        It is copied where descriptors are scarce. Raises OSError when the worker is gone, or may
-        not be looked into, TransformError when this process has no descriptor left.
+        It is copied if descriptors are scarce. Raises OSError if the worker is gone or may not be
+        inspected, TransformError if this process has no descriptor left.
         """
         opened = self._opened(handle)
         try:
@@ -105,12 +105,12 @@ class SharedMemoryReader:
             if exc.errno not in _OWN_LIMITS:
                 raise
             raise TransformError(
-                f"cannot take what a worker process has made: {exc.strerror}; raise `ulimit -n`, "
-                "or run with fewer workers or with threads"
+                f"cannot read the result of a worker process: {exc.strerror}; raise `ulimit -n`, "
+                "or use fewer --workers"
             ) from exc
 
     def unused(self) -> list[int]:
-        """Return, once each, the descriptors of what is mapped no more."""
+        """Return, once each, the descriptors of what is no longer mapped."""
         dead = [handle for memory, handle in self._living if memory() is None]
         self._living = [each for each in self._living if each[1] not in dead]
         copied, self._copied = self._copied, []
@@ -126,7 +126,7 @@ class SharedMemoryReader:
 
 
 def _mapped(opened: int, length: int) -> mmap.mmap | None:
-    """Map shared memory; None where the system has no descriptor or no room for one map more."""
+    """Map shared memory; None if the system has no descriptor or no room for another map."""
     try:
         return mmap.mmap(opened, length, access=mmap.ACCESS_READ)
     except ValueError as exc:
@@ -144,13 +144,13 @@ def _copied(opened: int, length: int) -> memoryview:
         while count := file.readinto(whole[got:]):
             got += count
     if got < length:
-        raise OSError(f"only {got} of {length} bytes are there")
+        raise OSError(f"shared memory holds {got} of {length} bytes")
     return memoryview(data).toreadonly()
 
 
 def _is_scarce(handle: int) -> bool:
-    """Return whether a descriptor is one of the last: the lowest free number is always given."""
-    import resource  # noqa: PLC0415 (not on Windows)
+    """Return whether a descriptor is one of the last: new ones get the lowest free number."""
+    import resource  # noqa: PLC0415 (used on Linux only)
 
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return limit != resource.RLIM_INFINITY and handle >= limit - _SPARE_HANDLES

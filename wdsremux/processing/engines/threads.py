@@ -1,4 +1,4 @@
-"""The engine of threads: starts at once, shares memory, parallel where the GIL is released."""
+"""The engine of threads: starts at once, shares memory, parallel where the lock is released."""
 
 from collections.abc import Generator, Iterable, Iterator
 
@@ -9,9 +9,9 @@ from wdsremux.processing.engines.ordered import DEFAULT_BUFFER_BYTES, OrderedMap
 class ThreadEngine:
     """Runs items in threads of this process.
 
-    The work is built once in each thread. A thread cannot be ended from outside: work that never
-    comes back is left behind soon after the map is closed, and a crash of a native library ends the
-    whole process. Use ProcessEngine for functions that are not ours.
+    The work is built once in each thread. A thread cannot be stopped from outside: work that never
+    returns is abandoned when the map is closed, and a crash of a native library ends the process.
+    Use ProcessEngine for functions of users.
     """
 
     def __init__(self, workers: int, *, max_buffer_bytes: int = DEFAULT_BUFFER_BYTES) -> None:
@@ -24,7 +24,7 @@ class ThreadEngine:
         self,
         make_work: MakeWork[ItemT, ResultT],
         items: Iterable[ItemT],
-        recover: Recover[ItemT, ResultT] | None = None,  # noqa: ARG002 (no worker can die alone here)
+        recover: Recover[ItemT, ResultT] | None = None,  # noqa: ARG002 (part of the contract)
     ) -> Generator[ResultT, None, None]:
         """Yield the results of all items, in order."""
         runners = [_ThreadRunner(make_work) for _ in range(self._workers)]
@@ -39,7 +39,7 @@ class _ThreadRunner(Runner[ItemT, ResultT]):
         self._work: Work[ItemT, ResultT] | None = None
 
     def run(self, item: ItemT) -> Iterator[ResultT]:
-        """Yield the results of the item; builds the work first when there is none."""
+        """Yield the results of the item; builds the work first if needed."""
         if self._work is None:
             self._work = self._make_work()
         return self._work(item)

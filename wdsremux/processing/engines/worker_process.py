@@ -1,6 +1,7 @@
-"""The run's side of one worker process: starts it, talks to it, notices its end."""
+"""The run's side of one worker process: starts it, sends items, receives results, sees its end."""
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -33,7 +34,7 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop()); "
     "from wdsremux.processing.engines.child import main; main()"
 )
-"""The worker gets the run's own import path first: what imports here, imports there."""
+"""The worker gets the run's import path, so that it can import the same modules."""
 
 _ONE_THREAD = (
     "OMP_NUM_THREADS",
@@ -42,7 +43,7 @@ _ONE_THREAD = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-"""One worker a core is the plan: libraries that start a thread a core would only be in the way."""
+"""There is one worker per core: libraries that start a thread per core would slow it down."""
 
 
 class WorkerProcess:
@@ -53,7 +54,7 @@ class WorkerProcess:
     """
 
     def __init__(self, timeout_s: float | None) -> None:
-        """Start the process; without a sign of progress for `timeout_s` it is overdue."""
+        """Start the process; without progress for `timeout_s` it is overdue."""
         self._timeout_s = timeout_s
         self._allowed_s = math.inf
         self._deadline_s = math.inf
@@ -69,11 +70,10 @@ class WorkerProcess:
                 env=_environment(),
                 # Ctrl-C and signals to the process group reach the run only: it decides.
                 start_new_session=True,
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except OSError as exc:
             raise TransformError(
-                f"cannot start a worker process: {exc}; run with threads or workers=0"
+                f"cannot start a worker process: {exc}; run with --workers 0"
             ) from exc
         assert self._process.stdin  # noqa: S101 (asked for above)
         assert self._process.stdout  # noqa: S101
@@ -92,22 +92,22 @@ class WorkerProcess:
             frame = self._receive(_START_TIMEOUT_S)
         except WorkerDiedError as death:
             raise TransformError(
-                f"a worker process died while starting: {death}; its own words are above; "
-                "run with workers=0 to see where"
+                f"a worker process died while starting: {death}; its output is above. Run with "
+                "--workers 0 to see where"
             ) from death
         if frame.kind is FrameKind.FAILED:
             raise exception_from_failure(frame.value())
         assert frame.kind is FrameKind.READY, f"unexpected frame {frame.kind!r}"  # noqa: S101
         if self._memory.finds(frame.value()):
-            # Should it die here, sending the first item will tell.
+            # If it dies here, sending the first item fails.
             with contextlib.suppress(WorkerDiedError):
                 self._send(frame_of(FrameKind.SHARE), _START_TIMEOUT_S)
 
     def run(self, item: Frame) -> Iterator[Any]:
         """Yield the results of one item as they arrive.
 
-        Raises what the work raises, and WorkerDiedError when the process ends before the item.
-        When the iterator is left before its end the process is killed.
+        Raises what the work raises, and WorkerDiedError if the process ends before the item. The
+        process is killed if the iterator is not read to its end.
         """
         finished = False
         try:
@@ -124,24 +124,24 @@ class WorkerProcess:
         assert frame.kind is FrameKind.DONE, f"unexpected frame {frame.kind!r}"  # noqa: S101
 
     def is_running(self) -> bool:
-        """Tell whether the process can take an item; a killed one may take a moment to end."""
+        """Return whether the process can take an item; a killed one may take a moment to end."""
         return not self._killed and not self._has_ended()
 
     def kill_if_overdue(self, now_s: float) -> None:
-        """Kill the process when it should have given a sign by now."""
+        """Kill the process if it is past its deadline."""
         if now_s > self._deadline_s:
             self._overdue_s = self._allowed_s
             self.kill()
 
     def kill(self) -> None:
-        """End the process, and what it started, at once."""
+        """Kill the process and what it started."""
         self._killed = True
         with self._reaping:
             self._kill_group()
             self._process.kill()
 
     def close(self) -> None:
-        """End the process, gently when it is idle, and what it started, and reap it."""
+        """Stop the process, gracefully if it is idle, kill what it started, and reap it."""
         with contextlib.suppress(OSError):
             self._to.close()
         self._reap()
@@ -157,9 +157,9 @@ class WorkerProcess:
             self._deadline_s = math.inf
 
     def _receive(self, within_s: float | None) -> Frame:
-        """Wait for the next frame that is no heartbeat.
+        """Wait for the next frame that is not a heartbeat.
 
-        Raises WorkerDiedError, and TransformError for what no worker of ours has written.
+        Raises WorkerDiedError, and TransformError for data that is not a frame.
         """
         try:
             while True:
@@ -171,8 +171,8 @@ class WorkerProcess:
         except BrokenFrameError as exc:
             self.kill()
             raise TransformError(
-                f"a worker process sent what is no result, {exc}: the function, or a library that "
-                "it uses, writes to a descriptor that it has not opened; mend that"
+                f"a worker process sent a malformed message {exc}: your function or a library "
+                "writes to a file descriptor that it did not open; run with --workers 0 to find it"
             ) from exc
         except (EOFError, OSError) as exc:
             raise self._death() from exc
@@ -180,7 +180,7 @@ class WorkerProcess:
             self._deadline_s = math.inf
 
     def _take(self, handle: int, length: int) -> memoryview:
-        """Map what the worker put down, and tell it what it may let go of."""
+        """Map a payload of the worker, and release those that are no longer used."""
         for unused in self._memory.unused():
             write_frame(self._to, frame_of(FrameKind.UNUSED, unused))
         return self._memory.take(handle, length)
@@ -197,7 +197,7 @@ class WorkerProcess:
         return WorkerDiedError(_ending(status))
 
     def _reap(self) -> int:
-        """Wait for the end, end what the process has left behind, and return its status."""
+        """Wait for the end, kill what the process started, and return its status."""
         if not self._ends_within(_EXIT_GRACE_S):
             self.kill()
             self._ends_within(math.inf)
@@ -206,7 +206,7 @@ class WorkerProcess:
             return self._process.wait()
 
     def _ends_within(self, seconds: float) -> bool:
-        """Wait as `Popen.wait` does, but do not reap."""
+        """Wait like `Popen.wait`, but do not reap."""
         end, pause_s = time.monotonic() + seconds, 0.0005
         while not self._has_ended():
             if time.monotonic() >= end:
@@ -216,9 +216,9 @@ class WorkerProcess:
         return True
 
     def _has_ended(self) -> bool:
-        """Return whether the process has ended; where the system can tell so, it is not reaped.
+        """Return whether the process has ended; it is not reaped where `waitid` exists.
 
-        What it started can be ended only until then: after that its number may be another's.
+        Its group can be killed only before that: afterwards its number may be reused.
         """
         with self._reaping:
             if self._process.returncode is None and hasattr(os, "waitid"):
@@ -228,29 +228,27 @@ class WorkerProcess:
             return self._process.poll() is not None
 
     def _kill_group(self) -> None:
-        """Kill the process and what it started, unless it is reaped already."""
+        """Kill the process and what it started, unless it is already reaped."""
         if self._process.returncode is None and hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of workers; of the numbers of threads, what the user has set wins."""
-    # A function that walks over a set of strings must see the same order in every worker, on every
-    # run: a seed of the user's, or "random", would give other bytes by the same recipe.
+    """Return the environment of workers; the user's settings of thread counts win."""
+    # A function that iterates over a set of strings must see the same order in every worker and
+    # run: another seed would change bytes.
     return dict.fromkeys(_ONE_THREAD, "1") | os.environ | {"PYTHONHASHSEED": "0"}
 
 
 def _widen(pipe: int) -> None:
-    """Give the pipe of results more room where the system can: fewer switches of process."""
-    with contextlib.suppress(ImportError, AttributeError, OSError):
-        import fcntl  # noqa: PLC0415 (not on Windows)
-
+    """Enlarge the pipe of results on Linux: fewer context switches."""
+    with contextlib.suppress(AttributeError, OSError):
         fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _ending(status: int) -> str:
-    """Describe the end of a process in words."""
+    """Describe the end of a process."""
     if status >= 0:
         return f"exited with status {status}"
     try:

@@ -14,8 +14,9 @@ from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record
+from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import ordered, split_of_file
-from wdsremux.sources.tars.index import BLOCK, Sample, group_samples, read_content, scan_members
+from wdsremux.sources.tars.samples import Sample, group_samples, members_of_tar, read_content
 from wdsremux.sources.tars.schema import (
     MemberValueError,
     TarSchema,
@@ -56,7 +57,7 @@ class TarUnit:
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield the records of samples start..stop-1; a damaged tar is a SourceError."""
         with _opened(self.path) as file:
-            samples = group_samples(scan_members(file, Path(self.path).name, self.offset))
+            samples = group_samples(members_of_tar(file, Path(self.path).name, self.offset))
             position = self.first + start
             for sample in islice(samples, start, stop):
                 yield self._record(file, sample, position)
@@ -159,7 +160,7 @@ def _runs(path: Path, first: int, schema: TarSchema, columns: Columns) -> Iterat
         return TarUnit(str(path), offset, first, rows, size, needed, columns.image, columns.fields)
 
     with _opened(path) as file:
-        for sample in group_samples(scan_members(file, path.name, is_last_archive=True)):
+        for sample in group_samples(members_of_tar(file, path.name, is_last_archive=True)):
             sample_bytes = sample.end - sample.offset
             if rows == ROWS_PER_UNIT or (rows and size + sample_bytes > UNIT_BYTES):
                 yield unit()
@@ -240,10 +241,10 @@ def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
 
 def _check_size(path: Path) -> None:
     size = _size(path)
-    if size == 0 or size % BLOCK:
+    if size == 0 or size % BLOCK_BYTES:
         raise SourceError(
             f"{path.name!r} is not a complete tar: its size, {size} bytes, is not a multiple of "
-            f"{BLOCK}; download or pack it again, or exclude it from the pattern"
+            f"{BLOCK_BYTES}; download or pack it again, or exclude it from the pattern"
         )
 
 
@@ -266,7 +267,7 @@ def _by_split(paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
 def _first_samples(path: Path) -> Iterator[Mapping[str, bytes | None]]:
     """Yield the first samples of a tar by field: contents, but None for images."""
     with _opened(path) as file:
-        for sample in islice(group_samples(scan_members(file, path.name)), _SAMPLES_SEEN):
+        for sample in islice(group_samples(members_of_tar(file, path.name)), _SAMPLES_SEEN):
             if sample.problem:
                 continue
             yield {

@@ -1,4 +1,4 @@
-"""What a disk or a mount refuses, told as what happened and what to do about it."""
+"""Errors of a disk or a mount as messages: what happened and what to do about it."""
 
 import contextlib
 import errno
@@ -10,7 +10,7 @@ from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.reading.untrusted import NotAFileError
 
 _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
-"""What mounts say when their server is away; all else is there to stay."""
+"""Errors of mounts whose server is away; all others are permanent."""
 
 
 def free_bytes(root: Path) -> int | None:
@@ -22,12 +22,12 @@ def free_bytes(root: Path) -> int | None:
         usage = shutil.disk_usage(folder)
     except OSError:
         return None
-    # Some network mounts know nothing of their size.
+    # Some network mounts do not report their size.
     return usage.free if usage.total else None
 
 
 @contextlib.contextmanager
-def explained(verb: str, path: Path) -> Iterator[None]:
+def translating_errors(verb: str, path: Path) -> Iterator[None]:
     """Turn an OSError into a StoreError that says what to do about it."""
     try:
         yield
@@ -45,17 +45,17 @@ def disk_error(verb: str, path: Path, exc: OSError, *, needs_bytes: int = 0) -> 
 
 
 def _room(path: Path, needs_bytes: int) -> str:
-    """Tell what a file needs, as far as is known, and what there is."""
+    """Say what a file needs, as far as is known, and what is free."""
     free = free_bytes(path.parent)
     if free is None or not needs_bytes:
         return ""
     if free >= needs_bytes:
-        return f" (but {free} bytes are free: look for a quota, or for too many files)"
+        return f" (but {free} bytes are free: check for a quota, or for too many files)"
     return f" (it needs at least {needs_bytes} bytes, {free} are free)"
 
 
 def _remedy(exc: OSError) -> str:
-    again = "then run the same command again: finished shards stay"
+    again = "then run the same command again: finished shards are kept"
     if exc.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return f"free some space, {again}"
     if exc.errno == errno.EFBIG:
@@ -63,7 +63,7 @@ def _remedy(exc: OSError) -> str:
     if exc.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"make the folder writable, {again}"
     if exc.errno in (errno.ENOTDIR, errno.EEXIST):
-        return "choose a folder that is not a file"
+        return "choose another folder: a file has that name"
     if exc.errno == errno.EISDIR or isinstance(exc, NotAFileError):
         what = "folder" if exc.errno == errno.EISDIR else "link or file"
         return f"move that {what} away, {again}"

@@ -1,16 +1,16 @@
 """One run at a time on a folder: a lock file that names its holder, and `flock` where there is one.
 
 The kernel drops `flock` when its holder dies, so a lock of a killed run is taken over at once. On
-mounts where `flock` does not reach the other hosts, the file's text does: a lock of another host
-is never taken over, since nobody here can tell whether its holder lives. Two hosts that begin in
-the same instant on such a mount can both believe that they hold it.
+mounts where `flock` does not reach the other hosts, the content of the file does: a lock of another
+host is never taken over, since this host cannot see whether its holder lives. Two hosts that begin
+at the same moment on such a mount can both believe that they hold it.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,16 @@ from wdsremux.core.escaping import escaped
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.reading.untrusted import open_below
 
-if sys.platform != "win32":
-    import fcntl
-
 MAX_SHOWN = 100
-"""Characters of what a lock says that are shown."""
+"""Characters of a field of a lock that are shown."""
 
 
 @contextlib.contextmanager
 def folder_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path` while the block runs; its folder must be there.
+    """Hold the lock file `path` while the block runs; its folder must exist.
 
-    Gives whether the holder before died with the lock in its hands, since this machine started.
-    Raises StoreError naming host and process of whoever holds it.
+    Yields whether the holder before died holding the lock, since this machine started. Raises
+    StoreError naming host and process of the holder.
     """
     handle, died = _acquired(path)
     try:
@@ -49,7 +46,7 @@ def _acquired(path: Path) -> tuple[int, bool]:
             if has_flock is False:
                 raise refusal(str(path), _holder(handle))
             if not _is_same_file(handle, path):
-                os.close(handle)  # whoever held it removed it in the meantime
+                os.close(handle)  # its holder removed it in the meantime
                 continue
             holder = _holder(handle)
             if holder and not _is_dead(holder, had_flock=has_flock is True):
@@ -67,7 +64,7 @@ def _acquired(path: Path) -> tuple[int, bool]:
 
 
 def _opened(path: Path) -> int:
-    """Open the lock file, or make it; a link, or what is no file, is not opened."""
+    """Open the lock file, or create it; refuses links and whatever is not a regular file."""
     folder = path.parent
     return open_below(folder.parent, f"{folder.name}/{path.name}", os.O_RDWR | os.O_CREAT, 0o644)
 
@@ -80,14 +77,13 @@ def _sign(handle: int) -> None:
 
 
 def _release(handle: int, path: Path) -> None:
-    """Remove and let go of the lock file that we hold.
+    """Remove and release the lock file that we hold.
 
-    A disk that refuses has told why already, or does no harm: a lock of a dead process is taken
-    over.
+    Errors of the disk are ignored: they do no harm, since a lock of a dead process is taken over.
     """
     with contextlib.suppress(OSError):
-        # Removed while it is still held: nobody can take a file that is about to go. Unless it was
-        # removed by hand, and this is the lock of another run.
+        # Removed while it is still held: no other run can take a file that is about to
+        # be removed. Not when it was removed by hand, and this is the lock of another run.
         if _is_same_file(handle, path):
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
@@ -95,9 +91,7 @@ def _release(handle: int, path: Path) -> None:
 
 
 def _flock(handle: int) -> bool | None:
-    """Take the kernel's lock and return whether we have it; None for a mount that has none."""
-    if sys.platform == "win32":
-        return None
+    """Take the kernel's lock and return whether we have it; None for a mount without locks."""
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -117,7 +111,7 @@ def _is_same_file(handle: int, path: Path) -> bool:
 
 
 def _holder(handle: int) -> dict[str, Any]:
-    """Return what the lock file says; nothing for a new file or one cut off by a crash."""
+    """Return the content of the lock file; nothing for a new file or one cut off by a crash."""
     try:
         os.lseek(handle, 0, os.SEEK_SET)
         holder = json.loads(os.read(handle, 4096) or b"{}")
@@ -127,7 +121,7 @@ def _holder(handle: int) -> dict[str, Any]:
 
 
 def this_process() -> dict[str, Any]:
-    """Return what a lock says of its holder."""
+    """Return what a lock records of its holder."""
     return {
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -139,8 +133,8 @@ def this_process() -> dict[str, Any]:
 def _is_dead(holder: dict[str, Any], *, had_flock: bool) -> bool:
     """Return whether the holder ran on this host and is gone.
 
-    Under one kernel its lock speaks for itself: a container that was started again may have another
-    host name, and has other process numbers.
+    Under one kernel the free `flock` is proof enough: a container that was started again may have
+    another host name, and has other PIDs.
     """
     boot = _boot_id()
     if had_flock and boot is not None and holder.get("boot") == boot:
@@ -154,7 +148,7 @@ def _is_dead(holder: dict[str, Any], *, had_flock: bool) -> bool:
 
 
 def is_alive(pid: int, started: object) -> bool:
-    """Return whether another process than this one has that number since that moment."""
+    """Return whether a process other than this one has that PID and start time."""
     if pid <= 0 or pid == os.getpid():
         return False
     try:
@@ -163,9 +157,9 @@ def is_alive(pid: int, started: object) -> bool:
         return False
     except PermissionError:
         return True
-    except OverflowError:  # no number of a process
+    except OverflowError:  # not a PID
         return False
-    # The number may have been given to another process since.
+    # Another process may have got the PID since.
     return bool(_start_ticks(pid) == started)
 
 
@@ -191,6 +185,6 @@ def refusal(where: str, holder: dict[str, Any]) -> StoreError:
     pid, host = (escaped(holder.get(key)) for key in ("pid", "host"))
     who = f"process {pid[:MAX_SHOWN]} on host '{host[:MAX_SHOWN]}'" if holder else "another run"
     return StoreError(
-        f"the output is being written by {who}; wait for it, or, if it is surely gone, "
-        f"remove {where!r}"
+        f"the output is being written by {who}; wait for it, or remove {where!r} if you are sure "
+        "that it has ended"
     )

@@ -1,7 +1,7 @@
-"""A folder as store: a local disk, or a NAS that is mounted.
+"""A folder as store: on a local disk, or on a mounted NAS.
 
-A file is written under a hidden temporary name in its own folder, synced, closed (where NFS says
-that the quota is full), its size checked, renamed, and the folder synced.
+A file is written under a hidden temporary name in its own folder, synced, closed (which is when NFS
+reports a full quota), its size checked, renamed, and the folder synced.
 """
 
 import contextlib
@@ -17,19 +17,19 @@ from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
-from wdsremux.stores.folder.disk_errors import disk_error, explained, free_bytes
+from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
 from wdsremux.stores.folder.lock import folder_lock
 from wdsremux.stores.reading.untrusted import open_below, open_folder_below
 
 TEMPORARY_SUFFIX = ".wdsremux-tmp"
-"""Ours alone: what ends so may be swept away."""
+"""Only our files end so: they may be removed."""
 SILLY_PREFIXES = (".nfs", ".fuse_hidden")
-"""What network mounts call a file that was removed while it was open."""
+"""Names that network mounts give to a file that was removed while it was open."""
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
 
 
 class FolderStore(Store):
-    """Publishes files in a folder, which it makes when the first file is staged."""
+    """Publishes files in a folder, which it creates when the first file is staged."""
 
     root: Path
 
@@ -40,7 +40,7 @@ class FolderStore(Store):
     def stage(self, name: str) -> "LocalFile":
         """Begin a new file."""
         path = self.root / name
-        with explained("write", path):
+        with translating_errors("write", path):
             _make_folder(path.parent)
             return LocalFile(self.root, name)
 
@@ -64,7 +64,7 @@ class FolderStore(Store):
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:  # noqa: ARG002 (the contract's)
         """Read a published file back and compare."""
         there = self.root / name
-        with explained("read", there):
+        with translating_errors("read", there):
             try:
                 file = FileIO(open_below(self.root, name), "rb")
             except FileNotFoundError:
@@ -86,7 +86,7 @@ class FolderStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
-        with explained("read", self.root / prefix):
+        with translating_errors("read", self.root / prefix):
             try:
                 folder = open_folder_below(self.root, prefix.rstrip("/"))
             except (FileNotFoundError, NotADirectoryError):
@@ -101,7 +101,7 @@ class FolderStore(Store):
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it is not there."""
         path = self.root / name
-        with explained("remove", path), contextlib.suppress(FileNotFoundError):
+        with translating_errors("remove", path), contextlib.suppress(FileNotFoundError):
             folder = open_folder_below(self.root, name.rpartition("/")[0])
             try:
                 os.unlink(path.name, dir_fd=folder)
@@ -114,42 +114,42 @@ class FolderStore(Store):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Keep other runs away while the block runs; sweeps up after a killed one, and at the end.
+        """Keep other runs away while the block runs; removes what a killed one left.
 
-        Gives whether the run before died in the middle.
-        A run that a signal stopped may have left a file half-written wherever it stood.
+        Yields whether the run before died. A run that a signal stopped may have left a file
+        half-written anywhere.
         """
         state = self.root / STATE_FOLDER
-        with explained("write", state):
+        with translating_errors("write", state):
             if state.is_symlink():
                 raise StoreError(
-                    f"{str(state)!r} is a link: what is told of a dataset lies beside it, so that "
-                    "one never gets into another; remove the link"
+                    f"{str(state)!r} is a symbolic link; the state folder must be a real folder "
+                    "inside the output: remove the link"
                 )
             _make_folder(state)
         try:
             with contextlib.ExitStack() as stack:
-                with explained("lock", state):
+                with translating_errors("lock", state):
                     died = stack.enter_context(folder_lock(state / "lock"))
                 self._sweep()
                 try:
                     yield died
                 finally:
-                    # A disk that refuses has told why already.
+                    # What a failing disk refuses has been reported already.
                     with contextlib.suppress(StoreError):
                         self._sweep()
         finally:
-            # A refused folder is left as it was: the state folder stays only with something in it.
+            # A refused folder is left as it was: an empty state folder is removed.
             with contextlib.suppress(OSError):
                 state.rmdir()
 
     def _sweep(self) -> None:
         """Remove temporary files of ours; only the holder of the lock may."""
         for folder in (self.root, self.root / STATE_FOLDER):
-            with explained("read", folder):
+            with translating_errors("read", folder):
                 left = [path for path in folder.iterdir() if _is_temporary(path.name)]
             for path in left:
-                with explained("remove", path):
+                with translating_errors("remove", path):
                     if path.is_file() and not path.is_symlink():
                         path.unlink(missing_ok=True)
 
@@ -175,7 +175,7 @@ class LocalFile:
 
     def __init__(self, root: Path, name: str) -> None:
         path = self._path = root / name
-        # Random: of two who write the same file, in one process, neither takes the other's.
+        # Random: two writers of the same file in one process must not share a temporary file.
         mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(3).hex()}"
         mark = mark.replace(os.sep, "_")
         self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
@@ -209,11 +209,11 @@ class LocalFile:
             self._check_size()
 
     def check_sha256(self, sha256: str) -> None:
-        """Believe only what is read back: some mounts say yes before the server has the bytes."""
+        """Trust only what is read back: some mounts confirm before the server has the bytes."""
         with self._or_discarded():
             if sha256_on_disk(self._temporary) != sha256:
                 raise UnreachableStoreError(
-                    f"cannot write {str(self._path)!r}: other bytes were read back than were "
+                    f"cannot write {str(self._path)!r}: the bytes read back differ from those "
                     "written; check the disk or the mount"
                 )
 
@@ -243,12 +243,12 @@ class LocalFile:
             self.discard()
             raise
         except OSError as exc:
-            # First: what is free then is what another try will find.
+            # First: the space that is free after it is what another try will find.
             self.discard()
             raise disk_error("write", self._path, exc, needs_bytes=self._size) from exc
 
     def _check_size(self) -> None:
-        """Believe only what the file system says: some mounts lose bytes without an error."""
+        """Trust only what the file system reports: some mounts lose bytes without an error."""
         size = self._temporary.stat().st_size
         if size != self._size:
             raise StoreError(
@@ -258,18 +258,18 @@ class LocalFile:
 
     def _open_file(self) -> FileIO:
         if self._file is None:
-            raise StoreError(f"cannot write {str(self._path)!r}: the file is closed already")
+            raise StoreError(f"cannot write {str(self._path)!r}: the file is already closed")
         return self._file
 
 
 def _make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, so that they outlast a power cut."""
+    """Create a folder, and those above it, so that they survive a power cut."""
     if folder.is_dir():
         return
     if folder.is_symlink() or folder.exists():
         raise StoreError(
-            f"cannot write below {str(folder)!r}, which is no folder; choose another, or move it "
-            "away"
+            f"cannot write below {str(folder)!r}, which is not a folder; choose another output, or "
+            "move it away"
         )
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
@@ -277,13 +277,11 @@ def _make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make names durable; file systems that cannot sync a folder (SMB, Windows) are excused."""
-    if os.name == "nt":
-        return
+    """Make names durable; file systems that cannot sync a folder (SMB) are accepted."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except PermissionError:
-        return  # a folder of others that we may use but not read
+        return  # a folder of another user that we may use but not read
     try:
         os.fsync(handle)
     except OSError as exc:

@@ -1,7 +1,7 @@
-"""What the Hub means by its refusals, in our words.
+"""Errors of the Hub as messages: what happened and what to do.
 
-Texts of `huggingface_hub` may hold signed URLs, so none of them is passed on; of the Hub's own
-message one line is, without anything that looks like a token.
+Messages of `huggingface_hub` may hold signed URLs, so none of them is shown; of the message of the
+Hub one line is, without anything that looks like a token.
 """
 
 import contextlib
@@ -22,17 +22,17 @@ OVERTAKEN = 412
 """Answered to a commit whose parent is no longer the head of its branch."""
 
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
-_LOOK = "look at the repository's page, then run the same command again"
+_LOOK = "check the page of the repository, then run the same command again"
 _RAISED = (OSError, HttpError, ValueError, RuntimeError)
 """Uploads wrap what went wrong in RuntimeErrors; malformed answers and names are ValueErrors."""
 _PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
 _PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
-"""Of a `ratelimit` header, which every answer has: only one with nothing left is the reason."""
+"""Of a `ratelimit` header, which every answer has: only an exhausted limit is the reason."""
 _UNIT_S = {"second": 1, "minute": 60, "hour": 3600}
 
 
 @contextlib.contextmanager
-def explained(doing: str) -> Iterator[None]:
+def translating_errors(doing: str) -> Iterator[None]:
     """Turn what `huggingface_hub` raises into a StoreError; `doing` is what could not be done."""
     try:
         yield
@@ -51,9 +51,9 @@ def status_of(exc: BaseException | None) -> int | None:
 
 
 def is_nothing_there(exc: Exception) -> bool:
-    """Return whether the Hub says, to somebody it knows, that there is no such thing.
+    """Return whether the Hub answers that something does not exist.
 
-    To strangers it says 401, be it that there is none or that they may not see it.
+    Without a token it answers 401 in that case, and also when access is refused.
     """
     return status_of(exc) == 404
 
@@ -66,7 +66,7 @@ def _error(doing: str, exc: Exception) -> StoreError:
         return _refusal(doing, status, exc)
     if isinstance(exc, OSError) and exc.filename is not None:
         return StoreError(
-            f"cannot {doing}: {exc.filename!r}: {exc.strerror}; see that it can be read, then run "
+            f"cannot {doing}: {exc.filename!r}: {exc.strerror}; make it readable, then run "
             "the same command again"
         )
     chain = list(causes(exc))
@@ -88,40 +88,40 @@ def _refusal(doing: str, status: int, exc: Exception) -> StoreError:
         )
     if status == OVERTAKEN:
         return StoreError(
-            f"cannot {doing}: somebody else has committed there since this run began; look at "
-            "what it holds, then run the same command again"
+            f"cannot {doing}: another writer has committed since this run began; check the "
+            "repository, then run the same command again"
         )
     if status == 401 and get_token() is None:
-        return StoreError(f"cannot {doing}: the Hub wants to know who you are; {_LOG_IN}")
+        return StoreError(f"cannot {doing}: not logged in to the Hub; {_LOG_IN}")
     reason = {
         401: f"the Hub refuses the token (401); {_LOG_IN}",
         403: (
-            "the token may not do that (403); use one with read or write access to that user or "
-            "group"
+            "the token lacks the permission (403); use one with read or write access to that user "
+            "or group"
         ),
-        404: "there is no such repository, or the token may not see it (404); check the name",
+        404: "the repository does not exist, or the token has no access (404); check the name",
     }.get(status, f"the Hub answers {status}; {_LOOK}")
-    return StoreError(f"cannot {doing}: {reason}{f' (it says: {said})' if said else ''}")
+    return StoreError(f"cannot {doing}: {reason}{f' (message of the Hub: {said})' if said else ''}")
 
 
 def _said(exc: BaseException) -> str:
-    """Return what the Hub says of a refusal, such as that there is no storage left."""
+    """Return the message of the Hub about a refusal, such as exhausted storage."""
     said = (getattr(each, "server_message", None) for each in causes(exc))
-    return redacted(next((text for text in said if isinstance(text, str)), ""))
+    return redacted(next((message for message in said if isinstance(message, str)), ""))
 
 
 def _pause_s(exc: BaseException, said: str) -> float:
     """Return for how long the Hub asks to be left in peace; 0 where it does not say.
 
-    Of its limit of commits it tells in words: "(128 per hour). You can retry this action in 43
-    minutes".
+    For its limit of commits it says so in a sentence: "(128 per hour). You can retry this action in
+    43 minutes".
     """
     found = _PAUSE_SAID.search(said)
     if found is not None:
         return (int(found[1]) if found[1].isdigit() else 1) * _UNIT_S[found[2]]
     answers = (getattr(each, "response", None) for each in causes(exc))
     headers = next((dict(answer.headers) for answer in answers if answer is not None), {})
-    told = {name.lower(): value for name, value in headers.items()}
-    left = _PAUSE_LEFT.search(told.get("ratelimit", ""))
-    asked = left[1] if left is not None else told.get("retry-after", "")
+    fields = {name.lower(): value for name, value in headers.items()}
+    left = _PAUSE_LEFT.search(fields.get("ratelimit", ""))
+    asked = left[1] if left is not None else fields.get("retry-after", "")
     return float(asked) if asked.isdecimal() else 0.0

@@ -1,8 +1,8 @@
-"""Ranged GETs of files on the Hub: one try each, checked for status, place and length.
+"""Ranged GETs of files on the Hub: one try each, checked for status, offset and length.
 
-A file's `resolve` URL redirects to a signed URL on a content host. Asking for it is what the Hub
-limits, so it is asked once for each file and process and again when the signed URL has lapsed. The
-token goes to the Hub only; neither it nor a signed URL is ever part of a text.
+A file's `resolve` URL redirects to a signed URL on a content host. The Hub limits these
+redirects, so each process asks once for each file, and again when the signed URL has expired. The
+token is sent to the Hub only; neither it nor a signed URL is ever part of a message.
 """
 
 import threading
@@ -32,14 +32,14 @@ KEPT_REDIRECTS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How the Hub is reached; travels to workers inside units."""
+    """How the Hub is reached; sent to workers inside units."""
 
     give_up_after_s: float = 120.0
-    """After so long without a byte the run ends; what is finished stays."""
+    """The run ends after this time without a byte; finished shards are kept."""
     stall_timeout_s: float = 10.0
-    """A connection that gives nothing for so long is tried anew."""
+    """A connection without a byte for this time is closed and tried again."""
     token: str | None = field(default=None, repr=False)
-    """Only when one was given by hand; else workers find it as huggingface_hub does."""
+    """Only one that was passed explicitly; else workers find it as huggingface_hub does."""
 
     @property
     def timeout_s(self) -> float:
@@ -57,7 +57,7 @@ class RemoteFile:
     """One file at one commit."""
 
     name: str
-    """As the user knows it: repo and path."""
+    """As shown to the user: repository and path."""
     url: str
     """Unsigned."""
     size_bytes: int
@@ -66,7 +66,7 @@ class RemoteFile:
 
 @dataclass(slots=True)
 class Fill:
-    """A range of a file on its way; `data` grows over several tries."""
+    """A range of a file that is being read; `data` grows over several tries."""
 
     start: int
     stop: int
@@ -74,13 +74,13 @@ class Fill:
 
     @property
     def is_full(self) -> bool:
-        """Whether all bytes came."""
+        """Whether all bytes have arrived."""
         return len(self.data) == self.stop - self.start
 
 
 @lru_cache(maxsize=4)
 def web_for(access: Access) -> "Web":
-    """Return this process's way to the Hub: what it has learned of redirects serves all readers."""
+    """Return the client of this process: all readers share the redirects that it knows."""
     return Web(access)
 
 
@@ -95,9 +95,9 @@ class Web:
         self._headers = build_hf_headers(token=access.token, library_name="wdsremux")
 
     def fill(self, file: RemoteFile, fill: Fill) -> None:
-        """Try once to get what the fill still lacks.
+        """Try once to get the missing bytes of the fill.
 
-        Raises TemporaryError when it should be tried again, SourceError when that is no use.
+        Raises TemporaryError when it should be tried again, SourceError for a permanent error.
         """
         came = len(fill.data)
         try:
@@ -113,7 +113,7 @@ class Web:
     def _follow(self, file: RemoteFile, fill: Fill) -> None:
         url: str | None = self._redirects.get(file.url)
         if url is None:
-            with self._resolving(file):  # the others wait: each question counts against a limit
+            with self._resolving(file):  # the others wait: each request counts against a limit
                 url = self._redirects.get(file.url)
                 if url is None:
                     url = self._get(file, file.url, fill)
@@ -159,8 +159,8 @@ class Web:
                 return urljoin(url, answer.headers["location"])
             if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
                 if url != file.url and answer.status_code in (400, 401, 403, 404, 410):
-                    self._forget(file, url)  # the signed URL has lapsed
-                    raise TemporaryError(f"the link to the file has lapsed ({answer.status_code})")
+                    self._forget(file, url)  # the signed URL has expired
+                    raise TemporaryError(f"the link to the file has expired ({answer.status_code})")
                 raise_for_status(answer.status_code, answer.headers, file)
             _check_place(answer.headers.get("content-range", ""), file, fill)
             _take(answer.iter_raw(), fill)
@@ -169,7 +169,7 @@ class Web:
 
 def _take(chunks: Iterator[bytes], fill: Fill) -> None:
     missing = fill.stop - fill.start - len(fill.data)
-    for chunk in chunks:  # to the very end: only then the connection can be used again
+    for chunk in chunks:  # to the end: only then the connection can be used again
         fill.data += chunk[: max(0, missing)]
         missing -= len(chunk)
         if missing < 0:
@@ -181,18 +181,18 @@ def _check_place(content_range: str, file: RemoteFile, fill: Fill) -> None:
     if size not in (str(file.size_bytes), "*"):
         raise SourceError(f"cannot read {file.name}: its size has changed; start the run again")
     if place.partition("-")[0] != str(fill.start + len(fill.data)):
-        raise TemporaryError("the answer held another part of the file")
+        raise TemporaryError("the answer holds another range of the file")
 
 
 def raise_for_status(status: int, headers: Mapping[str, str], file: RemoteFile) -> None:
-    """Raise what an answer without the asked range means."""
+    """Raise the error that an answer without the requested range means."""
     if status in RETRY_STATUSES:
         raise TemporaryError(f"the Hub answers {status}", retry_after_s=retry_after_s(headers))
     reason = {
-        200: "the server does not answer parts of a file",
-        401: "access refused; log in with `hf auth login` or set HF_TOKEN",
-        403: "access refused; ask for access on its page, and log in with `hf auth login`",
-        404: "it is no longer there",
+        200: "the server ignored the Range header; check for a proxy that rewrites responses",
+        401: "not logged in, or the token is refused; log in with `hf auth login` or set HF_TOKEN",
+        403: "access refused; request access on its page, and log in with `hf auth login`",
+        404: "it has been removed",
         416: "its size has changed; start the run again",
     }.get(status, f"the Hub answers {status}")
     raise SourceError(f"cannot read {file.name}: {reason}")
@@ -200,13 +200,13 @@ def raise_for_status(status: int, headers: Mapping[str, str], file: RemoteFile) 
 
 def retry_after_s(headers: Mapping[str, str]) -> float:
     """Return the seconds that a Retry-After header asks for; 0 when there is none."""
-    text = headers.get("retry-after", "").strip()
-    return float(text) if text.isdigit() else 0.0
+    value = headers.get("retry-after", "").strip()
+    return float(value) if value.isdigit() else 0.0
 
 
 @contextmanager
 def transport_errors(timeout_s: float) -> Iterator[None]:
-    """Translate what the HTTP library raises; its own texts may hold a signed URL."""
+    """Translate what the HTTP library raises; its own messages may hold a signed URL."""
     try:
         yield
     except OfflineModeIsEnabled:

@@ -1,6 +1,6 @@
 """A file on the Hub as a file object for pyarrow: read ahead in parallel, bounded in bytes.
 
-Bandwidth is per connection, so a range is cut into pieces that come over several connections.
+Bandwidth is per connection, so a range is cut into pieces that are read over several connections.
 Tries run in threads of a pool, but waiting between tries happens in the reader's own thread: a
 stream left open keeps the interpreter from ending no longer than the pieces in flight take.
 """
@@ -18,9 +18,9 @@ CONNECTIONS = 4
 MAX_PIECE_BYTES = 4 << 20
 MIN_PIECE_BYTES = 1 << 18
 AHEAD_PIECES = 6
-"""Pieces held at a time, those in flight included."""
+"""Pieces in memory at a time, those in flight included."""
 MERGE_GAP_BYTES = 1 << 16
-"""Ranges so close together are fetched as one."""
+"""Ranges with a gap up to this size are fetched as one."""
 
 Span = tuple[int, int]
 """First byte, byte after the last."""
@@ -31,7 +31,7 @@ class _Piece:
     start: int
     stop: int
     unread: int
-    """Bytes the reader has still to take; the piece is let go when it has taken all."""
+    """Bytes that have not been read yet; the piece is released when all have been read."""
     fill: Fill = field(init=False)
     coming: "Future[None] | None" = None
 
@@ -75,7 +75,7 @@ def pieces_of(spans: Iterable[Span]) -> list[_Piece]:
 
 
 class RemoteReader:
-    """Reads the given spans of a file, each byte once, in any order; other bytes by own requests.
+    """Reads spans of a file, each byte once, in any order; other bytes by separate requests.
 
     The caller closes it. For one reader at a time; memory is bounded by AHEAD_PIECES pieces beside
     those that several columns are still reading from.
@@ -100,23 +100,23 @@ class RemoteReader:
         return True
 
     def tell(self) -> int:
-        """Return the place of the next byte."""
+        """Return the offset of the next byte."""
         return self._at
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a place."""
+        """Move to an offset."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size_bytes}[whence]
         self._at = base + offset
         return self._at
 
     def close(self) -> None:
-        """Let go of everything; requests in flight end on their own."""
+        """Release everything; requests in flight end on their own."""
         self.closed = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._held.clear()
 
     def read(self, size: int | None = -1) -> bytearray:
-        """Return bytes from the current place on. Raises SourceError when the source has gone."""
+        """Return bytes from the current offset. Raises SourceError for an unreachable source."""
         end = self._file.size_bytes if size is None or size < 0 else self._at + size
         end = min(end, self._file.size_bytes)
         out = bytearray(max(0, end - self._at))
@@ -126,7 +126,7 @@ class RemoteReader:
             out[done : done + len(part)] = part
             done += len(part)
         self._at = max(self._at, end)
-        return out  # a buffer is all that pyarrow wants: no copy
+        return out  # pyarrow accepts any buffer: no copy
 
     def _part(self, at: int, end: int) -> bytearray | memoryview:
         """Return some bytes from `at` on, at least one."""
@@ -148,7 +148,7 @@ class RemoteReader:
         return part
 
     def _fetch_ahead(self, index: int) -> None:
-        """Ask for the piece at hand, and for those that follow as far as the bounds allow."""
+        """Request a piece, and those that follow as far as the bounds allow."""
         self._fetch(index)
         in_flight = sum(piece.is_in_flight for piece in self._held.values())
         for following in range(index + 1, len(self._pieces)):

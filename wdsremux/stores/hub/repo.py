@@ -1,4 +1,4 @@
-"""One branch of a dataset repository on the Hub: asked, uploaded to and committed to."""
+"""One branch of a dataset repository on the Hub: queries, uploads and commits."""
 
 import contextlib
 import threading
@@ -32,14 +32,14 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, laz
 )
 
 from wdsremux.core.errors import StoreError
-from wdsremux.stores.hub.errors import OVERTAKEN, explained, is_nothing_there, status_of
+from wdsremux.stores.hub.errors import OVERTAKEN, is_nothing_there, status_of, translating_errors
 from wdsremux.stores.reading.range_file import open_ranges
 
 KIND = "dataset"
 MAIN = "main"
 READ_TIMEOUT_S = 30.0
 ASKED_FILES = 100
-"""Files of one question."""
+"""Files of one query."""
 
 _NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
 
@@ -50,12 +50,12 @@ class Attempt:
 
     operations: Sequence[CommitOperationAdd | CommitOperationDelete]
     message: str
-    stands: Callable[[], bool]
-    """Returns whether the newest commit has all that this one means to bring about."""
+    is_done: Callable[[], bool]
+    """Returns whether the newest commit already contains the result of this one."""
 
 
 class HubRepo:
-    """Says StoreError for whatever `huggingface_hub` raises; may be used by several threads."""
+    """Raises StoreError for whatever `huggingface_hub` raises; may be used by several threads."""
 
     def __init__(self, repo: str, branch: str) -> None:
         self._repo, self._branch = repo, branch
@@ -63,19 +63,19 @@ class HubRepo:
         self._turn = threading.Lock()
         self._is_made = False
         self._head: str | None = None
-        """The commit that ours must follow; None while they may follow any."""
+        """The parent that our next commit must have; None while it may be any."""
         self._unanswered: Attempt | None = None
-        """A commit of which nobody knows whether it stands."""
+        """A commit whose answer was lost: it may have been made."""
 
     @property
     def url(self) -> str:
-        """What people call the branch."""
+        """The URL of the branch."""
         branch = "" if self._branch == MAIN else f"@{self._branch}"
         return f"hf://datasets/{self._repo}{branch}"
 
     def make(self) -> None:
-        """Make the repository, a private one, and the branch, where they are not there."""
-        with self._turn, explained(f"write to {self.url}"):
+        """Create the repository, a private one, and the branch, where they do not exist."""
+        with self._turn, translating_errors(f"write to {self.url}"):
             if self._is_made:
                 return
             try:
@@ -91,25 +91,25 @@ class HubRepo:
             self._is_made = True
 
     def follow(self) -> None:
-        """Let every commit from now on follow the newest one, or ours after it, or be refused."""
+        """From now on, make the Hub refuse each commit whose parent is not the newest or ours."""
         self._is_made = False
         self.make()
         self._head, self._unanswered = self._newest(), None
 
     def unfollow(self) -> None:
-        """Let commits follow any other."""
+        """Allow commits with any parent again."""
         self._head = self._unanswered = None
 
     def upload(self, additions: Sequence[CommitOperationAdd]) -> None:
-        """Send what LFS keeps; nobody sees it yet. Sends nothing that the Hub has already."""
-        with explained(f"send files to {self.url}"), _no_bars():
+        """Upload LFS files, invisible until the commit. Skips what the Hub has already."""
+        with translating_errors(f"send files to {self.url}"), _no_bars():
             self._api.preupload_lfs_files(
                 self._repo, additions, repo_type=KIND, revision=self._branch, free_memory=False
             )
 
     def commit(self, attempt: Attempt) -> None:
-        """Commit, at the end of what is followed."""
-        with self._turn, explained(f"commit to {self.url}"):
+        """Commit; its parent is the commit that is followed."""
+        with self._turn, translating_errors(f"commit to {self.url}"):
             if self._unanswered is not None:
                 self._catch_up(self._unanswered)
             self._unanswered = attempt
@@ -130,10 +130,10 @@ class HubRepo:
                 self._head = head if self._head else None
 
     def entries(self, names: Sequence[str]) -> dict[str, RepoFile]:
-        """Return what the Hub knows of those of the files that are there."""
+        """Return the entries of those of the files that exist."""
         found: dict[str, RepoFile] = {}
         ask = partial(self._api.get_paths_info, revision=self._branch, repo_type=KIND)
-        with explained(f"ask {self.url}"):
+        with translating_errors(f"ask {self.url}"):
             try:
                 for start in range(0, len(names), ASKED_FILES):
                     some = ask(self._repo, [*names[start : start + ASKED_FILES]])
@@ -145,7 +145,7 @@ class HubRepo:
 
     def files(self, folder: str) -> list[RepoFile]:
         """Return the files of one folder."""
-        with explained(f"list {self.url}"):
+        with translating_errors(f"list {self.url}"):
             try:
                 tree = self._api.list_repo_tree(
                     self._repo, folder or None, revision=self._branch, repo_type=KIND
@@ -161,7 +161,7 @@ class HubRepo:
         doing = f"read {name!r} of {self.url}"
         at = partial(hf_hub_url, self._repo, name, repo_type=KIND, endpoint=self._api.endpoint)
         found = None
-        with explained(doing):
+        with translating_errors(doing):
             try:
                 found = self._api.get_hf_file_metadata(url=at(revision=self._branch))
             except _NOT_THERE as exc:
@@ -172,26 +172,26 @@ class HubRepo:
         return open_ranges(found.size, partial(_fetch, at(revision=found.commit_hash), doing))
 
     def _newest(self) -> str | None:
-        with explained(f"ask {self.url}"):
+        with translating_errors(f"ask {self.url}"):
             return self._api.repo_info(self._repo, repo_type=KIND, revision=self._branch).sha
 
     def _catch_up(self, attempt: Attempt) -> bool:
-        """Return whether a commit stands after all, and follow the newest if so.
+        """Return whether a commit was made after all, and follow the newest if so.
 
-        Its answer may have been lost; then the same commit, tried again, comes too late.
+        Its answer may have been lost; then the same commit, tried again, is refused.
         """
         head = self._newest()
-        stands = attempt.stands()
-        # Not before: either may fail, and then the next commit has to ask again.
+        is_done = attempt.is_done()
+        # Not before: either may fail, and then the next commit must ask again.
         self._unanswered = None
-        if stands and self._head:
+        if is_done and self._head:
             self._head = head
-        return stands
+        return is_done
 
 
 @contextlib.contextmanager
 def _no_bars() -> Iterator[None]:
-    """Let the client draw no bars among ours, where the user has not said what it is to do."""
+    """Disable the progress bars of the client, where the user has not set it otherwise."""
     if constants.HF_HUB_DISABLE_PROGRESS_BARS is not None or are_progress_bars_disabled():
         yield
         return
@@ -203,13 +203,13 @@ def _no_bars() -> Iterator[None]:
 
 
 def _fetch(url: str, doing: str, start: int, stop: int) -> bytes:
-    """Get bytes of a file at one commit. The client gives the token to the Hub only."""
+    """Get bytes of a file at one commit. The client sends the token to the Hub only."""
     headers = {
         **build_hf_headers(library_name="wdsremux"),
         "range": f"bytes={start}-{stop - 1}",
         "accept-encoding": "identity",
     }
-    with explained(doing):
+    with translating_errors(doing):
         answer = get_session().get(
             url, headers=headers, timeout=READ_TIMEOUT_S, follow_redirects=True
         )
@@ -217,7 +217,7 @@ def _fetch(url: str, doing: str, start: int, stop: int) -> bytes:
     status, data = answer.status_code, bytes(answer.content)
     if status != HTTPStatus.PARTIAL_CONTENT or len(data) != stop - start:
         raise StoreError(
-            f"cannot {doing}: the Hub does not give the part asked for ({status}); look what "
-            "stands between that changes its answers"
+            f"cannot {doing}: the Hub ignored the Range header ({status}); check for a proxy that "
+            "rewrites responses"
         )
     return data

@@ -1,13 +1,13 @@
 """A dataset repository on the Hugging Face Hub as store: `hf://datasets/user/name[@branch]`.
 
-What is published is published by a commit, so a file is there whole or not at all. A repository
-that is not there is made when the first file is published, and it is private. The endpoint is that
-of HF_ENDPOINT, and the token the one that `huggingface_hub` finds.
+Files are published by commits, so a file exists whole or not at all. A repository that does not
+exist is created when the first file is published, and it is private. The endpoint is that of
+HF_ENDPOINT, and the token the one that `huggingface_hub` finds.
 
-The Hub knows no locks. While `lock` is held, every commit names the one it follows, and the Hub
-refuses it when somebody else has committed in between: of two writers one is stopped by an error
-before it overwrites anything of the other. A lock file would cost two of the commits that the Hub
-allows in an hour, and be left behind by a run that was killed.
+The Hub has no locks. While `lock` is held, every commit names its parent, and the Hub refuses it
+when another writer has committed in between: of two writers, one is stopped by an error before it
+overwrites files of the other. A lock file would cost two of the commits that the Hub allows in an
+hour, and a killed run would leave it behind.
 """
 
 import contextlib
@@ -26,26 +26,26 @@ from huggingface_hub.hf_api import RepoFile
 from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.base import Parcel, Proof, Store, Sums
 from wdsremux.stores.copying import read_blocks
-from wdsremux.stores.hub.errors import explained
+from wdsremux.stores.hub.errors import translating_errors
 from wdsremux.stores.hub.repo import MAIN, Attempt, HubRepo
 from wdsremux.stores.spool import SpooledFile
 
 COMMIT_FILES = 100
-"""Files of one commit: the Hub counts commits, and what was committed is not sent again."""
+"""Files of one commit: the Hub limits commits, and committed files are not sent again."""
 BATCH_BYTES = 64 << 20
-"""Small files are sent in batches of about so much: each batch costs a few requests."""
+"""Size of a batch of small files: each batch costs a few requests."""
 GIT_ATTRIBUTES = ".gitattributes"
-"""The Hub's own file, which says what is kept by LFS; no file of a dataset."""
+"""A file of the Hub, which says what LFS stores; not part of a dataset."""
 
-_WORDS = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<branch>[^@]+?))?/?")
+_URL = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<branch>[^@]+?))?/?")
 
 
-def open_hub_store(words: str) -> "HubStore":
-    """Return the repository that `hf://datasets/user/name[@branch]` names; asks nobody yet."""
-    match = _WORDS.fullmatch(words)
+def open_hub_store(url: str) -> "HubStore":
+    """Return the repository that `hf://datasets/user/name[@branch]` names, without a request."""
+    match = _URL.fullmatch(url)
     if match is None:
         raise UsageError(
-            f"{words!r} names no dataset repository: write hf://datasets/user/name, or "
+            f"{url!r} is not the URL of a dataset repository: write hf://datasets/user/name, or "
             "hf://datasets/user/name@branch"
         )
     return HubStore(HubRepo(match["repo"], match["branch"] or MAIN))
@@ -61,21 +61,21 @@ class HubStore(Store):
         self._locked = threading.Lock()
 
     def stage(self, name: str) -> SpooledFile:
-        """Begin a new file, which is collected on this machine."""
+        """Begin a new file, which is written on this machine first."""
         return SpooledFile(name, self.put)
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
     ) -> Proof:
-        """Publish a copy of a file by a commit of its own, unless it is there already."""
+        """Publish a copy of a file by a commit of its own, unless it exists already."""
         return self.put_many([Parcel(name, path, sums)], on_bytes)[name]
 
     def put_many(
         self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
     ) -> dict[str, Proof]:
-        """Publish files, in the order given, by a commit for each hundred of them.
+        """Publish files in their order, by a commit for each hundred of them.
 
-        All files of a commit come into sight at once, and the last file with the last commit.
+        All files of a commit become visible at once, and the last file with the last commit.
         """
         proofs: dict[str, Proof] = {}
         for start in range(0, len(parcels), COMMIT_FILES):
@@ -85,7 +85,7 @@ class HubStore(Store):
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Compare the SHA-256 of a file kept by LFS, or the Git blob ID of any other.
 
-        Git's is a SHA-1 over the file that the Hub made: it needs `path`, or the receipt of `put`.
+        A blob ID is a SHA-1 that the Hub computed: it needs `path`, or the receipt of `put`.
         """
         return _proof(self._repo.entries([name]).get(name), sums, path)
 
@@ -99,11 +99,11 @@ class HubStore(Store):
         yield from (file for file in found if file[0] != GIT_ATTRIBUTES)
 
     def remove(self, name: str) -> None:
-        """Remove a file by a commit of its own; no error when it is not there."""
+        """Remove a file by a commit of its own; no error when it does not exist."""
         self.remove_many([name])
 
     def remove_many(self, names: Sequence[str]) -> None:
-        """Remove files by one commit; no error for those that are not there."""
+        """Remove files by one commit; no error for those that do not exist."""
         there = [*self._repo.entries(names)]
         if there:
             deletions = [CommitOperationDelete(name) for name in there]
@@ -114,10 +114,10 @@ class HubStore(Store):
     def lock(self) -> Iterator[bool]:
         """Make the Hub refuse commits of ours after one of another writer, until the block ends.
 
-        Never gives that a run died: such a run leaves nothing but whole commits.
+        Never yields that a run died: such a run leaves only whole commits.
         """
         if not self._locked.acquire(blocking=False):
-            raise StoreError(f"{self.url} is being written by this very process; wait for it")
+            raise StoreError(f"{self.url} is being written by this process already; wait for it")
         try:
             self._repo.follow()
             yield False
@@ -128,7 +128,7 @@ class HubStore(Store):
     def _put_group(
         self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None]
     ) -> dict[str, Proof]:
-        """Send and commit what is not there yet, and ask for proofs."""
+        """Send and commit what is missing, and ask for proofs."""
         self._repo.make()
         proofs = self._proofs(parcels)
         missing = [parcel for parcel in parcels if proofs[parcel.name].level != "checksum"]
@@ -138,14 +138,14 @@ class HubStore(Store):
         # One batch after the other: the client itself sends parts of a file side by side.
         additions = [each for some in _batches(missing) for each in self._send(some, on_bytes)]
         names = [parcel.name for parcel in missing]
-        stands = partial(self._are_there, missing)
-        self._repo.commit(Attempt(additions, f"Add {_summary(names)}", stands))
+        is_done = partial(self._are_there, missing)
+        self._repo.commit(Attempt(additions, f"Add {_summary(names)}", is_done))
         proofs |= self._proofs(missing)
         for name in names:
             if proofs[name].level != "checksum":
                 raise StoreError(
-                    f"{name!r} is not at {self.url} as it was sent ({proofs[name].level}); look "
-                    "who else writes there, then run the same command again"
+                    f"{name!r} at {self.url} differs from what was sent ({proofs[name].level}); "
+                    "make sure that only one run writes there, then run the same command again"
                 )
         return proofs
 
@@ -153,15 +153,17 @@ class HubStore(Store):
         self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None]
     ) -> Sequence[CommitOperationAdd]:
         """Upload files, and return what is to be committed."""
-        with explained(f"send {_summary([parcel.name for parcel in parcels])} to {self.url}"):
+        with translating_errors(
+            f"send {_summary([parcel.name for parcel in parcels])} to {self.url}"
+        ):
             additions = [CommitOperationAdd(p.name, p.path) for p in parcels]
             self._repo.upload(additions)
             for parcel, addition in zip(parcels, additions, strict=True):
-                # Of the bytes as they were sent, where LFS keeps them.
+                # Of the bytes as they were sent, where LFS stores them.
                 if addition.upload_info.sha256.hex() != parcel.sums.sha256:
                     raise StoreError(
-                        f"{str(parcel.path)!r} is damaged: its SHA-256 is not the one that is "
-                        "recorded"
+                        f"{str(parcel.path)!r} is damaged: its SHA-256 differs from the recorded "
+                        "one"
                     )
                 on_bytes(parcel.sums.size_bytes)
         return additions
@@ -191,7 +193,7 @@ def _proof(entry: RepoFile | None, sums: Sums, path: Path | None) -> Proof:
 
 
 def _git_blob_id(path: Path, sums: Sums) -> str:
-    """Return the name that Git gives a file's content: "Git Objects" in the Git book."""
+    """Return the Git object ID of the content of a file: "Git Objects" in the Git book."""
     digest = hashlib.sha1(b"blob %d\0" % sums.size_bytes, usedforsecurity=False)
     for block in read_blocks(path):
         digest.update(block)

@@ -1,6 +1,6 @@
-"""Lets no question to the Hub wait for ever: huggingface_hub sets no timeout on most of its calls.
+"""Sets timeouts on all requests to the Hub: huggingface_hub sets none on most of its calls.
 
-A server that takes a connection and then says nothing would hold the run, and every worker of it.
+A server that accepts a connection and sends nothing would block the run and all its workers.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ _WAITS = ("connect", "read", "write")
 
 
 class _Timeouts:
-    """Gives a request the timeouts that it lacks; a hook of the HTTP library."""
+    """Adds the missing timeouts of a request; a hook of the HTTP library."""
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -26,7 +26,7 @@ class _Timeouts:
 
 
 def bound_requests(access: Access) -> None:
-    """Let no request of this process to the Hub wait longer than the access allows.
+    """Bound how long requests of this process to the Hub wait, by what the access allows.
 
     Called again before each try: huggingface_hub makes a new session after a lost connection.
     """

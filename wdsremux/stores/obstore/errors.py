@@ -1,4 +1,4 @@
-"""What obstore means by its refusals, in our words: its own hold URLs, which may be signed."""
+"""Errors of obstore as messages of our own: its messages hold URLs, which may be signed."""
 
 import contextlib
 import re
@@ -9,7 +9,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 
 _STATUS = re.compile(r"status code: (\d{3})")
-_NO_BUCKET = "there is no such bucket or container; make it, or check its name"
+_NO_BUCKET = "the bucket or container does not exist; create it, or check its name"
 _TEMPORARY = ("408", "409", "425", "429", "5")
 _LOGIN = {
     "gs": "set GOOGLE_APPLICATION_CREDENTIALS or run `gcloud auth application-default login`",
@@ -18,7 +18,7 @@ _LOGIN = {
 
 
 @contextlib.contextmanager
-def explained(doing: str, url: str) -> Iterator[None]:
+def translating_errors(doing: str, url: str) -> Iterator[None]:
     """Turn what obstore raises into a StoreError; who may find nothing catches that before."""
     try:
         yield
@@ -35,22 +35,24 @@ def login_of(url: str) -> str:
 
 
 def _error(what: str, exc: Exception) -> StoreError:
-    """Tell by exception and status: lists and tokens are refused without an exception of theirs."""
-    text = str(exc).partition("\n")[0]
-    found = _STATUS.search(text)
+    """Classify by exception and status: lists and tokens have no exceptions of their own."""
+    message = str(exc).partition("\n")[0]
+    found = _STATUS.search(message)
     status = found[1] if found else ""
-    if isinstance(exc, UnauthenticatedError) or status == "401" or "token request" in text:
+    if isinstance(exc, UnauthenticatedError) or status == "401" or "token request" in message:
         login = login_of(what.rpartition(" ")[2])
         return StoreError(f"{what}: no valid credentials were found; {login}")
     if isinstance(exc, PermissionDeniedError) or status == "403":
         return StoreError(
-            f"{what}: these credentials may not do that; ask for the right to list, read, write "
-            "and delete"
+            f"{what}: these credentials lack the permission; they need to list, read, write and "
+            "delete"
         )
     if status == "404":
         return StoreError(f"{what}: {_NO_BUCKET}")
     if status and not status.startswith(_TEMPORARY):
-        return StoreError(f"{what}: the server answers {status}; check name and credentials")
+        return StoreError(
+            f"{what}: the server answers {status}; check the name and the credentials"
+        )
     if isinstance(exc, BaseError):
         said = f"the server answers {status}" if status else "no answer from the server"
         return UnreachableStoreError(f"{what}: {said}; run the same command again later")

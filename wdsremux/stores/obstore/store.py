@@ -1,9 +1,9 @@
 """Google Cloud Storage and Azure as stores, by obstore: `gs://bucket/prefix`, `az://container/…`.
 
-Credentials are found as obstore finds them: in the environment, or where the provider's own tools
-put them. obstore passes no checksums on, so what is sent in parts can only be told by its size and
-by the SHA-256 that we noted beside it, which is no proof. Where the ETag of what was sent in one
-piece is its MD5, it is one.
+Credentials are found as obstore finds them: in the environment, or where the tools of the provider
+put them. obstore returns no checksums, so for files that are sent in parts only the size and the
+SHA-256 that we noted beside it can be compared, which is not a proof. Where the ETag of a file that
+was sent in one piece is its MD5, it is a proof.
 """
 
 import contextlib
@@ -24,34 +24,34 @@ from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.copying import hashed_blocks, read_blocks
 from wdsremux.stores.lease import Lease
-from wdsremux.stores.obstore.errors import explained, login_of
+from wdsremux.stores.obstore.errors import login_of, translating_errors
 from wdsremux.stores.obstore.lock import LOCK, StoreLockObject, version_of
 from wdsremux.stores.reading.range_file import open_ranges
 from wdsremux.stores.spool import SpooledFile
 
 PART_BYTES = 8 << 20
-"""What is not larger is sent in one piece."""
+"""Files up to this size are sent in one piece."""
 PARTS_AT_ONCE = 4
 SHA256_NOTE = "wdsremuxsha256"
-"""Letters and digits alone: Azure wants a name of a program's variable."""
+"""Letters and digits only: Azure wants a valid identifier."""
 
 
-def open_object_store(words: str) -> "CloudStore":
+def open_object_store(url: str) -> "CloudStore":
     """Return the store that `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX` names."""
-    url = words.rstrip("/")
+    url = url.rstrip("/")
     if not url.partition("://")[2]:
         raise UsageError(
-            f"{words!r} names no bucket; write {words.partition(':')[0]}://NAME/FOLDER"
+            f"{url!r} does not name a bucket; write {url.partition(':')[0]}://NAME/FOLDER"
         )
     try:
         store = from_url(
             url,
             client_options={"connect_timeout": "10s", "timeout": "120s"},
-            # Patience with outages is for who calls us.
+            # The caller waits for the end of outages.
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=30)},
         )
     except (BaseError, ValueError) as exc:
-        raise UsageError(f"cannot open {url}: its settings are not there; {login_of(url)}") from exc
+        raise UsageError(f"cannot open {url}: its settings are missing; {login_of(url)}") from exc
     return CloudStore(store, url, _azure_endpoint() if url.startswith("az:") else None)
 
 
@@ -66,7 +66,7 @@ class CloudStore(Store):
         self._is_locked = False
 
     def stage(self, name: str) -> SpooledFile:
-        """Begin a new file, which is collected on this machine."""
+        """Begin a new file, which is written on this machine first."""
         return SpooledFile(name, self.put)
 
     def put(
@@ -74,13 +74,13 @@ class CloudStore(Store):
     ) -> Proof:
         """Publish a copy of a file, in one piece where it is small.
 
-        A small one is not published if another run has written it in this very moment; of large
-        ones the last stays, unless the store is locked.
+        A small file is not published if another run has written it meanwhile; of large ones the
+        last one wins, unless the store is locked.
         """
         self._check_lease()
         md5 = None
-        with self._explained("write", name):
-            blocks = _told_blocks(path, sums, on_bytes)
+        with self._translating_errors("write", name):
+            blocks = _reported_blocks(path, sums, on_bytes)
             if sums.size_bytes <= PART_BYTES:
                 content = b"".join(blocks)
                 md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
@@ -90,8 +90,8 @@ class CloudStore(Store):
         proof = self.prove(name, replace(sums, receipt={"md5": md5} if md5 else {}))
         if not proof.is_there:
             raise StoreError(
-                f"{name!r} is not at {self.url} as it was sent ({proof.level}); look who else "
-                "writes there, then run the same command again"
+                f"{name!r} at {self.url} differs from what was sent ({proof.level}); make sure "
+                "that only one run writes there, then run the same command again"
             )
         return proof
 
@@ -115,7 +115,7 @@ class CloudStore(Store):
         return Proof("unverified", how, is_noted=noted is not None)
 
     def open(self, name: str) -> BinaryIO:
-        """Open a published file, to be read by requests for parts of it."""
+        """Open a published file, to be read by range requests."""
         found = self._head(name)
         if found is None:
             raise FileNotFoundError(f"{self.url} has no file {name!r}")
@@ -124,20 +124,20 @@ class CloudStore(Store):
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
-        with explained("list", self.url):
+        with translating_errors("list", self.url):
             found = obstore.list_with_delimiter(self._store, prefix or None)["objects"]
         listed = sorted((each["path"], each["size"]) for each in found)
         yield from (file for file in listed if file[0] != LOCK)
 
     def remove(self, name: str) -> None:
-        """Remove a published file; no error when it is not there."""
+        """Remove a published file; no error when it does not exist."""
         self._check_lease()
-        with self._explained("remove", name), contextlib.suppress(FileNotFoundError):
+        with self._translating_errors("remove", name), contextlib.suppress(FileNotFoundError):
             obstore.delete(self._store, name)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Keep other runs away by an object that is written anew all the time (`lease`)."""
+        """Keep other runs away by an object that is renewed all the time (`lease`)."""
         with self._lease.held() as died:
             self._is_locked = True
             try:
@@ -160,8 +160,8 @@ class CloudStore(Store):
             found = self._head(name)
             if found is None or found[1] != sums.sha256:
                 raise StoreError(
-                    f"cannot write {name!r} of {self.url}: another run has written it just now; "
-                    "see that only one runs, then run the same command again"
+                    f"cannot write {name!r} of {self.url}: another run has just written it; "
+                    "make sure that only one runs, then run the same command again"
                 ) from None
 
     def _put(self, name: str, content: Any, sums: Sums, **manner: Any) -> None:
@@ -176,8 +176,8 @@ class CloudStore(Store):
         )
 
     def _head(self, name: str) -> tuple[Mapping[str, Any], str | None] | None:
-        """Return what the store says of a file, and the SHA-256 noted beside it, if any."""
-        with self._explained("ask for", name):
+        """Return the metadata of a file, and the SHA-256 noted beside it, if any."""
+        with self._translating_errors("ask for", name):
             try:
                 found = obstore.get(self._store, name, options={"head": True})
             except FileNotFoundError:
@@ -186,7 +186,7 @@ class CloudStore(Store):
 
     def _fetch(self, name: str, e_tag: str | None, start: int, stop: int) -> bytes:
         """Get bytes of a file as it was when it was opened."""
-        with self._explained("read", name):
+        with self._translating_errors("read", name):
             try:
                 options: obstore.GetOptions = {"range": (start, stop)}
                 if e_tag:
@@ -194,11 +194,12 @@ class CloudStore(Store):
                 return bytes(obstore.get(self._store, name, options=options).bytes())
             except (PreconditionError, FileNotFoundError):
                 raise StoreError(
-                    f"{name!r} of {self.url} was replaced while it was read; start again"
+                    f"{name!r} of {self.url} was replaced while it was read; run the same command "
+                    "again"
                 ) from None
 
-    def _explained(self, doing: str, name: str) -> contextlib.AbstractContextManager[None]:
-        return explained(f"{doing} {name!r} of", self.url)
+    def _translating_errors(self, doing: str, name: str) -> contextlib.AbstractContextManager[None]:
+        return translating_errors(f"{doing} {name!r} of", self.url)
 
 
 def _azure_endpoint() -> str | None:
@@ -206,22 +207,22 @@ def _azure_endpoint() -> str | None:
 
     The emulator's and Fabric's have other URLs for a blob than Azure's.
     """
-    told = os.environ.get
-    if told("AZURE_STORAGE_USE_EMULATOR") or told("AZURE_USE_FABRIC_ENDPOINT"):
+    variable = os.environ.get
+    if variable("AZURE_STORAGE_USE_EMULATOR") or variable("AZURE_USE_FABRIC_ENDPOINT"):
         return None
-    account = told("AZURE_STORAGE_ACCOUNT_NAME")
+    account = variable("AZURE_STORAGE_ACCOUNT_NAME")
     usual = f"https://{account}.blob.core.windows.net" if account else None
-    return told("AZURE_STORAGE_ENDPOINT") or told("AZURE_ENDPOINT") or usual
+    return variable("AZURE_STORAGE_ENDPOINT") or variable("AZURE_ENDPOINT") or usual
 
 
-def _told_blocks(path: Path, sums: Sums, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
+def _reported_blocks(path: Path, sums: Sums, on_bytes: Callable[[int], None]) -> Iterator[bytes]:
     for block in hashed_blocks(path, sums):
         yield block
         on_bytes(len(block))
 
 
 def _md5_of(path: Path | None, sums: Sums) -> str | None:
-    """Return the MD5 of what was sent in one piece; of no larger one the ETag is it."""
+    """Return the MD5 of a file that is sent in one piece; of a larger one it is not the ETag."""
     if path is None or sums.size_bytes > PART_BYTES:
         return None
     return hashlib.md5(b"".join(read_blocks(path)), usedforsecurity=False).hexdigest()

@@ -1,4 +1,4 @@
-"""Looks ahead in threads for whoever takes results in order: what waits on disks and networks."""
+"""Runs calls that wait for disks or networks ahead in threads; results are taken in order."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -9,15 +9,15 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 Giver = Callable[[], ResultT]
-"""Waits for a result and returns it, or raises what came instead."""
+"""Waits for a result and returns it, or raises the error of the call."""
 
 
 def prefetch(
     do: Callable[[ItemT], ResultT], items: Iterable[ItemT], *, at_once: int, name: str
 ) -> Generator[tuple[ItemT, Giver[ResultT]], None, None]:
-    """Yield (item, what gives `do(item)`) in order, while the next `at_once` are worked on.
+    """Yield (item, call that returns `do(item)`) in order, while the next `at_once` run.
 
-    Closing the generator waits for what is being worked on. `name` is that of the threads.
+    Closing the generator waits for the calls in progress. `name` is that of the threads.
     """
     pool = ThreadPoolExecutor(at_once, thread_name_prefix=name)
     begun: deque[tuple[ItemT, Giver[ResultT]]] = deque()

@@ -1,11 +1,11 @@
-"""A file elsewhere that can be sought in: what is asked for is fetched in blocks."""
+"""A seekable file behind a network: what is read is fetched in blocks."""
 
 import io
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
 BLOCK_BYTES = 4 << 20
-"""How much one request asks for at least: a shard is read in hundreds of them, an index in one."""
+"""The least that one request asks for: a shard takes hundreds of them, an index one."""
 
 
 def open_ranges(size_bytes: int, fetch: Callable[[int, int], bytes]) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Reads a store behind a network as `UntrustedFolder` reads a folder: what checks need of both.
+"""Reads a store behind a network as `UntrustedFolder` reads a folder.
 
 Reading goes in pieces that grow while a file is read from front to back, so that one sample costs
 one small request and a whole shard few large ones.
@@ -20,22 +20,22 @@ T = TypeVar("T")
 
 MAX_PIECE_BYTES = 4 << 20
 PIECES_KEPT = 2
-"""To look back into what was just read costs no request."""
+"""Reading the last bytes again costs no request."""
 
 
 class RemoteFolder:
-    """A store as a folder of files that nobody vouches for; may be used by several threads.
+    """A store as a folder of untrusted files; may be used by several threads.
 
-    Targets list one folder at a time and no folders in it: what lies below is seen by name only.
+    Stores list the files of one folder at a time, without its folders.
     """
 
     reads_at_once = 8
 
     def __init__(self, store: Store, give_up_after_s: float) -> None:
-        """Outages are ridden out for so many seconds, each time."""
+        """Wait up to `give_up_after_s` for the end of an outage, each time."""
         self.store = RetryingStore(store, give_up_after_s)
         self._items: dict[str, list[Item]] = {}
-        """As they were when they were first asked for."""
+        """As they were when they were first listed."""
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +46,7 @@ class RemoteFolder:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        """Let go of nothing: a store holds nothing open."""
+        """Release nothing: a store holds nothing open."""
 
     def items(self, folder: str = "") -> list[Item]:
         """Return the files of a folder, sorted by name; raises StoreError."""
@@ -91,7 +91,7 @@ class RemoteFolder:
             raise self.refusal(exc) from exc
 
     def refusal(self, exc: StoreError) -> Exception:
-        """Return what a failure means: OSError of one file where the store answers otherwise."""
+        """Return what a failure means: OSError of one file where the store answers else."""
         try:
             next(iter(self.store.store.list()), None)
         except StoreError:
@@ -104,7 +104,7 @@ class RemoteFile(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, folder: RemoteFolder) -> None:
         self._file = file
-        # What a store buffers would be fetched for one sample: pieces are cut here.
+        # The buffer of a store would be fetched for one sample: pieces are cut here.
         self._raw: Any = file.raw if isinstance(file, io.BufferedReader) else file
         self._folder = folder
         self._size_bytes: int | None = None
@@ -121,13 +121,13 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a place; only the size is asked of the store, and only for SEEK_END."""
+        """Move to an offset; only SEEK_END asks the store, for the size."""
         start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
         self._at = (self._size() if start is None else start) + offset
         return self._at
 
     def tell(self) -> int:
-        """Return where the next byte comes from."""
+        """Return the offset of the next byte."""
         return self._at
 
     def read(self, size: int = -1, /) -> bytes | None:
@@ -160,7 +160,7 @@ class RemoteFile(io.RawIOBase):
         return self._size_bytes
 
     def _piece(self, most_bytes: int) -> bytes:
-        """Return bytes from here on, at least one and at most so many; none at the end."""
+        """Return bytes from here on, between one and `most_bytes`; none at the end."""
         for offset, data in reversed(self._pieces):
             if offset <= self._at < offset + len(data):
                 start = self._at - offset
@@ -186,7 +186,7 @@ class RemoteFile(io.RawIOBase):
         return b"".join(parts)
 
     def _tried(self, do: Callable[[], T]) -> T:
-        """Do something with the file; tell one that cannot be read from a store that is away."""
+        """Call `do`; distinguish a file that cannot be read from a store that is away."""
         try:
             return self._folder.store.tried(do)
         except StoreError as exc:

@@ -1,7 +1,7 @@
-"""Reads a folder that nobody vouches for: no link is followed, no device opened, no name escapes.
+"""Reads an untrusted folder: no link is followed, no device opened, no name escapes.
 
 The root itself may be reached by a link: the user named it. Everything below is opened step by step
-from there, so that nothing can be exchanged under the reader's feet.
+from there, so that nothing can be replaced in between.
 """
 
 import contextlib
@@ -25,16 +25,16 @@ _FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
 
 class NotAFileError(OSError):
-    """What stands under a name is a link, a folder, a device, or the name leads out."""
+    """A name that leads to a link, a folder or a device, or out of the folder."""
 
 
 class TooLargeError(OSError):
-    """A file that must be held in memory is larger than anything of its kind."""
+    """A file that must be held in memory is larger than any file of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What lies in a folder."""
+    """One entry of a folder."""
 
     name: str
     """Relative to the root, with "/"."""
@@ -48,13 +48,13 @@ class Item:
 
 
 class Folder(Protocol):
-    """Files that nobody vouches for, wherever they lie; may be used by several threads."""
+    """Untrusted files, on a disk or behind a network; may be used by several threads."""
 
     reads_at_once: int
     """How many small files to fetch side by side."""
 
     def __enter__(self) -> Self:
-        """Return the folder; leaving the block lets go of what it holds."""
+        """Return the folder; leaving the block releases what it holds."""
 
     def __exit__(
         self,
@@ -64,10 +64,10 @@ class Folder(Protocol):
     ) -> None: ...
 
     def items(self, folder: str = "") -> list[Item]:
-        """Return what lies in a folder, sorted by name; nothing when the folder is not there."""
+        """Return the entries of a folder, sorted by name; none when it does not exist."""
 
     def tree(self, folder: str = "") -> Iterator[Item]:
-        """Yield everything below a folder but folders, as far as they are looked into."""
+        """Yield everything below a folder except folders, as deep as they are searched."""
 
     def open(self, name: str) -> RawIOBase:
         """Open a regular file for reading; the caller closes it.
@@ -85,10 +85,10 @@ class UntrustedFolder:
     reads_at_once = 1
 
     def __init__(self, root: Path, *, is_cold: bool = False) -> None:
-        """Raise OSError when the root is no folder or cannot be read.
+        """Raise OSError when the root is not a folder or cannot be read.
 
-        With `is_cold` the system is asked to forget what it holds of a file in memory before it is
-        read: what comes then comes from the disk, or from the server of a mount, where it can.
+        With `is_cold` the system is asked to drop the page cache of a file before it is read, so
+        that its bytes come from the disk, or from the server of a mount.
         """
         self._is_cold = is_cold
         self._handle = os.open(root, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
@@ -105,7 +105,7 @@ class UntrustedFolder:
         os.close(self._handle)
 
     def items(self, folder: str = "") -> list[Item]:
-        """Return what lies in a folder, sorted by name; nothing when the folder is not there."""
+        """Return the entries of a folder, sorted by name; none when it does not exist."""
         try:
             handle = self.open_folder(folder)
         except FileNotFoundError:
@@ -123,7 +123,7 @@ class UntrustedFolder:
         return sorted(found, key=lambda item: os.fsencode(item.name))
 
     def tree(self, folder: str = "", depth: int = MAX_DEPTH) -> Iterator[Item]:
-        """Yield everything below a folder but folders; hidden folders are passed over."""
+        """Yield everything below a folder except folders; hidden folders are skipped."""
         for item in self.items(folder):
             if item.kind != "folder":
                 yield item
@@ -165,7 +165,7 @@ class UntrustedFolder:
 def open_below(root: Path, name: str, flags: int = os.O_RDONLY, mode: int = 0o666) -> int:
     """Open a regular file below a folder, as `UntrustedFolder.open` does; return a descriptor.
 
-    For writing, too: then the file has no other name elsewhere. Raises FileNotFoundError,
+    Also for writing: then the file must not have other hard links. Raises FileNotFoundError,
     NotAFileError, or another OSError.
     """
     folder, _, base = _checked(name).rpartition("/")
@@ -178,18 +178,18 @@ def open_below(root: Path, name: str, flags: int = os.O_RDONLY, mode: int = 0o66
 
 def open_folder_below(root: Path, folder: str) -> int:
     """Return a descriptor of a folder below another; raises as `open_below`."""
-    # Some folders may be used, but not read.
+    # Some folders may be searched, but not read.
     flags = getattr(os, "O_PATH", os.O_RDONLY) if folder else os.O_RDONLY
     return _opened_folder(os.open(root, flags | os.O_CLOEXEC | os.O_DIRECTORY), folder)
 
 
 def _opened_folder(handle: int, folder: str) -> int:
-    """Go down from an open folder, which is closed."""
+    """Descend from an open folder, which is closed."""
     for part in _checked(folder).split("/") if folder else ():
         try:
             below = os.open(part, _FOLDER_FLAGS, dir_fd=handle)
         except OSError as exc:
-            # Linux says of a link that it is no folder.
+            # Linux reports ENOTDIR for a link.
             is_link = exc.errno == errno.ENOTDIR and _is_link(part, handle)
             raise _refused(OSError(errno.ELOOP, "a link") if is_link else exc, folder) from exc
         finally:
@@ -213,7 +213,7 @@ def _opened_file(base: str, flags: int, parent: int, name: str, mode: int = 0o66
         raise NotAFileError(errno.EINVAL, "not a regular file", name)
     if flags & (os.O_WRONLY | os.O_RDWR) and status.st_nlink > 1:
         os.close(handle)
-        raise NotAFileError(errno.EMLINK, "a file that has another name elsewhere, too", name)
+        raise NotAFileError(errno.EMLINK, "a file with further hard links", name)
     return handle
 
 

@@ -1,1 +1,1 @@
-"""S3, and what speaks like it, as store."""
+"""S3 and compatible servers as store."""

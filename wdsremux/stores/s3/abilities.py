@@ -1,4 +1,4 @@
-"""What an S3 server really does, found out by trying: some store a checksum without checking it."""
+"""What an S3 server really does, found by probing: some store a checksum without checking it."""
 
 import contextlib
 import uuid
@@ -11,25 +11,25 @@ from wdsremux.stores.s3.checksums import base64_text, crc64_text, md5
 from wdsremux.stores.s3.errors import RefusalError
 
 PROBE = f"{STATE_FOLDER}/probe-"
-"""How the names of the objects begin that are put to find out; gone a moment later."""
+"""Start of the names of the objects of a probe; they are removed at its end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What may be relied on."""
+    """The features of a server."""
 
     checks_crc64: bool
-    """A CRC64NVME that is not that of the bytes is refused, and HEAD gives it back."""
-    tells_md5: bool
+    """A wrong CRC64NVME is refused, and HEAD returns the right one."""
+    etag_is_md5: bool
     """The ETag of an object is its MD5."""
     keeps_existing: bool
-    """If-None-Match is heeded: who is late does not overwrite."""
+    """If-None-Match is respected: of two writers, the second does not overwrite."""
     replaces_seen: bool
-    """If-Match is heeded: only the object that was seen is overwritten."""
+    """If-Match is respected: only the version that was seen is overwritten."""
 
 
 def tried_abilities(bucket: Bucket) -> Abilities:
-    """Try with an object of a few bytes, and remove it; a versioned bucket keeps its versions."""
+    """Probe with an object of a few bytes, and remove it; a versioned bucket keeps its versions."""
     name = f"{PROBE}{uuid.uuid4().hex}"
     body = b"probe"
     try:
@@ -43,12 +43,12 @@ def tried_abilities(bucket: Bucket) -> Abilities:
             crc64 = seen.get("ChecksumCRC64NVME") == crc64_text(body)
         return Abilities(
             checks_crc64=crc64,
-            tells_md5=etag.strip('"') == md5(body).hex(),
+            etag_is_md5=etag.strip('"') == md5(body).hex(),
             keeps_existing=_is_refused(bucket, name, IfNoneMatch="*"),
             replaces_seen=_is_refused(bucket, name, IfMatch=f'"{md5(b"another").hex()}"'),
         )
     finally:
-        # Keys that may not delete leave five bytes in the state folder.
+        # Without the permission to delete, five bytes are left in the state folder.
         with contextlib.suppress(StoreError):
             bucket.ask("delete_object", name)
 
@@ -60,7 +60,7 @@ def _refuses_wrong_crc64(bucket: Bucket, name: str) -> bool:
     except RefusalError as exc:
         if exc.status not in (400, 501):
             raise
-        # A server that refuses every checksum is found out by the HEAD of the caller.
+        # The HEAD of the caller detects a server that refuses every checksum.
         return exc.is_damage or exc.code == "InvalidRequest"
     return False
 

@@ -1,7 +1,7 @@
-"""One place in a bucket: every request to S3 goes through here, and every error is told here.
+"""One prefix of a bucket: all requests to S3 are made, and all errors translated, here.
 
-`botocore` repeats a request a few times within seconds; to wait out an outage is for those who
-call.
+`botocore` repeats a request a few times within seconds; the caller waits for the end of longer
+outages.
 """
 
 from collections.abc import Iterator
@@ -20,19 +20,21 @@ CONNECTIONS = 32
 
 
 class Bucket:
-    """A bucket, and the prefix in it below which our names lie."""
+    """A bucket, and the prefix of our keys in it."""
 
-    def __init__(self, words: str, *, timeout_s: float = 60) -> None:
-        self.bucket, _, prefix = words.removeprefix(SCHEME).partition("/")
+    def __init__(self, url: str, *, timeout_s: float = 60) -> None:
+        self.bucket, _, prefix = url.removeprefix(SCHEME).partition("/")
         self.prefix = prefix.strip("/")
-        if not words.startswith(SCHEME) or not self.bucket:
-            raise UsageError(f"{words!r} names no bucket; write s3://BUCKET or s3://BUCKET/PREFIX")
+        if not url.startswith(SCHEME) or not self.bucket:
+            raise UsageError(
+                f"{url!r} does not name a bucket; write s3://BUCKET or s3://BUCKET/PREFIX"
+            )
         self.url = f"{SCHEME}{self.bucket}/{self.prefix}".rstrip("/")
         self._client = _client(self.url, timeout_s)
 
     @property
     def endpoint(self) -> str:
-        """Where the server is: "https://s3.eu-central-1.amazonaws.com"."""
+        """URL of the server: "https://s3.eu-central-1.amazonaws.com"."""
         return str(self._client.meta.endpoint_url)
 
     def key(self, name: str) -> str:
@@ -42,7 +44,7 @@ class Bucket:
     def ask(self, operation: str, name: str, **details: Any) -> dict[str, Any]:
         """Do one operation on one object and return the answer.
 
-        Raises RefusalError, or UnreachableStoreError for what may go well another time.
+        Raises RefusalError, or UnreachableStoreError for what may succeed later.
         """
         request = getattr(self._client, operation)
         try:
@@ -52,7 +54,7 @@ class Bucket:
         return answer
 
     def pages(self, operation: str, **details: Any) -> Iterator[dict[str, Any]]:
-        """Yield the pages of a list, as many as there are."""
+        """Yield all pages of a list."""
         pages = self._client.get_paginator(operation).paginate(Bucket=self.bucket, **details)
         try:
             yield from pages
@@ -62,7 +64,7 @@ class Bucket:
     def content(self, name: str, **details: Any) -> tuple[bytes, dict[str, Any]]:
         """Return bytes of an object and the answer's other fields.
 
-        `botocore` repeats nothing once an answer has begun, so one that breaks off is asked for
+        `botocore` does not repeat a request once its answer has begun, so a broken one is requested
         again here.
         """
         left = TRIES
@@ -76,14 +78,14 @@ class Bucket:
                     raise self.error(exc, f"read {f'{self.url}/{name}'!r}") from exc
 
     def check(self) -> None:
-        """Raise StoreError if the bucket cannot be used: it is better known before the work."""
+        """Raise StoreError if the bucket cannot be used, before any work is done."""
         try:
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(""), MaxKeys=1)
         except (BotoCoreError, ClientError, OSError) as exc:
             raise self.error(exc, f"use {self.url!r}") from exc
 
     def error(self, exc: Exception, what: str) -> StoreError | UsageError:
-        """Return our error for one of boto3's."""
+        """Return our error for an error of boto3."""
         return s3_error(exc, what, self.bucket, self.endpoint)
 
 
@@ -93,7 +95,7 @@ def _client(url: str, timeout_s: float) -> Any:
         connect_timeout=min(10, timeout_s),
         read_timeout=timeout_s,
         max_pool_connections=CONNECTIONS,
-        # Servers that know no modern checksums choke on those that botocore adds by itself.
+        # Servers without modern checksums fail on those that botocore adds by default.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
         retries={"mode": "standard", "total_max_attempts": TRIES},
@@ -107,7 +109,7 @@ def _client(url: str, timeout_s: float) -> Any:
             raise no_credentials(what)
     except ValueError as exc:
         raise UsageError(
-            f"cannot {what}: the endpoint is no address; check AWS_ENDPOINT_URL"
+            f"cannot {what}: the endpoint is not a valid URL; check AWS_ENDPOINT_URL"
         ) from exc
     except BotoCoreError as exc:
         raise UsageError(
@@ -119,4 +121,4 @@ def _client(url: str, timeout_s: float) -> Any:
 
 def _verb(operation: str) -> str:
     verb = operation.split("_", 1)[0]
-    return {"get": "read", "head": "look at", "delete": "remove", "list": "list"}.get(verb, "write")
+    return {"get": "read", "head": "query", "delete": "remove", "list": "list"}.get(verb, "write")

@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The bytes of one part, or of a small file, and what they are known by."""
+    """The bytes of one part, or of a small file, and their checksums."""
 
     data: bytes
     md5: bytes
@@ -51,7 +51,7 @@ class FileSums:
         self._md5s: list[bytes] = []
 
     def add(self, data: bytes) -> Piece:
-        """Count in the next part and return it with its sums."""
+        """Add the next part and return it with its sums."""
         self.size_bytes += len(data)
         self._sha256.update(data)
         self._crc64 = checksums.crc64nvme(data, self._crc64)
@@ -93,10 +93,10 @@ def crc64_text(data: bytes) -> str:
 
 
 def md5(data: bytes) -> bytes:
-    """Return the MD5, which guards against accidents here, not against malice."""
+    """Return the MD5, which detects accidents here, not malice."""
     return hashlib.md5(data, usedforsecurity=False).digest()
 
 
 def base64_text(data: bytes) -> str:
-    """Return bytes as S3's headers have them."""
+    """Return bytes as in the headers of S3."""
     return base64.b64encode(data).decode()

@@ -1,7 +1,7 @@
-"""What S3 refuses, told in one line: what happened, in which bucket, and what to do.
+"""Errors of S3 as messages of one line: what happened, in which bucket, and what to do.
 
-Only codes and names of exceptions are told: what a server or a library writes may hold the address
-of a signed request, or a key.
+Only codes and names of exceptions are shown: messages of a server or a library may hold a signed
+URL, or a key.
 """
 
 from urllib.parse import urlsplit
@@ -28,11 +28,11 @@ DAMAGED = (
 )  # fmt: skip
 UNREACHABLE = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, OSError)
 NOT_IMPLEMENTED = 501
-AGAIN = "run the same command again: what is there stays"
+AGAIN = "run the same command again: finished files are kept"
 
 
 class RefusalError(StoreError):
-    """The server refused a request for good; tells the caller why it did."""
+    """The server refused a request permanently; holds the reason."""
 
     def __init__(self, message: str, code: str, status: int) -> None:
         super().__init__(message)
@@ -41,17 +41,17 @@ class RefusalError(StoreError):
 
     @property
     def is_absent(self) -> bool:
-        """Whether the object is not there (but its bucket is, or nobody knows)."""
+        """Whether the object does not exist (but its bucket may)."""
         return self.status == 404 and self.code != "NoSuchBucket"
 
     @property
     def is_conflict(self) -> bool:
-        """Whether another state was found than the one that the request asked for."""
+        """Whether a condition of the request was not met."""
         return self.status == 412
 
     @property
     def is_damage(self) -> bool:
-        """Whether other bytes arrived than those that were sent."""
+        """Whether the bytes that arrived differ from those that were sent."""
         return self.code in DAMAGED
 
 
@@ -74,7 +74,9 @@ def s3_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreErro
             f"AWS_ENDPOINT_URL, then {AGAIN}"
         )
     if isinstance(exc, boto.ParamValidationError):
-        return UsageError(f"cannot {what}: {bucket!r} is no name for a bucket; check the spelling")
+        return UsageError(
+            f"cannot {what}: {bucket!r} is not a valid bucket name; check the spelling"
+        )
     return StoreError(
         f"cannot {what}: the credentials or the configuration for S3 cannot be used ({name}); "
         "check AWS_PROFILE and the files in ~/.aws, or log in again"
@@ -82,7 +84,7 @@ def s3_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreErro
 
 
 def no_credentials(what: str) -> StoreError:
-    """Return the error for a machine where no keys are found."""
+    """Return the error for a machine without credentials."""
     return StoreError(
         f"cannot {what}: no credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
         "AWS_SECRET_ACCESS_KEY"
@@ -95,13 +97,13 @@ def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> St
     host = _host(endpoint)
     if code in BUSY or status in (408, 429) or (status >= 500 and status != NOT_IMPLEMENTED):
         return UnreachableStoreError(
-            f"cannot {what}: {host!r} is busy or out of order ({code or status}); {AGAIN}"
+            f"cannot {what}: {host!r} is busy or failing ({code or status}); {AGAIN}"
         )
     return RefusalError(f"cannot {what}: {_reason(code, status, bucket, host)}", code, status)
 
 
 def _host(endpoint: str) -> str:
-    """Return host and port, without the login that may stand before them."""
+    """Return host and port, without credentials."""
     return urlsplit(endpoint).netloc.rpartition("@")[2]
 
 
@@ -110,23 +112,23 @@ def _reason(code: str, status: int, bucket: str, host: str) -> str:
     if code in KEYS_REFUSED:
         return f"{host!r} refuses the keys ({code}); check AWS_PROFILE, or the keys and the region"
     if code in CLOCK_REFUSED:
-        return f"{host!r} refuses this machine's time ({code}); set the clock"
+        return f"{host!r} rejects the clock of this machine ({code}); set the clock"
     if code == "NoSuchBucket":
-        return f"there is no bucket {bucket!r} at {host!r}; make it, or check the spelling"
+        return f"bucket {bucket!r} does not exist at {host!r}; create it, or check the spelling"
     return _REASONS.get(
-        status, "the server refuses it ({code}); look this code up where the server is described"
+        status, "the server refuses it ({code}); see the documentation of the server for this code"
     ).format(code=code or status, bucket=bucket)
 
 
 _NO_PERMISSION = (
-    "bucket {bucket!r} refuses it ({code}); check the keys, whether they are allowed to list, get, "
-    "put and delete there, and the clock of this machine"
+    "bucket {bucket!r} refuses it ({code}); check the keys, their permissions to list, get, put "
+    "and delete, and the clock of this machine"
 )
 _REASONS = {
     301: "bucket {bucket!r} is in another region; set AWS_REGION",
     307: "bucket {bucket!r} is in another region; set AWS_REGION",
     401: _NO_PERMISSION,
     403: _NO_PERMISSION,
-    404: "it is not there ({code})",
-    412: "somebody else has changed it in the meantime",
+    404: "it does not exist ({code})",
+    412: "another writer has changed it in the meantime",
 }

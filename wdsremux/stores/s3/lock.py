@@ -1,7 +1,7 @@
-"""The lock of an S3 store: one object, written under conditions where the server heeds them.
+"""The lock of an S3 store: one object, written under conditions where the server respects them.
 
-A server without conditional writes cannot tell who was first: there each reads back what it wrote,
-and two that begin in the same instant can both believe that they hold the lock.
+A server without conditional writes cannot decide who was first: there each run reads back what it
+wrote, and two that begin at the same moment can both believe that they hold the lock.
 """
 
 from collections.abc import Callable
@@ -26,38 +26,38 @@ class S3LockObject:
         self._bucket = bucket
         self._abilities = abilities
 
-    def create(self, text: bytes) -> Written | None:
+    def create(self, content: bytes) -> Written | None:
         """Write it where there is none; None when there is one."""
         if self._abilities().keeps_existing:
-            return self._put(text, IfNoneMatch="*")
-        return self._put_unguarded(text) if self.read() is None else None
+            return self._put(content, IfNoneMatch="*")
+        return self._put_unguarded(content) if self.read() is None else None
 
     def read(self) -> Written | None:
-        """Return what is there, and its age by the server's clock."""
+        """Return the object, and its age by the clock of the server."""
         try:
-            text, answer = self._bucket.content(LOCK)
+            content, answer = self._bucket.content(LOCK)
         except RefusalError as exc:
             if exc.is_absent:
                 return None
             raise
-        # Some tell no ETag. No two texts are the same.
+        # Some return no ETag. The contents always differ.
         try:
             age_s = _age_s(answer)
         except (KeyError, TypeError, ValueError) as exc:
             raise StoreError(
-                f"the server of {self._bucket.url!r} does not tell the time, so nobody knows how "
-                "old a lock is; look what stands between that takes the Date away"
+                f"the server of {self._bucket.url!r} sends no Date header, so the age of its lock "
+                "is unknown; check for a proxy that strips it"
             ) from exc
-        return Written(text, answer.get("ETag") or md5(text).hex(), age_s)
+        return Written(content, answer.get("ETag") or md5(content).hex(), age_s)
 
-    def replace(self, text: bytes, seen: Written) -> Written | None:
-        """Write it in place of what was seen; None when that is not there any more."""
+    def replace(self, content: bytes, seen: Written) -> Written | None:
+        """Write it in place of what was seen; None when that has changed."""
         if self._abilities().replaces_seen:
-            return self._put(text, IfMatch=seen.version)
+            return self._put(content, IfMatch=seen.version)
         there = self.read()
         if there is None or there.version != seen.version:
             return None
-        return self._put_unguarded(text)
+        return self._put_unguarded(content)
 
     def remove(self, seen: Written) -> None:
         """Remove what was seen, and nothing else."""
@@ -65,20 +65,20 @@ class S3LockObject:
         if there is not None and there.version == seen.version:
             self._bucket.ask("delete_object", LOCK)
 
-    def _put(self, text: bytes, **condition: str) -> Written | None:
+    def _put(self, content: bytes, **condition: str) -> Written | None:
         try:
-            answer = self._bucket.ask("put_object", LOCK, Body=text, **condition)
+            answer = self._bucket.ask("put_object", LOCK, Body=content, **condition)
         except RefusalError as exc:
-            # Absent on creating is no lock of another's, but a place that takes none.
+            # Absent on creating means that the store accepts no lock, not that another holds it.
             if exc.is_conflict or (exc.is_absent and "IfMatch" in condition):
                 return None
             raise
-        return Written(text, answer.get("ETag", ""))
+        return Written(content, answer.get("ETag", ""))
 
-    def _put_unguarded(self, text: bytes) -> Written | None:
-        self._bucket.ask("put_object", LOCK, Body=text)
+    def _put_unguarded(self, content: bytes) -> Written | None:
+        self._bucket.ask("put_object", LOCK, Body=content)
         there = self.read()
-        return there if there is not None and there.text == text else None
+        return there if there is not None and there.content == content else None
 
 
 def _age_s(answer: dict[str, Any]) -> float:

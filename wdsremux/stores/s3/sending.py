@@ -1,4 +1,4 @@
-"""Sends one file to S3, in parts where it is large; goes on where a killed process stopped."""
+"""Sends one file to S3, in parts where it is large; resumes where a killed process stopped."""
 
 import logging
 import threading
@@ -43,12 +43,12 @@ class Manner:
     part_bytes: int
     jobs: int
     slots: threading.Semaphore
-    """As many parts as may be in memory and on their way, all files of the store together."""
+    """Bounds the parts in memory, those of all files of the store together."""
     on_bytes: Callable[[int], None]
 
 
 class Sending:
-    """One file on its way to one name."""
+    """The upload of one file to one name."""
 
     def __init__(self, bucket: Bucket, name: str, path: Path, sums: Sums, manner: Manner) -> None:
         self._bucket = bucket
@@ -61,13 +61,13 @@ class Sending:
         """The sums of the bytes that were read and sent."""
         self.parts = parts_of(sums.size_bytes, manner.part_bytes)
 
-    def run(self, standing: Mapping[str, Any] | None) -> None:
-        """Publish the file in place of what HEAD told of, or where nothing was.
+    def run(self, existing: Mapping[str, Any] | None) -> None:
+        """Publish the file in place of the object that HEAD reported, or where there was none.
 
-        Raises RefusalError for a conflict with what others do, StoreError and
+        Raises RefusalError for a conflict with another writer, StoreError and
         UnreachableStoreError.
         """
-        condition = self._condition(standing)
+        condition = self._condition(existing)
         try:
             with self._path.open("rb") as file:
                 if len(self.parts) == 1:
@@ -80,20 +80,21 @@ class Sending:
             ) from exc
 
     def receipt(self) -> dict[str, str]:
-        """Return what the server can be asked by later, as far as it is known to tell the truth."""
+        """Return the checksums for later queries, as far as the server is known to check them."""
         receipt = {"part_bytes": str(self.parts[0].size_bytes)}
         if self._able.checks_crc64:
             receipt["crc64nvme"] = self.read.crc64
-        if self._able.tells_md5 and self.read.size_bytes:  # some have none for an empty object
+        # Some servers have none for an empty object.
+        if self._able.etag_is_md5 and self.read.size_bytes:
             receipt["etag"] = self.read.etag
         return receipt
 
-    def _condition(self, standing: Mapping[str, Any] | None) -> dict[str, str]:
-        """Return what must still hold when the file is published."""
-        if standing is None:
+    def _condition(self, existing: Mapping[str, Any] | None) -> dict[str, str]:
+        """Return the condition of the request that publishes the file."""
+        if existing is None:
             return {"IfNoneMatch": "*"} if self._able.keeps_existing else {}
-        has_version = self._able.replaces_seen and "ETag" in standing
-        return {"IfMatch": standing["ETag"]} if has_version else {}
+        has_version = self._able.replaces_seen and "ETag" in existing
+        return {"IfMatch": existing["ETag"]} if has_version else {}
 
     def _labels(self) -> dict[str, Any]:
         return {
@@ -120,7 +121,7 @@ class Sending:
             self._check_source()
             upload.complete(parts, self._sums.size_bytes, self.read.crc64, condition)
         except StoreError as exc:
-            # What may go well another time goes on from the parts that are there.
+            # What may succeed later resumes from the stored parts.
             if not isinstance(exc, UnreachableStoreError):
                 upload.abort()
             raise
@@ -131,10 +132,10 @@ class Sending:
     def _resumed(
         self, file: BinaryIO, begun: list[Upload]
     ) -> tuple[Upload, Mapping[int, StoredPart]]:
-        """Return the upload to go on with and its parts: a new one where none begins as ours."""
+        """Return the upload to resume and its parts: a new one where none begins as ours."""
         for upload in begun:
             stored = upload.stored()
-            # One without parts may be that of another who begins in this moment.
+            # One without parts may belong to another run that begins at this moment.
             first = min(stored, default=0)
             if 0 < first <= len(self.parts):
                 part = self.parts[first - 1]
@@ -142,14 +143,14 @@ class Sending:
                 piece = piece_of(file.read(part.size_bytes))
                 file.seek(0)
                 if upload.holds(stored[first], piece):
-                    _log.debug("%s: goes on with %d parts", self._name, len(stored))
+                    _log.debug("%s: resumes with %d parts", self._name, len(stored))
                     return upload, stored
         return new_upload(self._bucket, self._name, self._able, self._labels()), {}
 
     def _send_parts(
         self, file: BinaryIO, upload: Upload, stored: Mapping[int, StoredPart]
     ) -> list[dict[str, str | int]]:
-        """Send what is missing, several parts at once, and return all as `complete` has them."""
+        """Send the missing parts, several at once, and return all as `complete` takes them."""
         named: list[dict[str, str | int]] = []
         waiting: deque[Future[dict[str, str | int]]] = deque()
         pool = ThreadPoolExecutor(self._manner.jobs, thread_name_prefix="wdsremux-s3")
@@ -171,7 +172,7 @@ class Sending:
         file: BinaryIO,
         size_bytes: int,
     ) -> Future[dict[str, str | int]]:
-        """Read the next part when there is room for it, and let the pool see to it."""
+        """Read the next part when there is room for it, and send it in the pool."""
         self._manner.slots.acquire()
         try:
             sent = pool.submit(arrived, self.read.add(file.read(size_bytes)))
@@ -184,7 +185,7 @@ class Sending:
     def _arrived(
         self, upload: Upload, number: int, there: StoredPart | None, piece: Piece
     ) -> dict[str, str | int]:
-        """See to it that one part is there, and return how it is named in the end."""
+        """Make sure that one part is stored, and return what names it in `complete`."""
         if there is not None and upload.holds(there, piece):
             etag = there.etag
         else:
@@ -193,9 +194,9 @@ class Sending:
         return {"PartNumber": number, "ETag": etag, **checksum_of(piece, self._able)}
 
     def _check_source(self) -> None:
-        """Refuse to publish a file that is not the one that was meant."""
+        """Refuse to publish a file that differs from its sums."""
         if self.read.sha256 != self._sums.sha256:
             raise StoreError(
-                f"cannot write {f'{self._bucket.url}/{self._name}'!r}: {str(self._path)!r} has "
-                "other bytes than were recorded when it was made; run `wdsremux verify`"
+                f"cannot write {f'{self._bucket.url}/{self._name}'!r}: {str(self._path)!r} "
+                "differs from its recorded SHA-256; run `wdsremux verify`"
             )

@@ -1,8 +1,8 @@
-"""S3 and what speaks like it as store: files are objects, and whole or not there.
+"""S3 and compatible servers as store: files are objects, which exist whole or not at all.
 
-Two kinds of servers are told apart by trying (`abilities.py`): those that check modern checksums
-and heed conditions, where what is published is proven and nobody is overwritten unseen; and older
-ones, where MD5 has to do and the last writer wins.
+A probe (`abilities.py`) distinguishes two kinds of servers: those that check modern checksums and
+respect conditions, where what is published is proven and no file is overwritten unseen; and older
+ones, where only MD5 can be compared and the last writer wins.
 """
 
 import contextlib
@@ -33,18 +33,20 @@ from wdsremux.stores.s3.sending import Manner, Sending
 from wdsremux.stores.spool import SpooledFile
 
 PART_BYTES = 16 * MIB
-UNKNOWN = Abilities(checks_crc64=False, tells_md5=False, keeps_existing=False, replaces_seen=False)
+UNKNOWN = Abilities(
+    checks_crc64=False, etag_is_md5=False, keeps_existing=False, replaces_seen=False
+)
 
 
 def open_s3(
-    words: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
+    url: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
 ) -> "S3Store":
-    """Return the store that "s3://BUCKET/PREFIX" names; asks the server once whether it is there.
+    """Return the store that "s3://BUCKET/PREFIX" names; asks the server once whether it exists.
 
     Keys, profile, region and endpoint are found as boto3 finds them. At most `jobs` parts of
     `part_bytes` (5 MiB or more) are in memory at once. Raises UsageError, StoreError.
     """
-    bucket = Bucket(words, timeout_s=timeout_s)
+    bucket = Bucket(url, timeout_s=timeout_s)
     bucket.check()
     return S3Store(bucket, jobs=jobs, part_bytes=part_bytes)
 
@@ -82,30 +84,30 @@ class S3Store(Store):
         """Publish a copy of a file; parts that came over from an earlier try are not sent again.
 
         `on_bytes` is called by the thread that sent a part, which waits for it to return. Raises
-        StoreError, also where somebody else has published other bytes in the meantime.
+        StoreError, also where another writer has published other bytes in the meantime.
         """
         self._check_lease()
-        standing = seen_object(self._bucket, name)
-        if standing is not None and _note(standing) == sums.sha256:
-            with contextlib.suppress(RefusalError):  # keys that may only read
+        existing = seen_object(self._bucket, name)
+        if existing is not None and _note(existing) == sums.sha256:
+            with contextlib.suppress(RefusalError):  # keys without the permission to write
                 self._abilities()
-            proof = self._proof(name, standing, sums, path)
+            proof = self._proof(name, existing, sums, path)
             if proof.level in ("checksum", "etag"):
                 on_bytes(sums.size_bytes)
                 return proof
         manner = Manner(self._abilities(), self._part_bytes, self._jobs, self._slots, on_bytes)
         sending = Sending(self._bucket, name, path, sums, manner)
         try:
-            sending.run(standing)
+            sending.run(existing)
         except RefusalError as exc:
-            # It may be ourselves who published it: an answer can get lost.
+            # It may be our own upload: an answer can get lost.
             if not (exc.is_conflict or exc.is_absent):
                 raise
             return self._settled(name, sums, path, exc)
         return self._confirmed(name, sums, sending.receipt())
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
-        """Return how sure it is that `name` has these bytes, by what HEAD tells."""
+        """Return how sure it is that `name` has these bytes, by the answer to HEAD."""
         seen = seen_object(self._bucket, name)
         return Proof("absent") if seen is None else self._proof(name, seen, sums, path)
 
@@ -118,7 +120,7 @@ class S3Store(Store):
         seen = seen_object(self._bucket, name)
         if seen is None:
             raise FileNotFoundError(f"{self.url}/{name}")
-        # Never bytes of two versions. An empty object may have no ETag.
+        # Never bytes of two versions. An empty object may lack an ETag.
         version = {"IfMatch": seen["ETag"]} if "ETag" in seen else {}
 
         def fetched(start: int, stop: int) -> bytes:
@@ -126,7 +128,7 @@ class S3Store(Store):
             if len(data) != stop - start:
                 raise StoreError(
                     f"cannot read {f'{self.url}/{name}'!r}: {stop - start} bytes were asked for "
-                    f"and {len(data)} came; the server does not know ranges"
+                    f"and {len(data)} came; the server ignores the Range header"
                 )
             return data
 
@@ -146,7 +148,7 @@ class S3Store(Store):
         yield from sorted(item for item in found if not _is_private(item[0]))
 
     def remove(self, name: str) -> None:
-        """Remove a published file; no error when it is not there."""
+        """Remove a published file; no error when it does not exist."""
         self._check_lease()
         try:
             self._bucket.ask("delete_object", name)
@@ -156,9 +158,9 @@ class S3Store(Store):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Keep other runs away while the block runs; gives whether the run before died.
+        """Keep other runs away while the block runs; yields whether the run before died.
 
-        Parts that a killed run sent stay: `put` goes on with them.
+        Parts that a killed run sent are kept: `put` resumes from them.
         """
         with self._lease.held() as died:
             self._is_locked = True
@@ -170,7 +172,7 @@ class S3Store(Store):
                 self._is_locked = False
 
     def _sweep(self) -> None:
-        """Remove what a run left that was killed while it tried out what the server can do."""
+        """Remove the objects of a probe whose run was killed."""
         start = self._bucket.key(PROBE)
         for page in self._bucket.pages("list_objects_v2", Prefix=start):
             for item in page.get("Contents", []):
@@ -178,41 +180,43 @@ class S3Store(Store):
                     self._bucket.ask("delete_object", PROBE + item["Key"].removeprefix(start))
 
     def _check_lease(self) -> None:
-        """Publish nothing more under a lock that another has taken over."""
+        """Publish nothing more under a lock that another run has taken over."""
         if self._is_locked:
             self._lease.check()
 
     def _abilities(self) -> Abilities:
-        """Return what the server can do; found out when it first matters."""
+        """Return what the server can do; probed when it first matters."""
         with self._trying:
             if self._tried is None:
                 self._tried = tried_abilities(self._bucket)
             return self._tried
 
     def _proof(self, name: str, seen: Mapping[str, Any], sums: Sums, path: Path | None) -> Proof:
-        # Whoever only asks shall not make us try out by writing what the server can do.
+        # A query alone must not probe the server by writing.
         abilities = self._tried or UNKNOWN
-        proof = proof_of(ProofRequest(self._bucket, name, seen, sums, path, abilities))
+        proof = proof_of(
+            ProofRequest(self._bucket, name, seen, sums, path, abilities, self._part_bytes)
+        )
         if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
             return proof
         recalled = recalled_receipt(seen, self._tried, self._part_bytes)
         return replace(proof, receipt={**recalled, **proof.receipt})
 
     def _confirmed(self, name: str, sums: Sums, receipt: Mapping[str, str]) -> Proof:
-        """Believe only what the server says afterwards."""
+        """Trust only what the server reports afterwards."""
         seen = seen_object(self._bucket, name)
         proof = Proof("absent")
         if seen is not None:
             proof = self._proof(name, seen, replace(sums, receipt=receipt), None)
-            if proof.is_there and _tells_other_bytes(seen, receipt):
+            if proof.is_there and _shows_other_bytes(seen, receipt):
                 proof = Proof("differs")
         if proof.is_there:
             return replace(proof, receipt=receipt)
         if seen is not None and _note(seen) == sums.sha256:
             self.remove(name)
         raise StoreError(
-            f"cannot write {f'{self.url}/{name}'!r}: what stands there afterwards is not what was "
-            "sent; check whether somebody else writes there, then run the same command again"
+            f"cannot write {f'{self.url}/{name}'!r}: the stored object differs from what was "
+            "sent; make sure that only one run writes there, then run the same command again"
         )
 
     def _settled(self, name: str, sums: Sums, path: Path, refusal: RefusalError) -> Proof:
@@ -220,27 +224,27 @@ class S3Store(Store):
         seen = seen_object(self._bucket, name)
         if seen is None:
             raise UnreachableStoreError(
-                f"cannot write {f'{self.url}/{name}'!r}: what was sent of it is gone from the "
-                "server; run the same command again"
+                f"cannot write {f'{self.url}/{name}'!r}: the server has lost what was sent of "
+                "it; run the same command again"
             ) from refusal
         proof = self._proof(name, seen, sums, path)
         is_unknown = proof.level == "unverified" and _note(seen) != sums.sha256
         if not proof.is_there or (is_unknown and refusal.is_conflict):
             raise StoreError(
-                f"cannot write {f'{self.url}/{name}'!r}: somebody else has written it in the "
-                "meantime; see that only one writes there, then run the same command again"
+                f"cannot write {f'{self.url}/{name}'!r}: another writer has replaced it in the "
+                "meantime; make sure that only one writes there, then run the same command again"
             ) from refusal
         return proof
 
 
 def _note(seen: Mapping[str, Any]) -> str | None:
-    """Return the SHA-256 noted by whoever sent an object, if it was us."""
+    """Return the SHA-256 that we noted when we sent an object, if we did."""
     notes: Mapping[str, str] = seen.get("Metadata", {})
     return notes.get(SHA256_NOTE)
 
 
-def _tells_other_bytes(seen: Mapping[str, Any], receipt: Mapping[str, str]) -> bool:
-    """Return whether an ETag that is made from MD5s is not that of our bytes."""
+def _shows_other_bytes(seen: Mapping[str, Any], receipt: Mapping[str, str]) -> bool:
+    """Return whether an ETag that is made from MD5s differs from that of our bytes."""
     etag = str(seen.get("ETag", "")).strip('"')
     return "etag" in receipt and etag not in ("", receipt["etag"])
 

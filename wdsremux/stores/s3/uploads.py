@@ -1,4 +1,4 @@
-"""One multipart upload on the server, perhaps one that an earlier process left."""
+"""One multipart upload on the server, possibly left by an earlier process."""
 
 import contextlib
 import logging
@@ -24,12 +24,12 @@ class StoredPart:
     size_bytes: int
     etag: str
     crc64: str
-    """Empty where the server keeps none."""
+    """Empty where the server stores none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A multipart upload that was begun."""
+    """A multipart upload in progress."""
 
     bucket: Bucket
     name: str
@@ -37,7 +37,7 @@ class Upload:
     abilities: Abilities
 
     def stored(self) -> dict[int, StoredPart]:
-        """Return the parts that are there, by number; nothing where we may not ask."""
+        """Return the stored parts by number; none where listing is refused."""
         key = self.bucket.key(self.name)
         try:
             return {
@@ -51,12 +51,12 @@ class Upload:
             return {}
 
     def holds(self, stored: StoredPart | None, piece: Piece) -> bool:
-        """Return whether a part that is there surely has these bytes."""
+        """Return whether a stored part provably has these bytes."""
         if stored is None or stored.size_bytes != len(piece.data):
             return False
         if self.abilities.checks_crc64 and stored.crc64:
             return stored.crc64 == piece.crc64
-        return self.abilities.tells_md5 and stored.etag == piece.md5.hex()
+        return self.abilities.etag_is_md5 and stored.etag == piece.md5.hex()
 
     def send(self, number: int, piece: Piece) -> str:
         """Send one part and return its ETag; again where other bytes arrived."""
@@ -68,7 +68,7 @@ class Upload:
         for _ in range(DAMAGED_TRIES):
             answer = put_checked(self.bucket, "upload_part", self.name, piece, details)
             etag = str(answer["ETag"]).strip('"')
-            if not self.abilities.tells_md5 or etag == piece.md5.hex():
+            if not self.abilities.etag_is_md5 or etag == piece.md5.hex():
                 return etag
         raise _damaged(self.bucket, self.name)
 
@@ -95,15 +95,15 @@ class Upload:
         )
 
     def abort(self) -> None:
-        """Let the server forget the parts; one that refuses keeps them until it cleans up."""
+        """Abort; a server that refuses keeps the parts until its own clean-up."""
         with contextlib.suppress(StoreError):
             self.bucket.ask("abort_multipart_upload", self.name, UploadId=self.id)
 
 
 def begun_uploads(bucket: Bucket, name: str, abilities: Abilities) -> list[Upload]:
-    """Return what was begun under a name and never ended, newest first.
+    """Return the unfinished uploads of a name, newest first.
 
-    Nothing where the server has no such list or we may not ask: then all is sent from the start.
+    None where the server cannot or may not list them: then all parts are sent from the start.
     """
     key = bucket.key(name)
     try:

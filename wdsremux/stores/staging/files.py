@@ -1,4 +1,4 @@
-"""One file that is staged for a remote store, and the folder where such files wait."""
+"""Files that are staged for a remote store, and the folder where they wait."""
 
 import contextlib
 import errno
@@ -19,23 +19,23 @@ _TRIES = 20
 
 
 class Stage(Protocol):
-    """Keeps account of what is staged, and publishes it."""
+    """Counts what is staged, and publishes it."""
 
     def reserve(self, more_bytes: int) -> None:
-        """Wait until there is room for more bytes, or nothing that could make room."""
+        """Wait until there is room for more bytes, or no upload that could make room."""
 
     def give_back(self, reserved_bytes: int) -> None:
-        """Take note that so much of what was reserved is not needed."""
+        """Release reserved bytes that are not needed."""
 
     def has_made_room(self) -> bool:
-        """Wait until one more file was sent; False when none is on its way."""
+        """Wait until one more file was sent; False when none is queued."""
 
     def take(self, parcel: Parcel) -> None:
         """Publish a finished file when its turn comes."""
 
 
 class StagedFile:
-    """A file on its way: written here, and sent after its commit."""
+    """A file that is written on this machine, and sent after its commit."""
 
     def __init__(self, stage: Stage, name: str, path: Path) -> None:
         self._stage = stage
@@ -48,10 +48,10 @@ class StagedFile:
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, when there is room for it.
 
-        Raises StoreError, also for what went wrong with the files before this one.
+        Raises StoreError, also for errors of the files before this one.
         """
         if self._file is None:
-            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is already closed")
         try:
             self._stage.reserve(len(data))
         except BaseException:
@@ -64,10 +64,10 @@ class StagedFile:
             rest = rest[self._written(self._file, rest) :]
 
     def commit(self) -> None:
-        """Hand the file over to be published; who waits for that is up to the stage."""
+        """Queue the file to be published; the stage decides whether to wait for it."""
         file, self._file = self._file, None
         if file is None:
-            raise StoreError(f"cannot write {self._name!r}: the file is closed already")
+            raise StoreError(f"cannot write {self._name!r}: the file is already closed")
         try:
             file.close()
         except OSError as exc:
@@ -91,33 +91,33 @@ class StagedFile:
             try:
                 return file.write(data)
             except OSError as exc:
-                # A full disk is a bound like that of `max_bytes`: what is sent makes room.
+                # A full disk is a bound like `max_bytes`: finished uploads make room.
                 if exc.errno != errno.ENOSPC or not self._stage.has_made_room():
                     self.discard()
                     raise staging_error(self._path, exc) from exc
 
 
 def staging_folder(address: str, parent: str | None) -> Path:
-    """Return where files wait that go to `address_of` a store.
+    """Return the folder for files that are sent to `address_of` a store.
 
-    The same for each run, so that it can be swept.
+    The same for each run, so that it can be cleaned up.
     """
-    name = hashlib.sha256(f"{_user()} {address}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{os.getuid()} {address}".encode()).hexdigest()[:16]
     return Path(parent or tempfile.gettempdir()).expanduser() / f"wdsremux-staging-{name}"
 
 
 @contextlib.contextmanager
 def scratch_folder(address: str) -> Iterator[Path]:
-    """Give a folder for files that lie here for a moment, while the block runs.
+    """Yield a folder for temporary files, while the block runs.
 
-    Removes those of killed runs to the same address. Those of living ones are locked: not every
+    Removes those of killed runs to the same address. Those of running ones are locked: not every
     store keeps other runs away.
     """
     place = staging_folder(address, None)
     for left in place.parent.glob(f"{place.name}-*"):
         with contextlib.suppress(OSError, StoreError):
-            # In a folder for all, somebody else may have made one of that name.
-            if left.lstat().st_uid == _user() and not left.is_symlink():
+            # In a shared folder, another user may have created one of that name.
+            if left.lstat().st_uid == os.getuid() and not left.is_symlink():
                 with folder_lock(left / "lock"):
                     shutil.rmtree(left)
     with contextlib.ExitStack() as stack:
@@ -127,15 +127,15 @@ def scratch_folder(address: str) -> Iterator[Path]:
 
 
 def _locked_folder(place: Path, stack: contextlib.ExitStack) -> Path:
-    """Make a folder of our own, which the stack unlocks and removes."""
+    """Create a folder of our own, which the stack unlocks and removes."""
     for tries_left in reversed(range(_TRIES)):
         folder = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
-        # What cannot be removed is swept away by the next run.
+        # The next run removes what cannot be removed now.
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             stack.enter_context(folder_lock(folder / "lock"))
         except (FileNotFoundError, StoreError):
-            # Before it was locked, another run took it for one left behind.
+            # Another run removed it as left behind before it was locked.
             if not tries_left:
                 raise
         else:
@@ -145,23 +145,19 @@ def _locked_folder(place: Path, stack: contextlib.ExitStack) -> Path:
 
 @contextlib.contextmanager
 def scratch_errors(folder: Path) -> Iterator[None]:
-    """Translate what goes wrong while something is written where it lies for a moment."""
+    """Translate errors of writing temporary files."""
     try:
         yield
     except OSError as exc:
         raise StoreError(
-            f"cannot keep files in {str(folder)!r} for a moment: {exc.strerror or exc}; free some "
-            "space, or name another folder by TMPDIR"
+            f"cannot write temporary files in {str(folder)!r}: {exc.strerror or exc}; free some "
+            "space, or set TMPDIR to another folder"
         ) from exc
 
 
-def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0
-
-
 def staging_error(path: Path, exc: OSError) -> StoreError:
-    """Return what to say when the staging folder fails."""
+    """Return the error for a failure of the staging folder."""
     return StoreError(
-        f"cannot stage {str(path)!r}: {exc.strerror or exc}; make room there, or name another "
-        "folder with --staging, then run the same command again: finished shards stay"
+        f"cannot stage {str(path)!r}: {exc.strerror or exc}; free some space, or use another "
+        "folder with --staging, then run the same command again: finished shards are kept"
     )

@@ -1,7 +1,7 @@
-"""A remote store that is written to at the disk's speed: files are staged here and sent beside.
+"""A remote store that is written to at disk speed: files are staged and sent in the background.
 
-At most `max_bytes` lie here: then whoever writes waits until something was sent. So what writes and
-what sends run side by side, together as fast as the slower of the two.
+Up to `max_bytes` are staged: then writing waits until a file was sent. So writing and sending run
+in parallel, together as fast as the slower of the two.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader
 from wdsremux.stores.whole_files import READS_AT_ONCE
 
 RIDES_ALONG = (".tar", ".msgpack")
-"""Shards and their entries: nobody waits for these. All other files tell how many of them stand."""
+"""Shards and their entries, which are published later. All other files count them."""
 
 
 class StagedStore(Store):
     """Publishes files at a remote store, whole and in the order of their commits.
 
     `commit` of a shard or an entry returns before it is published; that of any other file when it
-    is, and all before it. Reading waits for what is on its way. Written to by one thread.
+    is, and all before it. Reading waits for queued files. Written to by one thread.
     """
 
     def __init__(
@@ -41,29 +41,29 @@ class StagedStore(Store):
         give_up_after_s: float = 120.0,
         notify: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """`folder` is ours alone: whatever lies there is removed, at the beginning and the end."""
+        """`folder` is ours alone: its contents are removed, at the beginning and the end."""
         self.remote = remote
         self.url, self.endpoint = remote.url, remote.endpoint
         self._patient = RetryingStore(remote, give_up_after_s, notify=notify)
         self.folder = folder
         self._receipts: dict[str, Mapping[str, str]] = {}
-        """What the store said of each shard that it took (`Proof.receipt`)."""
+        """What the store reported of each shard that it stored (`Proof.receipt`)."""
         self._unverified = 0
-        """Shards of which it tells nothing but the size."""
+        """Shards of which the store reports only the size."""
         self._max_bytes = max_bytes
         self._give_up_after_s = give_up_after_s
         self._notify = notify
         self._uploader: Uploader | None = None
         self._files = 0
         self._open_bytes = 0
-        """What is staged and not committed."""
-        self._is_bound_told = False
+        """Bytes that are staged and not committed."""
+        self._has_noted_bound = False
 
     def stage(self, name: str) -> StagedFile:
         """Begin a new file, in the staging folder."""
         self._files += 1
         path = self.folder / f"{self._files:06d}-{Path(name).name}"
-        with self._explained():
+        with self._translating_errors():
             if self._files == 1:
                 self._make_folder()
             return StagedFile(self, name, path)
@@ -82,7 +82,7 @@ class StagedStore(Store):
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file, which is read whole; raises FileNotFoundError."""
-        uploader = self._line()
+        uploader = self._running_uploader()
         if uploader.holds(name):
             uploader.wait_until(lambda: not uploader.holds(name))
 
@@ -104,9 +104,9 @@ class StagedStore(Store):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Keep other runs away while the block runs, and leave nothing staged behind.
+        """Keep other runs away while the block runs, and remove all staged files.
 
-        Unless it is stopped, what is committed is published before the lock is given back.
+        Unless it is stopped, what is committed is published before the lock is released.
         """
         with contextlib.ExitStack() as locked:
             died = locked.enter_context(self._patient.lock())
@@ -118,27 +118,27 @@ class StagedStore(Store):
                 yield died
                 self.flush()
             except WdsremuxError:
-                # Finished shards stay: those on their way go on to the end. If that is what went
-                # wrong, this raises the same again.
+                # Finished shards are kept: queued ones are still sent. If sending is what failed,
+                # this raises the same again.
                 with contextlib.suppress(WdsremuxError):
                     self.flush()
                 within_s = ENDS_WITHIN_S
                 raise
             finally:
-                # What is being sent may not end at once: nobody else may write there until it has.
+                # An upload may not end at once: no other run may write there until it has.
                 self.close(locked.pop_all().close, within_s)
 
     def receipts(self, files: Mapping[str, Sums]) -> dict[str, Mapping[str, str]]:
-        """Return the receipts of files, which all must be there. Raises StoreError.
+        """Return the receipts of files, which all must exist. Raises StoreError.
 
-        The store is asked, so that they are the same whoever sent the files: this run, or one
+        The store is asked, so that they are the same whether this run sent the files or one
         before it.
         """
         self.flush()
         if self._unverified:
             self._notify(
-                f"{self._unverified} shards were sent, but are unverified: nothing but their size "
-                f"is told of them; wdsremux verify --deep {self.url} reads them"
+                f"{self._unverified} uploaded shards could not be verified: the store reports only "
+                f"their size; `wdsremux verify --deep {self.url}` reads them"
             )
         with ThreadPoolExecutor(READS_AT_ONCE) as pool:
             found = dict(
@@ -147,65 +147,65 @@ class StagedStore(Store):
         for name, proof in found.items():
             if not proof.is_there:
                 raise StoreError(
-                    f"{f'{self.url}/{name}'!r} is gone or another by now; see that only one "
-                    "writes there, then run the same command again"
+                    f"{f'{self.url}/{name}'!r} has been removed or replaced; make sure that "
+                    "only one run writes there, then run the same command again"
                 )
         return {n: proof.receipt or self._receipts.get(n, {}) for n, proof in found.items()}
 
     def flush(self) -> None:
-        """Wait until all that is committed is published; raises what has ended the sending."""
-        self._line().flush()
+        """Wait until all that is committed is published; raises what ended the upload."""
+        self._running_uploader().flush()
 
     def close(
         self, when_ended: Callable[[], object] = lambda: None, within_s: float | None = None
     ) -> None:
         """Stop sending, as `Uploader.stop` does, and remove the staging folder."""
-        line, self._uploader = self._line(), None
-        line.stop(when_ended, within_s)
-        # What cannot be removed is swept away by the next run.
+        uploader, self._uploader = self._running_uploader(), None
+        uploader.stop(when_ended, within_s)
+        # The next run removes what cannot be removed now.
         with contextlib.suppress(StoreError):
             self._clear()
 
     def reserve(self, more_bytes: int) -> None:
-        """Wait until there is room for more bytes, or nothing that could make room.
+        """Wait until there is room for more bytes, or no upload that could make room.
 
-        Raises what has ended the sending.
+        Raises what ended the upload.
         """
-        line = self._line()
-        line.wait_until(
-            lambda: not line.files or self._staged_bytes() + more_bytes <= self._max_bytes
+        uploader = self._running_uploader()
+        uploader.wait_until(
+            lambda: not uploader.files or self._staged_bytes() + more_bytes <= self._max_bytes
         )
         self._open_bytes += more_bytes
-        if self._staged_bytes() > self._max_bytes and not self._is_bound_told:
-            self._is_bound_told = True
+        if self._staged_bytes() > self._max_bytes and not self._has_noted_bound:
+            self._has_noted_bound = True
             self._notify(
-                f"--staging-max {size(self._max_bytes)} has no room for the shards being written: "
+                f"--staging-max {size(self._max_bytes)} is too small for the shards being written: "
                 "more is staged; raise it or lower --max-shard-size"
             )
 
     def has_made_room(self) -> bool:
-        """Wait until one more file was sent; False when none is on its way."""
-        line = self._line()
-        files = line.files
-        line.wait_until(lambda: line.files < files or not files)
+        """Wait until one more file was sent; False when none is queued."""
+        uploader = self._running_uploader()
+        files = uploader.files
+        uploader.wait_until(lambda: uploader.files < files or not files)
         return files > 0
 
     def take(self, parcel: Parcel) -> None:
-        """Publish a finished file when its turn comes, and wait where others rely on it."""
-        line = self._line()
+        """Queue a finished file, and wait until it is published where others rely on it."""
+        uploader = self._running_uploader()
         self._open_bytes -= parcel.sums.size_bytes
-        line.add(parcel)
+        uploader.add(parcel)
         if not parcel.name.endswith(RIDES_ALONG):
-            line.flush()
+            uploader.flush()
 
     def give_back(self, reserved_bytes: int) -> None:
-        """Take note that so much of what was reserved is not needed."""
+        """Release reserved bytes that are not needed."""
         self._open_bytes -= reserved_bytes
 
     def _staged_bytes(self) -> int:
-        return self._open_bytes + self._line().queued_bytes
+        return self._open_bytes + self._running_uploader().queued_bytes
 
-    def _line(self) -> Uploader:
+    def _running_uploader(self) -> Uploader:
         if self._uploader is None:
             self._uploader = Uploader(
                 self.remote,
@@ -227,23 +227,23 @@ class StagedStore(Store):
         if free is not None and free < self._max_bytes:
             self._notify(
                 f"{size(free)} are free in {str(self.folder.parent)!r}, less than --staging-max "
-                f"{size(self._max_bytes)}: when they are used up the conversion waits for what is "
-                "being sent; --staging names another folder"
+                f"{size(self._max_bytes)}: when they are used up, the conversion waits for "
+                "uploads; use another folder with --staging"
             )
 
     def _make_folder(self) -> None:
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        # Not `exist_ok`: in a folder for all, somebody else may have made it.
+        # Not `exist_ok`: in a shared folder, another user may have created it.
         self.folder.mkdir(mode=0o700)
 
     def _clear(self) -> None:
-        """Remove the folder: what a killed run staged is made again, to the byte."""
+        """Remove the folder: the same bytes of what a killed run staged are made again."""
         self._files = self._open_bytes = 0
-        with self._explained(), contextlib.suppress(FileNotFoundError):
+        with self._translating_errors(), contextlib.suppress(FileNotFoundError):
             shutil.rmtree(self.folder)
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         try:
             yield
         except OSError as exc:

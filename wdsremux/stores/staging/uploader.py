@@ -1,4 +1,4 @@
-"""Sends finished files to a remote store beside other work: one thread, in the order they came."""
+"""Sends finished files to a remote store in the background: one thread, in their order."""
 
 import math
 import threading
@@ -15,9 +15,9 @@ from wdsremux.stores.patience import MAX_ASKED_WAIT_S
 from wdsremux.stores.retry import RetryingStore
 
 ENDS_WITHIN_S = 30.0
-"""Whoever is not interrupted waits so long for what is being sent to end."""
+"""How long a run that was not interrupted waits for an upload to end."""
 STOPS_WITHIN_S = 2.0
-"""What is being sent may not end sooner; the process may end without it."""
+"""How long to wait for an upload to end; the process may end before it."""
 
 
 @dataclass(slots=True)
@@ -26,12 +26,12 @@ class _Outage:
 
     began: float
     since: float
-    """When it last took anything, or failed first, or when the pause ends that it asks for."""
+    """When it last stored bytes, or failed first, or the end of the pause that it asks for."""
     error: StoreError
 
 
 class _Stopped(Exception):  # noqa: N818 (it is a signal to our own thread, not an error)
-    """Ends a sending that nobody waits for any more."""
+    """Ends an upload that is not needed any more."""
 
 
 def _nothing() -> None:
@@ -39,14 +39,14 @@ def _nothing() -> None:
 
 
 class Uploader:
-    """One ordered line of files to a remote store.
+    """An ordered queue of files to a remote store.
 
-    A file that cannot be sent just now is tried again without end: only who has to wait for it, in
-    `wait_until`, gives up on it. Any other failure ends the line, and the next call raises it: what
-    stands behind a file is never published without it.
+    A file that cannot be sent is tried again without end: only a caller that waits for it, in
+    `wait_until`, gives up on it. Any other failure ends the queue, and the next call raises it: a
+    file is never published without those before it.
 
-    All methods are for one thread, that of the caller; `tell` is called in it too, `on_sent` in the
-    thread that sends.
+    All methods are for one thread, that of the caller; `notify` is called in it too, `on_sent` in
+    the thread that sends.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Uploader:
         notify: Callable[[str], None],
         on_sent: Callable[[Parcel, Proof], None] = lambda _parcel, _proof: None,
     ) -> None:
-        """`tell` is told once when an outage begins, and once when it is over."""
+        """`notify` is called once when an outage begins, and once when it is over."""
         self._remote = remote
         self._give_up_after_s = give_up_after_s
         self._notify = notify
@@ -81,7 +81,7 @@ class Uploader:
 
     @property
     def queued_bytes(self) -> int:
-        """What these files hold."""
+        """The size of these files."""
         return self._queued_bytes
 
     def holds(self, name: str) -> bool:
@@ -90,7 +90,7 @@ class Uploader:
             return any(parcel.name == name for parcel in self._queue)
 
     def add(self, parcel: Parcel) -> None:
-        """Queue a file; it must lie still until it is sent."""
+        """Queue a file; it must not change until it is sent."""
         with self._changed:
             self._queue.append(parcel)
             self._queued_bytes += parcel.sums.size_bytes
@@ -101,9 +101,9 @@ class Uploader:
             self._thread.start()
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
-        """Wait until something holds that sending can bring about.
+        """Wait for a condition that uploads can fulfil.
 
-        Raises what ended the line, or UnreachableStoreError when nothing could be sent for
+        Raises what ended the queue, or UnreachableStoreError when nothing could be sent for
         `give_up_after_s` since this call.
         """
         began = time.monotonic()
@@ -130,7 +130,7 @@ class Uploader:
         """Send no more; harmless when called twice.
 
         `when_ended` is called once nothing is being sent: before this returns, or later by the
-        thread that sends, where that does not end soon. So a lock can be kept until then.
+        thread that sends, where that does not end soon. So a lock can be held until then.
         """
         with self._changed:
             self._is_stopping = True
@@ -147,7 +147,7 @@ class Uploader:
                 when_ended()
 
     def _patience_s(self, began: float) -> float | None:
-        """Return how long to wait on; raises when that was long enough."""
+        """Return how long to wait at most; raises when it is time to give up."""
         outage = self._outage
         if outage is None:
             return None
@@ -155,7 +155,7 @@ class Uploader:
         if left <= 0:
             self._failure = UnreachableStoreError(
                 f"{what_happened(outage.error)}; gave up after {self._give_up_after_s:g} s: "
-                "finished shards that are there stay, and the same command goes on"
+                "finished shards are kept, and the same command resumes"
             )
             raise self._failure from outage.error
         return left
@@ -169,7 +169,7 @@ class Uploader:
                 for parcel in parcels:
                     self._on_sent(parcel, proofs[parcel.name])
                 self._dequeue(len(parcels))
-        except BaseException as exc:  # noqa: BLE001 (nobody is above a thread: the caller gets it)
+        except BaseException as exc:  # noqa: BLE001 (the caller of the queue raises it)
             with self._changed:
                 if not self._is_stopping:
                     self._failure = exc
@@ -177,14 +177,14 @@ class Uploader:
         finally:
             with self._changed:
                 self._is_working = False
-            for tell in self._when_ended:
-                tell()
+            for call in self._when_ended:
+                call()
 
     def _next(self) -> Sequence[Parcel]:
         """Wait for files, and return those that are sent together."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_stopping)
-            self._go_on()
+            self._check_running()
             return [*islice(self._queue, self._remote.files_per_call)]
 
     def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
@@ -198,7 +198,7 @@ class Uploader:
     def _pause(self, wait_s: float) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._is_stopping, wait_s)
-            self._go_on()
+            self._check_running()
 
     def _dequeue(self, files: int) -> None:
         with self._changed:
@@ -213,28 +213,30 @@ class Uploader:
         if self._outage is None:
             now = time.monotonic()
             self._outage = _Outage(now, now, error)
-            self._notes.append(f"{what_happened(error)}; going on, and trying again")
+            self._notes.append(
+                f"{what_happened(error)}; the conversion continues, and the upload is tried again"
+            )
         self._outage.error = error
         if error.retry_after_s:
-            # A server that tells when it will take more is not gone.
+            # A server that asks for a pause is not away.
             until = time.monotonic() + error.retry_after_s
             last = self._outage.began + MAX_ASKED_WAIT_S
             self._outage.since = max(self._outage.since, min(until, last))
         self._changed.notify_all()
 
     def _progressed(self, sent_bytes: int) -> None:
-        """Take note that bytes went over; may be called by several threads."""
-        self._go_on()
+        """Take note that bytes were stored; may be called by several threads."""
+        self._check_running()
         outage = self._outage
         if outage is not None and sent_bytes:
             outage.since = time.monotonic()
 
-    def _go_on(self) -> None:
+    def _check_running(self) -> None:
         if self._is_stopping:
             raise _Stopped
 
 
 def what_happened(error: Exception) -> str:
-    """Return a message without what the user should do: we are about to do it."""
-    is_told = isinstance(error, WdsremuxError | OSError)
-    return (str(error) if is_told else repr(error)).partition("; ")[0]
+    """Return a message without the advice to the user: we follow it ourselves."""
+    has_message = isinstance(error, WdsremuxError | OSError)
+    return (str(error) if has_message else repr(error)).partition("; ")[0]

@@ -36,7 +36,7 @@ class FunctionSpec:
     """Its module; None for a function that was given and for one of a file."""
     folder: str | None = None
     """Folder from which its file or module may import what lies beside it."""
-    target: Callable[..., Any] | None = None
+    function: Callable[..., Any] | None = None
     """The function when it was given."""
     by_name: tuple[str, ...] = ()
     """Classes of what it uses of which one object passes for any other."""
@@ -59,8 +59,8 @@ class FunctionSpec:
         Raises UsageError when it is not there or cannot be called, TransformError when its file
         fails or is not the one it was when the run began.
         """
-        if self.target is not None:
-            return self.target
+        if self.function is not None:
+            return self.function
         assert self.file is not None  # noqa: S101 (given or named)
         if _sha256_of_file(Path(self.file)) != self.sha256:
             raise TransformError(f"{self.origin} was changed during the run; start it again")
@@ -112,7 +112,7 @@ def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:
         origin="",
         sha256=fingerprint.sha256,
         file=_file_of(function),
-        target=function,
+        function=function,
         by_name=fingerprint.by_name,
     )
 

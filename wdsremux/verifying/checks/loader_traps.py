@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
-from wdsremux.core.tar.scan import Member
 from wdsremux.core.tar.ustar import MAX_NAME_BYTES
+from wdsremux.core.tar.walk import Member
 from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import Collector
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from wdsremux.core.tar.blocks import BlockReader
 from wdsremux.core.tar.headers import split_name
-from wdsremux.core.tar.scan import Member, TarFault, TarScan
+from wdsremux.core.tar.walk import Member, TarFault, TarWalk
 from wdsremux.dataset.entry import SampleEntry
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.verifying.checks.loader_traps import check_case, check_names, has_dotted_key
@@ -94,12 +94,12 @@ class ShardWalk:
 
     def run(self, reader: BlockReader) -> None:
         """Walk the tar to its end, or to where it is damaged."""
-        scan = TarScan(reader)
+        walk = TarWalk(reader)
         try:
-            for member in scan.members():
+            for member in walk.members():
                 self._member(member, reader)
             self._close_sample()
-            self._check_end(scan)
+            self._check_end(walk)
         except TarFault as exc:
             self._close_sample()
             key = self._passed[-1].key if self._passed else None
@@ -107,17 +107,17 @@ class ShardWalk:
             detail = ", ".join(filter(None, (exc.detail, after)))
             self._found.add(_FAULT_CODES[exc.kind], detail, offset=exc.offset)
         finally:
-            self.end = scan.end
+            self.end = walk.end
             self._hand_out()
 
-    def _check_end(self, scan: TarScan) -> None:
+    def _check_end(self, walk: TarWalk) -> None:
         if not self.samples:
             self._found.add(Code.EMPTY_SHARD)
         if self._entries is not None and next(self._entries, None) is not None:
             self._found.add(Code.ENTRY_DIFFERS, "the entry has more samples")
-        if not scan.has_end_blocks:
-            self._found.add(Code.NO_END_BLOCKS, offset=scan.end)
-        data = scan.tail()
+        if not walk.has_end_blocks:
+            self._found.add(Code.NO_END_BLOCKS, offset=walk.end)
+        data = walk.tail()
         if data is not None:
             self._found.add(Code.DATA_AFTER_END, offset=data)
 
@@ -159,7 +159,7 @@ class ShardWalk:
             return
         data = reader.take(member.size)
         if len(data) < member.size:
-            return  # the scan says that the tar is cut
+            return  # the walk reports that the tar is cut
         if kind == "image":
             self._check_image(sample, name, data, member.data)
         elif kind == "json":

@@ -371,7 +371,7 @@ def test_a_tar_that_is_cut_off_is_refused_before_work_begins(shards, length):
 def test_tars_put_together_by_cat_are_refused_by_name(tmp_path):
     path = write_tar(tmp_path / "train-0.tar", numbered(0, 5))
     path.write_bytes(path.read_bytes() * 2)
-    with pytest.raises(SourceError, match=r"'train-0\.tar' another archive follows"):
+    with pytest.raises(SourceError, match=r"'train-0\.tar' contains another archive"):
         records(open_tars(tmp_path))
 
 

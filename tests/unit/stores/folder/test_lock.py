@@ -76,7 +76,7 @@ def test_a_second_run_is_refused_by_host_and_process_with_the_way_out(path):
     assert text.startswith(
         f"the output is being written by process {os.getpid()} on host {socket.gethostname()!r}; "
     )
-    assert f"if it is surely gone, remove {str(path)!r}" in text
+    assert f"or remove {str(path)!r}" in text
 
 
 def test_after_a_refusal_the_first_run_still_holds_the_lock(path):
@@ -155,7 +155,7 @@ def test_the_lock_of_another_host_is_never_taken_over(path, flock, request):
         request.getfixturevalue("without_flock")
     leave(path, host="node-7", pid=dead_pid(), boot=OTHER_BOOT)
     text = refusal(path)
-    assert "on host 'node-7'; wait for it, or, if it is surely gone, remove" in text
+    assert "on host 'node-7'; wait for it, or remove" in text
 
 
 def test_a_run_whose_lock_was_removed_by_hand_leaves_the_lock_of_the_next(path):

@@ -96,9 +96,9 @@ def test_folders_and_links_are_not_listed(tmp_path):
 
 def test_a_file_where_the_folder_should_be_is_named_in_the_error(tmp_path):
     (tmp_path / "out").write_bytes(b"a file")
-    with pytest.raises(StoreError, match=r"cannot write below '.*/out', which is no folder"):
+    with pytest.raises(StoreError, match=r"cannot write below '.*/out', which is not a folder"):
         FolderStore(tmp_path / "out").stage("a.tar")
-    with pytest.raises(StoreError, match=r"cannot write below '.*/out', which is no folder"):
+    with pytest.raises(StoreError, match=r"cannot write below '.*/out', which is not a folder"):
         FolderStore(tmp_path / "out").stage(".wdsremux/recipe.json")
     assert (tmp_path / "out").read_bytes() == b"a file"
 
@@ -107,7 +107,10 @@ def test_a_state_folder_that_is_a_link_is_refused_and_left_alone(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".wdsremux").symlink_to(tmp_path / "other")
-    with pytest.raises(StoreError, match="is a link"), FolderStore(tmp_path / "out").lock():
+    with (
+        pytest.raises(StoreError, match="is a symbolic link"),
+        FolderStore(tmp_path / "out").lock(),
+    ):
         pytest.fail("nobody may write there")
     assert list((tmp_path / "other").iterdir()) == []
     assert (tmp_path / "out" / ".wdsremux").is_symlink()
@@ -168,13 +171,13 @@ def test_a_published_file_may_be_read_by_all(tmp_path):
         (errno.EFBIG, "raise the file size limit or lower --max-shard-size"),
         (errno.EACCES, "make the folder writable"),
         (errno.EROFS, "make the folder writable"),
-        (errno.ENOTDIR, "choose a folder that is not a file"),
+        (errno.ENOTDIR, "choose another folder: a file has that name"),
         (errno.EIO, "check the disk or the mount"),
     ],
 )
 def test_every_failure_of_a_disk_comes_with_its_remedy(tmp_path, number, remedy):
     path = tmp_path / "a.tar"
-    with pytest.raises(StoreError) as caught, disk_errors.explained("write", path):
+    with pytest.raises(StoreError) as caught, disk_errors.translating_errors("write", path):
         raise OSError(number, "what the system says")
     text = str(caught.value)
     assert text.startswith(f"cannot write {str(path)!r}: what the system says; {remedy}")
@@ -213,13 +216,13 @@ def refusal_of(tmp_path, monkeypatch, *, free, number=errno.ENOSPC):
 def test_a_full_disk_is_told_by_bytes_needed_and_bytes_free(tmp_path, monkeypatch):
     assert refusal_of(tmp_path, monkeypatch, free=4096) == (
         "No space left on device (it needs at least 5000 bytes, 4096 are free); free some space, "
-        "then run the same command again: finished shards stay"
+        "then run the same command again: finished shards are kept"
     )
 
 
 def test_a_disk_that_is_full_in_spite_of_free_bytes_is_told(tmp_path, monkeypatch):
     text = refusal_of(tmp_path, monkeypatch, free=10**9)
-    assert "(but 1000000000 bytes are free: look for a quota, or for too many files)" in text
+    assert "(but 1000000000 bytes are free: check for a quota, or for too many files)" in text
 
 
 @pytest.mark.parametrize(

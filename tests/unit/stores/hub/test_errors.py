@@ -4,7 +4,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
-from wdsremux.stores.hub.errors import HttpError, explained, status_of
+from wdsremux.stores.hub.errors import HttpError, status_of, translating_errors
 
 
 class Answer:
@@ -25,7 +25,7 @@ def answered(status, said=None, **headers):
 
 def told(raised):
     """Return the error that an exception of the client becomes."""
-    with pytest.raises(StoreError) as caught, explained("write to hf://datasets/u/n"):
+    with pytest.raises(StoreError) as caught, translating_errors("write to hf://datasets/u/n"):
         raise raised
     assert "SECRET" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -42,11 +42,11 @@ def test_what_may_go_well_later_is_unreachable(status):
 @pytest.mark.parametrize(
     ("status", "says"),
     [
-        (400, "the Hub answers 400; look at"),
+        (400, "the Hub answers 400; check the page"),
         (401, "hf auth login"),
         (403, "write access"),
-        (404, "no such repository"),
-        (412, "somebody else has committed"),
+        (404, "the repository does not exist"),
+        (412, "another writer has committed"),
         (413, "the Hub answers 413"),
     ],
 )
@@ -58,7 +58,7 @@ def test_what_will_not_go_well_later_is_told_with_its_remedy(status, says):
 
 def test_what_the_hub_says_is_passed_on_without_tokens_and_urls():
     said = "No space left\nfor hf_SECRETtoken, authorization: Bearer SECRET, see https://hub/SECRET"
-    assert "(it says: No space left for …, authorization: … see …)" in str(
+    assert "(message of the Hub: No space left for …, authorization: … see …)" in str(
         told(answered(403, said))
     )
 
@@ -101,7 +101,7 @@ def test_a_broken_connection_is_unreachable():
 
 def test_offline_mode_and_a_file_that_is_not_here_are_told():
     assert "unset HF_HUB_OFFLINE" in str(told(OfflineModeIsEnabled("x")))
-    assert "'a.tar': No such file; see that it can be read" in str(
+    assert "'a.tar': No such file; make it readable" in str(
         told(FileNotFoundError(2, "No such file", "a.tar"))
     )
     assert "not good" in str(told(ValueError("not\ngood")))

@@ -80,7 +80,7 @@ def test_a_commit_whose_answer_was_lost_is_followed_though_the_hub_went_away_the
 
 def test_a_commit_of_somebody_else_is_not_followed(api, repo):
     api.commits += 1
-    with pytest.raises(StoreError, match="somebody else has committed"):
+    with pytest.raises(StoreError, match="another writer has committed"):
         repo.commit(attempt(stands=False))
     assert api.commits == 1
 
@@ -109,10 +109,10 @@ def test_a_pause_that_the_hub_asks_for_while_it_is_read_is_told(monkeypatch):
     [
         (answer(401), "hf auth login"),
         (answer(403), "read or write access"),
-        (answer(404), "no such repository"),
+        (answer(404), "the repository does not exist"),
         (answer(416), "the Hub answers 416"),
-        (answer(200, b"xyz"), r"part asked for \(200\); look what stands between"),
-        (answer(206, b"x"), r"part asked for \(206\); look what stands between"),
+        (answer(200, b"xyz"), r"ignored the Range header \(200\); check for a proxy"),
+        (answer(206, b"x"), r"ignored the Range header \(206\); check for a proxy"),
     ],
 )
 def test_what_cannot_be_read_is_told_with_its_remedy(monkeypatch, found, says):

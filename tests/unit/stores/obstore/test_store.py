@@ -15,7 +15,7 @@ from wdsremux.stores.address import address_of
 from wdsremux.stores.base import Sums
 from wdsremux.stores.lease import Written
 from wdsremux.stores.obstore import store as object_store
-from wdsremux.stores.obstore.errors import explained
+from wdsremux.stores.obstore.errors import translating_errors
 from wdsremux.stores.obstore.lock import StoreLockObject
 from wdsremux.stores.obstore.store import SHA256_NOTE, CloudStore, open_object_store
 from wdsremux.stores.registry import open_store
@@ -131,7 +131,7 @@ def test_a_small_file_is_not_written_over_another_that_came_in_between(
 
     monkeypatch.setattr(CloudStore, "_put", overtaken)
     for _ in ("where there was none", "in place of an older one"):
-        with pytest.raises(StoreError, match="another run has written it"):
+        with pytest.raises(StoreError, match="another run has just written it"):
             target.put("index.json", path, sums)
         assert content_of(target, "index.json") == b"another's"
 
@@ -213,10 +213,10 @@ def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
         raise FileNotFoundError
 
     monkeypatch.setattr(obstore, "put", absent)
-    with pytest.raises(StoreError, match="no such bucket or container"):
+    with pytest.raises(StoreError, match="the bucket or container does not exist"):
         target.put("a.tar", *file_of(tmp_path))
     lock = StoreLockObject(target._store, URL)
-    with pytest.raises(StoreError, match="no such bucket or container"):
+    with pytest.raises(StoreError, match="the bucket or container does not exist"):
         lock.create(b"{}")
     assert lock.replace(b"{}", Written(b"", "1 ")) is None
 
@@ -229,13 +229,13 @@ def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
         (GenericError("non-2xx status code: 400 x"), StoreError, "answers 400"),
         (GenericError("Error performing token request: x"), StoreError, "gcloud auth"),
         (UnauthenticatedError("x"), StoreError, "gcloud auth"),
-        (PermissionDeniedError("x"), StoreError, "may not do that"),
+        (PermissionDeniedError("x"), StoreError, "lack the permission"),
         (ValueError("x"), StoreError, "ValueError"),
     ],
 )
 def test_refusals_are_told_without_what_may_be_secret(raised, kind, says):
     raised.args = (f"{raised} https://host/a?sig=SECRET\n\nDebug source: SECRET",)
-    with pytest.raises(StoreError, match=says) as caught, explained("write 'a' of", URL):
+    with pytest.raises(StoreError, match=says) as caught, translating_errors("write 'a' of", URL):
         raise raised
     assert type(caught.value) is kind
     assert "SECRET" not in str(caught.value)
@@ -256,7 +256,7 @@ def test_settings_that_are_not_there_are_named(monkeypatch):
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     with pytest.raises(UsageError, match="AZURE_STORAGE_ACCOUNT_NAME"):
         open_object_store("az://container/folder")
-    with pytest.raises(UsageError, match="names no bucket"):
+    with pytest.raises(UsageError, match="does not name a bucket"):
         open_object_store("gs://")
 
 

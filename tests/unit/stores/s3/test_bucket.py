@@ -90,5 +90,5 @@ def test_no_keys_anywhere_are_told_before_anything_is_asked(of_profile, monkeypa
 
 @pytest.mark.parametrize("name", ["Bucket With Blanks", "ü"])
 def test_a_name_that_no_bucket_can_have_is_refused(of_profile, name):
-    with pytest.raises(UsageError, match="is no name for a bucket"):
+    with pytest.raises(UsageError, match="is not a valid bucket name"):
         of_profile("work", f"s3://{name}/x").check()

@@ -34,21 +34,21 @@ def refused(code, status):
 def test_a_busy_server_may_be_asked_again(code, status):
     error = refused(code, status)
     assert isinstance(error, UnreachableStoreError)
-    assert "'s3.example' is busy or out of order" in str(error)
+    assert "'s3.example' is busy or failing" in str(error)
 
 
 @pytest.mark.parametrize(
     ("code", "status", "words"),
     [
-        ("NoSuchBucket", 404, "there is no bucket 'bucket' at 's3.example'; make it"),
+        ("NoSuchBucket", 404, "bucket 'bucket' does not exist at 's3.example'; create it"),
         ("InvalidAccessKeyId", 403, "refuses the keys (InvalidAccessKeyId); check AWS_PROFILE"),
         ("ExpiredToken", 400, "refuses the keys (ExpiredToken)"),
         ("RequestTimeTooSkewed", 403, "set the clock"),
-        ("AccessDenied", 403, "bucket 'bucket' refuses it (AccessDenied); check the keys, whether"),
+        ("AccessDenied", 403, "bucket 'bucket' refuses it (AccessDenied); check the keys, their"),
         ("403", 403, "and the clock of this machine"),
         ("PermanentRedirect", 301, "is in another region; set AWS_REGION"),
-        ("NotImplemented", 501, "(NotImplemented); look this code up"),
-        ("{bucket.__class__}", 400, "({bucket.__class__}); look this code up"),
+        ("NotImplemented", 501, "(NotImplemented); see the documentation"),
+        ("{bucket.__class__}", 400, "({bucket.__class__}); see the documentation"),
     ],
 )
 def test_a_refusal_for_good_says_what_to_do(code, status, words):
@@ -123,5 +123,5 @@ def test_an_endpoint_that_is_no_address_is_told(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "minio.local")
-    with pytest.raises(UsageError, match="the endpoint is no address; check AWS_ENDPOINT_URL"):
+    with pytest.raises(UsageError, match="the endpoint is not a valid URL; check AWS_ENDPOINT_URL"):
         open_store("s3://bucket/data")

@@ -38,7 +38,7 @@ def test_a_lock_is_as_old_as_the_servers_clock_tells():
     "headers", [{}, {"date": "yesterday"}, {"date": "Mon, 05 Jan 2026 12:00:42 -0000"}]
 )
 def test_a_server_that_does_not_tell_the_time_is_named(headers):
-    with pytest.raises(StoreError, match="'s3://bucket/data' does not tell the time"):
+    with pytest.raises(StoreError, match="'s3://bucket/data' sends no Date header"):
         read(**headers)
 
 
@@ -55,7 +55,7 @@ class Refusing:
 @pytest.mark.parametrize(("status", "is_error"), [(404, True), (412, False)])
 def test_only_a_lock_that_is_there_is_no_error_when_one_is_created(status, is_error):
     abilities = Abilities(
-        checks_crc64=True, tells_md5=True, keeps_existing=True, replaces_seen=True
+        checks_crc64=True, etag_is_md5=True, keeps_existing=True, replaces_seen=True
     )
     lock = S3LockObject(Refusing(status), lambda: abilities)
     assert lock.replace(b"{}", Written(b"", "1")) is None

@@ -9,8 +9,8 @@ PART_BYTES = 16 << 20
 SEEN = {"ContentLength": 40, "ChecksumCRC64NVME": "AAECAwQFBgc=", "ETag": '"abc"'}
 
 
-def abilities(*, checks_crc64=True, tells_md5=True):
-    return Abilities(checks_crc64, tells_md5, keeps_existing=True, replaces_seen=True)
+def abilities(*, checks_crc64=True, etag_is_md5=True):
+    return Abilities(checks_crc64, etag_is_md5, keeps_existing=True, replaces_seen=True)
 
 
 def test_checksum_etag_and_size_of_the_parts_are_recalled():
@@ -30,7 +30,7 @@ def test_the_part_size_of_a_large_object_is_that_of_its_first_part():
     ("known", "left"),
     [
         ({"checks_crc64": False}, {"part_bytes", "etag"}),
-        ({"tells_md5": False}, {"part_bytes", "crc64nvme"}),
+        ({"etag_is_md5": False}, {"part_bytes", "crc64nvme"}),
     ],
 )
 def test_what_the_server_may_not_be_believed_is_left_out(known, left):

@@ -137,7 +137,7 @@ def test_a_shard_larger_than_the_bound_is_staged_alone_and_that_is_told_once(cas
     assert listed(case.target) == [("a.tar", 150), ("b.tar", 150)]
     assert max(case.sizes) == 150
     [note] = case.told
-    assert "--staging-max 100 B has no room for the shards being written" in note
+    assert "--staging-max 100 B is too small for the shards being written" in note
 
 
 def test_a_discarded_file_gives_its_room_back(case):
@@ -354,12 +354,14 @@ def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
         publish(case.target, name)
     case.target.receipts({"a.tar": sums_of(b"content")})
     [note] = case.told
-    assert note.startswith("2 shards were sent, but are unverified")
+    assert note.startswith("2 uploaded shards could not be verified")
     assert "wdsremux verify --deep mem://bucket/prefix" in note
 
 
 def test_a_shard_that_is_gone_by_the_end_is_told(case):
-    with pytest.raises(StoreError, match=r"'mem://bucket/prefix/a\.tar' is gone or another"):
+    with pytest.raises(
+        StoreError, match=r"'mem://bucket/prefix/a\.tar' has been removed or replaced"
+    ):
         case.target.receipts({"a.tar": sums_of(b"content")})
 
 

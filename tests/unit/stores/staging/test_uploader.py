@@ -89,7 +89,7 @@ def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(cas
     case.uploader.flush()
     assert case.remote.published == ["a.tar", "b.tar"]
     assert case.told == [
-        "cannot reach mem://bucket: refused; going on, and trying again",
+        "cannot reach mem://bucket: refused; the conversion continues, and the upload is tried again",
         "mem://bucket/prefix can be reached again",
     ]
 

@@ -1,7 +1,7 @@
-"""Writes the README's tables from the code: options, steps, exit codes, findings.
+"""Writes the tables of the help pages from the code: options, steps, exit codes, findings.
 
-python tools/readme_tables.py          rewrite README.md
-python tools/readme_tables.py --check  exit 1 when it is out of date
+python tools/page_tables.py          rewrite the pages
+python tools/page_tables.py --check  exit 1 when one is out of date
 """
 
 import re
@@ -17,7 +17,7 @@ from wdsremux.syncing.options import SyncOptions
 from wdsremux.transforms.steps.catalogue import catalogue
 from wdsremux.verifying.findings import catalogue_markdown
 
-README = Path(__file__).parent.parent / "README.md"
+PAGES = Path(__file__).parent.parent / "wdsremux" / "cli" / "pages"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -60,23 +60,32 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def filled(text: str) -> str:
-    """Return the README with every marked table made anew."""
+    """Return a page with every marked table made from the code."""
     for name, make in TABLES.items():
         mark = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        if not mark.search(text):
-            raise SystemExit(f"README.md has no place for the table {name!r}")
-        made = make()
-        text = mark.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)
+        if mark.search(text):
+            made = make()
+            text = mark.sub(lambda match, made=made: f"{match[1]}{made}\n{match[2]}", text)
     return text
 
 
 def main() -> None:
-    """Rewrite or check the README."""
-    old = README.read_text()
-    new = filled(old)
-    if "--check" in sys.argv[1:]:
-        sys.exit(0 if old == new else "README.md is out of date: run python tools/readme_tables.py")
-    README.write_text(new)
+    """Rewrite or check the pages."""
+    pages = sorted(PAGES.glob("*.md"))
+    missing = [name for name in TABLES if not any(mark(name, page) for page in pages)]
+    if missing:
+        raise SystemExit(f"no page has a place for the tables {', '.join(missing)}")
+    for page in pages:
+        old = page.read_text()
+        new = filled(old)
+        if "--check" in sys.argv[1:] and old != new:
+            raise SystemExit(f"{page.name} is out of date: run python tools/page_tables.py")
+        page.write_text(new)
+
+
+def mark(name: str, page: Path) -> bool:
+    """Return whether a page has a place for a table."""
+    return f"<!-- table: {name} -->" in page.read_text()
 
 
 if __name__ == "__main__":

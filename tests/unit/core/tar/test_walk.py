@@ -5,20 +5,20 @@ import pytest
 from support.verified import gzipped, member, patched, write_tar
 
 from wdsremux.core.tar.blocks import BlockReader
-from wdsremux.core.tar.scan import TarFault, TarScan
+from wdsremux.core.tar.walk import TarFault, TarWalk
 
 
-def scanned(path):
-    """Return (members, scan) of a tar; members as (name, data offset, size)."""
+def walked(path):
+    """Return (members, walk) of a tar; members as (name, data offset, size)."""
     with path.open("rb", buffering=0) as file:
-        scan = TarScan(BlockReader(file))
-        members = list(scan.members())
-        return members, scan, scan.tail()
+        walk = TarWalk(BlockReader(file))
+        members = list(walk.members())
+        return members, walk, walk.tail()
 
 
 def fault(path):
     with pytest.raises(TarFault) as caught:
-        scanned(path)
+        walked(path)
     return caught.value
 
 
@@ -30,11 +30,11 @@ def test_members_are_those_that_tarfile_sees(tmp_path, form):
             info = tarfile.TarInfo(name)
             info.size, info.mtime = i * 600, 1.5 if form == tarfile.PAX_FORMAT else 1
             tar.addfile(info, io.BytesIO(bytes(info.size)))
-    members, scan, tail = scanned(path)
+    members, walk, tail = walked(path)
     with tarfile.open(path) as tar:
         expected = [(m.name, m.offset, m.offset_data, m.size) for m in tar]
     assert [(m.name, m.header, m.data, m.size) for m in members] == expected
-    assert scan.has_end_blocks
+    assert walk.has_end_blocks
     assert tail is None
 
 
@@ -42,7 +42,7 @@ def test_links_devices_and_folders_have_no_content(tmp_path):
     kinds = (tarfile.LNKTYPE, tarfile.SYMTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE)
     # Whatever size such a header claims: nothing follows it.
     parts = [patched(member(f"m{k!r}", kind=k), 124, b"00000100000\0") for k in kinds]
-    members, _, _ = scanned(write_tar(tmp_path / "a.tar", [*parts, member("a.jpg")]))
+    members, _, _ = walked(write_tar(tmp_path / "a.tar", [*parts, member("a.jpg")]))
     assert [m.is_regular for m in members] == [False] * 5 + [True]
 
 
@@ -60,11 +60,11 @@ def test_a_tar_that_is_cut_is_told_wherever_it_is_cut(tmp_path, cut):
 
 
 def test_a_cut_between_members_is_an_end_without_end_blocks(tmp_path):
-    members, scan, _ = scanned(write_tar(tmp_path / "a.tar", [member("a.jpg")], end=b""))
+    members, walk, _ = walked(write_tar(tmp_path / "a.tar", [member("a.jpg")], end=b""))
     assert len(members) == 1
-    assert not scan.has_end_blocks
-    _, scan, _ = scanned(write_tar(tmp_path / "b.tar", [member("a.jpg")], end=bytes(512)))
-    assert not scan.has_end_blocks
+    assert not walk.has_end_blocks
+    _, walk, _ = walked(write_tar(tmp_path / "b.tar", [member("a.jpg")], end=bytes(512)))
+    assert not walk.has_end_blocks
 
 
 @pytest.mark.parametrize("size", [1 << 62, 8**11 - 1, 1 << 20])
@@ -87,14 +87,14 @@ def test_an_extension_header_may_not_claim_much(tmp_path, kind):
 
 def test_data_behind_the_end_is_found(tmp_path):
     path = write_tar(tmp_path / "a.tar", [member("a.jpg")], end=bytes(5000) + b"!" + bytes(119))
-    assert scanned(path)[2] == 1024 + 5000
+    assert walked(path)[2] == 1024 + 5000
 
 
 def test_a_long_tail_is_not_read(tmp_path):
     path = write_tar(tmp_path / "a.tar", [member("a.jpg")])
     with path.open("r+b") as file:
         file.truncate(1 << 43)
-    assert scanned(path)[2] == 2048
+    assert walked(path)[2] == 2048
 
 
 def test_a_compressed_tar_is_called_so(tmp_path):
@@ -107,5 +107,5 @@ def test_a_compressed_tar_is_called_so(tmp_path):
 def test_a_sparse_member_is_marked(tmp_path):
     info = tarfile.TarInfo("a.jpg")
     info.type = tarfile.GNUTYPE_SPARSE
-    members, _, _ = scanned(write_tar(tmp_path / "a.tar", [info.tobuf(tarfile.GNU_FORMAT)]))
+    members, _, _ = walked(write_tar(tmp_path / "a.tar", [info.tobuf(tarfile.GNU_FORMAT)]))
     assert members[0].is_sparse

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wdsremux.core.errors import SourceError
-from wdsremux.sources.tars.index import group_samples, read_content, scan_members, split_name
+from wdsremux.core.tar.headers import split_name
+from wdsremux.sources.tars.samples import group_samples, members_of_tar, read_content
 
 
 def packed(members, tar_format=tarfile.USTAR_FORMAT, **facts):
@@ -27,7 +28,7 @@ def packed(members, tar_format=tarfile.USTAR_FORMAT, **facts):
 
 def found(data, start=0):
     file = io.BytesIO(data)
-    return [(m.name, read_content(file, "t", m)) for m in scan_members(file, "t.tar", start)]
+    return [(m.name, read_content(file, "t", m)) for m in members_of_tar(file, "t.tar", start)]
 
 
 def with_header(data, offset, **fields):
@@ -63,7 +64,7 @@ def test_a_long_name_counts_for_one_member_only():
 
 def test_the_header_of_a_member_is_where_its_extension_begins():
     data = packed([("a.jpg", b"1"), ("n" * 150 + ".jpg", b"2")], tarfile.PAX_FORMAT)
-    first, second = scan_members(io.BytesIO(data), "t.tar")
+    first, second = members_of_tar(io.BytesIO(data), "t.tar")
     assert second.header == first.end
     assert [name for name, _ in found(data, second.header)] == [second.name]
 
@@ -101,14 +102,16 @@ def test_another_archive_behind_the_end_is_refused_where_all_rows_are_wanted(pad
     one, two = packed(MEMBERS), packed([("late.jpg", b"")])
     file = io.BytesIO(one + bytes(padding) + two)
     offset = len(one) + padding
-    with pytest.raises(SourceError, match=rf"'t\.tar' another archive follows at offset {offset},"):
-        list(scan_members(file, "t.tar", is_last_archive=True))
+    with pytest.raises(
+        SourceError, match=rf"'t\.tar' contains another archive at offset {offset},"
+    ):
+        list(members_of_tar(file, "t.tar", is_last_archive=True))
 
 
 @pytest.mark.parametrize("tail", [b"", bytes(512), bytes(3 << 20), b"a note".ljust(512), b"x"])
 def test_what_is_no_archive_behind_the_end_is_passed_over(tail):
     file = io.BytesIO(packed(MEMBERS) + tail)
-    assert len(list(scan_members(file, "t.tar", is_last_archive=True))) == len(MEMBERS)
+    assert len(list(members_of_tar(file, "t.tar", is_last_archive=True))) == len(MEMBERS)
 
 
 def test_a_tar_that_ends_between_members_is_whole():
@@ -120,10 +123,12 @@ def test_a_tar_that_ends_between_members_is_whole():
 @given(st.integers(1, len(packed(MEMBERS))))
 def test_a_tar_cut_anywhere_gives_whole_members_and_then_an_error_or_the_end(length):
     data = packed(MEMBERS)[:length]
-    whole = [m for m in scan_members(io.BytesIO(packed(MEMBERS)), "") if m.data + m.size <= length]
+    whole = [
+        m for m in members_of_tar(io.BytesIO(packed(MEMBERS)), "") if m.data + m.size <= length
+    ]
     seen = []
     try:
-        seen.extend(scan_members(io.BytesIO(data), "t.tar"))
+        seen.extend(members_of_tar(io.BytesIO(data), "t.tar"))
     except SourceError as exc:
         assert "'t.tar' is damaged at offset" in str(exc)  # noqa: PT017 (it need not be raised)
     assert seen == whole
@@ -134,7 +139,7 @@ def test_any_bytes_end_in_members_or_one_error(noise, place):
     data = packed(MEMBERS)
     data = data[:place] + noise + data[place + len(noise) :]
     try:
-        for member in scan_members(io.BytesIO(data), "t.tar"):
+        for member in members_of_tar(io.BytesIO(data), "t.tar"):
             assert 0 <= member.data <= member.data + member.size <= len(data)
     except SourceError:
         pass
@@ -202,7 +207,7 @@ def sparse_pax():
 
 @pytest.mark.parametrize("data", [sparse_old(), sparse_pax()])
 def test_a_sparse_member_is_a_problem_of_its_sample_only(data):
-    one, two = group_samples(scan_members(io.BytesIO(data), "t.tar"))
+    one, two = group_samples(members_of_tar(io.BytesIO(data), "t.tar"))
     assert (one.key, two.key) == ("s", "a")
     assert "sparse" in one.problem
     assert two.problem is None
@@ -235,7 +240,7 @@ def test_a_name_splits_at_the_first_dot_of_its_last_part(name, key, field):
 
 def test_only_neighbours_make_a_sample():
     names = ["a.jpg", "__meta__.json", "a.json", "b.jpg", "a.txt"]
-    samples = list(group_samples(scan_members(io.BytesIO(packed((n, b"") for n in names)), "t")))
+    samples = list(group_samples(members_of_tar(io.BytesIO(packed((n, b"") for n in names)), "t")))
     assert [(s.key, list(s.members)) for s in samples] == [
         ("a", ["jpg", "json"]),
         ("b", ["jpg"]),
@@ -245,6 +250,6 @@ def test_only_neighbours_make_a_sample():
 
 def test_a_field_that_comes_twice_is_a_problem():
     data = packed([("a.jpg", b"1"), ("a.JPG", b"2"), ("b.jpg", b"3")])
-    one, two = group_samples(scan_members(io.BytesIO(data), "t"))
+    one, two = group_samples(members_of_tar(io.BytesIO(data), "t"))
     assert "two members" in one.problem
     assert two.problem is None

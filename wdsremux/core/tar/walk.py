@@ -1,12 +1,12 @@
-"""Walks the members of a tar that may be anything: damaged, cut, or made to do harm.
+"""Walks the members of a tar that may be damaged, cut, or made to do harm.
 
-Reads forward only and holds one header at a time. What a header says is read in `tarheaders.py`.
+Moves forward only and holds one header at a time. What a header means is decided in `headers.py`.
 """
 
+import os
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple, Protocol
 
-from wdsremux.core.tar.blocks import BlockReader
 from wdsremux.core.tar.headers import (
     EXTENSIONS,
     MAX_EXTENSION_BYTES,
@@ -19,12 +19,12 @@ from wdsremux.core.tar.headers import (
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 
 MAX_TAIL_BYTES = 1 << 20
-"""Behind the end blocks so much is looked at; more is no padding, whatever it holds."""
+"""How much of the bytes after the end blocks is read; more than that is not padding."""
 _COMPRESSED = (b"\x1f\x8b", b"BZ", b"\xfd7", b"\x28\xb5", b"\x04\x22")
 
 
 class TarFault(Exception):  # noqa: N818 (it ends the walk of one tar and becomes a finding)
-    """The walk cannot go on."""
+    """Why a walk ended early: the tar ends within a member, or a header is damaged."""
 
     def __init__(self, kind: Literal["cut", "damaged"], detail: str, offset: int) -> None:
         super().__init__(detail)
@@ -34,7 +34,7 @@ class TarFault(Exception):  # noqa: N818 (it ends the walk of one tar and become
 
 
 class Member(NamedTuple):
-    """A member of a tar; the reader stands at its content while it is being looked at."""
+    """A member of a tar; when the walk yields it, the reader is at its content."""
 
     name: str
     kind: bytes
@@ -45,7 +45,7 @@ class Member(NamedTuple):
     """Offset of its content."""
     size: int
     is_extended: bool
-    """Whether PAX or GNU headers stand before its own."""
+    """Whether PAX or GNU headers precede its own."""
     is_sparse: bool
 
     @property
@@ -59,19 +59,62 @@ class Member(NamedTuple):
         return self.data + padded(self.size)
 
 
-class TarScan:
+class TarReader(Protocol):
+    """Reads a tar from front to back: a `BlockReader` every byte, a `SeekReader` headers only."""
+
+    offset: int
+    """Of the next byte."""
+    size_bytes: int
+    """Of the file."""
+
+    def take(self, size_bytes: int) -> bytes:
+        """Return the next bytes, fewer at the end of the file."""
+
+    def skip(self, size_bytes: int) -> int:
+        """Pass over bytes and return how many there were."""
+
+
+class SeekReader:
+    """Reads a seekable file where the walk asks for bytes, and seeks over all others.
+
+    The file should be unbuffered. Its position may be changed between two calls.
+    """
+
+    def __init__(self, file: BinaryIO, offset: int = 0) -> None:
+        self._file = file
+        self.offset = offset
+        self.size_bytes = file.seek(0, os.SEEK_END)
+
+    def take(self, size_bytes: int) -> bytes:
+        """Return the next bytes, fewer at the end of the file."""
+        self._file.seek(self.offset)
+        data = self._file.read(size_bytes)
+        # An unbuffered file may return a part of what is there.
+        while 0 < len(data) < size_bytes and (more := self._file.read(size_bytes - len(data))):
+            data += more
+        self.offset += len(data)
+        return data
+
+    def skip(self, size_bytes: int) -> int:
+        """Pass over bytes, also where the padding of the last member is missing."""
+        self.offset += size_bytes
+        return size_bytes
+
+
+class TarWalk:
     """The walk of one tar."""
 
-    def __init__(self, reader: BlockReader) -> None:
+    def __init__(self, reader: TarReader) -> None:
         self._reader = reader
         self.end = 0
         """Offset after the last member, known when the walk is over."""
         self.has_end_blocks = False
 
     def members(self) -> Iterator[Member]:
-        """Yield the members; content that was not taken from the reader is passed over.
+        """Yield the members; content that is not taken from the reader is passed over.
 
-        Raises TarFault where the walk cannot go on.
+        An archive that ends between two members, without end blocks, ends the walk like any other.
+        Raises TarFault where the tar is cut or damaged.
         """
         extension = Extension()
         while header := self._header():
@@ -92,13 +135,15 @@ class TarScan:
                 is_extended=extension.start is not None,
                 is_sparse=extension.sparse_name is not None or kind == b"S",
             )
+            if member.data + member.size > self._reader.size_bytes:
+                raise TarFault("cut", f"{member.name[:200]!r} is cut off", member.header)
             yield member
             self._pass_member(member)
             self.end = member.end
             extension = Extension()
 
     def tail(self) -> int | None:
-        """Look at what follows the end of the archive; return the offset of data, None for zeros.
+        """Read what follows the end of the archive; return the offset of data, None for zeros.
 
         Call it after `members`.
         """
@@ -119,7 +164,7 @@ class TarScan:
         if len(header) < BLOCK_BYTES:
             raise TarFault("cut", f"{len(header)} of 512 header bytes", offset)
         if not any(header):
-            # One zero block ends the archive for every reader; the writer's second may be lost.
+            # One zero block ends the archive for every reader; the second may be missing.
             self.has_end_blocks = self._reader.take(BLOCK_BYTES) == bytes(BLOCK_BYTES)
             return b""
         if not is_sound(header):
@@ -138,13 +183,13 @@ class TarScan:
         if size > left:
             raise TarFault(
                 "cut",
-                f"{extension.name_of(header)[:200]!r} claims {size} bytes, {left} are there",
+                f"{extension.name_of(header)[:200]!r} claims {size} bytes, but {left} follow",
                 offset,
             )
         return size
 
     def _payload(self, size: int, offset: int) -> bytes:
-        """Return what an extension header says."""
+        """Return the content of an extension header."""
         if size > MAX_EXTENSION_BYTES:
             raise TarFault("damaged", f"an extension header claims {size} bytes", offset)
         payload = self._reader.take(size)
