@@ -86,7 +86,7 @@ def _explain(arguments: argparse.Namespace) -> int:
     found = known.get(arguments.code.upper())
     if found is None:
         raise UsageError(f"unknown finding {arguments.code!r}; `wdsremux help findings` lists all")
-    console.out(f"{found.code} ({found.severity}): {found.meaning}\n\nWhat to do: {found.remedy}")
+    console.out(f"{found.code} ({found.severity}): {found.title}\n\nWhat to do: {found.remedy}")
     return 0
 
 

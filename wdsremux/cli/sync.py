@@ -9,7 +9,7 @@ from wdsremux.cli.byte_progress import byte_progress
 from wdsremux.cli.flags import add_own_options, own_options
 from wdsremux.converting.progress import duration
 from wdsremux.core.escaping import escaped
-from wdsremux.core.option_values import counted, size
+from wdsremux.core.option_values import counted, listed, size
 from wdsremux.syncing.options import SyncOptions
 from wdsremux.syncing.report import SyncReport
 
@@ -77,8 +77,7 @@ def _plan_lines(report: SyncReport) -> list[str]:
 def _named(what: str, names: tuple[str, ...]) -> list[str]:
     if not names:
         return []
-    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return [f"{what}: {', '.join(names[:MAX_NAMES])}{more}"]
+    return [f"{what}: {listed(names, MAX_NAMES)}"]
 
 
 def _closing(report: SyncReport) -> str:

@@ -46,7 +46,7 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
 
 
 def _with_kernel_of(conversion: Conversion, recorded: Head) -> Conversion:
-    """Return the conversion with the kernel that its output was begun with, where it may be used.
+    """Return the conversion with the kernel that its output was started with, where it may be used.
 
     Where that kernel is not built, the difference is refused later, with what to do.
     """

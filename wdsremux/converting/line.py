@@ -79,7 +79,7 @@ class _ConversionRun:
         self._c = conversion
         self._ledger = ledger
         self._observer = observer
-        self._standing = ledger.standing()
+        self._standing = ledger.progress()
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
@@ -182,7 +182,7 @@ class _ConversionRun:
         packs = tuple(map(packed_from, batch.packed, starts))
         rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
         if self._register is not None:
-            packs, doubled = self._register.without_doubles(packs)
+            packs, doubled = self._register.without_duplicates(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)

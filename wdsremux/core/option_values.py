@@ -3,7 +3,7 @@
 import difflib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from operator import index
@@ -77,6 +77,12 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return "1 shard" or "2 shards"."""
     return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Return "a, b and 3 more": at most that many names, and the number of the others."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def size(size_bytes: int) -> str:

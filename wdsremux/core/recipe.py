@@ -140,7 +140,7 @@ class Recipe(Options):
         "auto", choices=("auto", "native", "portable")
     )
     """what transforms JPEGs: native is fast and needs a C extension (see wdsremux doctor), portable
-    runs everywhere, and their pixels differ slightly; auto takes the kernel that OUT was begun
+    runs everywhere, and their pixels differ slightly; auto takes the kernel that OUT was started
     with, and for a new OUT native if it is built
     """
     matte: tuple[int, int, int] = option(

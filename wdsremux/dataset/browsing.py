@@ -14,20 +14,20 @@ from wdsremux.dataset.entry import SampleEntry, ShardEntry
 from wdsremux.dataset.reader import Output, image_extension
 
 NEAR_KEYS = 3
-"""Told of a key that there is not."""
+"""How many similar keys the error for an unknown key names."""
 _ROW_KEY = re.compile(r"(\d{9,18})(?:-c\d{1,9})?")
 _POSITION = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a sample stands."""
+    """A sample and the shard it is in."""
 
     shard: ShardSummary
     sample: SampleEntry
 
-    def told(self) -> str:
-        """Name the sample for people."""
+    def label(self) -> str:
+        """Name the sample in a message."""
         return f"{self.sample.key!r} (split {self.shard.split!r}, copy {self.shard.copy})"
 
 
@@ -39,13 +39,13 @@ def samples_of(shards: Iterable[ShardSummary], output: Output) -> Iterator[Found
 
 
 def find(output: Output, words: str, split: str | None = None) -> tuple[Found, str | None]:
-    """Return (sample, extension) of what KEY, KEY.ext or a position names.
+    """Return (sample, extension) for KEY, KEY.ext or a position.
 
-    A key goes before a position of the same digits. Where keys are row numbers, only the entries of
-    the shards that hold the row are read. Raises UsageError, naming what is near, when there is no
-    such sample, or more than one.
+    A key is tried before a position of the same digits. Where keys are row numbers, only the
+    entries of the shards that contain the row are read. Raises UsageError, naming similar keys,
+    when no sample fits, or more than one.
     """
-    key, extension = _parted(words)
+    key, extension = _split(words)
     found, near = _by_key(output, key, split)
     if found is None and _POSITION.fullmatch(key):
         found = _by_position(output, int(key), split)
@@ -66,8 +66,8 @@ def member(output: Output, words: str, split: str | None = None) -> bytes:
     return members[name]
 
 
-def _parted(words: str) -> tuple[str, str | None]:
-    """Return (key, extension): WebDataset parts them at the first dot of the base name."""
+def _split(words: str) -> tuple[str, str | None]:
+    """Return (key, extension), split at the first dot of the base name as WebDataset does."""
     folder, slash, base = words.rpartition("/")
     stem, dot, extension = base.partition(".")
     return f"{folder}{slash}{stem}", extension.lower() if dot else None
@@ -83,12 +83,12 @@ def _by_key(output: Output, key: str, split: str | None) -> tuple[Found | None, 
     for shard, entry in output.entries(shards):
         if key in entry.keys:
             return Found(shard, _nth(entry, entry.keys.index(key))), []
-        near = nlargest(NEAR_KEYS, [*near, *entry.keys], lambda one: _likeness(one, key))
-    return None, [one for one in near if _likeness(one, key)]
+        near = nlargest(NEAR_KEYS, [*near, *entry.keys], lambda one: _common_prefix(one, key))
+    return None, [one for one in near if _common_prefix(one, key)]
 
 
 def _by_position(output: Output, position: int, split: str | None) -> Found | None:
-    """Return the sample of a row; raises UsageError where several are made of it, or none is."""
+    """Return the sample of a row; raises UsageError for several samples, or a rejected row."""
     found = []
     rejected: list[Rejected] = []
     for shard, entry in output.entries(_holding(output.shards(split), position)):
@@ -97,9 +97,9 @@ def _by_position(output: Output, position: int, split: str | None) -> Found | No
             found.append(Found(shard, _nth(entry, number)))
         rejected += (one for one in entry.rejected if one.position == position)
     if len(found) > 1:
-        told = ", ".join(one.told() for one in found)
+        labels = ", ".join(one.label() for one in found)
         instead = "a key or --split" if len({one.shard.split for one in found}) > 1 else "a key"
-        raise UsageError(f"row {position} has {len(found)} samples: {told}; give {instead}")
+        raise UsageError(f"row {position} has {len(found)} samples: {labels}; pass {instead}")
     if rejected and not found:
         why = f"({rejected[0].stage}): {rejected[0].reason[:200]}"
         raise UsageError(f"row {position} was rejected {why}")
@@ -114,19 +114,19 @@ def _nth(entry: ShardEntry, number: int) -> SampleEntry:
     return next(islice(entry.samples(), number, None))
 
 
-def _likeness(one: str, other: str) -> int:
+def _common_prefix(one: str, other: str) -> int:
     """Return how many characters two keys begin with in common."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _instead(output: Output, near: list[str], split: str | None) -> str:
-    """Tell what may be meant: near keys, or the rows that there are."""
+    """Return what the user may have meant: similar keys, or the range of rows."""
     if near:
-        return f"; near it are {', '.join(map(repr, near))}"
+        return f"; similar keys are {', '.join(map(repr, near))}"
     shards = output.shards(split)
     if not shards:
         return ""
     first = min(shard.first_position for shard in shards)
     last = max(shard.last_position for shard in shards)
-    return f"; its rows go from {first} to {last}, and wdsremux ls OUT --samples lists the keys"
+    return f"; its rows are {first} to {last}, and `wdsremux ls OUT --samples` lists the keys"

@@ -1,6 +1,6 @@
 """The dataset card: a README.md whose YAML makes the Hub and `load_dataset` read the shards right.
 
-Without it, `datasets` guesses: it may take `index.json` for the data, loses class names, and fixes
+Without it, `datasets` guesses: it may take `index.json` for the data, loses class names, and infers
 the schema from the first five samples.
 Format: https://huggingface.co/docs/hub/datasets-cards, `datasets` 5 `Features._to_yaml_list`.
 """
@@ -12,18 +12,19 @@ from wdsremux.core.columns import Dtype
 from wdsremux.core.manifest import Manifest
 
 CARD_NAME = "README.md"
-CARD_MARK = "<!-- card written by wdsremux; remove this line to keep your own text -->"
+CARD_MARK = "<!-- card written by wdsremux; remove this line to edit the card yourself -->"
+_MARK_START = b"<!-- card written by wdsremux"
 
 
 def is_ours(card: bytes) -> bool:
-    """Return whether a README.md was written by us and may be replaced."""
-    return CARD_MARK.encode() in card
+    """Return whether wdsremux wrote a README.md and may replace it."""
+    return _MARK_START in card
 
 
 def card_bytes(manifest: Manifest) -> bytes:
     """Return the card of a dataset."""
     text = f"---\n{_yaml(_metadata(manifest))}---\n{CARD_MARK}\n\n{_text(manifest)}"
-    # In the YAML, lone surrogates (of file names that are no Unicode) are escaped already.
+    # In the YAML, lone surrogates (of file names that are not Unicode) are escaped already.
     return text.encode("utf-8", "replace")
 
 
@@ -31,7 +32,7 @@ def _yaml(value: Mapping[str, Any]) -> str:
     import yaml  # noqa: PLC0415 (only a finished run needs it)
 
     class Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML ships no types
-        """Writes line breaks of every kind as escapes: read unquoted, U+0085 becomes a blank."""
+        """Writes line breaks of every kind as escapes: unquoted, U+0085 is read as a space."""
 
         def represent_text(self, text: str) -> Any:
             style = None if text.isprintable() else '"'

@@ -1,8 +1,7 @@
-"""One shard's entry: what stands where in the tar, and where the next shard starts.
+"""The entry of a shard: where each sample is in the tar, and where the next shard starts.
 
-Entries lie in `.wdsremux/` beside the shards, one msgpack file each. They are what a run resumes
-from, what the manifest is made from, and what lets `verify` name a damaged sample without walking a
-damaged tar.
+Entries are msgpack files in `.wdsremux/` beside the shards. A run resumes from them, the manifest
+is made from them, and they let `verify` name a damaged sample without walking a damaged tar.
 """
 
 import sys
@@ -28,7 +27,7 @@ def entry_name(shard: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SampleEntry:
-    """Where one sample stands in its shard."""
+    """Where one sample is in its shard."""
 
     key: str
     position: int
@@ -43,7 +42,7 @@ class SampleEntry:
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
-    """The whole entry; the sample lists run in parallel."""
+    """A whole entry; the lists have one item for each sample."""
 
     summary: ShardSummary
     fingerprint: str
@@ -58,7 +57,7 @@ class ShardEntry:
     rejected: tuple[Rejected, ...] = ()
 
     def samples(self) -> Iterator[SampleEntry]:
-        """Yield where each sample stands, in shard order."""
+        """Yield where each sample is, in shard order."""
         at = 0
         width = len(self.extensions)
         for i, key in enumerate(self.keys):
@@ -101,7 +100,7 @@ class ShardEntry:
                 "members": _packed(self.members),
                 "rejected": [[r.position, r.copy, r.stage, r.reason, r.key] for r in self.rejected],
             },
-            # A reason may quote a file name that is no Unicode: Python has lone surrogates for it.
+            # A reason may quote a file name that is not Unicode: Python has lone surrogates for it.
             unicode_errors="surrogatepass",
         )
         return packed
@@ -119,10 +118,10 @@ class ShardEntry:
         except CorruptDataError:
             raise
         except Exception as exc:
-            # Whatever msgpack or a missing field raises, the file is not what we wrote.
+            # Whatever msgpack or a missing field raises, the file differs from what was written.
             raise CorruptDataError(
                 f"cannot read entry {name!r}: it is damaged ({exc!r}); "
-                "remove it to have the shard made again"
+                "remove that file to have its shard made again"
             ) from exc
 
     @classmethod

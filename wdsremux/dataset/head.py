@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wdsremux.core.head import Head
+from wdsremux.core.option_values import listed
 
 File = Mapping[str, Any]
 
 
 def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str] | None:
-    """Return (path, old value, new value) of the first place where two JSON values differ."""
+    """Return (path, old value, new value) of the first difference of two JSON values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in [*old, *(key for key in new if key not in old)]:
             found = first_difference(
@@ -40,24 +41,24 @@ def head_difference(old: Head, new: Head, field: str) -> str | None:
     where, one, other = difference
     if where == "recipe.transform.sha256":
         return _function_difference(new)
-    way_back = "give the old value"
+    remedy = "pass the old value"
     if where == "versions.kernel":
-        way_back = _way_back_to_kernel(one, other)
+        remedy = _remedy_for_kernel(one, other)
     elif where.startswith("versions."):
-        way_back = "install the old version"
+        remedy = "install the old version"
     return (
-        f"the output was begun with another recipe: {where} was {one}, now it is {other}; "
-        f"{way_back} to go on"
+        f"the output was started with another recipe: {where} was {one}, now it is {other}; "
+        f"{remedy} to resume"
     )
 
 
-def _way_back_to_kernel(was: str, now: str) -> str:
-    """Say how to get the kernel that an output was begun with; both are quoted."""
+def _remedy_for_kernel(was: str, now: str) -> str:
+    """Say how to get the kernel that an output was started with; both are quoted."""
     if was.startswith('"native') and now.startswith('"native'):
-        return "install wdsremux and libjpeg-turbo in the old versions"
+        return "install the old versions of wdsremux and libjpeg-turbo"
     if was.startswith('"native'):
-        return "give --kernel native (where it is not built, wdsremux doctor says how)"
-    return "give --kernel portable"
+        return "pass --kernel native (wdsremux doctor shows how to build it)"
+    return "pass --kernel portable"
 
 
 def _function_difference(new: Head) -> str:
@@ -66,8 +67,8 @@ def _function_difference(new: Head) -> str:
     name = new.options["transform"]["name"]
     what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"
     return (
-        f"the output was begun with another recipe: {what} has changed since; give it as it was to "
-        "go on"
+        f"the output was started with another recipe: {what} has changed since; restore it to "
+        "resume"
     )
 
 
@@ -77,26 +78,26 @@ def _source_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | 
     if difference is None:
         return None
     where, was, now = difference
-    way_back = "give the source as it was to go on"
-    told = f"{where} was {was}, now it is {now}"
+    remedy = "restore the source to resume"
+    change = f"{where} was {was}, now it is {now}"
     if old.get("kind") == new.get("kind"):
         commits = f"commit was {old.get('commit')}, now it is {new.get('commit')}"
         if old.get("commit") != new.get("commit"):
-            told, way_back = commits, f"give --revision {old.get('commit')} to go on"
+            change, remedy = commits, f"pass --revision {old.get('commit')} to resume"
         file = _file_difference(_files_of(old), _files_of(new))
         if file is not None:
-            told = file if where != "source.commit" else f"{file} ({commits})"
+            change = file if where != "source.commit" else f"{file} ({commits})"
         if added_files(old, new):
-            way_back += ", or --extend to add shards for what is new"
-    return f"the source has changed: {told}; {way_back}"
+            remedy += ", or pass --extend to add shards for the new rows"
+    return f"the source has changed: {change}; {remedy}"
 
 
 def added_files(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[File]:
-    """Return the files that a source has more than it had, where all others are as they were.
+    """Return the files that were appended to a source, where all others are unchanged.
 
-    Empty when anything else has changed, when a file has come between the old ones, and when
-    nothing proves that the old ones are the same: those of another commit of a Hub dataset are,
-    whatever they are called, by the hashes that Git keeps of them.
+    Empty when anything else has changed, when a file was inserted between the old ones, and when
+    nothing proves that the old ones are the same. Files of another commit of a Hub dataset are
+    compared by the hashes that Git has of them, whatever their names.
     """
     files, is_pinned = _files_of(old), "commit" in old
     heads = [{**source, "files": None, "commit": None} for source in (old, new)]
@@ -120,21 +121,23 @@ def _proof(file: File, *, is_pinned: bool) -> File:
 
 
 def _file_difference(old: Sequence[File], new: Sequence[File]) -> str | None:
-    """Name the first file that changed, went or came, with what is known of it."""
+    """Describe the first file that changed, is missing or is new."""
     there = {_key(file): file for file in new}
     for file in old:
         other = there.get(_key(file))
         if other is None:
-            return f"file {file.get('name')!r} has gone"
+            return f"file {file.get('name')!r} is missing"
         changes = [name for name in {**file, **other} if file.get(name) != other.get(name)]
         if changes:
-            told = (f"{name} was {file.get(name)}, now it is {other.get(name)}" for name in changes)
-            return f"file {file.get('name')!r}: {', '.join(told)}"
+            shown = (
+                f"{name} was {file.get(name)}, now it is {other.get(name)}" for name in changes
+            )
+            return f"file {file.get('name')!r}: {', '.join(shown)}"
     before = {_key(file) for file in old}
-    come = [file for file in new if _key(file) not in before]
-    if come:
-        more = f", and {len(come) - 1} more" if come[1:] else ""
-        return f"file {come[0].get('name')!r} is new{more}"
+    added = [file for file in new if _key(file) not in before]
+    if added:
+        names = listed([repr(file.get("name")) for file in added], 1)
+        return f"file {names} {'is' if len(added) == 1 else 'are'} new"
     return None
 
 

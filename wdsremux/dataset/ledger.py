@@ -1,7 +1,7 @@
-"""Which shards stand in a target, by which recipe, and where a run goes on.
+"""The state of an output: which shards are finished, by which recipe, and where a run resumes.
 
-A shard stands when its entry is published and its file is there at the size the entry says. What a
-killed run left without an entry is written again: the same bytes, by promise.
+A shard is finished when its entry is published and its file has the size that the entry records. A
+shard that a killed run left without an entry is written again, with the same bytes.
 """
 
 import json
@@ -13,18 +13,21 @@ from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageErr
 from wdsremux.core.head import DECIDING_FIELDS, Head
 from wdsremux.core.manifest import (
     MANIFEST_NAME,
+    MAX_ENTRY_BYTES,
+    MAX_MANIFEST_BYTES,
     STATE_FOLDER,
     Manifest,
     ShardSummary,
     indented_json,
 )
+from wdsremux.core.option_values import listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.head import head_difference
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
-from wdsremux.stores.whole_files import read_ahead, read_whole
+from wdsremux.stores.reading.prefetch import read_ahead
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
 REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
@@ -33,7 +36,7 @@ LINES_A_WRITE = 1000
 
 @dataclass(frozen=True, slots=True)
 class SeriesProgress:
-    """How far one series has come."""
+    """The finished shards of one series."""
 
     shards: tuple[ShardSummary, ...] = ()
 
@@ -48,12 +51,12 @@ class SeriesProgress:
         return len(self.shards)
 
     def next_row(self, first: int) -> int:
-        """Position of the first row that is still to be done; `first` is that of the series."""
+        """Position of the first row that is not finished; `first` is that of the series."""
         return self.shards[-1].stop if self.shards else first
 
 
 class Ledger:
-    """Reads and writes a target's state folder."""
+    """Reads and writes the state folder of an output."""
 
     def __init__(self, target: Store) -> None:
         self._target = target
@@ -74,12 +77,12 @@ class Ledger:
             ) from exc
 
     def begin(self, head: Head) -> None:
-        """Write the head of a new target, or check that it has the recipe of the one there.
+        """Write the head of a new output, or check that an existing output has the same recipe.
 
-        A target that holds nothing but a recipe is as good as new.
+        An output that has only a recipe counts as new.
 
-        Raises RecipeMismatchError naming the first difference, UsageError for a folder that holds
-        shards or an index which are not ours.
+        Raises RecipeMismatchError naming the first difference, UsageError for a folder that has
+        shards or an index that wdsremux did not write.
         """
         recorded = self.head()
         if recorded is None or not self._is_begun():
@@ -89,13 +92,13 @@ class Ledger:
         refuse_difference(recorded, head)
 
     def extend(self, head: Head) -> None:
-        """Replace the head of a target by one that takes in more rows."""
+        """Replace the head of an output by one that includes more rows."""
         self.write(RECIPE_NAME, indented_json(head.to_json()))
 
     def adopt(self, fingerprint: str, breaks: Collection[int]) -> None:
-        """Let entries tell of the head as it is since the target was extended.
+        """Update all entries after the output was extended.
 
-        They get its fingerprint, and what was the last shard is no more the last.
+        They get the new fingerprint, and the former last shard is no longer marked as the last.
         """
         for entry in self.entries():
             shard = entry.summary
@@ -107,28 +110,27 @@ class Ledger:
                 self.write(entry_name(shard.name), adopted.to_bytes())
 
     def _is_begun(self) -> bool:
-        """Return whether anything of ours was published: an entry, a shard, the index."""
+        """Return whether a conversion has published anything: an entry, a shard, the index."""
         published = self._published()
         return any(name.endswith(".msgpack") for name in self._state_names()) or any(
             name in published for name, _ in self._target.list()
         )
 
     def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
-        """Refuse a folder with shards or an index of somebody else: ours might replace them."""
+        """Refuse a folder with foreign shards or index: the conversion might replace them."""
         foreign = [
-            name
+            repr(name)
             for name, _ in self._target.list()
             if (prefix_of_shard(name) or name == MANIFEST_NAME) and name not in ours
         ]
         if foreign:
-            more = f" and {len(foreign) - 1} more" if foreign[1:] else ""
             raise UsageError(
-                f"the output folder holds {foreign[0]!r}{more}, which this command did not make; "
+                f"the output contains {listed(foreign, 1)}, which this command did not write; "
                 "choose an empty folder"
             )
 
-    def standing(self) -> dict[tuple[str, int], SeriesProgress]:
-        """Return how far each (split, copy) has come: its shards without a gap from the first."""
+    def progress(self) -> dict[tuple[str, int], SeriesProgress]:
+        """Return the finished shards of each (split, copy), without a gap from the first on."""
         sizes = dict(self._target.list())
         found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
         for entry in self.entries():
@@ -140,19 +142,19 @@ class Ledger:
     def entries(self, shards: Iterable[ShardSummary] | None = None) -> Iterator[ShardEntry]:
         """Yield the entries that can be read, or those of some shards, in the order of their names.
 
-        Each of them is read anew.
+        Nothing is cached.
         """
         if shards is None:
             listed = (name for name, _ in self._target.list(STATE_FOLDER))
             names = [name for name in listed if name.endswith(".msgpack")]
         else:
             names = sorted(entry_name(shard.name) for shard in shards)
-        for name, data in zip(names, read_ahead(self._target, names), strict=True):
+        for name, data in zip(names, read_ahead(self._target, names, MAX_ENTRY_BYTES), strict=True):
             if data is not None:
                 yield ShardEntry.from_bytes(data, name)
 
     def rejected(self, shards: Iterable[ShardSummary]) -> Iterator[Rejected]:
-        """Yield what finished shards answer for as rejected, in the order of their entries."""
+        """Yield the rejected records of finished shards, in the order of their entries."""
         for entry in self.entries(shard for shard in shards if shard.rejected):
             yield from entry.rejected
 
@@ -162,20 +164,20 @@ class Ledger:
         return None if data is None else Manifest.from_bytes(data)
 
     def finished(self, fingerprint: str) -> tuple[Manifest | None, int]:
-        """Return the manifest of that recipe, if there is one, and how many shards it misses.
+        """Return the manifest of that recipe, if there is one, and the number of missing shards.
 
-        A shard is missed when its file, at its size, or its entry is not there.
+        A shard counts as missing when its file is missing or of another size, or its entry is.
         """
         manifest = self.readable_manifest()
         if manifest is None or manifest.head.fingerprint != fingerprint:
             return None, 0
         files = {*self._target.list(), *((name, 0) for name in self._state_names())}
-        missed = [
+        missing = [
             shard
             for shard in manifest.shards
             if not {(shard.name, shard.size_bytes), (entry_name(shard.name), 0)} <= files
         ]
-        return manifest, len(missed)
+        return manifest, len(missing)
 
     def write(self, name: str, data: bytes) -> None:
         """Publish a small file."""
@@ -184,7 +186,7 @@ class Ledger:
         staged.commit()
 
     def write_rejected(self, rejected: Iterable[Rejected]) -> None:
-        """Publish rejected.jsonl, in parts: nobody knows how many lines there are."""
+        """Publish rejected.jsonl, in parts: the number of lines is unknown."""
         lines = map(rejected_line, rejected)
         staged = self._target.stage(REJECTED_NAME)
         try:
@@ -196,7 +198,7 @@ class Ledger:
             raise
 
     def write_card(self, card: bytes) -> bool:
-        """Publish the dataset card; False when a README.md that is not ours stands there."""
+        """Publish the dataset card; False for a README.md that wdsremux did not write."""
         there = self._read(CARD_NAME)
         if there is not None and not is_ours(there):
             return False
@@ -206,12 +208,12 @@ class Ledger:
     def clear(self) -> None:
         """Remove what an earlier run wrote: what its manifest, its entries and its recipe name.
 
-        Raises UsageError, and removes nothing, when shards of somebody else lie there too.
+        Raises UsageError, and removes nothing, when foreign shards are there too.
         """
         published = self._published()
         self._refuse_foreign(published)
         if MANIFEST_NAME in published:
-            # First: a manifest stands only where all its shards do.
+            # First: a manifest may exist only while all its shards do.
             self._target.remove(MANIFEST_NAME)
         for name, _ in self._target.list():
             if name in published:
@@ -219,15 +221,15 @@ class Ledger:
         card = self._read(CARD_NAME)
         if card is not None and is_ours(card):
             self._target.remove(CARD_NAME)
-        # The recipe last: as long as entries lie here, it tells whose they are.
+        # The recipe last: while entries exist, it says which dataset they belong to.
         for name in sorted(self._state_names(), key=lambda name: name == RECIPE_NAME):
             self._target.remove(name)
 
     def _published(self) -> set[str]:
         """Return the names of the shards and the index that a conversion made.
 
-        What a ShardWriter wrote, or `wdsremux index` only listed, has no recipe: nobody could make
-        it again.
+        Shards that a ShardWriter wrote, or `wdsremux index` listed, have no recipe and could not
+        be made again.
         """
         manifest = self.readable_manifest()
         if RECIPE_NAME not in self._state_names() and not (manifest and manifest.head.fingerprint):
@@ -238,8 +240,8 @@ class Ledger:
             names |= {MANIFEST_NAME, *(shard.name for shard in manifest.shards)}
         prefixes = self._prefixes()
         if prefixes is not None:
-            # A run that was killed between a shard and its entry left a shard that only its
-            # series names.
+            # A run that was killed between a shard and its entry left a shard that can be
+            # recognized only by the prefix of its series.
             names.add(MANIFEST_NAME)
             names |= {
                 name
@@ -271,7 +273,7 @@ class Ledger:
             return None
 
     def _read(self, name: str) -> bytes | None:
-        return read_whole(self._target, name)
+        return self._target.read(name, MAX_MANIFEST_BYTES)
 
 
 def refuse_difference(old: Head, new: Head) -> None:
@@ -280,14 +282,14 @@ def refuse_difference(old: Head, new: Head) -> None:
         difference = head_difference(old, new, name)
         if difference is not None:
             raise RecipeMismatchError(
-                f"{difference}, give another OUT, or --overwrite to start anew"
+                f"{difference}, pass another OUT, or pass --overwrite to start from scratch"
             )
 
 
 def rejected_line(item: Rejected) -> bytes:
-    """Return a line of rejected.jsonl: canonical JSON that gives back what was written."""
+    """Return a line of rejected.jsonl: canonical JSON that is read back as it was written."""
     text = json.dumps(asdict(item), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    # A reason may quote a file name that is no Unicode: JSON writes its lone surrogates as escapes.
+    # A reason may quote a file name that is not Unicode: JSON escapes its lone surrogates.
     return text.encode("utf-8", "backslashreplace") + b"\n"
 
 

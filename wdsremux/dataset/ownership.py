@@ -1,4 +1,4 @@
-"""Whose folder it is: a dataset of ours, finished or not, or shards that others made."""
+"""Who made a dataset: wdsremux, finished or not, or other tools."""
 
 import json
 from typing import Any, Literal
@@ -11,7 +11,7 @@ Owner = Literal["ours", "others", "nobody"]
 
 
 def owner_of(folder: Folder) -> Owner:
-    """Return whose dataset lies in a folder; "nobody" when there is none."""
+    """Return who made the dataset in a folder; "nobody" when there is none."""
     names = {item.name for item in folder.items()}
     index = _index(folder) if MANIFEST_NAME in names else None
     if isinstance(index, dict) and "fingerprint" in index and "recipe" in index:

@@ -12,7 +12,7 @@ from wdsremux.stores.base import Store
 def published_at(
     dest: Store, manifest: Manifest, receipts: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Any]:
-    """Return `Manifest.published` for a target that holds all shards."""
+    """Return `Manifest.published` for a store that has all shards."""
     return {
         "at": dest.url,
         "loaders": loaders_of(dest, manifest),
@@ -23,7 +23,7 @@ def published_at(
 
 
 def with_published(index: bytes, published: Mapping[str, Any]) -> bytes:
-    """Return a table of contents that tells where it was carried, otherwise as it was."""
+    """Return index.json with another `published`, otherwise unchanged."""
     raw = json.loads(index)
     if not published and "published" not in raw:
         return index
@@ -32,7 +32,7 @@ def with_published(index: bytes, published: Mapping[str, Any]) -> bytes:
 
 
 def loaders_of(dest: Store, manifest: Manifest) -> Loaders:
-    """Return the URLs that loaders take for what stands at a target."""
+    """Return the URLs by which loaders read the shards in a store."""
     if dest.root is not None:
         return {}
     return loader_urls(dest.url, manifest.patterns(), dest.endpoint)

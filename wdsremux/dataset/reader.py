@@ -1,7 +1,7 @@
-"""A finished output, opened to look things up: its manifest, its entries, the bytes of a sample.
+"""A finished output, opened for reading: its manifest, its entries, the bytes of a sample.
 
-It may lie in a folder or behind a URL. Nobody vouches for what lies there: manifest and entries are
-checked before they are believed, and every sample is held against its CRC-32.
+It may be in a folder or behind a URL. Its files are untrusted: manifest and entries are validated
+before they are used, and every sample is compared with its CRC-32.
 """
 
 import contextlib
@@ -10,7 +10,6 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from io import RawIOBase
-from types import TracebackType
 from typing import Self
 
 from wdsremux.core.errors import CorruptDataError, UsageError
@@ -33,14 +32,14 @@ from wdsremux.stores.reading.untrusted import Folder, is_safe_name
 from wdsremux.stores.registry import open_folder
 
 MAX_SAMPLE_BYTES = 1 << 30
-"""An entry that tells of larger ones may have been written to exhaust the memory."""
+"""An entry with larger ones may have been made to exhaust the memory."""
 
 
 class Output:
-    """An output that is finished; a context manager. May be used by several threads."""
+    """A finished output; a context manager. Several threads may use it."""
 
     def __init__(self, folder: Folder, words: str, manifest: Manifest | None = None) -> None:
-        """Read the manifest, where it is not known. Raises CorruptDataError without a sound one."""
+        """Read the manifest unless it is passed. Raises CorruptDataError without a valid one."""
         self._folder = folder
         self.words = words
         self.manifest = _manifest_of(folder, words) if manifest is None else manifest
@@ -48,13 +47,8 @@ class Output:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._folder.__exit__(kind, error, trace)
+    def __exit__(self, *exc: object) -> None:
+        self._folder.__exit__(*exc)
 
     @property
     def has_row_keys(self) -> bool:
@@ -63,7 +57,7 @@ class Output:
         return "writer" not in recipe and recipe.get("key_column") is None
 
     def shards(self, split: str | None = None) -> list[ShardSummary]:
-        """Return the shards of a split, or all. Raises UsageError for a split there is not."""
+        """Return the shards of a split, or all. Raises UsageError for an unknown split."""
         if split is not None and split not in self.manifest.splits:
             names = ", ".join(map(repr, self.manifest.splits))
             raise UsageError(f"{self.words!r} has no split {split!r}; it has {names}")
@@ -76,7 +70,7 @@ class Output:
         names = [entry_name(shard.name) for shard in shards]
         found = entries_ahead(self._folder, names, is_ours=is_ours)
         for shard, (name, give) in zip(shards, found, strict=True):
-            yield shard, self._believed(shard, name, give)
+            yield shard, self._validated(shard, name, give)
 
     def entry(self, shard: ShardSummary) -> ShardEntry:
         """Return the entry of a shard. Raises CorruptDataError when it is damaged."""
@@ -100,13 +94,18 @@ class Output:
         """
         offset, size_bytes, crc32 = place
         if size_bytes > MAX_SAMPLE_BYTES:
-            raise self._damaged(shard.name, f"a sample of {size_bytes} bytes fits no memory")
+            raise self._damaged(
+                shard.name,
+                f"its entry lists a sample of {size_bytes} bytes, more than memory holds",
+            )
         try:
             data = read_at(file, size_bytes, offset)
         except OSError as exc:
             raise self._damaged(shard.name, exc.strerror or str(exc)) from exc
         if len(data) != size_bytes or zlib.crc32(data) != crc32:
-            raise self._damaged(shard.name, f"the sample at byte {offset} is not as recorded")
+            raise self._damaged(
+                shard.name, f"the sample at byte {offset} differs from its recorded CRC-32"
+            )
         return data
 
     def members(self, shard: ShardSummary, sample: SampleEntry) -> dict[str, bytes]:
@@ -115,7 +114,7 @@ class Output:
             place = (sample.offset, sample.size_bytes, sample.crc32)
             return members_of(self.sample_bytes(file, shard, place))[1]
 
-    def _believed(self, shard: ShardSummary, name: str, give: EntryFuture) -> ShardEntry:
+    def _validated(self, shard: ShardSummary, name: str, give: EntryFuture) -> ShardEntry:
         try:
             entry, problem = give()
         except OSError as exc:
@@ -123,26 +122,26 @@ class Output:
         if entry is None:
             raise self._damaged(name, problem or "")
         if entry.summary != shard:
-            raise self._damaged(name, "index.json tells other things of its shard")
+            raise self._damaged(name, "it disagrees with index.json about its shard")
         return entry
 
     def _damaged(self, name: str, problem: str) -> CorruptDataError:
         return CorruptDataError(
-            f"cannot read {name!r} of {self.words!r}: {problem}; wdsremux verify tells more"
+            f"cannot read {name!r} of {self.words!r}: {problem}; run `wdsremux verify` for details"
         )
 
 
 def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -> Output:
-    """Open an output by its folder or URL; `manifest` is not read again where it is known.
+    """Open an output by its folder or URL; a `manifest` that is passed is not read again.
 
-    Raises CorruptDataError when no finished dataset is there, StoreError when it cannot be asked.
+    Raises CorruptDataError without a finished dataset, StoreError when the store cannot be reached.
     """
     words = os.fspath(out)
     try:
         folder = open_folder(words)
     except OSError as exc:
         raise CorruptDataError(
-            f"cannot read {words!r}: {exc.strerror or exc}; give the folder of a dataset"
+            f"cannot read {words!r}: {exc.strerror or exc}; pass the folder of a dataset"
         ) from exc
     try:
         with listing(words):
@@ -154,9 +153,9 @@ def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -
 
 @contextlib.contextmanager
 def listing(words: str) -> Iterator[None]:
-    """Tell what is wrong where the system does not show what lies in an output.
+    """Translate errors of the system while the files of an output are listed.
 
-    Raises CorruptDataError: of what cannot be seen nobody can tell what is missing.
+    Raises CorruptDataError: without a listing, missing files cannot be found.
     """
     try:
         yield
@@ -170,7 +169,7 @@ def listing(words: str) -> Iterator[None]:
 def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
     """Return (key, members by extension) of the bytes of one sample; the first of a name counts.
 
-    Raises CorruptDataError when they are no part of a tar.
+    Raises CorruptDataError when they are not part of a tar.
     """
     reader = BlockReader(io.BytesIO(data))
     found: dict[str, bytes] = {}
@@ -182,7 +181,7 @@ def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
                 sample_key = sample_key or key
                 found.setdefault(field, reader.take(member.size))
     except TarFault as exc:
-        raise CorruptDataError(f"a sample is no part of a tar: {exc}") from exc
+        raise CorruptDataError(f"the bytes of a sample are not part of a tar: {exc}") from exc
     return sample_key, found
 
 
@@ -195,9 +194,13 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
     """Return the manifest of a finished output of ours, or of an indexed one."""
     owner = owner_of(folder)
     if owner == "nobody":
-        raise CorruptDataError(f"{words!r} holds no dataset: no index.json, no shard")
+        raise CorruptDataError(
+            f"{words!r} contains no dataset: it has neither an index.json nor a shard"
+        )
     if owner == "others":
-        raise CorruptDataError(f"{words!r} holds shards of others: wdsremux index makes them known")
+        raise CorruptDataError(
+            f"{words!r} contains shards without an index; run `wdsremux index` first"
+        )
     try:
         data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
     except OSError as exc:
@@ -209,4 +212,4 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
     try:
         return validated_manifest(data)
     except CorruptDataError as exc:
-        raise CorruptDataError(f"{words!r}: {exc}; see wdsremux verify") from exc
+        raise CorruptDataError(f"{words!r}: {exc}; run `wdsremux verify` for details") from exc

@@ -1,4 +1,4 @@
-"""Reads entries and journals of an output that nothing vouches for."""
+"""Reads entries and journals of an untrusted output."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,13 +19,13 @@ EntryFuture = Giver[tuple[ShardEntry | None, str | None]]
 
 
 def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry | None, str | None]:
-    """Return (entry, None) or, where it cannot be believed, (None, why). Raises OSError."""
+    """Return (entry, None), or (None, what is wrong with it). Raises OSError."""
     data = folder.read(name, MAX_ENTRY_BYTES)
     if data is None:
-        return None, "it is gone"
+        return None, "it is missing"
     try:
         entry = ShardEntry.from_bytes(data, name)
-        # What has a fingerprint came from a conversion, whatever is left of the manifest.
+        # An entry with a fingerprint came from a conversion, whatever is left of the manifest.
         problem = entry_problem(entry, is_ours=is_ours or entry.fingerprint != "")
     except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         return None, str(exc.__cause__ or exc)[:200]
@@ -44,20 +44,20 @@ def entries_ahead(
 
 
 def moved_lines(journal: bytes) -> Iterator[Mapping[str, Any]]:
-    """Yield what `sync --move` noted of each shard that it took away, in order.
+    """Yield what `sync --move` recorded of each shard that it moved away, in order.
 
-    A crash may have cut a line off: its shard is still there.
+    A crash may have cut a line off: its shard was not removed.
     """
     for line in journal.splitlines():
-        told = parsed_line(line)
-        if not isinstance(told, dict) or not {"name", "at", "sha256"} <= told.keys():
+        moved = parsed_line(line)
+        if not isinstance(moved, dict) or not {"name", "at", "sha256"} <= moved.keys():
             continue
-        if isinstance(told.get("receipt"), dict):
-            yield told
+        if isinstance(moved.get("receipt"), dict):
+            yield moved
 
 
 def parsed_line(line: bytes) -> object:
-    """Return the JSON of a line; None for what is not JSON."""
+    """Return the JSON value of a line; None when it is not JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

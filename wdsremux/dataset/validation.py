@@ -20,36 +20,36 @@ _MAX_COUNT = 2**63
 
 
 MAX_NAME_CHARS = 1024
-"""Of shards and splits; to take a longer one apart costs time."""
+"""Of shards and splits: longer names cost time to parse."""
 
 
 Numbers = npt.NDArray[np.uint64]
 
 
 def summary_problem(shard: ShardSummary) -> str | None:
-    """Return what cannot be in a shard's summary; None when nothing is wrong."""
-    # What the annotations say is exactly what is in doubt.
-    texts: tuple[Any, ...] = (shard.name, shard.split, shard.sha256)
+    """Return what is invalid in a shard's summary; None for a valid one."""
+    # The annotated types are not guaranteed here: the values were read from a file.
+    strings: tuple[Any, ...] = (shard.name, shard.split, shard.sha256)
     is_last: Any = shard.is_last
-    if not all(isinstance(text, str) for text in texts) or not isinstance(is_last, bool):
-        return "a field has another type"
-    if max(map(len, texts)) > MAX_NAME_CHARS:
-        return "a name is longer than any of a file"
+    if not all(isinstance(value, str) for value in strings) or not isinstance(is_last, bool):
+        return "a field has the wrong type"
+    if max(map(len, strings)) > MAX_NAME_CHARS:
+        return "a name is longer than a file name can be"
     numbers = (
         shard.copy, shard.number, shard.samples, shard.rejected, shard.size_bytes,
         shard.first_position, shard.last_position, shard.start, shard.stop,
     )  # fmt: skip
     if not all(_is_count(number) for number in numbers):
-        return "a field is no whole number"
+        return "a field is not a whole number"
     if not _SHA256.fullmatch(shard.sha256):
-        return "its sha256 is none"
+        return "its sha256 is malformed"
     if not shard.start <= shard.first_position <= shard.last_position < shard.stop:
         return "its positions are not in order"
     return None
 
 
 def validated_manifest(data: bytes) -> Manifest:
-    """Read a manifest that makes sense in itself. Raises CorruptDataError."""
+    """Read a manifest and validate it. Raises CorruptDataError."""
     try:
         manifest = Manifest.from_bytes(data)
         problem = manifest_problem(manifest)
@@ -61,7 +61,7 @@ def validated_manifest(data: bytes) -> Manifest:
 
 
 def manifest_problem(manifest: Manifest) -> str | None:
-    """Return what has a form that no manifest has; None when nothing is wrong."""
+    """Return what is malformed in a manifest; None for a valid one."""
     for number, shard in enumerate(manifest.shards):
         problem = summary_problem(shard)
         if problem is not None:
@@ -70,9 +70,9 @@ def manifest_problem(manifest: Manifest) -> str | None:
 
 
 def entry_problem(entry: ShardEntry, *, is_ours: bool) -> str | None:
-    """Return what cannot be in an entry; None when nothing is wrong.
+    """Return what is invalid in an entry; None for a valid one.
 
-    `is_ours` says that its shard has the layout that `tarbytes` makes.
+    `is_ours` says that its shard has the layout that `ustar` makes.
     """
     problem = summary_problem(entry.summary)
     if problem is not None:
@@ -99,13 +99,13 @@ def _lists(entry: ShardEntry) -> str | None:
 
 
 def _names(entry: ShardEntry) -> str | None:
-    texts: tuple[Any, ...] = (*entry.extensions, *entry.keys, entry.fingerprint)
-    if not all(isinstance(text, str) for text in texts):
-        return "a name is no text"
-    if not entry.extensions:  # a foreign layout: its names are not ours to judge
+    strings: tuple[Any, ...] = (*entry.extensions, *entry.keys, entry.fingerprint)
+    if not all(isinstance(value, str) for value in strings):
+        return "a name is not a string"
+    if not entry.extensions:  # a foreign layout may have any names
         return None
     longest = max(map(len, entry.keys)) + 1 + max(map(len, entry.extensions))
-    if longest > ustar.MAX_NAME_BYTES or not "".join(texts).isascii() or "" in texts[:-1]:
+    if longest > ustar.MAX_NAME_BYTES or not "".join(strings).isascii() or "" in strings[:-1]:
         return "a name does not fit into a tar"
     return None
 
@@ -113,7 +113,7 @@ def _names(entry: ShardEntry) -> str | None:
 def _sizes(entry: ShardEntry) -> str | None:
     sizes = _numbers(entry.sizes)
     if (sizes % ustar.BLOCK_BYTES).any() or not sizes.all() or (sizes >= _MAX_COUNT).any():
-        return "a sample's size is no whole number of blocks"
+        return "a sample's size is not a whole number of blocks"
     if (_numbers(entry.crcs) >> np.uint64(32)).any():
         return "a CRC has more than 32 bits"
     if entry.extensions:
@@ -132,9 +132,9 @@ def _positions(entry: ShardEntry) -> str | None:
     if (positions[1:] <= positions[:-1]).any():
         return "its positions do not ascend"
     shard = entry.summary
-    places = [rejected.position for rejected in entry.rejected]
-    if not all(_is_count(place) and shard.start <= place < shard.stop for place in places):
-        return "a rejected row is none of the shard's"
+    rows = [rejected.position for rejected in entry.rejected]
+    if not all(_is_count(row) and shard.start <= row < shard.stop for row in rows):
+        return "a rejected row is outside of the shard's rows"
     return None
 
 
@@ -147,16 +147,16 @@ def _is_count(value: object) -> bool:
 
 
 def published_problem(published: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a manifest's `published`; None when nothing is."""
+    """Return what is malformed in a manifest's `published`; None for a valid one."""
     if not published:
         return None
     objects = (published.get("loaders"), published.get("receipts"))
-    is_told = isinstance(published.get("at"), str) and all(isinstance(o, dict) for o in objects)
+    is_sound = isinstance(published.get("at"), str) and all(isinstance(o, dict) for o in objects)
     receipts = objects[1].values() if isinstance(objects[1], dict) else ()
-    if not is_told or not all(_is_object_of_texts(receipt) for receipt in receipts):
-        return "'published' is none"
-    return None if is_canonical(dict(published)) else "'published' is none"
+    if not is_sound or not all(_is_object_of_strings(receipt) for receipt in receipts):
+        return "'published' is malformed"
+    return None if is_canonical(dict(published)) else "'published' is malformed"
 
 
-def _is_object_of_texts(value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())
+def _is_object_of_strings(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())

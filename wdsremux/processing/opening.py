@@ -90,7 +90,7 @@ def open_conversion(
     function_name = transform if isinstance(transform, str) else None
     origin = origin_of(ref.location, replace(recipe, transform=function_name))
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
-    head = replace(head, name=ref.name, origin=origin)
+    head = replace(head, name=ref.name, origin=origin, notes=(*head.notes, *opened.notes()))
     engine, engine_name, workers = open_engine(run, has_function=function is not None)
     return Conversion(
         head=head,
@@ -105,7 +105,11 @@ def open_conversion(
         bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
-        remarks=(*remarks_on(features, options, columns), *remarks_on_splits(recipe.split, splits)),
+        remarks=(
+            *remarks_on(features, options, columns),
+            *remarks_on_splits(recipe.split, splits),
+            *opened.notes(),
+        ),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
         adapts_kernel=recipe.kernel == "auto",

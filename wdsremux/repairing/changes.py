@@ -1,4 +1,4 @@
-"""From a dataset's head back to the options it was made with, and what is different now."""
+"""How the source, function and libraries of a dataset differ from the recorded ones."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,30 +11,30 @@ from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is not as it was when the dataset was made."""
+    """What has changed since the dataset was made."""
 
     source: str | None = None
     function: str | None = None
     others: tuple[str, ...] = ()
-    """Libraries, and whatever else decides the bytes."""
+    """Libraries, and all else that decides the bytes."""
 
     @property
     def spare_no_shard(self) -> bool:
-        """Whether what has changed is in the way of every shard."""
+        """Whether every shard is affected."""
         return self.function is not None or bool(self.others)
 
     def text(self) -> str:
         """Say what has changed, and what to do."""
         if self.function is not None:
-            return f"{self.function}; give it as it was, with --transform"
+            return f"{self.function}; pass the original function with --transform"
         if self.source is not None:
-            return f"{self.source}; give the source as it was, with --source"
+            return f"{self.source}; pass the original source with --source"
         if self.others:
-            return f"{', '.join(self.others)}; repair with what the dataset was made with"
+            return f"{', '.join(self.others)}; run repair with the original versions and options"
         return (
-            "nothing that is recorded has changed: either rows of the source are others in files "
-            "of the same size, or the function draws randomness from elsewhere than `rng` and the "
-            "global generators, or reads other files; convert again into another folder"
+            "nothing that is recorded has changed: either the rows of the source changed in files "
+            "of the same size, or the function uses randomness other than `rng` and the global "
+            "generators, or other files; convert again into another folder"
         )
 
 
@@ -45,8 +45,8 @@ def changes_between(old: Head, new: Head) -> Changes:
         old.options["transform"], new.options["transform"], "its fingerprint"
     )
     return Changes(
-        None if source is None else f"the source has changed: {_told(source)}",
-        None if function is None else f"the function has changed: {_told(function)}",
+        None if source is None else f"the source has changed: {_shown(source)}",
+        None if function is None else f"the function has changed: {_shown(function)}",
         tuple(_other_changes(old, new)),
     )
 
@@ -60,23 +60,23 @@ def _other_changes(old: Head, new: Head) -> Iterator[str]:
             if name == "kernel" and now == PORTABLE:
                 yield f"to get that kernel, {HOW_TO_BUILD}"
     if old.format != new.format:
-        yield f"wdsremux makes format {new.format} now, not {old.format}"
+        yield f"the format was {old.format}, now it is {new.format}"
     one, other = ({**head.options, "transform": None} for head in (old, new))
     for difference in (
         first_difference(one, other, "recipe"),
         first_difference(list(old.series), list(new.series), "series"),
     ):
         if difference is not None:
-            yield _told(difference)
+            yield _shown(difference)
 
 
-def _told(difference: tuple[str, str, str]) -> str:
+def _shown(difference: tuple[str, str, str]) -> str:
     where, old, new = difference
     return f"{where} was {old}, now it is {new}"
 
 
 def _by_name(value: Any) -> Any:
-    """Return JSON in which lists of named things are objects: files are then told by name."""
+    """Return JSON in which lists of named items are objects, so that files are compared by name."""
     if isinstance(value, dict):
         return {name: _by_name(item) for name, item in value.items()}
     if isinstance(value, list):

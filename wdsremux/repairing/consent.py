@@ -1,8 +1,8 @@
 """Decides whether the function that a dataset's record names may be run.
 
 A dataset may come from anyone, and its record with it: that record only names a function. It is run
-when the user says so, and never when it is part of the dataset, of Python, or of an installed
-package: then nobody but the author of the dataset has chosen it.
+when the user agrees, and never when it is part of the dataset, of Python, or of an installed
+package: then only the author of the dataset has chosen it.
 """
 
 import ast
@@ -20,7 +20,7 @@ from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageErr
 from wdsremux.core.escaping import escaped
 from wdsremux.core.head import Head
 
-NAME_IT = "give it yourself: --transform FILE.py:NAME"
+NAME_IT = "pass it yourself: --transform FILE.py:NAME"
 _INSTALLED_PARTS = frozenset({"site-packages", "dist-packages"})
 _PREFIX_FOLDERS = ("bin", "lib", "lib64", "libexec", "share", "Lib")
 
@@ -52,15 +52,16 @@ def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
     recorded = head.options["transform"]
     words = head.origin.get("transform")
     if not isinstance(recorded, dict) or not isinstance(words, str):
-        raise CorruptDataError("the record names no function that can be found; " + NAME_IT)
+        raise CorruptDataError("the record does not say where its function is; " + NAME_IT)
     found = _found(words)
     _refuse_foreign(found, out)
     shown = escaped(f"{found.file}:{found.name}")
     if not trusts:
         raise UsageError(
-            f"its function comes from the dataset's own record, and is not run unless you say so: "
-            f"it was recorded as {escaped(words)} with SHA-256 {escaped(recorded.get('sha256'))}, "
-            f"and is now {shown} with SHA-256 {found.sha256}. Look at that file, then give "
+            f"its function comes from the dataset's own record and is not run without your "
+            f"consent: it was recorded as {escaped(words)} with SHA-256 "
+            f"{escaped(recorded.get('sha256'))}, and is now {shown} with SHA-256 "
+            f"{found.sha256}. Check that file, then pass "
             "--trust-recorded (Python: trust_recorded=True) to run it as recorded, or "
             "--transform FILE.py:NAME (transform=) to run the one you name"
         )
@@ -69,8 +70,8 @@ def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
         if recorded.get(field) != now:
             raise RecipeMismatchError(
                 f"the function has changed: its fingerprint.{field} was "
-                f"{escaped(recorded.get(field))}, now it is {escaped(now)} in {shown}; give it as "
-                "it was, or run it as it is now with --transform"
+                f"{escaped(recorded.get(field))}, now it is {escaped(now)} in {shown}; restore "
+                "it, or run the new one with --transform"
             )
     return words
 
@@ -84,10 +85,12 @@ def refuse_other_file(words: str, out: Path, file: str | None) -> None:
 
 
 def _found(words: str) -> RecordedFunction:
-    """Return what the words name. Nothing is imported: to look for a part of a package would."""
+    """Return what the words name. Nothing is imported, not even the package it is in."""
     place, _, name = words.rpartition(":")
     if not place or not name or "\0" in words:
-        raise UsageError(f"the recorded function {escaped(words)} names no function; {NAME_IT}")
+        raise UsageError(
+            f"the recorded function {escaped(words)} is not of the form FILE.py:NAME; {NAME_IT}"
+        )
     if place.endswith(".py") or "/" in place or os.sep in place:
         files = [Path(place).expanduser().absolute()]
     else:
@@ -96,8 +99,8 @@ def _found(words: str) -> RecordedFunction:
     try:
         if file is None or not file.is_file():
             raise UsageError(
-                f"the function was recorded as {escaped(words)}, which is not there now; if it has "
-                "moved, name it with --transform FILE.py:NAME"
+                f"the function was recorded as {escaped(words)}, which does not exist now; if it "
+                "has moved, pass --transform FILE.py:NAME"
             )
         text = file.read_bytes()
     except OSError as exc:

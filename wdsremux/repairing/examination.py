@@ -1,4 +1,4 @@
-"""Reads shards and holds them, and their entries, against what is recorded of them."""
+"""Reads shards and compares them, and their entries, with the records."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,19 +17,19 @@ from wdsremux.stores.reading.untrusted import UntrustedFolder
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of one shard."""
+    """The outcome for one shard."""
 
     record: ShardRecord
     problem: str | None
-    """Why the shard has to be made again: it is missing, or damaged; None for a whole one."""
+    """Why the shard has to be made again: it is missing or damaged; None for an intact one."""
     summary: ShardSummary
-    """What is true of the shard, as far as can be told."""
+    """The correct summary of the shard, as far as it is known."""
     rejected: tuple[Rejected, ...] | None = None
-    """What it answers for as rejected; None when only its rows can tell."""
+    """The rejected records it covers; None when only its rows can show them."""
     entry: ShardEntry | None = None
-    """The entry that a whole shard should have, where it has another or none."""
+    """The entry that an intact shard should have, where its entry differs or is missing."""
     sha256: str | None = None
-    """Of the file that is there."""
+    """Of the existing file."""
 
 
 class Examination:
@@ -52,7 +52,7 @@ class Examination:
         self._is_stopped = False
 
     def verdicts(self, records: Iterable[ShardRecord], workers: int) -> Iterator[Verdict]:
-        """Yield what became of each shard, in order; a few are read ahead."""
+        """Yield the outcome for each shard, in order; a few are read ahead."""
         found = prefetch(self.verdict, records, at_once=workers, name="repair")
         try:
             for _, give in found:
@@ -81,7 +81,7 @@ class Examination:
         return Verdict(record, None, summary, rejected, right, content.sha256)
 
     def _content(self, name: str) -> ShardContent | None:
-        """Return what a shard holds; None when there is no such file, or the disk refuses."""
+        """Return the content of a shard; None when its file is missing or cannot be read."""
         try:
             with self._folder.open(name) as file:
                 return read_back(file, self._extensions, [self._count])

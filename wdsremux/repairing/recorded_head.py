@@ -1,4 +1,4 @@
-"""The head of a dataset stands twice, in recipe.json and in index.json: which of them is right."""
+"""Finds the correct head of a dataset: it is stored twice, in recipe.json and in index.json."""
 
 import json
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import UntrustedFolder, is_safe_name
 
 _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What JSON that somebody or something has changed can raise on its way to a head."""
+"""What changed or damaged JSON can raise on its way to a head."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is left of a dataset's account of itself."""
+    """What can be read of a dataset's head and manifest."""
 
     head: Head
     """Its fingerprint is the one of its fields."""
@@ -34,19 +34,19 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Witness:
-    """A head as one of the two files has it."""
+class _Candidate:
+    """A head as one of the two files stores it."""
 
     head: Head
     is_canonical: bool
-    """Whether the file is, byte for byte, as we write it."""
+    """Whether the file is, byte for byte, as wdsremux writes it."""
 
 
 def find_head(folder: UntrustedFolder, out: str) -> Found:
     """Return the head that a dataset was made by, and the manifest if it can be read.
 
-    Raises CorruptDataError when nothing is left of either, or when they contradict each other and
-    nothing tells which is right; UsageError for a dataset that `convert` did not make.
+    Raises CorruptDataError when neither can be read, or when they contradict each other and nothing
+    shows which is correct; UsageError for a dataset that `convert` did not make.
     """
     manifest_data = read(folder, MANIFEST_NAME)
     manifest = _manifest(manifest_data)
@@ -57,18 +57,22 @@ def find_head(folder: UntrustedFolder, out: str) -> Found:
             "its shards from again"
         )
     recipe_data = read(folder, RECIPE_NAME)
-    witnesses = [
-        *([] if manifest is None else [_Witness(manifest.head, _is_own(manifest, manifest_data))]),
-        *_witnesses(recipe_data),
+    candidates = [
+        *(
+            []
+            if manifest is None
+            else [_Candidate(manifest.head, _is_own(manifest, manifest_data))]
+        ),
+        *_candidates(recipe_data),
     ]
-    sound = [witness for witness in witnesses if _is_sound(witness.head)]
+    sound = [one for one in candidates if _is_sound(one.head)]
     if not sound:
         raise CorruptDataError(_nothing_left(folder, out))
     return Found(_choose(sound, folder, manifest), manifest)
 
 
 def read(folder: UntrustedFolder, name: str) -> bytes | None:
-    """Return a small file; None when it is lost: not there, no file, or not to be read."""
+    """Return a small file; None when it is missing, not a file, or unreadable."""
     try:
         return folder.read(name, MAX_MANIFEST_BYTES)
     except OSError:
@@ -91,17 +95,17 @@ def _is_own(manifest: Manifest, data: bytes | None) -> bool:
         return False
 
 
-def _witnesses(data: bytes | None) -> list[_Witness]:
-    """Return the head that recipe.json holds, if it holds one."""
+def _candidates(data: bytes | None) -> list[_Candidate]:
+    """Return the head in recipe.json, if it has one."""
     try:
         head = Head.from_json(json.loads(data or b""))
-        return [_Witness(head, indented_json(head.to_json()) == data)]
+        return [_Candidate(head, indented_json(head.to_json()) == data)]
     except _UNREADABLE:
         return []
 
 
 def _is_sound(head: Head) -> bool:
-    """Return whether a head is whole where it decides the bytes, as its fingerprint proves."""
+    """Return whether the fields of a head that decide the bytes fit its fingerprint."""
     return (
         head.format == MANIFEST_FORMAT
         and fingerprint_of(head.to_json()) == head.fingerprint
@@ -111,24 +115,26 @@ def _is_sound(head: Head) -> bool:
     )
 
 
-def _choose(sound: Sequence[_Witness], folder: UntrustedFolder, manifest: Manifest | None) -> Head:
-    """Return the head that is right: what decides no byte is under no fingerprint."""
+def _choose(
+    sound: Sequence[_Candidate], folder: UntrustedFolder, manifest: Manifest | None
+) -> Head:
+    """Return the correct head: fields that decide no byte are not part of the fingerprint."""
     one, other = sound[0].head, sound[-1].head
     difference = first_difference(one.to_json(), other.to_json())
     if difference is None:
         return one
     if one.fingerprint == other.fingerprint:
-        fit = [witness.head for witness in sound if witness.is_canonical]
+        fit = [one.head for one in sound if one.is_canonical]
         if len(fit) != 1 and manifest is not None:
-            # The card is made from the head as well: it can tell who is right.
+            # The card is made from the head as well: it can show which is correct.
             card = read(folder, CARD_NAME)
             fit = [w.head for w in sound if _card_of(w.head, manifest) == card]
         if len(fit) == 1:
             return fit[0]
     where, first, second = difference
     raise CorruptDataError(
-        f"{MANIFEST_NAME} and {RECIPE_NAME} contradict each other: {where} is {first} in the one, "
-        f"{second} in the other; remove the one that is wrong"
+        f"{MANIFEST_NAME} and {RECIPE_NAME} contradict each other: {where} is {first} in the first "
+        f"and {second} in the second; remove the file that is wrong"
     )
 
 
@@ -144,12 +150,12 @@ def _nothing_left(folder: UntrustedFolder, out: str) -> str:
     state = [item.name for item in folder.items(STATE_FOLDER)]
     if MANIFEST_NAME in names or any(n == RECIPE_NAME or n.endswith(".msgpack") for n in state):
         return (
-            f"neither {MANIFEST_NAME} nor {RECIPE_NAME} can be read in {out!r}: what the dataset "
-            "was made from is lost; put one of them back, or convert again into another folder"
+            f"neither {MANIFEST_NAME} nor {RECIPE_NAME} of {out!r} can be read, so the recipe of "
+            "the dataset is lost; restore one of them, or convert again into another folder"
         )
     if any(name.endswith(".tar") for name in names):
         return (
-            f"{out!r} holds shards, but no record of how they were made; wdsremux index makes an "
-            "index of them as they are"
+            f"{out!r} contains shards, but no record of how they were made; `wdsremux index` makes "
+            "an index of them as they are"
         )
-    return f"{out!r} holds no dataset; give the folder that convert wrote"
+    return f"{out!r} contains no dataset; pass the folder that convert wrote"

@@ -1,4 +1,4 @@
-"""What was rejected stands twice, in the entries and in rejected.jsonl."""
+"""Rejected records, which are stored twice: in the entries and in rejected.jsonl."""
 
 import hashlib
 import io
@@ -32,7 +32,7 @@ class _Tally:
 
 
 class Rejections:
-    """Reads rejected.jsonl once; of most shards only a sum over their lines is kept."""
+    """Reads rejected.jsonl once; of most shards only a digest of their lines is kept."""
 
     def __init__(self, folder: UntrustedFolder, records: Iterable[ShardRecord]) -> None:
         """Keep the lines of shards whose entry is lost."""
@@ -47,13 +47,13 @@ class Rejections:
                 self.poison[item.position] = item.reason
             name = owners.of(item)
             if name is not None:
-                self._note(name, item, line, lost)
+                self._add(name, item, line, lost)
 
     def of(self, summary: ShardSummary, entry: ShardEntry | None) -> tuple[Rejected, ...] | None:
-        """Return what a shard answers for as rejected; None when nothing is left that tells.
+        """Return the rejected records of a shard; None when they are unknown.
 
-        Nor when entry and lines tell different things: one of them is damaged, and only the rows
-        themselves can say which.
+        Also None when entry and lines disagree: one of them is damaged, and only the rows
+        themselves can show which.
         """
         tally = self._tallies.get(summary.name, _Tally())
         has_lines = tally.lines == summary.rejected
@@ -62,7 +62,7 @@ class Rejections:
             return None if is_contradicted else entry.rejected
         return tuple(tally.kept) if has_lines else None
 
-    def _note(self, name: str, item: Rejected, line: bytes, lost: Container[str]) -> None:
+    def _add(self, name: str, item: Rejected, line: bytes, lost: Container[str]) -> None:
         tally = self._tallies.setdefault(name, _Tally())
         tally.add(line)
         if name in lost:
@@ -70,7 +70,7 @@ class Rejections:
 
 
 class _Owners:
-    """Which shard answers for a row."""
+    """Which shard covers a row."""
 
     def __init__(self, records: Iterable[ShardRecord]) -> None:
         self._shards: dict[int, list[ShardSummary]] = {}
@@ -80,7 +80,7 @@ class _Owners:
             shards.sort(key=_start)
 
     def of(self, item: Rejected) -> str | None:
-        """Return the shard's name; None for a row that no shard answers for."""
+        """Return the shard's name; None for a row that no shard covers."""
         shards = self._shards.get(item.copy, [])
         at = bisect_right(shards, item.position, key=_start) - 1
         return shards[at].name if at >= 0 and item.position < shards[at].stop else None
@@ -98,7 +98,7 @@ def _sum_of(rejected: Iterable[Rejected]) -> bytes:
 
 
 def _lines(folder: UntrustedFolder) -> Iterator[tuple[Rejected, bytes]]:
-    """Yield the lines of rejected.jsonl that are as we write them."""
+    """Yield the lines of rejected.jsonl that are as wdsremux writes them."""
     try:
         opened = folder.open(REJECTED_NAME)
     except OSError:
@@ -119,5 +119,5 @@ def _parsed(line: bytes) -> Rejected | None:
     if not isinstance(raw, dict) or raw.keys() != names:
         return None
     are_numbers = type(raw["position"]) is int and type(raw["copy"]) is int
-    are_texts = isinstance(raw["stage"], str) and isinstance(raw["reason"], str)
-    return Rejected(**raw) if are_numbers and are_texts else None
+    are_strings = isinstance(raw["stage"], str) and isinstance(raw["reason"], str)
+    return Rejected(**raw) if are_numbers and are_strings else None

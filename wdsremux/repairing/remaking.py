@@ -1,4 +1,4 @@
-"""Makes shards again: the line of `convert`, for the rows of single shards and no others."""
+"""Makes shards again: the processing of `convert`, for the rows of single shards only."""
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from wdsremux.repairing.shard_records import Series, ShardRecords
 
 
 class _OtherBytesError(Exception):
-    """A shard has become another than it was."""
+    """A shard that was made again has other bytes than before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """Shards of a series to be made again: one, or a run of shards that no record is left of."""
+    """Shards of a series to make again: one, or a run of shards without any record."""
 
     series: Series
     number: int
@@ -34,9 +34,9 @@ class Order:
     is_last: bool = False
     """Whether the series ends with them."""
     rejected: tuple[Rejected, ...] | None = None
-    """What they answer for as rejected; None when only the rows can tell."""
+    """The rejected records they cover; None when only the rows can show them."""
     sums: Container[str] | None = None
-    """SHA-256 sums that are right; None when nothing tells."""
+    """Correct SHA-256 sums; None when they are unknown."""
 
     @property
     def names(self) -> list[str]:
@@ -44,7 +44,7 @@ class Order:
         return [shard_name(self.series.prefix, self.number + i) for i in range(self.shards)]
 
     def approve(self, summary: ShardSummary) -> None:
-        """Raise for a shard that is not what was ordered."""
+        """Raise for a shard with other bytes than recorded."""
         is_right = self.sums is None or summary.sha256 in self.sums
         if not is_right or summary.number >= self.number + self.shards:
             raise _OtherBytesError(summary.name)
@@ -52,9 +52,9 @@ class Order:
 
 @dataclass(slots=True)
 class _OpenOrder:
-    """The order that batches arrive for."""
+    """The order whose batches are arriving."""
 
-    place: int
+    index: int
     """Among the orders."""
     order: Order
     start: int
@@ -63,7 +63,7 @@ class _OpenOrder:
     """Positions of rows that are known to have been rejected."""
     register: KeyRegister | None
     is_lost: bool = False
-    """Whether it has turned out that its bytes are others now."""
+    """Whether its bytes turned out to differ."""
 
 
 class Remaking:
@@ -77,7 +77,7 @@ class Remaking:
         poison: Mapping[int, str],
         observer: Callable[[Event], None],
     ) -> None:
-        """Take the fingerprint that is recorded, and what to reject because it kills workers."""
+        """Take the recorded fingerprint, and the rows to reject because they kill workers."""
         self._c = conversion
         self._fingerprint = fingerprint
         self._records = records
@@ -91,9 +91,10 @@ class Remaking:
         """What was published, by name."""
 
     def run(self, orders: Sequence[Order], *, gives_up: bool) -> None:
-        """Make shards again and publish those that become what they were.
+        """Make shards again and publish those with the recorded bytes.
 
-        With `gives_up`, the first that does not ends the run. Raises SourceError or TransformError.
+        With `gives_up`, the first shard with other bytes ends the run. Raises SourceError or
+        TransformError.
         """
         self._orders = orders
         rows = sum(order.stop - self._start_of(order) for order in orders)
@@ -110,9 +111,9 @@ class Remaking:
             batches.close()
 
     def _tasks(self) -> Iterator[Task]:
-        """Yield the tasks of all orders, each with the place of its order for a series."""
+        """Yield the tasks of all orders, each with the index of its order as its series."""
         c = self._c
-        for place, order in enumerate(self._orders):
+        for index, order in enumerate(self._orders):
             number = self._splits.get(order.series.split)
             if number is None:
                 continue
@@ -126,7 +127,7 @@ class Remaking:
                     for row, reason in self._poison.items()
                     if task.first <= row < task.stop
                 )
-                yield replace(task, series=place, copy=order.series.copy, poison=poison)
+                yield replace(task, series=index, copy=order.series.copy, poison=poison)
 
     def _start_of(self, order: Order) -> int:
         return self._first_row(order.series) if order.start is None else order.start
@@ -139,7 +140,7 @@ class Remaking:
         return self._first_rows[series.number]
 
     def _take(self, batch: Batch) -> None:
-        """Write what a batch holds of its shards."""
+        """Write the samples of a batch to its shards."""
         opened = self._opened(batch.series)
         if opened.is_lost:
             return
@@ -147,21 +148,21 @@ class Remaking:
         packed = _within(batch.packed[order.series.copy], opened)
         try:
             if order.rejected is None:
-                packed, rejected = _without_doubles(opened, packed, batch.rejected)
+                packed, rejected = _without_duplicates(opened, packed, batch.rejected)
                 opened.writer.reject(item for item in rejected if item.position < order.stop)
             opened.writer.add(packed)
         except (_OtherBytesError, UsageError):
-            # A sample that is over the bound now is another sample, too.
+            # A sample that now exceeds the bound has changed, too.
             opened.is_lost = True
         self._observer(
             Advanced(batch.rows, len(packed.keys), (), batch.input_bytes, len(packed.payload))
         )
 
-    def _opened(self, place: int) -> _OpenOrder:
-        if self._open is not None and self._open.place == place:
+    def _opened(self, index: int) -> _OpenOrder:
+        if self._open is not None and self._open.index == index:
             return self._open
         self._close()
-        order = self._orders[place]
+        order = self._orders[index]
         start = self._start_of(order)
         plan = self._c.plan(self._splits[order.series.split], order.series.copy)
         writer = SeriesWriter(
@@ -175,11 +176,11 @@ class Remaking:
         known = order.rejected or ()
         writer.reject(known)
         out = frozenset(item.position for item in known)
-        self._open = _OpenOrder(place, order, start, writer, out, self._register(order))
+        self._open = _OpenOrder(index, order, start, writer, out, self._register(order))
         return self._open
 
     def _register(self, order: Order) -> KeyRegister | None:
-        """Return who has which key, where keys decide what is rejected and nobody knows it."""
+        """Return the owners of keys, where keys decide which rows are rejected."""
         if order.rejected is not None or self._c.job.columns.key is None:
             return None
         register = KeyRegister()
@@ -191,7 +192,7 @@ class Remaking:
         return register
 
     def _is_before(self, shard: ShardSummary, order: Order) -> bool:
-        """Return whether a shard's rows came before those of an order, in the same copy."""
+        """Return whether a shard's rows precede those of an order, in the same copy."""
         place = self._splits.get(shard.split, -1), shard.number
         return shard.copy == order.series.copy and place < (order.series.number, order.number)
 
@@ -200,7 +201,7 @@ class Remaking:
         self._observer(ShardDone(summary))
 
     def _close(self) -> None:
-        """End the open order: its rows have all arrived."""
+        """Finish the open order, whose rows have all arrived."""
         if self._open is not None and not self._open.is_lost:
             order = self._open.order
             try:
@@ -219,7 +220,7 @@ class Remaking:
 
 
 def _within(packed: PackedSamples, opened: _OpenOrder) -> PackedSamples:
-    """Return the samples of rows that are ordered: neither another shard's nor rejected ones."""
+    """Return the samples of an order's rows, without those of other shards and rejected ones."""
     numbers = {
         number
         for number, position in enumerate(packed.positions)
@@ -228,13 +229,13 @@ def _within(packed: PackedSamples, opened: _OpenOrder) -> PackedSamples:
     return packed_without(packed, numbers) if numbers else packed
 
 
-def _without_doubles(
+def _without_duplicates(
     opened: _OpenOrder, packed: PackedSamples, rejected: Sequence[Rejected]
 ) -> tuple[PackedSamples, Sequence[Rejected]]:
-    """Return the samples whose keys nobody had before, and all that was rejected."""
+    """Return the samples with new keys, and all rejected records."""
     if opened.register is None:
         return packed, rejected
-    (packed,), doubles = opened.register.without_doubles([packed])
+    (packed,), doubles = opened.register.without_duplicates([packed])
     copy = opened.order.series.copy
     every = (*rejected, *(replace(item, copy=copy) for item in doubles))
     return packed, sorted(every, key=lambda item: item.position)

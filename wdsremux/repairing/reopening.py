@@ -1,4 +1,4 @@
-"""The public `repair`: opens again what a dataset was made from."""
+"""The public `repair`: opens the source and function of a dataset again."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -38,11 +38,11 @@ def repair(
 
     Every shard is read, or those that `shards` names. One that is missing or damaged is made again
     from the source and by the function that are recorded, and published only if its SHA-256 is the
-    recorded one. Entries, `index.json`, `recipe.json`, `rejected.jsonl` and the card are made of
-    each other and of the shards, byte for byte as they were. Entries of no shard are moved to
-    `.wdsremux/quarantine`; what else `verify` would find there is told in the report's `left`.
+    recorded one. Entries, `index.json`, `recipe.json`, `rejected.jsonl` and the card are made from
+    each other and from the shards, byte for byte as they were. Entries without a shard are moved to
+    `.wdsremux/quarantine`; the report's `left` lists what `verify` would still find.
 
-    `source` and `transform` are needed where they have moved, or where `convert` got objects. The
+    Pass `source` and `transform` where they have moved, or where `convert` got objects. The
     function that the dataset's record names is run only with `trust_recorded`, and then only if its
     file is unchanged, outside of `out` and not part of Python or of an installed package.
 
@@ -50,12 +50,12 @@ def repair(
     notes are logged as warnings of the logger "wdsremux".
 
     Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
-    as it was, and what `convert` raises; what is mended by then stays.
+    as it was, and what `convert` raises; files repaired by then stay.
     """
     if is_url(out):
         raise UsageError(
             f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "
-            "then carry it there again with wdsremux sync"
+            "then upload it again with `wdsremux sync`"
         )
     refuse_unknown(options, RepairOptions)
     run = Run.from_options(dict(options))
@@ -71,7 +71,7 @@ def repair(
 
 @dataclass(frozen=True, slots=True)
 class _Reopening:
-    """Opens what a dataset was made from, as it is recorded or as it was given now."""
+    """Opens source and function of a dataset, as recorded or as passed to `repair`."""
 
     out: str | Path
     run: Run
@@ -87,20 +87,20 @@ class _Reopening:
             ref = parse(source, recipe).without_revision()
             conversion = open_conversion(ref, self.out, recipe, self.run, function)
         except UsageError as exc:
-            raise RecipeMismatchError(
-                f"the source does not fit the recipe any more: {exc}"
-            ) from exc
+            raise RecipeMismatchError(f"the source no longer fits the recipe: {exc}") from exc
         except SourceError as exc:
-            # How to read it is recorded: of the source only the place can be another one.
+            # How to read it is recorded: only the location of the source can be passed.
             text = str(exc).removesuffix(f"; {KIND_ADVICE}")
-            raise SourceError(f"{text}; if the source has moved, name it with --source") from exc
+            raise SourceError(
+                f"{text}; if the source has moved, pass its new location with --source"
+            ) from exc
         return with_careful_engine(conversion, self.run) if after_death else conversion
 
     def _source(self, origin: Mapping[str, Any]) -> SourceLike:
         source = origin.get("source") if self.source is None else self.source
         if source is None:
             raise UsageError(
-                "the source was a Python object, which no record can name; give it again: "
+                "the source was a Python object, which cannot be recorded; pass it again: "
                 "wdsremux.repair(out, source=...)"
             )
         return source
@@ -113,7 +113,7 @@ class _Reopening:
             return self.transform
         if head.origin.get("transform") is None:
             raise UsageError(
-                "the function was a Python object, which no record can name; give it again: "
+                "the function was a Python object, which cannot be recorded; pass it again: "
                 "wdsremux.repair(out, transform=...)"
             )
         out = Path(self.out).expanduser()

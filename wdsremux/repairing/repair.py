@@ -1,7 +1,7 @@
-"""Makes a dataset whole again: damaged shards from their source, all other files from each other.
+"""Repairs a dataset: damaged shards from their source, all other files from each other.
 
-A shard made again is published only if it is, byte for byte, the one that was recorded: the promise
-of `convert` that the same recipe gives the same bytes is what makes this possible.
+A shard that was made again is published only if its bytes are the recorded ones. The promise of
+`convert` that the same recipe makes the same bytes allows this.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +19,7 @@ from wdsremux.core.errors import (
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Done, Event, Note
 from wdsremux.core.head import Head
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary, indented_json
+from wdsremux.core.option_values import counted, listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, card_bytes
 from wdsremux.dataset.entry import entry_name
@@ -36,7 +37,7 @@ from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
 from wdsremux.verifying.reports import RepairReport
 
-AGAIN = "run the same convert command again: it goes on from there"
+AGAIN = "run the same convert command again to resume it"
 MAX_NAMED = 3
 
 RepairObserver = Callable[[Event | CheckEvent], None]
@@ -46,27 +47,27 @@ class Reopen(Protocol):
     """Opens source and function again."""
 
     def __call__(self, head: Head, *, after_death: bool) -> Conversion:
-        """Return a conversion as a head records it, careful after a run that died."""
+        """Return the recorded conversion, with the careful engine after a run that died."""
 
 
 def repair(
     out: Path,
-    target: Store,
+    store: Store,
     reopen: Reopen,
     *,
     shards: Iterable[str],
     workers: int,
     observer: RepairObserver,
 ) -> RepairReport:
-    """Mend the dataset in a folder that `target` publishes to; `wdsremux.repair` says more."""
+    """Repair the dataset in a folder that `store` publishes to; see `wdsremux.repair`."""
     try:
         folder = UntrustedFolder(out)
     except OSError as exc:
         raise CorruptDataError(
-            f"cannot read {str(out)!r}: {exc.strerror or exc}; give the folder of a dataset"
+            f"cannot read {str(out)!r}: {exc.strerror or exc}; pass the folder of a dataset"
         ) from exc
-    with folder, target.lock() as died:
-        run = _Repair(folder, target, find_head(folder, str(out)), observer)
+    with folder, store.lock() as died:
+        run = _Repair(folder, store, find_head(folder, str(out)), observer)
         run.examine(list(shards), max(1, workers))
         run.remake(lambda head: reopen(head, after_death=died))
         run.rebuild()
@@ -78,17 +79,17 @@ class _Repair:
     """One repair."""
 
     def __init__(
-        self, folder: UntrustedFolder, target: Store, found: Found, observer: RepairObserver
+        self, folder: UntrustedFolder, store: Store, found: Found, observer: RepairObserver
     ) -> None:
         self._folder = folder
-        self._target = target
-        self._files = Files(folder, target)
+        self._store = store
+        self._files = Files(folder, store)
         self._head = found.head
         self._observer = observer
         self._records = ShardRecords(folder, found.head, found.manifest)
         self._rejections = Rejections(folder, self._records)
         self._true: dict[str, ShardSummary] = {}
-        """What is true of each shard that is whole."""
+        """The summary of each intact shard."""
         self._checked = 0
         self._is_partial = False
         self._to_make: list[Verdict] = []
@@ -98,7 +99,7 @@ class _Repair:
         self._mismatch: str | None = None
 
     def examine(self, shards: Sequence[str], workers: int) -> None:
-        """Read the shards, rebuild entries, and note what has to be made again."""
+        """Read the shards, rebuild entries, and find the shards to make again."""
         self._files.write(RECIPE_NAME, indented_json(self._head.to_json()))
         chosen = self._chosen(shards)
         self._is_partial = bool(shards)
@@ -106,7 +107,7 @@ class _Repair:
         size_bytes = sum(record.summaries[0].size_bytes for record in chosen)
         self._observer(CheckBegun(len(chosen), size_bytes, workers))
         examination = Examination(
-            self._folder, self._head, self._records, self._rejections, self._tell_bytes
+            self._folder, self._head, self._records, self._rejections, self._report_bytes
         )
         for verdict in examination.verdicts(chosen, workers):
             if verdict.entry is not None:
@@ -115,11 +116,11 @@ class _Repair:
                 self._true[verdict.record.name] = verdict.summary
             else:
                 self._to_make.append(verdict)
-                why = verdict.problem or "does not tell what was rejected, nor does anything else"
-                self._observer(Note(f"{verdict.record.name} {why}: its rows are run again"))
+                why = verdict.problem or "has no record of its rejected rows"
+                self._observer(Note(f"{verdict.record.name} {why}: its rows are processed again"))
 
     def remake(self, reopen: Callable[[Head], Conversion]) -> None:
-        """Make shards again from their source, and publish those that become what they were."""
+        """Make shards again from their source, and publish those with the recorded bytes."""
         orders = [_order(verdict) for verdict in self._to_make]
         if not self._is_partial:
             orders += [Order(**gap._asdict()) for gap in self._records.gaps()]
@@ -130,32 +131,32 @@ class _Repair:
         changes = changes_between(self._head, conversion.head)
         poison = self._rejections.poison | self._records.poison
         line = Remaking(conversion, self._head.fingerprint, self._records, poison, self._observer)
-        # Where nothing tells what a shard was, only an unchanged conversion may say.
+        # Without a recorded SHA-256, only an unchanged conversion may make a shard.
         sure = [order for order in orders if order.sums is not None or changes == Changes()]
         try:
             line.run(sure, gives_up=changes.spare_no_shard)
         except (SourceError, TransformError) as exc:
             if changes == Changes():
                 raise
-            raise RecipeMismatchError(f"{changes.text()}; it fails now: {exc}") from exc
+            raise RecipeMismatchError(f"{changes.text()}; the conversion now fails: {exc}") from exc
         finally:
             self._remade += line.made
             self._true |= line.made
         lost = [name for order in orders for name in order.names if name not in line.made]
         if lost:
             self._mismatch = (
-                f"{_names(lost)} cannot be made again with the bytes recorded, and nothing of "
-                f"the kind was published: {changes.text()}"
+                f"{listed(lost, MAX_NAMED)} cannot be made again with the recorded bytes and was "
+                f"not published: {changes.text()}"
             )
 
     def rebuild(self) -> None:
-        """Write what is made of entries and head, once all shards stand.
+        """Write the files that are made from entries and head, once all shards exist.
 
-        Raises RecipeMismatchError when a shard did not become what it was.
+        Raises RecipeMismatchError when a shard could not be made with its recorded bytes.
         """
         if self._mismatch is not None:
-            mended = len(self._remade) + len(self._files.written)
-            also = f"; {mended} other files were mended" if mended else ""
+            repaired = len(self._remade) + len(self._files.written)
+            also = f"; {counted(repaired, 'other file')} repaired" if repaired else ""
             raise RecipeMismatchError(self._mismatch + also)
         self._note_left()
         if self._left:
@@ -169,13 +170,13 @@ class _Repair:
         entries = sorted(map(entry_name, shards))
         self._files.write_rejected(lambda: self._rejected_in(entries))
         if not self._files.write_card(card_bytes(manifest)):
-            self._observer(Note(f"{CARD_NAME} is not ours and was left as it is"))
+            self._observer(Note(f"{CARD_NAME} was not written by wdsremux and was not changed"))
         self._files.write(MANIFEST_NAME, manifest.to_bytes())
         rows = sum(shards[name].stop - shards[name].start for name in self._remade)
         self._observer(Done(manifest, rows))
 
     def tidy(self, out: str) -> None:
-        """Move away what belongs to no shard, and note all that `verify` would still find."""
+        """Move entries without a shard away, and record what `verify` would still find."""
         if self._left:
             return
         self._moved += move_stray_entries(self._folder, self._shard_names())
@@ -206,8 +207,8 @@ class _Repair:
         for name in names:
             if name not in records:
                 raise UsageError(
-                    f"--shard {name!r}: the dataset has no such shard; its shards are "
-                    f"{_names(list(records))}"
+                    f"--shard {name!r} is not a shard of the dataset; its shards are "
+                    f"{listed(list(records), MAX_NAMED)}"
                 )
         return [record for name, record in records.items() if name in names]
 
@@ -217,40 +218,40 @@ class _Repair:
         try:
             return reopen(self._head)
         except WdsremuxError as exc:
-            names = _names([name for order in orders for name in order.names])
-            raise type(exc)(f"{names} must be made again, but {exc}") from exc
+            names = listed([name for order in orders for name in order.names], MAX_NAMED)
+            raise type(exc)(f"cannot make {names} again: {exc}") from exc
 
     def _note_left(self) -> None:
-        """Note what is in the way of a manifest."""
-        sizes = dict(self._target.list())
+        """Record what prevents a manifest."""
+        sizes = dict(self._store.list())
         for record in self._records:
             name, is_sure = record.name, len(record.summaries) == 1 and record.has_entry
             if name not in self._true and (
                 not is_sure or sizes.get(name) != record.summaries[0].size_bytes
             ):
-                self._left.append(f"{name} is not whole, either; run repair without --shard")
+                self._left.append(f"{name} is damaged, too; run repair without --shard")
         for gap in self._records.gaps() if self._is_partial else ():
             name = shard_name(gap.series.prefix, gap.number)
-            self._left.append(f"nothing is recorded of {name}; run repair without --shard")
+            self._left.append(f"{name} has no record; run repair without --shard")
         if not self._left and not self._records.is_finished:
-            # A manifest that cannot be read would be in the way.
+            # An unreadable manifest would prevent the conversion.
             remove = f"remove {MANIFEST_NAME} and " if MANIFEST_NAME in sizes else ""
             self._left.append(f"the conversion is not finished; {remove}{AGAIN}")
 
     def _rejected_in(self, names: Iterable[str]) -> Iterator[Rejected]:
-        """Yield what entries say was rejected."""
+        """Yield the rejected records of entries."""
         for name in names:
             entry = self._records.read(name)
             if entry is None:
-                raise CorruptDataError(f"{name!r} was there a moment ago; run repair again")
+                raise CorruptDataError(f"{name!r} disappeared during the repair; run repair again")
             yield from entry.rejected
 
-    def _tell_bytes(self, size_bytes: int) -> None:
+    def _report_bytes(self, size_bytes: int) -> None:
         self._observer(CheckAdvanced(size_bytes))
 
 
 def _order(verdict: Verdict) -> Order:
-    """Return the order for a shard that a verdict finds wanting."""
+    """Return the order for a shard that has to be made again."""
     summary = verdict.summary
     return Order(
         series=verdict.record.series,
@@ -259,12 +260,6 @@ def _order(verdict: Verdict) -> Order:
         stop=summary.stop,
         is_last=summary.is_last,
         rejected=verdict.rejected,
-        # Also that of the file there: two ways to the same bytes outweigh a record.
+        # Also that of the existing file: two ways to the same bytes outweigh a record.
         sums=frozenset(filter(None, (*verdict.record.sums, verdict.sha256))),
     )
-
-
-def _names(names: Sequence[str]) -> str:
-    """Return the first few names."""
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
-    return ", ".join(names[:MAX_NAMED]) + more

@@ -1,4 +1,4 @@
-"""What manifest and entries tell of the shards, sorted: what cannot be is not believed."""
+"""What manifest and entries record of the shards; impossible records are ignored."""
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class ShardRecord:
 
     series: Series
     summaries: tuple[ShardSummary, ...]
-    """By manifest and entry: one where they agree, else two."""
+    """By manifest and entry: one where they agree, otherwise two."""
     has_entry: bool
     """Whether its entry can be read and makes sense."""
 
@@ -46,7 +46,7 @@ class ShardRecord:
 
 
 class Gap(NamedTuple):
-    """A run of shards of which nothing is recorded, before one that is."""
+    """A run of shards without a record, before one that has one."""
 
     series: Series
     number: int
@@ -70,24 +70,24 @@ def series_of(head: Head) -> list[Series]:
 
 
 class ShardRecords:
-    """The records of all shards, and what their entries tell beside."""
+    """The records of all shards, and the rows that killed workers."""
 
     def __init__(self, folder: UntrustedFolder, head: Head, manifest: Manifest | None) -> None:
         self._folder = folder
         self._fingerprint = head.fingerprint
         self.series = series_of(head)
         self.poison: dict[int, str] = {}
-        """Positions of records that killed a worker, each with the reason it was rejected for."""
-        told = list(self._summaries())
+        """Positions of rows that killed a worker, each with the reason of its rejection."""
+        of_entries = list(self._summaries())
         listed = manifest.shards if manifest is not None else ()
         by_series: dict[str, dict[int, list[ShardSummary]]] = {s.prefix: {} for s in self.series}
         known = {series.prefix: series for series in self.series}
-        for summary in (*listed, *told):
+        for summary in (*listed, *of_entries):
             series = known.get(prefix_of_shard(summary.name))
-            if series is not None and _makes_sense(summary, series):
+            if series is not None and _is_possible(summary, series):
                 by_series[series.prefix].setdefault(summary.number, []).append(summary)
         self._by_series = {
-            series.prefix: _records_of(series, by_series[series.prefix], set(told))
+            series.prefix: _records_of(series, by_series[series.prefix], set(of_entries))
             for series in self.series
         }
 
@@ -97,12 +97,12 @@ class ShardRecords:
             yield from (records[number] for number in sorted(records))
 
     def entry(self, record: ShardRecord) -> ShardEntry | None:
-        """Return a shard's entry, read anew; None when it is lost or not to be believed."""
+        """Read a shard's entry; None when it is lost or disagrees with the records."""
         entry = self.read(entry_name(record.name))
         return entry if entry is not None and entry.summary in record.summaries else None
 
     def gaps(self) -> Iterator[Gap]:
-        """Yield the runs of shards that must be there, and of which nothing is recorded."""
+        """Yield the runs of shards that must exist, but have no record."""
         for series in self.series:
             records, stop = self._by_series[series.prefix], None
             number = 0
@@ -119,9 +119,9 @@ class ShardRecords:
         return len(ends) == len(self.series) and all(end.summaries[0].is_last for end in ends)
 
     def first_row(self, number: int) -> int | None:
-        """Return the position of a split's first row; None when its records do not tell.
+        """Return the position of a split's first row; None when it is not recorded.
 
-        They do not when the first shard of the first split is recorded nowhere.
+        That is the case when the first shard of the first split has no record.
         """
         starts = [
             records[0].summaries[0].start
@@ -133,7 +133,7 @@ class ShardRecords:
         return max(r.summaries[0].stop for r in self if r.series.number == number - 1)
 
     def _summaries(self) -> Iterator[ShardSummary]:
-        """Yield what the entries tell, and note which records killed a worker."""
+        """Yield the summaries of the entries, and collect the rows that killed a worker."""
         for item in self._folder.items(STATE_FOLDER):
             if item.name.endswith(".msgpack"):
                 entry = self.read(item.name)
@@ -148,7 +148,7 @@ class ShardRecords:
             entry, _ = read_entry(self._folder, name, is_ours=True)
         except OSError:
             return None
-        # An entry of another conversion tells nothing of this one.
+        # An entry of another conversion does not count.
         is_ours = entry is not None and (
             entry.fingerprint == self._fingerprint and entry_name(entry.summary.name) == name
         )
@@ -156,19 +156,19 @@ class ShardRecords:
 
 
 def _records_of(
-    series: Series, found: Mapping[int, Sequence[ShardSummary]], told: Container[ShardSummary]
+    series: Series, found: Mapping[int, Sequence[ShardSummary]], of_entries: Container[ShardSummary]
 ) -> dict[int, ShardRecord]:
-    """Return the records of a series by number; `told` are the summaries that entries have."""
+    """Return the records of a series by number; `of_entries` are the summaries in entries."""
     records = {}
     for number, summaries in found.items():
         distinct = tuple(dict.fromkeys(summaries))
         is_last = number == max(found)
         fit = tuple(s for s in distinct if s.is_last == is_last) or distinct
-        records[number] = ShardRecord(series, fit, has_entry=any(s in told for s in fit))
+        records[number] = ShardRecord(series, fit, has_entry=any(s in of_entries for s in fit))
     return records
 
 
-def _makes_sense(summary: ShardSummary, series: Series) -> bool:
+def _is_possible(summary: ShardSummary, series: Series) -> bool:
     """Return whether a summary can be true of a shard of a series."""
     return (
         (summary.split, summary.copy) == (series.split, series.copy)

@@ -30,6 +30,13 @@ class Source(Protocol):
     def features(self) -> Sequence[Column]:
         """Return the columns, in source order."""
 
+    def notes(self) -> Sequence[str]:
+        """Return what the source holds that is not read, and what is read in an unexpected way.
+
+        Each is one sentence with a number and an example; the run, the manifest and the card show
+        it.
+        """
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield the units of a split in order, beginning with the one that holds row `start`.
 

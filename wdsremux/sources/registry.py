@@ -29,8 +29,8 @@ SAVED_FILES = ("dataset_dict.json", "state.json")
 LISTED_FILES = 10_000
 """Files of a folder that are listed to recognise its kind."""
 
-TABLES = (".csv", ".tsv", ".json", ".jsonl", ".arrow", ".zip")
-"""Files that only `load_dataset` reads."""
+ARCHIVES = (".arrow", ".zip")
+"""Files of rows or images that only `load_dataset` reads."""
 
 SourceLike = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 """What `convert` accepts as a source."""
@@ -160,7 +160,7 @@ def _kind_of_folder(path: Path) -> str:
     suffixes = {Path(name).suffix.lower() for name in _file_names(path)}
     if ".parquet" in suffixes:
         return "parquet"
-    if {suffix[1:] for suffix in suffixes} & IMAGE_EXTENSIONS and not _has_table(path):
+    if {suffix[1:] for suffix in suffixes} & IMAGE_EXTENSIONS and not _has_archive(path):
         return "folder"
     return "loadable"
 
@@ -169,12 +169,12 @@ def _file_names(path: Path) -> Iterable[str]:
     return islice((name for _, _, names in os.walk(path) for name in sorted(names)), LISTED_FILES)
 
 
-def _has_table(path: Path) -> bool:
-    """Return whether the folder itself has a table that is not metadata of an image folder."""
+def _has_archive(path: Path) -> bool:
+    """Return whether the folder itself has a file of rows that is not a table about images."""
     return any(
-        entry.suffix.lower() in TABLES and entry.stem != "metadata"
+        entry.suffix.lower() in ARCHIVES and not entry.name.startswith(".")
         for entry in path.iterdir()
-        if entry.is_file() and not entry.name.startswith(".")
+        if entry.is_file()
     )
 
 
@@ -217,10 +217,10 @@ def _open_saved(location: str, recipe: Recipe, _run: Run) -> Source:
     return open_saved(location, recipe.image_root)
 
 
-def _open_folder(location: str, _recipe: Recipe, _run: Run) -> Source:
+def _open_folder(location: str, recipe: Recipe, _run: Run) -> Source:
     from wdsremux.sources.folder.source import open_folder
 
-    return open_folder(location)
+    return open_folder(location, recipe.image_root)
 
 
 def _open_tars(location: str, _recipe: Recipe, _run: Run) -> Source:

@@ -1,12 +1,15 @@
 """Which split a file belongs to, by its path: the rules of Hugging Face `datasets`.
 
 The first rule that any file fits applies to all files, and files that it does not name are left
-out: `data/NAME-00000-of-00001.*`, then a folder with a keyword, then a file name with one, then all
-is "train". https://huggingface.co/docs/datasets/repository_structure
+out (and reported): `data/NAME-00000-of-00001.*`, then a folder with a keyword, then a file name
+with one, then all is "train". https://huggingface.co/docs/datasets/repository_structure
+
+One difference: a keyword is not a split when it would leave out most files, or when it is the only
+one and does not name all of them. `bus/`, `car/` and `train/` are three classes.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -80,6 +83,13 @@ def numbered_ranks(folder: str, name: str) -> tuple[SplitRank, ...]:
     """Return the rank of a file such as `data/train-00000-of-00002.jpg`."""
     match = _NUMBERED.fullmatch(name) if folder == "data" else None
     return (SplitRank(match[1], 0),) if match else ()
+
+
+def applies(rule: Rule, splits: Collection[str], fitting: int, files: int) -> bool:
+    """Return whether a rule applies that fits some of the files and gives these splits."""
+    if rule in ("numbered", "all"):  # explicit names, and the rule that fits every file
+        return fitting > 0
+    return 0 < fitting == files or (len(splits) > 1 and 2 * fitting > files)
 
 
 def ordered(splits: Iterable[str]) -> list[str]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
 
+from wdsremux.core.errors import CorruptDataError, UnreachableStoreError
+
 ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "reread"]
 """How sure it is that a store holds a file, from no to yes:
 
@@ -122,6 +124,22 @@ class Store(Protocol):
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""
 
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a small file; None when it does not exist.
+
+        Raises CorruptDataError when it is larger than `max_bytes`, StoreError.
+        """
+        try:
+            with self.open(name) as file:
+                return read_bounded(file, name, max_bytes)
+        except FileNotFoundError:
+            return None
+        except OSError as exc:
+            raise UnreachableStoreError(
+                f"cannot read {name!r} of {self.url!r}: {exc.strerror or exc}; run the same "
+                "command again"
+            ) from exc
+
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the published files of one folder, sorted by name."""
 
@@ -146,3 +164,21 @@ class Store(Protocol):
 
         Removes what a killed run left unpublished. Raises StoreError naming the holder.
         """
+
+
+def read_bounded(file: BinaryIO, name: str, max_bytes: int) -> bytes:
+    """Return the content of an open file. Raises CorruptDataError when it is too large.
+
+    Memory is allocated as the bytes arrive: the size that a file claims may be wrong.
+    """
+    parts: list[bytes] = []
+    left_bytes = max_bytes + 1
+    while left_bytes and (part := file.read(min(left_bytes, 1 << 20))):
+        parts.append(part)
+        left_bytes -= len(part)
+    if not left_bytes:
+        raise CorruptDataError(
+            f"cannot read {name!r}: it is larger than {max_bytes} bytes, the maximum for such a "
+            "file; remove it, or check what wrote it"
+        )
+    return b"".join(parts)

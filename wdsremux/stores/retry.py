@@ -82,6 +82,10 @@ class RetryingStore(Store):
         """Open a published file for reading; raises FileNotFoundError."""
         return self.tried(lambda: self.store.open(name))
 
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a small file; None when it does not exist."""
+        return self.tried(lambda: self.store.read(name, max_bytes))
+
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         yield from self.tried(lambda: tuple(self.store.list(prefix)))

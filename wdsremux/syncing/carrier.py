@@ -9,7 +9,7 @@ from pathlib import Path
 from wdsremux.core.errors import CorruptDataError, StoreError
 from wdsremux.stores.base import Parcel, Proof, Sums
 from wdsremux.stores.retry import RetryingStore
-from wdsremux.syncing.contents import SyncFile, read_small
+from wdsremux.syncing.contents import SyncFile
 from wdsremux.syncing.source_files import SourceFiles, damage_of
 from wdsremux.syncing.threads import Stop, in_threads
 
@@ -142,7 +142,7 @@ class Carrier:
         return proof
 
     def _read_back(self, name: str, sums: Sums) -> Proof:
-        data = read_small(self._dest, name) or b""
+        data = self._dest.read(name, READ_BACK_BYTES) or b""
         is_same = hashlib.sha256(data).hexdigest() == sums.sha256
         return Proof("reread" if is_same else "differs", "SHA-256 of the bytes read back")
 

@@ -3,15 +3,20 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from wdsremux.core.errors import CorruptDataError, SourceError, UnreachableStoreError
-from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest, ShardSummary
+from wdsremux.core.errors import CorruptDataError, SourceError
+from wdsremux.core.manifest import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    STATE_FOLDER,
+    Manifest,
+    ShardSummary,
+)
 from wdsremux.dataset.card import CARD_NAME
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
 from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import is_safe_name
 from wdsremux.stores.retry import RetryingStore
-from wdsremux.stores.whole_files import read_bounded
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Contents:
 def contents_of(store: RetryingStore) -> Contents:
     """List a store and read its `index.json`."""
     sizes = dict((*store.list(), *store.list(STATE_FOLDER)))
-    index = read_small(store, MANIFEST_NAME) if MANIFEST_NAME in sizes else None
+    index = store.read(MANIFEST_NAME, MAX_MANIFEST_BYTES) if MANIFEST_NAME in sizes else None
     manifest = None
     if index is not None:
         try:
@@ -133,23 +138,6 @@ def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str
 def is_same_dataset(one: Manifest | None, other: Manifest) -> bool:
     """Return whether two manifests are equal, except for where they are published."""
     return one is not None and replace(one, published={}) == replace(other, published={})
-
-
-def read_small(store: RetryingStore, name: str) -> bytes | None:
-    """Return the content of a file; None when it does not exist."""
-
-    def read() -> bytes | None:
-        try:
-            with store.store.open(name) as file:
-                return read_bounded(file, name)
-        except FileNotFoundError:
-            return None
-        except OSError as exc:
-            raise UnreachableStoreError(
-                f"cannot read {name!r} of {store.url!r}: {exc.strerror or exc}"
-            ) from exc
-
-    return store.tried(read)
 
 
 def _manifest(index: bytes) -> Manifest:

@@ -10,14 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from wdsremux.core.manifest import MOVED_NAME, ShardSummary
+from wdsremux.core.manifest import MAX_MANIFEST_BYTES, MOVED_NAME, ShardSummary
 from wdsremux.dataset.reading import moved_lines
 from wdsremux.stores.base import Proof, Store
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.folder.disk_errors import translating_errors
 from wdsremux.stores.folder.store import sync_folder
 from wdsremux.stores.reading.untrusted import open_below
-from wdsremux.stores.whole_files import read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,9 @@ class Mover:
 
 def moved_shards(source: Store, address: str) -> dict[str, Moved]:
     """Return the records of the shards that were moved to `address_of` a store."""
-    journal = read_whole(source, MOVED_NAME) if source.root is not None else None
+    journal = None
+    if source.root is not None:
+        journal = source.read(MOVED_NAME, MAX_MANIFEST_BYTES)
     if journal is None:
         return {}
     return {

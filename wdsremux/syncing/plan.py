@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wdsremux.core.manifest import Manifest
+from wdsremux.core.manifest import MAX_MANIFEST_BYTES, Manifest
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
@@ -13,7 +13,6 @@ from wdsremux.syncing.contents import (
     Contents,
     SyncFile,
     is_same_dataset,
-    read_small,
     shard_items,
     small_items,
     stale_names,
@@ -164,8 +163,8 @@ def _add_card(plan: TransferPlan, ends: Ends) -> None:
     if CARD_NAME not in ends.here.sizes:
         return
     item = SyncFile(CARD_NAME, ends.here.sizes[CARD_NAME])
-    card = read_small(ends.dest, CARD_NAME) if CARD_NAME in ends.there.sizes else None
-    if card is not None and card == read_small(ends.source, CARD_NAME):
+    card = ends.dest.read(CARD_NAME, MAX_MANIFEST_BYTES) if CARD_NAME in ends.there.sizes else None
+    if card is not None and card == ends.source.read(CARD_NAME, MAX_MANIFEST_BYTES):
         plan.present[CARD_NAME] = (item, Proof("reread"))
     elif card is None or is_ours(card):
         plan.small.append(item)

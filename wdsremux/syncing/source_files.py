@@ -12,11 +12,10 @@ from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreE
 from wdsremux.core.manifest import MAX_ENTRY_BYTES
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.ledger import REJECTED_NAME
-from wdsremux.stores.base import Sums
+from wdsremux.stores.base import Sums, read_bounded
 from wdsremux.stores.copying import BLOCK_BYTES
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.retry import RetryingStore
-from wdsremux.stores.whole_files import read_bounded
 from wdsremux.syncing.contents import SyncFile
 
 
@@ -159,7 +158,9 @@ def _sums(path: Path, item: SyncFile) -> Sums:
 def _check_entry(path: Path, item: SyncFile) -> None:
     try:
         with path.open("rb") as file:
-            recorded = ShardEntry.from_bytes(read_bounded(file, item.name), item.name).summary
+            recorded = ShardEntry.from_bytes(
+                read_bounded(file, item.name, MAX_ENTRY_BYTES), item.name
+            ).summary
     except (CorruptDataError, TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise CorruptDataError(f"{item.name!r} is damaged") from exc
     if recorded != item.shard:

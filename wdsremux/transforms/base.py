@@ -1,4 +1,4 @@
-"""What all transforms share: pixels, a sample's random stream, why an image gives no sample."""
+"""What all transforms share: pixels, random streams, and the errors that reject an image."""
 
 from typing import Any
 
@@ -9,26 +9,26 @@ from numpy.random.bit_generator import ISeedSequence
 from PIL import AvifImagePlugin
 
 Pixels = npt.NDArray[np.uint8]
-"""H×W×3 RGB, or H×W×4 RGBX, whose fourth channel means nothing."""
+"""H×W×3 RGB, or H×W×4 RGBX, whose fourth channel is unused."""
 
 
 class DecodeError(Exception):
-    """Stored bytes give no image; the text is the reason of the rejected record."""
+    """Stored bytes cannot be decoded; the message is the reason of the reject."""
 
 
 class EncodeError(Exception):
-    """Pixels cannot be stored as wanted; the text is the reason of the rejected record."""
+    """Pixels cannot be encoded; the message is the reason of the reject."""
 
 
 class StepError(Exception):
-    """A step cannot be done to this one image; the text is the reason of the rejected record."""
+    """A step cannot be applied to an image; the message is the reason of the reject."""
 
 
 class _Words(ISeedSequence):
-    """Hands a bit generator its key as it is.
+    """Passes a key to a bit generator unchanged.
 
-    `Philox(key=...)` would first gather entropy from the system and throw it away, which takes
-    three times as long.
+    `Philox(key=...)` would first read entropy from the system and discard it, which takes three
+    times as long.
     """
 
     def __init__(self, *words: int) -> None:
@@ -37,7 +37,7 @@ class _Words(ISeedSequence):
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> npt.NDArray[np.uint64]:
         """Return the key; Philox asks for its two 64-bit words."""
         if n_words != len(self._words) or dtype != np.uint64:
-            raise ValueError(f"{len(self._words)} words of 64 bits are held, not {n_words}")
+            raise ValueError(f"the key has {len(self._words)} words of 64 bits, not {n_words}")
         return self._words
 
 
@@ -45,16 +45,16 @@ def sample_rng(seed: int, copy: int, position: int) -> np.random.Generator:
     """Return the random stream of one copy of one row; costs about 7 µs.
 
     Philox is a keyed function of a counter: the seed is the key, copy and position are the high
-    words of the counter. Streams of different (seed, copy, position) never meet before 2^128 draws,
-    and nothing else decides them. Each number is from 0 to 2^64 - 1.
+    words of the counter. Streams of different (seed, copy, position) do not overlap before 2^128
+    draws, and depend on nothing else. Each number is from 0 to 2^64 - 1.
     """
     counter = np.array((0, 0, position, copy), np.uint64)
-    key: Any = _Words(seed, 0)  # NumPy's stubs leave out that any ISeedSequence will do
+    key: Any = _Words(seed, 0)  # NumPy's stubs do not say that any ISeedSequence is accepted
     return np.random.Generator(np.random.Philox(key, counter=counter))
 
 
 def quiet_libraries() -> None:
-    """Keep the libraries' own threads off in this process: workers are the parallelism.
+    """Turn off the libraries' own threads in this process: workers are the parallelism.
 
     Called once at the start of a worker, never at import. The results do not depend on it.
     """

@@ -1,4 +1,4 @@
-"""Pending geometry: crops, resizes and flips that were asked for and not yet done to any pixel."""
+"""Pending geometry: crops, resizes and flips that are requested and not yet applied to pixels."""
 
 import math
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ _WHOLE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class PendingGeometry:
-    """One resampling of a box of stored pixels, and how the result is then turned."""
+    """One resampling of a box of stored pixels, and how the result is rotated or mirrored."""
 
     source: Size
     """Size of the stored pixels."""
     box: Box
-    """What is cut from them."""
+    """The part of them to use."""
     target: Size
-    """What the box is resampled to, before it is turned."""
+    """Size that the box is resampled to, before it is transposed."""
     transposed: bool = False
-    """Rows and columns are exchanged first ..."""
+    """Rows and columns are swapped first ..."""
     mirrored: bool = False
     """... then left and right ..."""
     inverted: bool = False
@@ -31,12 +31,12 @@ class PendingGeometry:
 
     @property
     def size(self) -> Size:
-        """Size of what comes out."""
+        """Size of the result."""
         return self.target[::-1] if self.transposed else self.target
 
     @property
     def resamples(self) -> bool:
-        """Whether new pixels are computed; if not, stored ones are copied as they are."""
+        """Whether new pixels are computed; if not, stored pixels are copied unchanged."""
         left, top, right, bottom = self.box
         if (round(right - left), round(bottom - top)) != self.target:
             return True
@@ -44,12 +44,12 @@ class PendingGeometry:
 
     @property
     def reduction(self) -> float:
-        """How many stored pixels there are for one, along the axis where they are fewer."""
+        """Stored pixels per pixel of the result, along the axis with fewer."""
         left, top, right, bottom = self.box
         return min((right - left) / self.target[0], (bottom - top) / self.target[1])
 
     def crop(self, left: float, top: float, width: float, height: float) -> "PendingGeometry":
-        """Return the plan that keeps this part of what comes out, at least one pixel."""
+        """Return the plan that keeps this part of the result, at least one pixel."""
         full_width, full_height = self.size
         if self.mirrored:
             left = full_width - left - width
@@ -68,15 +68,15 @@ class PendingGeometry:
         return self._cut(self.source, box, (max(1, round(width)), max(1, round(height))))
 
     def resize(self, width: int, height: int) -> "PendingGeometry":
-        """Return the plan that brings what comes out to this size."""
+        """Return the plan that resizes the result to this size."""
         target = (height, width) if self.transposed else (width, height)
         return self._cut(self.source, self.box, target)
 
     def loses_detail(self, width: int, height: int) -> bool:
-        """Tell whether a resize enlarges what this plan shrinks.
+        """Return whether a resize enlarges what this plan shrinks.
 
-        The two must then be done one after the other: in one, the detail that the first throws away
-        would stay.
+        The two must then be applied one after the other: a single one would keep detail that the
+        first removes.
         """
         wanted = (height, width) if self.transposed else (width, height)
         left, top, right, bottom = self.box
@@ -87,18 +87,18 @@ class PendingGeometry:
         )
 
     def flip_horizontal(self) -> "PendingGeometry":
-        """Return the plan that also exchanges left and right."""
+        """Return the plan that also swaps left and right."""
         return self._turned(mirrored=not self.mirrored, inverted=self.inverted)
 
     def flip_vertical(self) -> "PendingGeometry":
-        """Return the plan that also exchanges top and bottom."""
+        """Return the plan that also swaps top and bottom."""
         return self._turned(mirrored=self.mirrored, inverted=not self.inverted)
 
     def scaled(self, divisor: int) -> "PendingGeometry":
         """Return the plan for pixels decoded at 1/divisor of their size.
 
-        Boxes shrink by exactly 1/divisor, not by the ratio of the rounded sizes: that would stretch
-        the image by a part of a pixel, which costs 5 dB.
+        Boxes shrink by exactly 1/divisor, not by the ratio of the rounded sizes, which would
+        stretch the image by a part of a pixel and cost 5 dB.
         """
         if divisor == 1:
             return self
@@ -107,7 +107,7 @@ class PendingGeometry:
         source = (-(-width // divisor), -(-height // divisor))
         return self._cut(source, (left, top, right, bottom), self.target)
 
-    # Not by `dataclasses.replace`, which takes three times as long: each image makes several plans.
+    # Not `dataclasses.replace`, which takes three times as long: each image makes several plans.
 
     def _cut(self, source: Size, box: Box, target: Size) -> "PendingGeometry":
         return PendingGeometry(source, box, target, self.transposed, self.mirrored, self.inverted)
@@ -137,9 +137,9 @@ _TURNS = {
 
 
 def upright(size: Size, orientation: int) -> PendingGeometry:
-    """Return the plan that turns stored pixels as their EXIF orientation (1 to 8) says.
+    """Return the plan that applies an EXIF orientation (1 to 8) to stored pixels.
 
-    The values are the Exif standard's (CIPA DC-008, tag 0x0112): 6 means turn by 90° clockwise.
+    Values as in the Exif standard (CIPA DC-008, tag 0x0112): 6 means rotate by 90° clockwise.
     """
     width, height = size
     return PendingGeometry(

@@ -1,9 +1,9 @@
-"""Geometry carried out: crops, turns, and the one resampling of an image.
+"""Applies geometry to pixels: crops, rotations, and the one resampling of an image.
 
 The filter is antialiased bicubic (Catmull-Rom, a = -0.5), as Pillow's BICUBIC.
 
-cykooz_resizer (the Rust crate fast_image_resize) does it where it is installed, else Pillow. Its
-paths for SSE4.1, AVX2 and neither give equal bytes: a test holds that.
+cykooz_resizer (the Rust crate fast_image_resize) is used where it is installed, else Pillow. Its
+paths for SSE4.1, AVX2 and neither produce equal bytes: a test checks that.
 """
 
 import cv2
@@ -20,15 +20,15 @@ except ImportError:  # no wheel for this platform
 
 
 def resampler_name() -> str:
-    """Return the name of the package that resamples: it decides bytes."""
+    """Return the name of the package that resamples; it decides bytes."""
     return "pillow" if fir is None else "cykooz_resizer"
 
 
 def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
     """Return the box of H×W×3 or H×W×4 pixels at the size (width, height).
 
-    Pixels outside of the box but inside the image do reach the result at its edges, by the
-    support of the filter: as if the whole image were resampled and then cropped.
+    Pixels outside the box but inside the image affect the edges of the result, by the support of
+    the filter: as if the whole image were resampled and then cropped.
     """
     source = np.ascontiguousarray(rgbx(pixels))
     result = _by_pillow(source, box, size) if fir is None else _by_fir(source, box, size)
@@ -38,7 +38,7 @@ def resample(pixels: Pixels, box: Box, size: Size) -> Pixels:
 def _image(pixels: Pixels) -> Image.Image:
     """Wrap H×W×4 pixels without a copy.
 
-    CMYK is the mode with four equal channels; in others the fourth means something.
+    CMYK is the mode with four equal channels; in other modes the fourth has a meaning.
     """
     height, width = pixels.shape[:2]
     return Image.frombuffer("CMYK", (width, height), pixels, "raw", "CMYK", 0, 1)
@@ -48,13 +48,13 @@ def _by_fir(pixels: Pixels, box: Box, size: Size) -> Pixels:
     left, top, right, bottom = box
     result = np.empty((size[1], size[0], 4), np.uint8)
     target = _image(result)
-    target.readonly = 0  # Pillow takes mapped memory for someone else's; this is ours
+    target.readonly = 0  # Pillow treats mapped memory as read-only; this is ours
     options = fir.ResizeOptions(
         fir.ResizeAlg.convolution(fir.FilterType.catmull_rom),
         use_alpha=False,
         crop_box=fir.CropBox(left, top, right - left, bottom - top),
     )
-    # A new one each time, 10 µs: it keeps buffers and may not be shared by threads.
+    # A new one each time (10 µs): it keeps buffers and is not thread-safe.
     fir.Resizer().resize_pil(_image(pixels), target, options)
     return result
 
@@ -64,7 +64,7 @@ def _by_pillow(pixels: Pixels, box: Box, size: Size) -> Pixels:
 
 
 def render(pixels: Pixels, plan: PendingGeometry) -> Pixels:
-    """Carry out a plan; returns the pixels themselves if it changes nothing, else new ones."""
+    """Apply a plan; returns the pixels themselves if it changes nothing, else new ones."""
     turned = plan.transposed or plan.mirrored or plan.inverted
     if not (plan.resamples or turned) and plan.target == plan.source:
         return pixels

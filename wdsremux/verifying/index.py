@@ -1,6 +1,6 @@
-"""Makes a manifest, entries and a card for shards that others made, which stay as they are.
+"""Makes a manifest, entries and a card for shards of other tools, and does not change the shards.
 
-From then on `verify` knows every sample's bytes, wids reads the folder, and so does `load_dataset`.
+Afterwards `verify` can check every sample's bytes, and wids and `load_dataset` read the folder.
 """
 
 import fnmatch
@@ -46,14 +46,14 @@ READINGS = 2
 
 
 def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifest:
-    """Write `index.json`, the entries and, where there is none, a card beside shards of others.
+    """Write `index.json`, the entries and, if it is missing, a card beside shards of other tools.
 
     Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;
-    `observer` is told of both, from several threads. A shard's split is the keyword in its name;
-    where none has one, all are "train".
+    `observer` is called for both, from several threads. A shard's split is the keyword in its name;
+    without any keyword, all are "train".
 
-    Raises UsageError for a folder that has an index already, CorruptDataError for one without
-    shards, or whose shards have errors; nothing is left behind then.
+    Raises UsageError for a folder that already has an index, CorruptDataError for one without
+    shards, or whose shards have errors; no files are left then.
     """
     try:
         folder = open_folder(out)
@@ -73,28 +73,28 @@ def index(out: str | Path, *, observer: CheckObserver = ignore_event) -> Manifes
 
 
 def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
-    """Return (split, name) of the shards, in the order the index will have."""
+    """Return (split, name) of the shards, in the order of the index."""
     if owner_of(folder) == "ours":
         raise UsageError(
-            f"{out!r} is a dataset of wdsremux; wdsremux repair rebuilds a lost manifest or entry"
+            f"{out!r} is a dataset of wdsremux; `wdsremux repair` rebuilds its index and entries"
         )
     items = [item for item in folder.tree() if item.name.endswith(".tar")]
     items = [item for item in items if not item.base.startswith(".")]
     if not items:
-        raise CorruptDataError(f"{out!r} holds no .tar; give the folder of the shards")
+        raise CorruptDataError(f"{out!r} contains no .tar file; pass the folder of the shards")
     odd = next((item for item in items if item.kind != "file" or "/" in item.name), None)
     if odd is not None:
-        what = "lies in a folder below; index that folder by itself"
-        what = what if odd.kind == "file" else f"is a {odd.kind}; put the file itself there"
+        what = "is in a subfolder; index that folder by itself"
+        what = what if odd.kind == "file" else f"is a {odd.kind}; replace it by the file itself"
         raise UsageError(f"cannot index {out!r}: {odd.name!r} {what}")
     if any(item.name == MANIFEST_NAME for item in folder.items()):
-        raise UsageError(f"{out!r} has an index.json already; remove it to have a new one made")
+        raise UsageError(f"{out!r} already has an index.json; remove it to make a new one")
     splits = {item.name: split_of_file(item.name) for item in items}
     unnamed = [name for name, split in splits.items() if split is None]
     if unnamed and len(unnamed) < len(splits):
         raise UsageError(
-            f"the name of {unnamed[0]!r} tells no split (train, validation, test), those of other "
-            "shards do; rename it"
+            f"the name of {unnamed[0]!r} contains no split (train, validation, test), but those of "
+            "other shards do; rename it"
         )
     own = {name: split or "train" for name, split in splits.items()}
     return [(s, name) for s in ordered(own.values()) for name in own if own[name] == s]
@@ -102,14 +102,14 @@ def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
 
 @dataclass(slots=True)
 class _Meter:
-    """A tap that counts, and tells what has passed."""
+    """A tap that counts bytes and reports them."""
 
-    tell: Callable[[int], None]
+    report: Callable[[int], None]
     size_bytes: int = 0
 
     def __call__(self, block: memoryview) -> None:
         self.size_bytes += len(block)
-        self.tell(len(block))
+        self.report(len(block))
 
 
 class _Indexing:
@@ -120,7 +120,7 @@ class _Indexing:
         self._target = target
         self._name = name
         self._observer = observer
-        self._telling = threading.Lock()
+        self._observing = threading.Lock()
         self._is_stopped = False
         self._written: list[str] = []
         self._expected = Expected(
@@ -176,28 +176,28 @@ class _Indexing:
         scanned = ScannedShard(name)
         found, digest = Collector(name), hashlib.sha256()
         with self._folder.open(name) as file:
-            meter = _Meter(self._tell)
-            # The walk needs nothing of a hole: it is zeros.
+            meter = _Meter(self._report)
+            # A hole contains zeros only: the walk skips it.
             reader = BlockReader(file, [meter], jumps=True)
             walk = ShardWalk(self._expected, found, scanned.samples.extend)
             walk.run(reader)
             scanned.end, scanned.findings = walk.end, found.findings()
             if _errors(scanned.findings):
-                return scanned  # nobody needs the sums of a shard that is refused
-            self._tell(reader.size_bytes - meter.size_bytes)
+                return scanned  # the sums of a refused shard are not needed
+            self._report(reader.size_bytes - meter.size_bytes)
             cuts = CrcCuts(scanned.sizes())
             file.seek(0)
-            reader = BlockReader(file, [_Meter(self._tell), digest.update, cuts])
+            reader = BlockReader(file, [_Meter(self._report), digest.update, cuts])
             reader.finish()
             scanned.size_bytes, scanned.sha256 = reader.offset, digest.hexdigest()
             scanned.crcs = cuts.crcs
-        self._tell(0, 1)
+        self._report(0, 1)
         return scanned
 
-    def _tell(self, size_bytes: int, shards: int = 0) -> None:
+    def _report(self, size_bytes: int, shards: int = 0) -> None:
         if self._is_stopped:
             raise InterruptedError("the run was stopped")
-        with self._telling:
+        with self._observing:
             self._observer(CheckAdvanced(size_bytes, shards))
 
     def _write(self, name: str, data: bytes) -> None:
@@ -219,7 +219,7 @@ def _refuse_errors(findings: Sequence[Finding]) -> None:
 
 
 def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
-    """Return a card that says which files are data, and leaves the rest to `load_dataset`."""
+    """Return a card that lists the data files and leaves the rest to `load_dataset`."""
     import yaml  # noqa: PLC0415 (only a card needs it)
 
     files = [
@@ -244,7 +244,7 @@ def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
 
 
 def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:
-    """Return a glob that fits exactly a split's shards, or their names."""
+    """Return a glob that matches exactly a split's shards, or their names."""
     prefix = re.sub(r"\d*\.tar$", "", own[0])
     glob = f"{prefix}*.tar"
     is_plain = not set(prefix) & set("*?[]{}")

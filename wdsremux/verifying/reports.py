@@ -1,4 +1,4 @@
-"""What `verify` and `repair` hand back; findings are gathered in bounded memory."""
+"""The results of `verify` and `repair`; findings are collected in bounded memory."""
 
 import heapq
 from collections import Counter
@@ -13,7 +13,7 @@ DEPTHS: tuple[Depth, ...] = ("entries", "bytes", "samples", "pixels")
 """Each includes the ones before."""
 
 MAX_ERRORS = 1000
-"""Findings of one kind that are told one by one for each shard; more are only counted."""
+"""Findings of one kind that are reported one by one for each shard; more are only counted."""
 MAX_DETAIL_CHARS = 1000
 """Details may repeat what a damaged or hostile file says."""
 
@@ -21,41 +21,42 @@ MAX_DETAIL_CHARS = 1000
 class Collector:
     """Gathers the findings of one shard or folder in bounded memory.
 
-    Each kind is told one by one up to MAX_ERRORS; warnings of a shard once, with their number.
+    Errors of one kind are reported one by one up to MAX_ERRORS, warnings of a shard once with
+    their number.
     """
 
     def __init__(self, shard: str | None = None) -> None:
         self._shard = shard
         self.kept: list[Finding] = []
-        """As many as are told one by one."""
+        """Findings that are reported one by one."""
         self.counts: Counter[Code] = Counter()
-        """All that were noted."""
+        """Of all findings."""
         self.codes: dict[str, set[Code]] = {}
-        """Kinds that were noted of each file."""
+        """Kinds of findings of each file."""
 
     def add(
         self, code: Code, detail: str = "", *, key: str | None = None, offset: int | None = None
     ) -> None:
-        """Note a finding in this collector's shard."""
+        """Add a finding of this collector's shard."""
         self.take(Finding(code, self._shard, key, offset, detail))
 
     def take(self, finding: Finding) -> None:
-        """Note a finding that is made already."""
+        """Add a finding."""
         code = finding.code
         self.counts[code] += 1
         if finding.shard is not None:
             self.codes.setdefault(finding.shard, set()).add(code)
-        if self.counts[code] <= (1 if _is_told_once(code, self._shard) else MAX_ERRORS):
+        if self.counts[code] <= (1 if _is_reported_once(code, self._shard) else MAX_ERRORS):
             if len(finding.detail) > MAX_DETAIL_CHARS:
                 finding = replace(finding, detail=f"{finding.detail[: MAX_DETAIL_CHARS - 3]}...")
             self.kept.append(finding)
 
     def has(self, *codes: Code) -> bool:
-        """Return whether a finding of one of these kinds was noted."""
+        """Return whether there is a finding of one of these kinds."""
         return any(code in self.counts for code in codes)
 
     def merge(self, other: "Collector") -> None:
-        """Take over what another collector has noted of the same shard."""
+        """Add the findings of another collector of the same shard."""
         for finding in other.kept:
             self.take(finding)
         for name, codes in other.codes.items():
@@ -71,17 +72,17 @@ class Collector:
         return found + [
             Finding(code, self._shard, detail=f"and {n} more like it")
             for code, n in more.items()
-            if not _is_told_once(code, self._shard)
+            if not _is_reported_once(code, self._shard)
         ]
 
 
-def _is_told_once(code: Code, shard: str | None) -> bool:
+def _is_reported_once(code: Code, shard: str | None) -> bool:
     return code.severity == "warning" and shard is not None
 
 
 def _with_more(finding: Finding, more: Mapping[Code, int], shard: str | None) -> Finding:
     """Return a warning with the number of those that were left out."""
-    if finding.code not in more or not _is_told_once(finding.code, shard):
+    if finding.code not in more or not _is_reported_once(finding.code, shard):
         return finding
     count = f"and {more[finding.code]} more in this shard"
     return replace(finding, detail=", ".join(filter(None, (finding.detail, count))))
@@ -95,7 +96,7 @@ class Gathering:
 
     def __init__(self, max_findings: int) -> None:
         self.counts: Counter[Code] = Counter()
-        """All, also those that were not kept."""
+        """Of all findings, also those that were not kept."""
         self._max_findings = max_findings
         self._kept: dict[int, list[Finding]] = {}
         self._last: list[int] = []
@@ -118,7 +119,7 @@ class Gathering:
         return [finding for place in sorted(self._kept) for finding in self._kept[place]]
 
     def _drop(self, excess: int) -> None:
-        """Drop so many findings of the last shard, or as many as it has."""
+        """Drop up to `excess` findings of the last shard."""
         kept = self._kept[-self._last[0]]
         excess = min(excess, len(kept))
         del kept[len(kept) - excess :]
@@ -136,7 +137,7 @@ class Report:
     findings: tuple[Finding, ...]
     """At most a hundred thousand, and a thousand of one kind in one file; `counts` has all."""
     counts: Mapping[Code, int]
-    """Findings of each kind, also those that are not told one by one."""
+    """Findings of each kind, also those that are only counted."""
     shards: int
     """In the dataset."""
     checked_shards: int
@@ -149,7 +150,7 @@ class Report:
     quarantined: tuple[str, ...] = field(default=())
     """Shards that were moved to the quarantine folder."""
     proofs: Mapping[str, int] = field(default_factory=dict)
-    """Shards by how sure it is that a target holds them; none where shards were read."""
+    """Number of shards by how the store proved them; empty where shards were read."""
 
     @property
     def exit_code(self) -> int:
@@ -198,13 +199,13 @@ class RepairReport:
     remade: tuple[str, ...]
     """Shards that were made again, each with its entry."""
     rebuilt: tuple[str, ...]
-    """Other files that were written anew."""
+    """Other files that were rewritten."""
     left: tuple[str, ...]
-    """What could not be mended, or is none of the dataset's: name, why, and what to do."""
+    """What could not be repaired, or does not belong to the dataset: name, cause and remedy."""
     moved: tuple[str, ...] = ()
     """Entries of no shard, by their new names in the quarantine folder."""
 
     @property
     def exit_code(self) -> int:
-        """0 when everything is whole now, 1 when something is left."""
+        """0 when the dataset is intact now, 1 when something is left."""
         return 1 if self.left else 0

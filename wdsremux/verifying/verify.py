@@ -1,6 +1,6 @@
-"""Proves a dataset: what its manifest says, its entries say and its shards hold is one thing.
+"""Verifies a dataset: its manifest, its entries and the content of its shards agree.
 
-Shards are checked side by side in threads: hashing, checksums and decoding release Python's lock.
+Shards are checked in parallel by threads: hashing, checksums and decoding release Python's lock.
 """
 
 import threading
@@ -37,10 +37,10 @@ from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import DEPTHS, Collector, Depth, Gathering, Report
 
 MAX_FINDINGS = 100_000
-"""Told one by one; more are only counted."""
-TELL_EVERY_S = 0.2
+"""Reported one by one; more are only counted."""
+REPORT_EVERY_S = 0.2
 REMOTE_WORKERS = 8
-"""Shards asked for at a time over a network: most of that time is waiting."""
+"""Shards in progress at a time over a network: most of that time is waiting."""
 
 
 def verify(  # noqa: PLR0913 (options of a public function, each by its name)
@@ -58,52 +58,50 @@ def verify(  # noqa: PLR0913 (options of a public function, each by its name)
     Each depth includes the ones before:
 
     * `entries`: manifest, entries and files agree, sizes are right, keys are unique, counts add up;
-    * `bytes`: the SHA-256 of every shard; damage is traced to the sample and, as near as can be
-      told, to the byte;
+    * `bytes`: the SHA-256 of every shard; damage is traced to the sample and, where possible, to
+      the byte;
     * `samples`: the tars' structure, every sample's CRC-32, JSON schema, label range;
     * `pixels`: every image decodes to the size its JSON says.
 
-    Behind a URL no shard is read: `bytes` proves each by a checksum that its server tells; with
-    `deep` all are read, at every depth. In a folder `deep` asks for bytes from the disk, not from
-    memory.
+    Behind a URL no shard is read: `bytes` proves each by a checksum of its server; with `deep` all
+    are read, at every depth. In a folder `deep` reads from the disk, not from the
+    page cache.
 
-    Shards that others made have no recorded sums: there `bytes` reads them from end to end and
-    checks their structure. `subset` ("1/20", "5%") chooses the shards that are read. With
+    Shards of other tools have no recorded sums: `bytes` reads them completely and checks their
+    structure. `subset` ("1/20", "5%") chooses the shards that are read. With
     `quarantine`, damaged shards are moved to `.wdsremux/quarantine/` under `out`; nothing else is
     changed.
 
     Raises CorruptDataError when there is no dataset, UsageError, or StoreError when a shard
-    cannot be moved or a server not be reached.
+    cannot be moved or a server cannot be reached.
     """
     began = time.monotonic()
-    _refuse_what_means_nothing(depth, workers, deep=deep)
+    _refuse_invalid_options(depth, workers, deep=deep)
     with _opened(out, is_cold=deep) as folder:
         if isinstance(folder, RemoteFolder):
-            _refuse_what_folders_do(depth, deep=deep, quarantine=quarantine)
+            _refuse_folder_options(depth, deep=deep, quarantine=quarantine)
         run = _Verification(folder, depth, observer)
         run.verify(out, subset, workers, deep=deep)
         return run.report(str(out), run.move_damaged() if quarantine else (), began)
 
 
-def _refuse_what_means_nothing(depth: Depth, workers: int | None, *, deep: bool) -> None:
+def _refuse_invalid_options(depth: Depth, workers: int | None, *, deep: bool) -> None:
     if depth not in DEPTHS:
-        raise UsageError(f"--depth {depth!r} is none of {', '.join(DEPTHS)}")
+        raise UsageError(f"unknown --depth {depth!r}; use one of {', '.join(DEPTHS)}")
     if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers} cannot read anything; give 1 or more")
+        raise UsageError(f"--workers {workers} is not enough to read shards; pass 1 or more")
     if deep and depth == "entries":
-        raise UsageError("--deep reads every byte and --depth entries none: leave one of them out")
+        raise UsageError("--deep reads every byte, but --depth entries none; remove one of them")
 
 
-def _refuse_what_folders_do(depth: Depth, *, deep: bool, quarantine: bool) -> None:
+def _refuse_folder_options(depth: Depth, *, deep: bool, quarantine: bool) -> None:
     if quarantine:
         raise UsageError(
-            "--quarantine moves files within a folder; of a remote output repair the local copy "
-            "and carry it over again"
+            "--quarantine only works in a folder; repair the local copy of a remote output with "
+            "`wdsremux repair`, then upload it again with `wdsremux sync`"
         )
     if depth in ("samples", "pixels") and not deep:
-        raise UsageError(
-            f"--depth {depth} reads every shard over the network: add --deep to have that done"
-        )
+        raise UsageError(f"--depth {depth} reads every shard over the network; add --deep to do so")
 
 
 def _opened(out: str | Path, *, is_cold: bool) -> Folder:
@@ -111,7 +109,7 @@ def _opened(out: str | Path, *, is_cold: bool) -> Folder:
         return open_folder(out, is_cold=is_cold)
     except OSError as exc:
         raise CorruptDataError(
-            f"cannot read {str(out)!r}: {exc.strerror or exc}; give the folder of a dataset"
+            f"cannot read {str(out)!r}: {exc.strerror or exc}; pass the folder of a dataset"
         ) from exc
 
 
@@ -124,7 +122,7 @@ def _size_of(tasks: Sequence[ShardTask]) -> int:
 
 @dataclass(slots=True)
 class _Meter:
-    """Counts what the threads have read, and makes them stop."""
+    """Counts the bytes that the threads read, and stops them."""
 
     read_bytes: int = 0
     is_stopped: bool = False
@@ -150,13 +148,13 @@ class _Verification:
         self._plan = CheckPlan(tasks=(), shards=0, is_ours=False)
         self._tasks: tuple[ShardTask, ...] = ()
         self._verdicts: list[Verdict] = []
-        """Without their findings, which lie in `_gathered`."""
+        """Without their findings, which are in `_gathered`."""
         self._gathered = Gathering(MAX_FINDINGS)
 
     def verify(
         self, out: str | Path, subset: str | None, workers: int | None, *, deep: bool
     ) -> None:
-        """Do all that is asked for; what was found is in the report."""
+        """Run all checks; the findings are in the report."""
         is_remote = isinstance(self._folder, RemoteFolder)
         try:
             with listing(str(out)):
@@ -168,12 +166,12 @@ class _Verification:
             self._holders.close()
 
     def inspect(self, out: str | Path) -> None:
-        """Do all that needs no byte of a shard."""
+        """Run the checks that read no shard."""
         owner = owner_of(self._folder)
         if owner == "nobody":
             raise CorruptDataError(
-                f"{str(out)!r} holds no dataset: no index.json, no shard; "
-                "give the folder that convert wrote, or one with .tar shards"
+                f"{str(out)!r} contains no dataset: it has neither index.json nor shards; pass "
+                "the folder that convert wrote, or one with .tar shards"
             )
         if owner == "ours":
             self._plan = OurDataset(self._folder, self._found, self._holders).inspect()
@@ -181,7 +179,7 @@ class _Verification:
             self._plan = inspect_foreign(self._folder, self._found)
 
     def read(self, subset: str | None, workers: int, *, deep: bool) -> None:
-        """Read the shards of the subset, or have them proven, as many at a time as workers."""
+        """Read or prove the shards of the subset, one per worker at a time."""
         self._tasks = subset_of(self._plan.tasks, subset)
         if self._depth == "entries":
             return
@@ -191,7 +189,7 @@ class _Verification:
         if isinstance(self._folder, RemoteFolder) and not deep:
             check, size_bytes = partial(prove_shard, folder=self._folder), 0
         else:
-            check, size_bytes = partial(check_shard, bench=self._bench()), _size_of(self._tasks)
+            check, size_bytes = partial(check_shard, context=self._context()), _size_of(self._tasks)
         self._observer(CheckBegun(len(self._tasks), size_bytes, workers))
         verdicts: dict[int, Verdict] = {}
         for number, verdict in self._verdicts_of(check, workers):
@@ -200,7 +198,7 @@ class _Verification:
         self._verdicts = [verdicts[number] for number in range(len(self._tasks))]
         self._compare_shards()
 
-    def _bench(self) -> CheckContext:
+    def _context(self) -> CheckContext:
         plan = self._plan
         return CheckContext(
             folder=self._folder,
@@ -217,7 +215,7 @@ class _Verification:
         )
 
     def gather(self) -> None:
-        """Put what was found without reading shards before the rest, once nothing is to come."""
+        """Put the findings of `inspect` first, once all others are known."""
         self._gathered.take(-1, self._found.findings(), self._found.counts)
 
     def _verdicts_of(self, check: Check, workers: int) -> Iterator[tuple[int, Verdict]]:
@@ -225,17 +223,17 @@ class _Verification:
         waiting = iter(enumerate(self._tasks))
         pending: dict[Future[Verdict], int] = {}
         pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
-        told = 0
+        reported = 0
         try:
             while True:
                 for number, task in islice(waiting, 2 * workers - len(pending)):
                     pending[pool.submit(check, task)] = number
                 if not pending:
                     return
-                done, _ = wait(pending, TELL_EVERY_S, FIRST_COMPLETED)
+                done, _ = wait(pending, REPORT_EVERY_S, FIRST_COMPLETED)
                 read_bytes = self._meter.read_bytes
-                self._observer(CheckAdvanced(read_bytes - told, len(done)))
-                told = read_bytes
+                self._observer(CheckAdvanced(read_bytes - reported, len(done)))
+                reported = read_bytes
                 yield from ((pending.pop(future), future.result()) for future in done)
         finally:
             # After an interruption the threads end at their next block.
@@ -243,7 +241,7 @@ class _Verification:
             pool.shutdown(cancel_futures=True)
 
     def _compare_shards(self) -> None:
-        """Report shards whose samples are of another kind than those of the first."""
+        """Report shards whose samples differ in form from those of the first."""
         mixture = Mixture()
         for verdict in self._verdicts:
             differences = mixture.merge(verdict.mixture)
@@ -261,23 +259,23 @@ class _Verification:
         for verdict in self._verdicts:
             name = verdict.task.name
             damage[name] = damage.get(name, set()) | (verdict.counts.keys() & DAMAGE)
-        told: dict[str | None, list[Finding]] = {}
+        found: dict[str | None, list[Finding]] = {}
         for finding in self._gathered.findings():
             if finding.code in DAMAGE:
-                told.setdefault(finding.shard, []).append(finding)
+                found.setdefault(finding.shard, []).append(finding)
         there = [task.name for task in self._plan.tasks if damage.get(task.name)]
         # Beyond MAX_FINDINGS only the kinds are known.
         return tuple(
             move_away(
                 self._folder,
                 name,
-                told.get(name) or [Finding(code, name) for code in Code if code in damage[name]],
+                found.get(name) or [Finding(code, name) for code in Code if code in damage[name]],
             )
             for name in there
         )
 
     def report(self, out: str, moved: tuple[str, ...], began: float) -> Report:
-        """Return the outcome; the time is told since `began`."""
+        """Return the outcome; its time is measured from `began`."""
         samples = (
             (task.samples or 0 for task in self._tasks)
             if self._depth == "entries"

@@ -246,7 +246,7 @@ def test_a_branch_that_has_moved_on_is_another_source(parquet, tmp_path):
     commit = HfApi().dataset_info(repo).sha
     HfApi().delete_file(corpus.files[1], repo, repo_type="dataset")
     done = convert(repo, tmp_path / "out", code=7)
-    assert f"--revision {commit} to go on" in done.stderr
+    assert f"--revision {commit} to resume" in done.stderr
     convert(repo, tmp_path / "out", "--revision", commit)
 
 

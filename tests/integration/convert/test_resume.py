@@ -170,7 +170,7 @@ def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_goes_on(hub, tmp_
     )
     done = convert(repo, tmp_path / "out", *words, code=7)
     assert f"the source has changed: file {corpus.files[1]!r}: bytes was" in done.stderr
-    revision = re.search(r"give --revision (\w{40}) to go on", done.stderr)[1]
+    revision = re.search(r"pass --revision (\w{40}) to resume", done.stderr)[1]
     convert(repo, tmp_path / "out", *words, "--revision", revision)
     assert tree(tmp_path / "out") == whole
 

@@ -110,7 +110,7 @@ def test_only_the_shard_that_is_named_is_mended(made, tmp_path):
     name = shard(out, 1).name
     done = command("repair", out, "--shard", name)
     assert done.returncode == 1
-    assert f"left: {shard(out, 2).name} is not whole" in done.stdout
+    assert f"left: {shard(out, 2).name} is damaged" in done.stdout
     assert tree(out) == bad | {name: whole[name]}
     assert command("repair", out, "--shard", shard(out, 2).stem).returncode == 0
     assert tree(out) == whole

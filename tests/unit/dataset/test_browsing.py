@@ -115,8 +115,8 @@ def test_where_keys_are_rows_only_the_entry_that_holds_the_row_is_read(target, c
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("000000040", "rows go from 0 to 39"),
-        ("nothing", "rows go from 0 to 39"),
+        ("000000040", "rows are 0 to 39"),
+        ("nothing", "rows are 0 to 39"),
         ("7", "row 7 was rejected (decode): "),
         ("12.png", "has no .png; it has .jpg, .json"),
     ],
@@ -134,7 +134,7 @@ def test_what_has_no_key_is_near_others(tmp_path, capsysbinary):
     out = tmp_path / "out"
     code, _, err = run(capsysbinary, "cat", out, "cat-9")
     assert code == 2
-    assert "near it are 'cat-1', 'cat-2'" in err
+    assert "similar keys are 'cat-1', 'cat-2'" in err
     assert run(capsysbinary, "cat", out, "cat-2.txt") == (0, b"cat-2", "")
     # A key goes before a row of the same digits; other digits are a row.
     assert run(capsysbinary, "cat", out, "7.txt")[1] == b"7"
@@ -148,7 +148,7 @@ def test_a_row_of_several_copies_is_told_apart(tmp_path, capsysbinary):
     code, _, err = run(capsysbinary, "cat", out, "2")
     assert code == 2
     assert "row 2 has 2 samples: '000000002-c0'" in err
-    assert err.endswith("; give a key\n")
+    assert err.endswith("; pass a key\n")
     code, told, _ = run(capsysbinary, "cat", out, "000000002-c1.json")
     assert (code, json.loads(told)["copy"]) == (0, 1)
 
@@ -191,7 +191,7 @@ def test_a_damaged_sample_is_not_handed_out(made, tmp_path, capsysbinary):
     code, told, err = run(capsysbinary, "cat", out, key)
     assert (code, told) == (6, b"")
     assert f"cannot read '{SHARD}'" in err
-    assert "byte 0 is not as recorded" in err
+    assert "byte 0 differs from its recorded CRC-32" in err
 
 
 @pytest.mark.parametrize("command", ["ls", "show", "cat"])
@@ -231,7 +231,7 @@ def test_an_entry_made_to_do_harm_ends_with_6(made, tmp_path, capsysbinary):
     edit_json(out / "index.json", lambda value: value["shardlist"][1].update(filesize=1 << 61))
     for words in (("cat", out, "10"), ("show", out, "10"), ("ls", out, "--samples")):
         code, _, err = run(capsysbinary, *words)
-        assert (code, "wdsremux verify tells more" in err) == (6, True)
+        assert (code, "wdsremux verify` for details" in err) == (6, True)
 
 
 def test_a_shard_whose_name_leads_out_is_not_opened(made, tmp_path, capsysbinary):
@@ -254,7 +254,10 @@ def test_a_shard_whose_name_leads_out_is_not_opened(made, tmp_path, capsysbinary
 def test_a_sample_that_fits_no_memory_is_not_read(made, tmp_path):
     with open_output(made) as output:
         shard = output.shards()[0]
-        with output.open(shard) as file, pytest.raises(CorruptDataError, match="fits no memory"):
+        with (
+            output.open(shard) as file,
+            pytest.raises(CorruptDataError, match="more than memory holds"),
+        ):
             output.sample_bytes(file, shard, (0, 1 << 60, 0))
 
 

@@ -63,16 +63,16 @@ def test_equal_sources_have_no_difference():
             source(A, {**B, "bytes": 7, "rows": 3}),
             "file 'b.parquet': bytes was 1000, now it is 7, rows was 10, now it is 3",
         ),
-        (source(A), "file 'b.parquet' has gone"),
-        (source(B), "file 'a.parquet' has gone"),
+        (source(A), "file 'b.parquet' is missing"),
+        (source(B), "file 'a.parquet' is missing"),
         (source(A, C, B), "file 'c.parquet' is new"),
-        (source(C, A, B, file("d")), "file 'c.parquet' is new, and 1 more"),
-        (source(A, {**B, "split": "test"}), "file 'b.parquet' has gone"),
+        (source(C, A, B, file("d")), "file 'c.parquet' and 1 more are new"),
+        (source(A, {**B, "split": "test"}), "file 'b.parquet' is missing"),
     ],
 )
 def test_a_changed_source_is_told_by_the_first_file_that_changed(new, text):
     assert told(source(A, B), new) == (
-        f"the source has changed: {text}; give the source as it was to go on"
+        f"the source has changed: {text}; restore the source to resume"
     )
 
 
@@ -89,8 +89,8 @@ def test_another_kind_of_source_is_told_as_such():
 
 def test_a_file_at_the_end_may_be_taken_in_by_extending():
     assert told(source(A, B), source(A, B, C)) == (
-        "the source has changed: file 'c.parquet' is new; give the source as it was to go on, "
-        "or --extend to add shards for what is new"
+        "the source has changed: file 'c.parquet' is new; restore the source to resume, "
+        "or pass --extend to add shards for the new rows"
     )
 
 
@@ -105,14 +105,14 @@ def hub(commit, *files):
 def test_another_commit_with_the_same_files_is_told_with_its_revision():
     assert told(hub(ONE, HUB_A), hub(OTHER, HUB_A)) == (
         f"the source has changed: commit was {ONE}, now it is {OTHER}; "
-        f"give --revision {ONE} to go on"
+        f"pass --revision {ONE} to resume"
     )
 
 
 def test_another_commit_is_told_by_the_file_that_changed_in_it():
     text = told(hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "oid": "c" * 40}))
     assert f"file 'a': oid was {'a' * 40}, now it is {'c' * 40} (commit was {ONE}" in text
-    assert text.endswith(f"give --revision {ONE} to go on")
+    assert text.endswith(f"pass --revision {ONE} to resume")
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_added_files_come_after_old_ones_that_are_proved_to_be_the_same(old, new
     ("words", "told"),
     [
         ("augment.py:turn", "'augment.py', the file of your function 'turn', has changed since; "),
-        (None, ": your function 'turn' has changed since; give it as it was to go on"),
+        (None, ": your function 'turn' has changed since; restore it to resume"),
     ],
 )
 def test_a_changed_function_is_told_by_its_file(words, told):

@@ -102,7 +102,7 @@ def test_what_decides_no_bytes_may_differ():
 def test_a_folder_of_somebody_else_is_refused(name):
     target = MemoryStore()
     publish(target, name)
-    with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
+    with pytest.raises(UsageError, match=f"contains '{name}', which this command did not write"):
         Ledger(target).begin(HEAD)
     assert list(target.files) == [name]
 
@@ -111,7 +111,7 @@ def test_the_refusal_tells_how_many_foreign_files_there_are():
     target = MemoryStore()
     for i in range(3):
         publish(target, f"train-{i:06d}.tar")
-    with pytest.raises(UsageError, match=r"holds 'train-000000\.tar' and 2 more"):
+    with pytest.raises(UsageError, match=r"contains 'train-000000\.tar' and 2 more"):
         Ledger(target).begin(HEAD)
 
 
@@ -142,7 +142,7 @@ def test_a_recipe_that_is_no_object_is_damaged_too(data):
 
 
 def test_a_target_without_shards_stands_at_its_beginning():
-    assert Ledger(MemoryStore()).standing() == {}
+    assert Ledger(MemoryStore()).progress() == {}
     assert (SeriesProgress().number, SeriesProgress().next_row(1000), SeriesProgress().is_done) == (
         0,
         1000,
@@ -153,25 +153,25 @@ def test_a_target_without_shards_stands_at_its_beginning():
 def test_shards_with_an_entry_and_the_right_size_stand():
     target = MemoryStore()
     shards = publish_series(target, 3)
-    standing = Ledger(target).standing()
-    assert standing == {("train", 0): SeriesProgress(tuple(shards))}
-    assert standing["train", 0].is_done
-    assert (standing["train", 0].number, standing["train", 0].next_row(0)) == (3, 30)
+    progress = Ledger(target).progress()
+    assert progress == {("train", 0): SeriesProgress(tuple(shards))}
+    assert progress["train", 0].is_done
+    assert (progress["train", 0].number, progress["train", 0].next_row(0)) == (3, 30)
 
 
 def test_a_series_without_its_last_shard_is_not_done():
     target = MemoryStore()
     for shard in publish_series(target, 3)[2:]:
         target.remove(shard.name)
-    standing = Ledger(target).standing()["train", 0]
-    assert (standing.is_done, standing.number, standing.next_row(0)) == (False, 2, 20)
+    progress = Ledger(target).progress()["train", 0]
+    assert (progress.is_done, progress.number, progress.next_row(0)) == (False, 2, 20)
 
 
 def test_a_shard_without_an_entry_does_not_stand():
     target = MemoryStore()
     publish_shard(target, summary_of(0))
     publish_shard(target, summary_of(1, 10, 20), with_entry=False)
-    assert Ledger(target).standing()["train", 0].number == 1
+    assert Ledger(target).progress()["train", 0].number == 1
 
 
 @pytest.mark.parametrize("size", [0, 10_239, 10_241])
@@ -179,22 +179,22 @@ def test_a_shard_of_another_size_than_its_entry_says_does_not_stand(size):
     target = MemoryStore()
     publish_series(target, 2)
     publish(target, "train-000001.tar", bytes(size))
-    assert Ledger(target).standing()["train", 0].number == 1
+    assert Ledger(target).progress()["train", 0].number == 1
 
 
 def test_what_comes_after_a_gap_does_not_stand():
     target = MemoryStore()
     publish_series(target, 4)
     target.remove("train-000001.tar")
-    standing = Ledger(target).standing()["train", 0]
-    assert (standing.number, standing.next_row(0)) == (1, 10)
+    progress = Ledger(target).progress()["train", 0]
+    assert (progress.number, progress.next_row(0)) == (1, 10)
 
 
 def test_a_series_without_its_first_shard_stands_at_its_beginning():
     target = MemoryStore()
     publish_series(target, 2)
     target.remove("train-000000.tar")
-    assert Ledger(target).standing()["train", 0] == SeriesProgress()
+    assert Ledger(target).progress()["train", 0] == SeriesProgress()
 
 
 def test_splits_and_copies_stand_apart():
@@ -202,8 +202,8 @@ def test_splits_and_copies_stand_apart():
     publish_series(target, 2, prefix="train-c0", copy=0)
     publish_series(target, 1, prefix="train-c1", copy=1)
     publish_series(target, 3, split="test")
-    standing = Ledger(target).standing()
-    assert {series: part.number for series, part in standing.items()} == {
+    progress = Ledger(target).progress()
+    assert {series: part.number for series, part in progress.items()} == {
         ("train", 0): 2,
         ("train", 1): 1,
         ("test", 0): 3,
@@ -215,7 +215,7 @@ def test_a_damaged_entry_is_named():
     publish_series(target, 1)
     publish(target, entry_name("train-000000.tar"), b"damaged")
     with pytest.raises(CorruptDataError, match=r"'\.wdsremux/train-000000\.msgpack'"):
-        Ledger(target).standing()
+        Ledger(target).progress()
 
 
 def test_rejected_rows_come_in_the_order_of_the_entries():
@@ -261,7 +261,7 @@ def test_a_readme_of_somebody_else_is_left_alone():
     assert target.files["README.md"] == b"# my own text"
 
 
-def test_a_standing_is_frozen():
+def test_a_progress_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         SeriesProgress().shards = ()
 

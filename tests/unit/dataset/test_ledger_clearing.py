@@ -64,7 +64,7 @@ def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(numbe
 def test_a_folder_with_shards_of_somebody_else_is_not_cleared(name):
     target = MemoryStore()
     publish(target, name, b"somebody's")
-    with pytest.raises(UsageError, match=f"holds '{name}', which this command did not make"):
+    with pytest.raises(UsageError, match=f"contains '{name}', which this command did not write"):
         Ledger(target).clear()
     assert target.files == {name: b"somebody's"}
 

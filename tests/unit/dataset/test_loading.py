@@ -127,7 +127,9 @@ def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):
     flip(out / SHARD, 700)
     dataset = wdsremux.load(out)
     first = next(i for i, one in enumerate(wdsremux.load(made)) if one["position"] == 10)
-    with pytest.raises(CorruptDataError, match=f"'{SHARD}'.*byte 0 is not as recorded"):
+    with pytest.raises(
+        CorruptDataError, match=f"'{SHARD}'.*byte 0 differs from its recorded CRC-32"
+    ):
         dataset[first]
     assert dataset[first + 1]["position"] == 11
 

@@ -108,7 +108,7 @@ def test_the_card_tells_which_is_right(out, change):
 def test_where_nothing_tells_which_is_right_the_difference_is_told(out):
     write(out, WHOLE, changed(WHOLE, origin={"source": "b", "transform": None}))
     with pytest.raises(
-        CorruptDataError, match=r'place\.source is "a" in the one, "b" in the other'
+        CorruptDataError, match=r'place\.source is "a" in the first and "b" in the second'
     ):
         found(out)
 
@@ -133,7 +133,7 @@ def test_what_others_packed_has_no_recipe(out):
 
 
 def test_what_is_lost_altogether_is_told(tmp_path):
-    with pytest.raises(CorruptDataError, match="holds no dataset"):
+    with pytest.raises(CorruptDataError, match="contains no dataset"):
         found(tmp_path)
     (tmp_path / "a.tar").write_bytes(b"")
     with pytest.raises(CorruptDataError, match="wdsremux index"):

@@ -16,7 +16,7 @@ def test_every_code_is_unique_and_of_one_form():
 def test_every_code_says_what_it_means_and_what_to_do():
     for code in Code:
         assert code.severity in ("error", "warning")
-        for text in (code.meaning, code.remedy):
+        for text in (code.title, code.remedy):
             assert text
             assert not text.endswith(".")
             assert "|" not in text

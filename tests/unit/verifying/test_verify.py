@@ -121,7 +121,7 @@ def test_a_cut_shard_says_which_samples_are_whole(out, depth):
     os.truncate(out / SHARD, samples[4].offset + 5)
     (finding,) = verify(out, depth).findings
     assert finding.code.code == "W108"
-    assert f"4 of {len(samples)} samples are whole" in finding.detail
+    assert f"4 of {len(samples)} samples are intact" in finding.detail
     assert repr(samples[4].key) in finding.detail
 
 
@@ -129,7 +129,7 @@ def test_a_shard_that_only_lost_its_end_blocks_has_every_sample(out):
     entry = entry_of(out)
     os.truncate(out / SHARD, sum(entry.sizes))
     (finding,) = verify(out).findings
-    assert f"{len(entry.keys)} of {len(entry.keys)} samples are whole" in finding.detail
+    assert f"{len(entry.keys)} of {len(entry.keys)} samples are intact" in finding.detail
     assert "lost" not in finding.detail
 
 
@@ -154,8 +154,8 @@ def test_swapped_shards_are_told_apart_from_damage(out, other):
     report = verify(out)
     swapped = [f for f in report.findings if f.code.code == "W203"]
     assert {(f.shard, f.detail) for f in swapped} == {
-        (SHARD, f"those of {other}"),
-        (other, f"those of {SHARD}"),
+        (SHARD, f"the bytes of {other}"),
+        (other, f"the bytes of {SHARD}"),
     }
     assert set(codes(report)) <= {203, 108}
 
@@ -322,7 +322,7 @@ def test_images_of_another_size_than_their_json_are_found(out, monkeypatch):
     )
     report = verify(out, "pixels")
     assert set(codes(report)) == {402}
-    assert report.findings[0].detail == "24 x 21, the JSON says 24 x 20"
+    assert report.findings[0].detail == "24 x 21, but 24 x 20 in the JSON"
     assert verify(out, "samples").findings == ()
 
 

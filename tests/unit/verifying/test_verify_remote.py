@@ -46,7 +46,7 @@ def test_what_is_not_what_was_carried_there_is_said(target):
     target.files["index.json"] = json.dumps(manifest).encode()
     target.level = "unverified"
     told = {finding.shard: finding.detail for finding in verify(URL).findings}
-    assert told.pop(SHARD) == "it was written anew since it was carried there"
+    assert told.pop(SHARD) == "it was overwritten since it was uploaded"
     assert set(told.values()) == {"the server tells no checksum"}
 
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
-from types import TracebackType
 from typing import Self
 
 from wdsremux.core.records import Piece, Record, Rejected, Task, Unit
@@ -67,12 +66,7 @@ class _During:
     def __enter__(self) -> None:
         self._left = self._watch.switch(self._stage)
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         self._watch.switch(self._left)
 
 

@@ -1,4 +1,4 @@
-"""Finds what is damaged in a shard: single flipped bits, samples, the end."""
+"""Finds the damage in a shard: single flipped bits, samples, the end."""
 
 import zlib
 from bisect import bisect_right
@@ -16,13 +16,13 @@ _ONES = 0xFFFFFFFF
 
 
 MAX_BYTES = 1 << 24
-"""In longer pieces nothing is searched: two flipped bits would often pass for one elsewhere."""
+"""Longer pieces are not searched: two flipped bits would often look like one elsewhere."""
 
 
 def flipped_bit(was: int, now: int, size_bytes: int) -> tuple[int, int] | None:
     """Return (byte, bit) whose flip turns one CRC-32 into the other; None when no single one does.
 
-    Bit 0 is the lowest of its byte. Other damage passes for a single flipped bit with a probability
+    Bit 0 is the lowest of its byte. Other damage looks like a single flipped bit with a probability
     of 8 × size_bytes / 2^32.
     """
     difference = was ^ now
@@ -55,19 +55,19 @@ _ZEROS = bytes(BLOCK_READ)
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A sample whose bytes are not those its entry has the CRC-32 of."""
+    """A sample whose CRC-32 differs from the one in its entry."""
 
     key: str
     offset: int
-    """Byte in the shard where the damage begins, as near as can be told."""
+    """Byte in the shard where the damage begins, as near as can be determined."""
     detail: str
 
 
 def damaged_samples(file: RawIOBase, entry: ShardEntry, *, is_ours: bool) -> Iterator[Damage]:
-    """Yield the damaged samples among those that lie within the file; reads all of it.
+    """Yield the damaged samples among those that are within the file; reads all of it.
 
-    `is_ours` says that headers and padding are as `tarbytes` makes them, so that damage in them
-    can be told to the byte.
+    `is_ours` says that headers and padding are as `ustar` makes them, so that damage in them can
+    be located to the byte.
     """
     file.seek(0)
     reader = BlockReader(file)
@@ -80,7 +80,7 @@ def damaged_samples(file: RawIOBase, entry: ShardEntry, *, is_ours: bool) -> Ite
 
 
 def whole_samples(entry: ShardEntry, size_bytes: int) -> int:
-    """Return how many samples lie within the first bytes of a shard."""
+    """Return how many samples are within the first bytes of a shard."""
     return bisect_right(list(accumulate(entry.sizes)), size_bytes)
 
 
@@ -93,9 +93,10 @@ def sample_at(entry: ShardEntry, offset: int) -> str | None:
 def damaged_end(
     file: RawIOBase, entry: ShardEntry, on_bytes: Callable[[int], None] = lambda _: None
 ) -> int | None:
-    """Return where the bytes behind the last sample are not zero; None when they all are.
+    """Return where the bytes after the last sample are not zero; None when they all are.
 
-    `on_bytes` is told how many were read: behind a damaged shard anything may follow.
+    `on_bytes` gets the number of bytes read: after the samples of a damaged shard, that may be a
+    lot.
     """
     for offset, block in data_from(file, sum(entry.sizes)):
         on_bytes(len(block))
@@ -115,7 +116,7 @@ def _damage(file: RawIOBase, sample: SampleEntry, crc: int, *, is_ours: bool) ->
     if offset is None:
         where = "its content" if is_ours else "somewhere in it"
         return Damage(sample.key, _first_content(sample), where)
-    return Damage(sample.key, offset, ", ".join(filter(None, (_place(sample, offset), how))))
+    return Damage(sample.key, offset, ", ".join(filter(None, (_part_name(sample, offset), how))))
 
 
 def _first_content(sample: SampleEntry) -> int:
@@ -123,7 +124,7 @@ def _first_content(sample: SampleEntry) -> int:
 
 
 def _known_difference(file: RawIOBase, sample: SampleEntry) -> int | None:
-    """Return the first byte of a header or of padding that is not what it must be."""
+    """Return the first wrong byte of a header or of padding."""
     for extension, offset, size in sample.members:
         name = f"{sample.key}.{extension}"
         for start, expected in (
@@ -140,7 +141,7 @@ def _known_difference(file: RawIOBase, sample: SampleEntry) -> int | None:
 def _block_of_zeros(file: RawIOBase, sample: SampleEntry) -> int | None:
     """Return the first block of a sample that is all zeros, as a lost sector is.
 
-    JPEG and JSON never have so many of them.
+    JPEG and JSON never contain 512 of them in a row.
     """
     block_bytes = ustar.BLOCK_BYTES
     stop = sample.offset + sample.size_bytes
@@ -152,13 +153,13 @@ def _block_of_zeros(file: RawIOBase, sample: SampleEntry) -> int | None:
     return None
 
 
-def _place(sample: SampleEntry, offset: int) -> str:
-    """Say what a byte of a sample belongs to."""
+def _part_name(sample: SampleEntry, offset: int) -> str:
+    """Name the part of a sample that a byte belongs to."""
     for extension, start, size in sample.members:
         if offset < start:
             return f"header of .{extension}"
         if offset < start + size:
             return f"content of .{extension}"
         if offset < start + size + len(ustar.padding(size)):
-            return f"padding behind .{extension}"
+            return f"padding after .{extension}"
     return ""

@@ -1,6 +1,6 @@
-"""Keys must be unique over the whole dataset: who has a key first keeps it.
+"""Keys must be unique over the whole dataset: the first sample with a key keeps it.
 
-The keys seen lie in a private SQLite file, so that memory does not grow with the dataset.
+The keys seen are in a private SQLite file, so that memory does not grow with the dataset.
 """
 
 import contextlib
@@ -16,49 +16,49 @@ _INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
 
 
 class KeyRegister:
-    """Remembers keys, and whose they are; made for one run and closed by its owner.
+    """Remembers keys and their owners during one run; its creator closes it.
 
-    May be used by several threads.
+    Several threads may use it.
     """
 
     def __init__(self) -> None:
-        # Without a name SQLite makes a temporary file that goes with its process, also by kill -9.
+        # Without a name SQLite makes a temporary file that vanishes with its process.
         # https://www.sqlite.org/inmemorydb.html#temp_db
         self._base = sqlite3.connect("", check_same_thread=False)
-        # Nothing in it is worth a journal or a sync.
+        # Its content is not needed after a crash: no journal, no sync.
         self._base.execute("PRAGMA journal_mode=OFF")
         self._base.execute("PRAGMA synchronous=OFF")
-        self._base.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, owner INTEGER) WITHOUT ROWID")
+        self._base.execute("CREATE TABLE keys (key PRIMARY KEY, owner INTEGER) WITHOUT ROWID")
         self._lock = threading.Lock()
         self._owners: list[str] = []
         self._numbers: dict[str, int] = {}
 
     def add(self, keys: Iterable[str]) -> None:
-        """Remember keys of shards that stand already."""
+        """Remember the keys of finished shards."""
         with self._lock, _room_for_keys():
             self._base.executemany(_INSERT, ((key, None) for key in keys))
 
-    def doubles(self, owner: str, keys: Iterable[str]) -> list[tuple[int, str]]:
-        """Remember an owner's keys; return (number in `keys`, who has it) of the known ones.
+    def duplicates(self, owner: str, keys: Iterable[str]) -> list[tuple[int, str]]:
+        """Remember an owner's keys; return (index in `keys`, its owner) of those already known.
 
         A key that `add` or `is_new` remembered belongs to "".
         """
         with self._lock, _room_for_keys():
             number = self._number_of(owner)
             return [
-                (place, self._owner_of(key))
-                for place, key in enumerate(keys)
+                (index, self._owner_of(key))
+                for index, key in enumerate(keys)
                 if not self._insert(key, number)
             ]
 
-    def without_doubles(
+    def without_duplicates(
         self, packs: Sequence[PackedSamples]
     ) -> tuple[tuple[PackedSamples, ...], tuple[Rejected, ...]]:
         """Return the samples without those whose key was seen before, and those as rejected."""
         kept, rejected = [], []
         for copy, packed in enumerate(packs):
-            doubles = {i for i, key in enumerate(packed.keys) if not self.is_new(key)}
-            kept.append(packed_without(packed, doubles) if doubles else packed)
+            duplicates = {i for i, key in enumerate(packed.keys) if not self.is_new(key)}
+            kept.append(packed_without(packed, duplicates) if duplicates else packed)
             rejected += [
                 Rejected(
                     packed.positions[i],
@@ -67,7 +67,7 @@ class KeyRegister:
                     f"duplicate key {packed.keys[i]!r}: an earlier row has it",
                     packed.keys[i],
                 )
-                for i in sorted(doubles)
+                for i in sorted(duplicates)
             ]
         return tuple(kept), tuple(rejected)
 
@@ -84,7 +84,7 @@ class KeyRegister:
         return self._base.execute(_INSERT, (key, owner)).rowcount == 1
 
     def _number_of(self, owner: str) -> int:
-        """Return the number an owner goes by in the table."""
+        """Return the number of an owner in the table."""
         if owner not in self._numbers:
             self._numbers[owner] = len(self._owners)
             self._owners.append(owner)
@@ -97,11 +97,11 @@ class KeyRegister:
 
 @contextlib.contextmanager
 def _room_for_keys() -> Iterator[None]:
-    """Tell what to do when the temporary file cannot grow."""
+    """Translate errors of SQLite: the temporary file could not grow."""
     try:
         yield
     except sqlite3.Error as exc:
         raise StoreError(
-            f"cannot keep the keys seen in a temporary file: {exc}; free some space, or set TMPDIR "
-            "to a folder that has it, then run the same command again: finished shards stay"
+            f"cannot keep the keys seen in a temporary file: {exc}; free disk space, or set TMPDIR "
+            "to a folder that has some, then run the same command again: finished shards are kept"
         ) from exc

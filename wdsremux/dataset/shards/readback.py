@@ -1,4 +1,4 @@
-"""Reads a shard of ours back: what its entry says of the samples stands in the tar itself."""
+"""Reads a shard back: what its entry records of the samples can be read from the tar itself."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ from wdsremux.dataset.entry import ShardEntry
 
 @dataclass(slots=True)
 class ShardContent:
-    """What one reading of a shard has shown; the lists run in parallel, as in its entry."""
+    """The content of a shard; the lists have one item for each sample, as in its entry."""
 
     size_bytes: int = 0
     sha256: str = ""
     problem: str | None = None
-    """Why this is no shard of ours; the lists end there."""
+    """Why wdsremux cannot have written this shard; the lists end there."""
     keys: list[str] = field(default_factory=list)
     positions: "array[int]" = field(default_factory=lambda: array("Q"))
     sizes: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -31,7 +31,7 @@ class ShardContent:
     members: "array[int]" = field(default_factory=lambda: array("Q"))
 
     def fits(self, summary: ShardSummary) -> bool:
-        """Return whether the shard is the one that a summary tells of."""
+        """Return whether the shard is the one that a summary describes."""
         return (
             self.problem is None
             and bool(self.keys)
@@ -48,7 +48,7 @@ class ShardContent:
         extensions: Sequence[str],
         rejected: tuple[Rejected, ...],
     ) -> ShardEntry:
-        """Return the entry, of which the tar does not tell what the arguments are."""
+        """Return the entry; the arguments are what the tar itself does not contain."""
         return ShardEntry(
             summary, fingerprint, tuple(extensions), self.keys, self.positions, self.sizes,
             self.crcs, self.members, rejected,
@@ -56,7 +56,7 @@ class ShardContent:
 
 
 def read_back(file: FileIO, extensions: Sequence[str], taps: Sequence[Tap] = ()) -> ShardContent:
-    """Read a shard from end to end, whatever is in it; holds one member at a time.
+    """Read a shard from end to end, whatever it contains; holds one member at a time.
 
     `extensions` are those of the members of every sample, in order.
     """
@@ -67,7 +67,7 @@ def read_back(file: FileIO, extensions: Sequence[str], taps: Sequence[Tap] = ())
         while _take_sample(reader, extensions, content):
             pass
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as exc:
-        # The bytes may be anything: whatever they make of header or JSON, they are not ours.
+        # The bytes may be anything: whatever error they cause, wdsremux did not write them.
         content.problem = str(exc) or type(exc).__name__
     reader.finish()
     content.size_bytes, content.sha256 = reader.offset, digest.hexdigest()
@@ -99,7 +99,7 @@ def _take_sample(reader: BlockReader, extensions: Sequence[str], content: ShardC
 
 
 def _checked_member(header: bytes, extension: str, key: str) -> tuple[str, int]:
-    """Return (key, size) of a member. Raises ValueError for a header that we would not write."""
+    """Return (key, size) of a member. Raises ValueError for a header that `ustar` does not make."""
     if len(header) < ustar.BLOCK_BYTES:
         raise ValueError("it is cut off")
     size = stated_size(header)
@@ -110,5 +110,5 @@ def _checked_member(header: bytes, extension: str, key: str) -> tuple[str, int]:
         or own_extension != extension
         or header != ustar.header(f"{own_key}.{extension}", size)
     ):
-        raise ValueError("its layout is not ours")
+        raise ValueError("its layout is not the one that wdsremux writes")
     return own_key, size

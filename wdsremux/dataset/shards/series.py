@@ -19,7 +19,7 @@ _NAME = re.compile(r"(.+)-(?:[0-9]{6}|[1-9][0-9]{6,})\.tar")
 
 
 def prefix_of(split: str, copy: int, copies: int) -> str:
-    """Return what the shards of a series are called before their number."""
+    """Return the prefix of the shards of a series, before their number."""
     return split if copies == 1 else f"{split}-c{copy}"
 
 
@@ -29,7 +29,7 @@ def shard_name(prefix: str, number: int) -> str:
 
 
 def prefix_of_shard(name: str) -> str:
-    """Return the prefix of the series that a shard's name tells; "" for any other name."""
+    """Return the prefix of the series in a shard's name; "" for any other name."""
     match = _NAME.fullmatch(name)
     return match[1] if match else ""
 
@@ -41,7 +41,7 @@ class SeriesPlan:
     split: str
     copy: int
     prefix: str
-    """What the shards are called before their number."""
+    """Of the shards' names, before their number."""
     bounds: Bounds
     extensions: tuple[str, ...]
     """Of the members, in the order they have in every sample."""
@@ -72,8 +72,8 @@ class _OpenShard:
 class SeriesWriter:
     """Appends samples in position order and publishes each shard that is full, then its entry.
 
-    `start` and `number` say where a resumed series goes on. Samples before `start` are passed over:
-    another copy of the same rows may stand further back.
+    `start` and `number` say where a resumed series continues. Samples before `start` are skipped:
+    another copy of the same rows may not be as far.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class SeriesWriter:
         on_shard: Callable[[ShardSummary], None] = lambda _summary: None,
         approve: Callable[[ShardSummary], None] = lambda _summary: None,
     ) -> None:
-        """Before a shard is published `approve` sees it; what that raises keeps the shard out."""
+        """`approve` is called before a shard is published; an exception of it prevents that."""
         self._target = target
         self._plan = plan
         self._start = start
@@ -112,23 +112,23 @@ class SeriesWriter:
 
     @property
     def pending(self) -> Sequence[Rejected]:
-        """What no finished shard answers for yet of what was rejected."""
+        """Rejected records that no finished shard covers yet."""
         return self._rejected
 
     def reject(self, rejected: Iterable[Rejected]) -> None:
-        """Note records that gave no sample; call it before `add` with what comes after them."""
+        """Record rows without a sample; call it before `add` with the samples after them."""
         self._rejected.extend(r for r in rejected if r.position >= self._start)
 
     def finish(self, stop: int, *, is_last: bool = True) -> None:
         """Publish the last shard; `stop` is the position after the last row.
 
-        Of the series, or, when more shards follow that are not to be written, of the shard.
+        The last row of the series, or, when the shards after it are not written, of the shard.
         """
         if self._shard is not None:
             self._publish(self._shard, stop, is_last=is_last)
 
     def abort(self) -> None:
-        """Drop the unfinished shard; what is published stays."""
+        """Remove the unfinished shard; published shards stay."""
         if self._shard is not None:
             self._shard.staged.discard()
             self._shard = None
@@ -147,8 +147,8 @@ class SeriesWriter:
         if not bounds.fits(0, 0, size) and not self._plan.allow_oversize:
             raise UsageError(
                 f"sample {key!r} (row {position}) needs a tar of {ustar.file_bytes(size)} "
-                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, shrink images, "
-                "or give --allow-oversize to put it alone into a shard"
+                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, make the "
+                "images smaller, or pass --allow-oversize to write a shard with this sample alone"
             )
         name = shard_name(self._plan.prefix, self._number)
         self._shard = _OpenShard(self._target.stage(name), self._number, self._start)

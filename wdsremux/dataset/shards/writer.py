@@ -1,4 +1,4 @@
-"""ShardWriter: the writer alone, for whoever makes samples in their own loop."""
+"""ShardWriter: the writer alone, for programs that make samples in a loop of their own."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -22,16 +22,16 @@ from wdsremux.stores.folder.store import FolderStore
 FLUSH_BYTES = 4 * 10**6
 
 EXTENSION = re.compile(r"(?!_)[a-z0-9_-]+(\.[a-z0-9_-]+)*")
-"""Small letters: webdataset makes them small, others take them as they are."""
+"""Lower case: webdataset converts to it, other readers do not."""
 
 
 class ShardWriter:
     """Writes samples into size-bounded WebDataset shards with an index.
 
-    A context manager: leaving it in peace publishes the last shard and `index.json`; leaving it by
-    an exception drops the shard being written and writes no index. No file is larger than
+    A context manager: leaving it normally publishes the last shard and `index.json`; leaving it by
+    an exception removes the unfinished shard and writes no index. No file is larger than
     `max_shard_size` (headers, padding and end blocks counted), and a file under its final name is
-    whole. Not for several threads at once.
+    whole. Not thread-safe.
 
         with ShardWriter("out", max_shard_size="256MB") as shards:
             shards.write({"__key__": "000001", "jpg": jpeg_bytes, "json": {"label": 3}})
@@ -45,19 +45,19 @@ class ShardWriter:
         max_shard_size: str | int = "512MB",
         max_shard_samples: int | None = None,
     ) -> None:
-        """Raise UsageError for an option that makes no sense, and for a folder in use already."""
+        """Raise UsageError for an invalid option, and for a folder that has shards already."""
         if not is_safe_key(split):
             raise UsageError(f"split {split!r} cannot name shards; use letters, digits, _ and -")
         self._bounds = _bounds(max_shard_size, max_shard_samples)
         if is_url(out):
             raise UsageError(
-                f"a ShardWriter writes into a folder, and {str(out)!r} is none; carry the finished "
-                "folder there with wdsremux.sync"
+                f"a ShardWriter cannot write to the URL {str(out)!r}; write into a folder and "
+                "upload it with wdsremux.sync"
             )
-        self._target = FolderStore(Path(out).expanduser())
-        for name, _ in self._target.list():
+        self._store = FolderStore(Path(out).expanduser())
+        for name, _ in self._store.list():
             if name.endswith(".tar") or name == MANIFEST_NAME:
-                raise UsageError(f"{str(out)!r} holds {name!r} already; choose an empty folder")
+                raise UsageError(f"{str(out)!r} already contains {name!r}; choose an empty folder")
         self._name = Path(out).name
         self._split = split
         self._extensions: tuple[str, ...] = ()
@@ -71,32 +71,32 @@ class ShardWriter:
     def write(self, sample: Mapping[str, Any]) -> None:
         """Append one sample: `__key__` and, by extension, its members.
 
-        Bytes are packed as they are, texts as UTF-8, whole numbers as digits, and a dict or list
-        under "json" as canonical JSON. Every sample has the extensions of the first, in any order.
+        Bytes are packed as they are, strings as UTF-8, integers as digits, and a dict or list under
+        "json" as canonical JSON. Every sample has the extensions of the first, in any order.
 
-        Raises UsageError for a key or a member that WebDataset readers would not find again, for a
-        key given twice, and for a sample over the bound; StoreError when the disk refuses.
+        Raises UsageError for a key or a member that WebDataset readers could not find, for a
+        duplicate key, and for a sample over the bound; StoreError when a file cannot be written.
         """
         if self._is_closed:
-            raise UsageError("the ShardWriter is closed: its index is written already")
+            raise UsageError("the ShardWriter is closed: its index is already written")
         key = sample.get("__key__")
         contents = {name: value for name, value in sample.items() if name != "__key__"}
         if not isinstance(key, str) or not is_safe_key(key):
             raise UsageError(
-                f"the key {key!r} cannot name a sample; use letters, digits, _ and -, at most 80, "
-                "and no __ at the start"
+                f"the key {key!r} cannot name a sample; use up to 80 letters, digits, _ and -, "
+                "without __ at the start"
             )
         extensions = self._extensions or _checked_extensions(contents)
         if set(contents) != set(extensions):
             raise UsageError(
                 f"sample {key!r} has the members {sorted(contents)}, the first had "
-                f"{sorted(extensions)}; every sample of a dataset has the same"
+                f"{sorted(extensions)}; write the same members for every sample"
             )
         members = [(name, _content(key, name, contents[name])) for name in extensions]
         self._check_size(key, members)
         if not self._register.is_new(key):
-            raise UsageError(f"the key {key!r} was given before; keys are unique in a dataset")
-        # Only now: a sample that was refused may be mended and given again.
+            raise UsageError(f"duplicate key {key!r}; use a unique key for every sample")
+        # Only now: the caller may correct a refused sample and write it again.
         self._extensions = extensions
         self._packer.add(self.samples, key, members)
         self.samples += 1
@@ -113,7 +113,7 @@ class ShardWriter:
             self._release()
         head = unrecorded_head(self._name, writer="ShardWriter")
         manifest = Manifest(head=head, shards=tuple(self._shards))
-        staged = self._target.stage(MANIFEST_NAME)
+        staged = self._store.stage(MANIFEST_NAME)
         staged.write(manifest.to_bytes())
         staged.commit()
         return manifest
@@ -133,7 +133,7 @@ class ShardWriter:
         self._release()
 
     def _check_size(self, key: str, members: Sequence[tuple[str, bytes]]) -> None:
-        """Refuse what no shard can hold while the caller still knows which sample it is."""
+        """Refuse a sample that no shard can hold while the caller knows which one it is."""
         size = sum(ustar.member_bytes(len(content)) for _, content in members)
         if not self._bounds.fits(0, 0, size):
             raise UsageError(
@@ -143,7 +143,7 @@ class ShardWriter:
         for name, _ in members:
             if len(f"{key}.{name}") > ustar.MAX_NAME_BYTES:
                 raise UsageError(
-                    f"the name '{key}.{name}' is too long; key and extension have at most "
+                    f"the name '{key}.{name}' is too long; key and extension may have up to "
                     f"{ustar.MAX_NAME_BYTES} characters together"
                 )
 
@@ -152,13 +152,13 @@ class ShardWriter:
             plan = SeriesPlan(
                 self._split, 0, self._split, self._bounds, self._extensions, fingerprint=""
             )
-            self._series = SeriesWriter(self._target, plan, on_shard=self._shards.append)
+            self._series = SeriesWriter(self._store, plan, on_shard=self._shards.append)
         if self._series is not None:
             self._series.add(self._packer.packed())
         self._packer = SamplePacker()
 
     def _release(self) -> None:
-        """Drop what is unfinished and the scratch file; harmless when called twice."""
+        """Remove unfinished and temporary files; may be called twice."""
         self._is_closed = True
         if self._series is not None:
             self._series.abort()
@@ -177,12 +177,12 @@ def _bounds(max_size: str | int, max_samples: int | None) -> Bounds:
 
 def _checked_extensions(names: Collection[object]) -> tuple[str, ...]:
     """Return the extensions that a first sample fixes for all."""
-    # A caller without a type checker may bring names that are no texts.
+    # A caller without a type checker may pass names that are not strings.
     found = tuple(n for n in names if isinstance(n, str) and EXTENSION.fullmatch(n))
     if not found or len(found) != len(names):
         raise UsageError(
-            "members are named by their extension, such as jpg, json or seg.png, in small letters; "
-            f"got {list(names)}"
+            f"invalid member names {list(names)}; name members by their extension in lower case, "
+            "such as jpg, json or seg.png"
         )
     return found
 

@@ -8,8 +8,8 @@ empty columns) instead of none; several metadata files come in the order of thei
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,12 @@ from typing import Any
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Record
-from wdsremux.sources.folder.metadata import Table, columns_of, image_columns, survey_tables
-from wdsremux.sources.folder.walk import FolderFile, FolderSummary, survey, walk
-from wdsremux.sources.split_rules import Rule, SplitRank, folder_ranks, ordered
+from wdsremux.sources.folder.metadata import SplitTable
+from wdsremux.sources.folder.opened_tables import open_tables
+from wdsremux.sources.folder.survey import FolderSummary, notes_on, survey
+from wdsremux.sources.folder.walk import FolderFile, walk
+from wdsremux.sources.rows.roots import ImageRoots, image_roots
+from wdsremux.sources.split_rules import Rule, folder_ranks, ordered
 
 ROWS_PER_UNIT = 256
 
@@ -33,10 +36,10 @@ Entry = tuple[str | None, Mapping[str, Any]]
 class FolderUnit:
     """A run of consecutive images."""
 
-    root: str
+    roots: ImageRoots
     first: int
     images: tuple[str | None, ...]
-    """Paths from the root, with "/"; as in a metadata file, so not to be trusted."""
+    """Paths from `roots.base`, with "/"; as in a metadata file, so not to be trusted."""
     values: tuple[tuple[Any, ...], ...]
     """For each row, the values of `columns`."""
     columns: tuple[str, ...]
@@ -59,29 +62,30 @@ class FolderUnit:
 
         Raises SourceError for one that has changed since it was listed.
         """
-        root = os.path.realpath(self.root)
         for row in range(start, stop):
             fields = dict(zip(self.columns, self.values[row], strict=True))
             name = self.images[row]
-            data, problem = (None, None) if name is None else _content(root, name, self.newest_ns)
+            data, problem = None, None
+            if name is not None:
+                data, problem = _content(self.roots, name, self.newest_ns)
             place = None if name is None else repr(name)
             yield Record(self.first + row, data, fields, problem, place)
 
 
-def _content(root: str, name: str, newest_ns: int) -> tuple[bytes | None, str | None]:
-    """Return (content, problem) of a file below root, which is resolved."""
+def _content(roots: ImageRoots, name: str, newest_ns: int) -> tuple[bytes | None, str | None]:
+    """Return (content, problem) of a file."""
     if "\0" in name or "://" in name:
         return None, f"{name!r} is not a file path"
-    path = os.path.realpath(os.path.join(root, *name.split("/")))  # noqa: PTH118 (must not drop "..")
-    if Path(name).is_absolute() or not Path(path).is_relative_to(root):
-        return (
-            None,
-            f"the file {name!r} is outside of the source's folder, or a link to a file outside",
+    path = roots.find(name)
+    if path is None:
+        return None, (
+            f"the file {name!r} is outside of the source's folder, or a link to a file outside; "
+            "allow its folder with --image-root"
         )
-    if not Path(path).is_file():
+    if not path.is_file():
         return None, f"the file {name!r} does not exist"
     try:
-        with Path(path).open("rb", buffering=0) as file:
+        with path.open("rb", buffering=0) as file:
             data = file.readall()
             # Checked after reading, so that writes during the read are noticed. The ctime also
             # reveals copies that keep their mtime, and comes from the clock of one machine.
@@ -105,9 +109,13 @@ class FolderSource:
     summary: FolderSummary
     labels: tuple[str, ...]
     """Class names in label order; empty when the folders are not classes."""
-    tables: Mapping[str, Table]
+    tables: Mapping[str, SplitTable]
     """By split, the metadata; empty when there is none."""
     counts: Mapping[str, int]
+    roots: ImageRoots
+    remarks: tuple[str, ...] = ()
+    table_digests: Mapping[str, str] = field(default_factory=dict)
+    """By name, the sha256 of tables that are not called metadata."""
 
     def identity(self) -> Mapping[str, Any]:
         """Return the number of files, their bytes, and the sha256 over their names and sizes."""
@@ -116,7 +124,12 @@ class FolderSource:
             "files": self.summary.files,
             "bytes": self.summary.total_bytes,
             "listing": self.summary.listing.hexdigest(),
+            **({"tables": dict(self.table_digests)} if self.table_digests else {}),
         }
+
+    def notes(self) -> Sequence[str]:
+        """Return what the folder holds that is not read."""
+        return self.remarks
 
     def splits(self) -> Mapping[str, int | None]:
         """Return the splits with their numbers of rows."""
@@ -125,7 +138,7 @@ class FolderSource:
     def features(self) -> tuple[Column, ...]:
         """Return the image, its label or the columns of the metadata, and the file's name."""
         for table in self.tables.values():
-            return columns_of(table.dtypes)
+            return table.tables.columns
         label = (Column("label", {"class_label": list(self.labels)}),) if self.labels else ()
         return (Column("image", "image"), *label, Column("file_name", "string"))
 
@@ -142,7 +155,7 @@ class FolderSource:
         first = start - start % ROWS_PER_UNIT
         entries = islice(self._entries(split, columns), first, None)
         while chunk := list(islice(entries, ROWS_PER_UNIT)):
-            yield self._unit(first, chunk, columns)
+            yield self._unit(split, first, chunk, columns)
             first += len(chunk)
         if first != expected:
             raise SourceError(
@@ -150,10 +163,10 @@ class FolderSource:
                 f"{expected}; do not change it, and convert again"
             )
 
-    def _unit(self, first: int, chunk: list[Entry], columns: Columns) -> FolderUnit:
+    def _unit(self, split: str, first: int, chunk: list[Entry], columns: Columns) -> FolderUnit:
         average = self.summary.total_bytes // max(self.summary.files, 1)
         return FolderUnit(
-            root=str(self.root),
+            roots=self.roots if split in self.tables else self.roots.rebased(str(self.root)),
             first=first,
             images=tuple(image for image, _ in chunk),
             values=tuple(tuple(row.get(name) for name in columns.fields) for _, row in chunk),
@@ -170,20 +183,15 @@ class FolderSource:
         """Yield the images of a split; one walk for each rank of keywords, nearly always one."""
         numbers = {name: number for number, name in enumerate(self.labels)}
         for rank in sorted(rank for rank in self.summary.images if rank.split == split):
-            for found in walk(self.root):
+            for found in walk(self.root, self.roots.folders):
                 if not found.is_metadata and rank in found.ranks(self.rule):
                     label = numbers.get(_class_of(self.root, found))
                     yield found.path, {"label": label, "file_name": _decoded(found.path)}
 
 
-def _listed(table: Table, columns: Columns) -> Iterator[Entry]:
+def _listed(table: SplitTable, columns: Columns) -> Iterator[Entry]:
     """Yield the rows of the metadata."""
-    source = image_columns(table.dtypes).get(columns.image, columns.image)
-    for folder, row in table.rows():
-        name = row.get(source)
-        path = name.replace("\\", "/") if name else None  # as Windows programs write it
-        if path and folder and not path.startswith("/"):
-            path = f"{folder}/{path}"
+    for path, row in table.entries(columns.image):
         yield path, {**row, "file_name": None if path is None else _decoded(path)}
 
 
@@ -196,12 +204,15 @@ def _decoded(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def open_folder(path: str | os.PathLike[str]) -> FolderSource:
+def open_folder(
+    path: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None
+) -> FolderSource:
     """Open a folder of images. Walks it once: names and sizes, and the metadata files, are read.
 
-    Class folders become the column "label"; `metadata.csv`, `.jsonl` or `.parquet` define the
-    columns instead, and its rows, in its order, are the rows. "file_name" is the path from the
-    folder.
+    Class folders become the column "label"; `metadata.csv`, `.jsonl` or `.parquet`, or another
+    table with a column of the images' names, define the columns instead, and its rows, in its
+    order, are the rows. "file_name" is the path from the folder. `image_root` is the folder that
+    paths in tables start from; links may lead there.
 
     Raises:
         SourceError: no image, a folder that cannot be listed, metadata that cannot be read.
@@ -210,37 +221,24 @@ def open_folder(path: str | os.PathLike[str]) -> FolderSource:
     root = Path(path).resolve()
     if not root.is_dir():
         raise SourceError(f"the folder {str(path)!r} does not exist; check the path")
-    rule, summary = survey(root)
+    roots = image_roots(root, image_root)
+    rule, summary = survey(root, roots.folders)
     counts: dict[str, int] = dict.fromkeys(ordered(rank.split for rank in summary.images), 0)
     for rank, images in summary.images.items():
         counts[rank.split] += images
-    tables = _tables(root, summary)
-    if tables:
-        dtypes, rows = tables
-        by_split = {s: _files(summary.metadata, s) for s in counts if _files(summary.metadata, s)}
-        opened = {s: Table(root, files, dtypes) for s, files in by_split.items()}
-        counts |= {s: sum(rows[file] for file in files) for s, files in by_split.items()}
-        return FolderSource(root, rule, summary, (), opened, counts)
-    return FolderSource(root, rule, summary, _labels(root, rule, summary), {}, counts)
-
-
-def _tables(root: Path, summary: FolderSummary) -> tuple[dict[str, Any], dict[str, int]] | None:
-    files = sorted({file for files in summary.metadata.values() for file in files}, key=os.fsencode)
-    if not files:
-        return None
-    dtypes, rows = survey_tables(root, files)
-    if not image_columns(dtypes):
-        raise SourceError(
-            f"the metadata file {files[0]!r} has no file_name column; "
-            "add one with the path of each image"
-        )
-    return dtypes, rows
-
-
-def _files(metadata: Mapping[SplitRank, list[str]], split: str) -> tuple[str, ...]:
-    """Return the metadata files of a split, those of lower ranks first."""
-    found = (file for rank in sorted(metadata) if rank.split == split for file in metadata[rank])
-    return tuple(dict.fromkeys(found))
+    tables = open_tables(root, Path(roots.base), rule, summary, tuple(counts))
+    labels = () if tables.splits else _labels(root, rule, summary)
+    return FolderSource(
+        root,
+        rule,
+        summary,
+        labels,
+        tables.splits,
+        counts | tables.counts,
+        roots,
+        (*notes_on(summary, tables.unused), *tables.notes),
+        tables.digests,
+    )
 
 
 def _warn_strays(summary: FolderSummary) -> None:
@@ -259,10 +257,19 @@ def _warn_strays(summary: FolderSummary) -> None:
 
 def _labels(root: Path, rule: Rule, summary: FolderSummary) -> tuple[str, ...]:
     """Return the class names: the folders of the images, when several and all equally deep."""
-    names = sorted(_decoded(name or root.name) for name in summary.labels)
+    found = {_decoded(name or root.name) for name in summary.labels}
+    names = sorted(found | set(_empty_classes(rule, summary)))
     if len(names) < 2 or len(summary.depths) > 1:
         _warn_strays(summary)
         return ()
     if rule == "folder" and all(folder_ranks(name) for name in names):
         return ()  # train/1.jpg and test/2.jpg: the folders name splits
     return tuple(names)
+
+
+def _empty_classes(rule: Rule, summary: FolderSummary) -> Iterator[str]:
+    """Yield the names of empty folders beside class folders: they keep their numbers."""
+    (depth,) = summary.depths if len(summary.depths) == 1 else (0,)
+    for folder in summary.skipped.empty_folders:
+        if folder.count("/") + 1 == depth and (rule != "folder" or folder_ranks(folder)):
+            yield _decoded(folder.rpartition("/")[2])

@@ -102,6 +102,10 @@ class RowStream:
         """Return the columns, declared or as the first rows show them."""
         return self._columns
 
+    def notes(self) -> Sequence[str]:
+        """Return nothing: all is read."""
+        return ()
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
         """Yield units that contain their rows; those before `start` are streamed and dropped."""
         if split not in self._streams:

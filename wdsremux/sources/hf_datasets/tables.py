@@ -130,6 +130,10 @@ class TableSource:
         """Return the columns."""
         return columns_from(next(iter(self.tables.values())).features)
 
+    def notes(self) -> Sequence[str]:
+        """Return nothing: all is read."""
+        return ()
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield units of 256 rows; rows before `start` are not read."""
         if split not in self.tables:

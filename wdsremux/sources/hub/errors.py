@@ -15,13 +15,19 @@ from huggingface_hub.errors import (
 
 from wdsremux.core.errors import SourceError, UsageError, causes
 from wdsremux.core.redaction import redacted, shown_cause
-from wdsremux.stores.hub.ranges import RETRY_STATUSES, Access, HttpError, retry_after_s
+from wdsremux.stores.hub.answers import (
+    LOG_IN,
+    TEMPORARY_STATUSES,
+    HttpError,
+    asked_pause_s,
+    headers_of,
+)
+from wdsremux.stores.hub.ranges import Access
 from wdsremux.stores.hub.timeouts import bound_requests
 from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
 ValueT = TypeVar("ValueT")
 
-LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 _LOOK = "check whether `datasets.load_dataset` can open it"
 
 _REFUSALS: dict[type[Exception], str] = {
@@ -64,7 +70,7 @@ def _refusal(exc: Exception, repo: str) -> SourceError | None:
     status = _status(exc)
     if status in (401, 403):
         return SourceError(f"the Hub refuses the token for dataset {repo!r}: {LOG_IN}")
-    if status is not None and status not in RETRY_STATUSES:
+    if status is not None and status not in TEMPORARY_STATUSES:
         return SourceError(
             f"the Hub answered {status} for dataset {repo!r}: check its page on the Hub, or run "
             "the same command again later"
@@ -111,7 +117,7 @@ def _status(exc: BaseException) -> int | None:
 
 def _is_temporary(exc: BaseException) -> bool:
     if _status(exc) is not None:
-        return _status(exc) in RETRY_STATUSES
+        return _status(exc) in TEMPORARY_STATUSES
     return isinstance(exc, HttpError | ConnectionError | TimeoutError | LocalEntryNotFoundError)
 
 
@@ -119,5 +125,6 @@ def _temporary(exc: BaseException) -> TemporaryError:
     status = _status(exc)
     if status is None:
         return TemporaryError("no connection to the Hub")
-    headers = getattr(getattr(exc, "response", None), "headers", {})
-    return TemporaryError(f"the Hub answers {status}", retry_after_s=retry_after_s(headers))
+    said = getattr(exc, "server_message", None) or ""
+    pause_s = asked_pause_s(headers_of(exc), said)
+    return TemporaryError(f"the Hub answers {status}", retry_after_s=pause_s)

@@ -97,6 +97,10 @@ class RowGroupSource:
         """Return the columns."""
         return self.columns
 
+    def notes(self) -> Sequence[str]:
+        """Return nothing: all is read."""
+        return ()
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield the units of a split from the one that holds row `start` on."""
         files = self.files[split]

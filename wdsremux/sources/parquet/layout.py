@@ -7,7 +7,7 @@ before "train-2", on the Hub and on any disk.
 """
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.sources.dtypes import dtypes_from_card
 from wdsremux.sources.split_rules import (
+    Rule,
     SplitRank,
+    applies,
     file_ranks,
     folder_ranks,
     numbered_ranks,
@@ -157,12 +159,13 @@ def _refuse_missing(patterns: Mapping[str, Sequence[str]], names: Container[str]
 def _by_names(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the files by split, by the first rule of names that any file fits."""
     shown = _matching(names, ["**"])
-    for rule in (numbered_ranks, _ranks_by_folder, _ranks_by_file):
+    for rule, ranks_of in _RANKS.items():
         found: dict[str, list[tuple[int, str]]] = {}
         for name in shown:
-            for rank in rule(*_folder_and_file(name)):
+            for rank in ranks_of(*_folder_and_file(name)):
                 found.setdefault(rank.split, []).append((rank.rank, name))
-        if found:
+        fitting = {name for each in found.values() for _, name in each}
+        if applies(rule, found, len(fitting), len(shown)):
             return {split: [name for _, name in sorted(found[split])] for split in ordered(found)}
     return {"train": shown}
 
@@ -178,6 +181,13 @@ def _ranks_by_folder(folder: str, _file: str) -> tuple[SplitRank, ...]:
 
 def _ranks_by_file(_folder: str, file: str) -> tuple[SplitRank, ...]:
     return file_ranks(file)
+
+
+_RANKS: Mapping[Rule, Callable[[str, str], tuple[SplitRank, ...]]] = {
+    "numbered": numbered_ranks,
+    "folder": _ranks_by_folder,
+    "file": _ranks_by_file,
+}
 
 
 def _matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:

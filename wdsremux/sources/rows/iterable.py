@@ -65,6 +65,10 @@ class IterableSource:
         """Return the columns that the first rows show."""
         return self._columns
 
+    def notes(self) -> Sequence[str]:
+        """Return nothing: all is read."""
+        return ()
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
         """Yield units that contain their rows; those before `start` are read and dropped."""
         if split != "train":

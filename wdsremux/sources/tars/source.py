@@ -12,7 +12,7 @@ from braceexpand import braceexpand
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
-from wdsremux.core.option_values import counted
+from wdsremux.core.option_values import counted, listed
 from wdsremux.core.records import Record
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import ordered, split_of_file
@@ -125,6 +125,10 @@ class TarSource:
         """Return the columns the first 100 samples show, and "key", the sample's key."""
         return self.schema.columns
 
+    def notes(self) -> Sequence[str]:
+        """Return nothing: all is read."""
+        return ()
+
     def units(self, split: str, columns: Columns, start: int) -> Iterator[TarUnit]:
         """Yield runs of at most 256 samples or 64 MB; only headers are read. Raises SourceError."""
         if split not in self.shards:
@@ -231,11 +235,10 @@ def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
     """Refuse a folder that lacks what its index lists: their samples would be lost silently."""
     if not missing:
         return
-    names = ", ".join(map(repr, missing[:_NAMED]))
-    more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+    names = listed([*map(repr, missing)], _NAMED)
     raise SourceError(
         f"index.json of {str(folder)!r} lists {counted(len(missing), 'shard')} that the folder "
-        f"lacks: {names}{more}; copy them there, or select tars with a pattern such as 'x/*.tar'"
+        f"lacks: {names}; copy them there, or select tars with a pattern such as 'x/*.tar'"
     )
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.manifest import STATE_FOLDER
-from wdsremux.stores.base import Proof, Store, Sums
+from wdsremux.stores.base import Proof, Store, Sums, read_bounded
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
 from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
 from wdsremux.stores.folder.lock import folder_lock
@@ -83,6 +83,16 @@ class FolderStore(Store):
             raise
         except OSError as exc:
             raise disk_error("read", path, exc) from exc
+
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a small file; None when it does not exist."""
+        # A disk may open a file that it cannot read.
+        with translating_errors("read", self.root / name):
+            try:
+                with self.open(name) as file:
+                    return read_bounded(file, name, max_bytes)
+            except FileNotFoundError:
+                return None
 
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""

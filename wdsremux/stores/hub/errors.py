@@ -5,30 +5,28 @@ Hub one line is, without anything that looks like a token.
 """
 
 import contextlib
-import re
 from collections.abc import Iterator
 
 from huggingface_hub import get_token
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import OfflineModeIsEnabled
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, causes
 from wdsremux.core.redaction import redacted
+from wdsremux.stores.hub.answers import (
+    LOG_IN,
+    TEMPORARY_STATUSES,
+    HttpError,
+    asked_pause_s,
+    headers_of,
+    status_of,
+)
 
-# The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
-HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
-
-TEMPORARY_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504)
 OVERTAKEN = 412
 """Answered to a commit whose parent is no longer the head of its branch."""
 
-_LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 _LOOK = "check the page of the repository, then run the same command again"
 _RAISED = (OSError, HttpError, ValueError, RuntimeError)
 """Uploads wrap what went wrong in RuntimeErrors; malformed answers and names are ValueErrors."""
-_PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
-_PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
-"""Of a `ratelimit` header, which every answer has: only an exhausted limit is the reason."""
-_UNIT_S = {"second": 1, "minute": 60, "hour": 3600}
 
 
 @contextlib.contextmanager
@@ -39,15 +37,6 @@ def translating_errors(doing: str) -> Iterator[None]:
     except _RAISED as exc:
         # Not chained: what is below may hold a signed URL.
         raise _error(doing, exc) from None
-
-
-def status_of(exc: BaseException | None) -> int | None:
-    """Return the HTTP status an exception, or what led to it, came with."""
-    for each in causes(exc):
-        status = getattr(getattr(each, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return status
-    return None
 
 
 def is_nothing_there(exc: Exception) -> bool:
@@ -84,7 +73,7 @@ def _refusal(doing: str, status: int, exc: Exception) -> StoreError:
         what = "asks to slow down (429)" if status == 429 else f"answers {status}"
         return UnreachableStoreError(
             f"cannot {doing}: the Hub {what}; run the same command again later",
-            retry_after_s=_pause_s(exc, said) if status == 429 else 0.0,
+            retry_after_s=asked_pause_s(headers_of(exc), said) if status == 429 else 0.0,
         )
     if status == OVERTAKEN:
         return StoreError(
@@ -92,9 +81,9 @@ def _refusal(doing: str, status: int, exc: Exception) -> StoreError:
             "repository, then run the same command again"
         )
     if status == 401 and get_token() is None:
-        return StoreError(f"cannot {doing}: not logged in to the Hub; {_LOG_IN}")
+        return StoreError(f"cannot {doing}: not logged in to the Hub; {LOG_IN}")
     reason = {
-        401: f"the Hub refuses the token (401); {_LOG_IN}",
+        401: f"the Hub refuses the token (401); {LOG_IN}",
         403: (
             "the token lacks the permission (403); use one with read or write access to that user "
             "or group"
@@ -108,20 +97,3 @@ def _said(exc: BaseException) -> str:
     """Return the message of the Hub about a refusal, such as exhausted storage."""
     said = (getattr(each, "server_message", None) for each in causes(exc))
     return redacted(next((message for message in said if isinstance(message, str)), ""))
-
-
-def _pause_s(exc: BaseException, said: str) -> float:
-    """Return for how long the Hub asks to be left in peace; 0 where it does not say.
-
-    For its limit of commits it says so in a sentence: "(128 per hour). You can retry this action in
-    43 minutes".
-    """
-    found = _PAUSE_SAID.search(said)
-    if found is not None:
-        return (int(found[1]) if found[1].isdigit() else 1) * _UNIT_S[found[2]]
-    answers = (getattr(each, "response", None) for each in causes(exc))
-    headers = next((dict(answer.headers) for answer in answers if answer is not None), {})
-    fields = {name.lower(): value for name, value in headers.items()}
-    left = _PAUSE_LEFT.search(fields.get("ratelimit", ""))
-    asked = left[1] if left is not None else fields.get("retry-after", "")
-    return float(asked) if asked.isdecimal() else 0.0

@@ -15,16 +15,13 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from huggingface_hub import get_session
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import OfflineModeIsEnabled
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, lazily
 
 from wdsremux.core.errors import SourceError
+from wdsremux.stores.hub.answers import LOG_IN, TEMPORARY_STATUSES, HttpError, asked_pause_s
 from wdsremux.stores.patience import TemporaryError
 
-# The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
-HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
-
-RETRY_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 MAX_HOPS = 5
 KEPT_REDIRECTS = 1000
@@ -186,22 +183,16 @@ def _check_place(content_range: str, file: RemoteFile, fill: Fill) -> None:
 
 def raise_for_status(status: int, headers: Mapping[str, str], file: RemoteFile) -> None:
     """Raise the error that an answer without the requested range means."""
-    if status in RETRY_STATUSES:
-        raise TemporaryError(f"the Hub answers {status}", retry_after_s=retry_after_s(headers))
+    if status in TEMPORARY_STATUSES:
+        raise TemporaryError(f"the Hub answers {status}", retry_after_s=asked_pause_s(headers))
     reason = {
         200: "the server ignored the Range header; check for a proxy that rewrites responses",
-        401: "not logged in, or the token is refused; log in with `hf auth login` or set HF_TOKEN",
-        403: "access refused; request access on its page, and log in with `hf auth login`",
+        401: f"not logged in, or the token is refused; {LOG_IN}",
+        403: f"access refused; request access on its page, and {LOG_IN}",
         404: "it has been removed",
         416: "its size has changed; start the run again",
     }.get(status, f"the Hub answers {status}")
     raise SourceError(f"cannot read {file.name}: {reason}")
-
-
-def retry_after_s(headers: Mapping[str, str]) -> float:
-    """Return the seconds that a Retry-After header asks for; 0 when there is none."""
-    value = headers.get("retry-after", "").strip()
-    return float(value) if value.isdigit() else 0.0
 
 
 @contextmanager

@@ -32,7 +32,8 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, laz
 )
 
 from wdsremux.core.errors import StoreError
-from wdsremux.stores.hub.errors import OVERTAKEN, is_nothing_there, status_of, translating_errors
+from wdsremux.stores.hub.answers import status_of
+from wdsremux.stores.hub.errors import OVERTAKEN, is_nothing_there, translating_errors
 from wdsremux.stores.reading.range_file import open_ranges
 
 KIND = "dataset"

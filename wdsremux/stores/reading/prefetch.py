@@ -1,9 +1,13 @@
 """Runs calls that wait for disks or networks ahead in threads; results are taken in order."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from wdsremux.stores.base import Store
+
+READS_AT_ONCE = 8
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -30,3 +34,14 @@ def prefetch(
             yield begun.popleft()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def read_ahead(store: Store, names: Iterable[str], max_bytes: int) -> Iterator[bytes | None]:
+    """Yield the contents of small files, in the order of their names, while others are fetched."""
+    # Here, in the thread that writes: other threads may not wait for what is queued.
+    store.flush()
+    results = prefetch(
+        lambda name: store.read(name, max_bytes), names, at_once=READS_AT_ONCE, name="entries"
+    )
+    for _, result in results:
+        yield result()

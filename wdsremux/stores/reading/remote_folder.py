@@ -8,7 +8,6 @@ import errno
 import io
 import os
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import Any, BinaryIO, Self, TypeVar
 
 from wdsremux.core.errors import StoreError
@@ -40,12 +39,7 @@ class RemoteFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         """Release nothing: a store holds nothing open."""
 
     def items(self, folder: str = "") -> list[Item]:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import FileIO, RawIOBase
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Protocol, Self
 
 Kind = Literal["file", "folder", "link", "device or pipe"]
@@ -56,12 +55,7 @@ class Folder(Protocol):
     def __enter__(self) -> Self:
         """Return the folder; leaving the block releases what it holds."""
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_exc: object) -> None: ...
 
     def items(self, folder: str = "") -> list[Item]:
         """Return the entries of a folder, sorted by name; none when it does not exist."""
@@ -96,12 +90,7 @@ class UntrustedFolder:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_exc: object) -> None:
         os.close(self._handle)
 
     def items(self, folder: str = "") -> list[Item]:

@@ -16,10 +16,10 @@ from wdsremux.core.errors import StoreError, WdsremuxError
 from wdsremux.core.option_values import size
 from wdsremux.stores.base import Parcel, Proof, Store, Sums
 from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.reading.prefetch import READS_AT_ONCE
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import StagedFile, staging_error
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader
-from wdsremux.stores.whole_files import READS_AT_ONCE
 
 RIDES_ALONG = (".tar", ".msgpack")
 """Shards and their entries, which are published later. All other files count them."""

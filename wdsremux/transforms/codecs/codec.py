@@ -1,4 +1,4 @@
-"""From stored bytes to pixels and back: which formats there are, and how ours is written."""
+"""Decodes stored images to pixels, and encodes pixels as JPEG, PNG or WebP."""
 
 import io
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from wdsremux.transforms.resample import render
 __all__ = ["Codec", "DecodeError", "EncodeError", "Format", "ImageKind", "sniff", "stored_size"]
 
 Format = Literal["jpeg", "png", "webp"]
-"""What images are packed as."""
+"""Formats of packed images."""
 
 _EXTENSIONS: dict[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 _MAX_SIDES: dict[Format, int] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383}
@@ -41,7 +41,7 @@ _SIGNATURES: tuple[tuple[bytes, ImageKind], ...] = (
 
 
 def sniff(data: bytes) -> ImageKind | None:
-    """Tell the kind of a stored image by its first bytes; None when it is none that can be read."""
+    """Return the format of a stored image by its first bytes; None if it is not supported."""
     for signature, kind in _SIGNATURES:
         if data.startswith(signature):
             return kind
@@ -62,12 +62,14 @@ def _kind(data: bytes) -> ImageKind:
     kind = sniff(data)
     if kind is None:
         begin = f"begins with {data[:12]!r}" if data else "is empty"
-        raise DecodeError(f"not an image of a known kind ({', '.join(NAMES.values())}): {begin}")
+        raise DecodeError(
+            f"not an image in a supported format ({', '.join(NAMES.values())}): {begin}"
+        )
     return kind
 
 
 def stored_size(data: bytes) -> Size:
-    """Return width and height of the stored pixels by the header; no orientation is applied.
+    """Return width and height from the header; no orientation is applied.
 
     Raises:
         DecodeError: not an image, or a broken header.
@@ -81,20 +83,20 @@ def stored_size(data: bytes) -> Size:
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How images are read and written. Pickles; may be shared by threads."""
+    """How images are decoded and encoded. Can be pickled; thread-safe."""
 
     format: Format = "jpeg"
-    """What images are packed as."""
+    """Format of packed images."""
     quality: int = 90
-    """Of JPEG and WebP, 1 to 100."""
+    """Quality of JPEG and WebP, 1 to 100."""
     subsampling: Literal["444", "422", "420"] = "420"
-    """Colour resolution of JPEG."""
+    """Chroma subsampling of JPEG."""
     matte: tuple[int, int, int] = (255, 255, 255)
-    """Colour (red, green, blue) behind transparency and beside padded or turned images."""
+    """Colour (red, green, blue) behind transparency and around padded or rotated images."""
     max_pixels: int = DEFAULT_MAX_PIXELS
-    """Images with more are refused before they are decoded."""
+    """Images with more pixels are refused before they are decoded."""
     kernel: Kernel = "portable"
-    """What works on JPEGs; the native one must be built."""
+    """What transforms JPEGs; the native kernel must be built."""
     _profiles: ProfileCache = field(
         default_factory=ProfileCache, init=False, repr=False, compare=False
     )
@@ -125,16 +127,16 @@ class Codec:
     def decode(self, data: bytes) -> Pixels:
         """Return a stored image as H×W×3 uint8 sRGB, upright; raises DecodeError.
 
-        `picture.Frame` does the same for images to be cropped or resized, and decodes less.
+        `picture.SourceImage` does the same for images to crop or resize, and decodes less.
         """
         stored = self.open(data)
         plan = upright(stored.size, stored.orientation)
         return rgb(stored.finish(render(stored.decode(1), plan)))
 
     def check_whole(self, data: bytes) -> None:
-        """Raise DecodeError for a JPEG that is cut or too large; costs no decoding.
+        """Raise DecodeError for a JPEG that is truncated or too large; decodes nothing.
 
-        Damage between its header and its end stays unseen.
+        Damage between header and end is not detected.
         """
         header = jpeg.read_header(data)
         check_pixels(header.size, self.max_pixels)

@@ -1,4 +1,4 @@
-"""Stored JPEGs: what the header says, and the pixels by libjpeg-turbo, whole or not at all."""
+"""Reads headers of JPEGs, and decodes and encodes them with libjpeg-turbo."""
 
 import re
 import struct
@@ -16,8 +16,8 @@ _BARE_MARKERS = frozenset((0x01, *range(0xD0, 0xD9)))
 _PROGRESSIVE = 0xC2
 _START_OF_SCAN = 0xDA
 _MAX_SCANS = 500
-"""Every scan goes over all pixels, also an empty one: thousands of them in a few bytes keep a core
-busy for hours. Encoders write about ten; libjpeg-turbo's own limit for strangers' files is this.
+"""Every scan, even an empty one, processes all pixels: thousands of them in a few bytes keep a core
+busy for hours. Encoders write about ten; libjpeg-turbo recommends this limit for untrusted files.
 """
 _END_OF_IMAGE = b"\xff\xd9"
 _ORIENTATION = 0x0112
@@ -29,14 +29,14 @@ _STRAY_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """What a JPEG tells before its first pixel."""
+    """The header of a JPEG."""
 
     size: tuple[int, int]
-    """Width and height of the stored pixels, before any turn."""
+    """Width and height of the stored pixels, before orientation."""
     is_simple: bool
     """8-bit, Huffman-coded, and RGB or gray: what `decode` below reads."""
     orientation: int
-    """EXIF orientation, 1 to 8; 1 when there is none or a senseless one."""
+    """EXIF orientation, 1 to 8; 1 if it is missing or invalid."""
     profile: bytes | None
     """The embedded ICC profile."""
     data_start: int
@@ -44,16 +44,16 @@ class JpegHeader:
 
 
 class StrayBytesError(Exception):
-    """Whole pixels may be had from this JPEG, but not from the strict decoder."""
+    """The strict decoder refuses this JPEG, a less strict one may read it."""
 
 
 def read_header(data: bytes) -> JpegHeader:
-    """Walk the segments up to the first scan; about 5 µs.
+    """Read the segments up to the first scan; about 5 µs.
 
     Layout: ITU-T T.81 annex B; Exif in APP1 (CIPA DC-008); ICC profile in APP2 (ICC.1 annex B.4).
 
     Raises:
-        DecodeError: the header is cut, or senseless.
+        DecodeError: the header is truncated or invalid.
 
     """
     frame: tuple[int, int] | None = None
@@ -126,15 +126,15 @@ def _orientation(tiff: bytes) -> int:
 
 
 def check_end(data: bytes, header: JpegHeader) -> None:
-    """Raise DecodeError unless the end marker is there; the pixels between are not looked at."""
+    """Raise DecodeError if the end marker is missing; the pixels are not checked."""
     if not has_end(data, header):
-        raise DecodeError("truncated JPEG: its end is missing")
+        raise DecodeError("truncated JPEG: its end marker is missing")
 
 
 def has_end(data: bytes, header: JpegHeader) -> bool:
-    """Return whether the end marker is there.
+    """Return whether there is an end marker.
 
-    An embedded thumbnail has an end marker of its own: only what follows the first scan counts.
+    An embedded thumbnail has its own end marker: only what follows the first scan counts.
     """
     return data.rfind(_END_OF_IMAGE, header.data_start) >= 0
 
@@ -143,8 +143,8 @@ def decode(data: bytes, header: JpegHeader, divisor: int, space: str) -> Pixels:
     """Return the stored pixels at 1/divisor of their size, rounded up; `space` is simplejpeg's.
 
     Raises:
-        StrayBytesError: the data holds a few bytes too many; a less strict decoder may read it.
-        DecodeError: the data is cut or damaged.
+        StrayBytesError: the data holds a few extra bytes; a less strict decoder may read it.
+        DecodeError: the data is truncated or damaged.
 
     """
     width, height = header.size
@@ -165,7 +165,7 @@ def decode(data: bytes, header: JpegHeader, divisor: int, space: str) -> Pixels:
 
 
 def _translated(message: str) -> Exception:
-    """Tell harmless complaints of libjpeg from those that mean lost pixels."""
+    """Distinguish harmless warnings of libjpeg from those that mean lost pixels."""
     lowered = message.lower()
     if "premature end" in lowered:
         return DecodeError(f"truncated JPEG: {message}")
@@ -180,7 +180,7 @@ def _translated(message: str) -> Exception:
 
 
 def encode(pixels: Pixels, quality: int, subsampling: str) -> bytes:
-    """Return a baseline JPEG with standard tables and no metadata but JFIF."""
+    """Return a baseline JPEG with standard tables and no metadata except JFIF."""
     space = "RGBX" if pixels.shape[2] == 4 else "RGB"
     encoded: bytes = simplejpeg.encode_jpeg(
         np.ascontiguousarray(pixels), quality, space, subsampling, fastdct=False

@@ -1,4 +1,4 @@
-"""Everything that Pillow decodes, as 8-bit sRGB: the policy for odd kinds of images stands here."""
+"""Decodes images with Pillow, as 8-bit sRGB; defines the policy for unusual modes."""
 
 import io
 import struct
@@ -40,8 +40,8 @@ NAMES: dict[ImageKind, str] = {
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF")
 """What `Image.open` may take bytes from elsewhere for: of EPS, Pillow would start Ghostscript."""
 
-# The classes themselves instead of Image.open: that one judges large images by a switch of the
-# whole process (our own limit is checked instead), and tries formats that nobody expects here.
+# The classes instead of Image.open, which judges large images by a global setting (our own limit is
+# checked instead) and tries formats that are not supported here.
 _READERS: dict[ImageKind, type[ImageFile.ImageFile]] = {
     "jpeg": JpegImagePlugin.JpegImageFile,
     "png": PngImagePlugin.PngImageFile,
@@ -68,9 +68,9 @@ _FAILURES = (
     Image.DecompressionBombError,
     Warning,
 )
-"""What Pillow raises over broken data: its readers promise nothing.
+"""What Pillow raises for broken data: its readers document nothing.
 
-Warnings are among them where the user has made warnings errors.
+Warnings are included because users may turn warnings into errors.
 """
 
 _ORIENTATION = 0x0112
@@ -88,11 +88,11 @@ def open_image(data: bytes, kind: ImageKind) -> ImageFile.ImageFile:
 
 
 def read_orientation(image: ImageFile.ImageFile, kind: ImageKind) -> int:
-    """Return the EXIF orientation that is still to be applied, 1 to 8.
+    """Return the EXIF orientation to apply, 1 to 8.
 
-    Pillow turns TIFFs by itself. A PNG may have its Exif block behind the pixels, and Pillow
-    decodes them to find it: that is done here first, so that a cut PNG is refused and not taken
-    for upright.
+    Pillow rotates TIFFs itself. A PNG may have its Exif block after the pixels, and Pillow decodes
+    them to find it: that is done here first, so that a truncated PNG is refused and not considered
+    upright.
     """
     if kind == "tiff":
         return 1
@@ -101,12 +101,12 @@ def read_orientation(image: ImageFile.ImageFile, kind: ImageKind) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except _FAILURES:
-        return 1  # a broken Exif block is no reason to lose the image
+        return 1  # a broken Exif block does not cost the image
     return value if value in range(1, 9) else 1
 
 
 def load(image: ImageFile.ImageFile, kind: ImageKind) -> None:
-    """Decode the first frame, whole; raises DecodeError."""
+    """Decode the first frame completely; raises DecodeError."""
     try:
         image.load()
     except _FAILURES as exc:
@@ -123,7 +123,7 @@ def pixels_from_image(
 ) -> Pixels:
     """Return a decoded image of any mode as H×W×3 uint8 sRGB, transparent parts on the matte.
 
-    Raises ValueError or OSError for a mode that has no way to RGB.
+    Raises ValueError or OSError for a mode that cannot be converted to RGB.
     """
     profile = image.info.get("icc_profile")
     colour, alpha = _without_alpha(image)
@@ -142,7 +142,7 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]
         image.mode in _MAY_HAVE_A_TRANSPARENT_COLOUR and marked is not None
     ):
         if image.mode == "La":
-            image = image.convert("LA")  # the only way out of that mode
+            image = image.convert("LA")  # the only conversion from that mode
         gray = image.mode in _GRAY
         both = image.convert("LA" if gray else "RGBA")
         return both.convert("L" if gray else "RGB"), both.getchannel("A")
@@ -171,7 +171,7 @@ def _from_sixteen_bit(values: npt.NDArray[np.uint16]) -> Pixels:
 
 
 def _from_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> Pixels:
-    """Scale 32-bit integers or floats, whose white nobody wrote down.
+    """Scale 32-bit integers or floats, whose white is not recorded.
 
     White is 1 for floats within 0..1, 255 for floats within 0..255, 65535 for what is within that;
     anything else is stretched from its darkest to its brightest value. Not-a-number is black.
@@ -196,16 +196,16 @@ def _srgb(image: Image.Image, profile: bytes, profiles: ProfileCache) -> Image.I
     try:
         converted = ImageCms.applyTransform(image, transform)
     except ImageCms.PyCMSError as exc:
-        raise ValueError(f"its colour profile cannot be applied: {exc}") from exc
+        raise ValueError(f"cannot apply its colour profile: {exc}") from exc
     if converted is None:  # only where it works in place
-        raise ValueError("its colour profile cannot be applied")
+        raise ValueError("cannot apply its colour profile")
     return converted
 
 
 def decoded_pixels(
     image: ImageFile.ImageFile, kind: ImageKind, matte: tuple[int, int, int], profiles: ProfileCache
 ) -> Pixels:
-    """Decode and bring to H×W×3 uint8 sRGB; raises DecodeError."""
+    """Decode and convert to H×W×3 uint8 sRGB; raises DecodeError."""
     load(image, kind)
     try:
         return pixels_from_image(image, matte, profiles)

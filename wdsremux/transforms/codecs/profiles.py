@@ -1,4 +1,4 @@
-"""Embedded ICC profiles: from their colours to sRGB."""
+"""Converts colours from embedded ICC profiles to sRGB."""
 
 import io
 import threading
@@ -11,11 +11,11 @@ from wdsremux.transforms.base import Pixels
 
 _MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 _INVISIBLE = 1
-"""Levels of 255 by which a profile may differ from sRGB and still be taken for it."""
+"""Levels of 255 by which a profile may differ from sRGB and still count as sRGB."""
 
 
 class ProfileCache:
-    """The transforms of the last profiles seen, by their bytes; safe to share between threads."""
+    """The transforms of recent profiles, by their bytes; thread-safe."""
 
     def __init__(self, max_profiles: int = 32) -> None:
         self._max_profiles = max_profiles
@@ -28,10 +28,10 @@ class ProfileCache:
         return ProfileCache, (self._max_profiles,)
 
     def transform(self, profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-        """Return what brings images of a Pillow mode to sRGB; None when nothing is to be done.
+        """Return the transform from a Pillow mode to sRGB; None if there is nothing to do.
 
-        Nothing is done for a profile that is broken, that is for another kind of image, or that is
-        sRGB itself by its effect: written by many programs, it has many forms.
+        Nothing is done for a profile that is broken, that is for another mode, or that has the
+        effect of sRGB: many programs write their own form of it.
         """
         key = (profile, mode)
         with self._lock:
@@ -45,7 +45,7 @@ class ProfileCache:
         return made
 
     def lab(self) -> ImageCms.ImageCmsTransform:
-        """Return what brings CIE L*a*b* images, which need no profile, to sRGB."""
+        """Return the transform from CIE L*a*b* images, which need no profile, to sRGB."""
         return ImageCms.buildTransform(
             ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
         )

@@ -1,4 +1,4 @@
-"""One stored image, opened but not decoded: its size and orientation are known, not its pixels."""
+"""Stored images, opened but not decoded: size and orientation are known, pixels are not."""
 
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from wdsremux.transforms.pending_geometry import Size
 
 
 class Stored(Protocol):
-    """What must hold: `decode` may be called again; nothing of it turns the image."""
+    """The contract: `decode` may be called again and does not apply the orientation."""
 
     @property
     def size(self) -> Size:
@@ -21,11 +21,11 @@ class Stored(Protocol):
 
     @property
     def orientation(self) -> int:
-        """EXIF orientation that is still to be applied, 1 to 8."""
+        """EXIF orientation to apply, 1 to 8."""
 
     @property
     def max_divisor(self) -> int:
-        """Up to what fraction of its size it can be decoded: 8, or 1 where only the whole."""
+        """Largest divisor of the size that it can be decoded at: 8, or 1 for the full size only."""
 
     @property
     def is_srgb(self) -> bool:
@@ -38,11 +38,11 @@ class Stored(Protocol):
         """Return the pixels at 1/divisor of the size, rounded up; raises DecodeError."""
 
     def finish(self, pixels: Pixels) -> Pixels:
-        """Do what is left for pixels cut from the decoded ones: bring their colours to sRGB."""
+        """Convert the colours of pixels cut from the decoded ones to sRGB."""
 
 
 class StoredJpeg:
-    """A JPEG that libjpeg-turbo reads into RGB by itself."""
+    """A JPEG that libjpeg-turbo decodes to RGB."""
 
     max_divisor = 8
 
@@ -79,23 +79,23 @@ class StoredJpeg:
             return self._decode_leniently(divisor)
 
     def _decode_leniently(self, divisor: int) -> Pixels:
-        """Decode with Pillow, which reads over stray bytes but still refuses truncated data."""
+        """Decode with Pillow, which skips stray bytes but still refuses truncated data."""
         image = pillow_formats.open_image(self._data, "jpeg")
-        image.info.pop("icc_profile", None)  # `finish` sees to it
+        image.info.pop("icc_profile", None)  # `finish` applies it
         width, height = self.size
         if divisor > 1:
             image.draft(None, (max(1, width // divisor), max(1, height // divisor)))
         return pillow_formats.decoded_pixels(image, "jpeg", (0, 0, 0), profiles.ProfileCache())
 
     def finish(self, pixels: Pixels) -> Pixels:
-        """Bring the colours to sRGB."""
+        """Convert the colours to sRGB."""
         if self._transform is None:
             return pixels
         return profiles.apply_to_rgb(self._transform, rgb(pixels))
 
 
 class StoredOther:
-    """Whatever else Pillow reads."""
+    """An image that Pillow decodes."""
 
     max_divisor = 1
     is_srgb = True
@@ -121,16 +121,16 @@ class StoredOther:
     def decode(self, divisor: int) -> Pixels:
         """Return RGB pixels."""
         if divisor != 1:
-            raise ValueError(f"only the whole can be decoded, not 1/{divisor}")
+            raise ValueError(f"this format is decoded at full size only, not at 1/{divisor}")
         return pillow_formats.decoded_pixels(self._image, self._kind, self._matte, self._cache)
 
     def finish(self, pixels: Pixels) -> Pixels:
-        """Return the pixels as they are: their colours are sRGB since they were decoded."""
+        """Return the pixels unchanged: `decode` has converted their colours."""
         return pixels
 
 
 def check_pixels(size: Size, max_pixels: int) -> None:
-    """Raise DecodeError for an image that would fill the memory."""
+    """Raise DecodeError for an image with too many pixels."""
     width, height = size
     if width * height > max_pixels:
         raise DecodeError(

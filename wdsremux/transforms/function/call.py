@@ -1,7 +1,7 @@
 """Runs the user's function on decoded rows: per batch, per sample or per image.
 
-The last station before the encoder. A record the function fails on is rejected with the function's
-own words; a function that breaks its contract ends the run with one clear error.
+The last stage before the encoder. A record that the function fails on is rejected with the
+exception as the reason; a function that breaks its contract ends the run with one clear error.
 """
 
 import copy as copying
@@ -42,10 +42,10 @@ __all__ = [
 ]
 
 Mode = Literal["batch", "sample", "image"]
-"""What the function is called with: a dict of lists, a dict, an image."""
+"""The argument of the function: a dict of lists, a dict, an image."""
 
 Input = Literal["pil", "numpy", "bytes"]
-"""What images it gets: PIL in mode RGB, arrays H×W×3 uint8 RGB, the stored bytes."""
+"""The images it gets: PIL in mode RGB, arrays H×W×3 uint8 RGB, the stored bytes."""
 
 _LEFT_OUT = "left out by the function"
 
@@ -64,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One call of the function: its rows, and what names them in an error."""
+    """One call of the function: its rows, and their name in an error."""
 
     rows: Sequence[Row]
     copy: int
@@ -101,10 +101,10 @@ class UserFunction:
     ) -> None:
         """Load the function; raises what `FunctionSpec.load` raises.
 
-        UsageError when the function cannot take what it would be called with.
+        Raises UsageError if the function cannot be called with its argument.
         """
         if mode not in get_args(Mode) or input not in get_args(Input):
-            raise UsageError(f"no such way to call a transform: mode {mode!r}, input {input!r}")
+            raise UsageError(f"transform mode {mode!r} or input {input!r} does not exist")
         self._spec = spec
         self._mode = mode
         self._input = input
@@ -117,7 +117,7 @@ class UserFunction:
         self._randomness = Randomness(self._function)
 
     def run(self, rows: Sequence[Row], copy: int) -> list[Row | Rejected]:
-        """Return what became of each row, in order.
+        """Return the outcome of each row, in order.
 
         Per batch all rows are one call. Returned rows hold H×W×3 uint8 RGB or encoded bytes; use
         them before the next run, as the function may fill the same array again.
@@ -137,15 +137,15 @@ class UserFunction:
             returned = self._called(call)
         except RejectSample as exc:
             raise TransformError(
-                f"{self._spec.label} raised RejectSample on {call.where}, but it sees whole "
-                "batches: put None in the place of the image instead, or use mode 'sample'"
+                f"{self._spec.label} raised RejectSample on {call.where}, but it gets whole "
+                "batches: return None in place of the image, or use --transform-mode sample"
             ) from exc
         except TransformError:
             raise
         except Exception as exc:
             raise TransformError(
                 f"{self._spec.label} failed on {call.where}: {described(exc, self._spec.file)}; "
-                "with mode 'sample' it would be told which row it is, and only that one rejected"
+                "with --transform-mode sample, only the row it fails on is rejected"
             ) from exc
         columns = self._columns(returned, call)
         if self._image_column not in columns:
@@ -188,7 +188,7 @@ class UserFunction:
 
     def _called(self, call: _Call) -> Any:
         def once() -> Any:
-            # Made anew for a second call: the function may have changed what it got.
+            # Built again for a second call: the function may have changed its argument.
             return self._function(self._argument(call.rows), **self._streams(call))
 
         try:
@@ -209,9 +209,9 @@ class UserFunction:
         return columns | {self._image_column: [self._given(row) for row in rows]}
 
     def _given(self, row: Row) -> Any:
-        """Return the image as the function wants it, and may change it.
+        """Return the image in the form that the function gets, and may change.
 
-        The row's own pixels must stay when they may be needed again: for a second call, or for a
+        The row's own pixels are kept if they may be needed again: for a second call, or for a
         function that returns no image.
         """
         if isinstance(row.image, bytes):
@@ -235,7 +235,7 @@ class UserFunction:
     def _columns(self, returned: Any, call: _Call) -> dict[str, list[Any]]:
         """Return what a batch function returned as lists of the batch's length."""
         if not isinstance(returned, Mapping):
-            forgot = "; was `return` forgotten?" if returned is None else ""
+            forgot = "; is a `return` missing?" if returned is None else ""
             raise self._broken(call, f"returned {_kind(returned)}, not a dict of lists{forgot}")
         return {name: self._column(name, values, call) for name, values in returned.items()}
 

@@ -1,4 +1,4 @@
-"""What a value is that has no attributes to tell it by: its content, for the fingerprint."""
+"""Hashes values by their content, for the fingerprint of a function."""
 
 import hashlib
 import pickle
@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 _PICKLE_PROTOCOL = 4
-"""Fixed: another one would make other fingerprints."""
+"""Fixed: another protocol would change fingerprints."""
 
 
 def content_of(value: Any) -> Any:
-    """Return what tells a value from others of its class, as JSON; None when nothing does."""
+    """Return the content of a value as JSON; None for other kinds of values."""
     if isinstance(value, bytes | bytearray | memoryview):
         return {type(value).__name__: _sha256(bytes(value))}
     if isinstance(value, np.ndarray | np.generic) and not value.dtype.hasobject:
@@ -29,9 +29,9 @@ def content_of(value: Any) -> Any:
 
 
 def pickled(value: Any) -> Any:
-    """Return the digest of what a value is pickled to; None when it cannot be, or keeps a state.
+    """Return the digest of a pickled value; None if it cannot be pickled or has a state.
 
-    A generator or an iterator is another one after each use, but the function is the same.
+    The state of a generator or an iterator changes with each use, but the function is the same.
     """
     if isinstance(value, Iterator | np.random.Generator | np.random.RandomState):
         return None
@@ -41,7 +41,7 @@ def pickled(value: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return {"pickle": _sha256(pickle.dumps(value, _PICKLE_PROTOCOL))}
-    except Exception:  # noqa: BLE001 (a stranger's code says that it cannot be pickled)
+    except Exception:  # noqa: BLE001 (pickling runs any code)
         return None
 
 

@@ -1,4 +1,4 @@
-"""Exceptions of the user's code in one line: what, and where in the user's own file."""
+"""Describes exceptions of the user's code in one line: what, and where in the user's file."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ _IMPORT_MACHINERY = "<frozen importlib"
 def described(exc: BaseException, file: str | None) -> str:
     """Return "ValueError: text (aug.py:12)".
 
-    The line is the innermost one in `file`; else the innermost one that is not ours; else none.
+    The line is the innermost one in `file`, else the innermost one that is not ours.
     """
     text = redacted(text_of(exc), _MAX_CHARS)
     what = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
@@ -27,7 +27,7 @@ def described(exc: BaseException, file: str | None) -> str:
 
 
 def text_of(exc: BaseException) -> str:
-    """Return the text of an exception, also of one that cannot tell its own."""
+    """Return the message of an exception, also if its `__str__` fails."""
     try:
         return str(exc)
     except Exception as failure:  # noqa: BLE001 (a foreign `__str__` may raise anything)
@@ -35,12 +35,12 @@ def text_of(exc: BaseException) -> str:
 
 
 def ending_by(exc: BaseException) -> str:
-    """Return what a function did that raised what is no Exception."""
+    """Describe what a function did that raised a BaseException."""
     return "called sys.exit" if isinstance(exc, SystemExit) else f"raised {type(exc).__name__}"
 
 
 def may_be_an_interrupt(exc: BaseException) -> bool:
-    """Return whether Ctrl-C may have raised it: it reaches only the main thread, and no worker."""
+    """Return whether Ctrl-C may have raised it: that reaches only the main thread of the run."""
     return (
         isinstance(exc, KeyboardInterrupt)
         and threading.current_thread() is threading.main_thread()

@@ -1,9 +1,9 @@
-"""What a function object is, as a sha256 that is the same in every process that has the same code.
+"""Hashes a function object; the hash is the same in every process that has the same code.
 
-The function's own text counts, the functions and values of its module that it names, its defaults,
+It covers the function's source, the functions and values of its module that it names, its defaults,
 and the values it has captured. Numbers, arrays, images and tensors count by their content, objects
-by the name of their class and their attributes, as far as the bounds below allow, or what they are
-pickled to; modules, classes, and what has a state by name only: generators, locks.
+by the name of their class and their attributes (within the bounds below) or their pickle; modules,
+classes, and objects with a state (generators, locks) by name only.
 """
 
 import functools
@@ -23,9 +23,9 @@ import numpy as np
 from wdsremux.transforms.function.content_hash import content_of, pickled
 
 _MAX_DEPTH = 6
-"""Objects within objects that are looked into."""
+"""Depth of objects within objects that are inspected."""
 _MAX_OBJECTS = 2_000
-"""Objects that are looked into in all: what holds one another in many ways must come to an end."""
+"""Total number of objects that are inspected: cyclic structures must end."""
 _CALLABLES = (
     types.FunctionType,
     types.MethodType,
@@ -33,19 +33,19 @@ _CALLABLES = (
     functools.partial,
 )
 _SETTINGS_MODULES = ("argparse", "types")
-"""Of the standard library, whose namespaces hold what users set; its other objects hold a state."""
+"""Modules of the standard library whose objects hold settings; others hold a state."""
 
 
 @dataclass(slots=True)
 class _Budget:
     left: int = _MAX_OBJECTS
     by_name: set[str] = field(default_factory=set)
-    """Classes of values that were told by this alone, though there is more to them."""
+    """Classes of values that were hashed by their class name only."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Path:
-    """How a value was reached."""
+    """The path by which a value was reached."""
 
     ids: frozenset[int] = frozenset()
     depth: int = 0
@@ -58,7 +58,7 @@ class _Path:
         return replace(self, ids=self.ids | {id(value)})
 
     def deeper(self, value: Any) -> "_Path | None":
-        """Return the path into an object, None when it is one too many."""
+        """Return the path into an object; None beyond the bounds."""
         if self.depth >= _MAX_DEPTH or self.budget.left <= 0:
             return None
         self.budget.left -= 1
@@ -67,11 +67,11 @@ class _Path:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a function object is."""
+    """The hash of a function object."""
 
     sha256: str
     by_name: tuple[str, ...]
-    """Classes of which one object passes for any other."""
+    """Classes of objects whose content is not part of the hash."""
 
 
 def fingerprint_of_callable(function: Callable[..., Any]) -> Fingerprint:
@@ -125,7 +125,7 @@ def _captured(cell: types.CellType, path: _Path) -> Any:
 
 
 def _object(value: Any, path: _Path) -> Any:
-    """Describe an object that can be called: its class's text and its plain attributes."""
+    """Describe a callable object: the source of its class and its attributes."""
     attributes = getattr(value, "__dict__", {})
     return {
         "class": _class_name(type(value)),
@@ -135,7 +135,7 @@ def _object(value: Any, path: _Path) -> Any:
 
 
 def _foreign(value: Any, path: _Path) -> Any:
-    """Describe an object that the function only uses: its class's name and its attributes."""
+    """Describe an object that the function uses: the name of its class and its attributes."""
     name = _class_name(type(value))
     if path.passed(value):
         return "seen"
@@ -172,7 +172,7 @@ def _opaque(value: Any, path: _Path) -> Any:
 
 
 def _attributes(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the attributes that decide what an object does, not those that only a call leaves."""
+    """Yield the attributes that decide what an object does, not what a call left behind."""
     cls = type(value)
     if _package(cls) in sys.stdlib_module_names and cls.__module__ not in _SETTINGS_MODULES:
         return
@@ -235,7 +235,7 @@ def _leaf(value: Any, path: _Path) -> Any:
 
 
 def _parts(value: Any) -> list[Any] | dict[Any, Any] | None:
-    """Return what a value is made of where it is no more than that, else None."""
+    """Return the parts of a plain container, else None."""
     if isinstance(value, slice):
         return [value.start, value.stop, value.step]
     if isinstance(value, deque):
@@ -266,7 +266,7 @@ def _source(thing: Any) -> str | None:
 
 
 def _code(code: types.CodeType) -> Any:
-    """Describe compiled code whose text is not at hand; differs between Python versions."""
+    """Describe compiled code without source; differs between Python versions."""
     constants = [
         _code(constant) if isinstance(constant, types.CodeType) else _value(constant, _Path())
         for constant in code.co_consts

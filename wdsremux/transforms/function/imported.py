@@ -1,6 +1,6 @@
-"""Whether a module that is loaded is the one that its file now holds: Python imports it only once.
+"""Checks that a loaded module is the one in its file: Python imports a module only once.
 
-A run must not record the new text of a function and call the old one.
+A run must not record the new source of a function and call the old one.
 """
 
 import importlib
@@ -13,21 +13,21 @@ from pathlib import Path
 from wdsremux.core.errors import TransformError
 
 _MARK = "_wdsremux_sha256"
-"""Attribute of a module's spec, which a reload replaces: of the text when first seen here."""
+"""Attribute of a module's spec, which a reload replaces: the hash of the source seen first."""
 
 
 def module_of(name: str, file: str, sha256: str) -> types.ModuleType:
     """Import a module whose file has this sha256.
 
-    Raises TransformError when it was imported earlier, with another text. It is not imported anew:
+    Raises TransformError if it was imported earlier with another source. It is not imported again:
     other modules may hold its old functions and classes.
     """
     was_imported = name in sys.modules
     module = importlib.import_module(name)
     if was_imported and not _is_current(module, file, sha256):
         raise TransformError(
-            f"module {name!r} has changed since it was imported; start Python anew, "
-            "or call importlib.reload() on it and try again"
+            f"module {name!r} has changed since it was imported; restart Python, or call "
+            "importlib.reload() on it and try again"
         )
     if module.__spec__ is not None:
         vars(module.__spec__)[_MARK] = sha256
@@ -43,7 +43,7 @@ def _is_current(module: types.ModuleType, file: str, sha256: str) -> bool:
 def _has_functions_of(module: types.ModuleType, file: str) -> bool:
     """Return whether the module's functions are those of its file; a changed constant is not seen.
 
-    For a module that the program imported itself: what its text was then, nobody knows.
+    For a module that the program imported itself: its source at that time is unknown.
     """
     if type(module.__loader__) is not SourceFileLoader:  # another one may change the code
         return True

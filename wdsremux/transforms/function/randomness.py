@@ -1,8 +1,8 @@
 """Makes the randomness of a user's function belong to (seed, copy, position).
 
-Seeded before each call: the global generators of `random`, of NumPy and, if it is imported, of
-PyTorch (torchvision draws from it); and every object in the function's reach that keeps generators
-of its own and can be given others, as the transforms of albumentations do.
+Before each call these are seeded: the global generators of `random`, of NumPy and, if imported, of
+PyTorch (torchvision uses it), and every object that the function can reach and that holds
+generators of its own which can be replaced, such as the transforms of albumentations.
 """
 
 import contextlib
@@ -18,25 +18,24 @@ import numpy as np
 from wdsremux.transforms.base import sample_rng
 
 _APART = 2**63
-"""Added to the number of the copy: keeps these seeds apart from the streams of the samples."""
+"""Added to the number of the copy: separates these seeds from the streams of the samples."""
 
 _MAX_DEPTH = 6
 _MAX_MODULE_DEPTH = 2
-"""Modules are looked through for the function and for those it finds beside it, no further."""
+"""Modules are searched for the function and for the functions it uses, no further."""
 
 _MAX_ITEMS = 1000
 _MAX_TRIES = 3
 
 
 class Randomness:
-    """The generators that a function may draw from without asking; for one thread.
+    """The generators that a function may use without an `rng` argument; for one thread.
 
-    They stay seeded after a call: of the process, only the last call's randomness is left.
+    They stay seeded after a call, so global randomness of the process is that of the last call.
 
-    In reach are the values of the function's module, what it has captured, the arguments of a
-    partial and the attributes of an object, and what lists, tuples and dicts of these hold. A
-    transform that is made anew in each call is not: give it a seed drawn from the `rng` that the
-    function may ask for.
+    Reachable are the values of the function's module, captured values, the arguments of a partial
+    and the attributes of an object, and what lists, tuples and dicts of these hold. A transform
+    that is created in each call is not: pass it a seed drawn from the function's `rng` argument.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -46,14 +45,14 @@ class Randomness:
 
     @property
     def is_settled(self) -> bool:
-        """Whether a call can be trusted to happen only once."""
+        """Whether every call now happens only once."""
         return self._settled
 
     def run(self, call: Callable[[], Any], seed: int, copy: int, position: int) -> Any:
-        """Return what a call gives when all generators are seeded before.
+        """Return the result of a call with all generators seeded.
 
-        A first call may bring in generators (`import torch` within the function): they were not
-        seeded then, so it is called again, until nothing new appears.
+        A first call may create generators (`import torch` in the function) that were not seeded: it
+        is called again until no new ones appear.
         """
         for _ in range(_MAX_TRIES):
             before = self._sources()
@@ -65,7 +64,7 @@ class Randomness:
         return result
 
     def _sources(self) -> list[Any]:
-        """Return what draws: objects with generators, and the module of PyTorch."""
+        """Return the objects with generators, and the module of PyTorch."""
         if not self._settled:
             self._holders = list(_holders(self._function))
         torch = sys.modules.get("torch")
@@ -96,7 +95,7 @@ def _are_new(before: list[Any], after: list[Any]) -> bool:
 
 
 def _holders(function: Callable[..., Any]) -> Iterator[Any]:
-    """Yield the objects in reach that keep generators, each once, in a fixed order."""
+    """Yield the reachable objects that hold generators, each once, in a fixed order."""
     home = getattr(getattr(function, "func", function), "__module__", None)
     seen: set[int] = set()
     waiting: list[tuple[Any, int]] = [(function, 0)]
@@ -135,7 +134,7 @@ def _within(value: Any, depth: int) -> list[Any]:
 
 
 def _within_object(value: Any) -> list[Any]:
-    """Return the attributes of an object of the user's own class, and its way of being called."""
+    """Return the attributes of an object of the user's own class, and its `__call__`."""
     return [*getattr(value, "__dict__", {}).values(), vars(type(value)).get("__call__")]
 
 

@@ -1,4 +1,4 @@
-"""What a user's function returned for an image: brought to pixels, or refused with a reason."""
+"""Converts what a user's function returned for an image to pixels, or refuses it with a reason."""
 
 import sys
 from typing import Any
@@ -17,17 +17,17 @@ ALLOWED = (
 
 
 class WrongReturnError(Exception):
-    """The function does not keep its contract; the text says what came and what is allowed."""
+    """The function breaks its contract; the message says what it returned and what is allowed."""
 
 
 class UnusableImageError(Exception):
-    """One image cannot be used; the text is the reason of the rejected record."""
+    """One image cannot be used; the message is the reason of the reject."""
 
 
 def image_from_returned(
     value: Any, matte: tuple[int, int, int], profiles: ProfileCache
 ) -> Pixels | bytes:
-    """Return H×W×3 uint8 RGB, contiguous and perhaps still in the function's hands, or the bytes.
+    """Return H×W×3 uint8 RGB, contiguous and perhaps shared with the function, or the bytes.
 
     PIL images of any mode, uint8 arrays H×W, H×W×1, H×W×3 and H×W×4 (RGBA, put on the matte), and
     uint8 tensors C×H×W or H×W of PyTorch.

@@ -1,4 +1,4 @@
-"""The user's function by name or as it is: found, checked, loaded in the worker."""
+"""The user's function, named or passed as an object: found, checked, loaded in the worker."""
 
 import contextlib
 import hashlib
@@ -19,31 +19,31 @@ from wdsremux.transforms.function.imported import module_of
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A function of the user's, not yet loaded; made by `function_from_text` or `_callable`.
+    """The user's function, not yet loaded; see `function_from_text` and `function_from_callable`.
 
-    Travels to worker processes: a named function by its name, a given one by cloudpickle.
+    Sent to worker processes: a named function by its name, an object by cloudpickle.
     """
 
     name: str
-    """What it is called in its file, module or code."""
+    """Its name in its file, module or code."""
     origin: str
-    """Where it comes from, for messages: file name or module; empty when it was given."""
+    """Its origin for messages: file name or module; empty for an object."""
     sha256: str
-    """Of the text of its file or module; of what the function is when it was given."""
+    """Hash of the source of its file or module; of the function object if it was passed."""
     file: str | None = None
-    """Absolute path of the text."""
+    """Absolute path of the source file."""
     module: str | None = None
-    """Its module; None for a function that was given and for one of a file."""
+    """Its module; None for an object and for a function of a file."""
     folder: str | None = None
-    """Folder from which its file or module may import what lies beside it."""
+    """Folder from which its file or module may import other modules."""
     function: Callable[..., Any] | None = None
-    """The function when it was given."""
+    """The function if it was passed as an object."""
     by_name: tuple[str, ...] = ()
-    """Classes of what it uses of which one object passes for any other."""
+    """Classes of objects it uses whose content is not part of the hash."""
 
     @property
     def label(self) -> str:
-        """What messages call it, for example "aug.py:augment"."""
+        """Its name in messages, for example "aug.py:augment"."""
         return f"{self.origin}:{self.name}" if self.origin else self.name
 
     def fingerprint(self) -> dict[str, str]:
@@ -71,8 +71,8 @@ class FunctionSpec:
 
     def _imported(self, file: str) -> types.ModuleType:
         if self.folder is not None and self.folder not in sys.path:
-            # Behind what is installed: a folder "datasets" beside the function is common, and must
-            # not stand in for the library that we read with.
+            # After the installed packages: a folder "datasets" beside the function is common, and
+            # must not replace the library of that name.
             sys.path.append(self.folder)
         try:
             if self.module is not None:
@@ -93,7 +93,7 @@ def function_from_text(text: str) -> FunctionSpec:
     place, _, name = text.rpartition(":")
     if not place or not name:
         raise UsageError(
-            f"transform {text!r} does not name a function; write FILE.py:NAME or MODULE:NAME"
+            f"transform {text!r} is not FILE.py:NAME or MODULE:NAME; add the name of the function"
         )
     if place.endswith(".py") or "/" in place or os.sep in place:
         return _spec_from_file(Path(place), name)
@@ -120,7 +120,7 @@ def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:
 def _spec_from_file(path: Path, name: str) -> FunctionSpec:
     path = path.expanduser().absolute()
     if not path.is_file():
-        raise UsageError(f"transform file {path.name!r} is not at {str(path.parent)!r}")
+        raise UsageError(f"transform file {path.name!r} does not exist in {str(path.parent)!r}")
     sha256 = _sha256_of_file(path)
     return FunctionSpec(name, path.name, sha256, file=str(path), folder=str(path.parent))
 
@@ -136,8 +136,7 @@ def _spec_from_module(module: str, name: str) -> FunctionSpec:
             spec = None
     if spec is None or spec.origin is None or not Path(spec.origin).is_file():
         raise UsageError(
-            f"transform module {module!r} cannot be found from {folder!r}; "
-            "for a file write its name with .py"
+            f"transform module {module!r} not found from {folder!r}; for a file write FILE.py:NAME"
         )
     file = str(Path(spec.origin).absolute())
     return FunctionSpec(
@@ -146,7 +145,7 @@ def _spec_from_module(module: str, name: str) -> FunctionSpec:
 
 
 def _is_part_of(missing: str | None, module: str) -> bool:
-    """Tell whether the module that is missing is the one that was asked for, or a parent of it."""
+    """Return whether the missing module is the requested one or a parent of it."""
     return missing is not None and (module + ".").startswith(missing + ".")
 
 
@@ -161,7 +160,7 @@ def _on_path(folder: str) -> Iterator[None]:
 
 
 def _sha256_of_file(path: Path) -> str:
-    """Return the sha256 of a text, whatever its line ends."""
+    """Return the SHA-256 of a source file, with any line ends."""
     try:
         data = path.read_bytes()
     except OSError as exc:
@@ -170,7 +169,7 @@ def _sha256_of_file(path: Path) -> str:
 
 
 def _module_from_file(file: str, sha256: str) -> types.ModuleType:
-    """Import a file under a name that no other module has."""
+    """Import a file under a unique module name."""
     path = Path(file)
     mark = hashlib.sha256(f"{file} {sha256}".encode()).hexdigest()[:12]
     name = f"_wdsremux_{path.stem}_{mark}"
@@ -178,7 +177,7 @@ def _module_from_file(file: str, sha256: str) -> types.ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path.name} is no Python file; its name must end in .py")
+        raise ImportError(f"{path.name} is not a Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickle look there
     try:
@@ -216,7 +215,7 @@ def _check_callable(function: Any, label: str) -> None:
             f"transform {label} is a class; name a function, or an object of the class"
         )
     if not callable(function):
-        raise UsageError(f"transform {label} is no function but {type(function).__name__}")
+        raise UsageError(f"transform {label} is not a function but {type(function).__name__}")
     if inspect.iscoroutinefunction(function):
         raise UsageError(f"transform {label} is async; it must be a plain function")
 

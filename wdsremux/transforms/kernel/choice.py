@@ -57,12 +57,12 @@ def recorded_as(kernel: Kernel) -> str:
 def chosen_kernel(wanted: str) -> Kernel:
     """Return the kernel that `--kernel` asks for.
 
-    Raises UsageError when it asks for the native kernel, and that is not built.
+    Raises UsageError when it asks for the native kernel, and that kernel is not built.
     """
     is_built = extension() is not None
     if wanted == "native" and not is_built:
         raise UsageError(
-            f"--kernel native: it is not built here; {HOW_TO_BUILD}, or give --kernel portable"
+            f"--kernel native: it is not built here; {HOW_TO_BUILD}, or pass --kernel portable"
         )
     return "native" if is_built and wanted != "portable" else "portable"
 

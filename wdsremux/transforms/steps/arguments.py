@@ -36,12 +36,12 @@ class Extent:
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    """What values a field takes."""
+    """The values that a field accepts."""
 
     read: Callable[[str], Any]
     accepts: Callable[[Any], bool]
     allowed: str
-    """What the error message says is allowed."""
+    """The allowed values, for the error message."""
 
 
 def _is_number(value: Any) -> bool:
@@ -94,7 +94,7 @@ class Step:
     """One built-in step; `str(step)` is the text it is read from, every default written out."""
 
     name: ClassVar[str]
-    """What the step is called on the command line."""
+    """Name of the step on the command line."""
 
     def __post_init__(self) -> None:
         for each in fields(self):
@@ -111,7 +111,7 @@ class Step:
         return f"{self.name}={arguments}" if arguments else self.name
 
     def check(self) -> None:
-        """Raise UsageError when the arguments do not fit each other."""
+        """Raise UsageError for arguments that contradict each other."""
 
     def apply(self, picture: "Picture", rng: "Generator") -> None:
         """Change one picture. Whatever is random comes from `rng` alone."""
@@ -130,7 +130,7 @@ class Step:
 
     @classmethod
     def defaults(cls) -> str:
-        """Return the defaults of what may be left out, for example "P 0.5"."""
+        """Return the defaults of the optional arguments, for example "P 0.5"."""
         known = ((each.name.upper(), each.default) for each in fields(cls))
         return ", ".join(f"{name} {value:.4g}" for name, value in known if value is not MISSING)
 
@@ -162,6 +162,6 @@ def check_order(step: Step, low: str, high: str) -> None:
     """Raise UsageError when the field `low` is more than the field `high`."""
     if getattr(step, low) > getattr(step, high):
         raise UsageError(
-            f"step {step.name!r}: {low} {getattr(step, low)!r} is more than "
-            f"{high} {getattr(step, high)!r}; give the smaller one first"
+            f"step {step.name!r}: {low} {getattr(step, low)!r} is larger than "
+            f"{high} {getattr(step, high)!r}; write the smaller one first"
         )

@@ -1,4 +1,4 @@
-"""The built-in steps: their catalogue, how they are read from text, and how they are applied.
+"""The built-in steps: their catalogue, parser, and application.
 
 Light to import: `--help` and the recipe's checks need no image library.
 """
@@ -48,11 +48,11 @@ STEPS: Mapping[str, type[Step]] = MappingProxyType(
 """Every built-in step by its name; the docstring of each is its exact meaning."""
 
 FOUNDING: tuple[str, ...] = ("center-crop-scale=0.7,1.0", "resize=256x256", "hflip", "sharpen")
-"""The augmentation this tool was first wanted for; it stands for all in examples and benchmarks."""
+"""The augmentation that examples and benchmarks use."""
 
 
 def catalogue() -> list[tuple[str, str]]:
-    """Return how each step is written and what it does."""
+    """Return the usage and the meaning of each step."""
     return [(step.usage(), _meaning(step)) for step in STEPS.values()]
 
 
@@ -65,8 +65,7 @@ def _meaning(step: type[Step]) -> str:
 def steps_from_text(texts: Sequence[str]) -> tuple[Step, ...]:
     """Read steps written as NAME or NAME=ARGUMENT,ARGUMENT.
 
-    Raises UsageError that lists the known steps, or says which argument is wrong and what is
-    allowed.
+    Raises UsageError that lists the known steps, or the wrong argument and the allowed values.
     """
     return tuple(_step_from_text(text) for text in texts)
 
@@ -75,13 +74,13 @@ def _step_from_text(text: str) -> Step:
     name, given, rest = text.partition("=")
     if any(part.partition("=")[0].strip() in STEPS for part in text.split(",")[1:]):
         raise UsageError(
-            f"step {text!r} holds several steps; give each by itself, as in "
+            f"step {text!r} holds several steps; pass each separately, as in "
             "--step resize=64 --step hflip"
         )
     step = STEPS.get(name.strip())
     if step is None:
         near = did_you_mean(name.strip(), STEPS)
-        raise UsageError(f"step {text!r} is not known{near}; the steps are {', '.join(STEPS)}")
+        raise UsageError(f"unknown step {text!r}{near}; the steps are {', '.join(STEPS)}")
     return step.from_arguments([part.strip() for part in rest.split(",")] if given else [])
 
 
@@ -93,8 +92,8 @@ def apply_steps(
 ) -> None:
     """Apply all steps to the pictures of one frame, each with its own random stream.
 
-    Step by step, each to all pictures: so the geometry of every copy is known before the first is
-    decoded. Raises DecodeError, StepError.
+    Each step is applied to all pictures before the next one, so that the geometry of every copy is
+    known before the first decode. Raises DecodeError, StepError.
     """
     for picture in pictures:
         picture.matte = matte

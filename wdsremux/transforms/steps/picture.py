@@ -1,4 +1,4 @@
-"""Images as steps see them: geometry is noted down, and done in one go when pixels are needed."""
+"""Images as steps see them: geometry is collected and applied at once when pixels are needed."""
 
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import Pixels, StepError, rgb
@@ -11,10 +11,10 @@ from wdsremux.transforms.steps.shared_decode import SharedDecode
 
 
 class SourceImage:
-    """One stored image and all the pictures made of it; for one thread.
+    """One stored image and all pictures made of it; for one thread.
 
-    The pixels are decoded when the first picture needs them: take all pictures, and plan all that
-    can be planned, before.
+    The pixels are decoded when the first picture needs them: create all pictures, and plan as much
+    as possible, before.
     """
 
     def __init__(self, data: bytes, codec: Codec) -> None:
@@ -26,12 +26,12 @@ class SourceImage:
 
     @property
     def size(self) -> Size:
-        """Width and height as the image is meant to be seen: its orientation tag is applied."""
+        """Width and height with the orientation applied."""
         return self._upright.size
 
     @property
     def decodes(self) -> int:
-        """How often pixels were decoded so far."""
+        """Number of decodes so far."""
         return self._decode.decodes
 
     def picture(self) -> "Picture":
@@ -44,9 +44,9 @@ class SourceImage:
 class Picture(PixelWork):
     """A lazy view of an image.
 
-    `crop`, `resize` and the flips cost nothing: they change the plan, and everything up to the next
-    step that needs pixels becomes one resampling. A crop after a resize gives what resizing the
-    whole image and cutting would; of a crop that is resized, pixels just outside reach the edge.
+    `crop`, `resize` and the flips only change the plan, and everything up to the next step that
+    needs pixels becomes one resampling. A crop after a resize equals a resize of the whole image
+    that is then cut; a resize after a crop uses pixels just outside the crop at its edges.
     """
 
     def __init__(
@@ -61,10 +61,10 @@ class Picture(PixelWork):
         self._filters: list[Filter] = []
         """What is done to what the only plan makes, in order."""
         self._done: PendingGeometry | None = None
-        """The plan of pixels at hand to which nothing was added yet."""
+        """The plan of the current pixels before anything was added."""
         self._max_pixels = max_pixels
         self.matte = matte
-        """Colour of what is put beside the image."""
+        """Colour of padding."""
 
     @classmethod
     def from_pixels(
@@ -76,12 +76,12 @@ class Picture(PixelWork):
 
     @property
     def size(self) -> Size:
-        """Width and height in pixels, after all that is pending."""
+        """Width and height in pixels, with all pending geometry."""
         return self._plans[-1].size
 
     @property
     def first_plan(self) -> PendingGeometry:
-        """What will be done first to the stored pixels."""
+        """The plan that is applied first to the stored pixels."""
         return self._plans[0]
 
     def crop(self, left: float, top: float, width: float, height: float) -> None:
@@ -94,15 +94,15 @@ class Picture(PixelWork):
         if not inside:
             raise ValueError(
                 f"a crop of {width} x {height} at {left}, {top} "
-                f"is not inside of {full_width} x {full_height} pixels"
+                f"is not inside {full_width} x {full_height} pixels"
             )
         self._do_filters()
         self._plans[-1] = self._plans[-1].crop(left, top, width, height)
 
     def resize(self, width: int, height: int) -> None:
-        """Bring to this size.
+        """Resize to this size.
 
-        Raises StepError when that is more pixels than an image may have.
+        Raises StepError for more pixels than an image may have.
         """
         self.check_room(width, height)
         if (width, height) == self.size:
@@ -115,11 +115,11 @@ class Picture(PixelWork):
     # Filters look the same in all directions: a flip after them is the same as one before.
 
     def flip_horizontal(self) -> None:
-        """Exchange left and right."""
+        """Swap left and right."""
         self._plans[-1] = self._plans[-1].flip_horizontal()
 
     def flip_vertical(self) -> None:
-        """Exchange top and bottom."""
+        """Swap top and bottom."""
         self._plans[-1] = self._plans[-1].flip_vertical()
 
     def sharpen(self) -> None:
@@ -162,9 +162,9 @@ class Picture(PixelWork):
         return self._source.jpeg(self, plan, filters, subsampling, quality)
 
     def raw(self) -> Pixels:
-        """Return the pixels as they are at hand, H×W×3 RGB or H×W×4 RGBX; fit for `Codec.encode`.
+        """Return the pixels, H×W×3 RGB or H×W×4 RGBX, for `Codec.encode`.
 
-        Not to be written to. Raises DecodeError.
+        Do not write to them. Raises DecodeError.
         """
         first, *rest = self._plans
         if isinstance(self._source, SharedDecode):
@@ -208,14 +208,14 @@ class Picture(PixelWork):
         return pixels
 
     def replace(self, pixels: Pixels) -> None:
-        """Go on with other pixels, H×W×3 RGB or H×W×4 RGBX uint8, which are not copied."""
+        """Replace the pixels, H×W×3 RGB or H×W×4 RGBX uint8, which are not copied."""
         height, width = pixels.shape[:2]
         self._source = pixels
         self._done = whole((width, height))
         self._plans = [self._done]
 
     def check_room(self, width: int, height: int) -> None:
-        """Raise StepError when a size is more than an image may have."""
+        """Raise StepError for more pixels than an image may have."""
         if width * height > self._max_pixels:
             raise StepError(
                 f"a step makes {width} x {height} pixels of {self.size[0]} x {self.size[1]}, "

@@ -1,4 +1,4 @@
-"""What steps do to pixels, by the operations of OpenCV and Pillow."""
+"""Operations of steps on pixels, by OpenCV and Pillow."""
 
 from abc import ABC, abstractmethod
 
@@ -10,7 +10,7 @@ from wdsremux.transforms.base import Pixels, rgb
 
 
 class PixelWork(ABC):
-    """The operations of a picture that need its pixels: what is pending is done first."""
+    """The operations of a picture that need its pixels: pending geometry is applied first."""
 
     matte: tuple[int, int, int]
 
@@ -20,14 +20,14 @@ class PixelWork(ABC):
 
     @abstractmethod
     def replace(self, pixels: Pixels) -> None:
-        """Go on with other pixels."""
+        """Replace the pixels."""
 
     @abstractmethod
     def check_room(self, width: int, height: int) -> None:
-        """Raise StepError when a size is more than an image may have."""
+        """Raise StepError for more pixels than an image may have."""
 
     def pad(self, left: int, top: int, right: int, bottom: int) -> None:
-        """Put so many pixels of the matte's colour beside the image. Raises StepError."""
+        """Add pixels of the matte's colour on each side. Raises StepError."""
         pixels = rgb(self.raw())
         height, width = pixels.shape[:2]
         self.check_room(left + width + right, top + height + bottom)
@@ -109,5 +109,5 @@ class PixelWork(ABC):
         self.replace(np.array(image))
 
     def _replace(self, pixels: object) -> None:
-        """Take over what OpenCV returns: it does not say that it stays uint8."""
+        """Replace the pixels by a result of OpenCV, whose stubs do not promise uint8."""
         self.replace(np.asarray(pixels, np.uint8))

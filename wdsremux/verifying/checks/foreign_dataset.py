@@ -1,4 +1,4 @@
-"""The depth `entries` for a folder of shards that others made: files, names, a wids index."""
+"""The depth `entries` for shards of other tools: files, names, a wids index."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -30,11 +30,11 @@ _IGNORED = frozenset(
         "dataset_dict.json", "dummy_data.zip",
     )
 )  # fmt: skip
-"""Names that `datasets` passes over."""
+"""Names that `datasets` ignores."""
 
 
 def inspect_foreign(folder: Folder, found: Collector) -> CheckPlan:
-    """Report what can be told of the files without reading shards, and return what to read."""
+    """Report what the files show without reading shards, and return what to read."""
     items = list(folder.tree())
     shards = [i for i in items if i.name.endswith(".tar") and not i.base.startswith(".")]
     index = _wids_index(folder, found)
@@ -55,7 +55,7 @@ def _task(item: Item, index: Mapping[str, Any], found: Collector) -> ShardTask |
         found.take(Finding(Code.NOT_A_FILE, item.name, detail=f"a {item.kind}"))
         return None
     if item.size_bytes % BLOCK_BYTES:
-        detail = f"{item.size_bytes} bytes are no multiple of {BLOCK_BYTES}"
+        detail = f"{item.size_bytes} bytes are not a multiple of {BLOCK_BYTES}"
         found.take(Finding(Code.TAR_CUT, item.name, detail=detail))
     listed = index.get(item.name, {})
     md5, samples = listed.get("md5sum"), listed.get("nsamples")
@@ -68,7 +68,7 @@ def _task(item: Item, index: Mapping[str, Any], found: Collector) -> ShardTask |
 
 
 def _wids_index(folder: Folder, found: Collector) -> Mapping[str, Any]:
-    """Return what a wids index says, by the file names it has; nothing when there is none."""
+    """Return the shards of a wids index by their file names; empty without an index."""
     data = read_file(folder, MANIFEST_NAME, MAX_MANIFEST_BYTES, found)
     if data is None:
         return {}
@@ -90,7 +90,7 @@ def _has_count(shard: Any) -> bool:
 
 
 def _local_name(url: str) -> str:
-    """Return the name a relative URL has in the folder; another URL is nobody's."""
+    """Return the name a relative URL has in the folder; another URL stays as it is."""
     return url if "://" in url else PurePosixPath(url).as_posix()
 
 
@@ -99,7 +99,7 @@ def _compare_index(shards: Sequence[Item], index: Mapping[str, Any], found: Coll
     for name, listed in index.items():
         item = there.get(name)
         if item is None and "://" not in name:
-            detail = "index.json lists it, it is not there"
+            detail = "index.json lists it, but it is missing"
             found.take(Finding(Code.INDEX_DISAGREES, name[:200], detail=detail))
         size_bytes = listed.get("filesize")
         if item is not None and size_bytes is not None and size_bytes != item.size_bytes:
@@ -120,7 +120,7 @@ def _check_same_names(shards: Sequence[Item], found: Collector) -> None:
 
 
 def _splits_of(name: str) -> frozenset[str]:
-    """Return the splits `datasets` puts a file into, as far as words in its name tell."""
+    """Return the splits `datasets` puts a file into by the keywords in its name."""
     folder, _, base = name.rpartition("/")
     places = (*folder_ranks(folder), *file_ranks(base))
     return frozenset(place.split for place in places)
@@ -133,11 +133,11 @@ def _check_splits(shards: Sequence[Item], found: Collector) -> None:
         if len(own) > 1:
             found.take(Finding(Code.SPLIT_NAME, name, detail=f"into {' and '.join(sorted(own))}"))
         elif any_named and not own:
-            found.take(Finding(Code.SPLIT_NAME, name, detail="into none, others name theirs"))
+            found.take(Finding(Code.SPLIT_NAME, name, detail="into none; other names contain one"))
 
 
 def _check_sidecars(items: Sequence[Item], shards: Sequence[Item], found: Collector) -> None:
-    """Report files that `datasets` takes for data, or hands to its tar reader."""
+    """Report files that `datasets` takes for data, or passes to its tar reader."""
     any_named = any(_splits_of(item.name) for item in shards)
     for item in items:
         base = item.base
@@ -150,4 +150,4 @@ def _check_sidecars(items: Sequence[Item], shards: Sequence[Item], found: Collec
         if "tar" in parts and not base.lower().endswith(COMPRESSED):
             found.take(Finding(Code.SIDECAR, item.name, detail="it is read as a tar"))
         elif parts and parts[-1] in _LOADABLE:
-            found.take(Finding(Code.SIDECAR, item.name, detail="it is taken for data"))
+            found.take(Finding(Code.SIDECAR, item.name, detail="it is read as data"))

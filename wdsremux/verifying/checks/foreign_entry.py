@@ -1,4 +1,4 @@
-"""An entry for a shard that others packed: where its samples stand, by what a walk has seen."""
+"""An entry for a shard of another tool: where its samples are, as a walk has seen them."""
 
 from array import array
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from wdsremux.verifying.findings import Finding
 
 @dataclass(slots=True)
 class ScannedShard:
-    """What the readings of a shard gave."""
+    """What was read of a shard."""
 
     name: str
     size_bytes: int = 0
@@ -27,8 +27,8 @@ class ScannedShard:
     def sizes(self) -> "array[int]":
         """Return the sizes of the samples: each reaches to the next one, the first from byte 0.
 
-        What lies between samples, such as folder members, thus belongs to one of them: every byte
-        up to the end blocks is in some sample's CRC.
+        Folder members and the like between samples thus belong to one of them: every byte up to the
+        end blocks is in some sample's CRC.
         """
         starts = [0, *(sample.offset for sample in self.samples[1:]), self.end]
         return array("Q", (stop - start for start, stop in pairwise(starts)))
@@ -84,7 +84,7 @@ class ScannedShard:
 
 
 def _is_plain(sample: SeenSample, start: int, size: int) -> bool:
-    """Return whether a sample's members lie as `tarbytes` would lay them from `start` on."""
+    """Return whether a sample's members have the layout of `ustar` from `start` on."""
     contents = tuple(content for _, content in sample.fields.values())
     offsets = [offset - start for offset, _ in sample.fields.values()]
     is_tight = sum(map(ustar.member_bytes, contents)) == size

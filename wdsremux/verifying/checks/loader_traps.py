@@ -1,4 +1,7 @@
-"""What loaders stumble over in the names and headers of tars that others packed."""
+"""Names and headers in tars of other tools that loaders cannot handle.
+
+One rule for each trap, so that `structure` only walks.
+"""
 
 import re
 from collections.abc import Iterable
@@ -10,11 +13,11 @@ from wdsremux.verifying.reports import Collector
 
 FOLDER_KIND = b"5"
 _PLAIN = re.compile(r"[!-\[\]-~]+")
-"""Printable ASCII without blanks and backslashes."""
+"""Printable ASCII without spaces and backslashes."""
 
 
 def check_names(member: Member, found: Collector) -> None:
-    """Report what is odd about a member's name and headers, whatever its content."""
+    """Report traps in a member's name and headers, whatever its content."""
     name, offset = member.name, member.header
     shown = repr(name if len(name) <= 120 else f"{name[:117]}...")
     if member.is_extended:
@@ -39,9 +42,9 @@ def check_case(member: Member, field: str, found: Collector) -> None:
 
 
 def has_dotted_key(fields: Iterable[str]) -> bool:
-    """Return whether a sample's key was cut short at a dot: no member has a plain extension.
+    """Return whether a sample's key was cut at a dot: no member has a plain extension.
 
-    `a.jpg` with `a.seg.png` is as it should be; `v1.5x.jpg` with `v1.5x.json` is not.
+    `a.jpg` with `a.seg.png` is correct; `v1.5x.jpg` with `v1.5x.json` is not.
     """
     plain = (re.sub(r"\.(gz|bz2|xz|zst|lz4)$", "", field) for field in fields)
     return all("." in field for field in plain)

@@ -11,16 +11,16 @@ from wdsremux.verifying.reports import Collector
 
 
 def check_manifest(manifest: Manifest, raw: Mapping[str, Any], found: Collector) -> None:
-    """Compare what a manifest says twice, and count."""
+    """Compare the redundant fields of a manifest, and check its sums."""
     _check_sums(manifest, found)
     if not manifest.shards:
-        found.add(Code.MANIFEST_DISAGREES, "it lists no shard")
+        found.add(Code.MANIFEST_DISAGREES, "it lists no shards")
         return
     # Derived fields, such as totals and patterns, must be what they are derived as.
     made = manifest.to_json()
     for name in raw:
         if name in made and raw[name] != made[name]:
-            found.take(_of_manifest(Code.MANIFEST_DISAGREES, f"{name!r} does not fit the shards"))
+            found.take(_of_manifest(Code.MANIFEST_DISAGREES, f"{name!r} does not match the shards"))
     doubled = _doubled(shard.name for shard in manifest.shards)
     if doubled:
         found.take(_of_manifest(Code.MANIFEST_DISAGREES, f"it lists {doubled!r} twice"))
@@ -53,17 +53,17 @@ def check_series(shards: Sequence[ShardSummary], found: Collector, *, is_finishe
 
 
 def _gap(own: Sequence[ShardSummary], number: int, *, is_finished: bool) -> str | None:
-    """Return what is wrong with the place of a shard in its series."""
+    """Return what is wrong with the position of a shard in its series."""
     shard = own[number]
     if shard.number != number:
-        return f"it is number {shard.number}, {number} is expected"
+        return f"its number is {shard.number}, but {number} is expected"
     if number and shard.start != own[number - 1].stop:
-        return f"it begins at row {shard.start}, the one before ends at {own[number - 1].stop}"
+        return f"it begins at row {shard.start}, but the one before ends at {own[number - 1].stop}"
     is_last = number == len(own) - 1
     if shard.is_last and not is_last:
-        return "it says that it is the last"
+        return "it is marked as the last shard, but more follow"
     if is_last and is_finished and not shard.is_last:
-        return "it is the last, but says that more follow"
+        return "it is the last shard, but not marked as the last"
     return None
 
 
@@ -74,10 +74,10 @@ def check_head(
     recorded, listed = head.to_json(), manifest.head.to_json() if manifest is not None else {}
     for name in listed:
         if recorded[name] != listed[name]:
-            detail = f"{name!r} is another in {RECIPE_NAME}"
+            detail = f"{name!r} differs from the one in {RECIPE_NAME}"
             found.take(_of_manifest(Code.FINGERPRINT_DIFFERS, detail))
     if fingerprint_of(recorded) != head.fingerprint:
-        detail = "its fingerprint is not that of its fields"
+        detail = "its fingerprint does not match its fields"
         found.take(Finding(Code.FINGERPRINT_DIFFERS, RECIPE_NAME, detail=detail))
     for other in sorted(fingerprints - {head.fingerprint}):
         detail = f"entries have the fingerprint {other[:12]!r}"

@@ -1,4 +1,4 @@
-"""What is inside a member: JSON by the dataset's schema, class numbers, texts, images."""
+"""Checks the content of members: JSON by the dataset's schema, class numbers, strings, images."""
 
 import json
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Content = Literal["json", "number", "text", "image"]
 
 MAX_TEXT_BYTES = 1 << 24
 MAX_IMAGE_BYTES = 1 << 28
-"""Larger members are not held in memory to be looked at."""
+"""Larger members are not read into memory."""
 
 _KINDS: dict[str, Content] = {
     **dict.fromkeys(("json", "jsn"), "json"),
@@ -27,7 +27,7 @@ _KINDS: dict[str, Content] = {
 
 
 def content_of(field: str, depth: Depth) -> Content | None:
-    """Return as what a member is to be read at a depth; None when it is not looked into."""
+    """Return the kind of content to check at a depth; None when the member is not read."""
     kind = _KINDS.get(field.rpartition(".")[2])
     if kind == "image":
         return kind if depth == "pixels" else None
@@ -35,14 +35,14 @@ def content_of(field: str, depth: Depth) -> Content | None:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 class ImageCheck:
-    """Decodes images and throws the pixels away; may be shared by threads."""
+    """Decodes images and discards the pixels; threads may share it."""
 
     def __init__(self, max_pixels: int | None) -> None:
         self._codec = Codec(max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
@@ -64,7 +64,7 @@ class Schema:
         self.members = frozenset(features)
 
     def check(self, value: Mapping[str, Any], key: str, offset: int, found: Collector) -> None:
-        """Report the first field that is not as the features say, and a label that is no class."""
+        """Report the first field that does not match the features, and an invalid label."""
         if self.fields is None:
             return
         odd = sorted(self.fields.keys() ^ value.keys())
@@ -84,7 +84,7 @@ class Schema:
 
 
 def parsed_object(data: bytes) -> Mapping[str, Any] | None:
-    """Return the JSON object in a member; None when it is none."""
+    """Return the JSON object in a member; None for anything else."""
     try:
         value = _DECODER.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -93,7 +93,7 @@ def parsed_object(data: bytes) -> Mapping[str, Any] | None:
 
 
 def text_problem(data: bytes, kind: Content) -> str | None:
-    """Return why a class number or a text would not decode."""
+    """Return why a class number or a string cannot be decoded."""
     try:
         text = data.decode()
         if kind == "number":
@@ -108,22 +108,22 @@ def _is_label(dtype: object) -> bool:
 
 
 def _label_problem(value: Mapping[str, Any], name: str, dtype: object) -> str | None:
-    """Return why a class label is none; -1 and null are labels that nobody gave."""
+    """Return why a class label is invalid; -1 and null mean that a label is missing."""
     if not isinstance(dtype, Mapping) or "class_label" not in dtype:
         return None
     number, names = value[name], dtype["class_label"]
     if number is None:
         return None
     if not isinstance(number, int) or isinstance(number, bool) or not -1 <= number < len(names):
-        return f"{name!r} is {_short(number)}, there are {len(names)} classes"
-    told = value.get("label_name") if name == "label" else None
-    if told is not None and (number < 0 or told != names[number]):
-        return f"label {number} is called {_short(told)}"
+        return f"{name!r} is {_short(number)}, but there are {len(names)} classes"
+    label_name = value.get("label_name") if name == "label" else None
+    if label_name is not None and (number < 0 or label_name != names[number]):
+        return f"label {number} has the name {_short(label_name)}"
     return None
 
 
 def _fits(value: Any, dtype: Any) -> bool:  # noqa: PLR0911 (one line for each dtype)
-    """Return whether a JSON value has the dtype that the features say; null has every one."""
+    """Return whether a JSON value has the dtype of the features; null fits all."""
     if value is None:
         return True
     if isinstance(dtype, Mapping):

@@ -1,4 +1,4 @@
-"""Whether samples are of one kind: the same members, the same JSON fields, the same types."""
+"""Whether samples are uniform: the same members, JSON fields and types."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Mixture:
     """Type of each JSON field, from the first sample where it is not null."""
 
     def note_members(self, members: Iterable[str]) -> str | None:
-        """Take a sample's members; return how they differ from those before."""
+        """Add a sample's members; return how they differ from those before."""
         found = tuple(sorted(set(members)))
         if self.members is None:
             self.members = found
@@ -29,13 +29,13 @@ class Mixture:
         return f"{_listed(found)}, the first has {_listed(self.members)}"
 
     def note_json(self, value: Mapping[str, Any]) -> str | None:
-        """Take a sample's JSON; return how it differs from those before."""
+        """Add a sample's JSON; return how it differs from those before."""
         return self._note_fields(
             {name: _kind_of(item) for name, item in list(value.items())[:MAX_FIELDS]}
         )
 
     def merge(self, other: "Mixture") -> tuple[str | None, str | None]:
-        """Take what a later shard has; return how its members and its JSON differ."""
+        """Add a later shard; return how its members and its JSON differ."""
         members = None if other.members is None else self.note_members(other.members)
         if other.names is None:
             return members, None
@@ -57,13 +57,13 @@ class Mixture:
 
 
 def _kind_of(value: object) -> str | None:
-    """Return the JSON type of a value; None for null, which goes with every type."""
+    """Return the JSON type of a value; None for null, which fits every type."""
     if value is None:
         return None
     if isinstance(value, bool):
         return "a boolean"
     if isinstance(value, str):
-        return "a text"
+        return "a string"
     if isinstance(value, int):
         return "a whole number"
     if isinstance(value, float):

@@ -1,4 +1,4 @@
-"""The depth `entries` for a dataset of ours: manifest, entries, recipe and files agree."""
+"""The depth `entries` for a dataset of wdsremux: manifest, entries, recipe and files agree."""
 
 import json
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ from wdsremux.verifying.reports import Collector
 
 
 class OurDataset:
-    """Reads what a dataset tells of itself, once, and holds only a summary of each shard."""
+    """Reads the metadata of a dataset once, and holds only a summary of each shard."""
 
     def __init__(self, folder: Folder, found: Collector, holders: KeyRegister) -> None:
         self._folder = folder
@@ -59,7 +59,7 @@ class OurDataset:
         self._writer = self._options.get("writer")
 
     def inspect(self) -> CheckPlan:
-        """Report what does not agree, and return what there is to read."""
+        """Report disagreements, and return the shards to read."""
         self._read_entries()
         self._check_manifest()
         shards = self._shards()
@@ -76,7 +76,7 @@ class OurDataset:
 
     @property
     def _is_ours(self) -> bool:
-        """Whether the shards have our layout; only known once the entries are read."""
+        """Whether the shards have the layout of wdsremux; known once the entries are read."""
         prints = {self._head.fingerprint if self._head else "", *self._prints}
         return self._writer not in (None, INDEX_WRITER) or prints != {""}
 
@@ -120,11 +120,11 @@ class OurDataset:
         """Return recipe.json, which holds the head of the dataset."""
         manifest = self._manifest
         if manifest is not None and not manifest.head.fingerprint:
-            return None  # written by a ShardWriter, or for shards of others: there is none
+            return None  # written by a ShardWriter or by `index`: there is no recipe
         data = read_file(self._folder, RECIPE_NAME, MAX_MANIFEST_BYTES, self._found)
         if data is None:
             if manifest is not None and RECIPE_NAME not in self._state:
-                self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, "it is not there")
+                self._take(Code.RECIPE_UNREADABLE, RECIPE_NAME, "it is missing")
             return None
         raw = parsed_object(data)
         try:
@@ -136,7 +136,7 @@ class OurDataset:
             return None
 
     def _read_entries(self) -> None:
-        """Read every entry, note its keys, and compare what was rejected."""
+        """Read every entry, register its keys, and compare the rejected records."""
         rejected = RejectedLines(self._folder, self._found)
         all_read = True
         try:
@@ -155,9 +155,9 @@ class OurDataset:
 
     @cached_property
     def _moved(self) -> Mapping[str, str]:
-        """Where `sync --move` says that it took shards: {name: place}."""
+        """Where `sync --move` has moved shards, by their names."""
         journal = read_file(self._folder, MOVED_NAME, MAX_MANIFEST_BYTES, self._found) or b""
-        return {str(told["name"]): str(told["at"]) for told in moved_lines(journal)}
+        return {str(moved["name"]): str(moved["at"]) for moved in moved_lines(journal)}
 
     def _read_entry(self, name: str, give: EntryFuture) -> ShardEntry | None:
         try:
@@ -168,7 +168,7 @@ class OurDataset:
         if entry is None:
             self._take(Code.ENTRY_DAMAGED, name, problem or "")
         elif entry_name(entry.summary.name) != name:
-            self._take(Code.ENTRY_EXTRA, name, f"it tells of {entry.summary.name[:200]!r}")
+            self._take(Code.ENTRY_EXTRA, name, f"it describes {entry.summary.name[:200]!r}")
             return None
         return entry
 
@@ -176,11 +176,11 @@ class OurDataset:
         shard = entry.summary
         self._entries[shard.name] = shard
         self._prints.add(entry.fingerprint)
-        # What an older dataset left behind is told once, not for each of its keys.
+        # An entry of an older dataset is reported once, not for each of its keys.
         is_left = self._listed is not None and shard.name not in self._listed
-        doubles = [] if is_left else self._holders.doubles(shard.name, entry.keys)
-        offsets = list(accumulate(entry.sizes, initial=0)) if doubles else []
-        for number, holder in doubles:
+        duplicates = [] if is_left else self._holders.duplicates(shard.name, entry.keys)
+        offsets = list(accumulate(entry.sizes, initial=0)) if duplicates else []
+        for number, holder in duplicates:
             key, offset = entry.keys[number], offsets[number]
             detail = f"also in {holder}" if holder != shard.name else "twice in this shard"
             self._found.take(Finding(Code.KEY_DUPLICATE, shard.name, key, offset, detail))
@@ -188,7 +188,7 @@ class OurDataset:
         if there is not None and there.size_bytes < shard.size_bytes:
             whole = whole_samples(entry, there.size_bytes)
             lost = f", lost from {entry.keys[whole]!r} on" if whole < shard.samples else ""
-            self._cuts[shard.name] = f"; {whole} of {shard.samples} samples are whole{lost}"
+            self._cuts[shard.name] = f"; {whole} of {shard.samples} samples are intact{lost}"
 
     def _shards(self) -> dict[str, ShardSummary]:
         """Return the shards the dataset should have: by the manifest, or by the entries."""
@@ -207,18 +207,18 @@ class OurDataset:
         return listed
 
     def _check_items(self, shards: Mapping[str, ShardSummary]) -> None:
-        """Report files that do not belong here."""
+        """Report files that do not belong to the dataset."""
         for item in (*self._items.values(), *self._state.values()):
             if item.base.startswith(".") and item.base.endswith((TEMPORARY_SUFFIX, ".tmp")):
                 self._take(Code.TEMPORARY_LEFT, item.name)
-        # In an unfinished dataset a shard without its entry is on its way, and will be made again.
+        # In an unfinished dataset a shard without its entry is in progress, and is made again.
         if MANIFEST_NAME in self._items:
             for name in self._items:
                 if name.endswith(".tar") and name not in shards and name not in self._entries:
                     self._take(Code.SHARD_EXTRA, name)
 
     def _task(self, shard: ShardSummary) -> ShardTask | None:
-        """Return what to read of a shard; None when there is nothing to be read."""
+        """Return the task of reading a shard; None when it cannot be read."""
         name, entry = shard.name, self._entries.get(shard.name)
         if not is_safe_name(name) or "/" in name:
             self._take(Code.UNSAFE_NAME, name[:200])
@@ -232,7 +232,7 @@ class OurDataset:
             self._take(code, name, "" if there is None else f"a {there.kind}")
             return None
         if there.size_bytes != shard.size_bytes:
-            sizes = f"{there.size_bytes} bytes, {shard.size_bytes} are recorded"
+            sizes = f"{there.size_bytes} bytes, but {shard.size_bytes} are recorded"
             self._take(Code.SHARD_SIZE, name, sizes + self._cuts.get(name, ""))
         return ShardTask(
             name=name,

@@ -1,4 +1,7 @@
-"""One shard behind a network: its bytes are proven by what the target says of them, not read."""
+"""One shard in a remote store: its bytes are proven by the store's checksum, not read.
+
+A small file of its own: `shard` reads, this asks.
+"""
 
 from wdsremux.stores.base import Proof, ProofLevel, Sums
 from wdsremux.stores.reading.remote_folder import RemoteFolder
@@ -9,13 +12,13 @@ from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import Collector
 
 LASTING = frozenset(("crc64nvme", "etag"))
-"""Parts of a receipt that a target tells of an object as long as nobody writes it anew."""
+"""Parts of a receipt that the store reports of an object until it is overwritten."""
 
 
 def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
-    """Ask whether a target holds a shard as it is recorded, and report what speaks against it.
+    """Ask whether a store has a shard as it is recorded, and report differences.
 
-    Raises StoreError when the target cannot be asked.
+    Raises StoreError when the store cannot be reached.
     """
     found = Collector(task.name)
     level: ProofLevel = "unverified"
@@ -28,15 +31,15 @@ def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
 
 def _level(task: ShardTask, folder: RemoteFolder, found: Collector) -> ProofLevel:
     if not task.sums:
-        found.add(Code.UNVERIFIED, "no SHA-256 of it is recorded")
+        found.add(Code.UNVERIFIED, "no SHA-256 is recorded")
         return "unverified"
     if task.recorded_bytes != task.size_bytes:
-        return "differs"  # the entries said so already
+        return "differs"  # reported with the entries
     proofs = [folder.prove(task.name, _sums(task, one)) for one in task.sums]
     proof = next((one for one in proofs if one.is_there), proofs[0])
     _report(proof, task, found)
     if proof.is_there and proof is not proofs[0]:
-        found.add(Code.SUM_STALE, "it fits its entry, not index.json")
+        found.add(Code.SUM_STALE, "the shard matches its entry, not index.json")
     return proof.level
 
 
@@ -47,11 +50,11 @@ def _sums(task: ShardTask, sha256: str) -> Sums:
 
 def _report(proof: Proof, task: ShardTask, found: Collector) -> None:
     if proof.level == "absent":
-        found.add(Code.SHARD_MISSING, "it was listed a moment ago")
+        found.add(Code.SHARD_MISSING, "it disappeared during the check")
     elif proof.level == "differs":
         compared = f"by {proof.how}; " if proof.how else ""
-        found.add(Code.BYTES_DAMAGED, f"{compared}wdsremux verify --deep looks for the sample")
+        found.add(Code.BYTES_DAMAGED, f"{compared}`wdsremux verify --deep` finds the sample")
     elif proof.level == "unverified":
         is_other = not LASTING.isdisjoint(task.receipt)
-        detail = "it was written anew since it was carried there" if is_other else proof.how
+        detail = "it was overwritten since it was uploaded" if is_other else proof.how
         found.add(Code.UNVERIFIED, detail)

@@ -1,4 +1,4 @@
-"""Moves files out of the way, with what was found: `repair` makes damaged shards anew."""
+"""Moves damaged files to the quarantine folder; `repair` makes the shards again."""
 
 import contextlib
 import errno
@@ -19,13 +19,13 @@ DAMAGE = frozenset(
         Code.BYTES_DAMAGED, Code.TAR_DAMAGED, Code.TAR_CUT, Code.NO_END_BLOCKS,
     )
 )  # fmt: skip
-"""Findings that mean that a shard's bytes are not what they were."""
+"""Findings that mean that a shard's bytes have changed."""
 
 
 def quarantine(folder: UntrustedFolder, file: str, findings: Sequence[Finding]) -> str:
     """Move a file to the quarantine folder beside a JSON of its findings; return its new name.
 
-    Nothing is written anywhere else, and no link is followed. Raises StoreError.
+    Nothing is written anywhere else, and links are not followed. Raises StoreError.
     """
     parent, _, base = file.rpartition("/")
     try:
@@ -43,7 +43,7 @@ def quarantine(folder: UntrustedFolder, file: str, findings: Sequence[Finding]) 
     except OSError as exc:
         raise StoreError(
             f"cannot move {file!r} to {QUARANTINE_FOLDER!r}: {exc.strerror or exc}; "
-            "make the folder writable"
+            "make that folder writable"
         ) from exc
     return f"{QUARANTINE_FOLDER}/{name}"
 
@@ -59,7 +59,7 @@ def _open_quarantine(folder: UntrustedFolder) -> int:
             below = os.open(part, flags, dir_fd=handle)
         except OSError as exc:
             if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-                raise NotAFileError(exc.errno, f"{part!r} is a link or no folder") from exc
+                raise NotAFileError(exc.errno, f"{part!r} is not a folder, or a link") from exc
             raise
         finally:
             os.close(handle)
@@ -68,7 +68,7 @@ def _open_quarantine(folder: UntrustedFolder) -> int:
 
 
 def _free_name(folder: int, base: str) -> str:
-    """Return a name that nothing has yet: an earlier catch is kept."""
+    """Return an unused name: files moved earlier are kept."""
     taken = set(os.listdir(folder))
     name, number = base, 1
     while name in taken or f"{name}.json" in taken:

@@ -1,4 +1,4 @@
-"""What is to be read: the shards of a dataset, and what is known of each before it is read."""
+"""The shards of a dataset to read, and what is recorded of each."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,23 +12,23 @@ from wdsremux.core.errors import UsageError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardTask:
-    """One shard that is there, and what is recorded of it."""
+    """One shard that exists, and what is recorded of it."""
 
     name: str
     size_bytes: int
     """Of the file."""
     recorded_bytes: int | None = None
-    """None when nothing is recorded: somebody else's shard."""
+    """None for a shard of another tool."""
     manifest_sum: str | None = None
     """SHA-256 by the manifest."""
     entry_sum: str | None = None
     """SHA-256 by the entry."""
     md5: str | None = None
-    """By a wids index of somebody else's."""
+    """By a wids index of another tool."""
     samples: int | None = None
     has_entry: bool = False
     receipt: Mapping[str, str] = field(default_factory=dict)
-    """What a target said of the shard when it took it."""
+    """What the store reported of the shard when it was uploaded."""
 
     @property
     def sums(self) -> tuple[str, ...]:
@@ -45,9 +45,9 @@ class CheckPlan:
     shards: int
     """Shards that the dataset should have."""
     is_ours: bool
-    """Whether the shards have the layout that `tarbytes` makes."""
+    """Whether the shards have the layout that `ustar` makes."""
     features: Mapping[str, Any] = field(default_factory=dict)
-    """As in the manifest; empty when nobody told."""
+    """As in the manifest; empty when they are unknown."""
     max_pixels: int | None = None
 
     def names_by_sum(self) -> dict[str, str]:
@@ -56,10 +56,10 @@ class CheckPlan:
 
 
 def subset_of(tasks: Sequence[ShardTask], subset: str | None) -> tuple[ShardTask, ...]:
-    """Return the shards that a subset names, the same on every call.
+    """Return the shards of a subset, the same on every call.
 
     "2/20" is the second of twenty parts (every 20th shard, from the second on): twenty runs cover
-    all. "5%" is so many of all shards, rounded up, evenly spread. Raises UsageError.
+    all. "5%" is that share of all shards, rounded up, evenly spread. Raises UsageError.
     """
     if subset is None:
         return tuple(tasks)
@@ -73,7 +73,7 @@ def subset_of(tasks: Sequence[ShardTask], subset: str | None) -> tuple[ShardTask
         if 0 < share <= 1:
             return _spread(tasks, share)
     raise UsageError(
-        f"--subset {subset!r} is no part of the shards; write 1/20 (the first of 20 parts) or 5%"
+        f"--subset {subset!r} is not a valid subset; write 1/20 (the first of 20 parts) or 5%"
     )
 
 

@@ -1,4 +1,4 @@
-"""Looks at the members of one shard as they pass: grouping, names, contents."""
+"""Checks the members of one shard during one walk: grouping, names, contents."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,13 +27,13 @@ from wdsremux.verifying.reports import Collector, Depth
 
 SAMPLES_AT_ONCE = 4096
 MAX_FIELDS = 1000
-"""Members of one sample that are remembered; nobody has so many in earnest."""
+"""Members of one sample that are remembered: a bound against tars made to exhaust memory."""
 
 _FAULT_CODES = {"cut": Code.TAR_CUT, "damaged": Code.TAR_DAMAGED}
 
 
 class SeenSample(NamedTuple):
-    """A sample that has passed."""
+    """A sample whose members have been read."""
 
     key: str
     offset: int
@@ -48,7 +48,7 @@ OnSamples = Callable[[list[SeenSample]], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What the samples of a dataset are held against."""
+    """What the samples of a dataset are compared with."""
 
     depth: Depth
     schema: Schema
@@ -58,21 +58,21 @@ class Expected:
 
 @dataclass(slots=True)
 class _Sample:
-    """The sample whose members are passing."""
+    """The sample whose members are being read."""
 
     key: str
     offset: int
     fields: dict[str, tuple[int, int]] = field(default_factory=dict)
     """(offset, size) of each member's content."""
     position: object = None
-    told_size: tuple[object, object] | None = None
+    json_size: tuple[object, object] | None = None
     """Width and height by the JSON."""
     image_size: tuple[int, int] | None = None
     image_offset: int = 0
 
 
 class ShardWalk:
-    """The walk of one shard; findings go to a collector, samples to whoever wants them."""
+    """The walk of one shard; findings go to a collector, samples to a callback."""
 
     def __init__(
         self,
@@ -108,13 +108,13 @@ class ShardWalk:
             self._found.add(_FAULT_CODES[exc.kind], detail, offset=exc.offset)
         finally:
             self.end = walk.end
-            self._hand_out()
+            self._flush()
 
     def _check_end(self, walk: TarWalk) -> None:
         if not self.samples:
             self._found.add(Code.EMPTY_SHARD)
         if self._entries is not None and next(self._entries, None) is not None:
-            self._found.add(Code.ENTRY_DIFFERS, "the entry has more samples")
+            self._found.add(Code.ENTRY_DIFFERS, "the entry lists more samples")
         if not walk.has_end_blocks:
             self._found.add(Code.NO_END_BLOCKS, offset=walk.end)
         data = walk.tail()
@@ -133,7 +133,7 @@ class ShardWalk:
         sample = self._note_member(member, key, name)
         kind = content_of(name, self._expected.depth)
         if kind is not None and not member.is_sparse:
-            self._look_into(sample, name, kind, member, reader)
+            self._check_content(sample, name, kind, member, reader)
 
     def _note_member(self, member: Member, key: str, name: str) -> _Sample:
         """Return the sample a member belongs to: the one before, or a new one."""
@@ -149,12 +149,12 @@ class ShardWalk:
             sample.fields[name] = (member.data, member.size)
         return sample
 
-    def _look_into(
+    def _check_content(
         self, sample: _Sample, name: str, kind: Content, member: Member, reader: BlockReader
     ) -> None:
         most = MAX_IMAGE_BYTES if kind == "image" else MAX_TEXT_BYTES
         if member.size > most:
-            detail = f".{name}: {member.size} bytes are too many to look into"
+            detail = f".{name}: {member.size} bytes, which is too large to check"
             self._found.add(Code.FIELD_UNREADABLE, detail, key=sample.key, offset=member.data)
             return
         data = reader.take(member.size)
@@ -190,7 +190,7 @@ class ShardWalk:
         schema.check(value, sample.key, offset, self._found)
         sample.position = value.get("position")
         if "width" in schema.fields and "height" in schema.fields:
-            sample.told_size = value.get("width"), value.get("height")
+            sample.json_size = value.get("width"), value.get("height")
 
     def _close_sample(self) -> None:
         sample = self._sample
@@ -200,13 +200,13 @@ class ShardWalk:
         self.samples += 1
         self._passed.append(SeenSample(sample.key, sample.offset, sample.fields))
         if len(self._passed) >= SAMPLES_AT_ONCE:
-            self._hand_out()
+            self._flush()
         if self._entries is not None:
             self._compare(sample, self._entries)
         self._check_members(sample)
-        told, real = sample.told_size, sample.image_size
-        if told is not None and real is not None and told != real:
-            detail = f"{real[0]} x {real[1]}, the JSON says {told[0]} x {told[1]}"
+        stated, real = sample.json_size, sample.image_size
+        if stated is not None and real is not None and stated != real:
+            detail = f"{real[0]} x {real[1]}, but {stated[0]} x {stated[1]} in the JSON"
             self._found.add(Code.IMAGE_SIZE, detail, key=sample.key, offset=sample.image_offset)
 
     def _check_members(self, sample: _Sample) -> None:
@@ -225,23 +225,23 @@ class ShardWalk:
             self._found.add(Code.DOTTED_KEY, detail, key=sample.key, offset=sample.offset)
 
     def _compare(self, sample: _Sample, entries: Iterator[SampleEntry]) -> None:
-        """Hold a sample against its entry."""
+        """Compare a sample with its entry."""
         entry = next(entries, None)
         if entry is None:
-            problem = "the entry has fewer samples"
+            problem = "the entry lists fewer samples"
         elif entry.key != sample.key:
-            problem = f"the entry says {entry.key!r}"
+            problem = f"the entry lists {entry.key!r}"
         elif entry.members and sample.fields != {e: (at, size) for e, at, size in entry.members}:
-            problem = "its members are others, or elsewhere"
+            problem = "its members differ in name or offset"
         else:
             if sample.position is not None and sample.position != entry.position:
-                detail = f"{str(sample.position)[:40]}, the entry says {entry.position}"
+                detail = f"{str(sample.position)[:40]}, but {entry.position} in the entry"
                 self._found.add(Code.JSON_DISAGREES, detail, key=sample.key, offset=sample.offset)
             return
         self._entries = None  # one difference shifts all that follow
         self._found.add(Code.ENTRY_DIFFERS, problem, key=sample.key, offset=sample.offset)
 
-    def _hand_out(self) -> None:
+    def _flush(self) -> None:
         if self._passed:
             self._on_samples(self._passed)
             self._passed = []
@@ -251,7 +251,7 @@ def note_keys(
     holders: KeyRegister, shard: str, samples: Sequence[SeenSample], found: Collector
 ) -> None:
     """Report samples whose key was seen before, in this shard or another."""
-    for number, holder in holders.doubles(shard, (sample.key for sample in samples)):
+    for number, holder in holders.duplicates(shard, (sample.key for sample in samples)):
         key, offset = samples[number].key, samples[number].offset
         if holder == shard:
             found.add(Code.KEY_RETURNS, key=key, offset=offset)

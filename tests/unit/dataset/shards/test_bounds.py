@@ -4,9 +4,10 @@ from itertools import groupby, pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from support.assigned import assign
 
 from wdsremux.core.tar import ustar
-from wdsremux.dataset.shards.bounds import Bounds, assign
+from wdsremux.dataset.shards.bounds import Bounds
 
 sizes = st.lists(st.integers(1, 20).map(lambda blocks: blocks * 512), max_size=60)
 bounds = st.builds(Bounds, st.integers(10_240, 60_000), st.none() | st.integers(1, 7))

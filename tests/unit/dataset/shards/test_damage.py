@@ -30,10 +30,10 @@ def places(entry, number=2):
     return {
         "header of .jpg": sample.offset + 100,
         "content of .jpg": image + image_size // 2,
-        "padding behind .jpg": image + image_size,
+        "padding after .jpg": image + image_size,
         "header of .json": text - 512 + 150,
         "content of .json": text + 3,
-        "padding behind .json": text + text_size + 7,
+        "padding after .json": text + text_size + 7,
     }
 
 
@@ -54,7 +54,7 @@ def test_one_bit_in_every_class_of_bytes_is_named_to_the_bit(shard, is_ours):
         flip(path, offset, 6)
 
 
-@pytest.mark.parametrize("place", ["header of .json", "padding behind .jpg"])
+@pytest.mark.parametrize("place", ["header of .json", "padding after .jpg"])
 def test_larger_damage_to_headers_and_padding_is_told_to_the_byte(shard, place):
     path, entry = shard
     offset = places(entry)[place]

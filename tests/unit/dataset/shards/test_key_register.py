@@ -41,12 +41,12 @@ def test_keys_of_standing_shards_are_known(register):
 
 def test_a_lot_without_doubles_is_handed_on_as_it_is(register):
     packed = packed_of([(10, 10), (20, 10)])
-    assert register.without_doubles([packed]) == ((packed,), ())
+    assert register.without_duplicates([packed]) == ((packed,), ())
 
 
 def test_the_first_of_two_equal_keys_stays_and_the_second_is_rejected(register):
     packed = named(packed_of([(10, 1), (20, 2), (30, 3)], positions=[5, 6, 7]), ["a", "a", "b"])
-    (kept,), (double,) = register.without_doubles([packed])
+    (kept,), (double,) = register.without_duplicates([packed])
     assert (kept.positions, kept.keys) == ([5, 7], ["a", "b"])
     assert (double.position, double.copy, double.stage, double.key) == (6, 0, "pack", "a")
     assert double.reason == "duplicate key 'a': an earlier row has it"
@@ -54,7 +54,7 @@ def test_the_first_of_two_equal_keys_stays_and_the_second_is_rejected(register):
 
 def test_what_stays_of_a_lot_is_still_whole(register):
     whole = packed_of([(10, 1), (2000, 2), (30, 3)])
-    (kept,), _ = register.without_doubles([named(whole, ["a", "a", "b"])])
+    (kept,), _ = register.without_duplicates([named(whole, ["a", "a", "b"])])
     found = members_of(bytes(kept.payload) + ustar.trailer(len(kept.payload)))
     assert [name for name, _, _ in found] == [
         "000000000.jpg",
@@ -68,8 +68,8 @@ def test_what_stays_of_a_lot_is_still_whole(register):
 
 
 def test_keys_are_remembered_from_lot_to_lot(register):
-    register.without_doubles([named(packed_of([(1, 1)]), ["a"])])
-    (kept,), (double,) = register.without_doubles(
+    register.without_duplicates([named(packed_of([(1, 1)]), ["a"])])
+    (kept,), (double,) = register.without_duplicates(
         [named(packed_of([(1, 1)], positions=[9]), ["a"])]
     )
     assert (kept.keys, bytes(kept.payload)) == ([], b"")
@@ -78,38 +78,38 @@ def test_keys_are_remembered_from_lot_to_lot(register):
 
 def test_a_double_is_rejected_in_every_copy(register):
     packs = [named(packed_of([(1, 1), (1, 1)]), [f"a-c{copy}", f"a-c{copy}"]) for copy in range(2)]
-    kept, doubles = register.without_doubles(packs)
+    kept, doubles = register.without_duplicates(packs)
     assert [packed.keys for packed in kept] == [["a-c0"], ["a-c1"]]
     assert [(item.position, item.copy) for item in doubles] == [(1, 0), (1, 1)]
 
 
 def test_a_key_belongs_to_the_shard_that_had_it_first(register):
-    assert register.doubles("a.tar", ["1", "2"]) == []
-    assert register.doubles("b.tar", ["3", "2", "1"]) == [(1, "a.tar"), (2, "a.tar")]
-    assert register.doubles("c.tar", ["3"]) == [(0, "b.tar")]
+    assert register.duplicates("a.tar", ["1", "2"]) == []
+    assert register.duplicates("b.tar", ["3", "2", "1"]) == [(1, "a.tar"), (2, "a.tar")]
+    assert register.duplicates("c.tar", ["3"]) == [(0, "b.tar")]
 
 
 def test_a_key_that_comes_back_in_its_own_shard_is_told(register):
-    assert register.doubles("a.tar", ["1", "2", "1"]) == [(2, "a.tar")]
-    assert register.doubles("a.tar", ["2"]) == [(0, "a.tar")]
+    assert register.duplicates("a.tar", ["1", "2", "1"]) == [(2, "a.tar")]
+    assert register.duplicates("a.tar", ["2"]) == [(0, "a.tar")]
 
 
 def test_any_text_can_be_a_key_and_any_name_a_shard(register):
-    assert register.doubles("\udc80.tar", ["", "ä\0b", "x" * 10_000]) == []
-    assert register.doubles("b.tar", ["ä\0b"]) == [(0, "\udc80.tar")]
+    assert register.duplicates("\udc80.tar", ["", "ä\0b", "x" * 10_000]) == []
+    assert register.duplicates("b.tar", ["ä\0b"]) == [(0, "\udc80.tar")]
 
 
 def test_several_threads_may_ask(register):
     keys = [str(i) for i in range(500)]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda n: register.doubles(f"{n}.tar", keys), range(4)))
+        found = list(pool.map(lambda n: register.duplicates(f"{n}.tar", keys), range(4)))
     assert sum(len(doubles) for doubles in found) == 3 * 500
 
 
 def test_a_key_remembered_without_an_owner_is_nobodys(register):
     register.add(["a"])
     assert not register.is_new("a")
-    assert register.doubles("a.tar", ["b", "a"]) == [(1, "")]
+    assert register.duplicates("a.tar", ["b", "a"]) == [(1, "")]
     assert not register.is_new("b")
 
 
@@ -119,7 +119,7 @@ from wdsremux.dataset.shards.key_register import KeyRegister
 
 register = KeyRegister()
 keys = (f"a-rather-long-key-{i:040d}" for i in range(100_000))
-register.doubles("a.tar", keys) if "owned" in sys.argv else register.add(keys)
+register.duplicates("a.tar", keys) if "owned" in sys.argv else register.add(keys)
 files = [path for path in pathlib.Path("/proc/self/fd").iterdir() if path.is_symlink()]
 nameless = [path for path in files if os.readlink(path).endswith("(deleted)")]
 print([os.stat(path).st_size > 10**6 for path in nameless], flush=True)
@@ -148,5 +148,5 @@ def test_a_full_temporary_disk_is_told_with_its_remedy(register, one_by_one):
     register._base.execute("PRAGMA max_page_count = 20")
     keys = (f"a-rather-long-key-{i:040d}" for i in range(5000))
     remember = register.is_new if one_by_one else register.add
-    with pytest.raises(StoreError, match=r"disk is full; free some space, or set TMPDIR"):
+    with pytest.raises(StoreError, match=r"disk is full; free disk space, or set TMPDIR"):
         list(map(remember, keys if one_by_one else [keys]))

@@ -6,6 +6,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.assigned import assign
 from support.memory_store import MemoryStore
 from support.samples import keys_of, members_of, packed_of, rejected
 from support.series_runs import Rows, plan_of, write
@@ -13,7 +14,7 @@ from support.series_runs import Rows, plan_of, write
 from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.entry import ShardEntry, entry_name
-from wdsremux.dataset.shards.bounds import Bounds, assign
+from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.series import SeriesWriter, prefix_of_shard, shard_name
 
 sample = st.tuples(st.integers(0, 6000), st.integers(0, 700))

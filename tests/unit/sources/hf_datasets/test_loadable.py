@@ -14,7 +14,8 @@ from wdsremux.sources.hf_datasets.loadable import open_loadable
 from wdsremux.sources.hf_datasets.stream import RowStream
 from wdsremux.sources.hub.errors import patiently
 from wdsremux.sources.rows.links import Reach
-from wdsremux.stores.hub.ranges import Access, HttpError
+from wdsremux.stores.hub.answers import HttpError
+from wdsremux.stores.hub.ranges import Access
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

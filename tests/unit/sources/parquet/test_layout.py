@@ -79,7 +79,19 @@ def test_a_subset_marked_default_is_taken():
 
 def test_a_data_dir_is_searched_by_the_usual_rules():
     card = {"configs": [{"config_name": "x", "data_dir": "s"}]}
-    assert splits([*NAMES, "s/test.1.parquet"], card) == {"test": ["s/test.1.parquet"]}
+    names = ["s/test.1.parquet", "s/train.1.parquet"]
+    assert splits([*NAMES[1:], *names], card) == {"train": names[1:], "test": names[:1]}
+
+
+def test_a_split_word_that_fits_only_some_files_is_no_split():
+    names = ["bus/1.parquet", "car/1.parquet", "train/1.parquet"]
+    assert splits(names) == {"train": names}
+    assert splits(["a-test.parquet", "b.parquet"]) == {"train": ["a-test.parquet", "b.parquet"]}
+
+
+def test_a_file_beside_several_splits_is_left_out():
+    names = ["extra.parquet", "test.1.parquet", "train.1.parquet"]
+    assert splits(names) == {"train": names[2:], "test": names[1:2]}
 
 
 def test_a_file_that_the_card_names_must_be_there():

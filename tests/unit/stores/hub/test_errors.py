@@ -4,7 +4,10 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
-from wdsremux.stores.hub.errors import HttpError, status_of, translating_errors
+from wdsremux.stores.hub.answers import HttpError, asked_pause_s, status_of
+from wdsremux.stores.hub.errors import translating_errors
+from wdsremux.stores.hub.ranges import Access, RemoteFile, raise_for_status
+from wdsremux.stores.patience import TemporaryError
 
 
 class Answer:
@@ -105,3 +108,21 @@ def test_offline_mode_and_a_file_that_is_not_here_are_told():
         told(FileNotFoundError(2, "No such file", "a.tar"))
     )
     assert "not good" in str(told(ValueError("not\ngood")))
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause_s"),
+    [
+        ({"Retry-After": "40"}, 40),
+        ({"RateLimit": '"resolvers";r=0;t=163'}, 163),
+        ({"ratelimit": '"resolvers";r=12;t=163', "retry-after": "5"}, 5),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+        ({}, 0),
+    ],
+)
+def test_reading_keeps_the_pause_that_the_hub_asks_for(headers, pause_s):
+    file = RemoteFile("u/n a.parquet", "https://hub/a.parquet", 10, Access())
+    assert asked_pause_s(headers) == pause_s
+    with pytest.raises(TemporaryError, match="the Hub answers 429") as caught:
+        raise_for_status(429, headers, file)
+    assert caught.value.retry_after_s == pause_s

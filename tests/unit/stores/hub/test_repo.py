@@ -8,7 +8,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.hub import repo as repos
-from wdsremux.stores.hub.errors import OVERTAKEN, HttpError
+from wdsremux.stores.hub.answers import HttpError
+from wdsremux.stores.hub.errors import OVERTAKEN
 from wdsremux.stores.hub.repo import Attempt, HubRepo
 
 # The HTTP library of the client.

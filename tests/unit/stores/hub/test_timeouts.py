@@ -5,7 +5,8 @@ import time
 import pytest
 from huggingface_hub import HfApi, close_session, get_session
 
-from wdsremux.stores.hub.ranges import Access, HttpError
+from wdsremux.stores.hub.answers import HttpError
+from wdsremux.stores.hub.ranges import Access
 from wdsremux.stores.hub.timeouts import bound_requests
 
 

@@ -13,10 +13,10 @@ from support.store_conformance import StoreConformance, content_of, listed, publ
 from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.stores import patience
 from wdsremux.stores.base import Sums
+from wdsremux.stores.reading.prefetch import read_ahead
 from wdsremux.stores.staging import uploader
 from wdsremux.stores.staging.files import staging_folder
 from wdsremux.stores.staging.store import StagedStore
-from wdsremux.stores.whole_files import read_ahead
 
 PATIENCE_S = 30.0
 
@@ -168,7 +168,7 @@ def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
 
     case.remote.before_put = fail_until_it_is_told
     publish(case.target, "a.msgpack", b"entry")
-    assert list(read_ahead(case.target, ["a.msgpack"])) == [b"entry"]
+    assert list(read_ahead(case.target, ["a.msgpack"], 100)) == [b"entry"]
     assert tellers == {threading.current_thread()}
 
 

@@ -121,7 +121,7 @@ def test_the_end_marker_of_a_thumbnail_is_not_taken_for_the_images():
     data = exif_jpeg(thumbnail)
     check_end(data, read_header(data))
     cut = data[:-20]
-    with pytest.raises(DecodeError, match="its end is missing"):
+    with pytest.raises(DecodeError, match="its end marker is missing"):
         check_end(cut, read_header(cut))
 
 

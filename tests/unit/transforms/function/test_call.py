@@ -237,7 +237,7 @@ def test_reject_sample_on_a_batch_says_what_to_do_instead():
     def work(_):
         raise RejectSample("all")
 
-    with pytest.raises(TransformError, match=r"RejectSample on rows 10 to 12.*put None"):
+    with pytest.raises(TransformError, match=r"RejectSample on rows 10 to 12.*return None"):
         run(work)
 
 
@@ -313,7 +313,7 @@ class Odd:
 @pytest.mark.parametrize(
     ("mode", "returned", "text"),
     [
-        ("batch", None, r"rows 10 to 12: it returned None, not a dict of lists; was `return`"),
+        ("batch", None, r"rows 10 to 12: it returned None, not a dict of lists; is a `return`"),
         ("batch", [1, 2, 3], "returned a value of type 'list', not a dict of lists"),
         ("batch", {"picture": [None]}, r"1 values in column 'picture' for 3 rows; return one"),
         ("batch", {"label": np.zeros(4)}, "4 values in column 'label' for 3 rows"),
@@ -341,7 +341,7 @@ def test_a_function_that_cannot_take_one_argument_is_refused_when_it_is_loaded(m
 
 @pytest.mark.parametrize(("mode", "input"), [("rows", "pil"), ("batch", "torch")])
 def test_unknown_ways_to_call_are_refused(mode, input):  # noqa: A002
-    with pytest.raises(UsageError, match="no such way"):
+    with pytest.raises(UsageError, match="does not exist"):
         user(failing, mode, input)
 
 

@@ -232,7 +232,7 @@ def test_truncated_data_is_found_when_pixels_are_asked_for():
     "box", [(-1, 0, 5, 5), (0, 0, 31, 5), (0, 16, 5, 5), (0, 0, 0, 5), (0, 0, 5, -1)]
 )
 def test_a_crop_that_is_empty_or_outside_is_refused(box):
-    with pytest.raises(ValueError, match="not inside of 30 x 20"):
+    with pytest.raises(ValueError, match="not inside 30 x 20"):
         Picture.from_pixels(noise(30, 20)).crop(*box)
 
 

@@ -45,11 +45,11 @@ def test_series_without_a_gap_are_clean_in_any_order():
 @pytest.mark.parametrize(
     ("place", "change", "detail"),
     [
-        (1, {"start": 11}, "it begins at row 11, the one before ends at 10"),
-        (0, {"stop": 9}, "it begins at row 10, the one before ends at 9"),
-        (1, {"number": 7}, "it is number 2, 1 is expected"),
-        (1, {"is_last": True}, "it says that it is the last"),
-        (2, {"is_last": False}, "it is the last, but says that more follow"),
+        (1, {"start": 11}, "it begins at row 11, but the one before ends at 10"),
+        (0, {"stop": 9}, "it begins at row 10, but the one before ends at 9"),
+        (1, {"number": 7}, "its number is 2, but 1 is expected"),
+        (1, {"is_last": True}, "it is marked as the last shard, but more follow"),
+        (2, {"is_last": False}, "it is the last shard, but not marked as the last"),
     ],
 )
 def test_a_shard_out_of_its_series_is_told(place, change, detail):
@@ -61,7 +61,7 @@ def test_a_shard_out_of_its_series_is_told(place, change, detail):
 def test_one_gap_is_told_once_for_each_series():
     shards = series(shards=9)
     del shards[2]
-    assert problems(shards) == [("train-000003.tar", "it is number 3, 2 is expected")]
+    assert problems(shards) == [("train-000003.tar", "its number is 3, but 2 is expected")]
 
 
 def test_an_unfinished_series_may_end_anywhere():

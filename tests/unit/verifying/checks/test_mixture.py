@@ -44,7 +44,7 @@ def test_shards_are_compared_by_what_they_have_in_common():
     three.note_json({"a": 5})
     members, fields = dataset.merge(three)
     assert members is not None
-    assert fields == "'a' is a whole number, before it was a text"
+    assert fields == "'a' is a whole number, before it was a string"
 
 
 def test_objects_with_very_many_fields_are_compared_in_part():

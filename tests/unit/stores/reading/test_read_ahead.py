@@ -6,8 +6,8 @@ import pytest
 from support.memory_store import MemoryStore
 from support.store_conformance import publish
 
-from wdsremux.core.errors import StoreError
-from wdsremux.stores.whole_files import READS_AT_ONCE, read_ahead, read_whole
+from wdsremux.core.errors import CorruptDataError, StoreError
+from wdsremux.stores.reading.prefetch import READS_AT_ONCE, read_ahead
 
 NAMES = [f"{number:03d}" for number in range(3 * READS_AT_ONCE)]
 
@@ -20,12 +20,20 @@ def filled():
 
 
 def test_a_file_that_is_not_there_is_none():
-    assert read_whole(MemoryStore(), "a") is None
+    assert MemoryStore().read("a", 100) is None
+
+
+def test_a_file_that_is_too_large_is_not_read_to_its_end():
+    store = MemoryStore()
+    publish(store, "a", b"12345")
+    assert store.read("a", 5) == b"12345"
+    with pytest.raises(CorruptDataError, match="cannot read 'a': it is larger than 4 bytes"):
+        store.read("a", 4)
 
 
 def test_files_come_in_the_order_that_was_asked_for():
     names = [*reversed(NAMES), "missing"]
-    found = list(read_ahead(filled(), names))
+    found = list(read_ahead(filled(), names, 100))
     assert found == [*(name.encode() for name in reversed(NAMES)), None]
 
 
@@ -38,14 +46,14 @@ def test_so_many_are_fetched_at_once():
         return open_at_once(name)
 
     target.open = open_with_others
-    assert len(list(read_ahead(target, NAMES))) == len(NAMES)
+    assert len(list(read_ahead(target, NAMES, 100))) == len(NAMES)
 
 
 def test_who_stops_reading_has_not_fetched_all():
     target, opened = filled(), []
     open_and_note = target.open
     target.open = lambda name: (opened.append(name), open_and_note(name))[1]
-    found = read_ahead(target, NAMES)
+    found = read_ahead(target, NAMES, 100)
     next(found)
     found.close()
     assert len(opened) <= READS_AT_ONCE + 1
@@ -59,4 +67,4 @@ def test_what_cannot_be_read_is_raised():
 
     target.open = refuse
     with pytest.raises(StoreError, match="access denied"):
-        list(read_ahead(target, NAMES))
+        list(read_ahead(target, NAMES, 100))
