@@ -27,7 +27,7 @@ def _receipt(
 ) -> dict[str, str]:
     """Return the newest receipt of a shard."""
     sent = proofs.get(shard.name)
-    if sent is not None and sent.receipt:
+    if sent is not None:
         return dict(sent.receipt)
     present, moved = plan.present.get(shard.name), ends.moved.get(shard.name)
     recorded = ends.there.receipt(shard) or (moved.receipt if moved is not None else {})

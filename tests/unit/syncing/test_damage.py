@@ -1,5 +1,6 @@
 """Damage of the same size at the destination is found by proofs, and sent again."""
 
+import io
 import os
 from dataclasses import replace
 
@@ -101,3 +102,17 @@ def test_a_moved_shard_that_is_damaged_is_named_with_its_place(out, place):
     place.files[SHARD] = flipped(place.files[SHARD])
     with pytest.raises(CorruptDataError, match=f"{SHARD!r} was moved to 'mem://place' and is dam"):
         sync(out, URL)
+
+
+def test_a_shard_that_is_damaged_by_the_network_is_fetched_once_more(out, place, tmp_path):
+    sync(out, URL)
+    real, flips = place.open, [True]
+
+    def flipping(name):
+        data = real(name).read()
+        return io.BytesIO(flipped(data) if name == SHARD and flips and flips.pop() else data)
+
+    place.open = flipping
+    sync(URL, tmp_path / "back")
+    assert flips == []
+    assert tree(tmp_path / "back") == tree(out)
