@@ -139,7 +139,7 @@ def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):
     [
         ({"jpg": b"\xff\xd8broken"}, "the image of sample 'k' cannot be decoded"),
         ({"json": b"[1"}, "the JSON of sample 'k' is none"),
-        ({"json": b"[1]"}, "the JSON of sample 'k' is no object"),
+        ({"json": b"[1]"}, "the JSON of sample 'k' is not an object"),
     ],
     ids=str,
 )
