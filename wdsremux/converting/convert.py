@@ -4,11 +4,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Unpack
 
-from wdsremux.converting import progress as render
+from wdsremux.converting import progress
 from wdsremux.converting.extend import resumed
 from wdsremux.converting.line import convert as run_conversion
+from wdsremux.converting.summary import summary_of
 from wdsremux.core.errors import UsageError
-from wdsremux.core.events import Note, Observer, ignore_event, log_notes
+from wdsremux.core.events import Note, Observer, Opened, Phase, ignore_event, log_notes
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -58,7 +59,10 @@ def convert(
     """
     recipe, run = _split(dict(options))
     notify = _observer(observer, options.get("progress"))
-    return convert_by(source, out, recipe, run, transform=transform, observer=notify)
+    try:
+        return convert_by(source, out, recipe, run, transform=transform, observer=notify)
+    finally:
+        progress.close(notify)
 
 
 def convert_by(
@@ -75,7 +79,9 @@ def convert_by(
     ref.refuse_output(out)
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
+    observer(Phase(f"opening {ref.name}"))
     conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
+    observer(Opened(summary_of(conversion, out)))
     if conversion.store.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
@@ -97,13 +103,13 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         return run_conversion(resumed(conversion, extend=run.extend), observer)
 
 
-def _observer(observer: Observer | None, progress: str | None) -> Observer:
+def _observer(observer: Observer | None, shown: str | None) -> Observer:
     """Return the observer of a run that Python started; by default notes are logged."""
     if observer is not None:
-        if progress not in (None, "none"):
+        if shown not in (None, "none"):
             raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
-    return log_notes if progress is None else render.observer(progress)
+    return log_notes if shown is None else progress.observer(shown)
 
 
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:

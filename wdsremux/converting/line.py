@@ -10,7 +10,7 @@ from itertools import chain
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
 from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.core.errors import CorruptDataError, SourceError
-from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
+from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, Phase, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
@@ -44,6 +44,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
         )
     line = _ConversionRun(conversion, ledger, observer)
     line.run()
+    observer(Phase("finishing"))
     # Fields that decide no byte keep the values that the output was begun with.
     manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     _check_sums(manifest)
@@ -118,10 +119,19 @@ class _ConversionRun:
         """Load finished shards, and report what is left to do."""
         c = self._c
         self._remember()
-        self._observer(Begun(c.rows, self._judge.rows, c.workers, c.engine_name))
         if not self._standing:
             for remark in c.remarks:
                 self._observer(Note(remark))
+        begun = Begun(
+            c.rows,
+            self._judge.rows,
+            c.workers,
+            c.engine_name,
+            done_shards=len(self.shards()),
+            max_shard_bytes=c.bounds.max_bytes,
+            copies=c.job.copies,
+        )
+        self._observer(begun)
         for shard in self.shards():
             self._space.add(shard)
         self._look_at_space()

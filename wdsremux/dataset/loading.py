@@ -41,7 +41,7 @@ def load(
     is, StoreError when it cannot be reached.
     """
     if copy is not None and epoch is not None:
-        raise UsageError("copy and epoch both say which copy to read: give one of them")
+        raise UsageError("copy and epoch both select the copy to read: pass one of them")
     with open_output(out) as output:
         manifest = output.manifest
         if split is None and len(manifest.splits) > 1:
@@ -84,7 +84,7 @@ class LoadedSplit:
         """
         at = index + len(self) if index < 0 else index
         if not 0 <= at < len(self):
-            raise IndexError(f"there is no sample {index}: there are {len(self)}")
+            raise IndexError(f"sample {index} does not exist: there are {len(self)}")
         number = bisect_right(self._ends, at)
         first = self._ends[number] - self._shards[number].samples
         return _sample(self._own_reader().sample_bytes(self._shards[number], at - first))
@@ -120,7 +120,7 @@ class _Reader:
         self._output = output
         self._places: dict[str, _Places] = {}
         self._idle: list[tuple[str, RawIOBase]] = []
-        """Open files that nobody reads just now, the last used at the end."""
+        """Open files that are not in use, the last used at the end."""
         self._lock = threading.Lock()
         weakref.finalize(self, _close, output, self._idle).atexit = False
 
@@ -189,7 +189,7 @@ def _fields(content: bytes, key: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as exc:
         raise CorruptDataError(f"the JSON of sample {key!r} is none: {exc}") from exc
     if not isinstance(fields, dict):
-        raise CorruptDataError(f"the JSON of sample {key!r} is no object")
+        raise CorruptDataError(f"the JSON of sample {key!r} is not an object")
     return fields
 
 

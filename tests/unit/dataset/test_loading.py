@@ -66,7 +66,7 @@ def test_an_epoch_reads_the_copy_that_is_its_turn(tmp_path):
     assert keys(wdsremux.load(out)) == keys(wdsremux.load(out, copy=0))
     with pytest.raises(UsageError, match="no copy 3; it has 3"):
         wdsremux.load(out, copy=3)
-    with pytest.raises(UsageError, match="give one of them"):
+    with pytest.raises(UsageError, match="pass one of them"):
         wdsremux.load(out, copy=1, epoch=1)
 
 
@@ -139,7 +139,7 @@ def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):
     [
         ({"jpg": b"\xff\xd8broken"}, "the image of sample 'k' cannot be decoded"),
         ({"json": b"[1"}, "the JSON of sample 'k' is none"),
-        ({"json": b"[1]"}, "the JSON of sample 'k' is no object"),
+        ({"json": b"[1]"}, "the JSON of sample 'k' is not an object"),
     ],
     ids=str,
 )

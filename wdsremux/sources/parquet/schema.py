@@ -87,6 +87,8 @@ def dtype_from_arrow(kind: pa.DataType) -> Dtype:
         kind = kind.storage_type
     if types.is_dictionary(kind):
         kind = kind.value_type
+    if types.is_map(kind):  # JSON objects of varying keys have no common type
+        return {"list": dtype_from_arrow(entries_type(kind).value_type)}
     if types.is_struct(kind):
         return _dtype_from_struct({field.name: field.type for field in kind})
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)
@@ -95,6 +97,11 @@ def dtype_from_arrow(kind: pa.DataType) -> Dtype:
     if types.is_floating(kind):  # Arrow says "double" where the card says "float64"
         return f"float{kind.bit_width}"
     return dtype_from_name("binary" if types.is_fixed_size_binary(kind) else str(kind))
+
+
+def entries_type(kind: pa.MapType) -> pa.ListType:
+    """Return the type of a map as a list of its entries: {"key": ..., "value": ...}."""
+    return pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
 
 
 def _dtype_from_struct(fields: Mapping[str, pa.DataType]) -> Dtype:

@@ -21,9 +21,9 @@ _TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Resize(Step):
-    """Bring the shorter side to SIZE pixels and keep the proportions, rounded down.
+    """Resize the shorter side to SIZE pixels and keep the proportions, rounded down.
 
-    With SIZE as WIDTHxHEIGHT: bring to exactly this size, whatever the proportions.
+    With SIZE as WIDTHxHEIGHT: resize to exactly this size, whatever the proportions.
     """
 
     name: ClassVar[str] = "resize"
@@ -42,9 +42,9 @@ class Resize(Step):
 
 @dataclass(frozen=True, slots=True)
 class ResizeMax(Step):
-    """Bring the longer side down to SIZE pixels and keep the proportions, rounded.
+    """Reduce the longer side to SIZE pixels and keep the proportions, rounded.
 
-    Smaller images stay as they are.
+    Smaller images are not changed.
     """
 
     name: ClassVar[str] = "resize-max"
@@ -89,7 +89,7 @@ class CenterCrop(Step):
 class RandomCrop(Step):
     """Cut SIZE (or WIDTHxHEIGHT) pixels at a random place.
 
-    An image that is too small comes to lie at a random place on the matte (torchvision's RandomCrop
+    An image that is too small is placed at random on the matte (torchvision's RandomCrop
     with pad_if_needed).
     """
 
@@ -116,7 +116,7 @@ class RandomCrop(Step):
 
 @dataclass(frozen=True, slots=True)
 class RandomResizedCrop(Step):
-    """Cut a random part and bring it to SIZE (or WIDTHxHEIGHT) pixels.
+    """Cut a random part and resize it to SIZE (or WIDTHxHEIGHT) pixels.
 
     The part has SCALE_LO to SCALE_HI of the area, uniform, and a width / height from RATIO_LO to
     RATIO_HI, log-uniform; after ten tries that do not fit, the largest part of an allowed shape is
