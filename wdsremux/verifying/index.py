@@ -8,7 +8,7 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
@@ -164,9 +164,10 @@ class _Indexing:
                 _refuse_errors([*scanned.findings, *found.findings()])
                 number = numbers[split] = numbers.get(split, -1) + 1
                 entry = scanned.entry(split, number, position, is_last=last[split] == name)
-                self._write(entry_name(name), entry.to_bytes())
+                data = entry.to_bytes()
+                self._write(entry_name(name), data)
                 position += entry.summary.samples
-                yield entry.summary
+                yield replace(entry.summary, entry_sha256=hashlib.sha256(data).hexdigest())
         finally:
             # After an error or an interruption the threads end at their next block.
             self._is_stopped = True
