@@ -77,8 +77,8 @@ def _breaks_of(head: Head) -> tuple[int, ...]:
 
 def _extended(conversion: Conversion, ledger: Ledger, recorded: Head) -> Conversion:
     """Return the conversion with a break where the added rows begin."""
-    manifest, missed = ledger.finished(recorded.fingerprint)
-    if manifest is None or missed:
+    manifest, missing = ledger.finished(recorded.fingerprint)
+    if manifest is None or missing:
         raise UsageError(
             "--extend needs a finished output; finish this one with the source as it was, or start "
             "from scratch with --overwrite"

@@ -4,6 +4,7 @@ Entries are msgpack files in `.wdsremux/` beside the shards. A run resumes from 
 is made from them, and they let `verify` name a damaged sample without walking a damaged tar.
 """
 
+import hashlib
 import sys
 from array import array
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,7 @@ class ShardEntry:
                 raise CorruptDataError(
                     f"cannot read entry {name!r}: format {raw['format']} needs a newer wdsremux"
                 )
-            return cls._from_raw(raw)
+            return cls._from_raw(raw, hashlib.sha256(data).hexdigest())
         except CorruptDataError:
             raise
         except Exception as exc:
@@ -125,7 +126,7 @@ class ShardEntry:
             ) from exc
 
     @classmethod
-    def _from_raw(cls, raw: Mapping[str, Any]) -> Self:
+    def _from_raw(cls, raw: Mapping[str, Any], sha256: str) -> Self:
         positions, sizes = _unpacked(raw["positions"]), _unpacked(raw["sizes"])
         crcs, members = _unpacked(raw["crcs"]), _unpacked(raw["members"])
         samples = len(raw["keys"])
@@ -147,6 +148,7 @@ class ShardEntry:
             start=raw["start"],
             stop=raw["stop"],
             is_last=raw["last"],
+            entry_sha256=sha256,
         )
         return cls(
             summary=summary,

@@ -121,6 +121,8 @@ class Output:
             raise self._damaged(name, exc.strerror or str(exc)) from exc
         if entry is None:
             raise self._damaged(name, problem or "")
+        if shard.entry_sha256 not in ("", entry.summary.entry_sha256):
+            raise self._damaged(name, "its SHA-256 differs from the one in index.json")
         if entry.summary != shard:
             raise self._damaged(name, "it disagrees with index.json about its shard")
         return entry

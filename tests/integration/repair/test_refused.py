@@ -265,7 +265,7 @@ def test_without_any_record_nothing_is_done(made, tmp_path):
     (tmp_path / "empty").mkdir()
     done = command("repair", tmp_path / "empty")
     assert done.returncode == 6
-    assert "holds no dataset" in done.stderr
+    assert "contains no dataset" in done.stderr
     assert not list((tmp_path / "empty").iterdir())
     assert command("repair", tmp_path / "nowhere").returncode == 6
     assert not (tmp_path / "nowhere").exists()
@@ -276,4 +276,4 @@ def test_shards_that_nobody_converted_are_refused(tmp_path):
         shards.write({"__key__": "a", "txt": "text"})
     done = command("repair", tmp_path / "out")
     assert done.returncode == 2
-    assert "packed by ShardWriter" in done.stderr
+    assert "written by ShardWriter" in done.stderr

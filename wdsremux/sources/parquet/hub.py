@@ -19,7 +19,7 @@ from wdsremux.core.columns import Column
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
-from wdsremux.sources.dtypes import dtypes_from_features
+from wdsremux.sources.dtypes import dtypes_from_features, notes_on_lists, with_listed_images
 from wdsremux.sources.hub.errors import patiently
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.parquet.image_paths import ImageFolder
@@ -111,7 +111,8 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
     columns = _guessed(schema.columns, files[first], found[first], images)
     index = {split: [found[name] for name in each] for split, each in layout.splits.items()}
     head = {"kind": "hub", "repo": layout.repo, "commit": layout.commit}
-    return RowGroupSource(head, index, columns, images, make_units, schema.targets)
+    notes = tuple(notes_on_lists(schema.columns, columns))
+    return RowGroupSource(head, index, columns, images, make_units, schema.targets, notes)
 
 
 def _remote_files(
@@ -192,7 +193,7 @@ def _guessed(
     """Return the columns; those whose first value is an image become images."""
     names = guessable(columns)
     if not names or not index.rows:
-        return columns
+        return with_listed_images(columns)
     metadata = _metadata(file, index.footer_bytes)
     group = next(i for i, rows in enumerate(index.group_rows) if rows)
     spans = spans_of(metadata, group, names)

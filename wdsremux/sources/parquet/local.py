@@ -16,6 +16,7 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
+from wdsremux.sources.dtypes import notes_on_lists, with_listed_images
 from wdsremux.sources.parquet.image_paths import ImageFolder
 from wdsremux.sources.parquet.index import (
     FileIndex,
@@ -27,6 +28,7 @@ from wdsremux.sources.parquet.layout import Layout, card_from_folder, dtypes_of,
 from wdsremux.sources.parquet.merging import MergedSchema
 from wdsremux.sources.parquet.rows import RowGroup, first_values, read_records
 from wdsremux.sources.parquet.schema import columns_from_schema, guessable, with_guessed_images
+from wdsremux.sources.rows.roots import image_roots
 
 BUFFER_BYTES = 1 << 18
 """Column chunks are read in pieces of this size instead of whole."""
@@ -112,7 +114,8 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
     else:
         plain = layout_from_names(names, {}, None)
         layout = replace(plain, dtypes=dtypes_of(card, subset or "default"))
-    images = ImageFolder(str(image_root or base))
+    roots = image_roots(base, image_root)
+    images = ImageFolder(roots.base, roots.others)
     index, schema = _index(base, _in_order(layout), layout.dtypes)
 
     def make_units(file: FileIndex, part: RowGroup, first: int) -> Iterator[Unit]:
@@ -123,7 +126,7 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
 
     files = {split: [index[name] for name in each] for split, each in layout.splits.items()}
     columns = _columns(base, files, schema.columns, images)
-    notes = tuple(_notes(names, layout))
+    notes = (*_notes(names, layout), *notes_on_lists(schema.columns, columns))
     return RowGroupSource(
         {"kind": "parquet"}, files, columns, images, make_units, schema.targets, notes
     )
@@ -198,7 +201,7 @@ def _columns(
     names = guessable(columns)
     name = next((file.name for each in files.values() for file in each if file.rows), None)
     if name is None or not names:
-        return tuple(columns)
+        return with_listed_images(columns)
     with parquet_errors(name), open_file(str(base / name)) as file:
         present = set(file.schema_arrow.names)
         values = first_values(file, [each for each in names if each in present])

@@ -16,6 +16,7 @@ from wdsremux.core.records import Record
 from wdsremux.sources.parquet.image_paths import ImageFolder
 from wdsremux.sources.parquet.merging import conformed
 from wdsremux.sources.parquet.schema import dtype_from_arrow, entries_type
+from wdsremux.sources.rows.embedded import embedded_image
 
 BATCH_ROWS = 64
 BATCH_BYTES = 8 * 10**6
@@ -90,9 +91,11 @@ def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> I
     stored, paths = image_values(columns[part.image], part.image)
     values = [_field_values(columns[name], name, part) for name in part.fields]
     for i, data in enumerate(stored):
-        image, problem = data, None
-        if image is None and paths[i]:
-            image, problem = part.images.read(paths[i] or "")
+        image, problem, path = data, None, paths[i]
+        if image is None and path:
+            image = embedded_image(path)
+            if image is None:
+                image, problem = part.images.read(path)
         fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
         place = f"{part.file!r}, row {part.first_row + start + i}"
         yield Record(first + start + i, image, fields, problem, place)
@@ -106,6 +109,8 @@ def _field_values(column: pa.Array, name: str, part: RowGroup) -> list[Any]:
 def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[str | None]]:
     """Return stored bytes and paths of an image column: a struct of both, bytes, or paths."""
     column = _plain(column)
+    if dtype_from_arrow(column.type) in ({"list": "image"}, {"list": "binary"}):
+        column = _first_items(column)
     kind, types = column.type, pa.types
     nulls: list[Any] = [None] * len(column)
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
@@ -121,6 +126,12 @@ def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[
     raise SourceError(
         f"column {name!r} holds {kind}, not images; choose another with --image-column"
     )
+
+
+def _first_items(column: pa.Array) -> pa.Array:
+    """Return the first item of each list, null of an empty one."""
+    firsts = [values[0] if values else None for values in column.to_pylist()]
+    return pa.array(firsts, column.type.value_type)
 
 
 def python_values(column: pa.Array, name: str) -> list[Any]:

@@ -14,7 +14,8 @@ import pyarrow as pa
 from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import is_image_name, is_image_start
-from wdsremux.sources.dtypes import dtype_from_name, dtypes_from_features
+from wdsremux.sources.dtypes import dtype_from_name, dtypes_from_features, with_listed_images
+from wdsremux.sources.rows.embedded import first_of, has_embedded_start
 
 IMAGE_NAMES = (
     "image", "images", "img", "picture", "photo", "file", "file_name", "filename", "file_path",
@@ -46,7 +47,7 @@ def guessable(columns: Sequence[Column]) -> list[str]:
     """Return the columns whose first value must be examined: none when an image is declared."""
     if any(column.dtype == "image" for column in columns):
         return []
-    return [column.name for column in columns if column.dtype in ("binary", "string")]
+    return [c.name for c in columns if c.dtype in ("binary", "string", {"list": "binary"})]
 
 
 def with_guessed_images(
@@ -55,17 +56,23 @@ def with_guessed_images(
     file_exists: Callable[[str], bool],
 ) -> tuple[Column, ...]:
     """Return the columns; those whose first value is an image or the path of one become images."""
+    columns = with_listed_images(columns)
     guesses = {
         name
         for name in guessable(columns)
         if _holds_images(name, first_values.get(name), file_exists)
     }
+    plain = {c.name for c in columns if c.name in guesses and isinstance(c.dtype, str)}
+    guesses = plain or guesses  # lists of images are taken only where no other column is one
     return tuple(Column(c.name, "image") if c.name in guesses else c for c in columns)
 
 
 def _holds_images(name: str, value: Any, file_exists: Callable[[str], bool]) -> bool:
+    value = first_of(value)
     if isinstance(value, bytes):
         return is_image_start(value)
+    if has_embedded_start(value):
+        return True
     if not isinstance(value, str) or not is_image_name(value):
         return False
     return name.lower() in IMAGE_NAMES or file_exists(value)

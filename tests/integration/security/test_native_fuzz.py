@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def test_damaged_jpegs_break_no_memory_and_vectors_equal_plain_c(tmp_path):
