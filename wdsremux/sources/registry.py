@@ -199,8 +199,8 @@ def _open_object(source: Any, run: Run) -> Source:
         return open_dataset(source, run.give_up_after)
     if not isinstance(source, Iterable):
         raise UsageError(
-            f"a {type(source).__name__} is not a source; pass a string, a datasets.Dataset or an "
-            "iterable of dicts"
+            f"SOURCE cannot be of type {type(source).__name__!r}; pass a string, a "
+            "datasets.Dataset or an iterable of dicts"
         )
     return open_iterable(source)
 
