@@ -156,7 +156,7 @@ def test_a_source_that_is_gone_is_told_with_the_way_to_name_another(made):
     moved = made.source.rename(made.folder / "moved")
     text = refusal(made, SourceError)
     assert "cannot rebuild" in text
-    assert text.endswith("; if the source has moved, name it with --source")
+    assert text.endswith("; if the source has moved, pass its new location with --source")
     assert "--source-kind" not in text
     done = command("repair", made.out, "--source", moved, "--progress", "none")
     assert (done.returncode, done.stderr) == (0, "")
