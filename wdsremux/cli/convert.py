@@ -48,7 +48,7 @@ def _add_arguments(parser: argparse.ArgumentParser, *, every: bool) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="measure for 5 s, print time and size of the whole, write nothing",
+        help="measure for 5 s; print time and size; write nothing",
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show finished shards and rejected rows"

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
         return exc.exit_code
     except Exception:  # the outermost border: whatever comes here is a bug of ours
         console.err(traceback.format_exc())
-        return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
+        return _fail("this is a bug in wdsremux; please report it with the lines above", 70)
     return code
 
 

@@ -1,5 +1,7 @@
 """The public function `convert`: what the command does, for Python."""
 
+import inspect
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Unpack
@@ -50,9 +52,9 @@ def convert(
     The other options are those of `wdsremux convert --help`, with `_` for `-`, as strings
     ("512MB", "1%") or values. The same call again resumes an interrupted one.
 
-    Nothing is printed unless `progress` is set, which shows the run on stderr as the command line
-    does. An `observer` is called with each event of `wdsremux.events` instead. Without
-    either, notes are logged as warnings of the logger "wdsremux".
+    `progress` shows the run on stderr as the command line does; "none" is silent. By default, a
+    terminal or notebook gets a bar; elsewhere notes are logged as warnings of the logger
+    "wdsremux". An `observer` is called with each event, such as `wdsremux.ShardDone`, instead.
 
     Raises UsageError, SourceError, TransformError, StoreError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
@@ -61,8 +63,27 @@ def convert(
     notify = _observer(observer, options.get("progress"))
     try:
         return convert_by(source, out, recipe, run, transform=transform, observer=notify)
+    except KeyboardInterrupt as exc:
+        exc.add_note("finished shards are kept: the same call resumes")
+        raise
     finally:
         progress.close(notify)
+
+
+def _signature() -> inspect.Signature:
+    """Return the signature of `convert` with its options, for editors and `help`."""
+    own = inspect.signature(convert)
+    defaults = {each.name: each.default for kind in (Recipe, Run) for each in fields(kind)}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=defaults[name], annotation=annotation)
+        for name, annotation in ConvertOptions.__annotations__.items()
+    ]
+    named = [each for each in own.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    return own.replace(parameters=[*named, *options])
+
+
+convert.__dict__["__signature__"] = _signature()
 
 
 def convert_by(
@@ -104,11 +125,16 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
 
 
 def _observer(observer: Observer | None, shown: str | None) -> Observer:
-    """Return the observer of a run that Python started; by default notes are logged."""
+    """Return the observer of a run that Python started.
+
+    By default that is a bar on a terminal and in a notebook; elsewhere notes are logged.
+    """
     if observer is not None:
         if shown not in (None, "none"):
             raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
+    if shown is None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        shown = "bar"
     return log_notes if shown is None else progress.observer(shown)
 
 

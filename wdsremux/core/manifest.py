@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.head import MANIFEST_FORMAT, Head
+from wdsremux.core.option_values import counted, size
 
 MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
@@ -101,6 +102,15 @@ class Manifest:
             rejected=sum(t.rejected for t in parts),
             size_bytes=sum(t.size_bytes for t in parts),
             shards=sum(t.shards for t in parts),
+        )
+
+    def __repr__(self) -> str:
+        """Return one line: a notebook shows what is evaluated last."""
+        splits = ", ".join(f"{name} {t.samples:,}" for name, t in self.splits.items())
+        totals = self.totals
+        return (
+            f"<Manifest {self.head.name!r}: {counted(totals.shards, 'shard')}, "
+            f"{size(totals.size_bytes)}, samples: {splits}, rejected: {totals.rejected:,}>"
         )
 
     def patterns(self) -> dict[str, list[str]]:

@@ -176,7 +176,9 @@ class Run(Options):
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")
     """stop with exit code 6 if more records than this are rejected for errors"""
     give_up_after: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """time limit for a source or a remote output that does not answer"""
+    """time limit for a source or a remote output that does not answer; a Hub source that has
+    answered in this run gets 30m by default
+    """
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
     """time limit for one record (or one batch of your function) in a worker process; a record that
     exceeds it is rejected

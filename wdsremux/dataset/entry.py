@@ -122,7 +122,7 @@ class ShardEntry:
             # Whatever msgpack or a missing field raises, the file differs from what was written.
             raise CorruptDataError(
                 f"cannot read entry {name!r}: it is damaged ({exc!r}); "
-                "remove that file to have its shard made again"
+                "remove that file, and wdsremux rebuilds its shard"
             ) from exc
 
     @classmethod

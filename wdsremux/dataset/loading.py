@@ -187,7 +187,7 @@ def _fields(content: bytes, key: str) -> dict[str, Any]:
     try:
         fields = json.loads(content)
     except (ValueError, RecursionError) as exc:
-        raise CorruptDataError(f"the JSON of sample {key!r} is none: {exc}") from exc
+        raise CorruptDataError(f"the JSON of sample {key!r} is not valid JSON: {exc}") from exc
     if not isinstance(fields, dict):
         raise CorruptDataError(f"the JSON of sample {key!r} is not an object")
     return fields

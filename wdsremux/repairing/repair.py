@@ -149,7 +149,7 @@ class _Repair:
         lost = [name for order in orders for name in order.names if name not in line.made]
         if lost:
             self._mismatch = (
-                f"{listed(lost, MAX_NAMED)} cannot be made again with the recorded bytes and was "
+                f"{listed(lost, MAX_NAMED)} cannot be rebuilt with the recorded bytes and was "
                 f"not published: {changes.text()}"
             )
 
@@ -225,7 +225,7 @@ class _Repair:
             return reopen(self._head)
         except WdsremuxError as exc:
             names = listed([name for order in orders for name in order.names], MAX_NAMED)
-            raise type(exc)(f"cannot make {names} again: {exc}") from exc
+            raise type(exc)(f"cannot rebuild {names}: {exc}") from exc
 
     def _note_left(self) -> None:
         """Record what prevents a manifest."""

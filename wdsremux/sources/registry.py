@@ -199,8 +199,8 @@ def _open_object(source: Any, run: Run) -> Source:
         return open_dataset(source, run.give_up_after)
     if not isinstance(source, Iterable):
         raise UsageError(
-            f"a {type(source).__name__} is not a source; pass a string, a datasets.Dataset or an "
-            "iterable of dicts"
+            f"SOURCE cannot be of type {type(source).__name__!r}; pass a string, a "
+            "datasets.Dataset or an iterable of dicts"
         )
     return open_iterable(source)
 
@@ -210,9 +210,13 @@ def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hub.layout import hub_layout
     from wdsremux.sources.parquet.hub import open_hub
     from wdsremux.stores.hub.ranges import Access
+    from wdsremux.stores.patience import ONCE_READ_GIVE_UP_AFTER_S
 
     access = Access(run.give_up_after)
     layout = hub_layout(location, subset=recipe.subset, revision=recipe.revision, access=access)
+    # The Hub has answered: hours of work shall not end on a few minutes of lost network.
+    if run.give_up_after == Run().give_up_after:
+        access = Access(ONCE_READ_GIVE_UP_AFTER_S)
     return open_hub(layout, access) if layout.is_parquet else open_hub_stream(layout, access)
 
 

@@ -86,7 +86,7 @@ def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
     odd = next((item for item in items if item.kind != "file" or "/" in item.name), None)
     if odd is not None:
         what = "is in a subfolder; index that folder by itself"
-        what = what if odd.kind == "file" else f"is a {odd.kind}; replace it by the file itself"
+        what = what if odd.kind == "file" else f"is a {odd.kind}; replace it with the file itself"
         raise UsageError(f"cannot index {out!r}: {odd.name!r} {what}")
     if any(item.name == MANIFEST_NAME for item in folder.items()):
         raise UsageError(f"{out!r} already has an index.json; remove it to make a new one")

@@ -138,7 +138,7 @@ def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):
     ("contents", "problem"),
     [
         ({"jpg": b"\xff\xd8broken"}, "the image of sample 'k' cannot be decoded"),
-        ({"json": b"[1"}, "the JSON of sample 'k' is none"),
+        ({"json": b"[1"}, "the JSON of sample 'k' is not valid JSON"),
         ({"json": b"[1]"}, "the JSON of sample 'k' is not an object"),
     ],
     ids=str,
