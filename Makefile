@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-loaders check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
+.PHONY: help setup kernel-deps demo test test-loaders check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
+	@echo "make kernel-deps    install what builds the native kernel (Debian, as root); optional"
 	@echo "make test     lint, types, layers, and the whole test suite"
 	@echo "make test-loaders  read an output with Megatron-Energon and DALI (several GB)"
 	@echo "make check    format check, lint, types, layers, unit tests (< 90 s)"
@@ -22,8 +23,21 @@ help:
 
 setup: $(READY)
 
+# The native kernel is built with the package if a C compiler and libjpeg-turbo are installed; without
+# them the package is pure Python, and the tests leave the native kernel out.
+KERNEL := $(wildcard wdsremux/transforms/kernel/*.[ch]) wdsremux/transforms/kernel/CMakeLists.txt
+HAS_KERNEL_DEPS := printf '\#include <stdio.h>\n\#include <jpeglib.h>\n' | cc -E - >/dev/null 2>&1
+
+kernel-deps:
+	@if $(HAS_KERNEL_DEPS); then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq gcc libc6-dev libjpeg62-turbo-dev; \
+	else \
+		echo "no C compiler or no headers of libjpeg-turbo: the native kernel is not built"; \
+	fi
+
 # What a user needs; the rest comes with the first test or benchmark.
-$(RUNTIME): pyproject.toml
+$(RUNTIME): pyproject.toml $(KERNEL)
 	@echo "Setting up $(VENV) (only the first time) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -31,7 +45,7 @@ $(RUNTIME): pyproject.toml
 	@$(BIN)/python -m pip install --editable .
 	@touch $@
 
-$(READY): pyproject.toml
+$(READY): pyproject.toml $(KERNEL)
 	@$(MAKE) --no-print-directory $(RUNTIME)
 	@echo "Installing what the tests need: linters, type checker, storage servers, PyTorch ..."
 	@$(BIN)/python -m pip install --quiet --editable . --group dev --group torch

@@ -7,7 +7,18 @@ import pytest
 from support.hub import HubServer
 from support.s3_server import JuiceFS, SeaweedFS, found
 
+from wdsremux.transforms.kernel.choice import native_version
+
+# Without the native kernel everything else is tested; where it can be built it must be, as a test
+# of its own says.
+collect_ignore_glob = [] if native_version() else ["*test_native*.py"]
+
 _HUB = pytest.StashKey[HubServer]()
+
+
+def pytest_report_header():
+    """Say whether the native kernel is tested."""
+    return f"kernel: {native_version() or 'portable only, the native one is not built'}"
 
 
 def pytest_configure(config):

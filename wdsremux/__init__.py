@@ -9,6 +9,13 @@ if TYPE_CHECKING:
     from wdsremux.converting.convert import convert as convert
     from wdsremux.core.errors import RejectSample as RejectSample
     from wdsremux.core.errors import WdsremuxError as WdsremuxError
+    from wdsremux.core.events import Advanced as Advanced
+    from wdsremux.core.events import Begun as Begun
+    from wdsremux.core.events import Done as Done
+    from wdsremux.core.events import Note as Note
+    from wdsremux.core.events import Opened as Opened
+    from wdsremux.core.events import Phase as Phase
+    from wdsremux.core.events import ShardDone as ShardDone
     from wdsremux.core.manifest import Manifest as Manifest
     from wdsremux.core.recipe import Recipe as Recipe
     from wdsremux.core.recipe import Run as Run
@@ -46,16 +53,30 @@ _HOMES = {
     "sync": "wdsremux.syncing.sync",
     "SyncReport": "wdsremux.syncing.report",
     "verify": "wdsremux.verifying.verify",
+    "Advanced": "wdsremux.core.events",
+    "Begun": "wdsremux.core.events",
+    "Done": "wdsremux.core.events",
+    "Note": "wdsremux.core.events",
+    "Opened": "wdsremux.core.events",
+    "Phase": "wdsremux.core.events",
+    "ShardDone": "wdsremux.core.events",
 }
 
 __all__ = [
+    "Advanced",
+    "Begun",
+    "Done",
     "LoadedSplit",
     "Manifest",
+    "Note",
+    "Opened",
+    "Phase",
     "Recipe",
     "RejectSample",
     "RepairReport",
     "Report",
     "Run",
+    "ShardDone",
     "ShardWriter",
     "SyncReport",
     "WdsremuxError",

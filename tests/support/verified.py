@@ -1,5 +1,6 @@
 """Datasets to be verified: ours, made once and copied; tars of others, member by member."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -43,6 +44,19 @@ def flip(path, offset, bit=0):
 
 def entry_path(dataset, shard=SHARD):
     return dataset / ".wdsremux" / f"{shard.removesuffix('.tar')}.msgpack"
+
+
+def replace_entry(dataset, entry, shard=SHARD):
+    """Write another entry for a shard, and its SHA-256 into index.json."""
+    data = entry.to_bytes()
+    entry_path(dataset, shard).write_bytes(data)
+
+    def record(index):
+        for listed in index["shardlist"]:
+            if listed["url"] == shard:
+                listed["entry_sha256"] = hashlib.sha256(data).hexdigest()
+
+    edit_json(dataset / "index.json", record)
 
 
 def edit_json(path, change):

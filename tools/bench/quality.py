@@ -19,6 +19,7 @@ from scene import GEOMETRY
 
 from wdsremux.transforms.base import sample_rng
 from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.kernel.choice import Kernel, chosen_kernel
 from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
 from wdsremux.transforms.steps.picture import SourceImage
 
@@ -57,12 +58,15 @@ def images_of(source: Path, most: int) -> Iterator[bytes]:
                 yield image.as_py()
 
 
-def compared(data: bytes, number: int) -> tuple[float, float] | None:
-    """Return PSNR and SSIM of one image; None for one that is not RGB and upright."""
+def compared(data: bytes, number: int, kernel: Kernel) -> tuple[float, float, float] | None:
+    """Return PSNR, SSIM and the largest mean difference of a channel of one image, in levels.
+
+    None for one that is not RGB and upright.
+    """
     with Image.open(io.BytesIO(data)) as image:
         if image.mode != "RGB" or image.getexif().get(0x0112, 1) != 1:
             return None
-        picture = SourceImage(data, Codec()).picture()
+        picture = SourceImage(data, Codec(kernel=kernel)).picture()
         steps = steps_from_text(GEOMETRY)
         apply_steps(steps, [picture], [sample_rng(42, 0, number)], (255, 255, 255))
         plan = picture.first_plan
@@ -70,9 +74,10 @@ def compared(data: bytes, number: int) -> tuple[float, float] | None:
     if plan.mirrored:
         wanted = wanted.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     ours = Image.fromarray(picture.pixels())
-    pairs = (np.asarray(each, np.float64) for each in (ours, wanted))
+    pairs = [np.asarray(each, np.float64) for each in (ours, wanted)]
     grays = (np.asarray(each.convert("L"), np.float64) for each in (ours, wanted))
-    return psnr(*pairs), ssim(*grays)
+    shift = float(np.abs((pairs[0] - pairs[1]).mean((0, 1))).max())
+    return psnr(*pairs), ssim(*grays), shift
 
 
 def main() -> None:
@@ -80,10 +85,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--src", type=Path, required=True)
     parser.add_argument("--images", type=int, default=250)
+    parser.add_argument("--kernel", choices=("auto", "native", "portable"), default="auto")
     given = parser.parse_args()
-    every = (compared(data, i) for i, data in enumerate(images_of(given.src, given.images)))
-    found = [each for each in every if each is not None]
-    print(json.dumps({"psnr_db": [p for p, _ in found], "ssim": [s for _, s in found]}))
+    kernel = chosen_kernel(given.kernel)
+    images = enumerate(images_of(given.src, given.images))
+    every = (compared(data, number, kernel) for number, data in images)
+    psnrs, ssims, shifts = zip(*(each for each in every if each is not None), strict=True)
+    answer = {"kernel": kernel, "psnr_db": psnrs, "ssim": ssims, "channel_shift": shifts}
+    print(json.dumps(answer))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,19 +162,14 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def run(scene: Scene, names: Sequence[str], times: int) -> dict[str, Any]:
-    """Run everything that is named, and return the results."""
-    races = []
-    if any(contestant.name in names for contestant in CONTESTANTS):
-        kinds = {"inet": times} if scene.is_smoke else {"inet": times, "hires": HIRES * times}
-        races = [race(scene, kind, names, each) for kind, each in kinds.items()]
-    cases = []
-    for name, case in CASES.items():
-        if name in names:
-            began = time.perf_counter()
-            cases.append({"name": name, **case(scene)})
-            _say(f"{name}: {time.perf_counter() - began:.1f} s")
-    return {
+def run(
+    scene: Scene, names: Sequence[str], times: int, save: Callable[[dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Run everything that is named; `save` gets the results so far after each measurement.
+
+    What cannot be measured here, because a dataset or a tool is missing, is listed with the reason.
+    """
+    results: dict[str, Any] = {
         "format": 1,
         "command": "python tools/bench/run.py " + " ".join(sys.argv[1:]),
         "machine": machine(),
@@ -183,9 +178,35 @@ def run(scene: Scene, names: Sequence[str], times: int) -> dict[str, Any]:
         "workers": scene.workers,
         "rounds": scene.rounds,
         "is_smoke": scene.is_smoke,
-        "races": races,
-        "cases": cases,
+        "races": [],
+        "cases": [],
+        "not_measured": {},
     }
+    kinds = {"inet": times} if scene.is_smoke else {"inet": times, "hires": HIRES * times}
+    if not any(contestant.name in names for contestant in CONTESTANTS):
+        kinds = {}
+    for kind, each in kinds.items():
+        with _or_listed(results, f"race on {kind}"):
+            results["races"].append(race(scene, kind, names, each))
+        save(results)
+    for name, case in CASES.items():
+        if name in names:
+            began = time.perf_counter()
+            with _or_listed(results, name):
+                results["cases"].append({"name": name, **case(scene)})
+            save(results)
+            _say(f"{name}: {time.perf_counter() - began:.1f} s")
+    return results
+
+
+@contextmanager
+def _or_listed(results: dict[str, Any], name: str) -> Iterator[None]:
+    """List what ends with an error message instead of ending the whole run."""
+    try:
+        yield
+    except SystemExit as exc:
+        results["not_measured"][name] = str(exc)
+        _say(f"{name} was not measured: {exc}")
 
 
 def main() -> None:
@@ -212,10 +233,16 @@ def main() -> None:
     rounds, times = (1, 1) if given.smoke else (given.rounds, given.times)
     corpus, peers = given.corpus.absolute(), given.peers_python.absolute()
     scene = Scene(corpus, work, given.workers, rounds, peers, given.smoke)
-    results = run(scene, names, times)
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(results, indent=1) + "\n")
+
+    def save(results: dict[str, Any]) -> None:
+        given.out.write_text(json.dumps(results, indent=1) + "\n")
+
+    results = run(scene, names, times, save)
+    save(results)
     shutil.rmtree(work, ignore_errors=True)
+    if results["not_measured"]:
+        raise SystemExit(f"not measured: {', '.join(results['not_measured'])}; see {given.out}")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
-from wdsremux.converting.progress import crew, duration
+from wdsremux.converting.meter import crew, duration
 from wdsremux.core.option_values import seconds_from_text, size
 from wdsremux.core.recipe import Recipe, Run
 
@@ -81,7 +81,7 @@ def _room_lines(needed: int | None, free: int | None, out: str) -> list[str]:
         return ["nothing was written"]
     lines = [f"{size(free)} free at {out}; nothing was written"]
     if needed is not None and needed > free:
-        lines.append(f"note: that is {size(needed - free)} too little")
+        lines.append(f"note: {size(needed - free)} more is needed")
     return lines
 
 
@@ -91,15 +91,15 @@ def estimate_lines(found: "Estimate") -> list[str]:
     whole = "an unknown number of" if found.rows_in_all is None else f"{found.rows_in_all}"
     with_what = crew(found.workers, found.engine) if found.workers else "this process alone"
     after = f", after {pace.start_s:.1f} s to start" if pace.start_s >= WORTH_SHOWING_S else ""
-    measured = f"measured on the first {pace.rows}, {pace.seconds:.1f} s with {with_what}{after}"
+    measured = f"measured on the first {pace.rows} in {pace.seconds:.1f} s with {with_what}{after}"
     lines = [
         f"{whole} rows; {measured}",
-        f"{_rate(pace.rows_per_s)} images/s, {size(round(pace.output_bytes / pace.rows))} a row",
+        f"{_rate(pace.rows_per_s)} images/s, {size(round(pace.output_bytes / pace.rows))} per row",
     ]
     if found.seconds is not None and found.size_bytes is not None:
         shards = f"{found.shards} shard{'' if found.shards == 1 else 's'}"
         lines.append(
-            f"the whole: about {duration(found.seconds)}, {size(found.size_bytes)} in {shards}"
+            f"whole dataset: about {duration(found.seconds)}, {size(found.size_bytes)} in {shards}"
         )
     if pace.first_rejected is not None:
         first = pace.first_rejected
@@ -113,7 +113,7 @@ def estimate_lines(found: "Estimate") -> list[str]:
 def bench_lines(found: "Bench") -> list[str]:
     """Return the lines that `bench` prints."""
     one = found.profile
-    lines = [f"one core: {_rate(one.rows_per_s)} images/s, {one.row_ms:.2f} ms an image"]
+    lines = [f"one core: {_rate(one.rows_per_s)} images/s, {one.row_ms:.2f} ms per image"]
     for stage, ms in one.stages_ms.items():
         lines.append(f"  {stage:<10}{ms:9.3f} ms {ms / one.row_ms:6.0%}")
     lines += ["", *estimate_lines(found.estimate), ""]

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
-from wdsremux.converting.progress import LOG_EVERY_S, BestEffortStream, duration
+from wdsremux.converting.meter import duration
+from wdsremux.converting.progress import LOG_EVERY_S, BestEffortStream
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Note, SyncBegun, SyncEvent
 from wdsremux.core.option_values import counted, size

@@ -1,60 +1,15 @@
 """The command `convert`."""
 
 import argparse
-import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from wdsremux.cli import bench, console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.cli.parser import Parser
-from wdsremux.converting.progress import duration, images_per_s
-from wdsremux.core.escaping import escaped
-from wdsremux.core.events import Begun, Done, Event
-from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
-from wdsremux.core.option_values import counted, size
-
-
-def _series(manifest: Manifest) -> dict[str, list[ShardSummary]]:
-    """Return the shards that an epoch reads together, by what people call them."""
-    found: dict[str, list[ShardSummary]] = {}
-    for shard in manifest.shards:
-        name = f"{shard.split}, copy {shard.copy}" if manifest.head.copies > 1 else shard.split
-        found.setdefault(name, []).append(shard)
-    return found
-
-
-def report(event: Done, out: str, seconds: float) -> str:
-    """Return the closing report: what there is, and how to read it."""
-    from wdsremux.dataset.indexes.loader_urls import own_loaders
-
-    manifest, totals = event.manifest, event.manifest.totals
-    lines = []
-    if event.rows:
-        rate = event.rows / seconds
-        lines.append(f"{counted(event.rows, 'row')} in {duration(seconds)}, {images_per_s(rate)}")
-    else:
-        lines.append(f"nothing to do: {out} is finished with this recipe")
-    lines.append(
-        f"{counted(totals.samples, 'sample')} of {counted(totals.rows, 'row')} in "
-        f"{counted(totals.shards, 'shard')}, "
-        f"{size(totals.size_bytes)}, {totals.rejected} rejected"
-    )
-    lines += [f"note: {note}" for note in manifest.head.notes]
-    for name, shards in _series(manifest).items():
-        samples = sum(shard.samples for shard in shards)
-        patterns = brace_patterns([shard.name for shard in shards])
-        lines += [f"  {name}: {out}/{pattern}" for pattern in patterns]
-        lines.append(f"  {name}: {counted(samples, 'sample')}")
-    loaders = own_loaders(manifest.published, manifest.patterns())
-    for form, by_split in loaders.items():
-        lines += [f"  {split}, {form}: {url}" for split, urls in by_split.items() for url in urls]
-    if manifest.published:
-        lines.append(f"check it with: wdsremux verify {shlex.quote(out)}")
-    lines.append(f"code for a training loop: wdsremux show {shlex.quote(out)} --snippet pytorch")
-    return "\n".join(map(escaped, lines))
-
+from wdsremux.core.events import Advanced, Begun, Done, Event, Note, ShardDone
+from wdsremux.core.option_values import size
 
 SOURCE_HELP = (
     "Hub dataset (user/name) · folder or glob of .parquet, images or .tar · "
@@ -93,8 +48,12 @@ def _add_arguments(parser: argparse.ArgumentParser, *, every: bool) -> None:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="measure for 5 s, print time and size of the whole, write nothing",
+        help="measure for 5 s; print time and size; write nothing",
     )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="show finished shards and rejected rows"
+    )
+    parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     add_options(parser, every=every)
 
 
@@ -114,9 +73,10 @@ class _HelpAll(argparse.Action):
 
 def _convert(arguments: argparse.Namespace) -> int:
     # Imported here: `wdsremux --help` needs none of it.
+    from wdsremux.cli.report import Rejections, report
+    from wdsremux.converting import progress
     from wdsremux.converting.convert import convert_by
-    from wdsremux.converting.progress import observer
-    from wdsremux.core.events import Done
+    from wdsremux.converting.meter import Meter
     from wdsremux.core.recipe import Recipe, Run
 
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
@@ -124,16 +84,36 @@ def _convert(arguments: argparse.Namespace) -> int:
     run = Run.from_options(run_options)
     if arguments.dry_run:
         return bench.dry_run(arguments.source, arguments.out, recipe, run)
-    tell, began = observer(run.progress), time.monotonic()
+    if arguments.resume and run.progress != "none":
+        console.err("--resume is not needed: the same command resumes")
+    show, began, rejections = progress.observer(run.progress), time.monotonic(), Rejections()
+    arguments.meter = meter = Meter()
 
-    def tell_and_report(event: Event) -> None:
-        tell(event)
+    def observe(event: Event) -> None:
+        meter.note(event)
+        rejections.note(event)
+        show(event)
+        for note in _details(event) if arguments.verbose else ():
+            show(note)
         if isinstance(event, Begun):
             arguments.has_begun = run.overwrite
             if (event.engine, run.engine) == ("threads", "auto"):
                 arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
-            console.out_report(report(event, arguments.out, time.monotonic() - began))
+            seconds = time.monotonic() - began
+            console.out_report(report(event, arguments.out, seconds, rejections))
 
-    convert_by(arguments.source, arguments.out, recipe, run, observer=tell_and_report)
+    try:
+        convert_by(arguments.source, arguments.out, recipe, run, observer=observe)
+    finally:
+        progress.close(show)
     return 0
+
+
+def _details(event: Event) -> Iterator[Note]:
+    """Yield what --verbose shows: each finished shard and each rejected row."""
+    if isinstance(event, ShardDone):
+        shard = event.shard
+        yield Note(f"{shard.name}: {shard.samples:,} samples, {size(shard.size_bytes)}")
+    for item in event.rejected if isinstance(event, Advanced) else ():
+        yield Note(f"row {item.position} rejected ({item.stage}): {item.reason}")

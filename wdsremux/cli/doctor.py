@@ -13,6 +13,7 @@ from typing import Any
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import TransformError
 from wdsremux.processing.engines.base import WorkerDiedError
+from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE, extension, native_version
 
 LIBRARIES = (
     "numpy",
@@ -61,6 +62,8 @@ class Diagnosis:
 
     versions: dict[str, str]
     """Python, this package and its libraries; "missing" for what is not there."""
+    kernel: str
+    """What `--kernel auto` takes for a new output, and how to get the native one."""
     resampler: str
     cpus: dict[str, int]
     engines: dict[str, str]
@@ -75,6 +78,7 @@ class Diagnosis:
         """Return everything as `doctor --json` prints it; never the token itself."""
         return {
             "versions": self.versions,
+            "kernel": self.kernel,
             "resampler": self.resampler,
             "cpus": self.cpus,
             "engines": self.engines,
@@ -93,6 +97,7 @@ class Diagnosis:
         cpus = ", ".join(f"{count} {what}" for what, count in self.cpus.items())
         rows = {
             **self.versions,
+            "kernel": self.kernel,
             "resampler": self.resampler,
             "CPUs": cpus,
             **{f"engine {name}": state for name, state in self.engines.items()},
@@ -119,6 +124,7 @@ def diagnose() -> Diagnosis:
     )
     return Diagnosis(
         versions=versions,
+        kernel=_kernel(),
         resampler=_resampler(problems),
         cpus=_cpus(),
         engines=engines,
@@ -141,6 +147,13 @@ def _version(name: str) -> str | None:
 
 def _is_ready(state: str) -> bool:
     return state.startswith("ready")
+
+
+def _kernel() -> str:
+    module, version = extension(), native_version()
+    if module is None:
+        return f"{PORTABLE}; for the native one, {HOW_TO_BUILD}"
+    return f"{version}, with {module.VECTORS} instructions"
 
 
 def _resampler(problems: list[str]) -> str:

@@ -13,6 +13,21 @@ PAGES = Path(__file__).parent / "pages"
 """One Markdown file for each topic; its first line is `# Title`."""
 SHELLS = ("bash", "zsh", "fish")
 
+AREAS = {
+    "1": "the folder, index.json and the entries (every depth of verify)",
+    "2": "the bytes of the shards (--depth bytes and deeper)",
+    "3": "tars and samples (--depth samples and deeper)",
+    "4": "images (--depth pixels)",
+    "5": "datasets of other tools: what some loaders cannot handle",
+}
+"""What is checked, by the first digit of a code."""
+CONSEQUENCES = {
+    "error": "do not train on it: loaders fail, or samples are missing or wrong; "
+    "verify exits with code 1",
+    "warning": "the data may be intact, but a loader may skip or misread some; "
+    "verify exits with code 1",
+}
+
 
 def add_commands(commands: Any) -> None:
     """Add the commands to the parser."""
@@ -80,13 +95,24 @@ def _help(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from wdsremux.verifying.findings import Code
+    from wdsremux.verifying.findings import Code, Finding
 
     known = {code.code: code for code in Code}
     found = known.get(arguments.code.upper())
     if found is None:
         raise UsageError(f"unknown finding {arguments.code!r}; `wdsremux help findings` lists all")
-    console.out(f"{found.code} ({found.severity}): {found.title}\n\nWhat to do: {found.remedy}")
+    shard = "train-000003.tar" if "{shard}" in found.remedy else None
+    lines = [
+        f"{found.code} {found.severity}: {found.title}",
+        "",
+        f"Found in:    {AREAS[found.code[1]]}",
+        f"Consequence: {CONSEQUENCES[found.severity]}",
+        f"What to do:  {found.remedy.replace('{shard}', 'NAME')}",
+        "",
+        "Example:",
+        f"  {Finding(found, shard).line('out/dataset')}",
+    ]
+    console.out("\n".join(lines))
     return 0
 
 

@@ -28,6 +28,8 @@ def hint(left: Sequence[str], command: str, options: Mapping[str, Sequence[str]]
     flag = next((word.partition("=")[0] for word in left if word.startswith("-")), None)
     if flag is not None:
         return _hint_of_flag(flag, command, options)
+    if "--step" in own and left[0][:1].isdigit():
+        return f"; the arguments of a step follow '=': --step resize={left[0]}"
     if "source" in own:
         return "; if SOURCE is a pattern, quote it: the shell expands it to several arguments"
     return ""

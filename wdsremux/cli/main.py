@@ -18,6 +18,7 @@ from wdsremux.cli.parser import Parser, Version
 from wdsremux.cli.signals import StopRequest, stop_on_signals
 from wdsremux.core.errors import WdsremuxError
 from wdsremux.core.escaping import escaped
+from wdsremux.core.option_values import counted
 
 STOPPED_CODES = (130, 143)
 
@@ -40,15 +41,18 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
     try:
         arguments = make_parser().parse(words)
         arguments.on_threads = on_threads
-        with stop_on_signals(lambda: f"wdsremux: {_stopped(words, arguments)}"):
+        with stop_on_signals(lambda: f"\n{_stopped(words, arguments)}"):
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
-        return _fail(str(exc), exc.exit_code)
+        code = _fail(str(exc), exc.exit_code)
+        if kept := _kept(arguments):
+            console.err(kept.strip())
     except StopRequest as exc:
-        return _fail(_stopped(words, arguments), exc.exit_code)
+        console.err(_stopped(words, arguments))
+        return exc.exit_code
     except Exception:  # the outermost border: whatever comes here is a bug of ours
         console.err(traceback.format_exc())
-        return _fail("this is a bug of wdsremux; please report it with the lines above", 70)
+        return _fail("this is a bug in wdsremux; please report it with the lines above", 70)
     return code
 
 
@@ -67,14 +71,27 @@ def command(on_threads: Callable[[], None]) -> NoReturn:
 
 
 def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
-    """Return the message with the command that resumes."""
+    """Return what is kept, and the command that resumes on a line of its own."""
     again = [*words]
     if getattr(arguments, "has_begun", False):
         # What was there before is removed already: do not remove what was made since.
         again = [word for word in words if word != "--overwrite"]
         if again == [*words]:  # the option came from a file
             again.append("--no-overwrite")
-    return f"stopped; finished shards are kept; resume with: {shlex.join(['wdsremux', *again])}"
+    kept = _kept(arguments)
+    resume = "Resume with:" if kept or words[:1] == ["sync"] else "Run it again with:"
+    return "\n".join([f"Interrupted. {kept}{resume}", shlex.join(["wdsremux", *again])])
+
+
+def _kept(arguments: argparse.Namespace) -> str:
+    """Return what a conversion has finished, and what is lost; empty if nothing is finished."""
+    meter = getattr(arguments, "meter", None)
+    if meter is None or not meter.kept_shards:
+        return ""
+    of = "" if meter.rows_in_all is None else f" of {meter.rows_in_all:,}"
+    kept = f"Kept {counted(meter.kept_shards, 'shard')} ({meter.kept_rows:,}{of} rows)"
+    lost = meter.rows - meter.kept_rows
+    return f"{kept}; {counted(lost, 'row')} will be redone. " if lost else f"{kept}. "
 
 
 def _fail(text: str, code: int) -> int:

@@ -18,7 +18,7 @@ def add_command(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "repair",
-        help="make damaged shards again from the source",
+        help="rebuild damaged shards from the source",
         description="Make missing and damaged shards again from their source, and rebuild "
         "index, entries and card. A shard is published only if its SHA-256 is the recorded one; "
         "exit code 7 says what has changed, 1 that something could not be repaired.",
@@ -80,11 +80,11 @@ def _repair(arguments: argparse.Namespace) -> int:
 
 def report_lines(report: RepairReport) -> list[str]:
     """Return the lines of a report: one for each file, and a closing one."""
-    lines = [f"made again: {name}" for name in report.remade]
+    lines = [f"rebuilt: {name}" for name in report.remade]
     lines += [f"rebuilt: {name}" for name in report.rebuilt]
     lines += [f"moved to {name}" for name in report.moved]
     lines += [f"not repaired: {text}" for text in report.left]
-    checked = f"{report.checked_shards} of {report.shards} shards read"
+    checked = f"{report.checked_shards} of {report.shards} shards checked"
     if report.left:
         return [*lines, f"not repaired completely: {checked}"]
     verdict = "repaired" if report.remade or report.rebuilt or report.moved else "nothing to repair"

@@ -8,7 +8,7 @@ from typing import Any
 
 from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.converting.progress import duration
+from wdsremux.converting.meter import duration
 from wdsremux.core.escaping import escaped
 from wdsremux.core.option_values import counted, size
 from wdsremux.verifying.findings import Code

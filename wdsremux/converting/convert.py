@@ -1,14 +1,17 @@
 """The public function `convert`: what the command does, for Python."""
 
+import inspect
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Unpack
 
-from wdsremux.converting import progress as render
+from wdsremux.converting import progress
 from wdsremux.converting.extend import resumed
 from wdsremux.converting.line import convert as run_conversion
+from wdsremux.converting.summary import summary_of
 from wdsremux.core.errors import UsageError
-from wdsremux.core.events import Note, Observer, ignore_event, log_notes
+from wdsremux.core.events import Note, Observer, Opened, Phase, ignore_event, log_notes
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -49,16 +52,38 @@ def convert(
     The other options are those of `wdsremux convert --help`, with `_` for `-`, as strings
     ("512MB", "1%") or values. The same call again resumes an interrupted one.
 
-    Nothing is printed unless `progress` is set, which shows the run on stderr as the command line
-    does. An `observer` is called with each event of `wdsremux.events` instead. Without
-    either, notes are logged as warnings of the logger "wdsremux".
+    `progress` shows the run on stderr as the command line does; "none" is silent. By default, a
+    terminal or notebook gets a bar; elsewhere notes are logged as warnings of the logger
+    "wdsremux". An `observer` is called with each event, such as `wdsremux.ShardDone`, instead.
 
     Raises UsageError, SourceError, TransformError, StoreError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
     recipe, run = _split(dict(options))
     notify = _observer(observer, options.get("progress"))
-    return convert_by(source, out, recipe, run, transform=transform, observer=notify)
+    try:
+        return convert_by(source, out, recipe, run, transform=transform, observer=notify)
+    except KeyboardInterrupt as exc:
+        exc.add_note("finished shards are kept: the same call resumes")
+        raise
+    finally:
+        progress.close(notify)
+
+
+def _signature() -> inspect.Signature:
+    """Return the signature of `convert` with its options, for editors and `help`."""
+    own = inspect.signature(convert)
+    defaults = {each.name: each.default for kind in (Recipe, Run) for each in fields(kind)}
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    options = [
+        inspect.Parameter(name, keyword, default=defaults[name], annotation=annotation)
+        for name, annotation in ConvertOptions.__annotations__.items()
+    ]
+    named = [each for each in own.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    return own.replace(parameters=[*named, *options])
+
+
+convert.__dict__["__signature__"] = _signature()
 
 
 def convert_by(
@@ -75,7 +100,9 @@ def convert_by(
     ref.refuse_output(out)
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
+    observer(Phase(f"opening {ref.name}"))
     conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
+    observer(Opened(summary_of(conversion, out)))
     if conversion.store.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)
 
@@ -97,13 +124,18 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         return run_conversion(resumed(conversion, extend=run.extend), observer)
 
 
-def _observer(observer: Observer | None, progress: str | None) -> Observer:
-    """Return the observer of a run that Python started; by default notes are logged."""
+def _observer(observer: Observer | None, shown: str | None) -> Observer:
+    """Return the observer of a run that Python started.
+
+    By default that is a bar on a terminal and in a notebook; elsewhere notes are logged.
+    """
     if observer is not None:
-        if progress not in (None, "none"):
+        if shown not in (None, "none"):
             raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
-    return log_notes if progress is None else render.observer(progress)
+    if shown is None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+        shown = "bar"
+    return log_notes if shown is None else progress.observer(shown)
 
 
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:

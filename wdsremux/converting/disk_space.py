@@ -40,13 +40,13 @@ class SpaceWatch:
         self._has_warned = True
         if self._made_row_copies:
             return (
-                f"the disk will fill up: the rest takes about {size(needed)}, and {size(free)} are "
+                f"the disk will fill up: the rest takes about {size(needed)}, and {size(free)} is "
                 f"free; {ANYWAY}"
             )
         copies = f" (times {self._copies} copies)" if self._copies > 1 else ""
         return (
             f"the disk may fill up: the rows take {size(self._source_bytes or 0)} in the source"
-            f"{copies} and {size(free)} are free; steps that shrink images need less; {ANYWAY}"
+            f"{copies} and {size(free)} is free; steps that shrink images need less; {ANYWAY}"
         )
 
     def _needed_bytes(self) -> int | None:

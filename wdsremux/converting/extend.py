@@ -15,6 +15,7 @@ from wdsremux.dataset.head import added_files
 from wdsremux.dataset.ledger import Ledger, refuse_difference
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import SeriesRows, series_from_text
+from wdsremux.transforms.kernel.choice import PORTABLE, kernel_of, native_version
 
 
 def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
@@ -27,6 +28,7 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
     recorded = ledger.head()
     if recorded is None:
         return conversion
+    conversion = _with_kernel_of(conversion, recorded)
     breaks = _breaks_of(recorded)
     if breaks[: len(conversion.breaks)] == conversion.breaks:
         # The same command again does not repeat where the output was extended.
@@ -41,6 +43,21 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
         # The manifest is still that of the shorter dataset if a run was killed since.
         ledger.adopt(conversion.fingerprint, conversion.breaks)
     return conversion
+
+
+def _with_kernel_of(conversion: Conversion, recorded: Head) -> Conversion:
+    """Return the conversion with the kernel that its output was started with, where it may be used.
+
+    Where that kernel is not built, the difference is refused later, with what to do.
+    """
+    version = recorded.versions.get("kernel")
+    is_usable = version in (PORTABLE, native_version())
+    if not conversion.adapts_kernel or version is None or not is_usable:
+        return conversion
+    codec = replace(conversion.job.codec, kernel=kernel_of(version))
+    head = replace(conversion.head, versions={**conversion.head.versions, "kernel": version})
+    head = replace(head, fingerprint=fingerprint_of(head.to_json()))
+    return replace(conversion, head=head, job=replace(conversion.job, codec=codec))
 
 
 def with_breaks(conversion: Conversion, breaks: tuple[int, ...]) -> Conversion:
@@ -60,8 +77,8 @@ def _breaks_of(head: Head) -> tuple[int, ...]:
 
 def _extended(conversion: Conversion, ledger: Ledger, recorded: Head) -> Conversion:
     """Return the conversion with a break where the added rows begin."""
-    manifest, missed = ledger.finished(recorded.fingerprint)
-    if manifest is None or missed:
+    manifest, missing = ledger.finished(recorded.fingerprint)
+    if manifest is None or missing:
         raise UsageError(
             "--extend needs a finished output; finish this one with the source as it was, or start "
             "from scratch with --overwrite"

@@ -3,6 +3,7 @@
 One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -10,8 +11,9 @@ from itertools import chain
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
 from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.core.errors import CorruptDataError, SourceError
-from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
+from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, Phase, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
+from wdsremux.core.option_values import listed
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.ledger import Ledger, SeriesProgress
@@ -30,20 +32,22 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     """
     ledger = Ledger(conversion.store)
     ledger.begin(conversion.head)
-    manifest, missed = ledger.finished(conversion.fingerprint)
-    if manifest is not None and not missed:
+    manifest, missing = ledger.finished(conversion.fingerprint)
+    if manifest is not None and not missing:
         observer(Done(manifest, 0))
         return manifest
-    if missed:
-        lost = f"{missed} shards of the finished output are missing or truncated"
-        observer(
-            Note(
-                f"{lost}; making the first of them and all after it again "
-                "(wdsremux repair makes only those)"
+    if missing:
+        lost = f"the output is finished, but shards or entries are lost: {listed(missing, 3)}"
+        if conversion.store.root is not None:
+            raise CorruptDataError(
+                f"{lost}; run `wdsremux repair {shlex.quote(str(conversion.store.root))}` to make "
+                "only these again"
             )
-        )
+        # `repair` works in folders only.
+        observer(Note(f"{lost}; making the first of them and all after it again"))
     line = _ConversionRun(conversion, ledger, observer)
     line.run()
+    observer(Phase("finishing"))
     # Fields that decide no byte keep the values that the output was begun with.
     manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     _check_sums(manifest)
@@ -118,10 +122,19 @@ class _ConversionRun:
         """Load finished shards, and report what is left to do."""
         c = self._c
         self._remember()
-        self._observer(Begun(c.rows, self._judge.rows, c.workers, c.engine_name))
         if not self._standing:
             for remark in c.remarks:
                 self._observer(Note(remark))
+        begun = Begun(
+            c.rows,
+            self._judge.rows,
+            c.workers,
+            c.engine_name,
+            done_shards=len(self.shards()),
+            max_shard_bytes=c.bounds.max_bytes,
+            copies=c.job.copies,
+        )
+        self._observer(begun)
         for shard in self.shards():
             self._space.add(shard)
         self._look_at_space()

@@ -5,9 +5,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import Any, TextIO, cast
 
+from wdsremux.converting.meter import Meter, crew
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import (
     Advanced,
@@ -16,107 +16,19 @@ from wdsremux.core.events import (
     Event,
     Note,
     Observer,
+    Opened,
+    Phase,
     ShardDone,
     ignore_event,
 )
-from wdsremux.core.option_values import counted
 
 LOG_EVERY_S = 10.0
-
-
-class Meter:
-    """Sums up what a run has done since it started."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = clock()
-        self.rows_in_all: int | None = None
-        self.rows = 0
-        self.rows_before = 0
-        self.samples = 0
-        self.rejected = 0
-        self.shards = 0
-        self.output_bytes = 0
-
-    def note(self, event: Event) -> None:
-        """Take an event into the sums."""
-        if isinstance(event, Begun):
-            self._began = self._clock()
-            self.rows_in_all = event.rows
-            self.rows = self.rows_before = event.done_rows
-        elif isinstance(event, Advanced):
-            self.rows += event.rows
-            self.samples += event.samples
-            self.rejected += len(event.rejected)
-            self.output_bytes += event.output_bytes
-        elif isinstance(event, ShardDone):
-            self.shards += 1
-
-    @property
-    def seconds(self) -> float:
-        """Time since the work began."""
-        return max(self._clock() - self._began, 1e-9)
-
-    @property
-    def rows_per_s(self) -> float:
-        """Rows done in this run, a second."""
-        return (self.rows - self.rows_before) / self.seconds
-
-    @property
-    def eta_s(self) -> float | None:
-        """Seconds to go, where the rows in all are known."""
-        rate = self.rows_per_s
-        if self.rows_in_all is None or rate <= 0:
-            return None
-        return max(self.rows_in_all - self.rows, 0) / rate
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the sums as a line of `--progress json` has them."""
-        return {
-            "rows": self.rows,
-            "rows_in_all": self.rows_in_all,
-            "samples": self.samples,
-            "rejected": self.rejected,
-            "shards": self.shards,
-            "output_bytes": self.output_bytes,
-            "images_per_s": round(self.rows_per_s, 1),
-            "mb_per_s": round(self.output_bytes / self.seconds / 1e6, 2),
-            "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
-        }
-
-    def line(self) -> str:
-        """Return the sums as a line of `--progress log` has them."""
-        of = f" of {self.rows_in_all}" if self.rows_in_all is not None else ""
-        eta = f", {duration(self.eta_s)} to go" if self.eta_s else ""
-        return (
-            f"{self.rows}{of} rows, {images_per_s(self.rows_per_s)}, "
-            f"{self.output_bytes / self.seconds / 1e6:.1f} MB/s, {counted(self.shards, 'shard')}, "
-            f"{self.rejected} rejected{eta}"
-        )
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: 42 s, 3 min 5 s, 2 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def images_per_s(rate: float) -> str:
-    """Return a rate for people; a slow one is not rounded to zero."""
-    return f"{rate:.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
-
-
-def crew(workers: int, engine: str) -> str:
-    """Return "1 process" or "2 threads": how many workers of an engine there are."""
-    return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)
+BAR_FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
+NO_TOTAL_FORMAT = "{desc}"
 
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
-    """Return the observer that --progress names."""
+    """Return the observer that --progress names; end it with `close`."""
     out = cast("TextIO", BestEffortStream(stream or sys.stderr))
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
@@ -125,6 +37,12 @@ def observer(progress: str, stream: TextIO | None = None) -> Observer:
     if progress == "bar":
         return _Bar(out)
     return _Json(out) if progress == "json" else _Log(out)
+
+
+def close(shown: Observer) -> None:
+    """End what an observer shows, so that the next output begins on a line of its own."""
+    if isinstance(shown, _Bar):
+        shown.close()
 
 
 class _Log:
@@ -137,7 +55,7 @@ class _Log:
 
     def __call__(self, event: Event) -> None:
         self._meter.note(event)
-        if isinstance(event, Note):
+        if isinstance(event, Note | Opened):
             self._say(escaped(event.text))
         elif isinstance(event, Begun):
             self._say(_beginning(event))
@@ -174,46 +92,76 @@ class _Json:
 
 
 class _Bar:
-    """A tqdm bar for a terminal."""
+    """A bar on a terminal, and a line with the phase before there is one."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._meter = Meter()
         self._bar: Any = None
+        self._phase_width = 0
 
     def __call__(self, event: Event) -> None:
         self._meter.note(event)
-        if isinstance(event, Note):
+        if isinstance(event, Note | Opened):
             self._write(escaped(event.text))
+        elif isinstance(event, Phase):
+            self._show_phase(escaped(event.text))
         elif isinstance(event, Begun):
             self._write(_beginning(event))
-            from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
-
-            self._bar = tqdm(
-                total=event.rows,
-                initial=event.done_rows,
-                unit="img",
-                file=self._out,
-                ncols=_columns(self._out),
-                dynamic_ncols=True,
-                smoothing=0.1,
-            )
+            self._begin(event)
         elif isinstance(event, Advanced) and self._bar is not None:
-            meter = self._meter
-            rate = meter.output_bytes / meter.seconds / 1e6
-            self._bar.set_postfix_str(
-                f"{rate:.1f} MB/s, {counted(meter.shards, 'shard')}, {meter.rejected} rejected",
-                refresh=False,
-            )
+            self._bar.set_description_str(self._meter.line(), refresh=False)
             self._bar.update(event.rows)
-        elif isinstance(event, Done) and self._bar is not None:
-            self._bar.close()
+        elif isinstance(event, Done):
+            self.close(self._meter.line())
+
+    def _begin(self, event: Begun) -> None:
+        from tqdm import tqdm  # noqa: PLC0415 (only a bar needs it)
+
+        self.close()
+        workers = f" {crew(event.workers, event.engine)}" if event.workers else ""
+        columns = _columns(self._out)
+        self._bar = tqdm(
+            desc=f"starting{workers}",
+            total=event.rows,
+            initial=event.done_rows,
+            file=self._out,
+            ncols=columns,
+            dynamic_ncols=columns is None,
+            bar_format=NO_TOTAL_FORMAT if event.rows is None else BAR_FORMAT,
+            colour=None if os.environ.get("NO_COLOR") else "green",
+        )
+
+    def _show_phase(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.set_description_str(text)
+            return
+        self._clear()
+        shown = f"{text} ..."
+        self._phase_width = len(shown)
+        print(shown, end="", file=self._out, flush=True)
+
+    def _clear(self) -> None:
+        """Remove the line of a phase."""
+        if self._phase_width:
+            print(f"\r{' ' * self._phase_width}\r", end="", file=self._out, flush=True)
+            self._phase_width = 0
 
     def _write(self, text: str) -> None:
+        self._clear()
         if self._bar is None:
             print(text, file=self._out, flush=True)
         else:
             self._bar.write(text, file=self._out)
+
+    def close(self, text: str | None = None) -> None:
+        """Leave the bar as it is, with a last text, and go to the next line."""
+        self._clear()
+        if self._bar is not None:
+            if text is not None:
+                self._bar.set_description_str(text, refresh=False)
+            self._bar.close()
+            self._bar = None
 
 
 def _columns(out: TextIO) -> int | None:
@@ -226,8 +174,8 @@ def _columns(out: TextIO) -> int | None:
 
 
 def _beginning(event: Begun) -> str:
-    rows = "rows" if event.rows is None else counted(event.rows, "row")
-    resumed = f"; {event.done_rows} already done, resuming" if event.done_rows else ""
+    rows = "rows" if event.rows is None else f"{event.rows:,} row{'s' if event.rows != 1 else ''}"
+    resumed = f"; {event.done_rows:,} already done, resuming" if event.done_rows else ""
     where = f"with {crew(event.workers, event.engine)}" if event.workers else "in this process"
     return f"converting {rows} {where}{resumed}"
 

@@ -84,15 +84,15 @@ def causes(exc: BaseException | None) -> Iterator[BaseException]:
 
 EXIT_CODES: dict[int, str] = {
     0: "done",
-    1: "findings",
-    2: "usage or configuration",
-    3: "source",
-    4: "transform",
-    5: "target",
-    6: "corrupt data",
-    7: "recipe mismatch",
-    70: "a bug of wdsremux",
-    130: "interrupted",
-    143: "terminated",
+    1: "findings, or something left unrepaired",
+    2: "wrong usage or configuration",
+    3: "source cannot be read",
+    4: "your function or a step failed",
+    5: "output cannot be written",
+    6: "corrupt data, or too many rejected rows",
+    7: "recipe, source or dataset differs from the recorded one",
+    70: "a bug in wdsremux",
+    130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM",
 }
 """The meaning of each exit status of the command line."""

@@ -17,6 +17,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Phase:
+    """Something that may take seconds begins, such as listing a source or writing the manifest."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The source is open: what will be converted, in one line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Begun:
     """The work begins, or resumes."""
 
@@ -26,6 +40,11 @@ class Begun:
     """Rows that are in finished shards already."""
     workers: int
     engine: str
+    done_shards: int = 0
+    """Shards that are finished already."""
+    max_shard_bytes: int = 0
+    """Largest size of a shard; 0 if it is not known."""
+    copies: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +107,7 @@ class SyncAdvanced:
     files: int = 0
 
 
-Event = Note | Begun | Advanced | ShardDone | Done
+Event = Note | Phase | Opened | Begun | Advanced | ShardDone | Done
 CheckEvent = CheckBegun | CheckAdvanced
 SyncEvent = Note | SyncBegun | SyncAdvanced
 Observer = Callable[[Event], None]

@@ -43,6 +43,7 @@ class ConvertOptions(TypedDict, total=False):
     subsampling: Literal["444", "422", "420"]
     reencode: bool
     max_pixels: int
+    kernel: Literal["auto", "native", "portable"]
     matte: str | tuple[int, int, int]
     max_shard_size: str | int
     max_shard_samples: int

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.head import MANIFEST_FORMAT, Head
+from wdsremux.core.option_values import counted, size
 
 MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
@@ -23,6 +24,8 @@ MAX_MANIFEST_BYTES = 1 << 27
 MAX_ENTRY_BYTES = 1 << 28
 INDEX_WRITER = "index"
 """The `writer` in the recipe of a manifest that `wdsremux index` made for foreign shards."""
+INDEX_VERSION = 2
+"""Of index.json; version 1, without this number and the SHA-256 of each entry, is read as well."""
 _NUMBERED = re.compile(r"(.*?)(\d+)\.tar")
 
 
@@ -48,6 +51,8 @@ class ShardSummary:
     """Position after the last such row: the next shard starts here."""
     is_last: bool
     """Whether the series ends with this shard."""
+    entry_sha256: str = field(default="", compare=False)
+    """Of the shard's entry file; empty where index.json is of version 1, which has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,15 @@ class Manifest:
             shards=sum(t.shards for t in parts),
         )
 
+    def __repr__(self) -> str:
+        """Return one line: a notebook shows what is evaluated last."""
+        splits = ", ".join(f"{name} {t.samples:,}" for name, t in self.splits.items())
+        totals = self.totals
+        return (
+            f"<Manifest {self.head.name!r}: {counted(totals.shards, 'shard')}, "
+            f"{size(totals.size_bytes)}, samples: {splits}, rejected: {totals.rejected:,}>"
+        )
+
     def patterns(self) -> dict[str, list[str]]:
         """Return brace patterns of the shards by split: what `webdataset.WebDataset` takes."""
         series: dict[tuple[str, int], list[str]] = {}
@@ -121,6 +135,8 @@ class Manifest:
             "patterns": self.patterns(),
             **self.head.to_json(),
         }
+        if any(shard.entry_sha256 for shard in self.shards):
+            index["index_version"] = INDEX_VERSION
         return index | {"published": self.published} if self.published else index
 
     def to_bytes(self) -> bytes:
@@ -134,6 +150,8 @@ class Manifest:
             raw = json.loads(data)
             if raw["format"] != MANIFEST_FORMAT:
                 raise ValueError(f"format {raw['format']} needs another version of wdsremux")
+            if raw.get("index_version", INDEX_VERSION) > INDEX_VERSION:
+                raise ValueError(f"index_version {raw['index_version']} needs a newer wdsremux")
             published = raw.get("published", {})
             if not isinstance(published, dict):
                 raise TypeError("'published' is not an object")
@@ -143,9 +161,10 @@ class Manifest:
                 published=published,
             )
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            reason = f"it has no field {exc}" if isinstance(exc, KeyError) else exc
             raise CorruptDataError(
                 f"cannot read manifest {name!r}: it is damaged, or was not written by wdsremux "
-                f"({exc!r})"
+                f"({reason})"
             ) from exc
 
 
@@ -201,6 +220,7 @@ def _pattern(run: Sequence[str]) -> str:
 
 
 def _shard_to_json(shard: ShardSummary) -> dict[str, Any]:
+    entry = {"entry_sha256": shard.entry_sha256} if shard.entry_sha256 else {}
     return {
         "url": shard.name,
         "nsamples": shard.samples,
@@ -215,6 +235,7 @@ def _shard_to_json(shard: ShardSummary) -> dict[str, Any]:
         "start": shard.start,
         "stop": shard.stop,
         "last": shard.is_last,
+        **entry,
     }
 
 
@@ -233,4 +254,5 @@ def _shard_from_json(raw: Mapping[str, Any]) -> ShardSummary:
         start=raw["start"],
         stop=raw["stop"],
         is_last=raw["last"],
+        entry_sha256=raw.get("entry_sha256", ""),
     )

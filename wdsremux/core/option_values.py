@@ -105,7 +105,10 @@ def colour_from_text(value: object) -> tuple[int, int, int]:
         return parts[0], parts[1], parts[2]
     from PIL import ImageColor  # noqa: PLC0415 (keeps Pillow out of `--help`)
 
-    colour = ImageColor.getrgb(value)
+    try:
+        colour = ImageColor.getrgb(value)
+    except ValueError:
+        raise ValueError("write a colour name such as white, or #rrggbb") from None
     return colour[0], colour[1], colour[2]
 
 

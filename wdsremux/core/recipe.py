@@ -136,6 +136,13 @@ class Recipe(Options):
     """decode and encode every image, even a JPEG that could be packed unchanged"""
     max_pixels: int = option(DEFAULT_MAX_PIXELS, number_from(1), metavar="N")
     """reject images with more pixels before they are decoded"""
+    kernel: Literal["auto", "native", "portable"] = option(
+        "auto", choices=("auto", "native", "portable")
+    )
+    """what transforms JPEGs: native is fast and needs a C extension (see wdsremux doctor), portable
+    runs everywhere, and their pixels differ slightly; auto takes the kernel that OUT was started
+    with, and for a new OUT native if it is built
+    """
     matte: tuple[int, int, int] = option(
         (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"
     )
@@ -169,7 +176,9 @@ class Run(Options):
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")
     """stop with exit code 6 if more records than this are rejected for errors"""
     give_up_after: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """time limit for a source or a remote output that does not answer"""
+    """time limit for a source or a remote output that does not answer; a Hub source that has
+    answered in this run gets 30m by default
+    """
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
     """time limit for one record (or one batch of your function) in a worker process; a record that
     exceeds it is rejected

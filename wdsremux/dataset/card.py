@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wdsremux.core.columns import Dtype
+from wdsremux.core.front_matter import front_matter_bytes
 from wdsremux.core.manifest import Manifest
 
 CARD_NAME = "README.md"
@@ -23,24 +24,8 @@ def is_ours(card: bytes) -> bool:
 
 def card_bytes(manifest: Manifest) -> bytes:
     """Return the card of a dataset."""
-    text = f"---\n{_yaml(_metadata(manifest))}---\n{CARD_MARK}\n\n{_text(manifest)}"
-    # In the YAML, lone surrogates (of file names that are not Unicode) are escaped already.
-    return text.encode("utf-8", "replace")
-
-
-def _yaml(value: Mapping[str, Any]) -> str:
-    import yaml  # noqa: PLC0415 (only a finished run needs it)
-
-    class Dumper(yaml.SafeDumper):  # type: ignore[misc]  # PyYAML ships no types
-        """Writes line breaks of every kind as escapes: unquoted, U+0085 is read as a space."""
-
-        def represent_text(self, text: str) -> Any:
-            style = None if text.isprintable() else '"'
-            return self.represent_scalar("tag:yaml.org,2002:str", text, style)
-
-    Dumper.add_representer(str, Dumper.represent_text)
-    dumped: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return dumped
+    text = f"{CARD_MARK}\n\n{_text(manifest)}"
+    return front_matter_bytes(_metadata(manifest)) + text.encode("utf-8", "replace")
 
 
 def _metadata(manifest: Manifest) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Entries are msgpack files in `.wdsremux/` beside the shards. A run resumes from 
 is made from them, and they let `verify` name a damaged sample without walking a damaged tar.
 """
 
+import hashlib
 import sys
 from array import array
 from collections.abc import Iterator, Mapping
@@ -114,18 +115,18 @@ class ShardEntry:
                 raise CorruptDataError(
                     f"cannot read entry {name!r}: format {raw['format']} needs a newer wdsremux"
                 )
-            return cls._from_raw(raw)
+            return cls._from_raw(raw, hashlib.sha256(data).hexdigest())
         except CorruptDataError:
             raise
         except Exception as exc:
             # Whatever msgpack or a missing field raises, the file differs from what was written.
             raise CorruptDataError(
                 f"cannot read entry {name!r}: it is damaged ({exc!r}); "
-                "remove that file to have its shard made again"
+                "remove that file, and wdsremux rebuilds its shard"
             ) from exc
 
     @classmethod
-    def _from_raw(cls, raw: Mapping[str, Any]) -> Self:
+    def _from_raw(cls, raw: Mapping[str, Any], sha256: str) -> Self:
         positions, sizes = _unpacked(raw["positions"]), _unpacked(raw["sizes"])
         crcs, members = _unpacked(raw["crcs"]), _unpacked(raw["members"])
         samples = len(raw["keys"])
@@ -147,6 +148,7 @@ class ShardEntry:
             start=raw["start"],
             stop=raw["stop"],
             is_last=raw["last"],
+            entry_sha256=sha256,
         )
         return cls(
             summary=summary,

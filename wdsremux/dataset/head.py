@@ -42,12 +42,23 @@ def head_difference(old: Head, new: Head, field: str) -> str | None:
     if where == "recipe.transform.sha256":
         return _function_difference(new)
     remedy = "pass the old value"
-    if where.startswith("versions."):
+    if where == "versions.kernel":
+        remedy = _remedy_for_kernel(one, other)
+    elif where.startswith("versions."):
         remedy = "install the old version"
     return (
         f"the output was started with another recipe: {where} was {one}, now it is {other}; "
         f"{remedy} to resume"
     )
+
+
+def _remedy_for_kernel(was: str, now: str) -> str:
+    """Say how to get the kernel that an output was started with; both are quoted."""
+    if was.startswith('"native') and now.startswith('"native'):
+        return "install the old versions of wdsremux and libjpeg-turbo"
+    if was.startswith('"native'):
+        return "pass --kernel native (wdsremux doctor shows how to build it)"
+    return "pass --kernel portable"
 
 
 def _function_difference(new: Head) -> str:

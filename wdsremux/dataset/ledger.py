@@ -58,8 +58,8 @@ class SeriesProgress:
 class Ledger:
     """Reads and writes the state folder of an output."""
 
-    def __init__(self, target: Store) -> None:
-        self._target = target
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def head(self) -> Head | None:
         """Return the head that the output was begun with; None for a new output."""
@@ -113,14 +113,14 @@ class Ledger:
         """Return whether a conversion has published anything: an entry, a shard, the index."""
         published = self._published()
         return any(name.endswith(".msgpack") for name in self._state_names()) or any(
-            name in published for name, _ in self._target.list()
+            name in published for name, _ in self._store.list()
         )
 
     def _refuse_foreign(self, ours: Collection[str] = ()) -> None:
         """Refuse a folder with foreign shards or index: the conversion might replace them."""
         foreign = [
             repr(name)
-            for name, _ in self._target.list()
+            for name, _ in self._store.list()
             if (prefix_of_shard(name) or name == MANIFEST_NAME) and name not in ours
         ]
         if foreign:
@@ -131,7 +131,7 @@ class Ledger:
 
     def progress(self) -> dict[tuple[str, int], SeriesProgress]:
         """Return the finished shards of each (split, copy), without a gap from the first on."""
-        sizes = dict(self._target.list())
+        sizes = dict(self._store.list())
         found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
         for entry in self.entries():
             shard = entry.summary
@@ -145,11 +145,11 @@ class Ledger:
         Nothing is cached.
         """
         if shards is None:
-            listed = (name for name, _ in self._target.list(STATE_FOLDER))
+            listed = (name for name, _ in self._store.list(STATE_FOLDER))
             names = [name for name in listed if name.endswith(".msgpack")]
         else:
             names = sorted(entry_name(shard.name) for shard in shards)
-        for name, data in zip(names, read_ahead(self._target, names, MAX_ENTRY_BYTES), strict=True):
+        for name, data in zip(names, read_ahead(self._store, names, MAX_ENTRY_BYTES), strict=True):
             if data is not None:
                 yield ShardEntry.from_bytes(data, name)
 
@@ -163,32 +163,32 @@ class Ledger:
         data = self._read(MANIFEST_NAME)
         return None if data is None else Manifest.from_bytes(data)
 
-    def finished(self, fingerprint: str) -> tuple[Manifest | None, int]:
-        """Return the manifest of that recipe, if there is one, and the number of missing shards.
+    def finished(self, fingerprint: str) -> tuple[Manifest | None, list[str]]:
+        """Return the manifest of that recipe, if there is one, and the names of missing shards.
 
         A shard counts as missing when its file is missing or of another size, or its entry is.
         """
         manifest = self.readable_manifest()
         if manifest is None or manifest.head.fingerprint != fingerprint:
-            return None, 0
-        files = {*self._target.list(), *((name, 0) for name in self._state_names())}
+            return None, []
+        files = {*self._store.list(), *((name, 0) for name in self._state_names())}
         missing = [
-            shard
+            shard.name
             for shard in manifest.shards
             if not {(shard.name, shard.size_bytes), (entry_name(shard.name), 0)} <= files
         ]
-        return manifest, len(missing)
+        return manifest, missing
 
     def write(self, name: str, data: bytes) -> None:
         """Publish a small file."""
-        staged = self._target.stage(name)
+        staged = self._store.stage(name)
         staged.write(data)
         staged.commit()
 
     def write_rejected(self, rejected: Iterable[Rejected]) -> None:
         """Publish rejected.jsonl, in parts: the number of lines is unknown."""
         lines = map(rejected_line, rejected)
-        staged = self._target.stage(REJECTED_NAME)
+        staged = self._store.stage(REJECTED_NAME)
         try:
             while part := b"".join(islice(lines, LINES_A_WRITE)):
                 staged.write(part)
@@ -214,16 +214,16 @@ class Ledger:
         self._refuse_foreign(published)
         if MANIFEST_NAME in published:
             # First: a manifest may exist only while all its shards do.
-            self._target.remove(MANIFEST_NAME)
-        for name, _ in self._target.list():
+            self._store.remove(MANIFEST_NAME)
+        for name, _ in self._store.list():
             if name in published:
-                self._target.remove(name)
+                self._store.remove(name)
         card = self._read(CARD_NAME)
         if card is not None and is_ours(card):
-            self._target.remove(CARD_NAME)
+            self._store.remove(CARD_NAME)
         # The recipe last: while entries exist, it says which dataset they belong to.
         for name in sorted(self._state_names(), key=lambda name: name == RECIPE_NAME):
-            self._target.remove(name)
+            self._store.remove(name)
 
     def _published(self) -> set[str]:
         """Return the names of the shards and the index that a conversion made.
@@ -245,7 +245,7 @@ class Ledger:
             names.add(MANIFEST_NAME)
             names |= {
                 name
-                for name, _ in self._target.list()
+                for name, _ in self._store.list()
                 if (prefix := prefix_of_shard(name)) and prefix in prefixes
             }
         return names
@@ -253,7 +253,7 @@ class Ledger:
     def _state_names(self) -> list[str]:
         return [
             name
-            for name, _ in self._target.list(STATE_FOLDER)
+            for name, _ in self._store.list(STATE_FOLDER)
             if name in (RECIPE_NAME, REJECTED_NAME) or name.endswith(".msgpack")
         ]
 
@@ -273,7 +273,7 @@ class Ledger:
             return None
 
     def _read(self, name: str) -> bytes | None:
-        return self._target.read(name, MAX_MANIFEST_BYTES)
+        return self._store.read(name, MAX_MANIFEST_BYTES)
 
 
 def refuse_difference(old: Head, new: Head) -> None:

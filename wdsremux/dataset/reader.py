@@ -133,6 +133,8 @@ class Output:
             raise self.damaged(name, exc.strerror or str(exc)) from exc
         if entry is None:
             raise self.damaged(name, problem or "")
+        if shard.entry_sha256 not in ("", entry.summary.entry_sha256):
+            raise self.damaged(name, "its SHA-256 differs from the one in index.json")
         if entry.summary != shard:
             raise self.damaged(name, "it disagrees with index.json about its shard")
         return entry

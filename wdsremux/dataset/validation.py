@@ -29,7 +29,7 @@ Numbers = npt.NDArray[np.uint64]
 def summary_problem(shard: ShardSummary) -> str | None:
     """Return what is invalid in a shard's summary; None for a valid one."""
     # The annotated types are not guaranteed here: the values were read from a file.
-    strings: tuple[Any, ...] = (shard.name, shard.split, shard.sha256)
+    strings: tuple[Any, ...] = (shard.name, shard.split, shard.sha256, shard.entry_sha256)
     is_last: Any = shard.is_last
     if not all(isinstance(value, str) for value in strings) or not isinstance(is_last, bool):
         return "a field has the wrong type"
@@ -41,8 +41,8 @@ def summary_problem(shard: ShardSummary) -> str | None:
     )  # fmt: skip
     if not all(_is_count(number) for number in numbers):
         return "a field is not a whole number"
-    if not _SHA256.fullmatch(shard.sha256):
-        return "its sha256 is malformed"
+    if not all(map(_SHA256.fullmatch, (shard.sha256, shard.entry_sha256 or shard.sha256))):
+        return "a SHA-256 is malformed"
     if not shard.start <= shard.first_position <= shard.last_position < shard.stop:
         return "its positions are not in order"
     return None

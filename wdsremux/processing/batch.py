@@ -96,6 +96,6 @@ class AddedColumns:
             raise TransformError(
                 f"{self._label} does not return column {missing[0]!r} of --extra-columns for row "
                 f"{position} (it adds: {came}); correct the name, or return the column for every "
-                "row, with None where there is no value"
+                "row, with None for a missing value"
             )
         return fields.keys() - self._known

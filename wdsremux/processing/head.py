@@ -14,6 +14,7 @@ from wdsremux.dataset.shards.series import prefix_of
 from wdsremux.processing.worker import WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.call import FunctionSpec
+from wdsremux.transforms.kernel.choice import chosen_kernel, kernel_of, recorded_as
 from wdsremux.transforms.resample import resampler_name
 from wdsremux.transforms.steps.catalogue import steps_from_text
 
@@ -24,6 +25,9 @@ BYTE_LIBRARIES = ("pillow", "simplejpeg", "numpy", "opencv-python-headless", "cy
 ORIGIN_FIELDS = ("revision", "source_kind", "image_root", "subset")
 """Fields of a recipe that say where the source is; the source's identity replaces them."""
 
+
+KERNEL_FIELD = "kernel"
+"""Field of a recipe that `versions` replaces: the kernel in use, with its version."""
 
 STORED_NOTE = (
     "stored JPEGs were packed unchanged, with their EXIF orientation tag; --reencode applies the "
@@ -44,6 +48,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         subsampling=recipe.subsampling,
         matte=recipe.matte,
         max_pixels=recipe.max_pixels,
+        kernel=chosen_kernel(recipe.kernel),
     )
     return WorkerJob(
         columns=columns,
@@ -81,7 +86,7 @@ def head_from(
         ),
         options=effective_recipe(recipe, job),
         source=dict(identity),
-        versions=versions(),
+        versions={"kernel": recorded_as(job.codec.kernel), **versions()},
         fingerprint="",
         notes=tuple(_notes(job)),
     )
@@ -107,7 +112,8 @@ def origin_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
 
 def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     """Return the recipe's fields as they take effect."""
-    fields = {name: value for name, value in asdict(recipe).items() if name not in ORIGIN_FIELDS}
+    left_out = (*ORIGIN_FIELDS, KERNEL_FIELD)
+    fields = {name: value for name, value in asdict(recipe).items() if name not in left_out}
     columns = job.columns
     fields |= {
         "image_column": columns.image,
@@ -183,6 +189,9 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
             *(f"{name}:{_type_text(dtype)}" for name, dtype in added.items()),
         ],
     }
+    recorded = head.versions.get("kernel")
+    # Without the native kernel the portable one is tried: what is not a JPEG, it makes alike.
+    options["kernel"] = "auto" if kernel_of(recorded) == "native" else "portable"
     return Recipe.from_options(options)
 
 

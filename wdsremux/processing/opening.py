@@ -112,4 +112,5 @@ def open_conversion(
         ),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
+        adapts_kernel=recipe.kernel == "auto",
     )

@@ -36,6 +36,8 @@ class Conversion:
     allow_oversize: bool
     max_errors: ErrorLimit
     fails_at_once: bool
+    adapts_kernel: bool = False
+    """Whether the kernel may be another one, that of the output as it was begun."""
     breaks: tuple[int, ...] = ()
     """Rows at which a new shard and a new batch begin, in order."""
     remarks: tuple[str, ...] = ()

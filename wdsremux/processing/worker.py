@@ -13,7 +13,7 @@ from wdsremux.core.errors import TransformError
 from wdsremux.core.heartbeat import heartbeat
 from wdsremux.core.json_values import ValueFormError, converter, json_bytes, label_converter
 from wdsremux.core.keys import key_from_position, key_from_value
-from wdsremux.core.records import Batch, Record, Rejected, Task
+from wdsremux.core.records import Batch, Record, Rejected, Stage, Task
 from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.processing.batch import (
     AddedColumns,
@@ -24,8 +24,9 @@ from wdsremux.processing.batch import (
 from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codecs.codec import Codec, DecodeError, EncodeError, sniff, stored_size
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode, Row, UserFunction
+from wdsremux.transforms.function.errors import described
 from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
-from wdsremux.transforms.steps.picture import SourceImage
+from wdsremux.transforms.steps.picture import Picture, SourceImage
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
@@ -196,21 +197,41 @@ class Worker:
         if self._function is not None and job.input == "bytes":
             return [record.image] * len(copies)
         try:
-            if job.passes_through and sniff(record.image) == "jpeg":
-                job.codec.check_whole(record.image)
-                return [record.image] * len(copies)
-            frame = SourceImage(record.image, job.codec)
-            # All copies, also if only one is made: they share the scale they are decoded at, and a
-            # step that fails for one rejects all.
-            pictures = [frame.picture() for _ in range(job.copies)]
-            if self._steps:
-                rngs = [sample_rng(job.seed, c, record.position) for c in range(job.copies)]
-                apply_steps(self._steps, pictures, rngs, job.codec.matte)
-            return [pictures[copy].pixels() for copy in copies]
+            return self._pictures(record.image, record.position, copies)
         except DecodeError as exc:
             raise RejectedRecordError("decode", str(exc)) from exc
         except StepError as exc:
             raise RejectedRecordError("transform", str(exc)) from exc
+        except Exception as exc:
+            # Libraries raise anything for odd images, MemoryError included: it costs this record.
+            stage: Stage = "transform" if self._steps else "decode"
+            raise RejectedRecordError(stage, described(exc, None)) from exc
+
+    def _pictures(
+        self, image: bytes, position: int, copies: Sequence[int]
+    ) -> Sequence[Pixels | bytes]:
+        """Decode an image and apply the steps to each copy."""
+        job = self._job
+        if job.passes_through and sniff(image) == "jpeg":
+            job.codec.check_whole(image)
+            return [image] * len(copies)
+        frame = SourceImage(image, job.codec)
+        # All copies, also if only one is made: they share the scale they are decoded at, and a
+        # step that fails for one rejects all.
+        pictures = [frame.picture() for _ in range(job.copies)]
+        if self._steps:
+            rngs = [sample_rng(job.seed, c, position) for c in range(job.copies)]
+            apply_steps(self._steps, pictures, rngs, job.codec.matte)
+        return [self._finished(pictures[copy]) for copy in copies]
+
+    def _finished(self, picture: Picture) -> Pixels | bytes:
+        """Return a picture as it is packed, where the native kernel makes that; else its pixels."""
+        codec = self._job.codec
+        if self._function is None and codec.format == "jpeg":
+            encoded = picture.jpeg(codec.subsampling, codec.quality)
+            if encoded is not None:
+                return encoded
+        return picture.pixels()
 
     def _pack(self, row: Row, copy: int, packer: SamplePacker) -> None:
         """Encode a row and append its sample."""
@@ -242,6 +263,8 @@ class Worker:
             return codec.encode(row.image), width, height
         except (DecodeError, EncodeError) as exc:
             raise RejectedRecordError("encode", str(exc)) from exc
+        except MemoryError as exc:
+            raise RejectedRecordError("encode", "not enough memory to encode the image") from exc
 
     def _key(self, row: Row, copy: int) -> tuple[str, str | None]:
         """Return the sample's key, and the column's value that it was made from, if any."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from wdsremux.core.head import Head
 from wdsremux.dataset.head import first_difference
+from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ def _other_changes(old: Head, new: Head) -> Iterator[str]:
         was, now = old.versions.get(name, "missing"), new.versions.get(name, "missing")
         if was != now:
             yield f"{name} was {was}, now it is {now}"
+            if name == "kernel" and now == PORTABLE:
+                yield f"to get that kernel, {HOW_TO_BUILD}"
     if old.format != new.format:
         yield f"the format was {old.format}, now it is {new.format}"
     one, other = ({**head.options, "transform": None} for head in (old, new))

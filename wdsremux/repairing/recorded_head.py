@@ -53,8 +53,8 @@ def find_head(folder: UntrustedFolder, out: str) -> Found:
     if manifest is not None and "writer" in manifest.head.options:
         writer = manifest.head.options["writer"]
         raise UsageError(
-            f"cannot repair {out!r}: it was written by {writer}, so no source is recorded to make "
-            "its shards from again"
+            f"cannot repair {out!r}: it was written by {writer}, which records no source to "
+            "rebuild shards from"
         )
     recipe_data = read(folder, RECIPE_NAME)
     candidates = [

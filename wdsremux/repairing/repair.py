@@ -5,6 +5,7 @@ A shard that was made again is published only if its bytes are the recorded ones
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary, indent
 from wdsremux.core.option_values import counted, listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, card_bytes
-from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.dataset.shards.series import prefix_of_shard, shard_name
 from wdsremux.processing.plan import Conversion
@@ -85,6 +86,9 @@ class _Repair:
         self._store = store
         self._files = Files(folder, store)
         self._head = found.head
+        listed_shards = found.manifest.shards if found.manifest is not None else ()
+        # An index of version 1 stays as it is.
+        self._has_entry_sums = not listed_shards or any(s.entry_sha256 for s in listed_shards)
         self._observer = observer
         self._records = ShardRecords(folder, found.head, found.manifest)
         self._rejections = Rejections(folder, self._records)
@@ -145,7 +149,7 @@ class _Repair:
         lost = [name for order in orders for name in order.names if name not in line.made]
         if lost:
             self._mismatch = (
-                f"{listed(lost, MAX_NAMED)} cannot be made again with the recorded bytes and was "
+                f"{listed(lost, MAX_NAMED)} cannot be rebuilt with the recorded bytes and was "
                 f"not published: {changes.text()}"
             )
 
@@ -166,8 +170,10 @@ class _Repair:
         summaries = sorted(
             shards.values(), key=lambda s: (order[prefix_of_shard(s.name)], s.number)
         )
-        manifest = Manifest(head=self._head, shards=tuple(summaries))
         entries = sorted(map(entry_name, shards))
+        if self._has_entry_sums:
+            summaries = [self._with_entry_sum(summary) for summary in summaries]
+        manifest = Manifest(head=self._head, shards=tuple(summaries))
         self._files.write_rejected(lambda: self._rejected_in(entries))
         if not self._files.write_card(card_bytes(manifest)):
             self._observer(Note(f"{CARD_NAME} was not written by wdsremux and was not changed"))
@@ -219,7 +225,7 @@ class _Repair:
             return reopen(self._head)
         except WdsremuxError as exc:
             names = listed([name for order in orders for name in order.names], MAX_NAMED)
-            raise type(exc)(f"cannot make {names} again: {exc}") from exc
+            raise type(exc)(f"cannot rebuild {names}: {exc}") from exc
 
     def _note_left(self) -> None:
         """Record what prevents a manifest."""
@@ -238,13 +244,20 @@ class _Repair:
             remove = f"remove {MANIFEST_NAME} and " if MANIFEST_NAME in sizes else ""
             self._left.append(f"the conversion is not finished; {remove}{AGAIN}")
 
+    def _with_entry_sum(self, summary: ShardSummary) -> ShardSummary:
+        entry = self._read_entry(entry_name(summary.name))
+        return replace(summary, entry_sha256=entry.summary.entry_sha256)
+
+    def _read_entry(self, name: str) -> ShardEntry:
+        entry = self._records.read(name)
+        if entry is None:
+            raise CorruptDataError(f"{name!r} disappeared during the repair; run repair again")
+        return entry
+
     def _rejected_in(self, names: Iterable[str]) -> Iterator[Rejected]:
         """Yield the rejected records of entries."""
         for name in names:
-            entry = self._records.read(name)
-            if entry is None:
-                raise CorruptDataError(f"{name!r} disappeared during the repair; run repair again")
-            yield from entry.rejected
+            yield from self._read_entry(name).rejected
 
     def _report_bytes(self, size_bytes: int) -> None:
         self._observer(CheckAdvanced(size_bytes))

@@ -159,10 +159,10 @@ def _records_of(
     series: Series, found: Mapping[int, Sequence[ShardSummary]], of_entries: Container[ShardSummary]
 ) -> dict[int, ShardRecord]:
     """Return the records of a series by number; `of_entries` are the summaries in entries."""
-    records = {}
+    records, last = {}, max(found, default=0)
     for number, summaries in found.items():
         distinct = tuple(dict.fromkeys(summaries))
-        is_last = number == max(found)
+        is_last = number == last
         fit = tuple(s for s in distinct if s.is_last == is_last) or distinct
         records[number] = ShardRecord(series, fit, has_entry=any(s in of_entries for s in fit))
     return records

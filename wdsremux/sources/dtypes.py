@@ -4,10 +4,10 @@ JSON form: {"label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}, as in Pa
 Card form: [{"name": "label", "dtype": {"class_label": {"names": {"0": "cat", "1": "dog"}}}}].
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from wdsremux.core.columns import Dtype
+from wdsremux.core.columns import Column, Dtype
 
 UNSUPPORTED = "unsupported"
 
@@ -61,6 +61,24 @@ def dtype_from_card(feature: Any) -> Dtype:
             if key in feature:
                 return read(feature[key])
     return UNSUPPORTED
+
+
+def with_listed_images(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Return the columns; when none is an image, lists of images become images: their first."""
+    if any(column.dtype == "image" for column in columns):
+        return tuple(columns)
+    return tuple(Column(c.name, "image") if c.dtype == {"list": "image"} else c for c in columns)
+
+
+def notes_on_lists(before: Sequence[Column], after: Sequence[Column]) -> Iterator[str]:
+    """Yield a note on columns that became images and were lists of them."""
+    images = {column.name for column in after if column.dtype == "image"}
+    for column in before:
+        if column.name in images and isinstance(column.dtype, dict) and "list" in column.dtype:
+            yield (
+                f"column {column.name!r} holds lists of images: the first of each list is packed, "
+                "others are left out"
+            )
 
 
 def _class_label(label: Any) -> Dtype:

@@ -7,7 +7,7 @@ The only file that knows every source.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,9 @@ LISTED_FILES = 10_000
 
 ARCHIVES = (".arrow", ".zip")
 """Files of rows or images that only `load_dataset` reads."""
+
+ROWS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".gz", ".tgz", ".zst", ".h5", ".hdf5", ".lance")
+"""Files of rows that `load_dataset` reads, or refuses with a reason."""
 
 SourceLike = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 """What `convert` accepts as a source."""
@@ -162,11 +165,20 @@ def _kind_of_folder(path: Path) -> str:
         return "parquet"
     if {suffix[1:] for suffix in suffixes} & IMAGE_EXTENSIONS and not _has_archive(path):
         return "folder"
-    return "loadable"
+    # Of other files a folder of images reports how many there are, which `datasets` does not.
+    return "loadable" if suffixes & {*ARCHIVES, *ROWS} else "folder"
 
 
 def _file_names(path: Path) -> Iterable[str]:
-    return islice((name for _, _, names in os.walk(path) for name in sorted(names)), LISTED_FILES)
+    return islice(_walked_names(path), LISTED_FILES)
+
+
+def _walked_names(path: Path) -> Iterator[str]:
+    for folder, folders, names in os.walk(path):
+        yield from sorted(names)
+        for each in folders:
+            if (Path(folder) / each).is_symlink():
+                yield from sorted(os.listdir(Path(folder) / each))  # noqa: PTH208 (names only)
 
 
 def _has_archive(path: Path) -> bool:
@@ -187,8 +199,8 @@ def _open_object(source: Any, run: Run) -> Source:
         return open_dataset(source, run.give_up_after)
     if not isinstance(source, Iterable):
         raise UsageError(
-            f"a {type(source).__name__} is not a source; pass a string, a datasets.Dataset or an "
-            "iterable of dicts"
+            f"SOURCE cannot be of type {type(source).__name__!r}; pass a string, a "
+            "datasets.Dataset or an iterable of dicts"
         )
     return open_iterable(source)
 
@@ -198,9 +210,13 @@ def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hub.layout import hub_layout
     from wdsremux.sources.parquet.hub import open_hub
     from wdsremux.stores.hub.ranges import Access
+    from wdsremux.stores.patience import ONCE_READ_GIVE_UP_AFTER_S
 
     access = Access(run.give_up_after)
     layout = hub_layout(location, subset=recipe.subset, revision=recipe.revision, access=access)
+    # The Hub has answered: hours of work shall not end on a few minutes of lost network.
+    if run.give_up_after == Run().give_up_after:
+        access = Access(ONCE_READ_GIVE_UP_AFTER_S)
     return open_hub(layout, access) if layout.is_parquet else open_hub_stream(layout, access)
 
 
@@ -238,7 +254,12 @@ def _open_demo(_location: str, _recipe: Recipe, _run: Run) -> Source:
 def _open_loadable(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hf_datasets.loadable import open_loadable
 
-    return open_loadable(location, subset=recipe.subset, give_up_after_s=run.give_up_after)
+    return open_loadable(
+        location,
+        subset=recipe.subset,
+        give_up_after_s=run.give_up_after,
+        image_root=recipe.image_root,
+    )
 
 
 _OPENERS: Mapping[str, Callable[[str, Recipe, Run], Source]] = {

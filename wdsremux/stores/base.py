@@ -13,7 +13,8 @@ ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "rer
 
 * `absent`, `differs`: it does not;
 * `unverified`: the store reports only its size, or what we noted beside it ourselves;
-* `etag`: the MD5 of the server (of the whole, or of the MD5s of the parts) is that of our bytes;
+* `etag`: the MD5 of the server (of the whole, or of the MD5s of the parts) is that of our bytes, or
+  the object has the ETag that it had when its bytes were read back;
 * `checksum`: a checksum that the server is known to compute itself is that of our bytes;
 * `reread`: the bytes were read back and have the same SHA-256.
 """

@@ -17,6 +17,10 @@ FIRST_WAIT_S = 0.1
 MAX_WAIT_S = 30.0
 MAX_ASKED_WAIT_S = 3600.0
 """Sum of the pauses that a server may ask for: the Hub counts the commits of an hour."""
+ONCE_READ_GIVE_UP_AFTER_S = 1800.0
+"""The default patience with a source that has answered in this run."""
+SHOWN_AFTER_S = 4.0
+"""A source that does not answer for this time is reported; shorter failures are not."""
 _MAX_DOUBLINGS = 16
 _SPARE_S = 30.0
 """How much longer than announced a worker process may sleep before the engine ends it."""
@@ -50,24 +54,28 @@ class Patience:
         give_up_after_s: float,
         *,
         notify: Callable[[str], None] = _ignore,
+        note_after_s: float = 0.0,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Name the server or file that messages are about by `what`.
 
-        `notify` gets the reason when waiting begins; `sleep` may raise, to end the wait.
+        `notify` gets the reason once an outage lasts `note_after_s`; `sleep` may raise, to end it.
         """
         self.what = what
         self._give_up_after_s = give_up_after_s
         self._notify = notify
         self._clock = clock or time.monotonic
         self._sleep = sleep or time.sleep
+        self._note_after_s = note_after_s
         self._failures = 0
+        self._has_noted = False
         self._failing_since = self._asked_s = 0.0
 
     def succeeded(self) -> None:
         """Forget the failures: the next one starts the clock again."""
         self._failures, self._asked_s = 0, 0.0
+        self._has_noted = False
 
     def tried(self, do: Callable[[], T]) -> T:
         """Call `do` until it succeeds; raises StoreError when it is time to give up."""
@@ -91,16 +99,23 @@ class Patience:
         if left_s <= 0:
             raise self.gave_up(error, gone_s) from error
         asked_s = min(asked_s, MAX_ASKED_WAIT_S - self._asked_s)
-        if not self._failures:
-            how = f"in {asked_s:.0f} s, as it asks" if asked_s else f"for {left_s:.0f} s"
-            self._notify(f"{self.reason(error)}; trying again {how}")
         # Jitter keeps many workers from coming back in step; it never affects the output.
         doubled = FIRST_WAIT_S * 2 ** min(self._failures, _MAX_DOUBLINGS)
         backoff_s = min(MAX_WAIT_S, doubled) * random.uniform(0.5, 1)  # noqa: S311
+        wait_s = asked_s or min(backoff_s, left_s)
+        if not self._has_noted and gone_s + wait_s >= self._note_after_s:
+            how = f"in {asked_s:.0f} s, as it asks" if asked_s else f"for {left_s:.0f} s"
+            self.note(f"{self.reason(error)}; trying again {how}")
         self._failures += 1
         self._asked_s += asked_s
         self._failing_since += asked_s
-        self._sleep(asked_s or min(backoff_s, left_s))
+        self._sleep(wait_s)
+
+    def note(self, message: str) -> None:
+        """Report an outage, once until the next success."""
+        if not self._has_noted:
+            self._has_noted = True
+            self._notify(message)
 
     def reason(self, error: Exception) -> str:
         """Return what the user reads of a failure."""
@@ -118,7 +133,13 @@ class ReadingPatience(Patience):
     """The waits of one reader of a source; `what` names the file or dataset that is read."""
 
     def __init__(self, what: str, give_up_after_s: float) -> None:
-        super().__init__(what, give_up_after_s, notify=_log.warning, sleep=_sleep_announced)
+        super().__init__(
+            what,
+            give_up_after_s,
+            notify=_log.warning,
+            note_after_s=SHOWN_AFTER_S,
+            sleep=_sleep_announced,
+        )
 
     def wait(self, error: Exception, asked_s: float = 0.0) -> None:
         """Sleep until the next try is due. Raises SourceError when it is time to give up."""

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from wdsremux.core.errors import CorruptDataError, StoreError
 from wdsremux.stores.base import Parcel, Proof, Sums
+from wdsremux.stores.copying import BLOCK_BYTES
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
+from wdsremux.syncing.options import SyncOptions
 from wdsremux.syncing.source_files import SourceFiles, damage_of
 from wdsremux.syncing.threads import Stop, in_threads
 
@@ -38,13 +40,14 @@ class Carrier:
         self,
         files: SourceFiles,
         dest: RetryingStore,
-        jobs: int,
+        options: SyncOptions,
         stop: Stop,
         on_bytes: Callable[[int], None],
     ) -> None:
         self._files = files
         self._dest = dest
-        self._jobs = jobs
+        self._jobs = options.jobs
+        self._max_read_back_bytes = None if options.checksum else READ_BACK_BYTES
         self._stop = stop
         self._on_bytes = on_bytes
         self.proofs: dict[str, Proof] = {}
@@ -131,20 +134,31 @@ class Carrier:
             sums, path = Sums(item.size_bytes, item.sha256, question.receipt), question.path
             if path is not None and damage_of(path, item) is not None:
                 path = None  # the copy may be damaged in the same way: it proves nothing
-            return self._dest.prove(item.name, sums, path)
-        try:
-            with self._files.hold(item) as (path, sums):
-                proof = self._dest.prove(item.name, sums, path)
-        except CorruptDataError:
-            return Proof("differs")  # sending it finds the same damage, and reports it
-        if proof.level == "unverified" and sums.size_bytes <= READ_BACK_BYTES:
-            return self._read_back(item.name, sums)
-        return proof
+            proof = self._dest.prove(item.name, sums, path)
+        else:
+            try:
+                with self._files.hold(item) as (held, sums):
+                    proof = self._dest.prove(item.name, sums, held)
+            except CorruptDataError:
+                return Proof("differs")  # sending it finds the same damage, and reports it
+        max_bytes = self._max_read_back_bytes
+        is_small = max_bytes is None or (not item.is_shard and sums.size_bytes <= max_bytes)
+        return (
+            self._read_back(item.name, sums) if proof.level == "unverified" and is_small else proof
+        )
 
     def _read_back(self, name: str, sums: Sums) -> Proof:
-        data = self._dest.read(name, READ_BACK_BYTES) or b""
-        is_same = hashlib.sha256(data).hexdigest() == sums.sha256
+        sha256 = self._dest.tried(lambda: self._stored_sha256(name))
+        is_same = sha256 == sums.sha256
         return Proof("reread" if is_same else "differs", "SHA-256 of the bytes read back")
+
+    def _stored_sha256(self, name: str) -> str:
+        digest = hashlib.sha256()
+        with self._dest.store.open(name) as file:
+            while block := file.read(BLOCK_BYTES):
+                self._stop.check()
+                digest.update(block)
+        return digest.hexdigest()
 
 
 def _groups(items: Sequence[SyncFile], max_files: int) -> Iterator[list[SyncFile]]:

@@ -83,8 +83,8 @@ def finished_contents(store: RetryingStore) -> tuple[Contents, Manifest]:
     if found.index is None:
         if RECIPE_NAME in found.sizes:
             raise SourceError(
-                f"{url!r} is not finished: it has no {MANIFEST_NAME}; run its conversion again "
-                "until it is"
+                f"{url!r} is not finished: it has no {MANIFEST_NAME}; run the same convert command "
+                "again"
             )
         raise SourceError(
             f"{url!r} has no {MANIFEST_NAME}; check the name, or run `wdsremux index` on "

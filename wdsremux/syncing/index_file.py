@@ -26,8 +26,10 @@ def _receipt(
     ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof], shard: ShardSummary
 ) -> dict[str, str]:
     """Return the newest receipt of a shard."""
+    sent = proofs.get(shard.name)
+    if sent is not None:
+        return dict(sent.receipt)
     present, moved = plan.present.get(shard.name), ends.moved.get(shard.name)
-    proof = proofs.get(shard.name, present[1] if present is not None else None)
-    if proof is not None and proof.receipt:
-        return dict(proof.receipt)
-    return dict(ends.there.receipt(shard) or (moved.receipt if moved is not None else {}))
+    recorded = ends.there.receipt(shard) or (moved.receipt if moved is not None else {})
+    # A proof may return only the part that it compared.
+    return {**recorded, **(present[1].receipt if present is not None else {})}

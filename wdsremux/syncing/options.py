@@ -12,6 +12,8 @@ class SyncOptions(Options):
 
     delete: bool = option(False, switch_from)
     """at the end, remove dataset files at TO that FROM lacks; also replace another dataset"""
+    checksum: bool = option(False, switch_from)
+    """read files at TO that their store cannot prove, and files of a folder, to find damage"""
     dry_run: bool = option(False, switch_from)
     """send nothing; print each file to send, its size and why, what would be removed, and totals"""
     move: bool = option(False, switch_from)

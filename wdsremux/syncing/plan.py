@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from wdsremux.core.manifest import MAX_MANIFEST_BYTES, Manifest
+from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
@@ -21,6 +21,10 @@ from wdsremux.syncing.moving import Moved
 from wdsremux.syncing.refusals import other_file
 from wdsremux.syncing.report import SentFile, Why
 
+LASTING = frozenset(("crc64nvme", "etag"))
+"""Parts of a receipt that a store reports of an object until it is written again."""
+CLOCK_STEP_S = 2.0
+"""Mounts keep times in steps of up to this size."""
 _WHY: Mapping[str, Why] = {"absent": "missing", "differs": "differs"}
 """By level of proof."""
 
@@ -76,6 +80,11 @@ class Ends:
         """Return whether the source has a file at its recorded size."""
         return self.here.sizes.get(item.name) == item.size_bytes
 
+    def was_moved(self, item: SyncFile) -> bool:
+        """Return whether a proven shard was removed at the source."""
+        moved = self.moved.get(item.name)
+        return moved is not None and moved.sha256 == item.sha256
+
     def is_recorded(self, item: SyncFile) -> bool:
         """Return whether the records of the destination say that it has a file."""
         theirs = self.there.manifest
@@ -87,19 +96,43 @@ class Ends:
         # An entry is made of its shard and of the recipe's fingerprint.
         return recorded == item.shard and theirs.head.fingerprint == self.manifest.head.fingerprint
 
+    def is_cheap_to_ask(self, item: SyncFile) -> bool:
+        """Return whether a proof costs a request or a small read, not a download or a shard."""
+        if item.is_shard:
+            return self.dest.root is None
+        return self.source.root is not None
 
-def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:
-    """Compare both ends; with `proves_all`, shards of the source are proven in any case."""
+    def has_changed(self, item: SyncFile) -> bool:
+        """Return whether a file of a destination folder was written after its index."""
+        root = self.dest.root
+        if root is None:
+            return False
+        try:
+            written, indexed = (
+                (root / name).lstat().st_mtime for name in (item.name, MANIFEST_NAME)
+            )
+        except OSError:
+            return True
+        return written > indexed + CLOCK_STEP_S
+
+
+def plan_of(ends: Ends, carrier: Carrier, *, moves: bool, reads_all: bool) -> TransferPlan:
+    """Compare both ends: sizes, records, and what the destination proves without being read.
+
+    A folder is read where it has no record, where a file was written after the index, where `moves`
+    needs the proof, and everywhere with `reads_all`.
+    """
     plan, questions = TransferPlan(), {}
     items = (*shard_items(ends.manifest), *small_items(ends.here, ends.manifest))
     for item in items:
-        asks = proves_all and item.is_shard and ends.has_whole(item)
+        is_needed = moves and item.is_shard and ends.has_whole(item)
+        asks = reads_all or is_needed or not ends.is_recorded(item)
         if ends.there.sizes.get(item.name) != item.size_bytes:
             _send(plan, ends, item, "differs" if item.name in ends.there.sizes else "missing")
-        elif ends.is_recorded(item) and not asks:
-            plan.present[item.name] = (item, Proof("unverified", "by its records"))
+        elif asks or ends.is_cheap_to_ask(item) or ends.has_changed(item):
+            questions[item.name] = _question(ends, item, has_local_copy=asks)
         else:
-            questions[item.name] = _question(ends, item)
+            plan.present[item.name] = (item, Proof("unverified", "by its records"))
     for name, proof in carrier.ask(questions.values()).items():
         _take_answer(plan, ends, questions[name].item, proof)
     order = {item.name: number for number, item in enumerate(items)}
@@ -113,7 +146,8 @@ def plan_of(ends: Ends, carrier: Carrier, *, proves_all: bool) -> TransferPlan:
     return plan
 
 
-def _question(ends: Ends, item: SyncFile) -> Question:
+def _question(ends: Ends, item: SyncFile, *, has_local_copy: bool) -> Question:
+    """Return the question for a file; a local shard is read only where its proof may need it."""
     if item.shard is None or not item.is_shard:
         return Question(item)
     moved = ends.moved.get(item.name)
@@ -121,7 +155,7 @@ def _question(ends: Ends, item: SyncFile) -> Question:
     if not receipt and moved is not None and moved.sha256 == item.sha256:
         receipt = moved.receipt
     # A folder is read back, and needs no local copy.
-    is_at_hand = ends.has_whole(item) and ends.dest.root is None
+    is_at_hand = has_local_copy and ends.has_whole(item) and ends.dest.root is None
     root = ends.source.root
     path = root / item.name if root is not None and is_at_hand else None
     return Question(item, receipt, path)
@@ -129,10 +163,11 @@ def _question(ends: Ends, item: SyncFile) -> Question:
 
 def _take_answer(plan: TransferPlan, ends: Ends, item: SyncFile, proof: Proof) -> None:
     # There is no better proof for what was recorded or noted when it was sent, nor for what was
-    # proven before its shard was removed at the source.
-    moved = ends.moved.get(item.name)
-    was_proven = moved is not None and moved.sha256 == item.sha256
-    is_known = proof.is_noted or was_proven or ends.is_recorded(item)
+    # proven before its shard was removed at the source. But an object that loses the checksums of
+    # its receipt was written by another tool.
+    is_replaced = item.shard is not None and not LASTING.isdisjoint(ends.there.receipt(item.shard))
+    is_recorded = ends.is_recorded(item) and not (item.is_shard and is_replaced)
+    is_known = proof.is_noted or ends.was_moved(item) or is_recorded
     if proof.level in SURE or (proof.level == "unverified" and is_known):
         plan.present[item.name] = (item, proof)
         return
@@ -151,6 +186,11 @@ def _send(plan: TransferPlan, ends: Ends, item: SyncFile, why: Why) -> None:
         plan.shards.append(item)
     else:
         size_bytes = ends.here.sizes.get(item.name)
+        if size_bytes is None and ends.was_moved(item) and item.name in ends.there.sizes:
+            plan.lost[item.name] = (
+                f"{item.name!r} was moved to {ends.dest.url!r} and is damaged there"
+            )
+            return
         plan.lost[item.name] = f"{item.name!r} " + (
             "is missing"
             if size_bytes is None

@@ -80,13 +80,21 @@ class FetchedFiles:
         """Yield a copy, which is removed when the block ends."""
         path = self._folder / item.name.replace("/", "-")
         try:
-            self._source.tried(lambda: self._fetch(item, path))
-            sums = _sums(path, item)
-            if item.sha256 is not None and sums != Sums(item.size_bytes, item.sha256):
-                raise CorruptDataError(f"{item.name!r} differs from its record")
+            try:
+                sums = self._fetched(item, path)
+            except CorruptDataError:
+                # The network may have damaged it: a second copy decides.
+                sums = self._fetched(item, path)
             yield path, sums
         finally:
             path.unlink(missing_ok=True)
+
+    def _fetched(self, item: SyncFile, path: Path) -> Sums:
+        self._source.tried(lambda: self._fetch(item, path))
+        sums = _sums(path, item)
+        if item.sha256 is not None and sums != Sums(item.size_bytes, item.sha256):
+            raise CorruptDataError(f"{item.name!r} differs from its record")
+        return sums
 
     def _fetch(self, item: SyncFile, path: Path) -> None:
         try:

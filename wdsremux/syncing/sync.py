@@ -38,6 +38,7 @@ def sync(  # noqa: PLR0913 (one for each flag)
     dest: str | os.PathLike[str],
     *,
     delete: bool = False,
+    checksum: bool = False,
     dry_run: bool = False,
     move: bool = False,
     jobs: int = 4,
@@ -60,6 +61,7 @@ def sync(  # noqa: PLR0913 (one for each flag)
     options = SyncOptions.from_options(
         {
             "delete": delete,
+            "checksum": checksum,
             "dry_run": dry_run,
             "move": move,
             "jobs": jobs,
@@ -118,7 +120,7 @@ class _Sync:
         # A download to a folder is throttled where it is fetched.
         is_fetch = source.root is None and dest.root is not None
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
-        self._carrier = Carrier(self._files, self._dest, options.jobs, self._stop, self._sent)
+        self._carrier = Carrier(self._files, self._dest, options, self._stop, self._sent)
         self._mover = None
         if source.root is not None and options.move:
             self._mover = Mover(source.root, self._source, address_of(dest))
@@ -135,7 +137,12 @@ class _Sync:
                     locked.enter_context(self._source.lock())
                 locked.enter_context(self._dest.lock())
             ends = self._ends(here, manifest)
-            plan = plan_of(ends, self._carrier, proves_all=self._mover is not None)
+            plan = plan_of(
+                ends,
+                self._carrier,
+                moves=self._mover is not None,
+                reads_all=self._options.checksum,
+            )
             self._sent_files = plan.sent_files
             if self._options.dry_run:
                 self._refuse_damage(plan)

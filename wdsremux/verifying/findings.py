@@ -46,7 +46,7 @@ class Code(Enum):
     )
     NOT_A_FILE = ("W109", "error",
         "a link, folder or device has the name of a file",
-        "replace it by the file itself; links are not followed",
+        "replace it with the file itself; links are not followed",
     )
     UNREADABLE = ("W110", "error",
         "the system could not read a file", "check its permissions and the disk",
@@ -121,7 +121,7 @@ class Code(Enum):
         "the tar has no end blocks: its writer was killed, or the file is cut", _FETCH,
     )
     DATA_AFTER_END = ("W304", "warning",
-        "data follow the end of the archive; readers do not see them", _FETCH,
+        "data follows the end of the archive; readers do not see them", _FETCH,
     )
     ENTRY_DIFFERS = ("W305", "error",
         "the shard is intact, but its entry lists other samples",

@@ -8,12 +8,13 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
+from wdsremux.core.front_matter import front_matter_bytes
 from wdsremux.core.head import unrecorded_head
 from wdsremux.core.manifest import (
     INDEX_WRITER,
@@ -111,7 +112,7 @@ def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
     odd = next((item for item in items if item.kind != "file" or "/" in item.name), None)
     if odd is not None:
         what = "is in a subfolder; index that folder by itself"
-        what = what if odd.kind == "file" else f"is a {odd.kind}; replace it by the file itself"
+        what = what if odd.kind == "file" else f"is a {odd.kind}; replace it with the file itself"
         raise UsageError(f"cannot index {out!r}: {odd.name!r} {what}")
     if any(item.name == MANIFEST_NAME for item in folder.items()):
         raise UsageError(f"{out!r} already has an index.json; remove it to make a new one")
@@ -189,9 +190,10 @@ class _Indexing:
                 _refuse_errors([*scanned.findings, *found.findings()])
                 number = numbers[split] = numbers.get(split, -1) + 1
                 entry = scanned.entry(split, number, position, is_last=last[split] == name)
-                self._write(entry_name(name), entry.to_bytes())
+                data = entry.to_bytes()
+                self._write(entry_name(name), data)
                 position += entry.summary.samples
-                yield entry.summary
+                yield replace(entry.summary, entry_sha256=hashlib.sha256(data).hexdigest())
         finally:
             # After an error or an interruption the threads end at their next block.
             self._is_stopped = True
@@ -246,8 +248,6 @@ def _refuse_errors(findings: Sequence[Finding]) -> None:
 
 def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
     """Return a card that lists the data files and leaves the rest to `load_dataset`."""
-    import yaml  # noqa: PLC0415 (only a card needs it)
-
     files = [
         {
             "split": split,
@@ -255,18 +255,16 @@ def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
         }
         for split in manifest.splits
     ]
-    header = yaml.safe_dump(
+    header = front_matter_bytes(
         {
             "pretty_name": manifest.head.name,
             "tags": ["webdataset"],
             "configs": [{"config_name": "default", "data_files": files}],
-        },
-        sort_keys=False,
-        allow_unicode=True,
+        }
     )
     title, totals = f"# {manifest.head.name}", manifest.totals
     text = f"{totals.samples} samples in {totals.shards} WebDataset shards."
-    return f"---\n{header}---\n{CARD_MARK}\n\n{title}\n\n{text}\n".encode()
+    return header + f"{CARD_MARK}\n\n{title}\n\n{text}\n".encode("utf-8", "replace")
 
 
 def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:

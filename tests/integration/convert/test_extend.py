@@ -95,7 +95,7 @@ def test_without_the_option_added_files_are_refused_and_the_option_is_named(sour
     name = source.grow()
     done = convert(source.folder, tmp_path / "out", *SMALL, code=7)
     assert f"file {name!r} is new" in done.stderr
-    assert "--extend to add shards for what is new" in done.stderr
+    assert "--extend to add shards for the new rows" in done.stderr
     assert tree(tmp_path / "out") == before
 
 
@@ -158,7 +158,7 @@ def test_files_of_another_commit_are_known_by_their_content(hub, tmp_path):
     operations.append(CommitOperationAdd(path_in_repo=path, path_or_fileobj=added))
     HfApi().create_commit(repo, operations, commit_message="grow", repo_type="dataset")
     done = convert(repo, tmp_path / "out", *SMALL, code=7)
-    assert "or --extend to add shards" in done.stderr
+    assert "or pass --extend to add shards" in done.stderr
     assert_extended(repo, tmp_path / "out", tmp_path / "fresh", *SMALL)
     assert before.items() < shards(tmp_path / "out").items()
 

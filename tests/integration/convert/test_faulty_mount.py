@@ -121,7 +121,7 @@ def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind
         running.send(signal.SIGINT)
         code, errors = running.ended(20)
     assert code == 130
-    assert "resume with: wdsremux convert" in errors
+    assert " with:\nwdsremux convert" in errors
     assert mount.waiting == []
     conversion.assert_only_whole_files(out)
     conversion.assert_finishes(out)

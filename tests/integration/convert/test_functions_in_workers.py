@@ -107,5 +107,8 @@ def test_a_given_function_gives_the_same_in_processes(function):
 def test_errors_of_the_function_reach_the_caller_as_they_are():
     with pytest.raises(UsageError, match=r"aug\.py has no 'augmnt'; it has AUG, augment, crash"):
         results(ProcessEngine(2), function_from_text("aug.py:augmnt"))
-    with pytest.raises(TransformError, match=r"rows 0 to 3: ZeroDivisionError.*\(aug\.py:\d+\)"):
+    with pytest.raises(
+        TransformError,
+        match=r"rows 0 to 3, together and one by one: ZeroDivisionError.*\(aug\.py:\d+\)",
+    ):
         results(ProcessEngine(2), function_from_text("aug.py:crash"))

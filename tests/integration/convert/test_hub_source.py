@@ -72,7 +72,7 @@ def test_the_identity_names_repo_and_commit_but_no_address(hub, dataset):
         ["train/b.parquet", "train/a/c.parquet", "val/x.parquet", "eval-set/test.parquet"],
         ["x.parquet", "B.parquet", "a.parquet", "a/b.parquet", "_z.parquet", "é.parquet"],
         ["training.1.parquet", "my-train.2.parquet", "train_training_3.parquet"],
-        ["dev.1.parquet", "TRAIN.parquet", "validation 2.parquet"],
+        ["dev.1.parquet", "train.1.parquet", "TRAIN.parquet", "validation 2.parquet"],
         [".hidden/a.parquet", "__x__/a.parquet", "b.parquet"],
     ],
 )  # fmt: skip

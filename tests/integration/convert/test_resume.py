@@ -84,16 +84,19 @@ def test_what_is_done_already_is_counted_over_all_splits(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["train-000001.tar", ".wdsremux/train-000001.msgpack"])
-def test_of_a_finished_output_a_lost_file_is_made_again(tmp_path, name):
+def test_of_a_finished_output_only_repair_makes_a_lost_file_again(tmp_path, name):
     source = write_parquet_dataset(tmp_path / "in").folder
     words = ("--max-shard-size", "20KB", "--progress", "log")
     wdsremux("convert", source, tmp_path / "out", *words)
     whole = tree(tmp_path / "out")
     (tmp_path / "out" / name).unlink()
+    left = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")}
     done = wdsremux("convert", source, tmp_path / "out", *words)
-    assert done.returncode == 0
-    assert "1 of its shards are gone or cut" in done.stderr
+    assert done.returncode == 6
+    assert "train-000001.tar; run `wdsremux repair" in done.stderr
+    assert wdsremux("repair", tmp_path / "out").returncode == 0
     assert tree(tmp_path / "out") == whole
+    assert {path: path.stat().st_mtime_ns for path in left} == left
 
 
 def group_spans(corpus):

@@ -109,7 +109,7 @@ class Case:
 
     def go_on(self, errors):
         """Run the command that was told, to its end."""
-        told = errors.split("resume with: ")[1].splitlines()[0]
+        told = errors.split(" with:\n")[1].splitlines()[0]
         self.hold.unlink(missing_ok=True)
         _, *words = shlex.split(told)
         done = wdsremux(*words, env=self.env)
@@ -141,7 +141,7 @@ def test_a_signal_ends_the_run_in_the_middle_of_a_long_call(case, name, number, 
         code, errors = run.ended(STOPS_WITHIN_S)
     assert code == 128 + number
     assert "Traceback" not in errors
-    assert f"resume with: wdsremux convert {case.source}" in errors
+    assert f" with:\nwdsremux convert {case.source}" in errors
     wait_until(lambda: are_gone(children), "the end of the workers", STOPS_WITHIN_S)
     case.assert_nothing_unfinished()
     case.go_on(errors)
@@ -223,7 +223,7 @@ def test_a_server_that_does_not_answer_does_not_hold_the_run_up(hub, tmp_path, p
         run.send(signal.SIGINT)
         code, errors = run.ended(STOPS_WITHIN_S)
     assert code == 130
-    assert "resume with: wdsremux convert" in errors
+    assert " with:\nwdsremux convert" in errors
     assert "Traceback" not in errors
 
 

@@ -164,7 +164,7 @@ def test_a_signal_stops_the_run_once_whoever_gets_it(source, tmp_path, env, whom
             os.kill(run.pid if whom == "watcher" else work.pid, number)
         code, errors = run.ended()
     assert code == 128 + number
-    assert errors.count("resume with: wdsremux convert") == 1
+    assert errors.count(" with:\nwdsremux convert") == 1
     assert "crashed" not in errors
     assert "Traceback" not in errors
     left = [name for name in tree(tmp_path / "out") if name.endswith((".wdsremux-tmp", "lock"))]

@@ -239,7 +239,7 @@ def test_a_signal_ends_the_run_in_the_middle_of_sending(proxy, bucket, source, t
         running.send(signal.SIGTERM)
         code, errors = running.ended(STOPS_WITHIN_S)
     assert code == 143
-    assert "resume with: wdsremux convert" in errors
+    assert " with:\nwdsremux convert" in errors
     assert "Traceback" not in errors
     assert bytes_in(tmp_path) == 0
     assert bucket.names()[-1] == "train-000001.tar"

@@ -42,7 +42,7 @@ def refusal(made, error=RecipeMismatchError, **options):
 def test_a_changed_source_is_told_by_the_file(made):
     write_parquet_dataset(made.source, images=[*images(44), *reversed(images(46))])
     text = refusal(made)
-    assert re.match(r"train-\d{6}\.tar cannot be made again", text)
+    assert re.match(r"train-\d{6}\.tar cannot be rebuilt", text)
     assert "the source has changed: files.data/train-0000" in text
     assert "bytes was" in text
 
@@ -155,8 +155,8 @@ def test_a_source_that_is_gone_is_told_with_the_way_to_name_another(made):
     whole = tree(made.out)
     moved = made.source.rename(made.folder / "moved")
     text = refusal(made, SourceError)
-    assert "cannot make" in text
-    assert text.endswith("; if the source has moved, name it with --source")
+    assert "cannot rebuild" in text
+    assert text.endswith("; if the source has moved, pass its new location with --source")
     assert "--source-kind" not in text
     done = command("repair", made.out, "--source", moved, "--progress", "none")
     assert (done.returncode, done.stderr) == (0, "")
@@ -219,7 +219,7 @@ def test_a_shard_that_no_record_vouches_for_needs_the_source(made):
     flip(shard(made.out), 700)
     remove(entry(made.out), made.out / "index.json")
     source = made.source.rename(made.folder / "gone")
-    with pytest.raises(SourceError, match="cannot make train-"):
+    with pytest.raises(SourceError, match="cannot rebuild train-"):
         wdsremux.repair(made.out)
     wdsremux.repair(made.out, source=source)
     assert tree(made.out) == whole
@@ -265,7 +265,7 @@ def test_without_any_record_nothing_is_done(made, tmp_path):
     (tmp_path / "empty").mkdir()
     done = command("repair", tmp_path / "empty")
     assert done.returncode == 6
-    assert "holds no dataset" in done.stderr
+    assert "contains no dataset" in done.stderr
     assert not list((tmp_path / "empty").iterdir())
     assert command("repair", tmp_path / "nowhere").returncode == 6
     assert not (tmp_path / "nowhere").exists()
@@ -276,4 +276,4 @@ def test_shards_that_nobody_converted_are_refused(tmp_path):
         shards.write({"__key__": "a", "txt": "text"})
     done = command("repair", tmp_path / "out")
     assert done.returncode == 2
-    assert "packed by ShardWriter" in done.stderr
+    assert "written by ShardWriter" in done.stderr

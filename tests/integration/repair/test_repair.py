@@ -82,10 +82,10 @@ def test_the_command_tells_what_it_did(made, tmp_path):
     done = command("repair", out, "--progress", "none", "--workers", 2)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f"made again: {shard(out, 2).name}",
+        f"rebuilt: {shard(out, 2).name}",
         f"rebuilt: .wdsremux/{entry(out, 3).name}",
         "rebuilt: README.md",
-        f"repaired: {len(list(out.glob('*.tar')))} of {len(list(out.glob('*.tar')))} shards read",
+        f"repaired: {len(list(out.glob('*.tar')))} of {len(list(out.glob('*.tar')))} shards checked",
     ]
     assert tree(out) == whole
     done = command("repair", out)

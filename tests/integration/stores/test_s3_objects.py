@@ -11,11 +11,12 @@ from support.fault_proxy import FaultProxy
 from support.s3_server import JuiceFS, found, moved
 from support.store_conformance import content_of, listed, publish
 
-from wdsremux.core.errors import StoreError, UsageError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.registry import open_store
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.s3.bucket import TRIES
+from wdsremux.stores.s3.checksums import FileSums
 from wdsremux.stores.s3.lock import LOCK
 from wdsremux.stores.s3.store import open_s3
 
@@ -153,6 +154,32 @@ def test_an_old_server_proves_by_etag(juicefs, large):
     assert proof.level == "etag"
     assert target.prove("a.tar", Sums(sums.size_bytes, sums.sha256, proof.receipt)).level == "etag"
     assert target.prove("a.tar", sums, path).level == "etag"
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_a_file_whose_etag_is_made_in_another_way_is_read_back(
+    juicefs, large, monkeypatch, is_damaged
+):
+    with found(juicefs.settings()):
+        target = open_s3(juicefs.new_place(), part_bytes=5 << 20)
+    path, sums = large
+    monkeypatch.setattr(FileSums, "etag", property(lambda _self: "0" * 32))
+    if is_damaged:
+        content = target._bucket.content
+        flips = [True]
+
+        def flipped(name, **details):
+            data, answer = content(name, **details)
+            is_flipped = name == "a.tar" and flips and flips.pop()
+            return (b"!" + data[1:] if is_flipped else data), answer
+
+        target._bucket.content = flipped
+        with pytest.raises(UnreachableStoreError, match="it arrived damaged"):
+            target.put("a.tar", path, sums)
+        assert listed(target) == []
+    proof = target.put("a.tar", path, sums)
+    assert proof.level == "reread"
+    assert target.prove("a.tar", Sums(sums.size_bytes, sums.sha256, proof.receipt)).level == "etag"
 
 
 def test_a_server_that_tells_nothing_leaves_a_file_unverified(large):

@@ -174,5 +174,5 @@ def test_a_sync_that_is_asked_to_stop_tells_the_command_that_goes_on(made, tmp_p
         code, errors = running.ended(10)
         assert code == 128 + number
         command = shlex.join(["wdsremux", *running.words])
-        assert f"resume with: {command}" in errors
+        assert f"Resume with:\n{command}" in errors
     assert published(nas) == tree(nas)

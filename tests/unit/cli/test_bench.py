@@ -31,22 +31,22 @@ def bench_of(source_per_s, shards_per_s):
 
 def test_an_estimate_reads_well():
     assert estimate_lines(estimate_of()) == [
-        "50000 rows; measured on the first 1000, 2.0 s with 2 threads",
-        "500 images/s, 20.0 kB a row",
-        "the whole: about 1 min 40 s, 1.0 GB in 2 shards",
+        "50000 rows; measured on the first 1000 in 2.0 s with 2 threads",
+        "500 images/s, 20.0 kB per row",
+        "whole dataset: about 1 min 40 s, 1.0 GB in 2 shards",
     ]
 
 
 def test_an_estimate_tells_the_start_of_the_workers_apart():
     found = estimate_of()
     slow = replace(found, workers=1, engine="processes", pace=replace(found.pace, start_s=5.25))
-    assert estimate_lines(slow)[0].endswith(", 2.0 s with 1 process, after 5.2 s to start")
+    assert estimate_lines(slow)[0].endswith(" in 2.0 s with 1 process, after 5.2 s to start")
 
 
 def test_an_estimate_without_known_rows_projects_nothing():
     assert estimate_lines(estimate_of(rows_in_all=None)) == [
-        "an unknown number of rows; measured on the first 1000, 2.0 s with 2 threads",
-        "500 images/s, 20.0 kB a row",
+        "an unknown number of rows; measured on the first 1000 in 2.0 s with 2 threads",
+        "500 images/s, 20.0 kB per row",
     ]
 
 
@@ -58,7 +58,7 @@ def test_an_estimate_tells_of_the_first_rejected_row():
 def test_too_little_room_is_said():
     assert _room_lines(3000, 2000, "out") == [
         "2.0 kB free at out; nothing was written",
-        "note: that is 1.0 kB too little",
+        "note: 1.0 kB more is needed",
     ]
     assert len(_room_lines(2000, 2000, "out")) == 1
     assert len(_room_lines(None, 0, "out")) == 1
@@ -83,7 +83,7 @@ def test_nobody_knows_the_room_behind_a_url():
 
 def test_a_bench_tells_where_the_time_goes_and_what_is_gained():
     lines = bench_lines(bench_of(100, 400))
-    assert lines[0] == "one core: 500 images/s, 2.00 ms an image"
+    assert lines[0] == "one core: 500 images/s, 2.00 ms per image"
     assert lines[2] == "  decode        1.000 ms    50%"
     assert any(
         line.endswith("400 from the shards: 4.0 times as fast from the shards") for line in lines

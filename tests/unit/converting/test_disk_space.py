@@ -21,7 +21,7 @@ def shard(number, rows=10, size_bytes=MB):
 def test_before_the_first_shard_the_size_of_the_source_is_the_guess():
     text = watch(5 * MB, source=8 * MB).warning()
     assert text == (
-        "the disk may fill up: the rows take 8.0 MB in the source and 5.0 MB are free; steps that "
+        "the disk may fill up: the rows take 8.0 MB in the source and 5.0 MB is free; steps that "
         "shrink images need less; if it fills up, finished shards are kept and the same "
         "command resumes"
     )
@@ -39,7 +39,7 @@ def test_after_a_shard_the_shards_are_the_guess():
     looked = watch(8 * MB, source=1)
     looked.add(shard(0))
     assert looked.warning().startswith(
-        "the disk will fill up: the rest takes about 9.0 MB, and 8.0 MB are free; "
+        "the disk will fill up: the rest takes about 9.0 MB, and 8.0 MB is free; "
     )
 
 

@@ -8,11 +8,13 @@ import pytest
 from support.samples import rejected
 from support.summaries import manifest_of, summary_of
 
-from wdsremux.cli.convert import report
+from wdsremux.cli.report import Rejections, report
 from wdsremux.converting import progress as render
-from wdsremux.converting.progress import Meter, duration, observer
+from wdsremux.converting.meter import Meter, duration
+from wdsremux.converting.progress import observer
 from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, ignore_event
 from wdsremux.core.option_values import size
+from wdsremux.core.records import Rejected
 
 
 class Clock:
@@ -70,9 +72,9 @@ def test_nothing_is_to_go_when_all_is_done(clock):
     meter.note(begun(rows=200))
     clock.now += 10
     meter.note(advanced(rows=100))
-    assert meter.line().endswith("10 s to go")
+    assert meter.line().endswith("10 s left")
     meter.note(advanced(rows=100))
-    assert "to go" not in meter.line()
+    assert "left" not in meter.line()
 
 
 def test_a_meter_sums_up_what_was_done():
@@ -127,9 +129,7 @@ def test_a_line_tells_rows_rates_shards_rejected_and_time_to_go():
     meter.note(begun())
     clock.now += 10
     meter.note(advanced())
-    assert meter.line() == (
-        "100 of 1000 rows, 10 images/s, 0.3 MB/s, 0 shards, 2 rejected, 1 min 30 s to go"
-    )
+    assert meter.line() == ("100 of 1,000 rows, 10 images/s, shard 1, 2 rejected, 1 min 30 s left")
 
 
 def test_a_line_of_a_source_of_unknown_length_tells_no_end():
@@ -138,7 +138,7 @@ def test_a_line_of_a_source_of_unknown_length_tells_no_end():
     meter.note(begun(rows=None))
     clock.now += 10
     meter.note(advanced())
-    assert meter.line() == "100 rows, 10 images/s, 0.3 MB/s, 0 shards, 2 rejected"
+    assert meter.line() == "100 rows, 10 images/s, shard 1, 2 rejected"
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_lines_are_ten_seconds_apart(clock):
         clock.now += 1
         tell(advanced(rows=10))
     lines = out.getvalue().splitlines()
-    assert [line.split(" rows")[0] for line in lines[1:]] == ["100 of 1000", "200 of 1000"]
+    assert [line.split(" rows")[0] for line in lines[1:]] == ["100 of 1,000", "200 of 1,000"]
 
 
 def test_a_note_is_told_at_once(clock):
@@ -202,14 +202,14 @@ def test_a_note_is_told_at_once(clock):
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (begun(), "converting 1000 rows with 4 threads"),
+        (begun(), "converting 1,000 rows with 4 threads"),
         (begun(rows=None), "converting rows with 4 threads"),
-        (begun(workers=0, engine="serial"), "converting 1000 rows in this process"),
-        (begun(workers=1), "converting 1000 rows with 1 thread"),
-        (begun(workers=1, engine="processes"), "converting 1000 rows with 1 process"),
+        (begun(workers=0, engine="serial"), "converting 1,000 rows in this process"),
+        (begun(workers=1), "converting 1,000 rows with 1 thread"),
+        (begun(workers=1, engine="processes"), "converting 1,000 rows with 1 process"),
         (
             begun(done_rows=300, engine="processes"),
-            "converting 1000 rows with 4 processes; 300 already done, resuming",
+            "converting 1,000 rows with 4 processes; 300 already done, resuming",
         ),
     ],
 )
@@ -258,8 +258,8 @@ def test_a_bar_counts_rows_from_where_the_run_goes_on():
     out = Terminal()
     events = [begun(rows=1000, done_rows=500), advanced(rows=500), Done(manifest_of(), 500)]
     text = "\n".join(lines_of(events, "bar", out))
-    assert "500/1000" in text
-    assert "1000/1000" in text
+    assert " 50%|" in text
+    assert "1,000 of 1,000 rows" in text
     assert "0 shards, 2 rejected" in text
 
 
@@ -275,10 +275,24 @@ def test_the_report_tells_what_there_is_and_how_to_read_it():
     assert text.splitlines() == [
         "20 rows in 4 s, 5 images/s",
         "18 samples of 20 rows in 2 shards, 20.5 kB, 2 rejected",
+        "  all rejected rows: out/pets/.wdsremux/rejected.jsonl",
         "note: packed as stored",
         "  train: out/pets/train-{000000..000001}.tar",
-        "  train: 18 samples",
-        "code for a training loop: wdsremux show out/pets --snippet pytorch",
+        "  train: 18 samples, for .with_epoch() and .with_length()",
+        (
+            "  train: 2 shards: most WebDataset loaders can use 2 workers; a smaller "
+            "--max-shard-size makes more shards"
+        ),
+        "train with:",
+        "  import webdataset as wds",
+        "  from torch.utils.data import DataLoader",
+        "  ",
+        "  shards = 'out/pets/train-{000000..000001}.tar'",
+        "  dataset = wds.WebDataset(shards, shardshuffle=2, empty_check=False).shuffle(1000)",
+        '  dataset = dataset.decode("torchrgb").to_tuple("jpg", "json")',
+        "  for image, entry in DataLoader(dataset, batch_size=None, num_workers=2):",
+        "      ...  # image: float tensor 3×H×W; entry: dict with the label",
+        "check it with: wdsremux verify out/pets",
     ]
 
 
@@ -292,4 +306,57 @@ def test_the_report_names_every_series_of_a_split():
     text = report(Done(manifest_of(shards, copies=2), 10), "out", 1.0)
     for copy, shard in enumerate(shards):
         assert f"  train, copy {copy}: out/train-c{copy}-000000.tar\n" in text
-        assert f"  train, copy {copy}: {shard.samples} samples" in text
+        assert f"  train, copy {copy}: {shard.samples} samples, for .with_epoch()" in text
+
+
+def test_rejected_rows_are_summed_up_by_reason_with_an_example():
+    found = Rejections()
+    reasons = ["width 17 (in 'a.jpg')", "width 18 (in 'b.jpg')", "truncated (in 'c.jpg')"]
+    items = tuple(
+        Rejected(position, 0, "decode", reason, None) for position, reason in enumerate(reasons)
+    )
+    found.note(Advanced(3, 0, items, 0, 0))
+    assert found.lines() == [
+        "  2 × decode: width 17 (in 'a.jpg') (row 0)",
+        "  1 × decode: truncated (in 'c.jpg') (row 2)",
+    ]
+
+
+def test_many_kinds_of_reasons_are_cut_short():
+    found = Rejections()
+    items = tuple(Rejected(i, 0, "decode", "x" * i, None) for i in range(9))
+    found.note(Advanced(9, 0, items, 0, 0))
+    assert len(found.lines()) == 6
+    assert found.lines()[-1] == "  ..."
+
+
+def test_the_number_of_shards_is_estimated_by_bytes_and_then_by_shards():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(Begun(1000, 0, 4, "threads", max_shard_bytes=1_000_000))
+    assert meter.shards_in_all is None
+    meter.note(advanced(rows=100, output_bytes=500_000))
+    assert meter.shards_in_all == 5
+    meter.note(ShardDone(summary_of(0, 0, 100)))
+    assert meter.shards_in_all == 10
+    assert (meter.kept_rows, meter.kept_shards) == (100, 1)
+
+
+def test_the_rows_that_are_kept_are_those_of_the_slowest_copy():
+    meter = Meter(Clock())
+    meter.note(Begun(1000, 50, 4, "threads", done_shards=2, copies=2))
+    meter.note(ShardDone(summary_of(0, 50, 150, copy=0)))
+    assert (meter.kept_rows, meter.kept_shards) == (50, 3)
+    meter.note(ShardDone(summary_of(0, 50, 90, copy=1)))
+    assert (meter.kept_rows, meter.kept_shards) == (90, 4)
+
+
+def test_the_start_of_the_workers_is_in_no_rate():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=1000))
+    clock.now += 60  # importing a function
+    meter.note(advanced(rows=100))
+    clock.now += 2
+    meter.note(advanced(rows=100))
+    assert meter.rows_per_s == 50

@@ -127,7 +127,7 @@ def test_a_colour_of_other_numbers_is_refused(value):
 
 @pytest.mark.parametrize("text", ["", "no such colour", "#12"])
 def test_a_colour_nobody_knows_is_refused(text):
-    with pytest.raises(ValueError, match="unknown color"):
+    with pytest.raises(ValueError, match="write a colour name"):
         colour_from_text(text)
 
 

@@ -111,7 +111,7 @@ def test_a_changed_byte_never_ends_in_another_error(data):
 
 
 def test_a_damaged_entry_comes_with_its_remedy():
-    with pytest.raises(CorruptDataError, match="remove that file to have its shard made again"):
+    with pytest.raises(CorruptDataError, match="remove that file, and wdsremux rebuilds its shard"):
         ShardEntry.from_bytes(b"\xc1", "e")
 
 

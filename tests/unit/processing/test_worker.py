@@ -10,6 +10,7 @@ from wdsremux.core.errors import TransformError
 from wdsremux.core.records import Piece, Record, Task
 from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.codecs.stored import StoredOther
 from wdsremux.transforms.function.spec import function_from_callable
 
 
@@ -97,3 +98,13 @@ def test_a_column_that_the_function_added_in_another_form_is_put_down_to_it():
 def test_a_value_that_was_read_so_is_no_fault_of_the_function(function):
     batch = batch_of(function, labels=(0, "cat"), added=())
     assert [(item.position, item.stage) for item in batch.rejected] == [(1, "read")]
+
+
+def test_whatever_a_library_raises_on_an_image_costs_only_its_record(monkeypatch):
+    def decode(stored, _divisor):
+        raise MemoryError
+
+    monkeypatch.setattr(StoredOther, "decode", decode)
+    found = batch_of(None, added=()).rejected
+    assert [(item.position, item.stage) for item in found] == [(0, "decode"), (1, "decode")]
+    assert all(item.reason.startswith("MemoryError") for item in found)

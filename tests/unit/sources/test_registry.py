@@ -15,7 +15,7 @@ def test_an_id_without_a_folder_of_that_name_is_a_guess(tmp_path, monkeypatch):
     assert (ref.kind, ref.name, ref.is_guess) == ("hub", "imgs", True)
     Path("data/imgs").mkdir(parents=True)
     ref = parse("data/imgs", Recipe())
-    assert (ref.kind, ref.is_guess) == ("loadable", False)
+    assert (ref.kind, ref.is_guess) == ("folder", False)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,17 @@ def test_a_pause_that_the_hub_asks_for_is_kept_and_not_counted(clock, caplog):
     assert sum(clock) == patience.MAX_ASKED_WAIT_S
 
 
+def test_an_outage_is_reported_once_and_a_short_failure_is_not(clock, caplog):
+    patient = ReadingPatience("u/set a.parquet", 120)
+    patient.wait(TemporaryError("broke"))
+    patient.succeeded()
+    assert caplog.messages == []
+    with pytest.raises(SourceError):
+        fail_until_it_gives_up(patient)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("cannot read u/set a.parquet: broke; trying again for 1")
+
+
 def test_a_wait_is_announced_to_the_engine_and_not_taken_for_a_hang(monkeypatch):
     seen = []
     fake = SimpleNamespace(monotonic=lambda: 0, sleep=lambda wait_s: seen.append(("sleep", wait_s)))

@@ -81,11 +81,11 @@ def test_everything_is_sent_and_the_index_comes_last(out, place):
     assert report.size_bytes == sum(map(len, place.files.values()))
 
 
-def test_a_second_sync_sends_nothing_and_asks_for_nothing(out, place):
+def test_a_second_sync_sends_nothing_and_only_asks(out, place):
     first = sync(out, URL)
     place.calls.clear()
     report = sync(out, URL)
-    assert place.calls == []
+    assert {operation for operation, _ in place.calls} == {"prove"}
     assert (report.files, report.size_bytes) == (0, 0)
     assert (report.standing_files, report.standing_bytes) == (first.files, first.size_bytes)
 
@@ -246,7 +246,7 @@ def test_delete_removes_what_the_new_index_does_not_name_once_it_stands(out, oth
     place.before = lambda operation, name: order.append((operation, name))
     report = sync(other, URL, delete=True)
     assert report.removed == kept.stale
-    assert [name for _, name in order] == list(report.removed)
+    assert [name for operation, name in order if operation != "prove"] == list(report.removed)
     shards = [name for name in place.files if name.endswith(".tar")]
     assert sorted(shards) == sorted(["mine.tar", *shards_of(other)])
     assert sync(other, URL, delete=True).removed == ()
@@ -338,7 +338,7 @@ def test_a_dry_run_of_what_stands_tells_nothing_to_send(out, place):
     sync(out, URL)
     place.calls.clear()
     assert sync(out, URL, dry_run=True).files == 0
-    assert place.calls == []
+    assert {operation for operation, _ in place.calls} == {"prove"}
 
 
 def damaged_twice(out):

@@ -16,6 +16,7 @@ from support.verified import (
     entry_path,
     flip,
     make_dataset,
+    replace_entry,
 )
 
 import wdsremux
@@ -237,9 +238,7 @@ def test_a_sum_that_is_wrong_everywhere_is_no_damage(out):
     wrong = "0" * 64
     edit_json(out / "index.json", lambda m: m["shardlist"][1].update(sha256=wrong))
     entry = entry_of(out)
-    entry_path(out).write_bytes(
-        replace(entry, summary=replace(entry.summary, sha256=wrong)).to_bytes()
-    )
+    replace_entry(out, replace(entry, summary=replace(entry.summary, sha256=wrong)))
     (finding,) = verify(out).findings
     assert (finding.code.code, finding.shard) == ("W204", SHARD)
 
@@ -267,11 +266,10 @@ def test_an_entry_under_the_name_of_another_is_found(out):
 
 
 def test_two_entries_with_one_key_are_found(out):
-    path = entry_path(out)
     entry = entry_of(out)
     first = entry_of(out, "train-000000.tar").keys[0]
     entry.keys[3] = first
-    path.write_bytes(entry.to_bytes())
+    replace_entry(out, entry)
     (finding,) = verify(out).findings
     assert (finding.code.code, finding.shard, finding.key) == ("W118", SHARD, first)
     assert finding.offset == list(entry.samples())[3].offset
@@ -357,8 +355,7 @@ def test_a_recipe_that_was_edited_does_not_fit_its_own_fingerprint(out):
 
 
 def test_entries_of_another_recipe_are_found(out):
-    path = entry_path(out)
-    path.write_bytes(replace(entry_of(out), fingerprint="f" * 64).to_bytes())
+    replace_entry(out, replace(entry_of(out), fingerprint="f" * 64))
     (finding,) = verify(out, "entries").findings
     assert finding.code.code == "W115"
     assert "ffffffffffff" in finding.detail

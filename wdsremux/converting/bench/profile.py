@@ -15,10 +15,14 @@ from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.codecs.stored import Stored
 from wdsremux.transforms.function.call import Row
-from wdsremux.transforms.pending_geometry import Size
+from wdsremux.transforms.kernel.native import Filter, PlaneKernel, Scale
+from wdsremux.transforms.pending_geometry import PendingGeometry, Size
 
-STAGES = ("read", "decode", "transform", "encode", "pack")
-"""Where the time of a row goes, in the order of its way; waiting for a network is reading."""
+STAGES = ("read", "decode", "transform", "kernel", "encode", "pack")
+"""Where the time of a row goes, in the order of its way; waiting for a network is reading.
+
+The native kernel decodes, transforms and encodes in one call.
+"""
 
 SLICE_ROWS = 32
 """Rows between two looks at the clock, and the most that a batch function sees together."""
@@ -172,6 +176,32 @@ class _TimedUnit:
 
 
 @dataclass(frozen=True, slots=True)
+class _TimedKernel:
+    """The native kernel, whose calls do everything from decoding to encoding."""
+
+    kernel: PlaneKernel
+    watch: Stopwatch
+
+    def jpeg(
+        self,
+        plan: PendingGeometry,
+        filters: tuple[Filter, ...],
+        scale: Scale,
+        subsampling: str,
+        quality: int,
+    ) -> bytes:
+        with self.watch.during("kernel"):
+            return self.kernel.jpeg(plan, filters, scale, subsampling, quality)
+
+    def rgb(self, plan: PendingGeometry, filters: tuple[Filter, ...], scale: Scale) -> Pixels:
+        with self.watch.during("kernel"):
+            return self.kernel.rgb(plan, filters, scale)
+
+    def close(self) -> None:
+        self.kernel.close()
+
+
+@dataclass(frozen=True, slots=True)
 class _TimedStored:
     """A stored image whose decoding counts as such."""
 
@@ -189,6 +219,14 @@ class _TimedStored:
     @property
     def max_divisor(self) -> int:
         return self.stored.max_divisor
+
+    @property
+    def is_srgb(self) -> bool:
+        return self.stored.is_srgb
+
+    def native(self) -> PlaneKernel | None:
+        native = self.stored.native()
+        return None if native is None else _TimedKernel(native, self.watch)
 
     def decode(self, divisor: int) -> Pixels:
         with self.watch.during("decode"):

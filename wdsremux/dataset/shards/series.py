@@ -5,7 +5,7 @@ import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.manifest import ShardSummary
@@ -173,13 +173,14 @@ class SeriesWriter:
         self._approve(entry.summary)
         shard.staged.commit()
         staged = self._target.stage(entry_name(entry.summary.name))
-        staged.write(entry.to_bytes())
+        data = entry.to_bytes()
+        staged.write(data)
         staged.commit()
         self._shard = None
         self._number = shard.number + 1
         self._start = stop
         self._rejected = [r for r in self._rejected if r.position >= stop]
-        self._on_shard(entry.summary)
+        self._on_shard(replace(entry.summary, entry_sha256=hashlib.sha256(data).hexdigest()))
 
     def _entry(self, shard: _OpenShard, stop: int, *, is_last: bool) -> ShardEntry:
         plan = self._plan

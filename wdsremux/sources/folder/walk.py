@@ -157,7 +157,7 @@ def _kind(roots: Sequence[Path], entry: "os.DirEntry[str]") -> Kind:
         return "folder"
     raise SourceError(
         f"the folder {os.path.relpath(entry.path, roots[0])!r} of {str(roots[0])!r} is a link to "
-        f"a folder outside; allow it with --image-root {str(target)!r}, or replace it by a copy"
+        f"a folder outside; allow it with --image-root {str(target)!r}, or replace it with a copy"
     )
 
 

@@ -6,6 +6,7 @@ the calling process; images that a row names by path are fetched by the workers.
 
 import hashlib
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +22,25 @@ from wdsremux.sources.hub.errors import builder_error, reason_of
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.hub.links import HubFetcher
 from wdsremux.sources.rows.links import Reach, open_zip
+from wdsremux.sources.rows.roots import image_roots
 from wdsremux.sources.tars.schema import KEY_COLUMN
 from wdsremux.stores.hub.ranges import Access
 
 Row = Mapping[str, Any]
 
+REMEDY = "if you trust the dataset, name the folder of its images with --image-root"
+
 
 def open_loadable(
-    path: str | os.PathLike[str], *, subset: str | None = None, give_up_after_s: float = 120.0
+    path: str | os.PathLike[str],
+    *,
+    subset: str | None = None,
+    give_up_after_s: float = 120.0,
+    image_root: str | os.PathLike[str] | None = None,
 ) -> RowStream:
     """Open a folder or a file of this machine that `load_dataset` understands.
+
+    Paths in its rows start from `image_root`, or from its folder, and are bounded by both.
 
     Raises:
         SourceError: `datasets` finds nothing in it, or it cannot be read.
@@ -40,11 +50,13 @@ def open_loadable(
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
     import yaml  # noqa: PLC0415 (likewise)
 
-    found = Path(path).resolve()
+    # Not resolved: a link of a Hub cache snapshot has the extension that its blob lacks.
+    found = Path(os.path.abspath(path))  # noqa: PTH100 (see above)
     if not found.exists():
         raise SourceError(f"the file or folder {str(path)!r} does not exist; check the path")
     folder = found if found.is_dir() else found.parent
     files = None if found.is_dir() else [found.name]
+    _refuse_damaged_zips(found)
     try:
         builder = datasets.load_dataset_builder(str(folder), subset, data_files=files)
     except (ValueError, RuntimeError) as exc:
@@ -54,7 +66,7 @@ def open_loadable(
             f"the head of the README.md in {folder.name!r} is not valid YAML: fix or remove it "
             f"({redacted(str(exc))})"
         ) from shown_cause(exc)
-    except OSError as exc:
+    except Exception as exc:  # noqa: BLE001 (any builder of `datasets` may raise anything)
         raise SourceError(
             f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
             "pass Parquet, CSV, JSON, WebDataset tars or a folder of images"
@@ -66,7 +78,19 @@ def open_loadable(
         "subset": builder.config.name,
         **_listing(folder, names),
     }
-    return _open_builder(builder, facts, Reach(str(folder)), give_up_after_s)
+    roots = image_roots(folder, image_root)
+    reach = Reach(roots.base, remedy=REMEDY, others=(str(folder), *roots.others))
+    return _open_builder(builder, facts, reach, give_up_after_s)
+
+
+def _refuse_damaged_zips(path: Path) -> None:
+    """Refuse zips that are incomplete or not zips: `datasets` does not name the file."""
+    zips = path.glob("**/*.zip") if path.is_dir() else (p for p in [path] if p.suffix == ".zip")
+    for each in sorted(zips):
+        if each.is_file() and not zipfile.is_zipfile(each):
+            raise SourceError(
+                f"{each.name!r} is incomplete or not a zip; download it again, or remove it"
+            )
 
 
 def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
@@ -109,12 +133,16 @@ def _open_builder(
 ) -> RowStream:
     form = _format(builder)
     with bounded_retries(give_up_after_s):
-        zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
         try:
+            zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
             streams = builder.as_streaming_dataset()
+        except SourceError:
+            raise
         except Exception as exc:  # noqa: BLE001 (a decoder of `datasets` may raise anything)
+            name = facts.get("repo", "the source")
             raise SourceError(
-                f"`datasets` cannot stream {facts.get('repo', 'it')!r}: {redacted(str(exc))}"
+                f"`datasets` cannot stream {name!r}: {redacted(str(exc) or repr(exc))}; check its "
+                "files, and whether `datasets.load_dataset` can open it"
             ) from shown_cause(exc)
     streams = {str(split): stream for split, stream in streams.items()}
     features = next(iter(streams.values())).features
@@ -169,16 +197,16 @@ class _ZippedImages:
         if not files or not all(name.lower().endswith(".zip") for name in files):
             return None
         builder.config.drop_labels = True
-        members = [n for f in files for n in open_zip(f, reach.fetcher).namelist() if _is_row(n)]
+        members = [name for file in files for name in _members(file, reach) if _is_row(name)]
         names = sorted({_folder(name) for name in members})
-        depths = {name.count("/") for name in members}
+        depths = {_plain(name).count("/") for name in members}
         numbers = {name: number for number, name in enumerate(names)}
         return cls(numbers if len(names) > 1 and len(depths) == 1 else {})
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The image and, if the zips have class folders, its label."""
-        label = Column("label", {"class_label": list(self.numbers)})
+        label = Column("label", {"class_label": [_class_name(each) for each in self.numbers]})
         return (Column("image", "image"), *([label] if self.numbers else []))
 
     def row(self, row: Row) -> Row | None:
@@ -189,11 +217,35 @@ class _ZippedImages:
         return {**row, "label": self.numbers.get(_folder(member))}
 
 
+def _members(file: str, reach: Reach) -> list[str]:
+    """Return the names in a zip. Raises SourceError."""
+    try:
+        return open_zip(file, reach.fetcher).namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
+        raise SourceError(
+            f"cannot read the zip {file.rpartition('/')[2]!r}: {exc}; it is incomplete or not a "
+            "zip: download it again"
+        ) from shown_cause(exc)
+
+
+def _plain(member: str) -> str:
+    """Return the name of a member with "/" between folders, as Windows programs do not write it."""
+    return member.replace("\\", "/")
+
+
 def _folder(member: str) -> str:
-    return member.rpartition("/")[0].rpartition("/")[2]
+    return _plain(member).rpartition("/")[0].rpartition("/")[2]
+
+
+def _class_name(folder: str) -> str:
+    """Return the name of a class folder: zips without the UTF-8 flag may still hold UTF-8."""
+    try:
+        return folder.encode("cp437").decode("utf-8")
+    except UnicodeError:
+        return folder
 
 
 def _is_row(member: str) -> bool:
-    parts = member.split("/")
+    parts = _plain(member).split("/")
     is_hidden = any(part.startswith((".", "__")) for part in parts)
     return is_image_name(member) and not is_hidden

@@ -17,6 +17,8 @@ from typing import Any
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.records import Record, Unit
+from wdsremux.sources.dtypes import notes_on_lists, with_listed_images
+from wdsremux.sources.hf_datasets.saved import load_saved
 from wdsremux.sources.hf_datasets.stream import RowStream, columns_from
 from wdsremux.sources.rows.links import Reach
 from wdsremux.sources.rows.unit import UNIT_ROWS, StreamUnit, bundled, item_from_row
@@ -99,7 +101,7 @@ def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[
     wanted = [name for name in dict.fromkeys(names) if name in table.column_names]
     try:
         rows: list[dict[str, Any]] = table[start:stop].select(wanted).to_pylist()
-    except (OSError, ValueError, IndexError) as exc:
+    except Exception as exc:  # a foreign library that reads a foreign file may raise anything
         raise SourceError(
             f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it again"
         ) from exc
@@ -117,6 +119,7 @@ class TableSource:
     facts: Mapping[str, Any]
     reach: Reach = Reach(None)
     """Where images named by a path may be; a program's own rows may name any local file."""
+    remarks: tuple[str, ...] = ()
 
     def identity(self) -> Mapping[str, Any]:
         """Return the rows and the fingerprint of each split, or the files of a saved dataset."""
@@ -128,11 +131,14 @@ class TableSource:
 
     def features(self) -> Sequence[Column]:
         """Return the columns."""
+        return with_listed_images(self._declared())
+
+    def _declared(self) -> tuple[Column, ...]:
         return columns_from(next(iter(self.tables.values())).features)
 
     def notes(self) -> Sequence[str]:
-        """Return nothing: all is read."""
-        return ()
+        """Return what has no rows, and which columns are read in part."""
+        return (*self.remarks, *notes_on_lists(self._declared(), self.features()))
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield units of 256 rows; rows before `start` are not read."""
@@ -255,28 +261,19 @@ def open_saved(
         SourceError: it is not such a folder.
 
     """
-    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
-
     root = Path(path).resolve()
-    try:
-        found = datasets.load_from_disk(str(root))
-    except (OSError, ValueError, KeyError) as exc:
-        raise SourceError(
-            f"{str(path)!r} is not a dataset written by save_to_disk: {exc}; check the path, or "
-            "save it again"
-        ) from exc
-    is_dict = isinstance(found, dict)
-    splits = dict(found) if is_dict else {_split_of(found): found}
-    if not splits:
-        raise SourceError(
-            f"the saved dataset {str(path)!r} has no splits; save it again with one or more"
-        )
-    folders = {split: root / split if is_dict else root for split in splits}
+    loaded, empty = load_saved(root, str(path))
+    names = {each: _split_of(table) if each == "." else each for each, table in loaded.items()}
+    notes = (f"splits without rows: {', '.join(empty)}",) if empty else ()
     return TableSource(
-        {split: _prepared(table) for split, table in splits.items()},
-        {split: SavedTable(str(each), _state_of(each)) for split, each in folders.items()},
+        {names[each]: _prepared(table) for each, table in loaded.items()},
+        {
+            name: SavedTable(str(root / each), _state_of(root / each))
+            for each, name in names.items()
+        },
         _facts(root),
-        Reach(str(Path(image_root or root).resolve()), remedy=_REMEDY),
+        Reach(str(Path(image_root or root).resolve()), remedy=_REMEDY, others=(str(root),)),
+        notes,
     )
 
 

@@ -19,12 +19,18 @@ from wdsremux.core.columns import Column
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
-from wdsremux.sources.dtypes import dtypes_from_features
+from wdsremux.sources.dtypes import dtypes_from_features, notes_on_lists, with_listed_images
 from wdsremux.sources.hub.errors import patiently
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.parquet.image_paths import ImageFolder
-from wdsremux.sources.parquet.index import FileIndex, RowGroupSource, index_from_metadata
+from wdsremux.sources.parquet.index import (
+    FileIndex,
+    RowGroupSource,
+    index_from_metadata,
+    wide_columns,
+)
 from wdsremux.sources.parquet.local import parquet_errors
+from wdsremux.sources.parquet.merging import MergedSchema
 from wdsremux.sources.parquet.rows import RowGroup, first_values, read_records
 from wdsremux.sources.parquet.schema import columns_from_schema, guessable, with_guessed_images
 from wdsremux.stores.hub.ranges import Access, RemoteFile
@@ -79,31 +85,34 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
 
     Raises SourceError when they cannot be read.
     """
-    names = sorted({name for each in layout.splits.values() for name in each})
+    names = list(dict.fromkeys(name for each in layout.splits.values() for name in each))
     files, oids = _remote_files(layout, names, access)
+    declared = dtypes_from_features(layout.features or {})
 
-    def read(name: str) -> tuple[FileIndex, pa.Schema]:
+    def read(name: str) -> tuple[FileIndex, tuple[Column, ...], tuple[str, ...]]:
         with parquet_errors(files[name].name):
             metadata = _footer(files[name])
+            columns = columns_from_schema(metadata.schema.to_arrow_schema(), declared)
         index = index_from_metadata(name, files[name].size_bytes, metadata)
-        index = replace(index, oid=oids[name])
-        # Only one schema is kept: thousands of footers would fill the memory.
-        return index, metadata.schema.to_arrow_schema() if name == first else None
+        # Only the merged schema is kept: thousands of footers would fill the memory.
+        return replace(index, oid=oids[name]), columns, tuple(wide_columns(metadata))
 
-    first = next(iter(layout.splits.values()))[0]
+    found, schema = {}, MergedSchema()
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
-        found = dict(zip(names, pool.map(read, names), strict=True))
+        for name, (file_index, each, wide) in zip(names, pool.map(read, names), strict=True):
+            found[name] = file_index
+            schema.add(name, each, wide)
     images = ImageFolder(None)
 
     def make_units(file: FileIndex, part: RowGroup, position: int) -> list[Unit]:
         return [HubUnit(position, files[file.name], file.footer_bytes, part)]
 
-    declared = dtypes_from_features(layout.features or {})
-    columns = columns_from_schema(found[first][1], declared)
-    columns = _guessed(columns, files[first], found[first][0], images)
-    index = {split: [found[name][0] for name in each] for split, each in layout.splits.items()}
+    first = next((name for name in names if found[name].rows), names[0])
+    columns = _guessed(schema.columns, files[first], found[first], images)
+    index = {split: [found[name] for name in each] for split, each in layout.splits.items()}
     head = {"kind": "hub", "repo": layout.repo, "commit": layout.commit}
-    return RowGroupSource(head, index, columns, images, make_units)
+    notes = tuple(notes_on_lists(schema.columns, columns))
+    return RowGroupSource(head, index, columns, images, make_units, schema.targets, notes)
 
 
 def _remote_files(
@@ -184,7 +193,7 @@ def _guessed(
     """Return the columns; those whose first value is an image become images."""
     names = guessable(columns)
     if not names or not index.rows:
-        return columns
+        return with_listed_images(columns)
     metadata = _metadata(file, index.footer_bytes)
     group = next(i for i, rows in enumerate(index.group_rows) if rows)
     spans = spans_of(metadata, group, names)

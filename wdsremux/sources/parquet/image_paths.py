@@ -6,6 +6,9 @@ Paths are untrusted data: they must not refer to other local files.
 from dataclasses import dataclass
 from pathlib import Path
 
+from wdsremux.sources.rows.embedded import shown
+from wdsremux.sources.rows.roots import ImageRoots
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
@@ -13,6 +16,8 @@ class ImageFolder:
 
     root: str | None
     """None when the files of the dataset are not on this machine."""
+    others: tuple[str, ...] = ()
+    """Further folders that paths and links may refer to."""
 
     def has(self, path: str) -> bool:
         """Return whether a path names a file below the folder."""
@@ -23,24 +28,27 @@ class ImageFolder:
 
     def read(self, path: str) -> tuple[bytes | None, str | None]:
         """Return the file's contents and None, or None and what is wrong."""
+        name = shown(path)
+        if "://" in path[:12]:
+            return None, f"the image is a URL, {name}; download the images first"
         if self.root is None:
-            return None, f"the image is in the file {path!r}; name its folder with --image-root"
+            return None, f"the image is in the file {name}, which the dataset does not contain"
         try:
             found = self._find(path)
             if found is None:
-                return None, f"no image file {path!r}; name its folder with --image-root"
+                return None, f"no image file {name}; name its folder with --image-root"
             return found.read_bytes(), None
         except PermissionError:
-            return None, f"image file {path!r} may not be read"
+            return None, f"image file {name} may not be read"
         except (OSError, ValueError, RuntimeError) as exc:
-            return None, str(exc) if type(exc) is _LeavesRootError else f"bad image path {path!r}"
+            return None, str(exc) if type(exc) is _LeavesRootError else f"bad image path {name}"
 
     def _find(self, path: str) -> Path | None:
-        root = Path(self.root or "").resolve()
-        found = (root / path).resolve()  # resolved first: a symbolic link may point outside as well
-        if not found.is_relative_to(root):
+        found = ImageRoots(str(Path(self.root or "").resolve()), self.others).find(path)
+        if found is None:
             raise _LeavesRootError(
-                f"image path {path!r} is outside of its folder; choose another with --image-root"
+                f"image path {shown(path)} is outside of its folder; choose another with "
+                "--image-root"
             )
         return found if found.is_file() else None
 

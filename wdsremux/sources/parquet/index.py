@@ -1,15 +1,16 @@
 """An index of row groups, made from Parquet footers, and the source that uses it."""
 
+import json
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from wdsremux.core.columns import Column, Columns
+from wdsremux.core.columns import Column, Columns, Dtype
 from wdsremux.core.records import Unit
 from wdsremux.sources.parquet.image_paths import ImageFolder
 from wdsremux.sources.parquet.rows import RowGroup
@@ -57,6 +58,26 @@ def index_from_metadata(name: str, size_bytes: int, metadata: pq.FileMetaData) -
     return FileIndex(name, size_bytes, metadata.serialized_size + 8, rows, sizes, columns)
 
 
+def wide_columns(metadata: pq.FileMetaData) -> Iterator[str]:
+    """Yield the columns of uint64 that may hold values of 2^63 and more, by the statistics."""
+    for k in range(metadata.num_columns):
+        logical = json.loads(metadata.schema.column(k).logical_type.to_json())
+        is_unsigned = logical.get("bitWidth") == 64 and logical.get("isSigned") is False
+        if is_unsigned and any(
+            _may_be_wide(metadata, i, k) for i in range(metadata.num_row_groups)
+        ):
+            yield metadata.schema.column(k).path
+
+
+def _may_be_wide(metadata: pq.FileMetaData, group: int, column: int) -> bool:
+    chunk = metadata.row_group(group).column(column)
+    statistics = chunk.statistics
+    if statistics is not None and statistics.has_min_max:
+        return bool(statistics.max >= 2**63)
+    has_values = statistics is None or statistics.null_count != chunk.num_values
+    return bool(chunk.num_values) and has_values
+
+
 def top_column(path: str, known: Mapping[str, int]) -> str:
     """Return the column that a leaf such as "image.bytes" belongs to."""
     return path if path in known else path.split(".", 1)[0]
@@ -78,6 +99,9 @@ class RowGroupSource:
     images: ImageFolder
     """Resolves paths in an image column."""
     make_units: MakeUnits
+    targets: Mapping[str, Dtype] = field(default_factory=dict)
+    """Dtypes of columns that are not the same in all files."""
+    remarks: tuple[str, ...] = ()
 
     def identity(self) -> Mapping[str, Any]:
         """Return kind, files with sizes and rows, and what else identifies the rows."""
@@ -98,13 +122,14 @@ class RowGroupSource:
         return self.columns
 
     def notes(self) -> Sequence[str]:
-        """Return nothing: all is read."""
-        return ()
+        """Return what is left out."""
+        return self.remarks
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield the units of a split from the one that holds row `start` on."""
         files = self.files[split]
         fields = columns.fields
+        targets = {name: self.targets[name] for name in fields if name in self.targets}
         ends = list(accumulate(file.rows for file in files))
         for i in range(bisect_right(ends, start), len(files)):
             file, first = files[i], ends[i] - files[i].rows
@@ -123,6 +148,7 @@ class RowGroupSource:
                         self.images,
                         file.name,
                         first - before,
+                        targets,
                     )
                     for unit in self.make_units(file, part, first):
                         if unit.first + unit.rows > start:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from fsspec.utils import glob_translate
 
 from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError, UsageError
+from wdsremux.core.front_matter import front_matter
 from wdsremux.sources.dtypes import dtypes_from_card
 from wdsremux.sources.split_rules import (
     Rule,
@@ -49,17 +49,14 @@ def card_from_folder(folder: Path) -> Card:
     path = folder / "README.md"
     if not path.is_file():
         return {}
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not lines or lines[0] != "---" or "---" not in lines[1:]:
-        return {}
     try:
-        card = yaml.safe_load("\n".join(lines[1 : lines.index("---", 1)]))
-    except yaml.YAMLError as exc:
+        card = front_matter(path.read_text(encoding="utf-8", errors="replace").encode())
+    except ValueError as exc:
         raise SourceError(
             f"the front matter of {path.name!r} in {folder.name!r} is not valid YAML; fix or "
             f"remove it ({exc})"
         ) from exc
-    return card if isinstance(card, dict) else {}
+    return card or {}
 
 
 def layout_from_names(names: Iterable[str], card: Card, subset: str | None) -> Layout:

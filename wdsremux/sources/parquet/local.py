@@ -1,8 +1,7 @@
 """Parquet on a local disk: a folder, one file, or a glob."""
 
-import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -12,15 +11,24 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from wdsremux.core.columns import Column
+from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
+from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
+from wdsremux.sources.dtypes import notes_on_lists, with_listed_images
 from wdsremux.sources.parquet.image_paths import ImageFolder
-from wdsremux.sources.parquet.index import FileIndex, RowGroupSource, index_from_metadata
+from wdsremux.sources.parquet.index import (
+    FileIndex,
+    RowGroupSource,
+    index_from_metadata,
+    wide_columns,
+)
 from wdsremux.sources.parquet.layout import Layout, card_from_folder, dtypes_of, layout_from_names
+from wdsremux.sources.parquet.merging import MergedSchema
 from wdsremux.sources.parquet.rows import RowGroup, first_values, read_records
 from wdsremux.sources.parquet.schema import columns_from_schema, guessable, with_guessed_images
+from wdsremux.sources.rows.roots import image_roots
 
 BUFFER_BYTES = 1 << 18
 """Column chunks are read in pieces of this size instead of whole."""
@@ -31,8 +39,6 @@ SLICE_ROWS = 1024
 MAX_SLICES = 16
 """Rows of a slice of a row group, and the most slices of one. A reader of a slice skips the rows
 before it, which costs about 1 % of processing them."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +114,9 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
     else:
         plain = layout_from_names(names, {}, None)
         layout = replace(plain, dtypes=dtypes_of(card, subset or "default"))
-    _warn_left_out(names, layout)
-    images = ImageFolder(str(image_root or base))
-    index = _index(base, sorted({name for each in layout.splits.values() for name in each}))
+    roots = image_roots(base, image_root)
+    images = ImageFolder(roots.base, roots.others)
+    index, schema = _index(base, _in_order(layout), layout.dtypes)
 
     def make_units(file: FileIndex, part: RowGroup, first: int) -> Iterator[Unit]:
         path, step = str(base / file.name), max(SLICE_ROWS, -(-part.rows // MAX_SLICES))
@@ -119,8 +125,11 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
             yield LocalUnit(first + low, file.name, path, part, low, high)
 
     files = {split: [index[name] for name in each] for split, each in layout.splits.items()}
-    columns = _columns(base, layout, images)
-    return RowGroupSource({"kind": "parquet"}, files, columns, images, make_units)
+    columns = _columns(base, files, schema.columns, images)
+    notes = (*_notes(names, layout), *notes_on_lists(schema.columns, columns))
+    return RowGroupSource(
+        {"kind": "parquet"}, files, columns, images, make_units, schema.targets, notes
+    )
 
 
 def _found(location: str) -> tuple[Path, list[str], bool]:
@@ -147,30 +156,53 @@ def _fixed_head(pattern: Path) -> Path:
     return Path(*parts[:fixed])
 
 
-def _warn_left_out(names: Sequence[str], layout: Layout) -> None:
-    taken = {name for each in layout.splits.values() for name in each}
-    left_out = sorted(set(names) - taken)
+def _in_order(layout: Layout) -> list[str]:
+    """Return the files, each once, in the order of splits and rows."""
+    return list(dict.fromkeys(name for each in layout.splits.values() for name in each))
+
+
+def _notes(names: Sequence[str], layout: Layout) -> Iterator[str]:
+    left_out = sorted(set(names) - set(_in_order(layout)))
     if left_out:
-        logger.warning(
-            "%d .parquet files belong to no split and are left out, for example %r",
-            len(left_out),
-            left_out[0],
+        yield (
+            f"{counted(len(left_out), '.parquet file')} left out: not in a split, for example "
+            f"{left_out[0]!r}"
         )
 
 
-def _index(base: Path, names: Sequence[str]) -> dict[str, FileIndex]:
-    def read(name: str) -> FileIndex:
+def _index(
+    base: Path, names: Sequence[str], declared: Mapping[str, Dtype]
+) -> tuple[dict[str, FileIndex], MergedSchema]:
+    """Read all footers, in parallel. Raises SourceError for files that do not fit together."""
+
+    def read(name: str) -> tuple[FileIndex, tuple[Column, ...], tuple[str, ...]]:
         path = base / name
         with parquet_errors(name):
-            return index_from_metadata(name, path.stat().st_size, pq.read_metadata(path))
+            metadata = pq.read_metadata(path)
+            columns = columns_from_schema(metadata.schema.to_arrow_schema(), declared)
+            index = index_from_metadata(name, path.stat().st_size, metadata)
+            return index, columns, tuple(wide_columns(metadata))
 
+    found, schema = {}, MergedSchema()
     with ThreadPoolExecutor(FOOTER_THREADS) as pool:
-        return dict(zip(names, pool.map(read, names), strict=True))
+        for name, (index, columns, wide) in zip(names, pool.map(read, names), strict=True):
+            found[name] = index
+            schema.add(name, columns, wide)
+    return found, schema
 
 
-def _columns(base: Path, layout: Layout, images: ImageFolder) -> tuple[Column, ...]:
-    name = next(iter(layout.splits.values()))[0]
+def _columns(
+    base: Path,
+    files: Mapping[str, Sequence[FileIndex]],
+    columns: Sequence[Column],
+    images: ImageFolder,
+) -> tuple[Column, ...]:
+    """Return the columns; those whose first value is an image become images."""
+    names = guessable(columns)
+    name = next((file.name for each in files.values() for file in each if file.rows), None)
+    if name is None or not names:
+        return with_listed_images(columns)
     with parquet_errors(name), open_file(str(base / name)) as file:
-        columns = columns_from_schema(file.schema_arrow, layout.dtypes)
-        values = first_values(file, guessable(columns))
+        present = set(file.schema_arrow.names)
+        values = first_values(file, [each for each in names if each in present])
     return with_guessed_images(columns, values, images.has)

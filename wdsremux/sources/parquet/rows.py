@@ -4,16 +4,19 @@ Streams in small batches, so that memory follows the batch and the page, not the
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Record
 from wdsremux.sources.parquet.image_paths import ImageFolder
-from wdsremux.sources.parquet.schema import dtype_from_arrow
+from wdsremux.sources.parquet.merging import conformed
+from wdsremux.sources.parquet.schema import dtype_from_arrow, entries_type
+from wdsremux.sources.rows.embedded import embedded_image
 
 BATCH_ROWS = 64
 BATCH_BYTES = 8 * 10**6
@@ -39,6 +42,8 @@ class RowGroup:
     """Name of the file, as the source's identity has it."""
     first_row: int = 0
     """Row of the file at which it begins."""
+    targets: Mapping[str, Dtype] = field(default_factory=dict)
+    """Dtypes of wanted columns that are not the same in all files."""
 
     @property
     def columns(self) -> list[str]:
@@ -56,21 +61,15 @@ def read_records(
 ) -> Iterator[Record]:
     """Yield rows start..stop-1 of a row group; `first` is the position of the group's row 0.
 
-    Raises SourceError for missing columns or rows. What pyarrow raises on damaged files passes
-    through: the caller names the file.
+    Columns that the file lacks are null. Raises SourceError for missing rows. What pyarrow raises
+    on damaged files passes through: the caller names the file.
     """
     present = file.schema_arrow.names
-    missing = [name for name in part.columns if name not in present]
-    if missing:
-        has = ", ".join(present)
-        raise SourceError(
-            f"the column {missing[0]!r} of the first file is missing; the columns are {has}; "
-            "pass files that all have it, or leave it out of --extra-columns"
-        )
+    wanted = [name for name in part.columns if name in present] or present[:1]
     batches = file.iter_batches(
         batch_size=part.batch_rows,
         row_groups=[part.number],
-        columns=part.columns,
+        columns=wanted,
         use_threads=False,
     )
     at = 0
@@ -86,20 +85,32 @@ def read_records(
 
 def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> Iterator[Record]:
     """Yield the rows of a batch that begins at row `start` of the row group."""
-    stored, paths = image_values(batch.column(part.image), part.image)
-    values = [python_values(batch.column(name), name) for name in part.fields]
+    nulls = pa.nulls(len(batch))
+    present = set(batch.schema.names)
+    columns = {n: batch.column(n) if n in present else nulls for n in part.columns}
+    stored, paths = image_values(columns[part.image], part.image)
+    values = [_field_values(columns[name], name, part) for name in part.fields]
     for i, data in enumerate(stored):
-        image, problem = data, None
-        if image is None and paths[i]:
-            image, problem = part.images.read(paths[i] or "")
+        image, problem, path = data, None, paths[i]
+        if image is None and path:
+            image = embedded_image(path)
+            if image is None:
+                image, problem = part.images.read(path)
         fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
         place = f"{part.file!r}, row {part.first_row + start + i}"
         yield Record(first + start + i, image, fields, problem, place)
 
 
+def _field_values(column: pa.Array, name: str, part: RowGroup) -> list[Any]:
+    values = python_values(column, name)
+    return conformed(values, part.targets[name]) if name in part.targets else values
+
+
 def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[str | None]]:
     """Return stored bytes and paths of an image column: a struct of both, bytes, or paths."""
     column = _plain(column)
+    if dtype_from_arrow(column.type) in ({"list": "image"}, {"list": "binary"}):
+        column = _first_items(column)
     kind, types = column.type, pa.types
     nulls: list[Any] = [None] * len(column)
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
@@ -115,6 +126,12 @@ def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[
     raise SourceError(
         f"column {name!r} holds {kind}, not images; choose another with --image-column"
     )
+
+
+def _first_items(column: pa.Array) -> pa.Array:
+    """Return the first item of each list, null of an empty one."""
+    firsts = [values[0] if values else None for values in column.to_pylist()]
+    return pa.array(firsts, column.type.value_type)
 
 
 def python_values(column: pa.Array, name: str) -> list[Any]:
@@ -138,6 +155,8 @@ def python_values(column: pa.Array, name: str) -> list[Any]:
 def _plain(column: pa.Array) -> pa.Array:
     if isinstance(column, pa.ExtensionArray):
         column = column.storage
+    if pa.types.is_map(column.type):
+        return column.cast(entries_type(column.type))
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 

@@ -14,7 +14,8 @@ import pyarrow as pa
 from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import is_image_name, is_image_start
-from wdsremux.sources.dtypes import dtype_from_name, dtypes_from_features
+from wdsremux.sources.dtypes import dtype_from_name, dtypes_from_features, with_listed_images
+from wdsremux.sources.rows.embedded import first_of, has_embedded_start
 
 IMAGE_NAMES = (
     "image", "images", "img", "picture", "photo", "file", "file_name", "filename", "file_path",
@@ -46,7 +47,7 @@ def guessable(columns: Sequence[Column]) -> list[str]:
     """Return the columns whose first value must be examined: none when an image is declared."""
     if any(column.dtype == "image" for column in columns):
         return []
-    return [column.name for column in columns if column.dtype in ("binary", "string")]
+    return [c.name for c in columns if c.dtype in ("binary", "string", {"list": "binary"})]
 
 
 def with_guessed_images(
@@ -55,17 +56,23 @@ def with_guessed_images(
     file_exists: Callable[[str], bool],
 ) -> tuple[Column, ...]:
     """Return the columns; those whose first value is an image or the path of one become images."""
+    columns = with_listed_images(columns)
     guesses = {
         name
         for name in guessable(columns)
         if _holds_images(name, first_values.get(name), file_exists)
     }
+    plain = {c.name for c in columns if c.name in guesses and isinstance(c.dtype, str)}
+    guesses = plain or guesses  # lists of images are taken only where no other column is one
     return tuple(Column(c.name, "image") if c.name in guesses else c for c in columns)
 
 
 def _holds_images(name: str, value: Any, file_exists: Callable[[str], bool]) -> bool:
+    value = first_of(value)
     if isinstance(value, bytes):
         return is_image_start(value)
+    if has_embedded_start(value):
+        return True
     if not isinstance(value, str) or not is_image_name(value):
         return False
     return name.lower() in IMAGE_NAMES or file_exists(value)
@@ -87,6 +94,8 @@ def dtype_from_arrow(kind: pa.DataType) -> Dtype:
         kind = kind.storage_type
     if types.is_dictionary(kind):
         kind = kind.value_type
+    if types.is_map(kind):  # JSON objects of varying keys have no common type
+        return {"list": dtype_from_arrow(entries_type(kind).value_type)}
     if types.is_struct(kind):
         return _dtype_from_struct({field.name: field.type for field in kind})
     lists = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_list_view)
@@ -95,6 +104,11 @@ def dtype_from_arrow(kind: pa.DataType) -> Dtype:
     if types.is_floating(kind):  # Arrow says "double" where the card says "float64"
         return f"float{kind.bit_width}"
     return dtype_from_name("binary" if types.is_fixed_size_binary(kind) else str(kind))
+
+
+def entries_type(kind: pa.MapType) -> pa.ListType:
+    """Return the type of a map as a list of its entries: {"key": ..., "value": ...}."""
+    return pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)]))
 
 
 def _dtype_from_struct(fields: Mapping[str, pa.DataType]) -> Dtype:

@@ -14,11 +14,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from wdsremux.core.image_formats import is_image_name
+from wdsremux.sources.rows.embedded import shown
+
 Content = tuple[bytes | None, str | None]
 """The bytes, or None and what is wrong."""
 
 _MAX_BYTES = 1 << 30
 _HUB = "hf://datasets/"
+_USUAL_EXTENSIONS = (".jpg", ".jpeg", ".png", ".JPG", ".JPEG", ".PNG", ".webp")
 
 
 class Fetcher(Protocol):
@@ -47,6 +51,8 @@ class Reach:
     """Reads below a root that is not a folder; without a root, reads files of the Hub."""
     remedy: str = ""
     """Remedy for an image outside, for the message."""
+    others: tuple[str, ...] = ()
+    """Further local folders that paths may refer to."""
 
     def absolute(self, path: str) -> str:
         """Return the full path: a relative one is below the root."""
@@ -62,8 +68,9 @@ class Reach:
             return "://" not in path or (self.fetcher is not None and path.startswith(_HUB))
         if "://" in self.root:
             return path.startswith(self.root + "/") and ".." not in re.split(r"[/\\]", path)
-        return "://" not in path and Path(os.path.realpath(path)).is_relative_to(
-            os.path.realpath(self.root)
+        return "://" not in path and any(
+            Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+            for root in (self.root, *self.others)
         )
 
 
@@ -106,23 +113,31 @@ def contents(links: Sequence[Link]) -> Iterator[Content]:
 
 
 def _missing(link: Link) -> str:
-    return f"the image file {link.path!r} does not exist"
+    return f"the image file {shown(link.path)} does not exist"
 
 
 def _local(link: Link) -> Content:
     member, path = link.parts
-    name = link.path.partition("::")[0]
+    name = shown(link.path.partition("::")[0])
     try:
+        if path.startswith(("http://", "https://")):
+            return None, f"the image {name} is a URL, outside of the dataset; download it first"
         if not link.reach.allows(path):
             remedy = f"; {link.reach.remedy}" if link.reach.remedy else ""
-            return None, f"the image {name!r} is outside of the dataset{remedy}"
+            return None, f"the image {name} is outside of the dataset{remedy}"
         if member:
             return _zip_member(path, member, link.reach.fetcher if "://" in path else None)
-        if not Path(path).is_file():
-            return None, _missing(link)
-        return Path(path).read_bytes(), None
+        file = _existing(path)
+        return (None, _missing(link)) if file is None else (file.read_bytes(), None)
     except (OSError, ValueError) as exc:
-        return None, f"cannot read the image file {name!r}: {exc}"
+        return None, f"cannot read the image file {name}: {exc}"
+
+
+def _existing(path: str) -> Path | None:
+    """Return the file at a path; tables may leave out the extension."""
+    extensions = ("",) if is_image_name(path) else ("", *_USUAL_EXTENSIONS)
+    found = (Path(path + extension) for extension in extensions)
+    return next((file for file in found if file.is_file()), None)
 
 
 def _zip_member(path: str, member: str, fetcher: Fetcher | None) -> Content:

@@ -12,6 +12,7 @@ from PIL import Image
 from wdsremux.core.columns import Column
 from wdsremux.core.image_formats import is_image_name, is_image_start
 from wdsremux.sources.inference import infer_columns
+from wdsremux.sources.rows.embedded import has_embedded_start
 
 _PNG_MODES = ("1", "L", "LA", "I;16", "P", "RGB", "RGBA")
 _TIFF_MODES = ("CMYK", "F", "I", "LAB", "YCbCr")
@@ -109,7 +110,10 @@ def _is_image(value: Any) -> bool:
         return is_image_start(bytes(value[:16]))
     if isinstance(value, PurePath):
         return is_image_name(value.name)
-    return isinstance(value, DecodedImage | UnreadableImage) or is_file_dict(value)
+    if isinstance(value, list) and value:
+        return _is_image(value[0])
+    known = isinstance(value, DecodedImage | UnreadableImage | Image.Image)
+    return known or is_file_dict(value) or has_embedded_start(value)
 
 
 def _names_files(

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from wdsremux.core.records import Record
+from wdsremux.sources.rows.embedded import embedded_image, first_of
 from wdsremux.sources.rows.links import Content, Link, Reach, contents
 from wdsremux.sources.rows.pictures import DecodedImage, UnreadableImage, detached, is_file_dict
 
@@ -78,12 +79,11 @@ def item_from_row(
     row: Mapping[str, Any], image: str, fields: Iterable[str], reach: Reach
 ) -> StreamRow:
     """Return the wanted columns of a row; its image may have any supported form."""
-    return StreamRow(
-        _image(detached(row.get(image)), reach), {name: row.get(name) for name in fields}
-    )
+    return StreamRow(_image(row.get(image), reach), {name: row.get(name) for name in fields})
 
 
 def _image(value: Any, reach: Reach) -> bytes | DecodedImage | Link | UnreadableImage | None:
+    value = detached(first_of(value))
     if is_file_dict(value):
         # Bytes take precedence: the path beside them is only the original file name.
         value = value.get("path") if value.get("bytes") is None else value["bytes"]
@@ -91,6 +91,8 @@ def _image(value: Any, reach: Reach) -> bytes | DecodedImage | Link | Unreadable
         return value
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
+    if isinstance(value, str) and (data := embedded_image(value)) is not None:
+        return data
     if isinstance(value, str | PurePath):
         return Link(os.fspath(value), reach)
     shape = getattr(value, "shape", None)

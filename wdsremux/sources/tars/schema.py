@@ -197,6 +197,10 @@ class _Makers:
 
     def result(self) -> tuple[dict[str, Origin], dict[str, Dtype]]:
         origins, dtypes = dict(self.members), dict(self.whole)
+        if self.one_image and "image" in origins and origins["image"].form == "image":
+            # A later sample may have another format.
+            fields = dict.fromkeys((*origins["image"].fields, *sorted(IMAGE_EXTENSIONS)))
+            origins["image"] = Origin(tuple(fields), "image")
         for (field, key), dtype in self.keys.items():
             # A member of its own wins over a key of the same name.
             name = f"json_{key}" if key in origins or key == KEY_COLUMN else key

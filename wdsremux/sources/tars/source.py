@@ -24,12 +24,12 @@ from wdsremux.sources.tars.schema import (
     infer_schema,
     refuse_dotted_keys,
 )
+from wdsremux.sources.tars.survey import Fields, TarSurvey, refuse_compressed, seen_tars
 from wdsremux.sources.tars.wids_index import read_wids_index
 
 ROWS_PER_UNIT = 256
 UNIT_BYTES = 64 << 20
 _MAX_MEMBER_BYTES = 1 << 30
-_SAMPLES_SEEN = 100
 _MAX_JSON_BYTES = 1 << 20
 _NAMED = 5
 """Missing shards that an error names."""
@@ -102,6 +102,7 @@ class TarSource:
     schema: TarSchema
     samples: Mapping[str, int]
     """By file name, the number of samples, where an index beside the tars records it."""
+    remarks: tuple[str, ...] = ()
 
     def identity(self) -> Mapping[str, Any]:
         """Return the name and size of each tar, in order, by split."""
@@ -126,8 +127,8 @@ class TarSource:
         return self.schema.columns
 
     def notes(self) -> Sequence[str]:
-        """Return nothing: all is read."""
-        return ()
+        """Return what the samples examined hold that is not read."""
+        return self.remarks
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[TarUnit]:
         """Yield runs of at most 256 samples or 64 MB; only headers are read. Raises SourceError."""
@@ -201,10 +202,11 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     counts = {name: n for name, n in index.samples.items() if name in there}
     if len(there) < len(paths):
         counts = {}  # shards of one name in several folders: the index may mean either
-    seen = list(_first_samples(paths[0]))
-    schema = infer_schema(seen, index.class_names)
-    refuse_dotted_keys(paths[0].name, seen, schema)
-    return TarSource(shards, schema, counts)
+    survey = TarSurvey([each for path, n in seen_tars(paths) for each in _first_samples(path, n)])
+    survey.refuse_nested(paths[0].name)
+    schema = infer_schema(survey.samples, index.class_names)
+    refuse_dotted_keys(paths[0].name, survey.samples, schema)
+    return TarSource(shards, schema, counts, tuple(survey.notes()))
 
 
 def _paths(pattern: str) -> list[Path]:
@@ -244,6 +246,9 @@ def _refuse_missing(folder: Path, missing: Sequence[str]) -> None:
 
 def _check_size(path: Path) -> None:
     size = _size(path)
+    if size:
+        with _opened(path) as file:
+            refuse_compressed(path, file.read(8))
     if size == 0 or size % BLOCK_BYTES:
         raise SourceError(
             f"{path.name!r} is not a complete tar: its size, {size} bytes, is not a multiple of "
@@ -267,10 +272,10 @@ def _by_split(paths: Sequence[Path]) -> dict[str, tuple[Path, ...]]:
     }
 
 
-def _first_samples(path: Path) -> Iterator[Mapping[str, bytes | None]]:
+def _first_samples(path: Path, samples: int) -> Iterator[Fields]:
     """Yield the first samples of a tar by field: contents, but None for images."""
     with _opened(path) as file:
-        for sample in islice(group_samples(members_of_tar(file, path.name)), _SAMPLES_SEEN):
+        for sample in islice(group_samples(members_of_tar(file, path.name)), samples):
             if sample.problem:
                 continue
             yield {

@@ -24,7 +24,7 @@ from wdsremux.stores.reading.untrusted import open_below, open_folder_below
 TEMPORARY_SUFFIX = ".wdsremux-tmp"
 """Only our files end so: they may be removed."""
 SILLY_PREFIXES = (".nfs", ".fuse_hidden")
-"""Names that network mounts give to a file that was removed while it was open."""
+"""Prefixes that network mounts use for a file that was removed while it was open."""
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
 
 

@@ -8,11 +8,11 @@ stream left open keeps the interpreter from ending no longer than the pieces in 
 import io
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from wdsremux.stores.hub.ranges import Fill, RemoteFile, web_for
-from wdsremux.stores.patience import ReadingPatience, TemporaryError
+from wdsremux.stores.patience import SHOWN_AFTER_S, ReadingPatience, TemporaryError
 
 CONNECTIONS = 4
 MAX_PIECE_BYTES = 4 << 20
@@ -164,10 +164,22 @@ class RemoteReader:
             self._held[index] = piece
             piece.coming = self._pool.submit(self._web.fill, self._file, piece.fill)
 
+    def _result(self, piece: _Piece, coming: "Future[None]") -> None:
+        """Wait for one try; report a server that sends nothing meanwhile."""
+        came = len(piece.fill.data)
+        while True:
+            done, _ = wait((coming,), SHOWN_AFTER_S)
+            if done:
+                coming.result()
+                return
+            if came == len(piece.fill.data):
+                self._patience.note(f"cannot read {self._file.name}: no answer; still waiting")
+            came = len(piece.fill.data)
+
     def _await(self, piece: _Piece) -> None:
         while piece.coming is not None and not piece.fill.is_full:
             try:
-                piece.coming.result()
+                self._result(piece, piece.coming)
             except TemporaryError as error:
                 self._patience.wait(error)
                 piece.coming = self._pool.submit(self._web.fill, self._file, piece.fill)

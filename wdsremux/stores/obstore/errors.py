@@ -53,7 +53,13 @@ def _error(what: str, exc: Exception) -> StoreError:
         return StoreError(
             f"{what}: the server answers {status}; check the name and the credentials"
         )
-    if isinstance(exc, BaseError):
+    if isinstance(exc, BaseError) and "BadScheme" not in str(exc):
         said = f"the server answers {status}" if status else "no answer from the server"
         return UnreachableStoreError(f"{what}: {said}; run the same command again later")
-    return StoreError(f"{what}: {type(exc).__name__} of obstore; check the spelling")
+    reason = f"{type(exc).__name__} of obstore; check the spelling"
+    if isinstance(exc, BaseError):
+        reason = (
+            "its endpoint is an http:// URL; use https://, or set AZURE_ALLOW_HTTP=true or "
+            "GOOGLE_ALLOW_HTTP=true"
+        )
+    return StoreError(f"{what}: {reason}")

@@ -3,7 +3,8 @@
 Credentials are found as obstore finds them: in the environment, or where the tools of the provider
 put them. obstore returns no checksums, so for files that are sent in parts only the size and the
 SHA-256 that we noted beside it can be compared, which is not a proof. Where the ETag of a file that
-was sent in one piece is its MD5, it is a proof.
+was sent in one piece is its MD5, it is a proof. Other files are read back once they are sent; later
+an unchanged ETag proves them.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
-from wdsremux.core.errors import StoreError, UsageError
+from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.copying import hashed_blocks, read_blocks
 from wdsremux.stores.lease import Lease
@@ -32,6 +33,9 @@ from wdsremux.stores.spool import SpooledFile
 PART_BYTES = 8 << 20
 """Files up to this size are sent in one piece."""
 PARTS_AT_ONCE = 4
+REREAD = "SHA-256 of the bytes read back"
+ALLOW_HTTP = ("AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
+"""Variables that allow endpoints with http:// URLs."""
 SHA256_NOTE = "wdsremuxsha256"
 """Letters and digits only: Azure wants a valid identifier."""
 
@@ -46,7 +50,13 @@ def open_object_store(url: str) -> "CloudStore":
     try:
         store = from_url(
             url,
-            client_options={"connect_timeout": "10s", "timeout": "120s"},
+            client_options={
+                "connect_timeout": "10s",
+                "timeout": "120s",
+                "allow_http": any(
+                    os.environ.get(name, "").lower() == "true" for name in ALLOW_HTTP
+                ),
+            },
             # The caller waits for the end of outages.
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=30)},
         )
@@ -88,6 +98,8 @@ class CloudStore(Store):
             else:
                 self._put(name, blocks, sums, use_multipart=True)
         proof = self.prove(name, replace(sums, receipt={"md5": md5} if md5 else {}))
+        if proof.level == "unverified":
+            return self._read_back(name, sums)
         if not proof.is_there:
             raise StoreError(
                 f"{name!r} at {self.url} differs from what was sent ({proof.level}); make sure "
@@ -111,6 +123,8 @@ class CloudStore(Store):
         md5 = sums.receipt.get("md5") or _md5_of(path, sums)
         if md5 and (meta["e_tag"] or "").strip('"').lower() == md5:
             return Proof("etag", "MD5", {"md5": md5})
+        if meta["e_tag"] and meta["e_tag"] == sums.receipt.get("etag"):
+            return Proof("etag", "ETag of the object that was read back", sums.receipt)
         how = "size and the SHA-256 noted beside it" if noted else "size"
         return Proof("unverified", how, is_noted=noted is not None)
 
@@ -144,6 +158,22 @@ class CloudStore(Store):
                 yield died
             finally:
                 self._is_locked = False
+
+    def _read_back(self, name: str, sums: Sums) -> Proof:
+        """Compare the stored bytes with those sent: the store has no checksum to compare."""
+        found = self._head(name)
+        digest = hashlib.sha256()
+        e_tag = found[0]["e_tag"] if found is not None else None
+        for start in range(0, sums.size_bytes, PART_BYTES):
+            stop = min(sums.size_bytes, start + PART_BYTES)
+            digest.update(self._fetch(name, e_tag, start, stop))
+        if digest.hexdigest() != sums.sha256:
+            self.remove(name)
+            raise UnreachableStoreError(
+                f"cannot write {name!r} of {self.url}: it arrived damaged; check the network, then "
+                "run the same command again"
+            )
+        return Proof("reread", REREAD, {"etag": e_tag} if e_tag else {})
 
     def _check_lease(self) -> None:
         """Publish nothing more under a lock that another has taken over."""

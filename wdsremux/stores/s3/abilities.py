@@ -25,7 +25,7 @@ class Abilities:
     keeps_existing: bool
     """If-None-Match is respected: of two writers, the second does not overwrite."""
     replaces_seen: bool
-    """If-Match is respected: only the version that was seen is overwritten."""
+    """If-Match is respected: only the version that was seen is overwritten, and that one is."""
 
 
 def tried_abilities(bucket: Bucket) -> Abilities:
@@ -45,7 +45,8 @@ def tried_abilities(bucket: Bucket) -> Abilities:
             checks_crc64=crc64,
             etag_is_md5=etag.strip('"') == md5(body).hex(),
             keeps_existing=_is_refused(bucket, name, IfNoneMatch="*"),
-            replaces_seen=_is_refused(bucket, name, IfMatch=f'"{md5(b"another").hex()}"'),
+            replaces_seen=_is_refused(bucket, name, IfMatch=f'"{md5(b"another").hex()}"')
+            and _is_accepted(bucket, name, IfMatch=etag),
         )
     finally:
         # Without the permission to delete, five bytes are left in the state folder.
@@ -73,3 +74,14 @@ def _is_refused(bucket: Bucket, name: str, **condition: str) -> bool:
             raise
         return exc.is_conflict
     return False
+
+
+def _is_accepted(bucket: Bucket, name: str, **condition: str) -> bool:
+    """Return whether a condition that holds lets a write through: some servers refuse all."""
+    try:
+        bucket.ask("put_object", name, Body=b"again", **condition)
+    except RefusalError as exc:
+        if exc.status not in (400, 404, 412, 501):
+            raise
+        return False
+    return True

@@ -94,7 +94,10 @@ def _by_etag(request: ProofRequest) -> Proof | None:
         return Proof("etag", how, {"etag": etag, "part_bytes": str(part_bytes)})
     # An ETag need not be an MD5: only where it is known to be one, another means other bytes.
     is_ciphered = "KMS" in str(request.seen.get("ServerSideEncryption", "")).upper()
-    if reported is not None and not is_ciphered and request.abilities.etag_is_md5:
+    is_md5 = request.abilities.etag_is_md5 and (
+        bool(count) or request.sums.size_bytes <= request.part_bytes
+    )
+    if reported is not None and not is_ciphered and is_md5:
         return Proof("differs", how)
     return None
 

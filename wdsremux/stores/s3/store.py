@@ -6,6 +6,7 @@ ones, where only MD5 can be compared and the last writer wins.
 """
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -33,6 +34,7 @@ from wdsremux.stores.s3.sending import Manner, Sending
 from wdsremux.stores.spool import SpooledFile
 
 PART_BYTES = 16 * MIB
+READ_BACK_BYTES = 8 * MIB
 UNKNOWN = Abilities(
     checks_crc64=False, etag_is_md5=False, keeps_existing=False, replaces_seen=False
 )
@@ -209,7 +211,7 @@ class S3Store(Store):
         if seen is not None:
             proof = self._proof(name, seen, replace(sums, receipt=receipt), None)
             if proof.is_there and _shows_other_bytes(seen, receipt):
-                proof = Proof("differs")
+                return self._read_back(name, seen, sums, receipt)
         if proof.is_there:
             return replace(proof, receipt=receipt)
         if seen is not None and _note(seen) == sums.sha256:
@@ -217,6 +219,30 @@ class S3Store(Store):
         raise StoreError(
             f"cannot write {f'{self.url}/{name}'!r}: the stored object differs from what was "
             "sent; make sure that only one run writes there, then run the same command again"
+        )
+
+    def _read_back(
+        self, name: str, seen: Mapping[str, Any], sums: Sums, receipt: Mapping[str, str]
+    ) -> Proof:
+        """Compare the stored bytes with those sent.
+
+        The ETag of a server need not be made from MD5s: it proves nothing against the bytes.
+        """
+        digest = hashlib.sha256()
+        for start in range(0, sums.size_bytes, READ_BACK_BYTES):
+            stop = min(sums.size_bytes, start + READ_BACK_BYTES)
+            data, _ = self._bucket.content(
+                name, Range=f"bytes={start}-{stop - 1}", IfMatch=seen["ETag"]
+            )
+            digest.update(data)
+        if digest.hexdigest() == sums.sha256:
+            etag = str(seen["ETag"]).strip('"')
+            return Proof("reread", "SHA-256 of the bytes read back", {**receipt, "etag": etag})
+        if _note(seen) == sums.sha256:
+            self.remove(name)
+        raise UnreachableStoreError(
+            f"cannot write {f'{self.url}/{name}'!r}: it arrived damaged; check the network, then "
+            "run the same command again"
         )
 
     def _settled(self, name: str, sums: Sums, path: Path, refusal: RefusalError) -> Proof:

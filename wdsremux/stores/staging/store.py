@@ -180,7 +180,7 @@ class StagedStore(Store):
             self._has_noted_bound = True
             self._notify(
                 f"--staging-max {size(self._max_bytes)} is too small for the shards being written: "
-                "more is staged; raise it or lower --max-shard-size"
+                "more than that is staged; raise it or lower --max-shard-size"
             )
 
     def has_made_room(self) -> bool:
@@ -226,8 +226,8 @@ class StagedStore(Store):
         free = FolderStore(self.folder).free_bytes()
         if free is not None and free < self._max_bytes:
             self._notify(
-                f"{size(free)} are free in {str(self.folder.parent)!r}, less than --staging-max "
-                f"{size(self._max_bytes)}: when they are used up, the conversion waits for "
+                f"{size(free)} is free in {str(self.folder.parent)!r}, less than --staging-max "
+                f"{size(self._max_bytes)}: when it is used up, the conversion waits for "
                 "uploads; use another folder with --staging"
             )
 

@@ -12,6 +12,7 @@ from wdsremux.transforms.codecs import jpeg, pillow_formats
 from wdsremux.transforms.codecs.pillow_formats import NAMES, ImageKind, read_orientation
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
+from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.pending_geometry import Size, upright
 from wdsremux.transforms.resample import render
 
@@ -94,6 +95,8 @@ class Codec:
     """Colour (red, green, blue) behind transparency and around padded or rotated images."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Images with more pixels are refused before they are decoded."""
+    kernel: Kernel = "portable"
+    """What transforms JPEGs; the native kernel must be built."""
     _profiles: ProfileCache = field(
         default_factory=ProfileCache, init=False, repr=False, compare=False
     )
@@ -115,7 +118,7 @@ class Codec:
         if header is not None:
             check_pixels(header.size, self.max_pixels)
             if header.is_simple:
-                return StoredJpeg(data, header, self._profiles)
+                return StoredJpeg(data, header, self._profiles, self.kernel)
         image = pillow_formats.open_image(data, kind)
         check_pixels(image.size, self.max_pixels)
         orientation = header.orientation if header else read_orientation(image, kind)

@@ -2,13 +2,14 @@
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import simplejpeg
 
 from wdsremux.transforms.base import DecodeError, Pixels
+from wdsremux.transforms.codecs.pillow_formats import orientation_from_metadata
 
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _HUFFMAN_DCT = frozenset((0xC0, 0xC1, 0xC2))
@@ -21,7 +22,9 @@ busy for hours. Encoders write about ten; libjpeg-turbo recommends this limit fo
 """
 _END_OF_IMAGE = b"\xff\xd9"
 _ORIENTATION = 0x0112
-_INTEGERS = {1: "B", 3: "H", 4: "I"}
+_SHORT = 3
+_EXIF = b"Exif\0\0"
+_XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
 _STRAY_BYTES_MAX = 4096
 _STRAY_BYTES = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
@@ -57,11 +60,11 @@ def read_header(data: bytes) -> JpegHeader:
 
     """
     frame: tuple[int, int] | None = None
-    orientation = 1
+    app1: list[tuple[int, int]] = []
     chunks: dict[int, bytes] = {}
     for marker, start, stop in _segments(data):
-        if marker == 0xE1 and data.startswith(b"Exif\0\0", start):
-            orientation = _orientation(data[start + 6 : stop])
+        if marker == 0xE1:
+            app1.append((start, stop))
         elif marker == 0xE2 and data.startswith(b"ICC_PROFILE\0", start) and stop - start > 14:
             chunks.setdefault(data[start + 12], data[start + 14 : stop])
         elif marker in _FRAME_HEADERS and stop - start >= 6:
@@ -78,6 +81,7 @@ def read_header(data: bytes) -> JpegHeader:
     profile = b"".join(chunks[number] for number in sorted(chunks)) or None
     gray = components == 1 and profile is None
     simple = kind in _HUFFMAN_DCT and precision == 8 and (components == 3 or gray)
+    orientation = _orientation(data, app1)
     return JpegHeader((width, height), simple, orientation, profile, stop)
 
 
@@ -107,31 +111,59 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         at = stop
 
 
-def _orientation(tiff: bytes) -> int:
-    """Find the orientation in the first directory of an Exif block; 1 when it cannot be found."""
-    order = {b"II": "<", b"MM": ">"}.get(tiff[:2])
+def _orientation(data: bytes, segments: Sequence[tuple[int, int]]) -> int:
+    """Return the orientation in APP1 segments, by Pillow's rules.
+
+    Pillow itself decides what is rare: several Exif segments, which it joins, unusual types, broken
+    blocks, and XMP where Exif has no tag.
+    """
+    exif = [data[start + 6 : stop] for start, stop in segments if data.startswith(_EXIF, start)]
+    tag = _tag(exif[0]) if exif else 0
+    xmp = [
+        data[start + len(_XMP) : stop] for start, stop in segments if data.startswith(_XMP, start)
+    ]
+    in_xmp = xmp[-1] if xmp and not tag and b"tiff:Orientation" in xmp[-1] else b""
+    if len(exif) > 1 or tag is None or in_xmp:
+        return orientation_from_metadata(_EXIF + b"".join(exif) if exif else b"", in_xmp)
+    return tag if 1 <= tag <= 8 else 1
+
+
+def _tag(tiff: bytes) -> int | None:
+    """Return the orientation in the first directory of an Exif block; 0 if it is missing.
+
+    Returns None for a block that is broken, or a tag that is not one SHORT.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
     if order is None:
-        return 1
+        return None
+    found = 0
     try:
         (directory,) = struct.unpack_from(order + "I", tiff, 4)
         (entries,) = struct.unpack_from(order + "H", tiff, directory)
         for place in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, kind = struct.unpack_from(order + "HH", tiff, place)
-            if tag == _ORIENTATION and kind in _INTEGERS:
-                (value,) = struct.unpack_from(order + _INTEGERS[kind], tiff, place + 8)
-                return int(value) if 1 <= value <= 8 else 1
+            tag, kind, count = struct.unpack_from(order + "HHI", tiff, place)
+            if tag == _ORIENTATION:
+                if kind != _SHORT or count != 1:
+                    return None
+                # Out of range is not missing: it hides the tag in XMP.
+                found = struct.unpack_from(order + "H", tiff, place + 8)[0] or 9
     except struct.error:
-        pass  # a broken Exif block is no reason to lose the image
-    return 1
+        return None
+    return found
 
 
 def check_end(data: bytes, header: JpegHeader) -> None:
-    """Raise DecodeError if the end marker is missing; the pixels are not checked.
+    """Raise DecodeError if the end marker is missing; the pixels are not checked."""
+    if not has_end(data, header):
+        raise DecodeError("truncated JPEG: its end marker is missing")
+
+
+def has_end(data: bytes, header: JpegHeader) -> bool:
+    """Return whether there is an end marker.
 
     An embedded thumbnail has its own end marker: only what follows the first scan counts.
     """
-    if data.rfind(_END_OF_IMAGE, header.data_start) < 0:
-        raise DecodeError("truncated JPEG: its end marker is missing")
+    return data.rfind(_END_OF_IMAGE, header.data_start) >= 0
 
 
 def decode(data: bytes, header: JpegHeader, divisor: int, space: str) -> Pixels:
@@ -170,6 +202,8 @@ def _translated(message: str) -> Exception:
         harmless = not restarts and int(stray[1]) <= _STRAY_BYTES_MAX
         return StrayBytesError(message) if harmless else DecodeError(f"broken JPEG: {message}")
     if "invalid sos parameters" in lowered:  # written by some phones; the scan itself is whole
+        return StrayBytesError(message)
+    if "subsampling" in lowered:  # TurboJPEG knows only six kinds, libjpeg decodes all
         return StrayBytesError(message)
     return DecodeError(f"broken JPEG: {message}")
 

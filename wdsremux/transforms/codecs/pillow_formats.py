@@ -22,7 +22,9 @@ from PIL import (
 )
 
 from wdsremux.transforms.base import DecodeError, Pixels
+from wdsremux.transforms.codecs.png_chunks import png_without_harmful_chunks
 from wdsremux.transforms.codecs.profiles import ProfileCache
+from wdsremux.transforms.codecs.strictness import strict_pillow
 
 ImageKind = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif"]
 
@@ -67,13 +69,16 @@ _FAILURES = (
     zlib.error,
     Image.DecompressionBombError,
     Warning,
+    MemoryError,
 )
 """What Pillow raises for broken data: its readers document nothing.
 
-Warnings are included because users may turn warnings into errors.
+Warnings are included because users may turn warnings into errors. So is MemoryError: a header of
+70 bytes may ask for any size.
 """
 
 _ORIENTATION = 0x0112
+_XMP_TAG = 700
 _GRAY = frozenset(("1", "L", "LA", "La"))
 _TRANSPARENT = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
 _MAY_HAVE_A_TRANSPARENT_COLOUR = frozenset(("1", "L", "P", "RGB"))
@@ -81,8 +86,11 @@ _MAY_HAVE_A_TRANSPARENT_COLOUR = frozenset(("1", "L", "P", "RGB"))
 
 def open_image(data: bytes, kind: ImageKind) -> ImageFile.ImageFile:
     """Read the header; raises DecodeError."""
+    if kind == "png":
+        data = png_without_harmful_chunks(data)
     try:
-        return _READERS[kind](io.BytesIO(data))
+        with strict_pillow():
+            return _READERS[kind](io.BytesIO(data))
     except _FAILURES as exc:
         raise _broken(kind, exc) from exc
 
@@ -95,20 +103,34 @@ def read_orientation(image: ImageFile.ImageFile, kind: ImageKind) -> int:
     upright.
     """
     if kind == "tiff":
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and _XMP_TAG in image.tag_v2:
+            load(image, kind)  # only then its size is that after an orientation in XMP
         return 1
     if kind == "png" and "exif" not in image.info:
         load(image, kind)
+    return _orientation_of(image)
+
+
+def orientation_from_metadata(exif: bytes, xmp: bytes) -> int:
+    """Return the orientation, 1 to 8, that Pillow applies for a JPEG with these blocks."""
+    image = Image.Image()
+    image.info = {name: block for name, block in (("exif", exif), ("xmp", xmp)) if block}
+    return _orientation_of(image)
+
+
+def _orientation_of(image: Image.Image) -> int:
     try:
         value = image.getexif().get(_ORIENTATION, 1)
     except _FAILURES:
         return 1  # a broken Exif block does not cost the image
-    return value if value in range(1, 9) else 1
+    return next((number for number in range(1, 9) if value == number), 1)
 
 
 def load(image: ImageFile.ImageFile, kind: ImageKind) -> None:
     """Decode the first frame completely; raises DecodeError."""
     try:
-        image.load()
+        with strict_pillow():
+            image.load()
     except _FAILURES as exc:
         raise _broken(kind, exc) from exc
 

@@ -7,6 +7,8 @@ from PIL import ImageFile
 from wdsremux.transforms.base import DecodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats, profiles
 from wdsremux.transforms.codecs.pillow_formats import ImageKind
+from wdsremux.transforms.kernel.choice import Kernel
+from wdsremux.transforms.kernel.native import NativeJpeg, PlaneKernel
 from wdsremux.transforms.pending_geometry import Size
 
 
@@ -25,6 +27,13 @@ class Stored(Protocol):
     def max_divisor(self) -> int:
         """Largest divisor of the size that it can be decoded at: 8, or 1 for the full size only."""
 
+    @property
+    def is_srgb(self) -> bool:
+        """Whether `finish` has nothing to do."""
+
+    def native(self) -> PlaneKernel | None:
+        """Return the image for the native kernel; None where only `decode` reads it."""
+
     def decode(self, divisor: int) -> Pixels:
         """Return the pixels at 1/divisor of the size, rounded up; raises DecodeError."""
 
@@ -37,13 +46,30 @@ class StoredJpeg:
 
     max_divisor = 8
 
-    def __init__(self, data: bytes, header: jpeg.JpegHeader, cache: profiles.ProfileCache) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        header: jpeg.JpegHeader,
+        cache: profiles.ProfileCache,
+        kernel: Kernel = "portable",
+    ) -> None:
         self.size = header.size
         self.orientation = header.orientation
         self._data = data
         self._header = header
         # Colours are converted after the resampling, not before: there are far fewer pixels then.
         self._transform = cache.transform(header.profile, "RGB") if header.profile else None
+        self.is_srgb = self._transform is None
+        self._kernel = kernel
+
+    def native(self) -> PlaneKernel | None:
+        """Return the image for the native kernel, if that is asked for and the image is whole.
+
+        The kernel reads no row below those it needs, so it would not see that the end is missing.
+        """
+        if self._kernel != "native" or not jpeg.has_end(self._data, self._header):
+            return None
+        return NativeJpeg(self._data, self.size)
 
     def decode(self, divisor: int) -> Pixels:
         """Return RGBX pixels."""
@@ -72,6 +98,7 @@ class StoredOther:
     """An image that Pillow decodes."""
 
     max_divisor = 1
+    is_srgb = True
 
     def __init__(
         self,
@@ -87,6 +114,9 @@ class StoredOther:
         self._kind = kind
         self._matte = matte
         self._cache = cache
+
+    def native(self) -> None:
+        """Return None: the native kernel reads JPEGs only."""
 
     def decode(self, divisor: int) -> Pixels:
         """Return RGB pixels."""

@@ -5,8 +5,7 @@ exception as the reason; a function that breaks its contract ends the run with o
 """
 
 import copy as copying
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
@@ -15,11 +14,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from wdsremux.core.errors import RejectSample, TransformError, UsageError
+from wdsremux.core.heartbeat import heartbeat
 from wdsremux.core.records import Rejected, Stage
 from wdsremux.transforms.base import sample_rng
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.function.errors import described, ending_by, may_be_an_interrupt, text_of
-from wdsremux.transforms.function.randomness import Randomness
+from wdsremux.transforms.function.randomness import Randomness, requested_streams
 from wdsremux.transforms.function.returned import (
     UnusableImageError,
     WrongReturnError,
@@ -48,6 +48,8 @@ Input = Literal["pil", "numpy", "bytes"]
 """The images it gets: PIL in mode RGB, arrays H×W×3 uint8 RGB, the stored bytes."""
 
 _LEFT_OUT = "left out by the function"
+_MIN_FAILED_ROWS = 4
+"""A batch with fewer rows may hold only bad records: failing on all of them ends no run."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,16 +115,16 @@ class UserFunction:
         self._matte = matte
         self._profiles = ProfileCache()
         self._function = spec.load()
-        self._wanted = _wanted_streams(self._function, mode, spec.label)
+        self._wanted = requested_streams(self._function, mode, spec.label)
         self._randomness = Randomness(self._function)
 
     def run(self, rows: Sequence[Row], copy: int) -> list[Row | Rejected]:
         """Return the outcome of each row, in order.
 
-        Per batch all rows are one call. Returned rows hold H×W×3 uint8 RGB or encoded bytes; use
-        them before the next run, as the function may fill the same array again.
-        Raises TransformError when the function breaks its contract, and when it fails on a batch:
-        no row can be blamed then.
+        Per batch all rows are one call; if it raises, each row is one. Returned rows hold H×W×3
+        uint8 RGB or encoded bytes; use them before the next run, as the function may fill the same
+        array again. Raises TransformError if the function breaks its contract, or if it fails on a
+        batch and on every row of it alone.
         """
         if not rows:
             return []
@@ -134,20 +136,50 @@ class UserFunction:
 
     def _batch(self, call: _Call) -> list[Row | Rejected]:
         try:
-            returned = self._called(call)
-        except RejectSample as exc:
-            raise TransformError(
-                f"{self._spec.label} raised RejectSample on {call.where}, but it gets whole "
-                "batches: return None in place of the image, or use --transform-mode sample"
-            ) from exc
+            return self._batch_outcomes(call)
         except TransformError:
             raise
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001 (this is the boundary to the user's code)
+            if len(call.rows) == 1:
+                return [self._failed(call, exc)]
+        return self._row_by_row(call)
+
+    def _row_by_row(self, batch: _Call) -> list[Row | Rejected]:
+        """Call the function with each row of a batch that it failed on.
+
+        Raises TransformError if it fails on every row: then no single record is at fault.
+        """
+        outcomes: list[Row | Rejected] = []
+        failures: list[Exception] = []
+        for row in batch.rows:
+            call = _Call([row], batch.copy)
+            heartbeat()
+            try:
+                outcomes += map(_kept, self._batch_outcomes(call))
+            except TransformError:
+                raise
+            except Exception as exc:  # noqa: BLE001 (this is the boundary to the user's code)
+                suffix = f"; {batch.where} were run one by one because the batch failed"
+                outcomes.append(self._failed(call, exc, suffix))
+                failures += [] if isinstance(exc, RejectSample) else [exc]
+        if len(failures) == len(batch.rows) >= _MIN_FAILED_ROWS:
             raise TransformError(
-                f"{self._spec.label} failed on {call.where}: {described(exc, self._spec.file)}; "
-                "with --transform-mode sample, only the row it fails on is rejected"
-            ) from exc
-        columns = self._columns(returned, call)
+                f"{self._spec.label} failed on {batch.where}, together and one by one: "
+                f"{described(failures[0], self._spec.file)}; fix it, and try it on a few "
+                "rows with --workers 0 --limit 5"
+            ) from failures[0]
+        return outcomes
+
+    def _failed(self, call: _Call, exc: Exception, suffix: str = "") -> Rejected:
+        """Return the reject of a row that the function raised on, alone."""
+        row = call.rows[0]
+        if isinstance(exc, RejectSample):
+            return _rejected(row, call.copy, "filter", text_of(exc) or _LEFT_OUT)
+        reason = described(exc, self._spec.file) + suffix
+        return _rejected(row, call.copy, "transform", reason)
+
+    def _batch_outcomes(self, call: _Call) -> list[Row | Rejected]:
+        columns = self._columns(self._called(call), call)
         if self._image_column not in columns:
             raise self._forgot_image(call, columns)
         images = columns.pop(self._image_column)
@@ -161,12 +193,10 @@ class UserFunction:
         row = call.rows[0]
         try:
             returned = self._called(call)
-        except RejectSample as exc:
-            return _rejected(row, call.copy, "filter", text_of(exc) or _LEFT_OUT)
         except TransformError:
             raise
         except Exception as exc:  # noqa: BLE001 (this is the boundary to the user's code)
-            return _rejected(row, call.copy, "transform", described(exc, self._spec.file))
+            return self._failed(call, exc)
         if returned is None:
             return _rejected(row, call.copy, "filter", _LEFT_OUT)
         if self._mode == "image":
@@ -284,25 +314,6 @@ def _copied(fields: dict[str, Any]) -> dict[str, Any]:
         name: copying.deepcopy(value) if isinstance(value, list | dict) else value
         for name, value in fields.items()
     }
-
-
-def _wanted_streams(function: Callable[..., Any], mode: Mode, label: str) -> frozenset[str]:
-    """Return the names of the random streams that the function asks for."""
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # compiled functions have none
-        return frozenset()
-    offered = ("rng", "rngs") if mode == "batch" else ("rng",)
-    wanted = frozenset(name for name in offered if name in signature.parameters)
-    argument = {"batch": "the batch", "sample": "the sample", "image": "the image"}[mode]
-    try:
-        signature.bind(object(), **dict.fromkeys(wanted))
-    except TypeError as exc:
-        raise UsageError(
-            f"transform {label} cannot be called with {argument} alone, "
-            f"and {' and '.join(offered)} if it asks for it: {exc}"
-        ) from exc
-    return wanted
 
 
 def _kind(value: Any) -> str:

@@ -7,6 +7,7 @@ generators of its own which can be replaced, such as the transforms of albumenta
 
 import contextlib
 import functools
+import inspect
 import random
 import sys
 import types
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from wdsremux.core.errors import UsageError
 from wdsremux.transforms.base import sample_rng
 
 _APART = 2**63
@@ -87,6 +89,28 @@ class Randomness:
                 source.set_random_state(generator, python_random)
             else:
                 source.set_random_seed(number % 2**32)
+
+
+def requested_streams(function: Callable[..., Any], mode: str, label: str) -> frozenset[str]:
+    """Return the names of the random streams that the function has parameters for.
+
+    Raises UsageError if it cannot be called with its argument and these alone.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # compiled functions have none
+        return frozenset()
+    offered = ("rng", "rngs") if mode == "batch" else ("rng",)
+    wanted = frozenset(name for name in offered if name in signature.parameters)
+    argument = {"batch": "the batch", "sample": "the sample", "image": "the image"}[mode]
+    try:
+        signature.bind(object(), **dict.fromkeys(wanted))
+    except TypeError as exc:
+        raise UsageError(
+            f"transform {label} cannot be called with {argument} alone, "
+            f"and {' and '.join(offered)} if it asks for it: {exc}"
+        ) from exc
+    return wanted
 
 
 def _are_new(before: list[Any], after: list[Any]) -> bool:

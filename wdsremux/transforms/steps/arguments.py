@@ -9,6 +9,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from wdsremux.core.errors import UsageError
+from wdsremux.core.option_values import counted
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -85,7 +86,7 @@ def extent() -> Any:
     def accepts(value: Any) -> bool:
         return isinstance(value, Extent) and all(1 <= side <= _MAX_SIDE for side in value.both)
 
-    allowed = f"whole pixels from 1 to {_MAX_SIDE}, as 224 or 256x192 (width x height)"
+    allowed = f"a number of pixels from 1 to {_MAX_SIDE}, such as 224 or 256x192 (width x height)"
     return _argument(_Argument(read, accepts, allowed), MISSING)
 
 
@@ -140,7 +141,9 @@ class Step:
         declared = fields(cls)
         required = sum(each.default is MISSING for each in declared)
         if not required <= len(texts) <= len(declared):
-            raise UsageError(f"step {cls.name!r} got {len(texts)} arguments; write {cls.usage()!r}")
+            raise UsageError(
+                f"step {cls.name!r} got {counted(len(texts), 'argument')}; write {cls.usage()!r}"
+            )
         values = {}
         for each, text in zip(declared, texts, strict=False):
             try:

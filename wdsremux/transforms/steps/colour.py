@@ -21,7 +21,7 @@ class ColorJitter(Step):
     """Change brightness, contrast, saturation and hue at random, in random order.
 
     The factors of the first three are uniform from 1 - B to 1 + B (likewise C and S), never below
-    0; the hue turns by a share of its circle from -H to H (torchvision's ColorJitter).
+    0; the hue is shifted by -H to H of the colour circle (torchvision's ColorJitter).
     """
 
     name: ClassVar[str] = "color-jitter"
@@ -49,7 +49,7 @@ class ColorJitter(Step):
 
 @dataclass(frozen=True, slots=True)
 class Grayscale(Step):
-    """Take the colours away (three equal channels) with probability P."""
+    """Convert to grey (three equal channels) with probability P."""
 
     name: ClassVar[str] = "grayscale"
     p: float = number(0.0, 1.0, 1.0)

@@ -21,9 +21,9 @@ _TRIES = 10
 
 @dataclass(frozen=True, slots=True)
 class Resize(Step):
-    """Bring the shorter side to SIZE pixels and keep the proportions, rounded down.
+    """Resize the shorter side to SIZE pixels and keep the aspect ratio, rounded down.
 
-    With SIZE as WIDTHxHEIGHT: bring to exactly this size, whatever the proportions.
+    With SIZE as WIDTHxHEIGHT: resize to exactly this size, whatever the aspect ratio.
     """
 
     name: ClassVar[str] = "resize"
@@ -42,9 +42,9 @@ class Resize(Step):
 
 @dataclass(frozen=True, slots=True)
 class ResizeMax(Step):
-    """Bring the longer side down to SIZE pixels and keep the proportions, rounded.
+    """Shrink the longer side to SIZE pixels and keep the aspect ratio, rounded.
 
-    Smaller images stay as they are.
+    Smaller images are not changed.
     """
 
     name: ClassVar[str] = "resize-max"
@@ -63,7 +63,7 @@ class ResizeMax(Step):
 
 @dataclass(frozen=True, slots=True)
 class CenterCrop(Step):
-    """Cut SIZE (or WIDTHxHEIGHT) pixels from the centre.
+    """Crop SIZE (or WIDTHxHEIGHT) pixels from the centre.
 
     An image that is too small is padded evenly with the matte (torchvision's CenterCrop).
     """
@@ -87,10 +87,10 @@ class CenterCrop(Step):
 
 @dataclass(frozen=True, slots=True)
 class RandomCrop(Step):
-    """Cut SIZE (or WIDTHxHEIGHT) pixels at a random place.
+    """Crop SIZE (or WIDTHxHEIGHT) pixels at a random position.
 
-    An image that is too small comes to lie at a random place on the matte (torchvision's RandomCrop
-    with pad_if_needed).
+    An image that is too small is padded with the matte, at a random position (torchvision's
+    RandomCrop with pad_if_needed).
     """
 
     name: ClassVar[str] = "random-crop"
@@ -116,11 +116,11 @@ class RandomCrop(Step):
 
 @dataclass(frozen=True, slots=True)
 class RandomResizedCrop(Step):
-    """Cut a random part and bring it to SIZE (or WIDTHxHEIGHT) pixels.
+    """Crop a random part and resize it to SIZE (or WIDTHxHEIGHT) pixels.
 
     The part has SCALE_LO to SCALE_HI of the area, uniform, and a width / height from RATIO_LO to
-    RATIO_HI, log-uniform; after ten tries that do not fit, the largest part of an allowed shape is
-    cut from the centre (torchvision's RandomResizedCrop).
+    RATIO_HI, log-uniform; after ten tries that do not fit, the largest part with an allowed ratio
+    is cropped from the centre (torchvision's RandomResizedCrop).
     """
 
     name: ClassVar[str] = "random-resized-crop"
@@ -159,9 +159,9 @@ class RandomResizedCrop(Step):
 
 @dataclass(frozen=True, slots=True)
 class CenterCropScale(Step):
-    """Cut a random share of both sides, LO to HI, uniform, from the centre.
+    """Crop a random fraction of both sides, LO to HI, uniform, from the centre.
 
-    In whole pixels; the proportions stay.
+    The aspect ratio stays the same, up to whole pixels.
     """
 
     name: ClassVar[str] = "center-crop-scale"
@@ -182,10 +182,10 @@ class CenterCropScale(Step):
 
 @dataclass(frozen=True, slots=True)
 class Pad(Step):
-    """Pad width and height up to SIZE pixels each, evenly with the matte: a square.
+    """Pad to a square of SIZE x SIZE pixels, evenly with the matte.
 
-    Nothing is cut or shrunk: a side that is longer stays, so put resize-max=SIZE before it if every
-    image is to be a square.
+    Nothing is cropped or shrunk: a longer side is not changed, so put resize-max=SIZE before this
+    step if every image must be a square.
     """
 
     name: ClassVar[str] = "pad"
@@ -205,7 +205,7 @@ def _pad_evenly(picture: "Picture", width: int, height: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FlipHorizontal(Step):
-    """Exchange left and right with probability P."""
+    """Flip left to right with probability P."""
 
     name: ClassVar[str] = "hflip"
     p: float = number(0.0, 1.0, 0.5)
@@ -218,7 +218,7 @@ class FlipHorizontal(Step):
 
 @dataclass(frozen=True, slots=True)
 class FlipVertical(Step):
-    """Exchange top and bottom with probability P."""
+    """Flip upside down with probability P."""
 
     name: ClassVar[str] = "vflip"
     p: float = number(0.0, 1.0, 0.5)
@@ -231,9 +231,9 @@ class FlipVertical(Step):
 
 @dataclass(frozen=True, slots=True)
 class Rotate(Step):
-    """Turn about the centre by a random angle from -DEGREES to DEGREES, bicubic.
+    """Rotate about the centre by a random angle from -DEGREES to DEGREES, bicubic.
 
-    The size stays, and the corners show the matte.
+    The size stays the same; the corners are filled with the matte.
     """
 
     name: ClassVar[str] = "rotate"

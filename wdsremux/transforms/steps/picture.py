@@ -3,69 +3,42 @@
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import Pixels, StepError, rgb
 from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.kernel.native import MAX_FILTERS, Filter
 from wdsremux.transforms.pending_geometry import PendingGeometry, Size, upright, whole
 from wdsremux.transforms.resample import render
 from wdsremux.transforms.steps.pixelwork import PixelWork
-
-_SPARE = 1.5
-"""Pixels per pixel of the result, along each side, that an image decoded at a fraction must have.
-
-With 1.5, high-resolution photos are within 48 dB of the full decode; with 1.0 it is visible.
-"""
+from wdsremux.transforms.steps.shared_decode import SharedDecode
 
 
 class SourceImage:
     """One stored image and all pictures made of it; for one thread.
 
-    The pixels are decoded when the first picture needs them, at the smallest fraction of the size
-    that is enough for the current plan of every picture: create all pictures, and plan as much as
-    possible, before. They are decoded once, unless a later plan needs more pixels.
+    The pixels are decoded when the first picture needs them: create all pictures, and plan as much
+    as possible, before.
     """
 
     def __init__(self, data: bytes, codec: Codec) -> None:
         """Read the header; raises DecodeError."""
-        self._stored = codec.open(data)
+        stored = codec.open(data)
         self._codec = codec
-        self._upright = upright(self._stored.size, self._stored.orientation)
-        self._waiting: list[Picture] = []
-        self._pixels: Pixels | None = None
-        self._divisor = 1
-        self.decodes = 0
-        """Number of decodes so far."""
+        self._upright = upright(stored.size, stored.orientation)
+        self._decode = SharedDecode(stored)
 
     @property
     def size(self) -> Size:
         """Width and height with the orientation applied."""
         return self._upright.size
 
+    @property
+    def decodes(self) -> int:
+        """Number of decodes so far."""
+        return self._decode.decodes
+
     def picture(self) -> "Picture":
         """Return a new view of the whole image, upright."""
-        picture = Picture(self._upright, self, self._codec.matte, self._codec.max_pixels)
-        self._waiting.append(picture)
+        picture = Picture(self._upright, self._decode, self._codec.matte, self._codec.max_pixels)
+        self._decode.expect(picture)
         return picture
-
-    def cut(self, picture: "Picture", plan: PendingGeometry) -> Pixels:
-        """Return what the plan cuts from the decoded pixels; raises DecodeError."""
-        divisor = self._divisor_for(plan)
-        if self._pixels is None or divisor < self._divisor:
-            needs = [divisor, *(self._divisor_for(other.first_plan) for other in self._waiting)]
-            self._divisor = min(needs)
-            self._pixels = self._stored.decode(self._divisor)
-            self.decodes += 1
-        pixels = render(self._pixels, plan.scaled(self._divisor))
-        if picture in self._waiting:
-            self._waiting.remove(picture)
-        if pixels is self._pixels and self._waiting:
-            pixels = pixels.copy()  # changes to one picture must not affect the others
-        if not self._waiting:
-            self._pixels = None
-        return self._stored.finish(pixels)
-
-    def _divisor_for(self, plan: PendingGeometry) -> int:
-        if not plan.resamples:
-            return 1
-        fitting = (d for d in (8, 4, 2) if plan.reduction >= _SPARE * d)
-        return min(self._stored.max_divisor, next(fitting, 1))
 
 
 class Picture(PixelWork):
@@ -79,12 +52,14 @@ class Picture(PixelWork):
     def __init__(
         self,
         plan: PendingGeometry,
-        source: SourceImage | Pixels,
+        source: SharedDecode | Pixels,
         matte: tuple[int, int, int] = (255, 255, 255),
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         self._source = source
         self._plans = [plan]
+        self._filters: list[Filter] = []
+        """What is done to what the only plan makes, in order."""
         self._done: PendingGeometry | None = None
         """The plan of the current pixels before anything was added."""
         self._max_pixels = max_pixels
@@ -121,6 +96,7 @@ class Picture(PixelWork):
                 f"a crop of {width} x {height} at {left}, {top} "
                 f"is not inside {full_width} x {full_height} pixels"
             )
+        self._do_filters()
         self._plans[-1] = self._plans[-1].crop(left, top, width, height)
 
     def resize(self, width: int, height: int) -> None:
@@ -131,9 +107,12 @@ class Picture(PixelWork):
         self.check_room(width, height)
         if (width, height) == self.size:
             return
+        self._do_filters()
         if self._plans[-1].loses_detail(width, height):
             self._plans.append(whole(self.size))
         self._plans[-1] = self._plans[-1].resize(width, height)
+
+    # Filters look the same in all directions: a flip after them is the same as one before.
 
     def flip_horizontal(self) -> None:
         """Swap left and right."""
@@ -143,22 +122,82 @@ class Picture(PixelWork):
         """Swap top and bottom."""
         self._plans[-1] = self._plans[-1].flip_vertical()
 
+    def sharpen(self) -> None:
+        """Sharpen with the 3 × 3 kernel of Pillow's SHARPEN; edge pixels are repeated."""
+        if not self._puts_off(("sharpen", 0.0)):
+            super().sharpen()
+
+    def blur(self, sigma: float) -> None:
+        """Blur by a Gaussian of this standard deviation in pixels; mirrored at the edge."""
+        if not self._puts_off(("blur", sigma)):
+            super().blur(sigma)
+
+    def gray(self) -> None:
+        """Take the colours away: three equal channels of ITU-R 601 luma."""
+        if not self._puts_off(("gray", 0.0)):
+            super().gray()
+
+    def _puts_off(self, each: Filter) -> bool:
+        """Leave a filter to the native kernel, where that may come to make this picture."""
+        waits = (
+            isinstance(self._source, SharedDecode)
+            and self._source.takes_filters
+            and len(self._plans) == 1
+            and len(self._filters) < MAX_FILTERS
+        )
+        if waits:
+            self._filters.append(each)
+        return waits
+
+    def _do_filters(self) -> None:
+        """Do what was put off: what follows is not done to planes."""
+        if self._filters:
+            self.raw()
+
+    def jpeg(self, subsampling: str, quality: int) -> bytes | None:
+        """Return the picture as a JPEG, without RGB pixels in between; None where it needs them."""
+        if not isinstance(self._source, SharedDecode) or len(self._plans) > 1:
+            return None
+        plan, filters = self._plans[0], tuple(self._filters)
+        return self._source.jpeg(self, plan, filters, subsampling, quality)
+
     def raw(self) -> Pixels:
         """Return the pixels, H×W×3 RGB or H×W×4 RGBX, for `Codec.encode`.
 
         Do not write to them. Raises DecodeError.
         """
         first, *rest = self._plans
-        if isinstance(self._source, SourceImage):
-            pixels = self._source.cut(self, first)
-        elif first is self._done and not rest:
+        if isinstance(self._source, SharedDecode):
+            return self._decoded(self._source, first, rest)
+        if first is self._done and not rest:
             return self._source
+        self._render(self._source, self._plans)
+        return self._source
+
+    def _decoded(
+        self, source: SharedDecode, first: PendingGeometry, rest: list[PendingGeometry]
+    ) -> Pixels:
+        """Return the pixels of a picture that nothing was decoded for yet."""
+        filters, self._filters = self._filters, []
+        pixels = source.filtered(self, first, tuple(filters))
+        if pixels is None:
+            pixels = source.cut(self, first)
         else:
-            pixels = render(self._source, first)
-        for plan in rest:
+            filters = []
+        self._render(pixels, rest)
+        for name, value in filters:
+            if name == "sharpen":
+                super().sharpen()
+            elif name == "blur":
+                super().blur(value)
+            else:
+                super().gray()
+        return self.raw()
+
+    def _render(self, pixels: Pixels, plans: list[PendingGeometry]) -> None:
+        for plan in plans:
             pixels = render(pixels, plan)
         self.replace(pixels)
-        return pixels
 
     def pixels(self) -> Pixels:
         """Return the pixels as H×W×3 uint8 RGB. Raises DecodeError."""

@@ -201,6 +201,9 @@ class OurDataset:
                 self._take(Code.ENTRY_MISSING, name)
             elif entry is not None and entry != shard:
                 self._take(Code.ENTRY_DISAGREES, name, _difference(entry, shard))
+            elif entry is not None and shard.entry_sha256 not in ("", entry.entry_sha256):
+                detail = "its SHA-256 differs from the one in index.json"
+                self._take(Code.ENTRY_DAMAGED, entry_name(name), detail)
         for name in self._entries:
             if name not in listed:
                 self._take(Code.ENTRY_EXTRA, entry_name(name), "index.json does not list its shard")
@@ -248,7 +251,7 @@ class OurDataset:
 
 def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
     """Name the first field in which two summaries differ."""
-    for field in fields(ShardSummary):
+    for field in (one for one in fields(ShardSummary) if one.compare):
         one, other = getattr(entry, field.name), getattr(listed, field.name)
         if one != other:
             return f"{field.name} is {one!r} in the entry, {other!r} in index.json"[:400]

@@ -36,7 +36,7 @@ def test_what_is_no_file_is_a_problem_and_no_exception(folder, path):
     assert not ImageFolder(str(folder)).has(path)
 
 
-def test_without_a_folder_the_option_is_named():
+def test_where_no_folder_can_be_named_no_option_is_recommended():
     data, problem = ImageFolder(None).read("a.jpg")
     assert data is None
-    assert "--image-root" in problem
+    assert problem == "the image is in the file 'a.jpg', which the dataset does not contain"

@@ -131,17 +131,6 @@ def test_paths_are_read_beside_the_files_or_below_the_image_root(tmp_path):
     assert "--image-root" in records[2].problem
 
 
-def test_a_file_without_a_wanted_column_is_named(tmp_path):
-    write_table(tmp_path / "1.parquet", {"image": [jpeg(0)], "label": [1]})
-    write_table(tmp_path / "2.parquet", {"image": [jpeg(0)]})
-    columns = Columns("image", Column("label", "int64"), (), None)
-    with pytest.raises(
-        SourceError,
-        match=r"2\.parquet row group 0: the column 'label' of the first file is missing.*--extra",
-    ):
-        list(read(opened(tmp_path), columns=columns))
-
-
 def test_a_file_that_is_no_parquet_is_named(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 this is not so PAR1")
     with pytest.raises(SourceError, match=r"cannot read x\.parquet"):
@@ -174,11 +163,14 @@ def test_a_place_without_parquet_is_an_error(tmp_path, name):
         opened(tmp_path / name)
 
 
-def test_files_that_belong_to_no_split_are_told(tmp_path, caplog):
-    for name in ("train-1", "extra"):
+def test_files_that_belong_to_no_split_are_counted(tmp_path):
+    for name in ("train-1", "test-1", "extra"):
         write_table(tmp_path / f"{name}.parquet", {"image": [jpeg(0)]})
-    assert opened(tmp_path).splits() == {"train": 1}
-    assert "'extra.parquet'" in caplog.text
+    source = opened(tmp_path)
+    assert source.splits() == {"train": 1, "test": 1}
+    assert source.notes() == (
+        "1 .parquet file left out: not in a split, for example 'extra.parquet'",
+    )
 
 
 def test_empty_row_groups_make_no_unit(tmp_path):

@@ -59,7 +59,10 @@ def test_unreadable_metadata_is_no_metadata():
         (pa.list_(pa.int8(), 3), {"list": "int8"}),
         (pa.struct([("a", pa.int64()), ("b", pa.list_(pa.string()))]),
          {"struct": {"a": "int64", "b": {"list": "string"}}}),
-        (pa.map_(pa.string(), pa.int64()), "unsupported"),
+        (
+            pa.map_(pa.string(), pa.int64()),
+            {"list": {"struct": {"key": "string", "value": "int64"}}},
+        ),
         (pa.struct([("bytes", pa.binary()), ("path", pa.string())]), "image"),
         (pa.struct([("bytes", pa.null()), ("path", pa.string())]), "image"),
     ],

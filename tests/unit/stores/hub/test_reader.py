@@ -1,6 +1,19 @@
+"""Reading a file of the Hub: how it is cut into pieces, and what is reported meanwhile."""
+
+import logging
+import threading
+
 import pytest
 
-from wdsremux.stores.hub.reader import CONNECTIONS, MAX_PIECE_BYTES, MIN_PIECE_BYTES, pieces_of
+from wdsremux.stores.hub import reader
+from wdsremux.stores.hub.ranges import Access, RemoteFile
+from wdsremux.stores.hub.reader import (
+    CONNECTIONS,
+    MAX_PIECE_BYTES,
+    MIN_PIECE_BYTES,
+    RemoteReader,
+    pieces_of,
+)
 
 MIB = 1 << 20
 
@@ -35,3 +48,28 @@ def test_only_wanted_bytes_wait_for_being_read(gap):
     (piece,) = pieces_of([(0, 100), (100 + gap, 200)])
     assert piece.unread == 200 - gap
     assert MIN_PIECE_BYTES > 200
+
+
+def test_a_server_that_sends_nothing_is_reported_while_it_is_waited_for(monkeypatch, caplog):
+    monkeypatch.setattr(reader, "SHOWN_AFTER_S", 0.01)
+    has_noted = threading.Event()
+
+    class Silent:
+        def fill(self, _file, fill):
+            assert has_noted.wait(30)
+            fill.data += b"x" * (fill.stop - fill.start)
+
+    class Noting(logging.Handler):
+        def emit(self, _record):
+            has_noted.set()
+
+    handler = Noting()
+    logging.getLogger("wdsremux.stores.patience").addHandler(handler)
+    monkeypatch.setattr(reader, "web_for", lambda _access: Silent())
+    source = RemoteReader(RemoteFile("u/n a.parquet", "https://hub/a", 10, Access()), [(0, 10)])
+    try:
+        assert source.read(10) == b"x" * 10
+    finally:
+        source.close()
+        logging.getLogger("wdsremux.stores.patience").removeHandler(handler)
+    assert caplog.messages == ["cannot read u/n a.parquet: no answer; still waiting"]

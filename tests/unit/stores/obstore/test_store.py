@@ -1,6 +1,7 @@
 """Object stores by obstore: the contract, proofs, conditions, refusals; over a store in memory."""
 
 import hashlib
+from dataclasses import replace
 from unittest.mock import Mock
 
 import obstore
@@ -87,9 +88,39 @@ def test_a_file_is_put_whole_and_told_of(target, tmp_path, size):
     proof = target.put("a.tar", path, sums, told.append)
     assert content_of(target, "a.tar") == path.read_bytes()
     assert sum(told) == size
-    # The ETags of a store in memory are numbers.
-    assert proof.level == "unverified"
-    assert "noted" in proof.how
+    # The ETags of a store in memory are numbers: the file is read back.
+    assert proof.level == "reread"
+    assert target.prove("a.tar", replace(sums, receipt=proof.receipt)).level == "etag"
+    publish(target, "a.tar", b"y" * size)
+    assert target.prove("a.tar", replace(sums, receipt=proof.receipt)).level != "etag"
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.parametrize("size", [1000, 50_000])
+def test_a_file_that_arrives_damaged_is_removed_and_sent_again(target, tmp_path, monkeypatch, size):
+    path, sums = file_of(tmp_path, b"x" * size)
+    put, flips = obstore.put, [True]
+
+    def flipping(store, name, content, **options):
+        data = content if isinstance(content, bytes) else b"".join(content)
+        if flips and flips.pop():
+            data = b"y" + data[1:]
+        return put(store, name, data, **options)
+
+    monkeypatch.setattr(obstore, "put", flipping)
+    with pytest.raises(UnreachableStoreError, match="it arrived damaged"):
+        target.put("a.tar", path, sums)
+    assert listed(target) == []
+    assert target.put("a.tar", path, sums).level == "reread"
+
+
+def test_an_endpoint_without_tls_ends_at_once(monkeypatch):
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(StoreError, match="its endpoint is an http:// URL; use https://") as caught:
+        listed(open_object_store("az://container/folder"))
+    assert not isinstance(caught.value, UnreachableStoreError)
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -147,3 +147,23 @@ def test_sums_of_parts_are_those_of_the_whole():
     assert (sums.sha256, sums.crc64) == (SUMS.sha256, crc64_text(CONTENT))
     assert sums.size_bytes == len(CONTENT)
     assert sums.etag.endswith("-3")
+
+
+class Strict(Echo):
+    """A server that refuses all conditional writes, also those whose condition holds."""
+
+    def ask(self, operation, name, **details):
+        if {"IfMatch", "IfNoneMatch"} & details.keys():
+            raise RefusalError("precondition failed", "PreconditionFailed", 412)
+        return super().ask(operation, name, **details)
+
+
+def test_a_server_that_refuses_conditions_that_hold_gets_none():
+    found = tried_abilities(Strict())
+    assert (found.keeps_existing, found.replaces_seen) == (True, False)
+
+
+def test_a_plain_etag_of_a_file_that_was_sent_in_parts_is_no_proof_of_damage(path):
+    seen = {"ContentLength": len(CONTENT), "ETag": md5(b"other").hex()}
+    request = ProofRequest(Bucket(), "a.tar", seen, SUMS, path, HONEST, 5000)
+    assert proof_of(request).level == "unverified"

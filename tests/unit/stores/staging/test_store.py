@@ -334,7 +334,7 @@ def test_less_room_than_the_bound_is_told_at_the_beginning(case, monkeypatch, fr
     monkeypatch.setattr("wdsremux.stores.folder.store.FolderStore.free_bytes", lambda _self: free)
     with case.target.lock():
         pass
-    assert [text.startswith("99 B are free in") for text in case.told] == [True] * is_told
+    assert [text.startswith("99 B is free in") for text in case.told] == [True] * is_told
 
 
 def test_receipts_are_asked_for_whoever_sent_the_files(case):

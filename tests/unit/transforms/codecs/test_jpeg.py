@@ -4,6 +4,7 @@ from PIL import Image
 from support.pictures import photo, photos, saved, scene
 
 from wdsremux.transforms.base import DecodeError
+from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.codecs.jpeg import StrayBytesError, check_end, decode, encode, read_header
 
 
@@ -148,3 +149,24 @@ def test_a_jpeg_of_thousands_of_empty_scans_is_refused_by_its_header(marker, com
 def test_a_jpeg_that_ends_at_an_empty_scan_header_has_a_header():
     data = saved(photo("coffee"), "JPEG")
     assert read_header(data[: data.index(b"\xff\xda")] + b"\xff\xda\x00\x02").size == (600, 400)
+
+
+def odd_sampling(sampling, blocks):
+    """Return a gray JPEG of 48 × 32 pixels with luma factors that TurboJPEG does not know."""
+    data = bytearray(saved(Image.new("RGB", (48, 32), (128,) * 3), "JPEG", subsampling=0))
+    data[data.index(b"\xff\xc0") + 11] = sampling
+    scan = data.index(b"\xff\xda")
+    start = scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big")
+    # By the standard Huffman tables: no difference, end of block; chroma has its own table.
+    bits = ("001010" * blocks + "0000" * 2) * (48 * 32 // 64 // blocks)
+    bits += "1" * (-len(bits) % 8)
+    pixels = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    return bytes(data[:start]) + pixels.replace(b"\xff", b"\xff\0") + b"\xff\xd9"
+
+
+@pytest.mark.parametrize(("sampling", "blocks"), [(0x31, 3), (0x32, 6)])
+def test_unusual_chroma_sampling_is_left_to_a_decoder_that_reads_it(sampling, blocks):
+    data = odd_sampling(sampling, blocks)
+    with pytest.raises(StrayBytesError):
+        decode(data, read_header(data), 1, "RGBX")
+    assert np.unique(Codec().decode(data)).tolist() == [128]

@@ -225,22 +225,6 @@ def test_an_exception_deep_in_a_library_is_placed_in_the_user_s_file():
     assert f"(test_call.py:{work.__code__.co_firstlineno + 1})" in rejected.reason
 
 
-def test_an_exception_on_a_batch_ends_the_run_and_names_the_rows():
-    with pytest.raises(
-        TransformError,
-        match=r"failing failed on rows 10 to 12, copy 1: ValueError: bad value \(test_call.py:\d+\)",
-    ):
-        run(failing, copy=1)
-
-
-def test_reject_sample_on_a_batch_says_what_to_do_instead():
-    def work(_):
-        raise RejectSample("all")
-
-    with pytest.raises(TransformError, match=r"RejectSample on rows 10 to 12.*return None"):
-        run(work)
-
-
 @pytest.mark.parametrize("mode", ["batch", "sample", "image"])
 def test_sys_exit_is_no_way_to_end_a_run(mode):
     def work(_):

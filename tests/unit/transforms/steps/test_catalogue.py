@@ -84,13 +84,13 @@ def test_a_steps_text_writes_every_default_out_and_reads_as_the_same_step(text, 
         ("", "unknown step ''"),
         ("resize", r"step 'resize' got 0 arguments; write 'resize=SIZE'"),
         ("resize=1,2", "step 'resize' got 2 arguments"),
-        ("resize=", "size is '', not whole pixels from 1 to 65500, as 224 or 256x192"),
-        ("resize=0", "size is '0', not whole pixels"),
-        ("resize=256x", "size is '256x', not whole pixels"),
-        ("resize=-5x5", "size is '-5x5', not whole pixels"),
-        ("resize=2.5", "size is '2.5', not whole pixels"),
+        ("resize=", "size is '', not a number of pixels from 1 to 65500, such as 224 or 256x192"),
+        ("resize=0", "size is '0', not a number of pixels"),
+        ("resize=256x", "size is '256x', not a number of pixels"),
+        ("resize=-5x5", "size is '-5x5', not a number of pixels"),
+        ("resize=2.5", "size is '2.5', not a number of pixels"),
         ("resize-max=3x3", "size is '3x3', not a whole number from 1 to 65500"),
-        ("center-crop-scale=0.7", r"got 1 arguments; write 'center-crop-scale=LO,HI'"),
+        ("center-crop-scale=0.7", r"got 1 argument; write 'center-crop-scale=LO,HI'"),
         ("center-crop-scale=1,0.7", "lo 1.0 is larger than hi 0.7; write the smaller one first"),
         ("center-crop-scale=0,1", "lo is 0.0, not a number from 0.001 to 1.0"),
         ("random-resized-crop=224,1,0.5", "scale_lo 1.0 is larger than scale_hi 0.5"),
@@ -102,7 +102,7 @@ def test_a_steps_text_writes_every_default_out_and_reads_as_the_same_step(text, 
         ("color-jitter=0,0,0,0.6", "h is 0.6, not a number from 0.0 to 0.5"),
         ("posterize=9", "bits is 9, not a whole number from 1 to 8"),
         ("posterize=2.0", "bits is '2.0', not a whole number"),
-        ("autocontrast=1", "got 1 arguments; write 'autocontrast'"),
+        ("autocontrast=1", "got 1 argument; write 'autocontrast'"),
     ],
 )
 def test_a_wrong_step_is_refused_with_what_is_allowed(text, message):
@@ -129,7 +129,7 @@ def test_steps_made_in_python_are_checked_alike():
 def test_the_catalogue_tells_how_each_step_is_written_and_what_it_means():
     rows = dict(catalogue())
     assert len(rows) == len(STEPS)
-    assert rows["hflip[=P]"] == "Exchange left and right with probability P. Default: P 0.5."
+    assert rows["hflip[=P]"] == "Flip left to right with probability P. Default: P 0.5."
     assert "random-resized-crop=SIZE[,SCALE_LO[,SCALE_HI[,RATIO_LO[,RATIO_HI]]]]" in rows
     assert "color-jitter=B[,C[,S[,H]]]" in rows
     assert all(meaning.endswith(".") for meaning in rows.values())

@@ -64,7 +64,7 @@ def test_the_neediest_copy_decides_at_what_fraction_is_decoded():
     small.resize(50, 50)
     large.resize(500, 500)
     small.raw()
-    assert frame._divisor == 2
+    assert frame._decode._divisor == 2
     large.raw()
     assert frame.decodes == 1
 
@@ -78,7 +78,7 @@ def test_a_fraction_is_decoded_only_where_it_has_half_as_many_pixels_again(size,
     picture.resize(size, size)
     other.resize(1, 1)
     picture.raw()
-    assert frame._divisor == divisor
+    assert frame._decode._divisor == divisor
 
 
 def test_a_plan_made_after_decoding_still_gets_the_pixels_it_needs():
@@ -97,9 +97,9 @@ def test_the_decoded_image_is_let_go_when_no_picture_waits_for_it():
     frame = SourceImage(photos()[0], Codec())
     first, second = frame.picture(), frame.picture()
     first.raw()
-    assert frame._pixels is not None
+    assert frame._decode._pixels is not None
     second.raw()
-    assert frame._pixels is None
+    assert frame._decode._pixels is None
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])

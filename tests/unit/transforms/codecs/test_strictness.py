@@ -1,0 +1,37 @@
+"""Our decoding ignores the global switches of libraries that a user's code may set."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFile
+
+from wdsremux.transforms.base import DecodeError
+from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.codecs.strictness import strict_pillow
+
+
+@pytest.fixture(autouse=True)
+def _lenient(monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "GIF", "BMP", "WEBP"])
+def test_a_cut_image_is_rejected_although_the_user_s_code_wants_it_loaded(kind):
+    file = io.BytesIO()
+    noise = np.random.default_rng(1).integers(0, 255, (40, 40, 3), np.uint8)
+    Image.fromarray(noise).save(file, kind)
+    with pytest.raises(DecodeError):
+        Codec().decode(file.getvalue()[: len(file.getvalue()) // 2])
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_the_user_s_switch_is_restored_after_the_last_of_several_decodes():
+    def decode(_number):
+        with strict_pillow():
+            return ImageFile.LOAD_TRUNCATED_IMAGES
+
+    with ThreadPoolExecutor(4) as pool:
+        assert not any(pool.map(decode, range(200)))
+    assert ImageFile.LOAD_TRUNCATED_IMAGES

@@ -1,0 +1,121 @@
+"""The end of a conversion as it is printed: what there is, what was rejected, what comes next."""
+
+import re
+import shlex
+from dataclasses import dataclass, field
+
+from wdsremux.cli.snippets import snippet
+from wdsremux.converting.meter import duration, images_per_s
+from wdsremux.core.escaping import escaped
+from wdsremux.core.events import Advanced, Done, Event
+from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
+from wdsremux.core.option_values import counted, size
+from wdsremux.core.records import Rejected
+
+MAX_REASONS = 5
+"""How many kinds of reasons are printed."""
+MAX_KINDS = 1000
+"""How many are counted: reasons may all differ."""
+LOADER_WORKERS = 4
+
+
+@dataclass(slots=True)
+class Rejections:
+    """Counts the rejected rows of a run by reason, with the first of each."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, Rejected] = field(default_factory=dict)
+
+    def note(self, event: Event) -> None:
+        """Count what an event rejects."""
+        for item in event.rejected if isinstance(event, Advanced) else ():
+            # Without the location at the end and without numbers, reasons of one kind are equal.
+            kind = re.sub(r"\d+", "N", re.sub(r"\s*\([^()]*\)$", "", item.reason))
+            key = f"{item.stage}: {kind}"
+            if key in self.counts or len(self.counts) < MAX_KINDS:
+                self.counts[key] = self.counts.get(key, 0) + 1
+                self.examples.setdefault(key, item)
+
+    def lines(self) -> list[str]:
+        """Return a line for each of the most frequent reasons, with an example."""
+        most = sorted(self.counts, key=lambda key: -self.counts[key])
+        lines = [
+            f"  {self.counts[key]:,} × {self.examples[key].stage}: {self.examples[key].reason} "
+            f"(row {self.examples[key].position})"
+            for key in most[:MAX_REASONS]
+        ]
+        return [*lines, "  ..."] if len(most) > MAX_REASONS else lines
+
+
+def report(event: Done, out: str, seconds: float, rejections: Rejections | None = None) -> str:
+    """Return the closing report."""
+    manifest, totals = event.manifest, event.manifest.totals
+    lines = []
+    if event.rows:
+        rate = images_per_s(event.rows / seconds)
+        lines.append(f"{event.rows:,} {_plural(event.rows)} in {duration(seconds)}, {rate}")
+    else:
+        lines.append(f"nothing to do: {out} is finished with this recipe")
+    lines.append(
+        f"{totals.samples:,} samples of {totals.rows:,} {_plural(totals.rows)} in "
+        f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, {totals.rejected} rejected"
+    )
+    if totals.rejected:
+        lines += [] if rejections is None else rejections.lines()
+        lines.append(f"  all rejected rows: {out}/.wdsremux/rejected.jsonl")
+    lines += [f"note: {note}" for note in manifest.head.notes]
+    for name, shards in _series(manifest).items():
+        lines += _series_lines(name, shards, out)
+    lines += [f"  {name}: {url}" for name, url in _loaders(manifest)]
+    if event.rows:
+        lines += _next(manifest, out)
+    return "\n".join(map(escaped, lines))
+
+
+def _plural(rows: int) -> str:
+    return "row" if rows == 1 else "rows"
+
+
+def _series(manifest: Manifest) -> dict[str, list[ShardSummary]]:
+    """Return the shards that an epoch reads together, by the name of their series."""
+    found: dict[str, list[ShardSummary]] = {}
+    for shard in manifest.shards:
+        name = f"{shard.split}, copy {shard.copy}" if manifest.head.copies > 1 else shard.split
+        found.setdefault(name, []).append(shard)
+    return found
+
+
+def _series_lines(name: str, shards: list[ShardSummary], out: str) -> list[str]:
+    samples = sum(shard.samples for shard in shards)
+    lines = [f"  {name}: {out}/{part}" for part in brace_patterns([s.name for s in shards])]
+    lines.append(f"  {name}: {samples:,} samples")
+    if len(shards) < LOADER_WORKERS:
+        usable = f"{len(shards)} worker{'s' if len(shards) != 1 else ''}"
+        lines.append(
+            f"  {name}: {counted(len(shards), 'shard')}: readers other than wdsremux.pipeline can use "
+            f"{usable}; a smaller --max-shard-size makes more shards"
+        )
+    return lines
+
+
+def _loaders(manifest: Manifest) -> list[tuple[str, str]]:
+    from wdsremux.dataset.indexes.loader_urls import own_loaders
+
+    loaders = own_loaders(manifest.published, manifest.patterns())
+    return [
+        (f"{split}, {form}", url)
+        for form, by_split in loaders.items()
+        for split, urls in by_split.items()
+        for url in urls
+    ]
+
+
+def _next(manifest: Manifest, out: str) -> list[str]:
+    """Return a training loop, with paths and counts filled in, and the next command."""
+    code = snippet("pytorch", manifest, out)
+    return [
+        "train with:",
+        *(f"  {line}" for line in code.splitlines()),
+        f"for other loaders: wdsremux show {shlex.quote(out)} --snippet wids (or datasets)",
+        f"check it with: wdsremux verify {shlex.quote(out)}",
+    ]

@@ -1,0 +1,150 @@
+"""Sums up the events of a run, and formats numbers, rates and times for people."""
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from wdsremux.core.events import Advanced, Begun, Event, ShardDone
+from wdsremux.core.option_values import counted
+
+
+class Meter:
+    """Sums up what a run has done since it started."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began = clock()
+        self._first: tuple[float, int] | None = None
+        """When the first batch was written, and the rows by then: the start is in no rate."""
+        self.rows_in_all: int | None = None
+        self.rows = 0
+        self.rows_before = 0
+        self.samples = 0
+        self.rejected = 0
+        self.shards = 0
+        self.shards_before = 0
+        self.output_bytes = 0
+        self._max_shard_bytes = 0
+        self._copies = 1
+        self._rows_in_shards: Counter[int] = Counter()
+
+    def note(self, event: Event) -> None:
+        """Add an event to the sums."""
+        if isinstance(event, Begun):
+            self._began = self._clock()
+            self._first = None
+            self.rows_in_all = event.rows
+            self.rows = self.rows_before = event.done_rows
+            self.shards_before = event.done_shards
+            self._max_shard_bytes = event.max_shard_bytes
+            self._copies = event.copies
+        elif isinstance(event, Advanced):
+            self.rows += event.rows
+            self.samples += event.samples
+            self.rejected += len(event.rejected)
+            self.output_bytes += event.output_bytes
+            self._first = self._first or (self._clock(), self.rows)
+        elif isinstance(event, ShardDone):
+            self.shards += 1
+            self._rows_in_shards[event.shard.copy] += event.shard.stop - event.shard.start
+
+    @property
+    def seconds(self) -> float:
+        """Time since the work began."""
+        return max(self._clock() - self._began, 1e-9)
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows per second in this run, without the start of the workers where that is known."""
+        now = self._clock()
+        if self._first is not None and self.rows > self._first[1] and now > self._first[0]:
+            return (self.rows - self._first[1]) / (now - self._first[0])
+        return (self.rows - self.rows_before) / self.seconds
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds left, if the total number of rows is known."""
+        rate = self.rows_per_s
+        if self.rows_in_all is None or rate <= 0:
+            return None
+        return max(self.rows_in_all - self.rows, 0) / rate
+
+    @property
+    def kept_rows(self) -> int:
+        """Rows that a resumed run does not do again: those in finished shards of every copy."""
+        return self.rows_before + min(self._rows_in_shards[copy] for copy in range(self._copies))
+
+    @property
+    def kept_shards(self) -> int:
+        """Finished shards of this run and of those before."""
+        return self.shards_before + self.shards
+
+    @property
+    def shards_in_all(self) -> int | None:
+        """About how many shards there will be; None if nothing suggests a number."""
+        done = self.rows - self.rows_before
+        if self.rows_in_all is None or not done:
+            return None
+        left = self.rows_in_all - self.rows_before
+        in_shards = self.kept_rows - self.rows_before
+        if in_shards:
+            return self.shards_before + math.ceil(left * self.shards / in_shards)
+        if self._max_shard_bytes:
+            return self.shards_before + math.ceil(
+                left * self.output_bytes / done / self._max_shard_bytes
+            )
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the sums as a line of `--progress json` has them."""
+        return {
+            "rows": self.rows,
+            "rows_in_all": self.rows_in_all,
+            "samples": self.samples,
+            "rejected": self.rejected,
+            "shards": self.shards,
+            "output_bytes": self.output_bytes,
+            "images_per_s": round(self.rows_per_s, 1),
+            "mb_per_s": round(self.output_bytes / self.seconds / 1e6, 2),
+            "eta_s": None if self.eta_s is None else round(self.eta_s, 1),
+        }
+
+    def line(self) -> str:
+        """Return the sums as the bar and a line of `--progress log` show them."""
+        of = f" of {self.rows_in_all:,}" if self.rows_in_all is not None else ""
+        parts = [f"{self.rows:,}{of} rows", images_per_s(self.rows_per_s), self._shard()]
+        if self.rejected:
+            parts.append(f"{self.rejected:,} rejected")
+        if self.eta_s:
+            parts.append(f"{duration(self.eta_s)} left")
+        return ", ".join(parts)
+
+    def _shard(self) -> str:
+        """Return which shard is being written: "shard 2 of ~13"."""
+        whole = self.shards_in_all
+        if self.rows == self.rows_in_all:
+            return counted(self.kept_shards, "shard")
+        current = self.kept_shards + 1
+        return f"shard {current}" + ("" if whole is None else f" of ~{max(whole, current)}")
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def images_per_s(rate: float) -> str:
+    """Return a rate for people; a slow one is not rounded to zero."""
+    return f"{rate:.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
+
+
+def crew(workers: int, engine: str) -> str:
+    """Return "1 process" or "2 threads": how many workers of an engine there are."""
+    return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)

@@ -1,0 +1,50 @@
+"""Images inside other values: base64 in a string, the first image of a list.
+
+Short because both readers of rows, of Parquet and of streams, share it.
+"""
+
+import base64
+import binascii
+from typing import Any
+
+from wdsremux.core.image_formats import is_image_start
+
+_LEAST_CHARS = 64
+_START_CHARS = 24
+_MAX_SHOWN = 100
+
+
+def has_embedded_start(value: Any) -> bool:
+    """Return whether a value is a string that begins as base64 of an image does."""
+    if not isinstance(value, str) or len(value) < _LEAST_CHARS:
+        return False
+    try:
+        return is_image_start(base64.b64decode(_payload(value)[:_START_CHARS], validate=True))
+    except (binascii.Error, ValueError):
+        return False
+
+
+def embedded_image(value: str) -> bytes | None:
+    """Return the image that a string holds as base64 or a data: URL, None when it holds none."""
+    if not has_embedded_start(value):
+        return None
+    try:
+        return base64.b64decode(_payload(value))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _payload(value: str) -> str:
+    return value.partition(",")[2] if value.startswith("data:") else value.lstrip()
+
+
+def first_of(value: Any) -> Any:
+    """Return the first item of a list of images, None of an empty one, other values unchanged."""
+    if isinstance(value, list | tuple):
+        return value[0] if value else None
+    return value
+
+
+def shown(path: str) -> str:
+    """Return a path for a message: quoted, and shortened when it is not one."""
+    return repr(path if len(path) <= _MAX_SHOWN else f"{path[:_MAX_SHOWN]}…")
