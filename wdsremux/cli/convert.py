@@ -12,8 +12,8 @@ from wdsremux.core.events import Advanced, Begun, Done, Event, Note, ShardDone
 from wdsremux.core.option_values import size
 
 SOURCE_HELP = (
-    "Hub dataset (user/name) · folder or glob of .parquet, images or .tar · "
-    "'train-{000000..000009}.tar' · demo: (see wdsremux help sources)"
+    "Hub dataset (user/name) · image folder · folder or pattern of .parquet or "
+    ".tar files, 'x-{000..009}.tar' · demo: (see wdsremux help sources)"
 )
 OUT_HELP = "folder or s3:// gs:// az:// hf:// URL; the same command resumes"
 EXAMPLE = """
