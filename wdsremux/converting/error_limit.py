@@ -44,7 +44,7 @@ class ErrorLimitGuard:
         in_all = self._c.rows or max(self.rows, UNKNOWN_ROWS)
         if not self._c.max_errors.allows(self._errors, in_all):
             raise CorruptDataError(
-                f"{self._errors} of {self.rows} rows were rejected for errors, more than "
+                f"rejected for errors: {self._errors} of {self.rows} rows, more than "
                 f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
                 f"({first.stage}): {first.reason}; {self._remedy(first)}"
             )
@@ -56,7 +56,7 @@ class ErrorLimitGuard:
             mode = f" and --transform-mode {self._c.job.mode}" if self._c.job.function else ""
             return f"every row failed: check the transform{mode}"
         return (
-            f"{REJECTED_NAME} in the output lists all; raise --max-errors and run this command "
+            f"OUT/{REJECTED_NAME} lists all; raise --max-errors and run this command "
             "again, or fix the cause and start from scratch with --overwrite"
         )
 

@@ -44,7 +44,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
                 "only these again"
             )
         # `repair` works in folders only.
-        observer(Note(f"{lost}; making the first of them and all after it again"))
+        observer(Note(f"{lost}; converting again from the first of them"))
     line = _ConversionRun(conversion, ledger, observer)
     line.run()
     observer(Phase("finishing"))
@@ -55,7 +55,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     if not ledger.write_card(card_bytes(manifest)):
         observer(
             Note(
-                "README.md was not written by wdsremux and was left as it is: "
+                "README.md was not written by wdsremux and was not changed: "
                 "no dataset card was written"
             )
         )
@@ -214,9 +214,7 @@ class _ConversionRun:
             self._unpacked.update(new)
             listed = ", ".join(map(repr, new))
             self._observer(
-                Note(
-                    f"the function returned {listed}, not packed: --extra-columns does not name it"
-                )
+                Note(f"the function returned {listed}, not packed: name it in --extra-columns")
             )
 
     def _series(self, number: int) -> _OpenSeries:
