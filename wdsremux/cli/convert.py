@@ -86,8 +86,9 @@ def _convert(arguments: argparse.Namespace) -> int:
         return bench.dry_run(arguments.source, arguments.out, recipe, run)
     if arguments.resume and run.progress != "none":
         console.err("--resume is not needed: the same command resumes")
+    meter = Meter()
     show, began, rejections = progress.observer(run.progress), time.monotonic(), Rejections()
-    arguments.meter = meter = Meter()
+    arguments.meter, arguments.is_quiet = meter, run.progress == "none"
 
     def observe(event: Event) -> None:
         meter.note(event)
