@@ -104,6 +104,7 @@ class _ConversionRun:
             for batch in batches:
                 self._take(batch)
             self._close_series()
+            self._judge.finish()
         except CorruptDataError:
             self._list_rejected()
             self._abandon()
