@@ -104,7 +104,7 @@ class _ConversionRun:
             for batch in batches:
                 self._take(batch)
             self._close_series()
-            self._judge.finish()
+            self._limit.finish()
         except CorruptDataError:
             self._list_rejected()
             self._abandon()
