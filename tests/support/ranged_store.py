@@ -52,6 +52,8 @@ class RangedStore(MemoryStore):
         return {name for name, _, _ in self.asked if name.endswith(".tar")}
 
     def open(self, name):
+        if self.is_away:
+            raise UnreachableStoreError("the server is away")
         content = super().open(name).read()
         # Real targets buffer much: nobody is to rely on small reads being small requests.
         return io.BufferedReader(_Ranges(self, name, content), 1 << 20)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from wdsremux.converting.bench.measure import Bench, Estimate
 
 
-SECONDS_HELP = "about how long to measure; at least 1 (default 20)"
+SECONDS_HELP = "how long to measure, about; at least 1 (default 20)"
 
 
 WORTH_SHOWING_S = 0.1

@@ -113,15 +113,15 @@ def _show(arguments: argparse.Namespace) -> int:
             return 0
         if arguments.key is None:
             manifest = output.manifest
-            told = {
+            facts = {
                 name: value for name, value in manifest.to_json().items() if name != "shardlist"
             }
             lines = _dataset_lines(manifest)
         else:
             found, _ = find(output, arguments.key, arguments.split)
-            told = _place(found) | _contents(output.members(found.shard, found.sample))
-            lines = _sample_lines(told)
-    console.out(json.dumps(told) if arguments.json else "\n".join(lines))
+            facts = _place(found) | _contents(output.members(found.shard, found.sample))
+            lines = _sample_lines(facts)
+    console.out(json.dumps(facts) if arguments.json else "\n".join(lines))
     return 0
 
 
@@ -157,14 +157,14 @@ def _contents(members: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the members of a sample: sizes, the JSON, what the image header says."""
     from wdsremux.dataset.reader import image_extension
 
-    told: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
+    facts: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
     if "json" in members:
         with contextlib.suppress(ValueError, RecursionError):
-            told["json"] = json.loads(members["json"])
+            facts["json"] = json.loads(members["json"])
     image = image_extension(members)
     if image is not None:
-        told["image"] = _image(members[image])
-    return told
+        facts["image"] = _image(members[image])
+    return facts
 
 
 def _image(content: bytes) -> dict[str, Any]:
@@ -203,22 +203,22 @@ def _sample_line(found: "Found") -> str:
     return "\t".join((*map(escaped, texts), str(sample.offset), str(sample.size_bytes)))
 
 
-def _sample_lines(told: Mapping[str, Any]) -> Iterator[str]:
-    yield f"sample {told['key']!r}: row {told['position']}, copy {told['copy']}"
+def _sample_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    yield f"sample {facts['key']!r}: row {facts['position']}, copy {facts['copy']}"
     yield (
-        f"shard: {escaped(told['shard'])} (split {told['split']!r}), byte {told['offset']}, "
-        f"{told['bytes']} bytes"
+        f"shard: {escaped(facts['shard'])} (split {facts['split']!r}), byte {facts['offset']}, "
+        f"{facts['bytes']} bytes"
     )
-    members = (f".{escaped(name)} {n} bytes" for name, n in told["members"].items())
+    members = (f".{escaped(name)} {n} bytes" for name, n in facts["members"].items())
     yield f"members: {', '.join(members)}"
-    image = told.get("image")
+    image = facts.get("image")
     if image is not None and "problem" in image:
         yield f"image: broken: {escaped(image['problem'])}"
     elif image is not None:
         yield f"image: {image['format']}, {image['width']} × {image['height']}, {image['mode']}"
-    if "json" in told:
+    if "json" in facts:
         # Escaped: a string of a row may hold terminal control characters.
-        yield f"json: {json.dumps(told['json'], indent=2)}"
+        yield f"json: {json.dumps(facts['json'], indent=2)}"
 
 
 def _dataset_lines(manifest: Manifest) -> Iterator[str]:

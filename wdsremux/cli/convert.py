@@ -12,8 +12,8 @@ from wdsremux.core.events import Advanced, Begun, Done, Event, Note, ShardDone
 from wdsremux.core.option_values import size
 
 SOURCE_HELP = (
-    "Hub dataset (user/name) · folder or glob of .parquet, images or .tar · "
-    "'train-{000000..000009}.tar' · demo: (see wdsremux help sources)"
+    "Hub dataset (user/name) · image folder · folder or pattern of .parquet or "
+    ".tar files, 'x-{000..009}.tar' · demo: (see wdsremux help sources)"
 )
 OUT_HELP = "folder or s3:// gs:// az:// hf:// URL; the same command resumes"
 EXAMPLE = """
@@ -86,8 +86,9 @@ def _convert(arguments: argparse.Namespace) -> int:
         return bench.dry_run(arguments.source, arguments.out, recipe, run)
     if arguments.resume and run.progress != "none":
         console.err("--resume is not needed: the same command resumes")
+    meter = Meter()
     show, began, rejections = progress.observer(run.progress), time.monotonic(), Rejections()
-    arguments.meter = meter = Meter()
+    arguments.meter, arguments.is_quiet = meter, run.progress == "none"
 
     def observe(event: Event) -> None:
         meter.note(event)

@@ -44,14 +44,16 @@ class Option:
 
 
 OPTIONS = (
-    Option("cykooz-resizer", "resamples several times as fast as Pillow: pip install it"),
+    Option(
+        "cykooz-resizer", "resamples several times as fast as Pillow: pip install cykooz-resizer"
+    ),
     Option("boto3", "reads and writes S3: pip install 'wdsremux[s3]'"),
     Option("awscrt", "fast checksums for S3: pip install 'wdsremux[s3]'"),
     Option("obstore", "reads and writes gs:// and az://: pip install 'wdsremux[gs]' or [az]"),
-    Option("shtab", "prints completion scripts for your shell: pip install it"),
-    Option("hf-xet", "faster downloads of Hub datasets that are not Parquet: pip install it"),
-    Option("webdataset", "reads the shards when you train: pip install it"),
-    Option("wids", "reads the shards by number through index.json: pip install it"),
+    Option("shtab", "prints completion scripts for your shell: pip install shtab"),
+    Option("hf-xet", "faster downloads of Hub datasets that are not Parquet: pip install hf-xet"),
+    Option("webdataset", "reads the shards when you train: pip install webdataset"),
+    Option("wids", "reads the shards by number through index.json: pip install wids"),
     Option("torch", "training; its generator is seeded before your function is called"),
 )
 

@@ -121,7 +121,7 @@ def flag_of(field: Field[Any]) -> str:
 
 
 class _Append(argparse.Action):
-    """Collects a repeated flag; the default is no list yet."""
+    """Collects a repeated flag; the default is not a list."""
 
     def __call__(self, _parser: Any, namespace: Any, values: Any, _flag: Any = None) -> None:
         held = getattr(namespace, self.dest)

@@ -21,12 +21,6 @@ AREAS = {
     "5": "datasets of other tools: what some loaders cannot handle",
 }
 """What is checked, by the first digit of a code."""
-CONSEQUENCES = {
-    "error": "do not train on it: loaders fail, or samples are missing or wrong; "
-    "verify exits with code 1",
-    "warning": "the data may be intact, but a loader may skip or misread some; "
-    "verify exits with code 1",
-}
 
 
 def add_commands(commands: Any) -> None:
@@ -95,22 +89,24 @@ def _help(arguments: argparse.Namespace) -> int:
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    from wdsremux.verifying.findings import Code, Finding
+    from wdsremux.verifying.explanations import explanation_of
+    from wdsremux.verifying.findings import Code
 
     known = {code.code: code for code in Code}
     found = known.get(arguments.code.upper())
     if found is None:
         raise UsageError(f"unknown finding {arguments.code!r}; `wdsremux help findings` lists all")
-    shard = "train-000003.tar" if "{shard}" in found.remedy else None
+    shown = explanation_of(found)
     lines = [
-        f"{found.code} {found.severity}: {found.title}",
+        f"{shown.code} {shown.severity}: {shown.title}",
         "",
-        f"Found in:    {AREAS[found.code[1]]}",
-        f"Consequence: {CONSEQUENCES[found.severity]}",
-        f"What to do:  {found.remedy.replace('{shard}', 'NAME')}",
+        f"Found in:    {AREAS[shown.code[1]]}",
+        f"Cause:       {shown.cause}",
+        f"Consequence: {shown.consequence}",
+        f"What to do:  {shown.remedy}",
         "",
         "Example:",
-        f"  {Finding(found, shard).line('out/dataset')}",
+        f"  {shown.example}",
     ]
     console.out("\n".join(lines))
     return 0

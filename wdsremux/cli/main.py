@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
         code = _fail(str(exc), exc.exit_code)
-        if kept := _kept(arguments):
+        if (kept := _kept(arguments)) and not arguments.is_quiet:
             console.err(kept.strip())
     except StopRequest as exc:
         console.err(_stopped(words, arguments))

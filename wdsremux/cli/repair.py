@@ -42,7 +42,7 @@ def add_command(commands: Any) -> None:
     parser.add_argument(
         "--trust-recorded",
         action="store_true",
-        help="run the function that the dataset records if its file is unchanged and not in it",
+        help="run the function that the dataset records if its file is unchanged and outside it",
     )
     add_run_options(parser, RUN_OPTIONS)
     parser.set_defaults(command=_repair)

@@ -52,7 +52,7 @@ def report_lines(report: SyncReport) -> list[str]:
     """Return the lines of a report."""
     lines = _plan_lines(report) if report.is_dry_run else []
     lines += [
-        f"{name} at {report.dest} was not written by wdsremux and was left as it is"
+        f"{name} at {report.dest} was not written by wdsremux and was not changed"
         for name in report.left_alone
     ]
     lines += _named("kept here, since the copies could not be verified", report.kept)

@@ -10,6 +10,11 @@ from wdsremux.processing.plan import Conversion
 UNKNOWN_ROWS = 1000
 """The least number of rows that a percentage applies to when the total is unknown."""
 
+_RAISE_LIMIT = (
+    f"OUT/{REJECTED_NAME} lists all; raise --max-errors and run this command again, or "
+    "fix the cause and start from scratch with --overwrite"
+)
+
 
 class ErrorLimitGuard:
     """Compares what a run rejects with `--on-error` and `--max-errors`."""
@@ -41,24 +46,33 @@ class ErrorLimitGuard:
         first = self._first_error = self._first_error or errors[0]
         if self._c.fails_at_once:
             raise _error_from(first)
-        in_all = self._c.rows or max(self.rows, UNKNOWN_ROWS)
-        if not self._c.max_errors.allows(self._errors, in_all):
-            raise CorruptDataError(
-                f"{self._errors} of {self.rows} rows were rejected for errors, more than "
-                f"--max-errors {self._c.max_errors} allows; the first was row {first.position} "
-                f"({first.stage}): {first.reason}; {self._remedy(first)}"
-            )
+        self._check(self._c.rows or max(self.rows, UNKNOWN_ROWS))
 
-    def _remedy(self, first: Rejected) -> str:
+    def finish(self) -> None:
+        """Check the limit against the rows there were. Raises CorruptDataError."""
+        self._check(self.rows)
+
+    def _check(self, rows_in_all: int) -> None:
+        if self._c.max_errors.allows(self._errors, rows_in_all):
+            return
+        first = self._first_error
+        example = (
+            f"the first was row {first.position} ({first.stage}): {first.reason}; " if first else ""
+        )
+        raise CorruptDataError(
+            f"rejected for errors: {self._errors} of {self.rows} rows, more than "
+            f"--max-errors {self._c.max_errors} allows; {example}{self._remedy(first)}"
+        )
+
+    def _remedy(self, first: Rejected | None) -> str:
+        if first is None:
+            return _RAISE_LIMIT
         if self._errors == self.rows > 1 and first.stage in ("read", "decode"):
             return "every row failed: check --image-column and, if it has paths, --image-root"
         if self._errors == self.rows and first.stage == "transform":
             mode = f" and --transform-mode {self._c.job.mode}" if self._c.job.function else ""
             return f"every row failed: check the transform{mode}"
-        return (
-            f"{REJECTED_NAME} in the output lists all; raise --max-errors and run this command "
-            "again, or fix the cause and start from scratch with --overwrite"
-        )
+        return _RAISE_LIMIT
 
 
 def _error_from(item: Rejected) -> CorruptDataError | TransformError:

@@ -44,7 +44,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
                 "only these again"
             )
         # `repair` works in folders only.
-        observer(Note(f"{lost}; making the first of them and all after it again"))
+        observer(Note(f"{lost}; converting again from the first of them"))
     line = _ConversionRun(conversion, ledger, observer)
     line.run()
     observer(Phase("finishing"))
@@ -55,7 +55,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     if not ledger.write_card(card_bytes(manifest)):
         observer(
             Note(
-                "README.md was not written by wdsremux and was left as it is: "
+                "README.md was not written by wdsremux and was not changed: "
                 "no dataset card was written"
             )
         )
@@ -83,11 +83,11 @@ class _ConversionRun:
         self._c = conversion
         self._ledger = ledger
         self._observer = observer
-        self._standing = ledger.progress()
+        self._finished = ledger.progress()
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
-        self._judge = ErrorLimitGuard(conversion)
+        self._limit = ErrorLimitGuard(conversion)
         self.rows = 0
         """Rows done by this run."""
         stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
@@ -104,6 +104,7 @@ class _ConversionRun:
             for batch in batches:
                 self._take(batch)
             self._close_series()
+            self._limit.finish()
         except CorruptDataError:
             self._list_rejected()
             self._abandon()
@@ -115,19 +116,19 @@ class _ConversionRun:
             batches.close()
             if self._register is not None:
                 self._register.close()
-        if not self._made and not self._standing:
+        if not self._made and not self._finished:
             raise SourceError("the source has no rows: nothing was written")
 
     def _begin(self) -> None:
         """Load finished shards, and report what is left to do."""
         c = self._c
         self._remember()
-        if not self._standing:
+        if not self._finished:
             for remark in c.remarks:
                 self._observer(Note(remark))
         begun = Begun(
             c.rows,
-            self._judge.rows,
+            self._limit.rows,
             c.workers,
             c.engine_name,
             done_shards=len(self.shards()),
@@ -141,7 +142,7 @@ class _ConversionRun:
 
     def shards(self) -> list[ShardSummary]:
         """Return all shards: series by series, copy by copy, in order."""
-        found = [shard for standing in self._standing.values() for shard in standing.shards]
+        found = [shard for part in self._finished.values() for shard in part.shards]
         order = {rows.name: i for i, rows in enumerate(self._c.series)}
         return sorted([*found, *self._made], key=lambda s: (order[s.split], s.copy, s.number))
 
@@ -149,7 +150,7 @@ class _ConversionRun:
         """Load what finished shards record: rows done, errors, keys."""
         base, done_rows = self._c.base, 0
         for rows in self._c.series:
-            parts = [self._standing_of(rows, copy) for copy in range(self._c.job.copies)]
+            parts = [self._progress_of(rows, copy) for copy in range(self._c.job.copies)]
             start = min(part.next_row(base) for part in parts)
             done_rows += start - base
             if not all(part.is_done for part in parts):
@@ -162,10 +163,10 @@ class _ConversionRun:
             errors |= {r.position for r in entry.rejected if r.stage != "filter"}
             if self._register is not None:
                 self._register.add(entry.keys)
-        self._judge.remember(done_rows, errors)
+        self._limit.remember(done_rows, errors)
 
-    def _standing_of(self, rows: SeriesRows, copy: int) -> SeriesProgress:
-        return self._standing.get((rows.name, copy), SeriesProgress())
+    def _progress_of(self, rows: SeriesRows, copy: int) -> SeriesProgress:
+        return self._finished.get((rows.name, copy), SeriesProgress())
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the tasks of every series that is not done."""
@@ -173,7 +174,7 @@ class _ConversionRun:
         base = c.base
         for number, rows in enumerate(c.series):
             self._bases[number] = base
-            parts = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
+            parts = [self._progress_of(rows, copy) for copy in range(c.job.copies)]
             end = start = min(part.next_row(base) for part in parts)
             if not all(part.is_done for part in parts):
                 for task in c.tasks(number, base, start, c.stop):
@@ -200,7 +201,7 @@ class _ConversionRun:
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
         self.rows += rows
-        self._judge.take(rows, rejected)
+        self._limit.take(rows, rejected)
         for writer, packed in zip(series.writers, packs, strict=True):
             writer.add(packed)
         samples = sum(len(packed.keys) for packed in packs)
@@ -214,9 +215,7 @@ class _ConversionRun:
             self._unpacked.update(new)
             listed = ", ".join(map(repr, new))
             self._observer(
-                Note(
-                    f"the function returned {listed}, not packed: --extra-columns does not name it"
-                )
+                Note(f"the function returned {listed}, not packed: name it in --extra-columns")
             )
 
     def _series(self, number: int) -> _OpenSeries:
@@ -224,8 +223,8 @@ class _ConversionRun:
             return self._open
         self._close_series()
         c, rows, base = self._c, self._c.series[number], self._bases[number]
-        standing = [self._standing_of(rows, copy) for copy in range(c.job.copies)]
-        starts = tuple(part.next_row(base) for part in standing)
+        finished = [self._progress_of(rows, copy) for copy in range(c.job.copies)]
+        starts = tuple(part.next_row(base) for part in finished)
         writers = [
             SeriesWriter(
                 c.store,
@@ -234,7 +233,7 @@ class _ConversionRun:
                 number=part.number,
                 on_shard=self._note_shard,
             )
-            for copy, (part, start) in enumerate(zip(standing, starts, strict=True))
+            for copy, (part, start) in enumerate(zip(finished, starts, strict=True))
         ]
         self._open = _OpenSeries(number, writers, starts, base)
         return self._open
@@ -257,7 +256,7 @@ class _ConversionRun:
         for copy, writer in enumerate(series.writers):
             writer.finish(series.stop)
             if not any(s.split == name and s.copy == copy for s in self.shards()):
-                last = self._judge.last_rejected
+                last = self._limit.last_rejected
                 why = f"; the last was row {last.position}: {last.reason}" if last else ""
                 raise CorruptDataError(f"split {name!r} has no sample: every row was rejected{why}")
         self._open = None

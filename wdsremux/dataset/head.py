@@ -39,8 +39,8 @@ def head_difference(old: Head, new: Head, field: str) -> str | None:
     if difference is None:
         return None
     where, one, other = difference
-    if where == "recipe.transform.sha256":
-        return _function_difference(new)
+    if where.startswith("recipe.transform.") and where != "recipe.transform.name":
+        return _function_difference(old, new)
     remedy = "pass the old value"
     if where == "versions.kernel":
         remedy = _remedy_for_kernel(one, other)
@@ -61,8 +61,16 @@ def _remedy_for_kernel(was: str, now: str) -> str:
     return "pass --kernel portable"
 
 
-def _function_difference(new: Head) -> str:
-    """Say that the function has changed: by its file, where it was named by one."""
+def _function_difference(old: Head, new: Head) -> str:
+    """Say that the function has changed: by its file, or by the modules it imports."""
+    was, now = (head.options["transform"] for head in (old, new))
+    if was["sha256"] == now["sha256"]:
+        before, after = was.get("modules") or {}, now.get("modules") or {}
+        changed = [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
+        return (
+            f"the output was started with another recipe: {', '.join(map(repr, changed))}, which "
+            f"your function {now['name']!r} imports, has changed since; restore it to resume"
+        )
     file = str(new.origin.get("transform") or "").rpartition(":")[0]
     name = new.options["transform"]["name"]
     what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"

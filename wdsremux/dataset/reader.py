@@ -207,6 +207,17 @@ def image_extension(members: Iterable[str]) -> str | None:
 
 def _manifest_of(folder: Folder, words: str) -> Manifest:
     """Return the manifest of a finished output of ours, or of an indexed one."""
+    try:
+        data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
+    except OSError as exc:
+        raise CorruptDataError(f"cannot read index.json of {words!r}: {exc.strerror}") from exc
+    problem: CorruptDataError | None = None
+    if data is not None:
+        try:
+            return validated_manifest(data)
+        except CorruptDataError as exc:
+            problem = exc
+    # Only now: whose dataset it is takes a listing of the whole folder.
     owner = owner_of(folder)
     if owner == "nobody":
         raise CorruptDataError(
@@ -216,15 +227,8 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
         raise CorruptDataError(
             f"{words!r} contains shards without an index; run `wdsremux index` first"
         )
-    try:
-        data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
-    except OSError as exc:
-        raise CorruptDataError(f"cannot read index.json of {words!r}: {exc.strerror}") from exc
-    if data is None:
+    if problem is None:
         raise CorruptDataError(
             f"{words!r} is not finished: it has no index.json; run the same convert command again"
         )
-    try:
-        return validated_manifest(data)
-    except CorruptDataError as exc:
-        raise CorruptDataError(f"{words!r}: {exc}; run `wdsremux verify` for details") from exc
+    raise CorruptDataError(f"{words!r}: {problem}; run `wdsremux verify` for details") from problem

@@ -6,7 +6,6 @@ package: then only the author of the dataset has chosen it.
 """
 
 import ast
-import hashlib
 import os
 import site
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
 from wdsremux.core.escaping import escaped
 from wdsremux.core.head import Head
+from wdsremux.transforms.function.source_hash import source_sha256
 
 NAME_IT = "pass it yourself: --transform FILE.py:NAME"
 _INSTALLED_PARTS = frozenset({"site-packages", "dist-packages"})
@@ -39,8 +39,8 @@ class RecordedFunction:
 
     @property
     def sha256(self) -> str:
-        """As `FunctionSpec.sha256`: of the text, whatever its line ends."""
-        return hashlib.sha256(self.text.replace(b"\r\n", b"\n")).hexdigest()
+        """As `FunctionSpec.sha256`: of what the source means."""
+        return source_sha256(self.text)
 
 
 def approved_function(head: Head, out: Path, *, trusts: bool) -> str:

@@ -149,6 +149,8 @@ def _suggestion(location: str) -> str:
     page = _HUB_PAGE.match(location)
     if page is not None:
         return f"write {page[1]}"
+    if set("*?[{") & set(location):
+        return "a pattern must end in .tar or .parquet; for images, pass their folder"
     repo, at, revision = location.partition("@")
     if at and _REPO_ID.fullmatch(repo):
         return f"write {repo} --revision {revision}, or {HUB}{location}"

@@ -42,7 +42,8 @@ def refuse_foreign(shards: Mapping[str, int], there: Contents, url: str) -> None
         return
     if there.index is not None:
         raise UsageError(
-            f"{url!r} holds an {MANIFEST_NAME} that wdsremux did not write; choose an empty folder"
+            f"{url!r} contains an {MANIFEST_NAME} that wdsremux did not write; "
+            "choose an empty folder"
         )
     for name, size_bytes in shards.items():
         if there.sizes.get(name, size_bytes) != size_bytes:
@@ -52,7 +53,7 @@ def refuse_foreign(shards: Mapping[str, int], there: Contents, url: str) -> None
 def other_file(url: str, name: str) -> UsageError:
     """Return the refusal to replace a file that is not known to be ours."""
     return UsageError(
-        f"{url!r} holds another file {name!r} than this dataset; "
+        f"{url!r} contains a file {name!r} that is not part of this dataset; "
         "choose an empty folder, or remove the file there"
     )
 

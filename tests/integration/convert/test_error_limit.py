@@ -52,9 +52,11 @@ def tars(folder, bad, rows=300):
         (parquet, 15, ("--max-errors", "5%"), 0),
         (parquet, 16, ("--max-errors", "5%"), 6),
         (parquet, 4, ("--limit", 100, "--max-errors", "3%"), 6),
-        (tars, 10, (), 0),  # of an unknown length: of at least 1000
-        (tars, 11, (), 6),
-        (tars, 30, ("--max-errors", "3%"), 0),
+        (tars, 3, (), 0),  # of an unknown length: judged at the end
+        (tars, 4, (), 6),
+        (tars, 11, (), 6),  # at once: more than 1 % of 1000
+        (tars, 9, ("--max-errors", "3%"), 0),
+        (tars, 10, ("--max-errors", "3%"), 6),
         (tars, 5, ("--max-errors", 4), 6),
     ],
 )

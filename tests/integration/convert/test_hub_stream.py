@@ -143,3 +143,34 @@ def test_the_identity_names_the_commit_and_no_address(hub, class_folders):
     assert len(identity["commit"]) == 40
     assert identity["format"] == "imagefolder"
     assert hub.address not in str(identity)
+
+
+def test_a_class_called_train_does_not_hide_the_others(hub):
+    repo, folder = hub.new_repo()
+    write_images(folder, ["bus/1.jpg", "car/1.jpg", "train/1.jpg"])
+    source = opened(repo)
+    assert source.features()[1].class_names == ("bus", "car", "train")
+    assert [record.fields["label"] for record in records(source)] == [0, 1, 2]
+    assert source.notes() == ()
+
+
+def test_images_beside_several_splits_are_counted(hub):
+    repo, folder = hub.new_repo()
+    write_images(folder, ["train/1.jpg", "train/2.jpg", "test/1.jpg", "logo.png"])
+    source = opened(repo)
+    assert list(source.splits()) == ["train", "test"]
+    assert source.notes() == ("1 image left out: not in a split, for example 'logo.png'",)
+
+
+def test_split_names_are_not_classes(hub):
+    repo, folder = hub.new_repo()
+    write_images(folder, ["train/1.jpg", "train/2.jpg", "test/1.jpg"])
+    assert [column.name for column in opened(repo).features()] == ["image"]
+
+
+def test_files_that_the_card_names_are_taken_as_it_says(hub):
+    repo, folder = hub.new_repo()
+    write_images(folder, ["bus/1.jpg", "train/1.jpg"])
+    configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "train/*"}]}]
+    (folder / "README.md").write_text(f"---\nconfigs: {json.dumps(configs)}\n---\n")
+    assert len(records(opened(repo))) == 1

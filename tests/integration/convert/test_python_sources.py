@@ -212,7 +212,7 @@ def test_a_column_that_a_function_adds_for_nothing_is_told_once(form, tmp_path):
         observer=events.append,
     )
     notes = [event.text for event in events if isinstance(event, Note)]
-    told = "the function returned 'mean', not packed: --extra-columns does not name it"
+    told = "the function returned 'mean', not packed: name it in --extra-columns"
     assert notes.count(told) == 1
 
 

@@ -179,6 +179,7 @@ def test_the_demo(tmp_path):
     ("source", "says"),
     [
         ("no-such-thing", "'no-such-thing' is not a file, a folder"),
+        ("x/*.jpg", "a pattern must end in .tar or .parquet; for images, pass their folder"),
         ("empty", "empty"),
         ("nothing-*.tar", "nothing-*.tar"),
         ("nothing-*.parquet", "nothing-*.parquet"),

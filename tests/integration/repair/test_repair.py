@@ -110,7 +110,7 @@ def test_only_the_shard_that_is_named_is_mended(made, tmp_path):
     name = shard(out, 1).name
     done = command("repair", out, "--shard", name)
     assert done.returncode == 1
-    assert f"left: {shard(out, 2).name} is damaged" in done.stdout
+    assert f"not repaired: {shard(out, 2).name} is damaged" in done.stdout
     assert tree(out) == bad | {name: whole[name]}
     assert command("repair", out, "--shard", shard(out, 2).stem).returncode == 0
     assert tree(out) == whole
@@ -217,10 +217,10 @@ def test_what_others_left_beside_the_dataset_is_told_and_stays(made, tmp_path):
     before = tree(out)
     done = command("repair", out, "--progress", "none")
     assert done.returncode == 1
-    told = [line.split()[:4] for line in done.stdout.splitlines()[:-1]]
+    told = [line.split()[:5] for line in done.stdout.splitlines()[:-1]]
     assert told == [
-        ["left:", "W119", "warning", ".rsync.tmp:"],
-        ["left:", "W107", "error", "train-000099.tar:"],
+        ["not", "repaired:", "W119", "warning", ".rsync.tmp:"],
+        ["not", "repaired:", "W107", "error", "train-000099.tar:"],
     ]
     assert tree(out) == before
     remove(out / "train-000099.tar", out / ".rsync.tmp")

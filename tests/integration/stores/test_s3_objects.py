@@ -105,6 +105,34 @@ def test_what_stands_there_already_is_not_sent_again(target, large, monkeypatch)
     assert told == [len(LARGE)]
 
 
+def test_a_small_new_file_takes_one_request(seaweedfs, tmp_path):
+    path, sums = tmp_path / "small", Sums(5, hashlib.sha256(b"bytes").hexdigest())
+    path.write_bytes(b"bytes")
+    with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
+        target = open_s3(seaweedfs.new_place())
+        with target.lock():
+            proof = target.put("a.tar", path, sums)
+            assert proof.level == "checksum"
+            methods = [one.method for one in proxy.seen if "/a.tar" in one.target]
+            assert methods == ["PUT"]
+            assert target.put("a.tar", path, sums).level == "checksum"
+        asked = Sums(sums.size_bytes, sums.sha256, proof.receipt)
+        assert target.prove("a.tar", asked).level == "checksum"
+
+
+def test_uploads_of_files_that_were_completed_are_swept_and_others_kept(target, seaweedfs, large):
+    client = seaweedfs.client()
+    for name in ("a.tar", "b.tar"):
+        client.create_multipart_upload(**key(target, name))
+    target.put("c.tar", *large)
+    client.copy_object(CopySource={**key(target, "c.tar")}, **key(target, "a.tar"))
+    target._sweep()
+    left = client.list_multipart_uploads(
+        Bucket=key(target, "")["Bucket"], Prefix=target._bucket.key("")
+    )
+    assert [item["Key"].rpartition("/")[2] for item in left.get("Uploads", [])] == ["b.tar"]
+
+
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", None])
 def test_a_file_of_another_tool_is_proven_by_a_crc64_or_its_etag(
     target, seaweedfs, large, algorithm

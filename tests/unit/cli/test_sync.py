@@ -88,7 +88,7 @@ def test_whatever_is_left_is_told():
         )
     )
     assert lines[:-1] == [
-        "README.md at s3://bucket/pets was not written by wdsremux and was left as it is",
+        "README.md at s3://bucket/pets was not written by wdsremux and was not changed",
         "kept here, since the copies could not be verified: a.tar",
         "moved: 0.tar, 1.tar, 2.tar, 3.tar, 4.tar, 5.tar, 6.tar, 7.tar, 8.tar, 9.tar and 2 more",
         "there, but no longer in index.json; --delete removes them: old.tar",

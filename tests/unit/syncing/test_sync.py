@@ -422,7 +422,7 @@ def test_a_card_that_was_rewritten_here_replaces_ours(out, place):
 def test_files_of_others_are_not_replaced(out, place, there, grows):
     content = bytes((out / there).stat().st_size + grows)
     publish(place, there, content)
-    with pytest.raises(UsageError, match=rf"holds .*{there}.*choose an empty folder"):
+    with pytest.raises(UsageError, match=rf"contains an? .*{there}.*choose an empty folder"):
         sync(out, URL)
     assert place.files == {there: content}
 

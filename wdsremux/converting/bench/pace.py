@@ -192,7 +192,7 @@ class Tally:
 def steady(marks: Sequence[Mark]) -> tuple[float, float]:
     """Return rows and seconds of the time in which all workers were warm and none had ended.
 
-    Of a batch that reaches over an end of that time, its share counts. Where there is no such time,
+    Of a batch that reaches over an end of that time, its share counts. Without such a time,
     as with few rows, it is all the time in which some worker was at work.
     """
     of_each = _by_worker(marks)

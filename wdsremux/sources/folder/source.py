@@ -20,6 +20,7 @@ from wdsremux.core.records import Record
 from wdsremux.sources.folder.metadata import SplitTable
 from wdsremux.sources.folder.opened_tables import open_tables
 from wdsremux.sources.folder.survey import FolderSummary, notes_on, survey
+from wdsremux.sources.folder.unlisted import notes_on_unlisted
 from wdsremux.sources.folder.walk import FolderFile, walk
 from wdsremux.sources.rows.roots import ImageRoots, image_roots
 from wdsremux.sources.split_rules import Rule, folder_ranks, ordered
@@ -228,6 +229,9 @@ def open_folder(
         counts[rank.split] += images
     tables = open_tables(root, Path(roots.base), rule, summary, tuple(counts))
     labels = () if tables.splits else _labels(root, rule, summary)
+    notes = [*notes_on(summary, tables.unused), *tables.notes]
+    if tables.splits and roots.base == str(root):
+        notes += notes_on_unlisted(root, rule, tables.splits, roots.folders)
     return FolderSource(
         root,
         rule,
@@ -236,7 +240,7 @@ def open_folder(
         tables.splits,
         counts | tables.counts,
         roots,
-        (*notes_on(summary, tables.unused), *tables.notes),
+        tuple(notes),
         tables.digests,
     )
 

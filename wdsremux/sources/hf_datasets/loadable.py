@@ -19,6 +19,7 @@ from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.dtypes import dtypes_from_features
 from wdsremux.sources.hf_datasets.stream import RowStream, Shape, bounded_retries
 from wdsremux.sources.hub.errors import builder_error, reason_of
+from wdsremux.sources.hub.image_folders import drop_split_labels
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.hub.links import HubFetcher
 from wdsremux.sources.rows.links import Reach, open_zip
@@ -108,7 +109,7 @@ def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
         "format": _format(layout.builder),
     }
     reach = Reach(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
-    return _open_builder(layout.builder, facts, reach, access.give_up_after_s)
+    return _open_builder(layout.builder, facts, reach, access.give_up_after_s, layout.notes)
 
 
 def _format(builder: Any) -> str:
@@ -129,12 +130,18 @@ def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _open_builder(
-    builder: Any, facts: Mapping[str, Any], reach: Reach, give_up_after_s: float
+    builder: Any,
+    facts: Mapping[str, Any],
+    reach: Reach,
+    give_up_after_s: float,
+    notes: tuple[str, ...] = (),
 ) -> RowStream:
     form = _format(builder)
     with bounded_retries(give_up_after_s):
         try:
             zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
+            if form == "imagefolder" and zipped is None:
+                drop_split_labels(builder)
             streams = builder.as_streaming_dataset()
         except SourceError:
             raise
@@ -152,7 +159,7 @@ def _open_builder(
         shape = _webdataset_shape(declared)
     elif zipped and list(declared) == ["image"]:
         shape = Shape(zipped.columns, zipped.row)
-    return RowStream(streams, facts, reach, shape, give_up_after_s)
+    return RowStream(streams, facts, reach, shape, give_up_after_s, notes)
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:

@@ -80,7 +80,9 @@ class RowStream:
         reach: Reach,
         shape: Shape | None = None,
         give_up_after_s: float = 120.0,
+        notes: tuple[str, ...] = (),
     ) -> None:
+        self._notes = notes
         self._streams = {split: _undecoded(stream) for split, stream in streams.items()}
         self._facts, self._reach = facts, reach
         self._give_up_after_s = give_up_after_s
@@ -103,8 +105,8 @@ class RowStream:
         return self._columns
 
     def notes(self) -> Sequence[str]:
-        """Return nothing: all is read."""
-        return ()
+        """Return what is left out."""
+        return self._notes
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[StreamUnit]:
         """Yield units that contain their rows; those before `start` are streamed and dropped."""

@@ -15,6 +15,7 @@ from huggingface_hub import HfApi
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.redaction import shown_cause
 from wdsremux.sources.hub.errors import builder_error, patiently
+from wdsremux.sources.hub.image_folders import LeftOut, is_image_folder, left_out
 from wdsremux.stores.hub.ranges import Access
 
 _ID = re.compile(r"(?:hf://datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@]+))?")
@@ -35,6 +36,8 @@ class HubLayout:
     """What the dataset card declares, in the JSON form of `Features.to_dict()`."""
     builder: Any
     """The `datasets` builder, pinned to the commit."""
+    notes: tuple[str, ...] = ()
+    """What the repo holds that is not read."""
 
 
 def repo_and_revision(dataset_id: str, revision: str | None) -> tuple[str, str | None]:
@@ -63,7 +66,16 @@ def hub_layout(
     repo, revision = repo_and_revision(dataset_id, revision)
     commit = _commit_of(repo, revision, access)
     builder = patiently(lambda: _builder(repo, subset, commit, access), repo, access)
-    splits = _splits(builder, f"hf://datasets/{repo}@{commit}/")
+    prefix = f"hf://datasets/{repo}@{commit}/"
+    notes: tuple[str, ...] = ()
+    if is_image_folder(builder) and not _has_configs(builder):
+        found = _left_out(builder, repo, commit, access)
+        if found.is_narrowed:
+            every = {"train": "**"}
+            builder = patiently(lambda: _builder(repo, subset, commit, access, every), repo, access)
+            found = _left_out(builder, repo, commit, access)
+        notes = found.notes()
+    splits = _splits(builder, prefix)
     return HubLayout(
         repo=repo,
         commit=commit,
@@ -72,7 +84,26 @@ def hub_layout(
         is_parquet=splits is not None,
         features=builder.info.features.to_dict() if builder.info.features else None,
         builder=builder,
+        notes=notes,
     )
+
+
+def _has_configs(builder: Any) -> bool:
+    """Return whether the dataset card names the data files: its splits are plain strings."""
+    return any(type(split) is str for split in builder.config.data_files or {})
+
+
+def _left_out(builder: Any, repo: str, commit: str, access: Access) -> LeftOut:
+    prefix = f"hf://datasets/{repo}@{commit}/"
+    api = HfApi(token=access.token, library_name="wdsremux")
+    files = patiently(
+        lambda: api.list_repo_files(repo, repo_type="dataset", revision=commit), repo, access
+    )
+    data_files = {
+        str(split): [str(name).removeprefix(prefix) for name in names]
+        for split, names in builder.config.data_files.items()
+    }
+    return left_out(files, data_files)
 
 
 def _commit_of(repo: str, revision: str | None, access: Access) -> str:
@@ -85,13 +116,21 @@ def _commit_of(repo: str, revision: str | None, access: Access) -> str:
     return info.sha
 
 
-def _builder(repo: str, subset: str | None, commit: str, access: Access) -> Any:
+def _builder(
+    repo: str,
+    subset: str | None,
+    commit: str,
+    access: Access,
+    data_files: Mapping[str, str] | None = None,
+) -> Any:
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
 
     # A folder of that name in the working directory would be used instead of the repo.
     path = f"hf://datasets/{repo}" if Path(repo).exists() else repo
     try:
-        builder = datasets.load_dataset_builder(path, subset, revision=commit, token=access.token)
+        builder = datasets.load_dataset_builder(
+            path, subset, data_files=data_files, revision=commit, token=access.token
+        )
     except (datasets.exceptions.DatasetNotFoundError, ValueError, RuntimeError) as exc:
         raise builder_error(exc, repo, subset) from shown_cause(exc)
     if builder.hash != commit:

@@ -10,6 +10,8 @@ from wdsremux.core.tar.ustar import BLOCK_BYTES as BLOCK
 from wdsremux.core.tar.walk import Member, SeekReader, TarFault, TarWalk
 
 _TAIL_BYTES = 1 << 20
+_NAMED = 5
+"""How many missing members a message names."""
 
 
 @dataclass(slots=True)
@@ -24,28 +26,54 @@ class Sample:
     end: int = 0
 
 
-def members_of_tar(
-    file: BinaryIO, tar: str, start: int = 0, *, is_last_archive: bool = False
-) -> Iterator[Member]:
+def members_of_tar(file: BinaryIO, tar: str, start: int = 0) -> Iterator[Member]:
     """Yield the regular members from the header at `start` on, up to the end-of-archive blocks.
 
     An archive that just ends between two members, without those blocks, is taken as whole, as every
-    reader does. Bytes after the blocks are passed over, but refused with `is_last_archive` when
-    they are another archive.
+    reader does. Bytes after the blocks are passed over.
 
     Raises:
         SourceError: it is damaged; the message names the tar and the offset.
 
     """
-    walk = TarWalk(SeekReader(file, start))
+    yield from _regular_members(TarWalk(SeekReader(file, start)), tar)
+
+
+def all_samples(file: BinaryIO, tar: str) -> Iterator[Sample]:
+    """Yield the samples of a whole tar.
+
+    Raises SourceError for a damaged tar, for one behind whose end another archive follows, and for
+    one that is cut between two members: without end blocks, and with a last sample that lacks
+    members that all others have.
+    """
+    walk = TarWalk(SeekReader(file))
+    last: Sample | None = None
+    common: set[str] | None = None
+    for sample in group_samples(_regular_members(walk, tar)):
+        if last is not None:
+            common = common & last.members.keys() if common is not None else {*last.members}
+            yield last
+        last = sample
+    if last is not None:
+        lost = (common or set()) - last.members.keys()
+        if lost and not walk.has_end_blocks:
+            raise _damaged(
+                tar,
+                walk.end,
+                f"it ends here without end blocks, and its last sample {last.key!r} lacks "
+                f"{', '.join(f'.{name}' for name in sorted(lost)[:_NAMED])}",
+            )
+        yield last
+    _refuse_another(file, tar, walk.end)
+
+
+def _regular_members(walk: TarWalk, tar: str) -> Iterator[Member]:
     try:
         for member in walk.members():
             if member.is_regular:
                 yield member
     except TarFault as exc:
         raise _damaged(tar, exc.offset, exc.detail or "this is not a tar header") from exc
-    if is_last_archive:
-        _refuse_another(file, tar, walk.end or start)
 
 
 def group_samples(members: Iterable[Member]) -> Iterator[Sample]:

@@ -16,7 +16,13 @@ from wdsremux.core.option_values import counted, listed
 from wdsremux.core.records import Record
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import ordered, split_of_file
-from wdsremux.sources.tars.samples import Sample, group_samples, members_of_tar, read_content
+from wdsremux.sources.tars.samples import (
+    Sample,
+    all_samples,
+    group_samples,
+    members_of_tar,
+    read_content,
+)
 from wdsremux.sources.tars.schema import (
     MemberValueError,
     TarSchema,
@@ -165,7 +171,7 @@ def _runs(path: Path, first: int, schema: TarSchema, columns: Columns) -> Iterat
         return TarUnit(str(path), offset, first, rows, size, needed, columns.image, columns.fields)
 
     with _opened(path) as file:
-        for sample in group_samples(members_of_tar(file, path.name, is_last_archive=True)):
+        for sample in all_samples(file, path.name):
             sample_bytes = sample.end - sample.offset
             if rows == ROWS_PER_UNIT or (rows and size + sample_bytes > UNIT_BYTES):
                 yield unit()

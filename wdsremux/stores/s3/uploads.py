@@ -122,6 +122,25 @@ def begun_uploads(bucket: Bucket, name: str, abilities: Abilities) -> list[Uploa
     return [Upload(bucket, name, upload["UploadId"], abilities) for upload in found]
 
 
+def abort_finished(bucket: Bucket) -> None:
+    """Abort uploads that were begun before their file was completed.
+
+    A run was killed after it completed another upload of the file. Uploads without a file are kept:
+    sending resumes from their parts.
+    """
+    start = bucket.key("")
+    for page in bucket.pages("list_multipart_uploads", Prefix=start):
+        for item in page.get("Uploads", []):
+            name = item["Key"].removeprefix(start)
+            try:
+                seen = bucket.ask("head_object", name)
+            except RefusalError:
+                continue
+            if seen["LastModified"] >= item["Initiated"]:
+                with contextlib.suppress(StoreError):
+                    bucket.ask("abort_multipart_upload", name, UploadId=item["UploadId"])
+
+
 def new_upload(
     bucket: Bucket, name: str, abilities: Abilities, labels: Mapping[str, Any]
 ) -> Upload:

@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import json
 import sys
+import textwrap
 import types
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from wdsremux.transforms.function.content_hash import content_of, pickled
+from wdsremux.transforms.function.source_hash import hashes_of_module, source_sha256
 
 _MAX_DEPTH = 6
 """Depth of objects within objects that are inspected."""
@@ -109,6 +111,12 @@ def _function(function: types.FunctionType, path: _Path) -> Any:
         "defaults": _value(function.__defaults__, path),
         "keyword defaults": _value(function.__kwdefaults__, path),
         "captured": {name: _captured(cell, path) for name, cell in cells},
+        "modules": {
+            name: hashes
+            for name in names
+            if isinstance(module.get(name), types.ModuleType)
+            and (hashes := hashes_of_module(module[name])) is not None
+        },
         "names": {
             name: _value(module[name], path)
             for name in names
@@ -259,8 +267,9 @@ def _container(value: Any, path: _Path) -> Any:
 
 
 def _source(thing: Any) -> str | None:
+    """Return the hash of the source, without comments, docstrings and formatting."""
     try:
-        return inspect.getsource(thing)
+        return source_sha256(textwrap.dedent(inspect.getsource(thing)).encode())
     except (OSError, TypeError):
         return None
 

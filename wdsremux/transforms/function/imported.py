@@ -6,11 +6,12 @@ A run must not record the new source of a function and call the old one.
 import importlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 from wdsremux.core.errors import TransformError
+from wdsremux.transforms.function.source_hash import OwnModule
 
 _MARK = "_wdsremux_sha256"
 """Attribute of a module's spec, which a reload replaces: the hash of the source seen first."""
@@ -32,6 +33,14 @@ def module_of(name: str, file: str, sha256: str) -> types.ModuleType:
     if module.__spec__ is not None:
         vars(module.__spec__)[_MARK] = sha256
     return module
+
+
+def refuse_changed(modules: Sequence[OwnModule]) -> None:
+    """Raise TransformError for a module that is loaded with another source than its file has."""
+    for own in modules:
+        loaded = sys.modules.get(own.name)
+        if getattr(loaded, "__file__", None) == own.file:
+            module_of(own.name, own.file, own.sha256)
 
 
 def _is_current(module: types.ModuleType, file: str, sha256: str) -> bool:

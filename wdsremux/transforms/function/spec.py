@@ -14,7 +14,8 @@ from typing import Any
 
 from wdsremux.core.errors import TransformError, UsageError
 from wdsremux.transforms.function.errors import described
-from wdsremux.transforms.function.imported import module_of
+from wdsremux.transforms.function.imported import module_of, refuse_changed
+from wdsremux.transforms.function.source_hash import OwnModule, own_modules, source_sha256
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class FunctionSpec:
     origin: str
     """Its origin for messages: file name or module; empty for an object."""
     sha256: str
-    """Hash of the source of its file or module; of the function object if it was passed."""
+    """Of the meaning of its file or module; of the function object if it was passed."""
     file: str | None = None
     """Absolute path of the source file."""
     module: str | None = None
@@ -38,6 +39,8 @@ class FunctionSpec:
     """Folder from which its file or module may import other modules."""
     function: Callable[..., Any] | None = None
     """The function if it was passed as an object."""
+    modules: tuple[OwnModule, ...] = ()
+    """The user's own modules that it imports, directly or not."""
     by_name: tuple[str, ...] = ()
     """Classes of objects it uses whose content is not part of the hash."""
 
@@ -46,12 +49,12 @@ class FunctionSpec:
         """Its name in messages, for example "aug.py:augment"."""
         return f"{self.origin}:{self.name}" if self.origin else self.name
 
-    def fingerprint(self) -> dict[str, str]:
-        """Return what decides the output, as JSON: name and sha256. No path of this machine.
-
-        What the function's file imports is not part of it.
-        """
-        return {"name": self.name, "sha256": self.sha256}
+    def fingerprint(self) -> dict[str, Any]:
+        """Return what decides the output, as JSON: name and hashes. No path of this machine."""
+        found: dict[str, Any] = {"name": self.name, "sha256": self.sha256}
+        if self.modules:
+            found["modules"] = {module.name: module.sha256 for module in self.modules}
+        return found
 
     def load(self) -> Callable[..., Any]:
         """Import the function; called in the worker.
@@ -64,6 +67,11 @@ class FunctionSpec:
         assert self.file is not None  # noqa: S101 (given or named)
         if _sha256_of_file(Path(self.file)) != self.sha256:
             raise TransformError(f"{self.origin} was changed during the run; start it again")
+        for own in self.modules:
+            if _sha256_of_file(Path(own.file)) != own.sha256:
+                raise TransformError(
+                    f"module {own.name} was changed during the run; start it again"
+                )
         module = self._imported(self.file)
         function: Callable[..., Any] = _member(module, self.name, self.origin)
         _check_callable(function, self.label)
@@ -75,13 +83,17 @@ class FunctionSpec:
             # must not replace the library of that name.
             sys.path.append(self.folder)
         try:
+            refuse_changed(self.modules)
             if self.module is not None:
-                return module_of(self.module, file, self.sha256)
-            return _module_from_file(file, self.sha256)
+                found = module_of(self.module, file, self.sha256)
+            else:
+                found = _module_from_file(file, self.sha256)
+            refuse_changed(self.modules)  # marks those that were imported just now
         except TransformError:
             raise
         except (Exception, SystemExit) as exc:
             raise TransformError(f"cannot import {self.origin}: {described(exc, file)}") from exc
+        return found
 
 
 def function_from_text(text: str) -> FunctionSpec:
@@ -122,7 +134,9 @@ def _spec_from_file(path: Path, name: str) -> FunctionSpec:
     if not path.is_file():
         raise UsageError(f"transform file {path.name!r} does not exist in {str(path.parent)!r}")
     sha256 = _sha256_of_file(path)
-    return FunctionSpec(name, path.name, sha256, file=str(path), folder=str(path.parent))
+    folder = str(path.parent)
+    modules = own_modules(path, [folder, str(Path.cwd())])
+    return FunctionSpec(name, path.name, sha256, str(path), folder=folder, modules=modules)
 
 
 def _spec_from_module(module: str, name: str) -> FunctionSpec:
@@ -138,9 +152,16 @@ def _spec_from_module(module: str, name: str) -> FunctionSpec:
         raise UsageError(
             f"transform module {module!r} not found from {folder!r}; for a file write FILE.py:NAME"
         )
-    file = str(Path(spec.origin).absolute())
+    file = Path(spec.origin).absolute()
+    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     return FunctionSpec(
-        name, module, _sha256_of_file(Path(file)), file=file, module=module, folder=folder
+        name,
+        module,
+        _sha256_of_file(file),
+        str(file),
+        module,
+        folder,
+        modules=own_modules(file, [folder], package),
     )
 
 
@@ -160,12 +181,12 @@ def _on_path(folder: str) -> Iterator[None]:
 
 
 def _sha256_of_file(path: Path) -> str:
-    """Return the SHA-256 of a source file, with any line ends."""
+    """Return the SHA-256 of what a source file means."""
     try:
         data = path.read_bytes()
     except OSError as exc:
         raise UsageError(f"cannot read transform file {str(path)!r}: {exc.strerror}") from exc
-    return hashlib.sha256(data.replace(b"\r\n", b"\n")).hexdigest()
+    return source_sha256(data)
 
 
 def _module_from_file(file: str, sha256: str) -> types.ModuleType:

@@ -1,7 +1,8 @@
 """The depth `entries` for a dataset of wdsremux: manifest, entries, recipe and files agree."""
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
 from itertools import accumulate
@@ -31,6 +32,7 @@ from wdsremux.verifying.checks.cards import check_card
 from wdsremux.verifying.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.verifying.checks.member_contents import parsed_object
 from wdsremux.verifying.checks.reading import RejectedLines, finding_of, read_file
+from wdsremux.verifying.checks.row_keys import RowKeys
 from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
@@ -57,6 +59,8 @@ class OurDataset:
         self._head = self._manifest.head if self._manifest else self._recipe
         self._options: Mapping[str, Any] = self._head.options if self._head else {}
         self._writer = self._options.get("writer")
+        has_row_keys = not {"key_column", "writer"} & {k for k, v in self._options.items() if v}
+        self._row_keys = RowKeys(self._head.copies) if self._head and has_row_keys else None
 
     def inspect(self) -> CheckPlan:
         """Report disagreements, and return the shards to read."""
@@ -147,7 +151,9 @@ class OurDataset:
                 all_read = all_read and entry is not None
                 if entry is not None:
                     self._note(entry)
+                    self._check_keys(entry)
                     rejected.compare(entry.rejected)
+            self._finish_keys(names, is_ours=is_ours)
             if all_read and self._manifest is not None and self._manifest.head.fingerprint:
                 rejected.finish()
         finally:
@@ -176,19 +182,41 @@ class OurDataset:
         shard = entry.summary
         self._entries[shard.name] = shard
         self._prints.add(entry.fingerprint)
-        # An entry of an older dataset is reported once, not for each of its keys.
-        is_left = self._listed is not None and shard.name not in self._listed
-        duplicates = [] if is_left else self._holders.duplicates(shard.name, entry.keys)
-        offsets = list(accumulate(entry.sizes, initial=0)) if duplicates else []
-        for number, holder in duplicates:
-            key, offset = entry.keys[number], offsets[number]
-            detail = f"also in {holder}" if holder != shard.name else "twice in this shard"
-            self._found.take(Finding(Code.KEY_DUPLICATE, shard.name, key, offset, detail))
         there = self._items.get(shard.name)
         if there is not None and there.size_bytes < shard.size_bytes:
             whole = whole_samples(entry, there.size_bytes)
             lost = f", lost from {entry.keys[whole]!r} on" if whole < shard.samples else ""
             self._cuts[shard.name] = f"; {whole} of {shard.samples} samples are intact{lost}"
+
+    def _check_keys(self, entry: ShardEntry) -> None:
+        # An entry of an older dataset is reported once, not for each of its keys.
+        if self._listed is not None and entry.summary.name not in self._listed:
+            return
+        if self._row_keys is not None:
+            self._row_keys.add(entry)
+        else:
+            self._register_keys(entry)
+
+    def _finish_keys(self, names: Sequence[str], *, is_ours: bool) -> None:
+        """Register all keys after all where row numbers do not prove that they are unique."""
+        listed = len(self._entries) if self._listed is None else len(self._listed)
+        if self._row_keys is None or (len(self._entries) == listed and self._row_keys.are_unique()):
+            return
+        self._row_keys = None
+        for name, give in entries_ahead(self._folder, names, is_ours=is_ours):
+            with contextlib.suppress(OSError):  # it is reported already
+                entry, _ = give()
+                if entry is not None and entry_name(entry.summary.name) == name:
+                    self._check_keys(entry)
+
+    def _register_keys(self, entry: ShardEntry) -> None:
+        shard = entry.summary
+        duplicates = self._holders.duplicates(shard.name, entry.keys)
+        offsets = list(accumulate(entry.sizes, initial=0)) if duplicates else []
+        for number, holder in duplicates:
+            key, offset = entry.keys[number], offsets[number]
+            detail = f"also in {holder}" if holder != shard.name else "twice in this shard"
+            self._found.take(Finding(Code.KEY_DUPLICATE, shard.name, key, offset, detail))
 
     def _shards(self) -> dict[str, ShardSummary]:
         """Return the shards the dataset should have: by the manifest, or by the entries."""

@@ -180,3 +180,11 @@ def test_paths_in_a_table_start_from_the_image_root(tmp_path):
     found = rows(open_folder(tmp_path / "d", tmp_path / "images"))
     assert [r.problem is None for r in found] == [True, True, False]
     assert Path(found[0].fields["file_name"]).name == "1.png"
+
+
+def test_images_that_the_metadata_does_not_list_are_counted(tmp_path):
+    write_images(tmp_path, "1.png", "2.png", "3.png")
+    (tmp_path / "metadata.csv").write_text("file_name\n2.png\n2.png\n")
+    source = open_folder(tmp_path)
+    assert source.splits() == {"train": 2}
+    assert source.notes() == ("2 images left out: not in the metadata, for example '1.png'",)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wdsremux.core.errors import SourceError
 from wdsremux.core.tar.headers import split_name
-from wdsremux.sources.tars.samples import group_samples, members_of_tar, read_content
+from wdsremux.sources.tars.samples import all_samples, group_samples, members_of_tar, read_content
 
 
 def packed(members, tar_format=tarfile.USTAR_FORMAT, **facts):
@@ -105,13 +105,13 @@ def test_another_archive_behind_the_end_is_refused_where_all_rows_are_wanted(pad
     with pytest.raises(
         SourceError, match=rf"'t\.tar' contains another archive at offset {offset},"
     ):
-        list(members_of_tar(file, "t.tar", is_last_archive=True))
+        list(all_samples(file, "t.tar"))
 
 
 @pytest.mark.parametrize("tail", [b"", bytes(512), bytes(3 << 20), b"a note".ljust(512), b"x"])
 def test_what_is_no_archive_behind_the_end_is_passed_over(tail):
     file = io.BytesIO(packed(MEMBERS) + tail)
-    assert len(list(members_of_tar(file, "t.tar", is_last_archive=True))) == len(MEMBERS)
+    assert len(list(all_samples(file, "t.tar"))) == len(MEMBERS) // 2
 
 
 def test_a_tar_that_ends_between_members_is_whole():
@@ -253,3 +253,27 @@ def test_a_field_that_comes_twice_is_a_problem():
     one, two = group_samples(members_of_tar(io.BytesIO(data), "t"))
     assert "two members" in one.problem
     assert two.problem is None
+
+
+def cut_after(members):
+    """Return a tar of these members without its end blocks."""
+    size = sum(512 + -(-len(content) // 512) * 512 for _, content in members)
+    return io.BytesIO(packed(members)[:size])
+
+
+def test_a_tar_cut_between_image_and_json_is_refused_by_name():
+    with pytest.raises(SourceError, match=r"'t\.tar'.*without end blocks.*'d/b' lacks \.json"):
+        list(all_samples(cut_after(MEMBERS[:3]), "t.tar"))
+
+
+def test_a_tar_without_end_blocks_whose_samples_are_complete_is_taken():
+    assert [s.key for s in all_samples(cut_after(MEMBERS), "t.tar")] == ["a", "d/b"]
+
+
+def test_a_last_sample_with_fewer_members_is_taken_from_a_tar_with_its_end():
+    assert [s.key for s in all_samples(io.BytesIO(packed(MEMBERS[:3])), "t.tar")] == ["a", "d/b"]
+
+
+def test_a_member_that_others_lack_as_well_is_not_missed():
+    members = [("a.jpg", b"1"), ("b.jpg", b"2"), ("b.json", b"{}"), ("c.jpg", b"3")]
+    assert len(list(all_samples(cut_after(members), "t.tar"))) == 3

@@ -212,16 +212,18 @@ def test_a_module_that_changed_after_the_program_imported_it_is_noticed(steps, m
         function_from_text("steps_of_mine:times").load()
 
 
-def test_the_fingerprint_is_of_the_text_and_not_of_the_place(folder, tmp_path_factory):
+def test_the_fingerprint_is_of_the_meaning_and_not_of_the_place(folder, tmp_path_factory):
     text = (folder / "aug.py").read_bytes()
-    elsewhere = tmp_path_factory.mktemp("elsewhere") / "aug.py"
-    elsewhere.write_bytes(text.replace(b"\n", b"\r\n"))
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / "aug.py").write_bytes(b"# a comment\r\n" + text.replace(b"\n", b"\r\n"))
+    (elsewhere / "beside.py").write_bytes((folder / "beside.py").read_bytes())
+    named = f"{elsewhere / 'aug.py'}:augment"
     one = function_from_text("aug.py:augment").fingerprint()
-    assert one == function_from_text(f"{elsewhere}:augment").fingerprint()
+    assert one == function_from_text(named).fingerprint()
     assert one["name"] == "augment"
     assert re.fullmatch("[0-9a-f]{64}", one["sha256"])
-    elsewhere.write_bytes(text + b"#")
-    assert one != function_from_text(f"{elsewhere}:augment").fingerprint()
+    (elsewhere / "aug.py").write_bytes(text + b"\nX = 1")
+    assert one != function_from_text(named).fingerprint()
 
 
 def double(value):

@@ -32,9 +32,8 @@ def test_offsets_of_double_keys_are_summed_up_once(tmp_path):
     found = Collector()
     with UntrustedFolder(out) as folder, closing(KeyRegister()) as keys:
         dataset = OurDataset(folder, found, keys)
-        dataset._listed.add("train-000009.tar")
-        dataset._note(entry)
-        dataset._note(twin)
+        dataset._register_keys(entry)
+        dataset._register_keys(twin)
     doubles = found.findings()
     assert {finding.code for finding in doubles} == {Code.KEY_DUPLICATE}
     assert [finding.offset for finding in doubles] == [one.offset for one in entry.samples()]
