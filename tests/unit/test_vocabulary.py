@@ -37,6 +37,7 @@ DENIED = {
 ALLOWED = {
     # (file below the root, the phrase): why
     ("wdsremux/sources/tars/survey.py", "text"): "a kind of member",
+    ("wdsremux/dataset/indexes/energon.py", "TEXT"): "a type of SQL",
     ("wdsremux/stores/s3/sending.py", "text"): "a media type",
     ("wdsremux/transforms/codecs/png_chunks.py", "text"): "a kind of PNG chunk",
     ("wdsremux/transforms/base.py", "words"): "numbers of 64 bits",

@@ -9,6 +9,7 @@ from support.samples import rejected
 from support.summaries import manifest_of, summary_of
 
 from wdsremux.cli.report import Rejections, report
+from wdsremux.cli.snippets import snippet
 from wdsremux.converting import progress as render
 from wdsremux.converting.meter import Meter, duration
 from wdsremux.converting.progress import observer
@@ -278,20 +279,14 @@ def test_the_report_tells_what_there_is_and_how_to_read_it():
         "  all rejected rows: out/pets/.wdsremux/rejected.jsonl",
         "note: packed as stored",
         "  train: out/pets/train-{000000..000001}.tar",
-        "  train: 18 samples, for .with_epoch() and .with_length()",
+        "  train: 18 samples",
         (
-            "  train: 2 shards: most WebDataset loaders can use 2 workers; a smaller "
+            "  train: 2 shards: readers other than wdsremux.pipeline can use 2 workers; a smaller "
             "--max-shard-size makes more shards"
         ),
         "train with:",
-        "  import webdataset as wds",
-        "  from torch.utils.data import DataLoader",
-        "  ",
-        "  shards = 'out/pets/train-{000000..000001}.tar'",
-        "  dataset = wds.WebDataset(shards, shardshuffle=2, empty_check=False).shuffle(1000)",
-        '  dataset = dataset.decode("torchrgb").to_tuple("jpg", "json")',
-        "  for image, entry in DataLoader(dataset, batch_size=None, num_workers=2):",
-        "      ...  # image: float tensor 3×H×W; entry: dict with the label",
+        *(f"  {line}" for line in snippet("pytorch", manifest_of(shards), "out/pets").splitlines()),
+        "for other loaders: wdsremux show out/pets --snippet wids (or datasets)",
         "check it with: wdsremux verify out/pets",
     ]
 
@@ -306,7 +301,7 @@ def test_the_report_names_every_series_of_a_split():
     text = report(Done(manifest_of(shards, copies=2), 10), "out", 1.0)
     for copy, shard in enumerate(shards):
         assert f"  train, copy {copy}: out/train-c{copy}-000000.tar\n" in text
-        assert f"  train, copy {copy}: {shard.samples} samples, for .with_epoch()" in text
+        assert f"  train, copy {copy}: {shard.samples} samples\n" in text
 
 
 def test_rejected_rows_are_summed_up_by_reason_with_an_example():

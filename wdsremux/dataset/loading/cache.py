@@ -17,7 +17,7 @@ from wdsremux.core.option_values import size_from_text
 
 DEFAULT_CACHE_SIZE = "10GB"
 LOCKS = 64
-"""Of so many chunks, two processes never fetch the same one at the same time."""
+"""Number of locks: two processes never fetch the same chunk at the same time."""
 CRC_BYTES = 4
 """At the end of a chunk's file."""
 KEPT_SHARE = 0.9

@@ -30,7 +30,7 @@ class Cursor:
     def move(self, epoch: int, batches: int) -> None:
         """Let the next iteration begin here."""
         if min(epoch, batches) < 0:
-            raise UsageError(f"there is no batch {batches} of epoch {epoch}")
+            raise UsageError(f"batch {batches} of epoch {epoch} does not exist")
         self._next[0], self._next[1] = epoch, batches
         self._delivered = batches
 

@@ -25,7 +25,7 @@ from wdsremux.dataset.reader import Output, open_output
 MAX_OPEN_SHARDS = 64
 """Kept open by each process."""
 MAX_KNOWN_SAMPLES = 16 << 20
-"""Of so many samples a process keeps offsets and CRCs in memory, at 12 bytes each."""
+"""Samples whose offsets and CRCs a process keeps in memory, at 12 bytes each."""
 REQUESTS_AT_ONCE = 16
 """Over a network, for one batch."""
 MAX_RUN_BYTES = 8 << 20

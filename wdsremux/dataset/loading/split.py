@@ -121,5 +121,5 @@ class LoadedSplit:
         number = operator.index(index)
         at = number + len(self) if number < 0 else number
         if not 0 <= at < len(self):
-            raise IndexError(f"there is no sample {index}: there are {len(self)}")
+            raise IndexError(f"sample {index} does not exist: there are {len(self)}")
         return at
