@@ -1,11 +1,14 @@
 """How the heads of two conversions differ, and what the user can do about it."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from wdsremux.core.head import Head
 from wdsremux.core.option_values import listed
+from wdsremux.core.recipe import Recipe
 
 File = Mapping[str, Any]
 
@@ -29,6 +32,17 @@ def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str
     return None if old == new else (where, _short(old), _short(new))
 
 
+def option_at(where: str) -> str:
+    """Return "--step number 1" for the path recipe.steps[0]; the path if it is not of an option."""
+    found = re.fullmatch(r"recipe\.(\w+)(?:\[(\d+)\])?", where)
+    repeated = {field.name: field.metadata["repeat"] for field in fields(Recipe)}
+    if found is None or found[1] not in repeated:
+        return where
+    name, index = found.groups()
+    number = f" number {int(index) + 1}" if repeated[name] and index else ""
+    return "--" + (repeated[name] or name).replace("_", "-") + number
+
+
 def head_difference(old: Head, new: Head, field: str) -> str | None:
     """Say how a stored field of two heads differs, and how to resume; None when it is equal."""
     # Through JSON: a head made in this process may hold tuples.
@@ -47,8 +61,8 @@ def head_difference(old: Head, new: Head, field: str) -> str | None:
     elif where.startswith("versions."):
         remedy = "install the old version"
     return (
-        f"the output was started with another recipe: {where} was {one}, now it is {other}; "
-        f"{remedy} to resume"
+        f"the output was started with another recipe: {option_at(where)} was {one}, "
+        f"now it is {other}; {remedy} to resume"
     )
 
 

@@ -95,7 +95,7 @@ def _range_from_text(text: str, splits: Mapping[str, int | None]) -> RowRange:
         )
     name = match[1]
     if name not in splits:
-        raise UsageError(f"--split {name!r}: the source has the splits {', '.join(splits)}")
+        raise UsageError(f"--split {name!r}: not a split of the source; it has {', '.join(splits)}")
     rows = splits[name]
     start = 0 if match[2] is None else _row_from_text(match[2], rows, text)
     stop = rows if match[3] is None else _row_from_text(match[3], rows, text)

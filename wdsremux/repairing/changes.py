@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wdsremux.core.head import Head
-from wdsremux.dataset.head import first_difference
+from wdsremux.dataset.head import first_difference, option_at
 from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE
 
 
@@ -72,7 +72,7 @@ def _other_changes(old: Head, new: Head) -> Iterator[str]:
 
 def _shown(difference: tuple[str, str, str]) -> str:
     where, old, new = difference
-    return f"{where} was {old}, now it is {new}"
+    return f"{option_at(where)} was {old}, now it is {new}"
 
 
 def _by_name(value: Any) -> Any:

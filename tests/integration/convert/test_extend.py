@@ -181,7 +181,7 @@ def test_another_recipe_is_refused_in_extending_too(source, tmp_path):
     source.grow()
     before = tree(tmp_path / "out")
     done = convert(source.folder, tmp_path / "out", *SMALL, "--extend", "--quality", 70, code=7)
-    assert "recipe.quality was 90, now it is 70" in done.stderr
+    assert "--quality was 90, now it is 70" in done.stderr
     assert tree(tmp_path / "out") == before
 
 

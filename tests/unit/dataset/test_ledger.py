@@ -67,16 +67,24 @@ def test_tuples_of_a_recipe_are_the_lists_they_become():
     Ledger(target).begin(replace(HEAD, options={"steps": ["a", "b"]}))
 
 
+def test_a_repeated_option_is_named_as_it_was_typed():
+    text = mismatch(
+        replace(HEAD, options={"steps": ["hflip", "resize=256"]}),
+        replace(HEAD, options={"steps": ["hflip", "resize=224"]}),
+    )
+    assert '--step number 2 was "resize=256", now it is "resize=224"' in text
+
+
 def test_another_recipe_is_refused_with_the_first_difference_and_both_values():
     text = mismatch(HEAD, replace(HEAD, options={"seed": 43, "steps": ["resize=224"]}))
-    assert "recipe.seed was 42, now it is 43" in text
+    assert "--seed was 42, now it is 43" in text
     assert "resize" not in text
     assert "--overwrite" in text
 
 
 def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
     changed = {"versions": {"pillow": "13.0"}, "options": HEAD.options | {"seed": 1}}
-    assert "recipe.seed was 42, now it is 1" in mismatch(HEAD, replace(HEAD, **changed))
+    assert "--seed was 42, now it is 1" in mismatch(HEAD, replace(HEAD, **changed))
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,9 @@ def test_rows_are_counted_where_every_length_is_known():
 
 
 def test_a_split_that_is_not_there_is_refused_beside_those_that_are():
-    assert "--split 'dev': the source has the splits train, validation, test" in refusal("dev")
+    assert "--split 'dev': not a split of the source; it has train, validation, test" in refusal(
+        "dev"
+    )
     assert "--split 'dev'" in refusal("train+dev[:10]")
 
 

@@ -130,4 +130,4 @@ def test_the_function_is_told_before_all_else():
 
 def test_another_recipe_is_told():
     changes = changed(lambda head: head.options.update(quality=1))
-    assert "recipe.quality was 90, now it is 1" in changes.text()
+    assert "--quality was 90, now it is 1" in changes.text()

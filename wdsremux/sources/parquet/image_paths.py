@@ -39,7 +39,7 @@ class ImageFolder:
                 return None, f"no image file {name}; name its folder with --image-root"
             return found.read_bytes(), None
         except PermissionError:
-            return None, f"image file {name} may not be read"
+            return None, f"no permission to read the image file {name}"
         except (OSError, ValueError, RuntimeError) as exc:
             return None, str(exc) if type(exc) is _LeavesRootError else f"bad image path {name}"
 
