@@ -17,7 +17,7 @@ from support.runs import wdsremux as run
 
 import wdsremux
 from wdsremux.core.errors import StoreError
-from wdsremux.core.events import Done, Note
+from wdsremux.core.events import Done, Note, Opened, Phase
 from wdsremux.stores import registry
 
 pytestmark = pytest.mark.integration
@@ -134,7 +134,7 @@ def test_the_objects_are_the_files_of_a_local_conversion(bucket, source, referen
     found = bucket.tree()
     events = []
     wdsremux.convert(source, bucket.url, observer=events.append, **OPTIONS)
-    assert [type(event) for event in events] == [Done]
+    assert [type(event) for event in events if not isinstance(event, Phase)] == [Opened, Done]
     assert bucket.tree() == found
     verified = run("verify", bucket.url)
     assert verified.returncode == 0, verified.stdout
@@ -166,7 +166,7 @@ def test_killed_again_and_again_other_machines_make_what_a_sync_makes(
     wdsremux.convert(
         source, bucket.url, staging=str(tmp_path / "last"), observer=events.append, **OPTIONS
     )
-    assert "was killed or crashed" in events[0].text
+    assert "was killed or crashed" in next(e.text for e in events if isinstance(e, Note))
     assert bucket.probes() == 0
     assert bucket.differs_from(carried.tree()) == {"index.json"}
     assert without_place(bucket) == without_place(carried)
