@@ -1,4 +1,7 @@
-"""The command `wdsremux`, also as `python -m wdsremux`."""
+"""The command `wdsremux`, also as `python -m wdsremux`.
+
+Short because it handles Ctrl-C before anything slow is imported.
+"""
 
 import sys
 from typing import NoReturn

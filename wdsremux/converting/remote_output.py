@@ -1,4 +1,7 @@
-"""Puts a staging folder before a remote output, and records the URL in its index."""
+"""Puts a staging folder before a remote output, and records the URL in its index.
+
+Short because only outputs behind a network import it, and what it imports.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""How many CPUs this process may use, by its affinity and the quotas of its control groups."""
+"""How many CPUs this process may use, by its affinity and the quotas of its control groups.
+
+Short because `convert`, `verify`, `repair` and `doctor` share it.
+"""
 
 import math
 import os

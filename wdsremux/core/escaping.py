@@ -2,8 +2,8 @@
 
 A name in a dataset, the content of a lock or the answer of a server may hold control characters
 (which set a terminal's title, move its cursor or forge a line) and marks that reverse the direction
-of what follows. They are shown as Python escapes; letters of all scripts stay as they are. Small on
-purpose: everything that prints imports it.
+of what follows. They are shown as Python escapes; letters of all scripts stay as they are. Short
+because everything that prints imports it.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The YAML front matter of a README.md: where dataset cards keep their metadata.
 
 Format: https://huggingface.co/docs/hub/datasets-cards. What is read may come from anyone, so that
-its aliases are bounded: aliases of aliases stand for more values than any memory holds.
+its aliases are bounded: aliases of aliases can expand to more values than fit into memory.
 """
 
 import re
@@ -18,7 +18,7 @@ _BLOCK = re.compile(rb"\s*---[\r\n]+(.*?)[\r\n]+---(?:\r\n|\n|$)", re.DOTALL)
 def front_matter(card: bytes) -> Mapping[str, Any] | None:
     """Return the front matter of a README.md; None without one, or for YAML that is not a mapping.
 
-    Raises ValueError for YAML that is invalid, or that stands for too many values.
+    Raises ValueError for YAML that is invalid, or that expands to too many values.
     """
     import yaml  # noqa: PLC0415 (a third of a second that most commands do not need)
 
@@ -29,7 +29,7 @@ def front_matter(card: bytes) -> Mapping[str, Any] | None:
         loader = yaml.SafeLoader(found[1])
         node = loader.get_single_node()
         if node is not None and _values_in(node, {}) > MAX_VALUES:
-            raise ValueError(f"its aliases stand for more than {MAX_VALUES} values")
+            raise ValueError(f"its aliases expand to more than {MAX_VALUES} values")
         value = None if node is None else loader.construct_document(node)
     except (yaml.YAMLError, RecursionError) as exc:
         raise ValueError(str(exc)) from exc
@@ -54,7 +54,7 @@ def front_matter_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def _values_in(node: Any, known: dict[int, int]) -> int:
-    """Return how many values a YAML node stands for."""
+    """Return how many values a YAML node expands to."""
     if isinstance(node.value, str):
         return 1
     if id(node) in known:

@@ -1,4 +1,7 @@
-"""Signs of progress between two results; only worker processes listen to them."""
+"""Signs of progress between two results; only worker processes listen to them.
+
+Short because it joins layers that must not import each other: stores, transforms and engines.
+"""
 
 from collections.abc import Callable
 from contextvars import ContextVar

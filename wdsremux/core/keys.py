@@ -2,6 +2,7 @@
 
 WebDataset splits a member's name at the first dot after the last slash, so a key holds neither;
 every reader tested accepts `[A-Za-z0-9_-]`.
+Short because the workers that make keys and the checks that expect them share it.
 """
 
 import hashlib

@@ -2,6 +2,7 @@
 
 HTTP clients name the requested URL in their errors: a signed URL is a credential. What looks like a
 key, a token or a URL is replaced by "…".
+Short because sources, stores and transforms share it.
 """
 
 import re

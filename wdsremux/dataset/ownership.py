@@ -1,4 +1,7 @@
-"""Who made a dataset: wdsremux, finished or not, or other tools."""
+"""Who made a dataset: wdsremux, finished or not, or other tools.
+
+Short because `verify`, `index` and the reader of outputs share it.
+"""
 
 import json
 from typing import Any, Literal

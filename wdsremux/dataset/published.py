@@ -1,4 +1,7 @@
-"""Where a dataset is published, and the URLs that loaders take there."""
+"""Where a dataset is published, and the URLs that loaders take there.
+
+Short because conversions and syncs share it.
+"""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What identifies a store on this machine: its URL alone may be that of several servers."""
+"""What identifies a store on this machine: its URL alone may be that of several servers.
+
+Short because staging, syncs and loader URLs share it, and the contract in `base` parses no URLs.
+"""
 
 from urllib.parse import urlsplit, urlunsplit
 

@@ -1,4 +1,7 @@
-"""The options of a sync."""
+"""The options of a sync.
+
+Short because the command line needs it for its flags, without the code that syncs.
+"""
 
 from dataclasses import dataclass
 

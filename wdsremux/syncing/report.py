@@ -1,4 +1,7 @@
-"""The result of a sync."""
+"""The result of a sync.
+
+Short because `import wdsremux` needs its types without the code that syncs.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

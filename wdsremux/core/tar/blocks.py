@@ -17,8 +17,8 @@ Tap = Callable[[memoryview], None]
 class BlockReader:
     """Hands out the bytes of a file one after another; every tap sees all of them.
 
-    Holds one block of at most 1 MiB. With `jumps`, what is passed over is not read where the file
-    has holes (`truncate -s 1T` costs nobody an hour); taps then miss the holes.
+    Holds one block of at most 1 MiB. With `jumps`, skipped holes of the file are not read, so that
+    a file of `truncate -s 1T` does not take an hour; taps then miss the holes.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class BlockReader:
 
 
 def read_at(file: RawIOBase, size_bytes: int, offset: int) -> bytes:
-    """Return bytes of a file, fewer at its end; where it stands does not change."""
+    """Return bytes of a file, fewer at its end; its position does not change."""
     before = file.tell()
     file.seek(offset)
     parts = []
@@ -104,19 +104,19 @@ def read_at(file: RawIOBase, size_bytes: int, offset: int) -> bytes:
 
 
 def data_from(file: RawIOBase, offset: int) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, block) of what stands in a file from an offset on; holes are passed over."""
+    """Yield (offset, block) of the data in a file from an offset on; holes are skipped."""
     while (at := _data_at(file, offset)) is not None and (block := read_at(file, BLOCK_READ, at)):
         yield at, block
         offset = at + len(block)
 
 
 def _data_at(file: RawIOBase, offset: int) -> int | None:
-    """Return where the next data stand, as far as the system knows; None for only a hole."""
+    """Return the offset of the next data, if the system knows it; None if only a hole follows."""
     if not hasattr(os, "SEEK_DATA"):
         return offset
     try:
         return os.lseek(file.fileno(), offset, os.SEEK_DATA)
-    except io.UnsupportedOperation:  # it lies behind a network
+    except io.UnsupportedOperation:  # the file is behind a network
         return offset
     except OSError as exc:
         return None if exc.errno == errno.ENXIO else offset
@@ -126,7 +126,7 @@ def _size_of(file: RawIOBase | BytesIO) -> tuple[int, bool]:
     """Return (size, whether it has holes) of an open file."""
     try:
         status = os.fstat(file.fileno())
-    except io.UnsupportedOperation:  # it lies behind a network
+    except io.UnsupportedOperation:  # the file is behind a network
         before = file.tell()
         size_bytes = file.seek(0, os.SEEK_END)
         file.seek(before)

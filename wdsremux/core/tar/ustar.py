@@ -56,12 +56,12 @@ def member_bytes(size_bytes: int) -> int:
 
 
 def file_bytes(payload_bytes: int) -> int:
-    """Size of the tar file that holds members of so many bytes: two zero blocks, full records."""
+    """Return the size of a tar with `payload_bytes` of members: two zero blocks, full records."""
     return -(-(payload_bytes + 2 * BLOCK_BYTES) // RECORD_BYTES) * RECORD_BYTES
 
 
 def trailer(payload_bytes: int) -> bytes:
-    """Return what ends a tar after members of so many bytes."""
+    """Return what ends a tar after `payload_bytes` of members."""
     return bytes(file_bytes(payload_bytes) - payload_bytes)
 
 

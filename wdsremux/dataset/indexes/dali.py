@@ -2,6 +2,7 @@
 
 Format: v1.2 as `wds2idx` of DALI 2.4 writes it, and `fn.readers.webdataset(index_paths=…)` reads:
 a line `v1.2 SAMPLES`, then for each sample `FIELD OFFSET SIZE NAME` for each of its members.
+Short because each foreign format is a file of its own.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The forms of URL by which loaders read shards from where they were carried.
+"""The forms of URL by which loaders read shards from the store they were copied to.
 
 webdataset expands braces, then opens what it knows: `pipe:` runs a shell, `https:` curl. It knows
 no s3:// (webdataset 1.0.2, `gopen.py`).

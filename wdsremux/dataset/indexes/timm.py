@@ -2,6 +2,7 @@
 
 Formats: timm 1.0 (`timm/data/readers/reader_wds.py`), which names splits with their shards and
 lengths; open_clip 3.3 and the resharder of DataComp, which want the samples of each tar.
+Short because each foreign format is a file of its own.
 """
 
 from collections.abc import Iterator

@@ -3,6 +3,7 @@
 Format: webshart 0.4 to 0.6, hfutils 0.13 (`tar_create_index`): `filesize`, `hash_lfs` (SHA-256 of
 the tar), and `files` by name with `offset` and `size` of the content. The SHA-256 of single members
 is optional and left out.
+Short because each foreign format is a file of its own.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Where a shard ends: a pure function of the sample sizes, decided here and nowhere else.
+"""Where a shard ends: a pure function of the sample sizes.
 
-A small file of its own: writer, series and packing share this one rule.
+Short because writer, series and packing share this one rule.
 """
 
 from dataclasses import dataclass

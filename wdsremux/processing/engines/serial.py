@@ -1,4 +1,7 @@
-"""The engine without workers: everything runs in the caller's thread."""
+"""The engine without workers: everything runs in the caller's thread.
+
+Short because each engine is a file of its own, and this one only loops.
+"""
 
 from collections.abc import Generator, Iterable
 

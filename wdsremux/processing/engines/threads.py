@@ -1,4 +1,7 @@
-"""The engine of threads: starts at once, shares memory, parallel where the lock is released."""
+"""The engine of threads: starts at once, shares memory, parallel where the lock is released.
+
+Short because each engine is a file of its own, and `ordered` does what engines share.
+"""
 
 from collections.abc import Generator, Iterable, Iterator
 

@@ -1,6 +1,6 @@
 """Counts the images that no table lists: with metadata, the rows of the table are the rows.
 
-A walk of its own: it is needed only for folders with tables. Holds eight bytes for each row.
+Holds eight bytes for each row. Short because only folders with tables need this second walk.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """Loads the folders that `save_to_disk` wrote; `datasets` fails on a split without rows.
 
-A module of its own, because `tables.py` is full.
+Short because `tables`, its one caller, would exceed 300 lines with it.
 """
 
 import json

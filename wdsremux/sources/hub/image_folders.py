@@ -2,6 +2,7 @@
 
 `datasets` takes the only folder called `train` for the split and drops the classes beside it; the
 names of split folders become classes when there is nothing else.
+Short because the Hub layout and the streams of `datasets` share it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,6 +1,7 @@
 """Images that a table names by path: read below one folder, and nowhere else.
 
 Paths are untrusted data: they must not refer to other local files.
+Short because local and remote tables share it.
 """
 
 from dataclasses import dataclass

@@ -85,7 +85,7 @@ class TarSchema:
 
 
 def form_of(field: str) -> Form | None:
-    """Return what a field holds, by its last suffix; None for what is no column."""
+    """Return what a field holds, by its last suffix; None for what is not a column."""
     suffix = field.rpartition(".")[2]
     if suffix in IMAGE_EXTENSIONS:
         return "image"

@@ -1,6 +1,6 @@
 """The index.json beside tars, written by wdsremux or wids.
 
-A module of its own: its rules are those of a foreign format.
+Short because the rules of this foreign format are apart from those of tars.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 The Hub asks for a pause in three ways: by a `Retry-After` header, by a `ratelimit` header, which
 every answer has, and for its limit of commits by a sentence: "(128 per hour). You can retry this
-action in 43 minutes".
+action in 43 minutes". Short because `sources/hub` and `stores/hub` share it.
 """
 
 import re

@@ -1,6 +1,7 @@
 """Sets timeouts on all requests to the Hub: huggingface_hub sets none on most of its calls.
 
 A server that accepts a connection and sends nothing would block the run and all its workers.
+Short because both ways to read from the Hub share it.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""Runs calls that wait for disks or networks ahead in threads; results are taken in order."""
+"""Runs calls that wait for disks or networks ahead in threads; results are taken in order.
+
+Short because stores, the ledger, `verify`, `repair` and loading share it.
+"""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator

@@ -1,4 +1,7 @@
-"""A seekable file behind a network: what is read is fetched in blocks."""
+"""A seekable file behind a network: what is read is fetched in blocks.
+
+Short because all stores behind a network share it.
+"""
 
 import io
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Keeps Pillow strict while images are decoded, whatever global switch the user's code has set.
 
 `ImageFile.LOAD_TRUNCATED_IMAGES = True` is common in training scripts. With it, half-empty images
-would be packed, and which ones would depend on when a worker imports the user's function. A file of
-its own: all that opens images with Pillow needs it, whatever the format.
+would be packed, and which ones would depend on when a worker imports the user's function. Short
+because it handles that switch alone, for all formats that Pillow opens.
 """
 
 import contextlib

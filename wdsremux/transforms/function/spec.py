@@ -99,7 +99,7 @@ class FunctionSpec:
 def function_from_text(text: str) -> FunctionSpec:
     """Return what "FILE.py:NAME" or "MODULE:NAME" names; nothing of the user's is run yet.
 
-    A package is imported when the module lies in one. Raises UsageError when there is no such file
+    A package is imported when the module is in one. Raises UsageError when there is no such file
     or module; whether it has the name is seen when it is loaded.
     """
     place, _, name = text.rpartition(":")

@@ -1,6 +1,6 @@
 """Names and headers in tars of other tools that loaders cannot handle.
 
-One rule for each trap, so that `structure` only walks.
+Short because it holds only these rules; `structure` walks the members.
 """
 
 import re

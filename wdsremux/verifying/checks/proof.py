@@ -1,6 +1,6 @@
 """One shard in a remote store: its bytes are proven by the store's checksum, not read.
 
-A small file of its own: `shard` reads, this asks.
+Apart from `shard`, which reads the bytes: this asks the store about them.
 """
 
 from wdsremux.stores.base import Proof, ProofLevel, Sums

@@ -1,6 +1,7 @@
 """Whether keys are unique because they are row numbers: then none of them needs to be registered.
 
 A register of 10^7 keys took 84 % of the time of `verify --depth entries`.
+Short because `own_dataset`, its one caller, would exceed 300 lines with it.
 """
 
 from itertools import pairwise
