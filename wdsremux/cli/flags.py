@@ -8,7 +8,7 @@ import ast
 import functools
 import inspect
 import sys
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from types import ModuleType
@@ -82,7 +82,12 @@ def add_own_options(parser: argparse.ArgumentParser, kind: type[Any]) -> None:
 
 def own_options(arguments: argparse.Namespace, kind: type[Any]) -> dict[str, Any]:
     """Return the values of a command's own options that were set."""
-    given = {field.name: getattr(arguments, field.name) for field in fields(kind)}
+    return options_set(arguments, (field.name for field in fields(kind)))
+
+
+def options_set(arguments: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Return those of the named options that were set."""
+    given = {name: getattr(arguments, name) for name in names}
     return {name: value for name, value in given.items() if value is not NOT_GIVEN}
 
 
@@ -201,11 +206,8 @@ def options_given(
     arguments: argparse.Namespace, from_file: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the options of the recipe and of the run, flags before file."""
-    values = dict(from_file)
-    for field in _file_names().values():
-        value = getattr(arguments, field.name)
-        if value is not NOT_GIVEN:
-            values[field.name] = value
+    set_here = options_set(arguments, (field.name for field in _file_names().values()))
+    values = {**from_file, **set_here}
     run_names = {field.name for field in fields(Run)}
     return (
         {name: value for name, value in values.items() if name not in run_names},

@@ -6,7 +6,7 @@ from typing import Any
 
 from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.cli.flags import NOT_GIVEN, add_run_options
+from wdsremux.cli.flags import add_run_options, options_set
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Event
 from wdsremux.verifying.reports import RepairReport
@@ -53,8 +53,7 @@ def _repair(arguments: argparse.Namespace) -> int:
     from wdsremux.core.recipe import Run
     from wdsremux.repairing.reopening import repair
 
-    given = {name: getattr(arguments, name) for name in RUN_OPTIONS}
-    run = {name: value for name, value in given.items() if value is not NOT_GIVEN}
+    run = options_set(arguments, RUN_OPTIONS)
     shown = Run.from_options(run).progress
     run.pop("progress", None)
     show, show_check = observer(shown), byte_progress(sys.stderr)

@@ -85,6 +85,11 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def shortened(text: str, most_chars: int) -> str:
+    """Return a string of at most that many characters; "..." at its end says that it was cut."""
+    return text if len(text) <= most_chars else f"{text[: most_chars - 3]}..."
+
+
 def size(size_bytes: int) -> str:
     """Return a size in decimal units, as --max-shard-size reads it."""
     number = float(size_bytes)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from wdsremux.core.head import Head
-from wdsremux.core.option_values import listed
+from wdsremux.core.option_values import listed, shortened
 from wdsremux.core.recipe import Recipe
 
 File = Mapping[str, Any]
@@ -177,5 +177,4 @@ def _item_name(item: Any, number: int) -> str:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+    return shortened(json.dumps(value, ensure_ascii=False), 120)

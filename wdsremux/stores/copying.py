@@ -4,12 +4,14 @@ A NAS may accept bytes and lose them, run full when a file is closed, or refuse 
 allow. So the bytes are hashed while they are read, and read back before the file gets its name.
 """
 
+import contextlib
 import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
@@ -98,3 +100,11 @@ def sha256_of(file: FileIO, on_bytes: Callable[[int], None] | None = None) -> st
         if on_bytes is not None:
             on_bytes(len(block))
     return digest.hexdigest()
+
+
+def close_and_remove(file: FileIO | BinaryIO, path: Path) -> None:
+    """Close an unfinished file and remove it, as far as the disk allows."""
+    with contextlib.suppress(OSError):
+        file.close()
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)

@@ -1,6 +1,5 @@
 """A file for a remote store: written on this machine first, and put when it is whole."""
 
-import contextlib
 import hashlib
 import os
 import tempfile
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
+from wdsremux.stores.copying import close_and_remove
 
 
 class SpooledFile:
@@ -47,10 +47,7 @@ class SpooledFile:
     def discard(self) -> None:
         """Remove the unfinished file; harmless after `commit` and when called twice."""
         self._is_open = False
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        close_and_remove(self._file, self._path)
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -16,7 +16,13 @@ from typing import BinaryIO
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.base import Proof, Store, Sums, read_bounded
-from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of, sha256_on_disk
+from wdsremux.stores.copying import (
+    close_and_remove,
+    hashed_blocks,
+    refuse_name,
+    sha256_of,
+    sha256_on_disk,
+)
 from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
 from wdsremux.stores.folder.lock import folder_lock
 from wdsremux.stores.reading.untrusted import open_below, open_folder_below
@@ -239,10 +245,7 @@ class LocalFile:
         """Remove the unfinished file; harmless after `commit` and when called twice."""
         if self._file is None:
             return
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._temporary.unlink(missing_ok=True)
+        close_and_remove(self._file, self._temporary)
         self._file = None
 
     @contextlib.contextmanager

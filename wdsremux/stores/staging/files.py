@@ -13,6 +13,7 @@ from typing import Protocol
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Parcel, Sums
+from wdsremux.stores.copying import close_and_remove
 from wdsremux.stores.folder.lock import folder_lock
 
 _TRIES = 20
@@ -79,10 +80,7 @@ class StagedFile:
         """Remove the unfinished file; harmless after `commit` and when called twice."""
         if self._file is None:
             return
-        with contextlib.suppress(OSError):
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink(missing_ok=True)
+        close_and_remove(self._file, self._path)
         self._file = None
         self._stage.give_back(self._size)
 

@@ -6,6 +6,7 @@ Short because it holds only these rules; `structure` walks the members.
 import re
 from collections.abc import Iterable
 
+from wdsremux.core.option_values import shortened
 from wdsremux.core.tar.ustar import MAX_NAME_BYTES
 from wdsremux.core.tar.walk import Member
 from wdsremux.verifying.findings import Code
@@ -19,7 +20,7 @@ _PLAIN = re.compile(r"[!-\[\]-~]+")
 def check_names(member: Member, found: Collector) -> None:
     """Report traps in a member's name and headers, whatever its content."""
     name, offset = member.name, member.header
-    shown = repr(name if len(name) <= 120 else f"{name[:117]}...")
+    shown = repr(shortened(name, 120))
     if member.is_extended:
         found.add(Code.EXTENDED_HEADERS, shown, offset=offset)
     if member.is_sparse:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
+from wdsremux.core.option_values import DEFAULT_MAX_PIXELS, shortened
 from wdsremux.transforms.codecs.codec import Codec, DecodeError
 from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import Collector, Depth
@@ -145,8 +145,7 @@ def _fits(value: Any, dtype: Any) -> bool:  # noqa: PLR0911 (one line for each d
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(repr(value), 60)
 
 
 __all__ = [

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from wdsremux.core.option_values import shortened
+
 MAX_FIELDS = 1000
 """Of one sample's JSON; more are not compared."""
 
@@ -72,5 +74,4 @@ def _kind_of(value: object) -> str | None:
 
 
 def _listed(members: Iterable[str]) -> str:
-    text = ", ".join(f".{name}" for name in members)
-    return repr(text if len(text) <= 80 else f"{text[:77]}...")
+    return repr(shortened(", ".join(f".{name}" for name in members), 80))
