@@ -47,9 +47,9 @@ OPTIONS = (
     Option(
         "cykooz-resizer", "resamples several times as fast as Pillow: pip install cykooz-resizer"
     ),
-    Option("boto3", "reads and writes S3: pip install 'wdsremux[s3]'"),
-    Option("awscrt", "fast checksums for S3: pip install 'wdsremux[s3]'"),
-    Option("obstore", "reads and writes gs:// and az://: pip install 'wdsremux[gs]' or [az]"),
+    Option("boto3", "reads and writes S3: pip install boto3"),
+    Option("awscrt", "fast checksums for S3: pip install awscrt"),
+    Option("obstore", "reads and writes gs:// and az://: pip install obstore"),
     Option("shtab", "prints completion scripts for your shell: pip install shtab"),
     Option("hf-xet", "faster downloads of Hub datasets that are not Parquet: pip install hf-xet"),
     Option("webdataset", "reads the shards when you train: pip install webdataset"),

@@ -28,8 +28,8 @@ class Scheme:
     """Takes the URL and how many parts of files may be uploaded at a time."""
     help: str
     """The form of its URLs."""
-    extra: str | None = None
-    """The extra of the package that installs what it needs."""
+    packages: str
+    """The packages that it needs, as `pip install` takes them."""
 
 
 def _open_s3(url: str, parallel: int) -> Store:
@@ -53,10 +53,10 @@ def _open_hub_store(url: str, _parallel: int) -> Store:
 SCHEMES = {
     row.name: row
     for row in (
-        Scheme("s3", _open_s3, "s3://BUCKET/PREFIX", "s3"),
-        Scheme("gs", _open_object_store, "gs://BUCKET/PREFIX", "gs"),
-        Scheme("az", _open_object_store, "az://CONTAINER/PREFIX", "az"),
-        Scheme("hf", _open_hub_store, "hf://datasets/USER/NAME[@BRANCH]", "hf"),
+        Scheme("s3", _open_s3, "s3://BUCKET/PREFIX", "boto3 awscrt"),
+        Scheme("gs", _open_object_store, "gs://BUCKET/PREFIX", "obstore"),
+        Scheme("az", _open_object_store, "az://CONTAINER/PREFIX", "obstore"),
+        Scheme("hf", _open_hub_store, "hf://datasets/USER/NAME[@BRANCH]", "huggingface-hub"),
     )
 }
 
@@ -87,7 +87,7 @@ def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Stor
     except ModuleNotFoundError as exc:
         raise UsageError(
             f"{url!r} needs the package {exc.name!r}, which is not installed; "
-            f"pip install 'wdsremux[{SCHEMES[scheme].extra}]'"
+            f"pip install {SCHEMES[scheme].packages}"
         ) from exc
 
 

@@ -106,7 +106,7 @@ def test_a_missing_library_is_told_with_the_command_that_brings_it(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("wdsremux.stores.s3")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(UsageError, match=r"needs the package .boto3.*pip install 'wdsremux\[s3\]'"):
+    with pytest.raises(UsageError, match=r"needs the package .boto3.*pip install boto3 awscrt"):
         open_store("s3://bucket/data")
 
 
