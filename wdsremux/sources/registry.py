@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
@@ -40,7 +41,11 @@ SourceLike = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 
 _GLOB = re.compile(r"[*?\[{]")
 _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_HUB_PAGE = re.compile(r"https?://(?:www\.)?huggingface\.co/datasets/([\w-][\w.-]*/[\w-][\w.-]*)")
+_HUB_PAGE = re.compile(
+    r"https?://(?:www\.)?(?:huggingface\.co|hf\.co)/datasets/(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)"
+    r"(?P<whole>/?(?:/tree/(?P<revision>[^/?#]+)/?)?(?:[?#].*)?$)?"
+)
+"""A page of a dataset; `whole` unless it shows only a part, such as a file or a subset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +113,21 @@ def parse(source: SourceLike | SourceRef, recipe: Recipe) -> SourceRef:
     location = os.fspath(source)
     if not location:
         raise UsageError("SOURCE is empty; write . for the current folder")
+    if recipe.source_kind in (None, "hub"):
+        location = _without_page(location)
     kind = recipe.source_kind or _kind_of(location)
     is_id = isinstance(source, str) and _REPO_ID.fullmatch(location) is not None
     is_guess = is_id and kind == "hub" and not recipe.source_kind
     return SourceRef(location, kind, dataset_name(location), is_guess)
+
+
+def _without_page(location: str) -> str:
+    """Return the dataset ID of a pasted URL of the Hub; any other string as it is."""
+    page = _HUB_PAGE.match(location)
+    if page is None or page["whole"] is None:
+        return location
+    revision = f"@{unquote(page['revision'])}" if page["revision"] else ""
+    return f"{HUB}{page['repo']}{revision}"
 
 
 def dataset_name(location: str | os.PathLike[str]) -> str:
@@ -148,7 +164,7 @@ def _suggestion(location: str) -> str:
         return f"the demo is {DEMO}"
     page = _HUB_PAGE.match(location)
     if page is not None:
-        return f"write {page[1]}"
+        return f"this page shows a part of a dataset; write {page['repo']}"
     if set("*?[{") & set(location):
         return "a pattern must end in .tar or .parquet; for images, pass their folder"
     repo, at, revision = location.partition("@")

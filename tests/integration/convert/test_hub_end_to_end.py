@@ -47,7 +47,12 @@ def assert_is_corpus(out, corpus):
     assert [entry["caption"] for entry in found] == corpus.captions
 
 
-@pytest.mark.parametrize("form", ["{}", "hf://datasets/{}", "hf://datasets/{}@main"])
+PAGE = "https://huggingface.co/datasets/{}"
+
+
+@pytest.mark.parametrize(
+    "form", ["{}", "hf://datasets/{}", "hf://datasets/{}@main", PAGE, f"{PAGE}/tree/main"]
+)
 def test_parquet_by_id(parquet, tmp_path, form):
     repo, corpus = parquet
     convert(form.format(repo), tmp_path / "out")

@@ -38,7 +38,10 @@ def test_a_word_too_many_is_told_with_what_may_be_meant(capsys, words, told):
     ("words", "told"),
     [
         ("demo", "; the demo is demo:"),
-        ("https://huggingface.co/datasets/ylecun/mnist/tree/main", "; write ylecun/mnist"),
+        (
+            "https://huggingface.co/datasets/ylecun/mnist/blob/main/README.md",
+            "; this page shows a part of a dataset; write ylecun/mnist",
+        ),
         (
             "ylecun/mnist@main",
             "; write ylecun/mnist --revision main, or hf://datasets/ylecun/mnist@main",

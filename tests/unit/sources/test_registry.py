@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wdsremux.core.errors import UsageError
+from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.recipe import Recipe
 from wdsremux.sources.registry import dataset_name, parse
 
@@ -46,6 +46,34 @@ def test_the_revision_of_an_id_can_be_dropped():
     ref = parse("hf://datasets/user/name@main", Recipe()).without_revision()
     assert ref.location == "hf://datasets/user/name"
     assert parse("a@b.tar", Recipe()).without_revision().location == "a@b.tar"
+
+
+@pytest.mark.parametrize(
+    ("page", "location"),
+    [
+        ("https://huggingface.co/datasets/user/name", "hf://datasets/user/name"),
+        ("https://huggingface.co/datasets/user/name/", "hf://datasets/user/name"),
+        ("http://www.huggingface.co/datasets/user/name?row=3", "hf://datasets/user/name"),
+        ("https://hf.co/datasets/user/name#data", "hf://datasets/user/name"),
+        ("https://huggingface.co/datasets/user/name/tree/v1.0", "hf://datasets/user/name@v1.0"),
+        (
+            "https://huggingface.co/datasets/user/name/tree/refs%2Fconvert%2Fparquet",
+            "hf://datasets/user/name@refs/convert/parquet",
+        ),
+    ],
+)
+def test_the_page_of_a_dataset_is_its_id(page, location):
+    ref = parse(page, Recipe())
+    assert (ref.kind, ref.location, ref.name) == ("hub", location, "name")
+    assert not ref.is_guess
+
+
+@pytest.mark.parametrize(
+    "page", ["user/name/tree/main/data", "user/name/viewer/large/test", "user/name/resolve/main/x"]
+)
+def test_a_page_that_shows_a_part_of_a_dataset_is_refused(page):
+    with pytest.raises(SourceError, match=r"this page shows a part of a dataset; write user/name$"):
+        parse(f"https://huggingface.co/datasets/{page}", Recipe())
 
 
 @pytest.mark.parametrize("location", ["/x/y/flowers/", "s3://bucket/flowers", "user/flowers@v1"])
