@@ -10,6 +10,16 @@ from PIL import Image
 import wdsremux
 
 PHOTOS = Path(wdsremux.__file__).parent / "sources" / "photos"
+KINDS = {
+    "jpeg": ("JPEG", {}),
+    "png": ("PNG", {}),
+    "webp": ("WEBP", {"lossless": True}),
+    "gif": ("GIF", {}),
+    "bmp": ("BMP", {}),
+    "tiff": ("TIFF", {}),
+    "jp2": ("JPEG2000", {}),
+    "avif": ("AVIF", {"quality": 95}),
+}
 
 
 def photos():
@@ -42,6 +52,12 @@ def saved(image, kind, **options):
     file = io.BytesIO()
     image.save(file, kind, **options)
     return file.getvalue()
+
+
+def stored(kind, image):
+    """Return an image as the bytes of a file of one of KINDS."""
+    name, options = KINDS[kind]
+    return saved(image, name, **options)
 
 
 def opened(data):

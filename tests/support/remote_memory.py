@@ -1,12 +1,15 @@
 """A remote target in memory: it counts what it is asked, and breaks down when it is told to."""
 
 import hashlib
+import json
 import threading
 
 from support.memory_store import MemoryStore
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Proof
+
+URL = "mem://place"
 
 
 class RemoteMemory(MemoryStore):
@@ -15,7 +18,7 @@ class RemoteMemory(MemoryStore):
     `before` is called with (operation, name) before each put, prove and remove.
     """
 
-    def __init__(self, url="mem://place", level="checksum"):
+    def __init__(self, url=URL, level="checksum"):
         super().__init__()
         self.url, self.level = url, level
         self.notes = False
@@ -66,3 +69,8 @@ class RemoteMemory(MemoryStore):
         self.before(operation, name)
         with self._counting:
             self.calls.append((operation, name))
+
+
+def index_of(place):
+    """Return the index.json that a place holds."""
+    return json.loads(place.files["index.json"])

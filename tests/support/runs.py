@@ -48,6 +48,11 @@ def tree(folder):
     }
 
 
+def files_of(folder):
+    """Return the bytes of every file below a folder, by name."""
+    return {name: (folder / name).read_bytes() for name in tree(folder)}
+
+
 def published(folder):
     """Return the SHA-256 of every file that stands under its final name, by name."""
     private = ("lock", ".wdsremux-tmp")
@@ -57,6 +62,11 @@ def published(folder):
 def shards(folder):
     """Return the SHA-256 of every shard below a folder, by name."""
     return {name: digest for name, digest in tree(folder).items() if name.endswith(".tar")}
+
+
+def shards_of(folder):
+    """Return the names of the shards directly in a folder, in order."""
+    return sorted(path.name for path in folder.glob("*.tar"))
 
 
 def manifest(folder):

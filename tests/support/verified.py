@@ -10,6 +10,7 @@ from pathlib import Path
 from support.corpora import jpeg
 
 import wdsremux
+from wdsremux.dataset.entry import ShardEntry
 
 SHARD = "train-000001.tar"
 
@@ -44,6 +45,11 @@ def flip(path, offset, bit=0):
 
 def entry_path(dataset, shard=SHARD):
     return dataset / ".wdsremux" / f"{shard.removesuffix('.tar')}.msgpack"
+
+
+def entry_of(dataset, shard=SHARD):
+    """Return the entry of a shard as it is stored."""
+    return ShardEntry.from_bytes(entry_path(dataset, shard).read_bytes(), shard)
 
 
 def replace_entry(dataset, entry, shard=SHARD):

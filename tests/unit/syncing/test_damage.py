@@ -5,15 +5,13 @@ import os
 from dataclasses import replace
 
 import pytest
-from support.remote_memory import RemoteMemory
-from support.runs import tree
+from support.remote_memory import URL
+from support.runs import shards_of, tree
 from support.verified import make_dataset
 
 from wdsremux import sync
 from wdsremux.core.errors import CorruptDataError
-from wdsremux.stores import registry
 
-URL = "mem://place"
 ENTRY = ".wdsremux/train-000001.msgpack"
 SHARD = "train-000001.tar"
 
@@ -21,15 +19,6 @@ SHARD = "train-000001.tar"
 @pytest.fixture
 def out(tmp_path):
     return make_dataset(tmp_path / "out", rows=20, broken=())
-
-
-@pytest.fixture
-def place(monkeypatch):
-    """Return the store that mem://place names."""
-    place = RemoteMemory(URL)
-    real = registry.open_store
-    monkeypatch.setattr(registry, "open_store", lambda w, **_: place if w == URL else real(w))
-    return place
 
 
 def flipped(data):
@@ -41,10 +30,6 @@ def flip(path, *, keeps_time=False):
     path.write_bytes(flipped(path.read_bytes()))
     time_ns = status.st_mtime_ns + (0 if keeps_time else 10 * 10**9)
     os.utime(path, ns=(time_ns, time_ns))
-
-
-def shards_of(out):
-    return sorted(path.name for path in out.glob("*.tar"))
 
 
 @pytest.mark.parametrize("name", [SHARD, ENTRY, ".wdsremux/recipe.json"])

@@ -1,67 +1,18 @@
-"""What a sync sends, in which order, and what it leaves; at a place in memory."""
+"""What a sync sends, moves and deletes, in which order; at a place in memory."""
 
 import json
-import shutil
-import tempfile
 
 import pytest
-from support.remote_memory import RemoteMemory
-from support.runs import tree
+from support.remote_memory import URL, RemoteMemory, index_of
+from support.runs import files_of, shards_of, tree
 from support.store_conformance import publish
-from support.verified import copied, edit_json, flip, make_dataset
 
 import wdsremux
-from wdsremux.core.errors import (
-    CorruptDataError,
-    RecipeMismatchError,
-    SourceError,
-    StoreError,
-    UnreachableStoreError,
-    UsageError,
-)
-from wdsremux.core.events import Note, SyncAdvanced, SyncBegun
+from wdsremux.core.errors import CorruptDataError, StoreError
+from wdsremux.core.events import SyncAdvanced, SyncBegun
 from wdsremux.core.manifest import Manifest
 from wdsremux.stores import registry
 from wdsremux.syncing.sync import sync
-
-URL = "mem://place"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    return make_dataset(tmp_path_factory.mktemp("made") / "out")
-
-
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    """Return a dataset of the same source, with fewer shards of the same names."""
-    return make_dataset(tmp_path_factory.mktemp("other") / "out", limit=24, max_shard_size="50KB")
-
-
-@pytest.fixture
-def out(made, tmp_path):
-    return copied(made, tmp_path / "out")
-
-
-@pytest.fixture
-def place(monkeypatch):
-    """Return the place that mem://place names."""
-    place = RemoteMemory(URL)
-    real = registry.open_store
-    monkeypatch.setattr(registry, "open_store", lambda w, **_: place if w == URL else real(w))
-    return place
-
-
-def files_of(folder):
-    return {name: (folder / name).read_bytes() for name in tree(folder)}
-
-
-def shards_of(folder):
-    return sorted(path.name for path in folder.glob("*.tar"))
-
-
-def index_of(place):
-    return json.loads(place.files["index.json"])
 
 
 def test_everything_is_sent_and_the_index_comes_last(out, place):
@@ -173,68 +124,6 @@ def test_the_index_goes_first_where_a_shard_that_it_names_becomes_another(out, o
     assert report.stale == ()
 
 
-@pytest.fixture(scope="module")
-def unlike(tmp_path_factory):
-    """Return a dataset of another source."""
-    return make_dataset(tmp_path_factory.mktemp("unlike") / "out", rows=12, broken=())
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_another_dataset_of_ours_is_replaced_only_by_delete(out, unlike, place, dry_run):
-    sync(unlike, URL)
-    before = dict(place.files)
-    told = r"holds another dataset, 'dataset' of 'iterable', and this one is .*--delete"
-    with pytest.raises(RecipeMismatchError, match=told):
-        sync(out, URL, dry_run=dry_run)
-    assert place.files == before
-    sync(out, URL, delete=True)
-    assert index_of(place)["shardlist"] == json.loads((out / "index.json").read_text())["shardlist"]
-
-
-def renamed(out, name, **changes):
-    """Give a dataset another name, and its index other fields."""
-    edit_json(out / "index.json", lambda index: index.update({"name": name} | changes))
-
-
-def test_the_same_dataset_under_another_name_is_no_other(out, place):
-    sync(out, URL)
-    renamed(out, "pets")
-    assert sync(out, URL).files == 1
-
-
-def test_another_recipe_under_another_name_is_another_dataset(out, other, place, tmp_path):
-    sync(out, URL)
-    again = copied(other, tmp_path / "again")
-    renamed(again, "pets")
-    with pytest.raises(RecipeMismatchError, match=r"'dataset' of .* and this one is 'pets' of"):
-        sync(again, URL)
-
-
-@pytest.mark.parametrize("grows", [True, False])
-def test_a_source_that_has_grown_makes_no_other_dataset(out, other, place, tmp_path, grows):
-    files = [{"split": "train", "name": name, "size_bytes": 9} for name in ("a.tar", "b.tar")]
-    older, newer = files[: 1 + grows], [files[0], files[1] | {"size_bytes": 9 + (not grows)}]
-    shorter = copied(other, tmp_path / "shorter")
-    renamed(shorter, "pets", source={"kind": "tars", "files": older[:1] if grows else files})
-    renamed(out, "pets", source={"kind": "tars", "files": newer})
-    sync(shorter, URL)
-    if grows:
-        sync(out, URL)
-        return
-    with pytest.raises(RecipeMismatchError, match="'pets' of"):
-        sync(out, URL)
-
-
-def test_datasets_without_a_recipe_are_told_apart_by_their_names(tmp_path, place):
-    for name, text in (("mine", "x"), ("yours", "y")):
-        with wdsremux.ShardWriter(tmp_path / name) as shards:
-            shards.write({"__key__": "a", "txt": text})
-    sync(tmp_path / "mine", URL)
-    assert sync(tmp_path / "mine", URL).files == 0
-    with pytest.raises(RecipeMismatchError, match="'mine', and this one is 'yours'"):
-        sync(tmp_path / "yours", URL)
-
-
 def test_delete_removes_what_the_new_index_does_not_name_once_it_stands(out, other, place):
     sync(out, URL)
     publish(place, "mine.tar", b"mine")
@@ -268,139 +157,6 @@ def test_a_delete_that_was_cut_short_goes_on(out, other, place):
     assert victim not in place.files
 
 
-def test_a_dry_run_tells_what_would_be_sent_and_writes_nothing(out, place, tmp_path):
-    report = sync(out, URL, dry_run=True)
-    done = sync(out, URL)
-    # The receipts, which the index holds, are known only then.
-    assert report.files == done.files
-    assert 0 <= done.size_bytes - report.size_bytes < 1000
-    sync(out, tmp_path / "nas", dry_run=True, move=True, delete=True)
-    assert not (tmp_path / "nas").exists()
-    assert not (out / ".wdsremux" / "lock").exists()
-
-
-def planned(report):
-    return {file.name: file.why for file in report.sent_files}
-
-
-def test_a_dry_run_names_what_a_sync_then_sends_in_its_order(out, place):
-    report = sync(out, URL, dry_run=True, jobs=1)
-    assert {*planned(report).values()} == {"missing"}
-    assert [file.name for file in sync(out, URL, jobs=1).sent_files] == place.published
-    assert [*planned(report)] == place.published
-    here = files_of(out)
-    for file in report.sent_files:
-        # The receipts, which the index holds, are known only when it is sent.
-        if file.name != "index.json":
-            assert file.size_bytes == len(here[file.name])
-
-
-def test_a_dry_run_tells_why_each_file_would_be_sent(out, place):
-    sync(out, URL)
-    whole, cut, gone, *_ = shards_of(out)
-    for name in (gone, "README.md"):
-        del place.files[name]
-    place.files[cut] = place.files[cut][:-512]
-    assert planned(sync(out, URL, dry_run=True)) == {
-        cut: "differs",
-        gone: "missing",
-        "README.md": "missing",
-        # Its receipts of shards are known only when they are sent, and may be those of before.
-        "index.json": "differs",
-    }
-    del place.files["index.json"]
-    place.level = "unverified"
-    told = planned(sync(out, URL, dry_run=True))
-    assert (told[whole], told[cut], told[gone]) == ("unverified", "differs", "missing")
-    assert told["index.json"] == "missing"
-
-
-def test_a_dry_run_tells_what_delete_and_move_would_remove(out, other, place, tmp_path):
-    sync(out, URL)
-    new = copied(other, tmp_path / "new")
-    there, here = dict(place.files), tree(new)
-    stale = sync(new, URL, dry_run=True).stale
-    report = sync(new, URL, dry_run=True, delete=True, move=True)
-    assert (report.removed, report.stale) == (stale, ())
-    assert list(report.freed) == shards_of(new)
-    assert (place.files, tree(new)) == (there, here)
-    assert sync(new, URL, delete=True, move=True).freed == report.freed
-
-
-def test_a_dry_run_of_a_move_keeps_what_nothing_proves(out, place):
-    sync(out, URL)
-    place.level, place.notes = "unverified", True
-    report = sync(out, URL, dry_run=True, move=True)
-    assert (list(report.kept), report.freed) == (shards_of(out), ())
-
-
-def test_a_dry_run_of_what_stands_tells_nothing_to_send(out, place):
-    sync(out, URL)
-    place.calls.clear()
-    assert sync(out, URL, dry_run=True).files == 0
-    assert {operation for operation, _ in place.calls} == {"prove"}
-
-
-def damaged_twice(out):
-    """Flip a bit of one shard and cut another."""
-    flip(out / "train-000001.tar", 700)
-    cut = out / "train-000002.tar"
-    cut.write_bytes(cut.read_bytes()[:-512])
-
-
-@pytest.mark.parametrize("from_url", [False, True])
-def test_damaged_shards_are_refused_and_named_the_rest_goes_the_index_does_not(
-    out, place, tmp_path, from_url
-):
-    damaged_twice(out)
-    dest = URL
-    if from_url:
-        place.files |= files_of(out)
-        dest = tmp_path / "back"
-    with pytest.raises(CorruptDataError, match=r"train-00000\d\.tar.*and 1 more file.*repair"):
-        sync(URL if from_url else out, dest)
-    there = tree(dest) if from_url else place.files
-    assert {*shards_of(out)} - there.keys() == {"train-000001.tar", "train-000002.tar"}
-    assert "index.json" not in there
-
-
-@pytest.mark.parametrize("move", [False, True])
-def test_what_is_damaged_at_both_ends_alike_proves_nothing(out, place, move):
-    flip(out / "train-000001.tar", 700)
-    place.files |= files_of(out)
-    del place.files["index.json"]
-    with pytest.raises(CorruptDataError, match=r"train-000001\.tar"):
-        sync(out, URL, move=move)
-    assert "index.json" not in place.files
-    assert "train-000001.tar" in shards_of(out)
-
-
-@pytest.mark.parametrize("damage", ["gone", "cut", "other"])
-def test_a_damaged_entry_is_refused(out, place, damage):
-    entry = out / ".wdsremux" / "train-000001.msgpack"
-    data = entry.read_bytes()
-    entry.unlink()
-    if damage == "cut":
-        entry.write_bytes(data[:-5])
-    if damage == "other":
-        shutil.copy(out / ".wdsremux" / "train-000002.msgpack", entry)
-    with pytest.raises(CorruptDataError, match=r"train-000001\.msgpack"):
-        sync(out, URL)
-    assert "index.json" not in place.files
-
-
-def test_a_shard_that_is_nowhere_is_named(out, place):
-    (out / "train-000003.tar").unlink()
-    with pytest.raises(CorruptDataError, match=r"'train-000003.tar' is missing"):
-        sync(out, URL)
-
-
-def test_a_shard_that_is_only_there_is_no_damage(out, place):
-    sync(out, URL)
-    (out / "train-000003.tar").unlink()
-    assert sync(out, URL).files == 0
-
-
 def test_a_card_of_others_is_left_alone_and_said(out, place):
     publish(place, "README.md", b"mine")
     report = sync(out, URL)
@@ -415,75 +171,6 @@ def test_a_card_that_was_rewritten_here_replaces_ours(out, place):
     card.write_bytes(card.read_bytes().replace(b"pretty_name", b"pretty_mane"))
     assert sync(out, URL).files == 1
     assert place.files["README.md"] == card.read_bytes()
-
-
-@pytest.mark.parametrize("there", ["train-000000.tar", "index.json"])
-@pytest.mark.parametrize("grows", [True, False])
-def test_files_of_others_are_not_replaced(out, place, there, grows):
-    content = bytes((out / there).stat().st_size + grows)
-    publish(place, there, content)
-    with pytest.raises(UsageError, match=rf"contains an? .*{there}.*choose an empty folder"):
-        sync(out, URL)
-    assert place.files == {there: content}
-
-
-def test_a_damaged_index_of_ours_is_replaced(out, place):
-    sync(out, URL)
-    place.files["index.json"] = b"{"
-    sync(out, URL)
-    assert index_of(place)["published"]["at"] == URL
-
-
-@pytest.mark.parametrize(
-    ("prepare", "told"),
-    [
-        (lambda out: (out / "index.json").unlink(), "is not finished"),
-        (shutil.rmtree, "has no index.json.*wdsremux index"),
-        (lambda out: (out / "index.json").write_text("{}"), "was not written by wdsremux"),
-    ],
-)
-def test_what_is_no_finished_dataset_is_refused(out, place, prepare, told):
-    prepare(out)
-    with pytest.raises(SourceError, match=told):
-        sync(out, URL)
-    assert place.files == {}
-
-
-@pytest.mark.parametrize(
-    "name", ["../x.tar", "/etc/x.tar", "a/../b.tar", "sub/x.tar", "index.json"]
-)
-def test_names_that_lead_elsewhere_are_refused(out, place, name):
-    raw = json.loads((out / "index.json").read_text())
-    raw["shardlist"][0]["url"] = name
-    (out / "index.json").write_text(json.dumps(raw))
-    with pytest.raises(SourceError, match="leads out of the folder"):
-        sync(out, URL)
-
-
-def test_wrong_options_are_named(out, place, tmp_path):
-    for options, told in (
-        ({"jobs": 0}, "jobs"),
-        ({"jobs": 65}, "jobs"),
-        ({"bandwidth": "fast"}, "bandwidth"),
-        ({"give_up_after": "never"}, "give-up-after"),
-        ({"move": "yes"}, "move"),
-    ):
-        with pytest.raises(UsageError, match=told):
-            sync(out, URL, **options)
-    with pytest.raises(UsageError, match="are the same"):
-        sync(out, out / ".." / out.name)
-    with pytest.raises(UsageError, match="are the same"):
-        sync(URL, URL)
-    for inside in (out / ".wdsremux", out / "copy"):
-        with pytest.raises(UsageError, match="are one inside the other"):
-            sync(out, inside)
-    with pytest.raises(UsageError, match="FROM is empty"):
-        sync("", URL)
-    with pytest.raises(UsageError, match="TO is empty"):
-        sync(out, "")
-    with pytest.raises(UsageError, match="--move"):
-        sync(URL, tmp_path / "x", move=True)
-    assert place.files == {}
 
 
 def test_a_move_frees_each_shard_once_it_is_proven_and_keeps_what_tells_of_them(out, place):
@@ -565,43 +252,6 @@ def test_what_was_moved_to_a_folder_is_known_whatever_the_way_to_it(out, tmp_pat
     assert sync(out, tmp_path / "x" / ".." / "nas").files == 0
 
 
-def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):
-    told, failures = [], iter(range(3))
-
-    def fail(operation, name):
-        if operation == "put" and next(failures, None) is not None:
-            raise UnreachableStoreError("cannot reach 'mem://place'")
-
-    place.before = fail
-    sync(out, URL, observer=told.append)
-    notes = [event.text for event in told if isinstance(event, Note)]
-    assert notes == ["cannot reach 'mem://place'; trying again for 600 s"]
-
-
-def test_a_place_that_stays_away_is_given_up(out, place):
-    def fail(_operation, _name):
-        raise UnreachableStoreError("cannot reach 'mem://place'")
-
-    place.before = fail
-    with pytest.raises(StoreError, match="gave up on 'mem://place' after"):
-        sync(out, URL, give_up_after=0.2)
-
-
-def test_a_temporary_folder_that_is_full_is_told_with_what_to_do(out, place, tmp_path, monkeypatch):
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-
-    def fill(event):
-        if isinstance(event, SyncBegun):
-            (scratch,) = temporary.iterdir()
-            (scratch / "index.json").symlink_to("/dev/full")
-
-    with pytest.raises(StoreError, match=r"temporary': No space left.*TMPDIR"):
-        sync(out, URL, observer=fill)
-    assert "index.json" not in place.files
-
-
 def test_the_observer_is_told_of_every_byte_and_file(out, place):
     told = []
     report = sync(out, URL, observer=told.append)
@@ -610,11 +260,6 @@ def test_the_observer_is_told_of_every_byte_and_file(out, place):
     assert begun.files == sum(event.files for event in sent) == report.files - 1
     assert sum(event.size_bytes for event in sent) == report.size_bytes
     assert report.size_bytes - begun.size_bytes == len(place.files["index.json"])
-
-
-def test_another_sync_that_holds_the_place_is_named(out, place):
-    with place.lock(), pytest.raises(StoreError, match="being written by"):
-        sync(out, URL)
 
 
 def test_datasets_without_a_recipe_are_carried_too(tmp_path, place):

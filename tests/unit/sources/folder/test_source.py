@@ -1,58 +1,15 @@
-import gc
-import json
+"""Folders of images as a source: rows and labels, units, links, and files that change."""
+
 import os
 import pickle
-import random
 import time
 
 import datasets
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
+from support.sources import all_columns, hugging_face_rows, our_rows, records, write_images
 
-from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.sources.folder.source import ROWS_PER_UNIT, open_folder
-
-
-def write_images(root, names, seed=0):
-    """Write images of distinct content, in random order so that directory order tells nothing."""
-    names = list(names)
-    for name in random.Random(seed).sample(names, len(names)):  # noqa: S311 (no secret)
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        colour = np.frombuffer(os.fsencode(name)[-3:].rjust(3), np.uint8)
-        Image.fromarray(np.broadcast_to(colour, (2, 2, 3)).copy()).save(path, "PNG")
-    return root
-
-
-def all_columns(source, image="image"):
-    extras = tuple(c for c in source.features() if c.dtype != "image")
-    return Columns(image, None, extras, None)
-
-
-def records(source, split="train", start=0, image="image"):
-    found = []
-    for unit in source.units(split, all_columns(source, image), start):
-        found += unit.read(0, unit.rows)
-    return [record for record in found if record.position >= start]
-
-
-def hugging_face_rows(root, split):
-    """Return (path from the root, other columns) as `datasets` streams them, undecoded."""
-    stream = datasets.load_dataset("imagefolder", data_dir=str(root), split=split, streaming=True)
-    rows = [dict(row) for row in stream.decode(enable=False)]
-    return [(os.path.relpath(row.pop("image")["path"], root), row) for row in rows], stream.features
-
-
-def our_rows(root, split):
-    return [
-        (record.fields["file_name"], {k: v for k, v in record.fields.items() if k != "file_name"})
-        for record in records(open_folder(root), split)
-    ]
-
 
 LAYOUTS = {
     "flat": ["b.png", "a.png", "10.png", "9.png", "Z.png"],
@@ -157,123 +114,6 @@ def test_a_unit_pickles_small_and_reads_any_part_of_itself(tmp_path):
 
     assert len(pickle.dumps(unit)) < 2000
     assert list(copy.read(5, 8)) == list(unit.read(0, 20))[5:8]
-
-
-CSV = "file_name,text,n,f,flag,gap,empty\n2.png,hi,1,1.5,True,,\nsub/3.png,a b,2,2,False,5,\n"
-
-
-# `datasets` leaves its own handle on the csv file to the garbage collector.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_metadata_csv_gives_the_rows_and_columns_of_imagefolder(tmp_path):
-    root = write_images(tmp_path, ["x/1.png", "x/2.png", "x/sub/3.png"])
-    (root / "x/metadata.csv").write_text(CSV)
-    rows, features = hugging_face_rows(root, "train")
-
-    assert our_rows(root, "train") == [(name, dict(row)) for name, row in rows]
-    assert [c.name for c in open_folder(root).features()] == [*features, "file_name"]
-    assert open_folder(root).features() == (
-        Column("image", "image"),
-        Column("text", "string"),
-        Column("n", "int64"),
-        Column("f", "float64"),
-        Column("flag", "bool"),
-        Column("gap", "int64"),
-        Column("empty", "string"),
-        Column("file_name", "string"),
-    )
-    gc.collect()  # here, where the warning is expected
-
-
-def test_a_class_called_none_stays_a_text_in_csv(tmp_path):
-    root = write_images(tmp_path, ["1.png", "2.png"])
-    (root / "metadata.csv").write_text("file_name,kind,n\n1.png,None,NA\n2.png,x,3\n")
-    assert [row for _, row in our_rows(root, "train")] == [
-        {"kind": "None", "n": None},
-        {"kind": "x", "n": 3},
-    ]
-
-
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_metadata_with_nested_columns_is_as_in_imagefolder(tmp_path, ending):
-    root = write_images(tmp_path, ["train/1.png", "train/2.png", "test/3.png"])
-    for split, names in (("train", ["2.png", "1.png"]), ("test", ["3.png"])):
-        table = [{"file_name": n, "boxes": [1.5, 2.0], "o": {"x": i}} for i, n in enumerate(names)]
-        path = root / split / f"metadata.{ending}"
-        if ending == "jsonl":
-            path.write_text("".join(json.dumps(row) + "\n" for row in table))
-        else:
-            pq.write_table(pa.Table.from_pylist(table), path)
-
-    for split in ("train", "test"):
-        assert our_rows(root, split) == hugging_face_rows(root, split)[0]
-    assert Column("o", {"struct": {"x": "int64"}}) in open_folder(root).features()
-
-
-def test_several_image_columns_of_metadata_can_each_be_read(tmp_path):
-    root = write_images(tmp_path, ["a.png", "b.png"])
-    (root / "metadata.csv").write_text("left_file_name,right_file_name\na.png,b.png\n")
-    source = open_folder(root)
-
-    assert [c.name for c in source.features() if c.dtype == "image"] == ["left", "right"]
-    (record,) = records(source, image="right")
-    assert record.image == (root / "b.png").read_bytes()
-
-
-def test_a_split_without_metadata_keeps_its_images(tmp_path):
-    root = write_images(tmp_path, ["train/1.png", "test/2.png"])
-    (root / "train/metadata.csv").write_text("file_name,n\n1.png,7\n")
-    assert our_rows(root, "train") == [("train/1.png", {"n": 7})]
-    assert our_rows(root, "test") == [("test/2.png", {"n": None})]
-
-
-@pytest.mark.parametrize(
-    "name", ["nowhere.png", "../out.png", "/etc/hostname", "file:///etc/hostname", "a\0b.png"]
-)
-def test_a_metadata_row_whose_file_is_not_in_the_folder_is_a_problem(tmp_path, name):
-    root = write_images(tmp_path / "f", ["1.png"])
-    write_images(tmp_path, ["out.png"])
-    (root / "metadata.jsonl").write_text(
-        json.dumps({"file_name": name}) + '\n{"file_name": "1.png"}'
-    )
-    bad, good = records(open_folder(root))
-
-    assert bad.image is None
-    assert bad.problem
-    assert (good.image, good.problem) == ((root / "1.png").read_bytes(), None)
-
-
-def test_a_metadata_row_without_a_file_has_no_image(tmp_path):
-    root = write_images(tmp_path, ["1.png"])
-    (root / "metadata.csv").write_text("file_name,n\n,1\n1.png,2\n")
-    assert [record.image is None for record in records(open_folder(root))] == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "words"),
-    [
-        ("metadata.csv", "a,b\n1,2\n", "file_name"),
-        ("metadata.csv", "file_name,a\n1.png,2,3\n", "3 cells"),
-        ("metadata.csv", "file_name,a,a\n1.png,2,3\n", "same name"),
-        ("metadata.jsonl", "{nonsense\n", "line 1 is not valid JSON"),
-        ("metadata.jsonl", "[1]\n", "not a JSON object"),
-        ("metadata.jsonl", "[" * 100_000, "metadata.jsonl"),
-        ("metadata.parquet", "no parquet", "metadata.parquet"),
-    ],
-)
-def test_metadata_that_cannot_be_understood_is_named(tmp_path, name, text, words):
-    root = write_images(tmp_path, ["1.png"])
-    (root / name).write_text(text)
-    with pytest.raises(SourceError, match=words):
-        open_folder(root)
-
-
-def test_metadata_of_two_kinds_is_refused(tmp_path):
-    root = write_images(tmp_path, ["a/1.png", "b/1.png"])
-    (root / "a/metadata.csv").write_text("file_name\n1.png\n")
-    (root / "b/metadata.jsonl").write_text('{"file_name": "1.png"}\n')
-    with pytest.raises(SourceError, match="different kinds"):
-        open_folder(root)
 
 
 def test_links_are_followed_only_inside_the_folder(tmp_path):
