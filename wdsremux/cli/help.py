@@ -63,7 +63,7 @@ def topics() -> dict[str, str]:
 
 
 def page(topic: str) -> str:
-    """Return the text of a page. Raises UsageError for a topic that does not exist."""
+    """Return the content of a page. Raises UsageError for a topic that does not exist."""
     known = topics()
     if topic not in known:
         raise UsageError(

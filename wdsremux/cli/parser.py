@@ -1,4 +1,4 @@
-"""The argument parser of every command: short help texts, and errors in one line with a hint."""
+"""The argument parser of every command: short help, and errors in one line with a hint."""
 
 import argparse
 import re

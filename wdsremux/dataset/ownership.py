@@ -10,11 +10,11 @@ from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, STATE_FOLD
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.reading.untrusted import Folder
 
-Owner = Literal["ours", "others", "nobody"]
+Owner = Literal["ours", "others", "none"]
 
 
 def owner_of(folder: Folder) -> Owner:
-    """Return who made the dataset in a folder; "nobody" when there is none."""
+    """Return who made the dataset in a folder; "none" when there is none."""
     names = {item.name for item in folder.items()}
     index = _index(folder) if MANIFEST_NAME in names else None
     if isinstance(index, dict) and "fingerprint" in index and "recipe" in index:
@@ -24,7 +24,7 @@ def owner_of(folder: Folder) -> Owner:
     is_wids = isinstance(index, dict) and "shardlist" in index
     # A compressed tar counts: the finding says what to do with it.
     has_tar = any(".tar" in item.base or item.base.endswith(".tgz") for item in folder.tree())
-    return "others" if is_wids or has_tar else "nobody"
+    return "others" if is_wids or has_tar else "none"
 
 
 def _index(folder: Folder) -> Any:

@@ -219,7 +219,7 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
             problem = exc
     # Only now: whose dataset it is takes a listing of the whole folder.
     owner = owner_of(folder)
-    if owner == "nobody":
+    if owner == "none":
         raise CorruptDataError(
             f"{words!r} contains no dataset: it has neither an index.json nor a shard"
         )

@@ -35,7 +35,7 @@ def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry 
 def entries_ahead(
     folder: Folder, names: Iterable[str], *, is_ours: bool
 ) -> Iterator[tuple[str, EntryFuture]]:
-    """Yield (name, what gives `read_entry`'s answer) in order, while the next ones are fetched."""
+    """Yield (name, what returns `read_entry`'s answer) in order, while others are fetched."""
     read = partial(read_entry, folder, is_ours=is_ours)
     if folder.reads_at_once == 1:
         yield from ((name, partial(read, name)) for name in names)

@@ -44,7 +44,7 @@ class RecordedFunction:
 
 
 def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
-    """Return the words of the recorded function if it may be run; nothing of it has run by then.
+    """Return the recorded function as it was typed, if it may be run.
 
     Raises UsageError without the user's consent and for a function that no consent covers,
     RecipeMismatchError when its file is not the one that is recorded.
@@ -85,7 +85,7 @@ def refuse_other_file(words: str, out: Path, file: str | None) -> None:
 
 
 def _found(words: str) -> RecordedFunction:
-    """Return what the words name. Nothing is imported, not even the package it is in."""
+    """Return what `words` name. Nothing is imported, not even the package it is in."""
     place, _, name = words.rpartition(":")
     if not place or not name or "\0" in words:
         raise UsageError(
@@ -176,7 +176,7 @@ def _installed_folders() -> list[Path]:
 
 
 def _defines(text: bytes, names: Sequence[str]) -> bool:
-    """Return whether Python text itself defines a name, also within classes: not by an import.
+    """Return whether Python source itself defines a name, also within classes: not by an import.
 
     Otherwise a record could call any library by way of a file that only uses it.
     """

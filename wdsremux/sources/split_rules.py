@@ -86,7 +86,7 @@ def numbered_ranks(folder: str, name: str) -> tuple[SplitRank, ...]:
 
 
 def applies(rule: Rule, splits: Collection[str], fitting: int, files: int) -> bool:
-    """Return whether a rule applies that fits some of the files and gives these splits."""
+    """Return whether a rule applies that fits some of the files and finds these splits."""
     if rule in ("numbered", "all"):  # explicit names, and the rule that fits every file
         return fitting > 0
     return 0 < fitting == files or (len(splits) > 1 and 2 * fitting > files)

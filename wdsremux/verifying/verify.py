@@ -168,7 +168,7 @@ class _Verification:
     def inspect(self, out: str | Path) -> None:
         """Run the checks that read no shard."""
         owner = owner_of(self._folder)
-        if owner == "nobody":
+        if owner == "none":
             raise CorruptDataError(
                 f"{str(out)!r} contains no dataset: it has neither index.json nor shards; pass "
                 "the folder that convert wrote, or one with .tar shards"

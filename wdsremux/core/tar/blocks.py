@@ -15,7 +15,7 @@ Tap = Callable[[memoryview], None]
 
 
 class BlockReader:
-    """Hands out the bytes of a file one after another; every tap sees all of them.
+    """Returns the bytes of a file piece by piece; every tap sees all of them.
 
     Holds one block of at most 1 MiB. With `jumps`, skipped holes of the file are not read, so that
     a file of `truncate -s 1T` does not take an hour; taps then miss the holes.
@@ -28,7 +28,7 @@ class BlockReader:
         self._taps = taps
         self._begin = self._end = 0
         self.offset = 0
-        """Of the next byte to be handed out."""
+        """Of the next byte to be returned."""
         self.size_bytes, has_holes = _size_of(file)
         self._jumps = jumps and has_holes
         self._block = memoryview(bytearray(min(BLOCK_READ, self.size_bytes + 1)))
@@ -136,7 +136,7 @@ def _size_of(file: RawIOBase | BytesIO) -> tuple[int, bool]:
 
 
 class CrcCuts:
-    """A tap that takes the CRC-32 of consecutive pieces of given sizes; what follows is ignored."""
+    """A tap that takes the CRC-32 of consecutive pieces of known sizes; what follows is ignored."""
 
     def __init__(self, sizes: Sequence[int]) -> None:
         self._sizes = sizes

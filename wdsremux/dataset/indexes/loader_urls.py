@@ -152,7 +152,7 @@ _FORMS: Mapping[str, Callable[[str, str | None], Forms]] = {
 
 
 def _braceless(text: str) -> str:
-    """Return a text that the expansion of braces leaves as it is."""
+    """Return a string that the expansion of braces leaves as it is."""
     return re.sub(r"([\\{}])", r"\\\1", text)
 
 
@@ -162,7 +162,7 @@ def _shell(place: str, pattern: str) -> str:
 
 
 def _word(text: str) -> str:
-    """Return a text with ranges as one word of the shell that runs once braces are expanded."""
+    """Return a string with ranges as one word of the shell that runs once braces are expanded."""
     first = _RANGE.sub("0", text)
     return text if shlex.quote(first) == first else shlex.quote(text)
 

@@ -33,7 +33,7 @@ from wdsremux.dataset.reader import open_output
 from wdsremux.stores.reading.prefetch import prefetch
 
 
-def pipeline(  # noqa: PLR0913 (words of one call, by name; `load` has the same)
+def pipeline(  # noqa: PLR0913 (options of one call, by name; `load` has the same)
     out: str | os.PathLike[str],
     split: str | None = None,
     *,
@@ -85,17 +85,17 @@ def pipeline(  # noqa: PLR0913 (words of one call, by name; `load` has the same)
             for copy in range(output.manifest.head.copies)
         ]
         name = shards[0].split if shards else split or ""
-    words = _Words(
+    settings = _Settings(
         output.manifest.head.fingerprint, name, seed, window, batch_size, world_size, remainder
     )
-    plan = _Plan(words, tuple(copies), rank)
-    plan.order(epoch)  # Wrong words are reported now, not by a worker.
+    plan = _Plan(settings, tuple(copies), rank)
+    plan.order(epoch)  # Wrong settings are reported now, not by a worker.
     return Pipeline(plan, Cursor(epoch), reader, decoder)
 
 
 @dataclass(frozen=True, slots=True)
-class _Words:
-    """What decides which samples are in which batch; a state fits only the same words."""
+class _Settings:
+    """What decides which samples are in which batch; a state fits only the same settings."""
 
     fingerprint: str
     split: str
@@ -106,7 +106,7 @@ class _Words:
     remainder: Remainder
 
     def to_json(self) -> dict[str, Any]:
-        """Return the words as part of a state."""
+        """Return the settings as part of a state."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -114,23 +114,23 @@ class _Words:
 class _Plan:
     """Which samples this rank reads in which epoch."""
 
-    words: _Words
+    settings: _Settings
     copies: tuple[int, ...]
     """Samples of each copy."""
     rank: int
 
     def order(self, epoch: int) -> RankOrder:
         """Return the batches of an epoch. Raises UsageError where ranks would get none."""
-        words = self.words
+        settings = self.settings
         samples = self.copies[epoch % len(self.copies)]
         share = share_of(
             samples,
             rank=self.rank,
-            world_size=words.world_size,
-            batch_size=1 if words.batch_size is None else words.batch_size,
-            remainder=words.remainder,
+            world_size=settings.world_size,
+            batch_size=1 if settings.batch_size is None else settings.batch_size,
+            remainder=settings.remainder,
         )
-        return RankOrder(EpochOrder(samples, words.seed, epoch, words.shuffle), share)
+        return RankOrder(EpochOrder(samples, settings.seed, epoch, settings.shuffle), share)
 
     def first(self, epoch: int) -> int:
         """Return which number the first sample of the copy has among those of all copies."""
@@ -147,7 +147,7 @@ class Pipeline(webdataset.DataPipeline):  # type: ignore[misc]  # webdataset has
     def __init__(
         self, plan: _Plan, cursor: Cursor, reader: SampleReader, decoder: SampleDecoder
     ) -> None:
-        batch_size = plan.words.batch_size
+        batch_size = plan.settings.batch_size
         super().__init__(
             _Numbers(plan, cursor),
             _Reading(reader, batch_size or 1),
@@ -167,14 +167,14 @@ class Pipeline(webdataset.DataPipeline):  # type: ignore[misc]  # webdataset has
 
     def state_dict(self) -> dict[str, Any]:
         """Return where the iteration is, as plain values: the epoch and the batches delivered."""
-        return {**self._cursor.state(), "words": self._plan.words.to_json()}
+        return {**self._cursor.state(), "settings": self._plan.settings.to_json()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Let the next iteration continue where the state was taken, with any number of workers.
 
         Raises UsageError for the state of another dataset, split, order or batch size.
         """
-        own, others = self._plan.words.to_json(), state["words"]
+        own, others = self._plan.settings.to_json(), state["settings"]
         for name, value in own.items():
             if others.get(name) != value:
                 raise UsageError(

@@ -21,7 +21,7 @@ COLUMN_READ_SAMPLES = 1024
 """Samples that `LoadedSplit.column` reads at a time."""
 
 
-def load(  # noqa: PLR0913 (words of one call, by name; `pipeline` has the same)
+def load(  # noqa: PLR0913 (options of one call, by name; `pipeline` has the same)
     out: str | os.PathLike[str],
     split: str | None = None,
     *,

@@ -168,7 +168,7 @@ class TableSource:
 
 
 def _prepared(table: Any) -> Any:
-    """Return a `Dataset` that gives Arrow tables. Raises UsageError when it has a transform."""
+    """Return a `Dataset` that returns Arrow tables. Raises UsageError when it has a transform."""
     if table.format["type"] == "custom":
         raise UsageError(
             "the dataset has its own transform (set_transform): pass that function as transform= "

@@ -48,7 +48,7 @@ def left_out(files: Iterable[str], data_files: Mapping[str, Sequence[str]]) -> L
 
 
 def drop_split_labels(builder: Any) -> None:
-    """Tell a builder to infer no labels where the folders of the images only name splits."""
+    """Make a builder infer no labels where the folders of the images only name splits."""
     files = [str(name) for names in (builder.config.data_files or {}).values() for name in names]
     folders = {name.split("/")[-2] for name in files if "/" in name and is_image_name(name)}
     if folders and all(folder_ranks(folder) for folder in folders):

@@ -14,7 +14,7 @@ _IMPORT_MACHINERY = "<frozen importlib"
 
 
 def described(exc: BaseException, file: str | None) -> str:
-    """Return "ValueError: text (aug.py:12)".
+    """Return "ValueError: message (aug.py:12)".
 
     The line is the innermost one in `file`, else the innermost one that is not ours.
     """
@@ -49,7 +49,7 @@ def may_be_an_interrupt(exc: BaseException) -> bool:
 
 
 def _where(exc: BaseException, file: str | None) -> str | None:
-    if isinstance(exc, SyntaxError):  # its text names the place
+    if isinstance(exc, SyntaxError):  # its message names the place
         return None
     frames = [
         frame

@@ -79,7 +79,7 @@ class Randomness:
         random.seed(number)
         np.random.seed(np.frombuffer(data, "<u4"))  # noqa: NPY002 (the old global generator is what many functions use)
         # One pair of generators for all, drawn from in turn. With `set_random_seed` albumentations
-        # gives every transform of a Compose the same seed, and a horizontal and a vertical flip
+        # passes every transform of a Compose the same seed, and a horizontal and a vertical flip
         # would always happen together (measured with 2.0.8).
         python_random = random.Random(number) if sources else None  # noqa: S311 (no secrets)
         for source in sources:

@@ -1,4 +1,4 @@
-"""How a built-in step is declared, checked and written as text.
+"""How a built-in step is declared, checked and written as a string.
 
 A step is a frozen dataclass; each field says what values it takes. Nothing heavy is imported here
 or by the steps' own files: `--help` lists them.
@@ -21,7 +21,7 @@ _MAX_SIDE = 65_500
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A size given as 224 or 256x192 (width x height)."""
+    """A size written as 224 or 256x192 (width x height)."""
 
     width: int
     height: int | None = None
@@ -77,7 +77,7 @@ def side() -> Any:
 
 
 def extent() -> Any:
-    """Declare a field that takes a size, given as one number or as WIDTHxHEIGHT."""
+    """Declare a field that takes a size, written as one number or as WIDTHxHEIGHT."""
 
     def read(text: str) -> Extent:
         width, times, height = text.partition("x")
@@ -92,7 +92,7 @@ def extent() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One built-in step; `str(step)` is the text it is read from, every default written out."""
+    """One built-in step; `str(step)` is the string it is read from, every default written out."""
 
     name: ClassVar[str]
     """Name of the step on the command line."""
