@@ -43,6 +43,18 @@ def option_at(where: str) -> str:
     return "--" + (repeated[name] or name).replace("_", "-") + number
 
 
+def source_replacement(old: Head, new: Head) -> str | None:
+    """Say that the source is another one and not a changed one; None when it is the same."""
+    for field in ("kind", "repo"):
+        was, now = old.source.get(field), new.source.get(field)
+        if was != now:
+            return (
+                f"the output was started from another source: source.{field} was {_short(was)}, "
+                f"now it is {_short(now)}; pass the old source to resume"
+            )
+    return None
+
+
 def head_difference(old: Head, new: Head, field: str) -> str | None:
     """Say how a stored field of two heads differs, and how to resume; None when it is equal."""
     # Through JSON: a head made in this process may hold tuples.

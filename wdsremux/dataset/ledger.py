@@ -24,7 +24,7 @@ from wdsremux.core.option_values import listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.entry import ShardEntry, entry_name
-from wdsremux.dataset.head import head_difference
+from wdsremux.dataset.head import head_difference, source_replacement
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.prefetch import read_ahead
@@ -278,8 +278,10 @@ class Ledger:
 
 def refuse_difference(old: Head, new: Head) -> None:
     """Raise RecipeMismatchError naming the first field that decides bytes and has changed."""
-    for name in DECIDING_FIELDS:
-        difference = head_difference(old, new, name)
+    # A source of another kind has other columns: they are not options that the user changed.
+    replacement = source_replacement(old, new)
+    differences = (head_difference(old, new, name) for name in DECIDING_FIELDS)
+    for difference in (replacement, *differences):
         if difference is not None:
             raise RecipeMismatchError(
                 f"{difference}, pass another OUT, or pass --overwrite to start from scratch"

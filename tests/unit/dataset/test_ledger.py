@@ -88,6 +88,20 @@ def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
 
 
 @pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ({"kind": "folder"}, 'source.kind was "demo", now it is "folder"; pass the old source'),
+        ({"kind": "demo", "repo": "a/b"}, 'source.repo was null, now it is "a/b"'),
+    ],
+)
+def test_another_source_is_named_before_the_columns_that_come_with_it(source, text):
+    options = HEAD.options | {"extra_columns": ["file_name"]}
+    said = mismatch(HEAD, replace(HEAD, source=source, options=options))
+    assert f"the output was started from another source: {text}" in said
+    assert "extra_columns" not in said
+
+
+@pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({"source": {"kind": "parquet"}}, 'source.kind was "demo", now it is "parquet"'),
