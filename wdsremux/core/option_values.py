@@ -9,6 +9,8 @@ from decimal import Decimal
 from operator import index
 from typing import SupportsIndex
 
+from wdsremux.core.tar import ustar
+
 MB = 10**6
 SIZE_UNITS = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
@@ -46,6 +48,16 @@ def size_from_text(value: str | int) -> int:
     if size <= 0:
         raise ValueError("a size must be larger than 0")
     return size
+
+
+def shard_size_from_text(value: str | int) -> int:
+    """Return the bytes of a bound that at least the smallest tar file keeps."""
+    size_bytes = size_from_text(value)
+    if size_bytes < ustar.RECORD_BYTES:
+        raise ValueError(
+            f"a tar file has at least {ustar.RECORD_BYTES} bytes; write a size such as 512MB"
+        )
+    return size_bytes
 
 
 def text_from_size(size_bytes: int) -> str:

@@ -19,6 +19,7 @@ from wdsremux.core.option_values import (
     number_from,
     rows_from,
     seconds_from_text,
+    shard_size_from_text,
     size_from_text,
     strings,
     switch_from,
@@ -147,7 +148,9 @@ class Recipe(Options):
         (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"
     )
     """background of transparent images and of padding: a name or #rrggbb"""
-    max_shard_size: int = option(512 * MB, size_from_text, show=text_from_size, metavar="SIZE")
+    max_shard_size: int = option(
+        512 * MB, shard_size_from_text, show=text_from_size, metavar="SIZE"
+    )
     """upper bound of the size of a shard file; MB is 10^6 bytes, MiB is 2^20"""
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
     """upper bound of the samples in a shard"""

@@ -14,6 +14,7 @@ from wdsremux.core.option_values import (
     number_from,
     rows_from,
     seconds_from_text,
+    shard_size_from_text,
     size_from_text,
     strings,
     switch_from,
@@ -52,6 +53,13 @@ def test_every_whole_number_of_bytes_is_a_size(size):
 def test_a_size_that_cannot_be_read_tells_how_to_write_one(text):
     with pytest.raises(ValueError, match="write a size such as 512MB"):
         size_from_text(text)
+
+
+@pytest.mark.parametrize("text", [1, "1", "10KB", "10239"])
+def test_a_shard_size_under_that_of_the_smallest_tar_is_refused(text):
+    with pytest.raises(ValueError, match="a tar file has at least 10240 bytes"):
+        shard_size_from_text(text)
+    assert shard_size_from_text("10240") == 10_240
 
 
 @pytest.mark.parametrize("text", ["0", "0MB", 0, "0.4B"])

@@ -100,3 +100,10 @@ def test_no_option_stands_in_both():
 def test_options_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Recipe().seed = 1
+
+
+def test_a_shard_size_that_can_hold_no_sample_is_refused_at_once():
+    with pytest.raises(
+        UsageError, match=r"--max-shard-size cannot be '1': a tar file has at least"
+    ):
+        Recipe.from_options({"max_shard_size": "1"})

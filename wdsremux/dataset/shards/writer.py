@@ -11,7 +11,7 @@ from wdsremux.core.head import unrecorded_head
 from wdsremux.core.json_values import json_bytes
 from wdsremux.core.keys import is_safe_key
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
-from wdsremux.core.option_values import is_url, number_from, size_from_text
+from wdsremux.core.option_values import is_url, number_from, shard_size_from_text
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.key_register import KeyRegister
@@ -168,7 +168,7 @@ class ShardWriter:
 def _bounds(max_size: str | int, max_samples: int | None) -> Bounds:
     name, value = "max_shard_size", max_size
     try:
-        max_bytes = size_from_text(max_size)
+        max_bytes = shard_size_from_text(max_size)
         name, value = "max_shard_samples", max_samples or 0
         return Bounds(max_bytes, None if max_samples is None else number_from(1)(max_samples))
     except ValueError as exc:

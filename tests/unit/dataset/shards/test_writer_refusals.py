@@ -149,3 +149,8 @@ def test_a_url_is_no_folder(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="s3://bucket/x"):
         ShardWriter("s3://bucket/x")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_size_that_no_shard_can_keep_is_refused_before_the_first_sample(tmp_path):
+    with pytest.raises(UsageError, match=r"max_shard_size cannot be 1: a tar file has at least"):
+        ShardWriter(tmp_path, max_shard_size=1)
