@@ -5,6 +5,7 @@ from collections.abc import Collection
 from wdsremux.core.errors import CorruptDataError, TransformError
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.ledger import REJECTED_NAME
+from wdsremux.dataset.shards.key_register import DUPLICATE_KEY
 from wdsremux.processing.plan import Conversion
 
 UNKNOWN_ROWS = 1000
@@ -25,6 +26,8 @@ class ErrorLimitGuard:
         """Rows that are done, by this run and those before it."""
         self.last_rejected: Rejected | None = None
         self._errors = 0
+        self._duplicates = 0
+        """Rows that this run rejects for their key."""
         self._first_error: Rejected | None = None
         self._known: frozenset[int] = frozenset()
 
@@ -43,6 +46,8 @@ class ErrorLimitGuard:
         if not errors:
             return
         self._errors += len({item.position for item in errors} - self._known)
+        doubled = {r.position for r in errors if r.reason.startswith(DUPLICATE_KEY)}
+        self._duplicates += len(doubled - self._known)
         first = self._first_error = self._first_error or errors[0]
         if self._c.fails_at_once:
             raise _error_from(first)
@@ -67,6 +72,12 @@ class ErrorLimitGuard:
     def _remedy(self, first: Rejected | None) -> str:
         if first is None:
             return _RAISE_LIMIT
+        if 2 * self._duplicates > self._errors:
+            return (
+                f"--key-column {self._c.job.columns.key} has the same value in several rows: "
+                "choose a column with unique values, or leave --key-column out to number the "
+                "rows, and start from scratch with --overwrite"
+            )
         if self._errors == self.rows > 1 and first.stage in ("read", "decode"):
             return "every row failed: check --image-column and, if it has paths, --image-root"
         if self._errors == self.rows and first.stage == "transform":

@@ -153,6 +153,14 @@ def test_the_limit_from_python(tmp_path):
     assert wdsremux.convert(rows, tmp_path / "out", max_errors="3%", workers=0).totals.rejected == 3
 
 
+def test_a_key_column_with_equal_values_is_the_remedy_and_not_more_errors(tmp_path):
+    source = parquet(tmp_path / "in", 0, rows=20)
+    done = convert(source, tmp_path / "out", "--key-column", "label", "--max-errors", 5, code=6)
+    assert "--key-column label has the same value in several rows" in done.stderr
+    assert "choose a column with unique values" in done.stderr
+    assert "raise --max-errors" not in done.stderr
+
+
 def test_where_not_one_row_can_be_read_more_errors_are_no_remedy(tmp_path):
     source = write_parquet_dataset(tmp_path / "in", images=[BAD] * 20, row_group_size=20).folder
     done = convert(source, tmp_path / "out", code=6)

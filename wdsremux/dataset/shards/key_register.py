@@ -12,6 +12,9 @@ from wdsremux.core.errors import StoreError
 from wdsremux.core.records import PackedSamples, Rejected
 from wdsremux.dataset.shards.packing import packed_without
 
+DUPLICATE_KEY = "duplicate key"
+"""How the reason of a row begins that is rejected for its key."""
+
 _INSERT = "INSERT OR IGNORE INTO keys VALUES (?, ?)"
 
 
@@ -64,7 +67,7 @@ class KeyRegister:
                     packed.positions[i],
                     copy,
                     "pack",
-                    f"duplicate key {packed.keys[i]!r}: an earlier row has it",
+                    f"{DUPLICATE_KEY} {packed.keys[i]!r}: an earlier row has it",
                     packed.keys[i],
                 )
                 for i in sorted(duplicates)
