@@ -107,6 +107,10 @@ def estimate_lines(found: "Estimate") -> list[str]:
             f"note: {pace.rejected} rejected; the first was row {first.position} "
             f"({first.stage}): {first.reason}"
         )
+    if found.is_over_max_errors:
+        lines.append(
+            f"note: with this share of errors, convert stops at --max-errors {found.max_errors}"
+        )
     return lines
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support.corpora import write_parquet_dataset
+from support.corpora import jpeg, write_parquet_dataset
 from support.runs import step_words, wdsremux
 
 pytestmark = pytest.mark.integration
@@ -30,6 +30,17 @@ def test_bench_tells_speed_time_and_size(source, tmp_path):
     assert "one core: " in told
     assert "loading to pixels: " in told
     assert list(tmp_path.iterdir()) == []
+
+
+def test_bench_counts_rejected_rows_and_does_not_stop(tmp_path):
+    images = [jpeg(0), b"no image", *(jpeg(i) for i in range(2, 20))]
+    source = write_parquet_dataset(tmp_path / "in", images=images, row_group_size=20).folder
+    done = wdsremux("bench", source, "--workers", 1, "--seconds", 1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "note: 1 rejected; the first was row 1 (decode)" in done.stdout
+    assert "convert stops at --max-errors 1%" in done.stdout
+    done = wdsremux("bench", source, "--workers", 1, "--seconds", 1, "--max-errors", 5)
+    assert "--max-errors" not in done.stdout
 
 
 def test_bench_runs_a_function_in_processes(source, tmp_path):

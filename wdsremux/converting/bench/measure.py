@@ -15,6 +15,7 @@ from wdsremux.converting.bench.pace import FIRST_ROWS, LoadingWorker, MarkingWor
 from wdsremux.converting.bench.profile import Profile, profile
 from wdsremux.converting.line import convert
 from wdsremux.core.events import ignore_event
+from wdsremux.core.option_values import ErrorLimit
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.shards.bounds import Bounds
@@ -72,6 +73,12 @@ class Estimate:
     bounds: Bounds
     workers: int
     engine: str
+    max_errors: ErrorLimit = ErrorLimit(percent=100.0)
+
+    @property
+    def is_over_max_errors(self) -> bool:
+        """Whether the conversion would stop if all rows were as those measured."""
+        return not self.max_errors.allows(self.pace.errors, self.pace.rows)
 
     @property
     def size_bytes(self) -> int | None:
@@ -206,7 +213,9 @@ def _rows_for(conversion: Conversion, profiled: Profile, seconds: float) -> int:
 
 def _convert(conversion: Conversion, rows: int, seconds: float) -> Pace:
     """Run the line as `convert` does, and return its pace."""
-    watched = _Watched.of(replace(conversion, limit=rows), seconds)
+    # Errors in the few rows that are measured are counted: the limit is of all rows.
+    part = replace(conversion, limit=rows, max_errors=ErrorLimit(percent=100.0))
+    watched = _Watched.of(part, seconds)
     convert(watched, ignore_event)
     return watched.tally.pace()
 
@@ -276,4 +285,5 @@ def _estimate(conversion: Conversion, pace: Pace) -> Estimate:
         bounds=conversion.bounds,
         workers=conversion.workers,
         engine=conversion.engine_name,
+        max_errors=conversion.max_errors,
     )

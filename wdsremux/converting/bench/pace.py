@@ -122,6 +122,8 @@ class Pace:
     seconds: float
     """Time in which all workers worked."""
     first_rejected: Rejected | None = None
+    errors: int = 0
+    """Rows rejected for errors, each once however many copies it has."""
     steady_rows: float | None = None
     """Rows done in that time; None for all of them."""
     start_s: float = 0.0
@@ -157,6 +159,7 @@ class Tally:
         self._marks: list[Mark] = []
         self._sums = dict.fromkeys(("samples", "rejected", "input_bytes", "output_bytes"), 0)
         self._first_rejected: Rejected | None = None
+        self._errors = 0
 
     def add(self, batch: Batch) -> None:
         """Take a batch into the sums."""
@@ -168,6 +171,7 @@ class Tally:
         self._sums["input_bytes"] += batch.input_bytes
         self._sums["output_bytes"] += batch.size_bytes
         self._first_rejected = self._first_rejected or next(iter(batch.rejected), None)
+        self._errors += len({r.position for r in batch.rejected if r.stage != "filter"})
 
     def has_lasted(self, seconds: float) -> bool:
         """Return whether the first batch came at least `seconds` ago."""
@@ -184,6 +188,7 @@ class Tally:
             **self._sums,
             seconds=max(seconds, 1e-9),
             first_rejected=self._first_rejected,
+            errors=self._errors,
             steady_rows=rows,
             start_s=max(mark.began_s for mark in firsts) - self._began_s,
         )
