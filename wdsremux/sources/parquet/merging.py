@@ -1,7 +1,8 @@
 """One schema for all files of a Parquet dataset: columns and struct fields that begin later count.
 
 null + T is T, integers become the wider one, integer + float is float64, structs have the union of
-their fields. Other differences are refused before the run, with both files. A column of uint64
+their fields. Other differences are refused before the run, with both files; an integer that float64
+does not hold exactly is refused where it is read. A column of uint64
 with values that int64 cannot hold is a string: readers of JSON would fail on them.
 """
 
@@ -118,7 +119,10 @@ def _shown(dtype: Dtype) -> str:
 
 
 def conformed(values: Iterable[Any], dtype: Dtype) -> list[Any]:
-    """Return the values of one file in the dtype of all files."""
+    """Return the values of one file in the dtype of all files.
+
+    Raises ValueError for an integer that is not exact as a float.
+    """
     return [_conformed(value, dtype) for value in values]
 
 
@@ -129,9 +133,16 @@ def _conformed(value: Any, dtype: Dtype) -> Any:
         is_number = isinstance(value, int) and not isinstance(value, bool)
         if is_number and dtype == "string":
             return str(value)
-        return float(value) if is_number and dtype.startswith("float") else value
+        return _exact_float(value) if is_number and dtype.startswith("float") else value
     if "list" in dtype and isinstance(value, list):
         return conformed(value, dtype["list"])
     if "struct" in dtype and isinstance(value, Mapping):
         return {name: _conformed(value.get(name), each) for name, each in dtype["struct"].items()}
     return value
+
+
+def _exact_float(value: int) -> float:
+    number = float(value)
+    if int(number) != value:
+        raise ValueError(f"float64 does not hold the integer {value} exactly")
+    return number

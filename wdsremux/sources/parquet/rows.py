@@ -103,7 +103,15 @@ def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> I
 
 def _field_values(column: pa.Array, name: str, part: RowGroup) -> list[Any]:
     values = python_values(column, name)
-    return conformed(values, part.targets[name]) if name in part.targets else values
+    if name not in part.targets:
+        return values
+    try:
+        return conformed(values, part.targets[name])
+    except ValueError as exc:
+        raise SourceError(
+            f"column {name!r} in {part.file!r}: {exc}, and other files have floats in this column; "
+            "write the files with one type"
+        ) from exc
 
 
 def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[str | None]]:

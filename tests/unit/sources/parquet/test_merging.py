@@ -48,6 +48,13 @@ def test_a_column_has_the_type_that_holds_all_files(tmp_path, first, second, dty
     assert [type(value) for value in read] == [type(value) for value in expected]
 
 
+@pytest.mark.parametrize("wrap", [lambda value: value, lambda value: [value]])
+def test_an_integer_that_a_float_would_round_is_refused_with_its_file(tmp_path, wrap):
+    source = opened(tmp_path, {"x": [wrap(2**53)]}, {"x": [wrap(2**53 + 1)]}, {"x": [wrap(0.5)]})
+    with pytest.raises(SourceError, match=r"'x' in '1\.parquet': .*9007199254740993 exactly"):
+        values(source, "x")
+
+
 def test_a_column_that_begins_or_ends_later_is_null_elsewhere(tmp_path):
     source = opened(tmp_path, {"a": [1, 2]}, {"b": ["x"]}, {"b": ["y"], "a": [3]})
     assert values(source, "a") == ("int64", [1, 2, None, 3])
