@@ -81,7 +81,7 @@ def _named(what: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _closing(report: SyncReport) -> str:
-    present = f"{counted(report.standing_files, 'file')}, {size(report.standing_bytes)}"
+    present = f"{counted(report.present_files, 'file')}, {size(report.present_bytes)}"
     removal = ""
     if report.is_dry_run and report.removed:
         removal += f"; would remove {counted(len(report.removed), 'file')} there"
@@ -89,7 +89,7 @@ def _closing(report: SyncReport) -> str:
         removal += f"; would remove {counted(len(report.freed), 'shard')} here"
     if not report.files:
         return f"nothing to send: {present}, already at {report.dest}{removal}"
-    already = f"; {present}, there already" if report.standing_files else ""
+    already = f"; {present}, there already" if report.present_files else ""
     sent = f"{counted(report.files, 'file')}, {size(report.size_bytes)}"
     if report.is_dry_run:
         return f"would send {sent}, to {report.dest}{already}{removal}"

@@ -31,9 +31,9 @@ class SyncReport:
     """Number of files that were sent."""
     size_bytes: int
     """Size of the files that were sent."""
-    standing_files: int
+    present_files: int
     """Number of files that were there already."""
-    standing_bytes: int
+    present_bytes: int
     seconds: float
     sent_files: tuple[SentFile, ...] = ()
     """The files that were sent, in this order."""

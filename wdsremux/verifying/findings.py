@@ -270,7 +270,7 @@ class Finding:
 
 
 def catalogue_markdown() -> str:
-    """Return the table of all codes for the README."""
+    """Return the table of all codes for the help page of findings."""
     rows = [(code.code, code.severity, code.title, _remedy_cell(code)) for code in Code]
     lines = [("code", "severity", "meaning", "what to do"), ("---",) * 4, *rows]
     return "\n".join(f"| {' | '.join(row)} |" for row in lines)

@@ -68,7 +68,7 @@ def test_a_second_sync_sends_nothing(made, seaweedfs):
         report = product.sync(made, url)
         assert proxy.count("PUT", SENT) == sent == len(tree(made))
         assert proxy.count("POST") == 0
-        assert (report.files, report.standing_files) == (0, sent)
+        assert (report.files, report.present_files) == (0, sent)
 
 
 def test_a_dry_run_writes_nothing(made, seaweedfs):
@@ -80,7 +80,7 @@ def test_a_dry_run_writes_nothing(made, seaweedfs):
         seaweedfs.client().put_object(Body=path.read_bytes(), ChecksumAlgorithm="CRC32", **place)
     with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
         report = product.sync(made, url, dry_run=True)
-        assert report.standing_files == len(shards)
+        assert report.present_files == len(shards)
         assert {one.method for one in proxy.seen} == {"GET", "HEAD"}
 
 
@@ -122,7 +122,7 @@ def test_a_killed_sync_goes_on_and_the_index_comes_last(made, seaweedfs):
             running.kill_group()
         assert [name for name, _ in target.list()] == ["train-000000.tar"]
         report = product.sync(made, url)
-        assert report.standing_files == 2  # the recipe goes first
+        assert report.present_files == 2  # the recipe goes first
         assert sorted(names_at(url)) == sorted(tree(made))
 
 

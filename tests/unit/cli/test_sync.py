@@ -62,8 +62,8 @@ def report(**changes):
         "is_dry_run": False,
         "files": 3,
         "size_bytes": 2_000_000,
-        "standing_files": 1,
-        "standing_bytes": 500,
+        "present_files": 1,
+        "present_bytes": 500,
         "seconds": 61.0,
         "levels": {"unverified": 1, "checksum": 2},
     }

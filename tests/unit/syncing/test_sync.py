@@ -38,7 +38,7 @@ def test_a_second_sync_sends_nothing_and_only_asks(out, place):
     report = sync(out, URL)
     assert {operation for operation, _ in place.calls} == {"prove"}
     assert (report.files, report.size_bytes) == (0, 0)
-    assert (report.standing_files, report.standing_bytes) == (first.files, first.size_bytes)
+    assert (report.present_files, report.present_bytes) == (first.files, first.size_bytes)
 
 
 def test_a_folder_becomes_the_same_to_the_byte_and_a_second_sync_sends_nothing(out, tmp_path):
@@ -74,7 +74,7 @@ def test_an_interrupted_sync_goes_on_where_it_stopped(out, place):
     assert "index.json" not in place.files
     place.before = lambda *_: None
     report = sync(out, URL)
-    assert report.standing_files == 3
+    assert report.present_files == 3
     assert len(set(place.published)) == len(place.published)
     assert "index.json" in place.files
 
