@@ -73,7 +73,7 @@ class _HelpAll(argparse.Action):
 
 def _convert(arguments: argparse.Namespace) -> int:
     # Imported here: `wdsremux --help` needs none of it.
-    from wdsremux.cli.report import Rejections, report
+    from wdsremux.cli.report import RunRecord, report
     from wdsremux.converting import progress
     from wdsremux.converting.convert import convert_by
     from wdsremux.converting.meter import Meter
@@ -87,12 +87,12 @@ def _convert(arguments: argparse.Namespace) -> int:
     if arguments.resume and run.progress != "none":
         console.err("--resume is not needed: the same command resumes")
     meter = Meter()
-    show, began, rejections = progress.observer(run.progress), time.monotonic(), Rejections()
+    show, began, record = progress.observer(run.progress), time.monotonic(), RunRecord()
     arguments.meter, arguments.is_quiet = meter, run.progress == "none"
 
     def observe(event: Event) -> None:
         meter.note(event)
-        rejections.note(event)
+        record.note(event)
         show(event)
         for note in _details(event) if arguments.verbose else ():
             show(note)
@@ -102,7 +102,7 @@ def _convert(arguments: argparse.Namespace) -> int:
                 arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
             seconds = time.monotonic() - began
-            console.out_report(report(event, arguments.out, seconds, rejections))
+            console.out_report(report(event, arguments.out, seconds, record))
 
     try:
         convert_by(arguments.source, arguments.out, recipe, run, observer=observe)

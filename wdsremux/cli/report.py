@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from wdsremux.cli.snippets import snippet
 from wdsremux.converting.meter import duration, images_per_s
 from wdsremux.core.escaping import escaped
-from wdsremux.core.events import Advanced, Done, Event
+from wdsremux.core.events import Advanced, Done, Event, Note
 from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
 from wdsremux.core.option_values import counted, size
 from wdsremux.core.records import Rejected
@@ -20,14 +20,18 @@ LOADER_WORKERS = 4
 
 
 @dataclass(slots=True)
-class Rejections:
-    """Counts the rejected rows of a run by reason, with the first of each."""
+class RunRecord:
+    """Counts the rejected rows of a run by reason, with the first of each; keeps shown notes."""
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, Rejected] = field(default_factory=dict)
+    notes: set[str] = field(default_factory=set)
+    """Notes that were shown during the run: the report does not repeat them."""
 
     def note(self, event: Event) -> None:
-        """Count what an event rejects."""
+        """Count what an event rejects, and remember a note."""
+        if isinstance(event, Note):
+            self.notes.add(event.text)
         for item in event.rejected if isinstance(event, Advanced) else ():
             # Without the location at the end and without numbers, reasons of one kind are equal.
             kind = re.sub(r"\d+", "N", re.sub(r"\s*\([^()]*\)$", "", item.reason))
@@ -47,7 +51,7 @@ class Rejections:
         return [*lines, "  ..."] if len(most) > MAX_REASONS else lines
 
 
-def report(event: Done, out: str, seconds: float, rejections: Rejections | None = None) -> str:
+def report(event: Done, out: str, seconds: float, record: RunRecord | None = None) -> str:
     """Return the closing report."""
     manifest, totals = event.manifest, event.manifest.totals
     lines = []
@@ -61,9 +65,10 @@ def report(event: Done, out: str, seconds: float, rejections: Rejections | None 
         f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, {totals.rejected} rejected"
     )
     if totals.rejected:
-        lines += [] if rejections is None else rejections.lines()
+        lines += [] if record is None else record.lines()
         lines.append(f"  all rejected rows: {out}/.wdsremux/rejected.jsonl")
-    lines += [f"note: {note}" for note in manifest.head.notes]
+    shown = set() if record is None else record.notes
+    lines += [f"note: {note}" for note in manifest.head.notes if note not in shown]
     for name, shards in _series(manifest).items():
         lines += _series_lines(name, shards, out)
     lines += [f"  {name}: {url}" for name, url in _loaders(manifest)]

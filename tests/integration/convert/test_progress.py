@@ -98,3 +98,13 @@ def test_a_run_that_was_stopped_by_an_error_goes_on(words):
     done = wdsremux(*words, "--progress", "log")
     assert done.returncode == 0
     assert "599 samples of 600 rows" in done.stdout
+
+
+def test_a_note_on_the_source_is_shown_once(tmp_path):
+    (tmp_path / "pics" / "cat").mkdir(parents=True)
+    (tmp_path / "pics" / "cat" / "0.jpg").write_bytes(jpegs(1)[0])
+    (tmp_path / "pics" / "notes.txt").write_text("x")
+    done = wdsremux("convert", tmp_path / "pics", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "1 file left out" in done.stderr
+    assert "left out" not in done.stdout

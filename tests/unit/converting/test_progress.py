@@ -8,7 +8,7 @@ import pytest
 from support.samples import rejected
 from support.summaries import manifest_of, summary_of
 
-from wdsremux.cli.report import Rejections, report
+from wdsremux.cli.report import RunRecord, report
 from wdsremux.cli.snippets import snippet
 from wdsremux.converting import progress as render
 from wdsremux.converting.meter import Meter, duration
@@ -305,7 +305,7 @@ def test_the_report_names_every_series_of_a_split():
 
 
 def test_rejected_rows_are_summed_up_by_reason_with_an_example():
-    found = Rejections()
+    found = RunRecord()
     reasons = ["width 17 (in 'a.jpg')", "width 18 (in 'b.jpg')", "truncated (in 'c.jpg')"]
     items = tuple(
         Rejected(position, 0, "decode", reason, None) for position, reason in enumerate(reasons)
@@ -318,7 +318,7 @@ def test_rejected_rows_are_summed_up_by_reason_with_an_example():
 
 
 def test_many_kinds_of_reasons_are_cut_short():
-    found = Rejections()
+    found = RunRecord()
     items = tuple(Rejected(i, 0, "decode", "x" * i, None) for i in range(9))
     found.note(Advanced(9, 0, items, 0, 0))
     assert len(found.lines()) == 6
