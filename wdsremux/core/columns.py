@@ -191,9 +191,9 @@ def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str |
     if len(found) == 1:
         return found[0]
     if not found:
-        raise UsageError(
-            f"no image column found; name one with --image-column. The source has {_list(by_name)}"
-        )
+        can_be_named = any(c.dtype in ("binary", "string") for c in features)
+        advice = "; name one with --image-column" if can_be_named else ""
+        raise UsageError(f"no image column found{advice}. The source has {_list(by_name)}")
     raise UsageError(
         f"the source has {len(found)} image columns: {', '.join(found)}; choose one with "
         "--image-column"

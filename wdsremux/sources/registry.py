@@ -69,7 +69,7 @@ class SourceRef:
     def open(self, recipe: Recipe, run: Run) -> Source:
         """Open the source. Raises SourceError or UsageError."""
         if self.location is None:
-            return _open_object(self.source, run)
+            return _open_object(self.source, recipe, run)
         try:
             return _OPENERS[self.kind](self.location, recipe, run)
         except PermissionError as exc:
@@ -208,7 +208,7 @@ def _has_archive(path: Path) -> bool:
     )
 
 
-def _open_object(source: Any, run: Run) -> Source:
+def _open_object(source: Any, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.rows.iterable import open_iterable
 
     if type(source).__module__.split(".")[0] == "datasets":
@@ -220,7 +220,7 @@ def _open_object(source: Any, run: Run) -> Source:
             f"SOURCE cannot be of type {type(source).__name__!r}; pass a string, a "
             "datasets.Dataset or an iterable of dicts"
         )
-    return open_iterable(source)
+    return open_iterable(source, recipe.image_column)
 
 
 def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:

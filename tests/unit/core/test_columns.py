@@ -238,3 +238,8 @@ def test_whoever_said_what_to_take_is_told_nothing():
     assert remarks(extras=("caption",)) == ()
     assert remarks(PETS[:1], label="") == ()
     assert remarks(extras=(), label="caption") == ()
+
+
+def test_an_option_is_advised_only_where_a_column_can_be_named():
+    text = refusal([Column("image", "null"), Column("boxes", {"list": "int64"})])
+    assert text == "no image column found. The source has image (null), boxes (list)"

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
-from itertools import chain, islice
+from itertools import chain, islice, product
+from pathlib import Path
 from typing import Any
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
+from wdsremux.core.image_formats import is_image_name
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.rows.digest import digest_of_rows
 from wdsremux.sources.rows.links import Reach
@@ -19,7 +21,7 @@ _SEEN_BYTES = 64 << 20
 Row = Mapping[str, Any]
 
 
-def open_iterable(rows: Iterable[Row]) -> "IterableSource":
+def open_iterable(rows: Iterable[Row], image_column: str | None = None) -> "IterableSource":
     """Open any iterable of rows: dicts, each with an image and other values by column name.
 
     An image may be bytes (packed or decoded as any stored image), a path (read in the workers),
@@ -32,10 +34,14 @@ def open_iterable(rows: Iterable[Row]) -> "IterableSource":
     times.
 
     Raises:
-        SourceError: there are no rows, a row is not a dict, or the iterable fails.
+        SourceError: there are no rows, a row is not a dict, the iterable fails, or no
+            `image_column` is named and the only names of images are of files that do not exist.
 
     """
-    return IterableSource(rows)
+    source = IterableSource(rows)
+    if image_column is None:
+        source.refuse_missing_files()
+    return source
 
 
 class IterableSource:
@@ -64,6 +70,19 @@ class IterableSource:
     def features(self) -> Sequence[Column]:
         """Return the columns that the first rows show."""
         return self._columns
+
+    def refuse_missing_files(self) -> None:
+        """Raise SourceError for names of image files that do not exist, if no image is found."""
+        if any(column.dtype in ("image", "binary") for column in self._columns):
+            return
+        for row, column in product(self._head, self._columns):
+            value = row.get(column.name)
+            if isinstance(value, str) and is_image_name(value) and not Path(value).is_file():
+                raise SourceError(
+                    f"column {column.name!r} names image files that cannot be read, for "
+                    f"example {value!r}; pass paths that are absolute or relative to "
+                    f"{str(Path.cwd())!r}, or images as bytes, PIL images or arrays"
+                )
 
     def notes(self) -> Sequence[str]:
         """Return nothing: all is read."""

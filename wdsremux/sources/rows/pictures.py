@@ -92,7 +92,7 @@ def columns_of_rows(
 ) -> tuple[Column, ...]:
     """Return the columns of detached rows, images found by their values.
 
-    A string is an image path only when no other column is an image and the file exists.
+    A string is an image path only when no other column is an image and one of the files exists.
     """
     columns = infer_columns([{n: _without_image(v) for n, v in row.items()} for row in rows])
     images = {name for row in rows for name, value in row.items() if _is_image(value)}
@@ -123,5 +123,5 @@ def _names_files(
     return (
         bool(values)
         and all(isinstance(value, str) and is_image_name(value) for value in values)
-        and file_exists(values[0])
+        and any(map(file_exists, values))
     )

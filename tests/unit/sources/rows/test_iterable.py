@@ -214,3 +214,20 @@ def test_the_identity_tells_rows_apart_by_the_first_of_them():
     records(source)
     assert source.identity() == identity
     assert open_iterable(list(rows_of(300))[1:]).identity() != identity
+
+
+def test_names_of_files_that_do_not_exist_are_refused_with_what_to_pass():
+    rows = [{"id": "a", "image": None}, {"id": "b", "image": "nofile.jpg"}]
+    with pytest.raises(SourceError) as refused:
+        open_iterable(rows)
+    text = str(refused.value)
+    assert "column 'image' names image files that cannot be read, for example" in text
+    assert "'nofile.jpg'; pass paths that are absolute or relative to" in text
+    assert "--image-column" not in text
+    assert open_iterable(rows, "image").features()[1].dtype == "string"
+
+
+def test_one_missing_file_does_not_hide_the_image_column(tmp_path):
+    (tmp_path / "1.jpg").write_bytes(b"")
+    rows = [{"image": str(tmp_path / f"{name}.jpg")} for name in (0, 1)]
+    assert open_iterable(rows).features()[0].dtype == "image"
