@@ -90,7 +90,8 @@ def _kept(arguments: argparse.Namespace) -> str:
         return ""
     of = "" if meter.rows_in_all is None else f" of {meter.rows_in_all:,}"
     kept = f"Kept {counted(meter.kept_shards, 'shard')} ({meter.kept_rows:,}{of} rows)"
-    lost = meter.rows - meter.kept_rows
+    # A shard may be finished before the rows of its last batch are reported.
+    lost = max(0, meter.rows - meter.kept_rows)
     return f"{kept}; {counted(lost, 'row')} will be redone. " if lost else f"{kept}. "
 
 

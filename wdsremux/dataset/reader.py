@@ -210,7 +210,10 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
     try:
         data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
     except OSError as exc:
-        raise CorruptDataError(f"cannot read index.json of {words!r}: {exc.strerror}") from exc
+        raise CorruptDataError(
+            f"cannot read {MANIFEST_NAME!r} of {words!r}: {exc.strerror}; "
+            "check the disk or the mount"
+        ) from exc
     problem: CorruptDataError | None = None
     if data is not None:
         try:

@@ -45,7 +45,7 @@ def test_the_founding_augmentation_of_the_demo(tmp_path):
 def test_help_lists_the_exit_codes():
     done = wdsremux("--help")
     assert done.returncode == 0
-    assert "7 recipe mismatch" in done.stdout.replace("\n", " ")
+    assert "7 recipe, source or dataset differs" in done.stdout.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_a_result_that_cannot_be_written_is_told_in_one_line(made, words):
     assert code == 5
     assert errors == (
         "wdsremux: cannot write to stdout: No space left on device; "
-        "free some space, or send it elsewhere\n"
+        "free some space or redirect the output\n"
     )
 
 

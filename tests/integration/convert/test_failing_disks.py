@@ -140,8 +140,10 @@ def test_a_full_disk_is_told_in_bytes_and_after_making_room_the_run_goes_on(case
     ended = case.run_with(out, small_disk.faults(out), "log")
     assert ended.returncode == 5, ended.stderr
     error, kept = ended.stderr.splitlines()[-2:]
-    assert kept.startswith("Kept 2 shards (")
-    assert re.search(rf"cannot write '{out}/[\w.-]+': No space left on device \(", error)
+    finished = len([name for name in tree(out) if name.endswith(".msgpack")])
+    assert finished >= 1
+    assert kept.startswith(f"Kept {finished} shard")
+    assert re.search(rf"cannot write '{out}/[\w./-]+': No space left on device \(", error)
     assert error.endswith(f"free some space, {AGAIN}")
     if small_disk.is_real:
         needed, free = map(int, re.findall(r"\d+(?= bytes|\sare free)", error))
@@ -184,7 +186,7 @@ def test_a_disk_that_becomes_read_only_between_two_runs_is_one_error(case, small
 
 LIMITED = """
     import resource, sys
-    from wdsremux.cli import main
+    from wdsremux.cli.main import main
 
     resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
     sys.exit(main(sys.argv[1:]))

@@ -190,7 +190,8 @@ def test_a_file_that_cannot_be_read_is_a_finding(mount, standing, name, at):
         ("verify", Fault("getattr|lookup", rf"/{SHARD}", errno=errno.EIO)),
         ("verify", Fault("opendir", r"\.wdsremux$", errno=errno.EIO)),
         ("index", Fault("getattr|lookup", rf"/{SHARD}", errno=errno.ESTALE)),
-        ("ls", Fault("getattr|lookup", rf"/{SHARD}", errno=errno.ESTALE)),
+        # `ls` reads index.json, and asks for no shard.
+        ("ls", Fault("open|read", r"/index\.json", errno=errno.EIO)),
     ],
 )
 def test_a_folder_that_cannot_be_listed_is_one_error(command, mount, standing, word, sick):
