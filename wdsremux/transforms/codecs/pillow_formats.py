@@ -120,7 +120,8 @@ def orientation_from_metadata(exif: bytes, xmp: bytes) -> int:
 
 def _orientation_of(image: Image.Image) -> int:
     try:
-        value = image.getexif().get(_ORIENTATION, 1)
+        with strict_pillow():
+            value = image.getexif().get(_ORIENTATION, 1)
     except _FAILURES:
         return 1  # a broken Exif block does not cost the image
     return next((number for number in range(1, 9) if value == number), 1)

@@ -1,30 +1,35 @@
-"""Keeps Pillow strict while images are decoded, whatever global switch the user's code has set.
+"""Keeps Pillow strict while images are decoded, whatever global switches the user's code has set.
 
 `ImageFile.LOAD_TRUNCATED_IMAGES = True` is common in training scripts. With it, half-empty images
-would be packed, and which ones would depend on when a worker imports the user's function. Short
-because it handles that switch alone, for all formats that Pillow opens.
+would be packed, and which ones would depend on when a worker imports the user's function. Filters
+that turn warnings into errors would reject images with a damaged Exif block in the same way. Short
+because it handles these two alone, for all formats that Pillow opens.
 """
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Iterator
 
 from PIL import ImageFile
 
 
 class _Strictness:
-    """Counts the decodes in progress: the first one sets the switch, the last one restores it."""
+    """Counts the decodes in progress: the first sets the switches, the last restores them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._decodes = 0
         self._users = False
+        self._filters = warnings.catch_warnings()
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             if not self._decodes:
                 self._users = ImageFile.LOAD_TRUNCATED_IMAGES
+                self._filters = warnings.catch_warnings(action="ignore")
+                self._filters.__enter__()
             ImageFile.LOAD_TRUNCATED_IMAGES = False
             self._decodes += 1
         try:
@@ -34,7 +39,11 @@ class _Strictness:
                 self._decodes -= 1
                 if not self._decodes:
                     ImageFile.LOAD_TRUNCATED_IMAGES = self._users
+                    self._filters.__exit__(None, None, None)
 
 
 strict_pillow = _Strictness()
-"""A context in which Pillow refuses truncated images. One for the process, like Pillow's switch."""
+"""A context in which Pillow refuses truncated images and warns of nothing.
+
+One for the process, like the switches.
+"""

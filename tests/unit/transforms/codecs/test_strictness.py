@@ -1,14 +1,18 @@
 """Our decoding ignores the global switches of libraries that a user's code may set."""
 
 import io
+import struct
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
+from support.corpora import jpeg
 
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.codecs.pillow_formats import orientation_from_metadata
 from wdsremux.transforms.codecs.strictness import strict_pillow
 
 
@@ -35,3 +39,17 @@ def test_the_user_s_switch_is_restored_after_the_last_of_several_decodes():
     with ThreadPoolExecutor(4) as pool:
         assert not any(pool.map(decode, range(200)))
     assert ImageFile.LOAD_TRUNCATED_IMAGES
+
+
+def test_filters_that_make_errors_of_warnings_change_no_orientation():
+    entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entry + b"\x0f"  # the second entry is cut
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        with pytest.warns(UserWarning, match="Corrupt EXIF data"):
+            Image.Exif().load(exif)
+        warnings.simplefilter("error")
+        assert orientation_from_metadata(exif, b"") == 6
+        before = warnings.filters
+        Codec().decode(jpeg(1))
+        assert warnings.filters is before
