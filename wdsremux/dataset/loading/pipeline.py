@@ -5,11 +5,12 @@ which takes from its workers in turn, delivers the same batches in the same orde
 workers read all shards, by the sample ranges that the index holds.
 """
 
+import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, SupportsIndex
 
 import webdataset
 from webdataset.utils import pytorch_worker_info
@@ -62,17 +63,19 @@ def pipeline(  # noqa: PLR0913 (options of one call, by name; `load` has the sam
     * `batch_size`: None for single samples.
     * `rank`, `world_size`: the part of this process, by default that of `torch.distributed` or of
       the variables RANK and WORLD_SIZE. Any number of ranks reads any number of shards.
-    * `remainder`: what happens to samples that do not divide evenly. "keep": every sample once, as
-      many batches on every rank; "pad": as many samples on every rank, a few of them twice; "drop":
-      only full batches.
+    * `remainder`: what happens to samples that do not divide evenly. "keep": every sample once, and
+      as many batches on every rank (ranks of single samples may differ by one); "pad": as many
+      samples on every rank, a few of them twice; "drop": only full batches.
     * `cache_dir`, `cache_size`: behind a URL, a folder of bounded size for what was fetched.
 
     Raises UsageError for an option or split that does not exist, CorruptDataError when there is no
     finished output, StoreError when it cannot be reached.
     """
-    window = WINDOW_SAMPLES if shuffle is True else int(shuffle)
-    if window < 0:
-        raise UsageError(f"shuffle={shuffle!r}: pass True, False, or a number of samples")
+    window = WINDOW_SAMPLES if shuffle is True else _count("shuffle", shuffle or 0)
+    epoch = _count("epoch", epoch)
+    batch_size = None if batch_size is None else _count("batch_size", batch_size)
+    rank = None if rank is None else _count("rank", rank)
+    world_size = None if world_size is None else _count("world_size", world_size)
     decoder = SampleDecoder(checked_decode(decode), checked_columns(columns))
     rank, world_size = ranks(rank, world_size)
     cache = cache_of(cache_dir, cache_size)
@@ -91,6 +94,13 @@ def pipeline(  # noqa: PLR0913 (options of one call, by name; `load` has the sam
     plan = _Plan(settings, tuple(copies), rank)
     plan.order(epoch)  # Wrong settings are reported now, not by a worker.
     return Pipeline(plan, Cursor(epoch), reader, decoder)
+
+
+def _count(name: str, value: object) -> int:
+    """Return an option that counts something, as an int. Raises UsageError for other values."""
+    if not isinstance(value, SupportsIndex) or isinstance(value, bool) or operator.index(value) < 0:
+        raise UsageError(f"{name}={value!r}: pass a whole number of at least 0")
+    return operator.index(value)
 
 
 @dataclass(frozen=True, slots=True)

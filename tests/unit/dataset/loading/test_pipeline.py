@@ -123,6 +123,12 @@ def test_a_state_of_other_batches_is_refused(made, words):
         ({"rank": 4, "world_size": 4}, "rank=4 is not in range"),
         ({"split": "val"}, "no split 'val'"),
         ({"batch_size": 0}, "batch_size=0"),
+        ({"batch_size": "64"}, "batch_size='64': pass a whole number"),
+        ({"batch_size": 2.5}, "batch_size=2.5: pass a whole number"),
+        ({"epoch": -1}, "epoch=-1: pass a whole number"),
+        ({"epoch": 1.5}, "epoch=1.5: pass a whole number"),
+        ({"shuffle": "yes"}, "shuffle='yes': pass a whole number"),
+        ({"rank": "0", "world_size": "2"}, "rank='0': pass a whole number"),
     ],
     ids=str,
 )
