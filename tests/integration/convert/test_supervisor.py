@@ -24,7 +24,8 @@ ROWS = 600
 KILLER = 523
 """In the third chunk: by then shards of the first are there."""
 MARK = b"the mark of a killer"
-STEPS = ("--step", "resize=16", "--max-shard-samples", 20, "--workers", 2)
+# The portable kernel: it decodes with simplejpeg, whose function is replaced here.
+STEPS = ("--kernel", "portable", "--step", "resize=16", "--max-shard-samples", 20, "--workers", 2)
 ONE_REJECTED = ("--max-errors", 1)
 
 # Python imports it at its start: the decoder of every process then minds the mark.

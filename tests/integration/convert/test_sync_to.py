@@ -138,7 +138,7 @@ def test_another_dataset_there_is_replaced_only_when_all_is_done(case, source, r
         (name, (case.out / "index.json").exists())
     )
     case.convert()
-    assert "holds shards already" in case.told[0]
+    assert "already holds shards" in case.told[0]
     assert all(is_done for _, is_done in seen)
     assert {name for name, _ in seen} >= {*SHARDS, "index.json"}
     assert case.remote.files["index.json"] != before["index.json"]
@@ -199,7 +199,7 @@ def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
 def test_only_what_lies_in_a_folder_is_carried(case):
     case.out = "mem://place"
     with pytest.raises(
-        UsageError, match="--sync-to needs an OUT that is a folder, and 'mem://place' is none"
+        UsageError, match="--sync-to needs an OUT that is a folder, and 'mem://place' is not"
     ):
         case.convert()
 
