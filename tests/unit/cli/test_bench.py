@@ -37,7 +37,7 @@ def test_an_estimate_reads_well():
     ]
 
 
-def test_an_estimate_tells_the_start_of_the_workers_apart():
+def test_an_estimate_shows_the_start_of_the_workers_separately():
     found = estimate_of()
     slow = replace(found, workers=1, engine="processes", pace=replace(found.pace, start_s=5.25))
     assert estimate_lines(slow)[0].endswith(" in 2.0 s with 1 process, after 5.2 s to start")
@@ -50,12 +50,12 @@ def test_an_estimate_without_known_rows_projects_nothing():
     ]
 
 
-def test_an_estimate_tells_of_the_first_rejected_row():
+def test_an_estimate_shows_the_first_rejected_row():
     lines = estimate_lines(estimate_of(rejected=Rejected(7, 0, "decode", "truncated JPEG")))
     assert lines[-1] == "note: 1 rejected; the first was row 7 (decode): truncated JPEG"
 
 
-def test_too_little_room_is_said():
+def test_too_little_disk_space_is_reported():
     assert _room_lines(3000, 2000, "out") == [
         "2.0 kB free at out; nothing was written",
         "note: 1.0 kB more is needed",
@@ -64,24 +64,24 @@ def test_too_little_room_is_said():
     assert len(_room_lines(None, 0, "out")) == 1
 
 
-def test_the_room_for_a_folder_to_be_made_is_that_of_its_parent(tmp_path):
+def test_the_free_space_of_a_new_folder_is_that_of_its_parent(tmp_path):
     assert free_at(str(tmp_path / "not" / "there")) > 0
 
 
-def test_a_folder_that_cannot_be_has_no_room():
+def test_an_impossible_folder_has_no_free_space():
     assert free_at("a" * 300) is None
 
 
-def test_a_folder_may_be_named_as_no_url_can(tmp_path):
+def test_a_folder_name_may_contain_what_a_url_cannot(tmp_path):
     assert free_at(f"{tmp_path}/a://b") > 0
 
 
-def test_nobody_knows_the_room_behind_a_url():
+def test_the_free_space_behind_a_url_is_unknown():
     assert free_at("s3://bucket/folder") is None
     assert _room_lines(10**12, None, "s3://bucket/folder") == ["nothing was written"]
 
 
-def test_a_bench_tells_where_the_time_goes_and_what_is_gained():
+def test_a_bench_shows_where_the_time_goes_and_what_is_gained():
     lines = bench_lines(bench_of(100, 400))
     assert lines[0] == "one core: 500 images/s, 2.00 ms per image"
     assert lines[2] == "  decode        1.000 ms    50%"

@@ -24,7 +24,7 @@ def clock(monkeypatch):
     return clock
 
 
-def test_elsewhere_than_on_a_terminal_a_line_comes_every_ten_seconds(clock):
+def test_outside_a_terminal_a_line_is_printed_every_ten_seconds(clock):
     out = io.StringIO()
     tell = byte_progress(out)
     tell(SyncBegun(4, 400_000_000))
@@ -51,7 +51,7 @@ def test_a_verification_counts_shards(clock):
     assert out.getvalue() == "2 of 4 shards, 60.0 MB of 100.0 MB, 5.0 MB/s, 8 s to go\n"
 
 
-def test_on_a_terminal_a_bar_is_drawn():
+def test_a_terminal_gets_a_bar():
     out = Terminal()
     tell = byte_progress(out)
     tell(Note("before"))
@@ -64,7 +64,7 @@ def test_on_a_terminal_a_bar_is_drawn():
     assert "2.00M" in out.getvalue()
 
 
-def test_the_bar_of_a_verification_goes_when_it_is_done(tmp_path):
+def test_the_bar_of_a_verification_is_removed_at_its_end(tmp_path):
     out = Terminal()
     verify(make_dataset(tmp_path / "out"), observer=byte_progress(out))
     assert "/133k" in out.getvalue()

@@ -30,14 +30,14 @@ class Refusing(io.StringIO):
         return self.is_terminal
 
 
-def test_no_more_lines_are_made_than_are_read(monkeypatch):
+def test_lines_are_made_only_as_they_are_read(monkeypatch):
     monkeypatch.setattr("sys.stdout", Refusing(errno.EPIPE))
     lines = iter("abc")
     console.out_lines(lines)
     assert [*lines] == ["b", "c"]
 
 
-def test_what_fails_where_lines_are_made_is_not_taken_for_a_reader_that_went_away(capsys):
+def test_an_error_while_lines_are_made_is_not_taken_for_a_closed_pipe(capsys):
     def lines():
         yield "a"
         raise BrokenPipeError("of a server")
@@ -47,7 +47,7 @@ def test_what_fails_where_lines_are_made_is_not_taken_for_a_reader_that_went_awa
     assert capsys.readouterr().out == "a\n"
 
 
-def test_a_full_disk_is_told_of_a_result_and_survived_by_a_report(monkeypatch, capsys):
+def test_a_full_disk_fails_a_result_but_not_a_report(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout", Refusing(errno.ENOSPC))
     with pytest.raises(StoreError, match="cannot write to stdout: No space left on device; free"):
         console.out("text")
@@ -55,7 +55,7 @@ def test_a_full_disk_is_told_of_a_result_and_survived_by_a_report(monkeypatch, c
     assert capsys.readouterr().err.startswith("wdsremux: cannot write to stdout: No space")
 
 
-def test_complaints_and_the_end_stand_a_stderr_that_is_gone(monkeypatch):
+def test_errors_and_exit_survive_a_closed_stderr(monkeypatch):
     gone = Refusing(errno.EPIPE)
     monkeypatch.setattr("sys.stderr", gone)
     console.err("text")

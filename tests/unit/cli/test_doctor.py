@@ -24,7 +24,7 @@ def without(monkeypatch, *names):
     monkeypatch.setattr(diagnosing, "_version", lambda name: None if name in names else real(name))
 
 
-def test_a_machine_on_which_the_tests_run_is_healthy():
+def test_the_machine_of_the_tests_is_healthy():
     found = diagnose()
     assert found.problems == ()
     assert found.engines["processes"].startswith("ready")
@@ -35,7 +35,7 @@ def names_in(requirements):
     return {re.match(r"[\w-]+", line)[0] for line in requirements}
 
 
-def test_every_dependency_and_every_extra_is_looked_for():
+def test_every_dependency_and_every_extra_is_checked():
     project = tomllib.loads(Path(__file__).parents[3].joinpath("pyproject.toml").read_text())
     project = project["project"]
     optional = {option.name: option.use for option in OPTIONS}
@@ -47,7 +47,7 @@ def test_every_dependency_and_every_extra_is_looked_for():
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_what_only_reads_the_shards_again_is_no_problem_to_a_run(monkeypatch):
+def test_a_missing_library_for_reading_shards_is_not_a_problem(monkeypatch):
     without(monkeypatch, "webdataset")
     found = diagnose()
     assert found.problems == ()
@@ -63,7 +63,7 @@ def test_a_missing_library_is_a_problem_that_names_the_remedy(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_missing_optional_part_is_none(monkeypatch):
+def test_a_missing_optional_part_is_not_a_problem(monkeypatch):
     without(monkeypatch, *(option.name for option in OPTIONS))
     found = diagnose()
     assert found.problems == ()
@@ -83,7 +83,7 @@ def test_a_worker_process_that_cannot_start_is_a_problem(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_token_is_seen_and_never_shown(monkeypatch):
+def test_a_token_is_detected_and_never_shown(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_the_secret")
     found = diagnose()
     assert found.has_token
@@ -92,7 +92,7 @@ def test_a_token_is_seen_and_never_shown(monkeypatch):
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_the_lines_stand_in_two_columns():
+def test_the_lines_have_two_columns():
     found = diagnose()
     lines = found.lines({"free space": "1 GB"})
     place = lines[-1].index("1 GB")

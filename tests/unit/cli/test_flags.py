@@ -43,12 +43,12 @@ def toml(folder, text):
     return str(path)
 
 
-def test_nothing_given_is_nothing_so_that_defaults_stay_defaults():
+def test_without_flags_no_option_is_set():
     assert given() == ({}, {})
     assert made() == (Recipe(), Run())
 
 
-def test_every_field_has_a_flag_and_a_help_text():
+def test_every_field_has_a_flag_with_help():
     text = parser().format_help()
     docs = field_docs(recipe_module)
     for field in FIELDS:
@@ -56,7 +56,7 @@ def test_every_field_has_a_flag_and_a_help_text():
         assert docs[field.name], field.name
 
 
-def test_the_help_tells_every_default_as_a_user_would_write_it():
+def test_the_help_shows_every_default_as_a_user_would_write_it():
     text = " ".join(parser().format_help().split())
     for field in FIELDS:
         if default_text(field):
@@ -68,19 +68,19 @@ def test_the_help_tells_every_default_as_a_user_would_write_it():
 
 
 @pytest.mark.parametrize("kind", [Recipe, Run])
-def test_every_default_that_is_told_means_the_default(kind):
+def test_every_default_in_the_help_parses_to_the_default(kind):
     for field in dataclasses.fields(kind):
         text = default_text(field)
         if text:
             assert kind.from_options({field.name: text}) == kind(), field.name
 
 
-def test_a_flag_gives_its_field():
+def test_a_flag_sets_its_field():
     recipe, run = made("--max-shard-size", "1MiB", "--extra-columns", "a,b", "--workers", "0")
     assert (recipe.max_shard_size, recipe.extra_columns, run.workers) == (2**20, ("a", "b"), 0)
 
 
-def test_options_are_told_apart_by_what_they_decide():
+def test_options_are_grouped_by_what_they_affect():
     assert given("--seed", "7", "--workers", "2") == ({"seed": "7"}, {"workers": "2"})
 
 
@@ -89,23 +89,23 @@ def test_a_flag_that_may_be_repeated_is_collected_in_order():
     assert made("--step", "resize=256", "--step", "hflip")[0].steps == ("resize=256", "hflip")
 
 
-def test_a_repeated_flag_begins_anew_with_every_command_line():
+def test_a_repeated_flag_starts_empty_on_every_command_line():
     same = parser()
     for _ in range(2):
         assert options_given(same.parse_args(["--step", "hflip"]), {})[0] == {"steps": ["hflip"]}
 
 
-def test_any_other_flag_that_is_repeated_counts_the_last_time():
+def test_the_last_value_of_any_other_repeated_flag_counts():
     assert made("--seed", "1", "--seed", "2")[0].seed == 2
 
 
-def test_a_switch_is_turned_on_and_off():
+def test_a_switch_can_be_turned_on_and_off():
     assert made("--overwrite")[1].overwrite is True
     assert made("--overwrite", "--no-overwrite")[1].overwrite is False
     assert made("--no-reencode", file={"reencode": True})[0].reencode is False
 
 
-def test_an_empty_text_is_given_and_not_the_same_as_nothing():
+def test_an_empty_string_is_a_value():
     recipe, _ = made("--extra-columns", "", "--label-column", "")
     assert (recipe.extra_columns, recipe.label_column) == ((), "")
 
@@ -114,14 +114,14 @@ def test_an_empty_text_is_given_and_not_the_same_as_nothing():
     "words",
     [["--qualty", "90"], ["--format", "tiff"], ["--qual", "90"], ["--workers"], ["--overwrite=no"]],
 )
-def test_a_flag_that_makes_no_sense_ends_with_status_2(words, capsys):
+def test_an_invalid_flag_ends_with_status_2(words, capsys):
     with pytest.raises(SystemExit) as caught:
         parser().parse_args(words)
     assert caught.value.code == 2
     assert words[0].split("=")[0] in capsys.readouterr().err
 
 
-def test_a_file_gives_options_by_the_names_of_their_flags(tmp_path):
+def test_a_file_sets_options_by_the_names_of_their_flags(tmp_path):
     path = toml(
         tmp_path,
         """
@@ -147,7 +147,7 @@ def test_a_file_gives_options_by_the_names_of_their_flags(tmp_path):
     assert (run.workers, run.max_errors.percent) == (0, 5.0)
 
 
-def test_no_file_gives_nothing():
+def test_without_a_file_no_option_is_set():
     assert options_from_file(None) == {}
 
 
@@ -166,7 +166,7 @@ def test_flags_win_over_the_file(tmp_path):
         ("recipe.quality", ""),
     ],
 )
-def test_an_unknown_key_is_refused_beside_the_known_ones(tmp_path, key, hint):
+def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path, key, hint):
     path = toml(tmp_path, f"{key} = 1")
     with pytest.raises(UsageError) as caught:
         options_from_file(path)
@@ -176,20 +176,20 @@ def test_an_unknown_key_is_refused_beside_the_known_ones(tmp_path, key, hint):
     assert "max-shard-size" in text
 
 
-def test_a_key_given_in_both_spellings_is_refused(tmp_path):
+def test_a_key_in_both_spellings_is_refused(tmp_path):
     path = toml(tmp_path, "batch-size = 1\nbatch_size = 2")
     with pytest.raises(UsageError, match="'batch_size' is set twice"):
         options_from_file(path)
 
 
-def test_a_file_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_of_options_is_refused(tmp_path):
     with pytest.raises(
         UsageError, match=r"--config '.*nowhere\.toml' cannot be read: No such file"
     ):
         options_from_file(str(tmp_path / "nowhere.toml"))
 
 
-def test_a_folder_is_no_file_of_options(tmp_path):
+def test_a_folder_is_refused_as_a_file_of_options(tmp_path):
     with pytest.raises(UsageError, match="cannot be read"):
         options_from_file(str(tmp_path))
 
@@ -202,13 +202,13 @@ def test_a_file_that_is_not_toml_is_refused(tmp_path, content):
         options_from_file(str(path))
 
 
-def test_a_value_of_the_file_that_makes_no_sense_is_refused_by_its_flag(tmp_path):
+def test_an_invalid_value_in_the_file_is_refused_by_its_flag(tmp_path):
     file = options_from_file(toml(tmp_path, "quality = 101"))
     with pytest.raises(UsageError, match="--quality cannot be 101"):
         made(file=file)
 
 
-def test_texts_under_fields_are_their_help():
+def test_docstrings_of_fields_are_their_help():
     docs = field_docs(recipe_module)
     assert docs["seed"] == "seed of all random steps and of your function"
     assert "\n" not in "".join(docs.values())

@@ -88,7 +88,7 @@ def test_completion_knows_commands_and_all_options(capsys, shell):
         ),
     ],
 )
-def test_options_of_other_tools_are_answered_with_ours(capsys, words, told):
+def test_options_of_other_tools_are_answered_with_the_equivalent(capsys, words, told):
     with pytest.raises(SystemExit) as end:
         main(words.split())
     assert end.value.code == 2

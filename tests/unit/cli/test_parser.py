@@ -27,7 +27,7 @@ from wdsremux.sources.registry import parse
         ("convert a b --format jpg", "; did you mean jpeg?;"),
     ],
 )
-def test_a_word_too_many_is_told_with_what_may_be_meant(capsys, words, told):
+def test_an_extra_argument_is_refused_with_a_suggestion(capsys, words, told):
     with pytest.raises(SystemExit) as end:
         main(words.split())
     assert end.value.code == 2
@@ -49,7 +49,7 @@ def test_a_word_too_many_is_told_with_what_may_be_meant(capsys, words, told):
         ("nothing here", "; check the spelling, or set its kind with --source-kind"),
     ],
 )
-def test_a_source_that_is_nothing_is_told_with_what_may_be_meant(words, told):
+def test_an_unusable_source_is_refused_with_a_suggestion(words, told):
     with pytest.raises(SourceError) as refused:
         parse(words, Recipe())
     assert str(refused.value).endswith(told)

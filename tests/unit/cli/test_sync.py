@@ -50,7 +50,7 @@ def test_a_wrong_option_ends_with_2(made, tmp_path, capsys, words, told):
     assert not (tmp_path / "nas").exists()
 
 
-def test_what_is_no_dataset_ends_with_3(tmp_path, capsys):
+def test_a_folder_without_a_dataset_ends_with_3(tmp_path, capsys):
     code, _, err = run(capsys, "sync", tmp_path, tmp_path.parent / "nas")
     assert code == 3
     assert "wdsremux index" in err
@@ -70,7 +70,7 @@ def report(**changes):
     return SyncReport(**(known | changes))
 
 
-def test_the_closing_line_tells_bytes_time_and_proof():
+def test_the_closing_line_shows_bytes_time_and_proof():
     (line,) = report_lines(report())
     assert line == (
         "sent 3 files, 2.0 MB, to s3://bucket/pets in 1 min 1 s, "
@@ -78,7 +78,7 @@ def test_the_closing_line_tells_bytes_time_and_proof():
     )
 
 
-def test_whatever_is_left_is_told():
+def test_everything_left_undone_is_reported():
     lines = report_lines(
         report(
             left_alone=("README.md",),
@@ -116,7 +116,7 @@ def test_a_dry_run_prints_every_file_and_why_and_the_totals_last():
     ]
 
 
-def test_a_dry_run_with_nothing_to_send_still_tells_what_would_be_removed():
+def test_a_dry_run_with_nothing_to_send_still_shows_what_would_be_removed():
     lines = report_lines(report(is_dry_run=True, files=0, size_bytes=0, removed=("old.tar",)))
     assert lines == [
         "would remove old.tar at s3://bucket/pets",

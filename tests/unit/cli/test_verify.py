@@ -47,7 +47,7 @@ def test_findings_end_with_1_and_a_line_for_each(out, capsys):
     assert lines[2].startswith("1 error, 1 warning: 38 samples in 5 shards")
 
 
-def test_what_is_no_dataset_ends_with_6(tmp_path, capsys):
+def test_a_place_without_a_dataset_ends_with_6(tmp_path, capsys):
     for place in (tmp_path, tmp_path / "missing"):
         code, lines, err = run(capsys, "verify", place)
         assert (code, lines) == (6, [])
@@ -57,14 +57,14 @@ def test_what_is_no_dataset_ends_with_6(tmp_path, capsys):
 @pytest.mark.parametrize(
     "words", [("--subset", "2/1"), ("--workers", "0"), ("--subset", "x")], ids=str
 )
-def test_senseless_options_end_with_2(made, capsys, words):
+def test_invalid_options_end_with_2(made, capsys, words):
     code, _, err = run(capsys, "verify", made, *words)
     assert code == 2
     assert words[0] in err
 
 
 @pytest.mark.parametrize("words", [("--depth", "deep"), ("--workers", "x"), ("--dept", "bytes")])
-def test_options_that_are_none_end_with_2(made, words):
+def test_unknown_options_end_with_2(made, words):
     with pytest.raises(SystemExit) as ended:
         main(["verify", str(made), *words])
     assert ended.value.code == 2

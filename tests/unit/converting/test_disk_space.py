@@ -18,7 +18,7 @@ def shard(number, rows=10, size_bytes=MB):
     return summary_of(number, number * rows, (number + 1) * rows, size_bytes=size_bytes)
 
 
-def test_before_the_first_shard_the_size_of_the_source_is_the_guess():
+def test_before_the_first_shard_the_size_of_the_source_is_the_estimate():
     text = watch(5 * MB, source=8 * MB).warning()
     assert text == (
         "the disk may fill up: the rows take 8.0 MB in the source and 5.0 MB is free; steps that "
@@ -27,7 +27,7 @@ def test_before_the_first_shard_the_size_of_the_source_is_the_guess():
     )
 
 
-def test_every_copy_takes_the_room_of_the_source():
+def test_every_copy_needs_the_space_of_the_source():
     assert (
         "8.0 MB in the source (times 3 copies) and"
         in watch(20 * MB, copies=3, source=8 * MB).warning()
@@ -35,7 +35,7 @@ def test_every_copy_takes_the_room_of_the_source():
     assert watch(25 * MB, copies=3, source=8 * MB).warning() is None
 
 
-def test_after_a_shard_the_shards_are_the_guess():
+def test_after_a_shard_the_shards_are_the_estimate():
     looked = watch(8 * MB, source=1)
     looked.add(shard(0))
     assert looked.warning().startswith(
@@ -43,7 +43,7 @@ def test_after_a_shard_the_shards_are_the_guess():
     )
 
 
-def test_what_is_written_already_needs_no_room():
+def test_what_is_written_already_needs_no_space():
     looked = watch(8 * MB, source=100 * MB)
     for number in range(2):
         looked.add(shard(number))
@@ -73,7 +73,7 @@ def test_it_is_silent_without_a_reason(free, rows, source):
     assert watch(free, rows=rows, source=source).warning() is None
 
 
-def test_of_a_source_of_unknown_length_it_knows_nothing_after_a_shard():
+def test_a_source_of_unknown_length_has_no_estimate_after_a_shard():
     looked = watch(1, rows=None, source=8 * MB)
     looked.add(shard(0))
     assert looked.warning() is None
@@ -105,7 +105,7 @@ def test_the_bytes_of_the_rows_are_their_share_of_the_files(split, limit, expect
 
 
 @pytest.mark.parametrize(("split", "limit", "expected"), [("all", None, 550), ("train", 25, 125)])
-def test_of_a_folder_the_rows_take_their_share(split, limit, expected):
+def test_rows_of_a_folder_count_in_proportion(split, limit, expected):
     series = series_from_text(split, {"train": 100, "test": 10})
     assert source_bytes({"files": 120, "bytes": 600}, series, limit) == expected
 
@@ -122,5 +122,5 @@ def test_files_of_unknown_length_count_whole():
     "identity",
     [{}, {"files": 17}, {"files": [{"name": "a"}]}, {"files": [7]}, {"kind": "demo"}],
 )
-def test_a_source_that_does_not_tell_its_size_has_none(identity):
+def test_a_source_without_a_known_size_has_no_estimate(identity):
     assert source_bytes(identity, series_from_text("train", {"train": 5}), None) is None

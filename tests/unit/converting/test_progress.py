@@ -59,7 +59,7 @@ def lines_of(events, progress, out=None):
     return out.getvalue().splitlines()
 
 
-def test_a_slow_run_is_not_told_to_stand_still():
+def test_a_slow_run_does_not_show_a_rate_of_zero():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun(rows=100))
@@ -68,7 +68,7 @@ def test_a_slow_run_is_not_told_to_stand_still():
     assert ", 0.2 images/s, " in meter.line()
 
 
-def test_nothing_is_to_go_when_all_is_done(clock):
+def test_no_time_remains_at_the_end(clock):
     meter = Meter(clock)
     meter.note(begun(rows=200))
     clock.now += 10
@@ -99,7 +99,7 @@ def test_rates_are_those_of_this_run_alone():
     assert meter.to_json()["mb_per_s"] == 1.5
 
 
-def test_time_to_go_is_told_only_where_it_can_be_known():
+def test_the_remaining_time_is_shown_only_where_it_is_known():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun(rows=None))
@@ -111,7 +111,7 @@ def test_time_to_go_is_told_only_where_it_can_be_known():
     assert meter.eta_s is None
 
 
-def test_more_rows_than_expected_leave_no_time_to_go():
+def test_more_rows_than_expected_leave_no_remaining_time():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun(rows=50))
@@ -120,11 +120,11 @@ def test_more_rows_than_expected_leave_no_time_to_go():
     assert meter.eta_s == 0
 
 
-def test_a_meter_that_has_seen_nothing_divides_by_nothing():
+def test_a_meter_without_events_does_not_divide_by_zero():
     assert Meter(Clock()).to_json()["images_per_s"] == 0
 
 
-def test_a_line_tells_rows_rates_shards_rejected_and_time_to_go():
+def test_a_line_shows_rows_rates_shards_rejected_and_remaining_time():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun())
@@ -133,7 +133,7 @@ def test_a_line_tells_rows_rates_shards_rejected_and_time_to_go():
     assert meter.line() == ("100 of 1,000 rows, 10 images/s, shard 1, 2 rejected, 1 min 30 s left")
 
 
-def test_a_line_of_a_source_of_unknown_length_tells_no_end():
+def test_a_line_of_a_source_of_unknown_length_shows_no_end():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun(rows=None))
@@ -154,7 +154,7 @@ def test_a_line_of_a_source_of_unknown_length_tells_no_end():
         (90_000, "25 h 0 min"),
     ],
 )
-def test_a_time_is_told_as_people_say_it(seconds, text):
+def test_a_duration_is_shown_in_human_units(seconds, text):
     assert duration(seconds) == text
 
 
@@ -171,11 +171,11 @@ def test_a_time_is_told_as_people_say_it(seconds, text):
         (12_345_000_000_000_000, "12345.00 TB"),
     ],
 )
-def test_a_size_is_told_in_decimal_units(size_bytes, text):
+def test_a_size_is_shown_in_decimal_units(size_bytes, text):
     assert size(size_bytes) == text
 
 
-def test_no_progress_is_nobody():
+def test_no_progress_has_no_observer():
     assert observer("none") is ignore_event
 
 
@@ -195,7 +195,7 @@ def test_lines_are_ten_seconds_apart(clock):
     assert [line.split(" rows")[0] for line in lines[1:]] == ["100 of 1,000", "200 of 1,000"]
 
 
-def test_a_note_is_told_at_once(clock):
+def test_a_note_is_printed_at_once(clock):
     lines = lines_of([Note("README.md was not written by wdsremux"), begun()], "log")
     assert lines[0] == "README.md was not written by wdsremux"
 
@@ -214,7 +214,7 @@ def test_a_note_is_told_at_once(clock):
         ),
     ],
 )
-def test_the_first_line_tells_what_is_to_be_done(event, text):
+def test_the_first_line_shows_what_will_be_done(event, text):
     assert lines_of([event], "log") == [text]
 
 
@@ -255,7 +255,7 @@ def test_json_has_only_ascii_so_that_any_program_reads_it():
     assert json.loads(line)["text"] == "ü🐈\nnext"
 
 
-def test_a_bar_counts_rows_from_where_the_run_goes_on():
+def test_a_bar_counts_rows_from_where_the_run_resumes():
     out = Terminal()
     events = [begun(rows=1000, done_rows=500), advanced(rows=500), Done(manifest_of(), 500)]
     text = "\n".join(lines_of(events, "bar", out))
@@ -270,7 +270,7 @@ def test_a_note_beside_a_bar_has_a_line_of_its_own():
     assert any(line.split("\r")[-1] == "late" for line in lines)
 
 
-def test_the_report_tells_what_there_is_and_how_to_read_it():
+def test_the_report_shows_what_was_written_and_how_to_read_it():
     shards = [summary_of(i, i * 10, i * 10 + 10, rejected=1) for i in range(2)]
     text = report(Done(manifest_of(shards), 20), "out/pets", 4.0)
     assert text.splitlines() == [
@@ -337,7 +337,7 @@ def test_the_number_of_shards_is_estimated_by_bytes_and_then_by_shards():
     assert (meter.kept_rows, meter.kept_shards) == (100, 1)
 
 
-def test_the_rows_that_are_kept_are_those_of_the_slowest_copy():
+def test_the_kept_rows_are_those_of_the_slowest_copy():
     meter = Meter(Clock())
     meter.note(Begun(1000, 50, 4, "threads", done_shards=2, copies=2))
     meter.note(ShardDone(summary_of(0, 50, 150, copy=0)))
@@ -346,7 +346,7 @@ def test_the_rows_that_are_kept_are_those_of_the_slowest_copy():
     assert (meter.kept_rows, meter.kept_shards) == (90, 4)
 
 
-def test_the_start_of_the_workers_is_in_no_rate():
+def test_the_start_of_the_workers_is_excluded_from_rates():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun(rows=1000))

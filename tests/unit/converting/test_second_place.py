@@ -71,7 +71,7 @@ def test_all_events_are_passed_on(case):
     ]
 
 
-def test_the_place_is_locked_until_the_end(case):
+def test_the_destination_is_locked_until_the_end(case):
     case.forwarder(BEGUN)
     with pytest.raises(StoreError, match="being written by"), case.remote.lock():
         pass
@@ -80,7 +80,7 @@ def test_the_place_is_locked_until_the_end(case):
         pass
 
 
-def test_a_place_that_another_run_writes_to_is_left_alone(case):
+def test_a_destination_of_another_run_is_left_alone(case):
     with case.remote.lock():
         case.forwarder(BEGUN)
         case.close_shard(0)
@@ -90,7 +90,7 @@ def test_a_place_that_another_run_writes_to_is_left_alone(case):
 
 
 @pytest.mark.parametrize("name", ["index.json", "others-000000.tar"])
-def test_nothing_is_sent_where_a_dataset_stands(case, name):
+def test_nothing_is_sent_over_an_existing_dataset(case, name):
     publish(case.remote, name)
     before = list(case.remote.published)
     case.forwarder(BEGUN)
@@ -102,7 +102,7 @@ def test_nothing_is_sent_where_a_dataset_stands(case, name):
     ]
 
 
-def test_what_an_earlier_run_sent_is_no_hindrance(case):
+def test_files_of_an_earlier_run_do_not_stop_the_sending(case):
     publish(case.remote, RECIPE_NAME)
     publish(case.remote, "train-000000.tar")
     case.forwarder(BEGUN)
@@ -128,7 +128,7 @@ def test_after_a_refusal_nothing_more_is_sent(case):
 
 
 @pytest.mark.parametrize("lost", [RECIPE_NAME, entry_name("train-000000.tar")])
-def test_a_file_that_cannot_be_read_ends_the_sending_alone(case, monkeypatch, lost):
+def test_an_unreadable_file_ends_only_the_sending(case, monkeypatch, lost):
     real = Path.read_bytes
 
     def read_bytes(path):
@@ -147,7 +147,7 @@ def test_a_file_that_cannot_be_read_ends_the_sending_alone(case, monkeypatch, lo
     assert "Input/output error; converting without uploading" in note
 
 
-def test_a_bug_ends_the_sending_alone(case):
+def test_a_bug_ends_only_the_sending(case):
     def fail(_name, _path):
         raise ZeroDivisionError("a bug")
 
@@ -158,7 +158,7 @@ def test_a_bug_ends_the_sending_alone(case):
     assert note.startswith("ZeroDivisionError('a bug'); converting without uploading")
 
 
-def test_the_place_stays_locked_while_something_is_still_being_sent(case, monkeypatch):
+def test_the_destination_stays_locked_while_a_file_is_sent(case, monkeypatch):
     monkeypatch.setattr(uploader, "STOPS_WITHIN_S", 0.01)
     is_sending, gate = threading.Event(), threading.Event()
 

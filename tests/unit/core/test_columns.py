@@ -38,13 +38,13 @@ def test_image_label_and_extras_are_found_from_the_features():
     assert columns.key is None
 
 
-def test_the_fields_to_read_are_each_named_once_and_the_image_is_none_of_them():
+def test_the_fields_to_read_are_unique_and_exclude_the_image():
     columns = chosen(key="caption")
     assert columns.fields == ("label", "caption", "boxes")
     assert chosen(key="thumbnail").fields == ("label", "caption", "boxes", "thumbnail")
 
 
-def test_a_source_without_an_image_tells_what_it_has():
+def test_a_source_without_an_image_lists_its_columns():
     text = refusal([Column("path", "string"), Column("boxes", {"list": "int64"})])
     assert "no image column found; name one with --image-column" in text
     assert "The source has path (string), boxes (list)" in text
@@ -54,7 +54,7 @@ def test_a_source_without_columns_says_so():
     assert "The source has no columns" in refusal([])
 
 
-def test_several_images_and_none_named_is_an_error_that_names_them():
+def test_several_image_columns_are_an_error_that_lists_them():
     features = [Column("left", "image"), Column("right", "image")]
     text = refusal(features)
     assert "2 image columns: left, right; choose one with --image-column" in text
@@ -79,19 +79,19 @@ def test_a_column_that_cannot_hold_images_is_refused():
         ({"extras": ("nothing",)}, "--extra-columns"),
     ],
 )
-def test_a_column_that_is_not_there_is_refused_beside_those_that_are(wanted, flag):
+def test_a_missing_column_is_refused_with_the_existing_ones(wanted, flag):
     text = refusal(**wanted)
     assert text.startswith(f"{flag} 'nothing': not a column of the source; it has image (image)")
     assert "label (class_label)" in text
 
 
-def test_a_label_is_left_out_by_an_empty_text():
+def test_an_empty_string_leaves_out_the_label():
     columns = chosen(label="")
     assert columns.label is None
     assert [column.name for column in columns.extras] == ["label", "caption", "boxes"]
 
 
-def test_a_label_that_is_named_is_taken_whatever_it_is():
+def test_a_named_label_of_any_type_is_used():
     assert chosen(label="caption").label == Column("caption", "string")
 
 
@@ -118,7 +118,7 @@ def test_a_label_is_found_by_its_type_then_by_its_name(features, label):
     assert (columns.label.name if columns.label else None) == label
 
 
-def test_an_image_column_that_is_called_label_is_no_label():
+def test_an_image_column_called_label_is_not_a_label():
     assert chosen([Column("label", "image")]).label is None
 
 
@@ -137,11 +137,11 @@ def test_extras_that_are_named_come_in_the_order_they_were_named_in():
     assert [column.name for column in columns.extras] == ["boxes", "caption"]
 
 
-def test_an_empty_wish_for_extras_is_none():
+def test_an_empty_list_of_extras_selects_none():
     assert chosen(extras=()).extras == ()
 
 
-def test_image_and_label_are_no_extras_even_when_they_are_named():
+def test_image_and_label_are_not_extras_even_when_they_are_named():
     assert chosen(extras=("image", "label", "caption")).extras == (Column("caption", "string"),)
 
 
@@ -206,7 +206,7 @@ def test_an_unknown_type_of_an_added_column_is_refused():
         chosen(extras=("new:tensor",), has_function=True)
 
 
-def test_fields_of_an_earlier_conversion_are_made_anew_not_kept():
+def test_fields_of_an_earlier_conversion_are_recomputed():
     own = [Column(name, "int64") for name in ("width", "height", "position", "copy")]
     found = choose_columns(
         [Column("image", "image"), *own, Column("caption", "string")],
@@ -221,25 +221,25 @@ def remarks(features=PETS, **options):
     return remarks_on(features, wanted, choose_columns(features, wanted, has_function=False))
 
 
-def test_what_is_left_out_unasked_is_told():
+def test_columns_left_out_by_default_are_reported():
     (remark,) = remarks()
     assert "thumbnail (binary)" in remark
     assert "caption" not in remark
     assert "--extra-columns" in remark
 
 
-def test_a_label_that_was_not_found_is_told():
+def test_a_missing_label_is_reported():
     (remark,) = remarks(PETS[:1])
     assert "no label" in remark
     assert "--label-column" in remark
 
 
-def test_whoever_said_what_to_take_is_told_nothing():
+def test_explicit_columns_cause_no_note():
     assert remarks(extras=("caption",)) == ()
     assert remarks(PETS[:1], label="") == ()
     assert remarks(extras=(), label="caption") == ()
 
 
-def test_an_option_is_advised_only_where_a_column_can_be_named():
+def test_an_option_is_recommended_only_where_a_column_can_be_named():
     text = refusal([Column("image", "null"), Column("boxes", {"list": "int64"})])
     assert text == "no image column found. The source has image (null), boxes (list)"

@@ -64,12 +64,12 @@ def test_the_quota_of_a_version_1_group_counts_in_whole_cpus(tmp_path, quota, pe
 
 
 @pytest.mark.parametrize("text", ["", "max", "nonsense 100000", "100000 0", "a b c"])
-def test_a_quota_that_cannot_be_read_is_none(tmp_path, text):
+def test_an_unreadable_quota_is_no_limit(tmp_path, text):
     assert usable_cpus(group_v2(tmp_path, text)) == 8
 
 
 @pytest.mark.parametrize(("quota", "period"), [("", ""), ("100000", "0"), ("x", "100000")])
-def test_a_version_1_quota_that_cannot_be_read_is_none(tmp_path, quota, period):
+def test_an_unreadable_version_1_quota_is_no_limit(tmp_path, quota, period):
     assert usable_cpus(group_v1(tmp_path, quota, period)) == 8
 
 
@@ -98,7 +98,7 @@ def test_a_nested_version_1_group_counts(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "nonsense\n", "0::/not/there\n", "0::/../up\n", "0::/\n"])
-def test_a_group_that_cannot_be_found_leaves_that_of_the_root(tmp_path, text):
+def test_an_unknown_group_falls_back_to_the_root_group(tmp_path, text):
     group_v2(tmp_path, "300000 100000\n")
     membership = tmp_path / "membership"
     membership.write_text(text)

@@ -18,7 +18,7 @@ OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 @example("\r\x85\u2028\u2029\x0b\x0c\x1c")
 @example("\u202egpj.exe\u2066\u200f\ufeff")
 @example("\ud800\udcff\U000e0001")
-def test_what_is_shown_is_one_printable_line(text):
+def test_a_shown_value_is_one_printable_line(text):
     shown = escaped(text)
     assert shown.isprintable()
     assert not {unicodedata.category(char) for char in shown} & OBEYED
@@ -27,7 +27,7 @@ def test_what_is_shown_is_one_printable_line(text):
 
 
 @given(ANY_TEXT)
-def test_what_is_printable_is_shown_as_it_is(text):
+def test_printable_characters_are_shown_unchanged(text):
     printable = "".join(filter(str.isprintable, text))
     assert escaped(printable) == printable
     assert escaped(escaped(text)) == escaped(text)
@@ -39,14 +39,14 @@ def test_each_character_is_escaped_by_itself(one, other):
 
 
 @given(ANY_TEXT)
-def test_texts_of_several_lines_keep_line_ends_and_tabs_only(text):
+def test_multi_line_strings_keep_only_line_ends_and_tabs(text):
     shown = escaped_lines(text)
     assert [*filter("\n\t".__contains__, shown)] == [*filter("\n\t".__contains__, text)]
     assert shown.replace("\n", "").replace("\t", "").isprintable()
     assert escaped_lines(escaped(text)) == escaped(text)
 
 
-def test_what_is_no_string_is_shown_as_one():
+def test_other_values_are_shown_as_strings():
     assert escaped(None) == "None"
     assert escaped(["\x1b"]) == "['\\x1b']"
 

@@ -72,7 +72,7 @@ def test_a_manifest_of_odd_types_is_unreadable(made, tmp_path):
 PUBLISHED = {"at": "s3://b/p", "loaders": {}, "receipts": {"train-000000.tar": {"etag": "x"}}}
 
 
-def test_a_manifest_that_tells_where_it_was_carried_is_clean(made, tmp_path):
+def test_a_manifest_with_a_published_location_is_clean(made, tmp_path):
     out = copied(made, tmp_path / "out")
     edit_json(out / "index.json", lambda manifest: manifest.update(published=PUBLISHED))
     assert codes(verify(out, "pixels")) == []
@@ -90,7 +90,7 @@ def test_a_manifest_that_tells_where_it_was_carried_is_clean(made, tmp_path):
         {"loaders": {"s3": DEEP}},
     ],
 )
-def test_a_place_of_odd_types_makes_the_manifest_unreadable(made, tmp_path, change):
+def test_a_location_of_odd_types_makes_the_manifest_unreadable(made, tmp_path, change):
     out = copied(made, tmp_path / "out")
     edit_json(out / "index.json", lambda manifest: manifest.update(published=PUBLISHED | change))
     assert codes(verify(out, "pixels")) == [101]

@@ -11,7 +11,7 @@ def test_a_heartbeat_without_a_listener_does_nothing():
     assert heartbeat(within_s=3) is None
 
 
-def test_a_listener_hears_what_is_allowed():
+def test_a_listener_gets_the_allowed_time():
     heard = []
 
     def work():
@@ -25,7 +25,7 @@ def test_a_listener_hears_what_is_allowed():
     assert heard == [None, 30]
 
 
-def test_a_thread_of_the_work_is_heard_only_under_its_context():
+def test_a_thread_reports_only_within_its_context():
     heard = []
 
     def work():

@@ -179,7 +179,7 @@ def test_a_reason_shows_only_the_beginning_of_a_long_value():
 
 
 @pytest.mark.parametrize("dtype", ["binary", "unsupported"])
-def test_a_label_that_is_no_label_is_refused(dtype):
+def test_an_invalid_label_is_refused(dtype):
     with pytest.raises(ValueFormError, match="a label cannot be bytes b'a'"):
         label_converter(dtype)(b"a")
     assert label_converter(dtype)(None) is None
@@ -211,7 +211,7 @@ def test_a_label_of_any_other_dtype_is_converted_as_its_column(dtype, value):
         ),
     ],
 )
-def test_a_dtype_is_declared_as_it_stands_in_the_json(dtype, in_json):
+def test_a_dtype_is_declared_as_in_the_json(dtype, in_json):
     assert card_dtype(dtype) == in_json
 
 
@@ -219,7 +219,7 @@ KINDS = {"int64": int, "uint8": int, "float64": float, "bool": bool, "string": s
 
 
 @given(words, anything)
-def test_what_stands_in_the_json_has_the_declared_type(dtype, value):
+def test_values_in_the_json_have_the_declared_type(dtype, value):
     try:
         converted = converter(dtype)(value)
     except ValueFormError:

@@ -21,30 +21,30 @@ def test_positions_have_nine_digits_and_sort_as_rows_do():
 
 
 @given(any_text)
-def test_any_text_becomes_a_safe_key_and_stays_beside_it(text):
+def test_any_string_becomes_a_safe_key_and_is_kept(text):
     key, original = key_from_value(text)
     assert original == text
     assert is_safe_key(key)
 
 
 @given(any_text)
-def test_every_reader_parts_key_and_extension_as_we_do(text):
+def test_every_reader_splits_key_and_extension_alike(text):
     key, _ = key_from_value(text)
     assert SPLIT.match(f"{key}-c999.jpg").groups() == (f"{key}-c999", "jpg")
     assert not key.startswith(("__", "."))
 
 
 @given(any_text, any_text)
-def test_different_texts_have_different_keys(one, other):
+def test_different_strings_have_different_keys(one, other):
     assert (key_from_value(one)[0] == key_from_value(other)[0]) == (one == other)
 
 
-def test_texts_that_differ_in_what_is_no_unicode_have_different_keys():
+def test_strings_that_differ_in_invalid_unicode_have_different_keys():
     assert key_from_value("a\udc80")[0] != key_from_value("a\udc81")[0]
 
 
 @given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,78}[A-Za-z0-9]", fullmatch=True))
-def test_a_safe_text_is_its_own_key(text):
+def test_a_safe_string_is_its_own_key(text):
     assert key_from_value(text) == (text, text)
 
 
@@ -59,13 +59,13 @@ def test_a_safe_text_is_its_own_key(text):
         ("x" * 300, "x" * 67 + "-"),
     ],
 )
-def test_what_can_be_read_of_a_hostile_text_stays_readable(text, begins):
+def test_readable_parts_of_a_hostile_string_stay_readable(text, begins):
     key, _ = key_from_value(text)
     assert re.fullmatch(re.escape(begins) + "[0-9a-f]{12}", key)
 
 
 @pytest.mark.parametrize("text", ["🐈", "...", "///", "_", " "])
-def test_a_text_without_a_safe_character_is_named_by_its_hash(text):
+def test_a_string_without_a_safe_character_is_named_by_its_hash(text):
     assert re.fullmatch("[0-9a-f]{12}", key_from_value(text)[0])
 
 
@@ -74,13 +74,13 @@ def test_a_whole_number_is_a_key():
 
 
 @pytest.mark.parametrize("value", [None, 1.5, b"bytes", ["a"], {"a": 1}, float("nan")])
-def test_a_value_that_names_nothing_is_refused(value):
+def test_a_value_that_cannot_be_a_key_is_refused(value):
     kind = type(value).__name__
     with pytest.raises(ValueError, match=f"a key must be a string or a whole number, not {kind}"):
         key_from_value(value)
 
 
-def test_an_empty_text_is_refused():
+def test_an_empty_string_is_refused():
     with pytest.raises(ValueError, match="the key is empty"):
         key_from_value("")
 

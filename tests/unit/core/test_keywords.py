@@ -17,7 +17,7 @@ def test_every_field_is_an_option_but_the_transform_which_is_a_parameter():
     assert set(get_type_hints(ConvertOptions)) == set(FIELDS) - {"transform"}
 
 
-def test_no_option_has_to_be_given():
+def test_no_option_is_required():
     assert ConvertOptions.__required_keys__ == frozenset()
 
 
@@ -28,7 +28,7 @@ def test_options_with_choices_offer_those_of_their_fields():
 
 
 @pytest.mark.parametrize(("given", "near"), [("worker", "workers"), ("step", "steps")])
-def test_an_unknown_option_is_told_with_one_like_it_and_all_there_are(tmp_path, given, near):
+def test_an_unknown_option_is_refused_with_a_similar_one_and_all_known(tmp_path, given, near):
     with pytest.raises(UsageError, match=f"option '{given}'; did you mean {near}\\?; ") as told:
         convert("demo:", tmp_path / "out", **{given: 2})
     assert all(f" {name}" in str(told.value) for name in get_type_hints(ConvertOptions))
@@ -36,6 +36,6 @@ def test_an_unknown_option_is_told_with_one_like_it_and_all_there_are(tmp_path, 
 
 
 @pytest.mark.parametrize("given", ["overwrite", "progress"])
-def test_repair_takes_no_option_of_a_conversion_that_it_would_not_heed(tmp_path, given):
+def test_repair_refuses_conversion_options_it_would_ignore(tmp_path, given):
     with pytest.raises(UsageError, match=f"unknown option '{given}'"):
         repair(tmp_path, **{given: "none"})

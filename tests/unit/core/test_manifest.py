@@ -57,11 +57,11 @@ def test_a_manifest_of_the_same_content_is_the_same_file():
 
 
 @given(st.dictionaries(names, names))
-def test_json_for_people_gives_back_what_was_written(value):
+def test_indented_json_reads_back_unchanged(value):
     assert json.loads(indented_json(value)) == value
 
 
-def test_json_for_people_shows_letters_as_they_are():
+def test_indented_json_keeps_letters_of_all_scripts():
     assert indented_json({"a": "grün"}) == '{\n "a": "grün"\n}\n'.encode()
 
 
@@ -76,7 +76,7 @@ def test_wids_finds_its_fields():
     assert not {"datasets", "base"} & raw.keys()
 
 
-def test_our_own_fields_stand_beside_them():
+def test_the_own_fields_are_added():
     raw = json.loads(manifest_of().to_bytes())
     assert raw["recipe"] == {"seed": 42, "steps": ["resize=256"]}
     assert raw["fingerprint"] == "a" * 64
@@ -86,7 +86,7 @@ def test_our_own_fields_stand_beside_them():
     assert raw["shardlist"][0]["sha256"] == "0" * 64
 
 
-def test_every_copy_of_a_split_answers_for_the_same_rows():
+def test_every_copy_of_a_split_covers_the_same_rows():
     splits = totals_by_split(two_copies_of_two_splits())
     assert list(splits) == ["train", "test"]
     assert splits["train"] == Totals(10, 18, 2, 40_960, 4)
@@ -140,7 +140,7 @@ def test_a_pattern_expands_to_the_names_of_the_shards(count, split):
         manifest_of().to_bytes()[:-20],
     ],
 )
-def test_a_file_that_is_no_manifest_of_ours_is_refused(data):
+def test_a_manifest_of_another_tool_is_refused(data):
     with pytest.raises(
         CorruptDataError, match=r"cannot read manifest 'index\.json': it is damaged, or was not"
     ):
@@ -173,19 +173,19 @@ PUBLISHED = {
 }
 
 
-def test_where_a_copy_was_carried_is_read_as_it_was_written_and_decides_nothing():
+def test_published_locations_are_read_back_and_affect_nothing():
     manifest = manifest_of(published=PUBLISHED)
     assert Manifest.from_bytes(manifest.to_bytes()) == manifest
     assert manifest.head == manifest_of().head
     assert dataclasses.replace(manifest, published={}).to_bytes() == manifest_of().to_bytes()
 
 
-def test_a_manifest_that_was_carried_nowhere_tells_of_no_place():
+def test_an_unpublished_manifest_has_no_location():
     assert "published" not in json.loads(manifest_of().to_bytes())
 
 
 @pytest.mark.parametrize("published", [[], "s3://bucket", 1, None])
-def test_a_place_of_another_form_is_refused(published):
+def test_a_malformed_location_is_refused(published):
     raw = manifest_of().to_json() | {"published": published}
     with pytest.raises(CorruptDataError, match="published"):
         Manifest.from_bytes(json.dumps(raw).encode())

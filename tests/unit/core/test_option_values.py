@@ -50,7 +50,7 @@ def test_every_whole_number_of_bytes_is_a_size(size):
 
 
 @pytest.mark.parametrize("text", ["", "MB", "12 parsecs", "-5MB", "1e3", "1,5MB", None, True])
-def test_a_size_that_cannot_be_read_tells_how_to_write_one(text):
+def test_an_invalid_size_says_how_to_write_one(text):
     with pytest.raises(ValueError, match="write a size such as 512MB"):
         size_from_text(text)
 
@@ -63,7 +63,7 @@ def test_a_shard_size_under_that_of_the_smallest_tar_is_refused(text):
 
 
 @pytest.mark.parametrize("text", ["0", "0MB", 0, "0.4B"])
-def test_a_size_of_nothing_is_refused(text):
+def test_a_size_of_zero_is_refused(text):
     with pytest.raises(ValueError, match="larger than 0"):
         size_from_text(text)
 
@@ -84,7 +84,7 @@ def test_a_limit_is_a_number_of_rows_or_a_share(text, limit):
 
 
 @pytest.mark.parametrize("text", ["", "101%", "-1", "1.5", "many", "%", None])
-def test_a_limit_that_cannot_be_read_tells_how_to_write_one(text):
+def test_an_invalid_limit_says_how_to_write_one(text):
     with pytest.raises(
         ValueError, match="write a number of rows such as 25, or a percentage such as 1"
     ):
@@ -134,7 +134,7 @@ def test_a_colour_of_other_numbers_is_refused(value):
 
 
 @pytest.mark.parametrize("text", ["", "no such colour", "#12"])
-def test_a_colour_nobody_knows_is_refused(text):
+def test_an_unknown_colour_is_refused(text):
     with pytest.raises(ValueError, match="write a colour name"):
         colour_from_text(text)
 
@@ -150,12 +150,12 @@ def test_a_colour_nobody_knows_is_refused(text):
         (("a",), ("a",)),
     ],
 )
-def test_names_are_parted_by_commas_or_come_as_a_list(value, names):
+def test_names_are_separated_by_commas_or_passed_as_a_list(value, names):
     assert names_from_text(value) == names
 
 
 @pytest.mark.parametrize("value", [5, [1, 2], ["a", None], True])
-def test_names_that_are_no_texts_are_refused(value):
+def test_names_that_are_not_strings_are_refused(value):
     with pytest.raises(ValueError, match="write names such as a,b"):
         names_from_text(value)
 
@@ -164,12 +164,12 @@ def test_names_that_are_no_texts_are_refused(value):
     ("value", "expected"),
     [("a,b", ("a,b",)), (["a", "b"], ("a", "b")), ((), ())],
 )
-def test_texts_are_not_parted(value, expected):
+def test_strings_are_not_split(value, expected):
     assert strings(value) == expected
 
 
 @pytest.mark.parametrize("value", [5, ["a", 5], None, {"a": 1}])
-def test_texts_that_are_none_are_refused(value):
+def test_values_that_are_not_strings_are_refused(value):
     with pytest.raises(ValueError, match="write a string, or a list of strings"):
         strings(value)
 
@@ -184,7 +184,7 @@ def test_a_whole_number_is_read(value, number):
 @pytest.mark.parametrize(
     "value", ["-1", "101", 101, "7.5", 7.5, "seven", "", float("inf"), float("nan"), True, None, []]
 )
-def test_what_is_no_whole_number_in_range_is_refused_with_the_range(value):
+def test_a_number_out_of_range_is_refused_with_the_range(value):
     with pytest.raises(ValueError, match="write a whole number from 0 to 100"):
         number_from(0, 100)(value)
 
@@ -204,7 +204,7 @@ def test_seconds_are_read_with_their_unit(value, seconds):
 
 
 @pytest.mark.parametrize("value", ["", "0", "-1", "soon", "1d", None, True])
-def test_seconds_that_cannot_be_read_tell_how_to_write_them(value):
+def test_an_invalid_duration_says_how_to_write_one(value):
     with pytest.raises(ValueError, match="write seconds such as 90, or 2m, or 1h"):
         seconds_from_text(value)
 
@@ -215,7 +215,7 @@ def test_a_switch_is_true_or_false(value):
 
 
 @pytest.mark.parametrize("value", ["false", "no", "true", 0, 1, None, []])
-def test_a_switch_is_nothing_else(value):
+def test_a_switch_is_not_another_value(value):
     with pytest.raises(ValueError, match="write true or false"):
         switch_from(value)
 
@@ -228,12 +228,12 @@ def test_rows_are_put_in_order_each_once(value, rows):
 
 
 @pytest.mark.parametrize("value", ["0", "x", [1, "a"], -1, 1.5, None])
-def test_what_is_no_row_is_refused(value):
+def test_an_invalid_row_number_is_refused(value):
     with pytest.raises(ValueError, match="whole number"):
         rows_from(value)
 
 
-def test_one_thing_is_told_without_an_s():
+def test_one_item_is_counted_in_the_singular():
     assert [counted(n, "shard") for n in (0, 1, 2)] == ["0 shards", "1 shard", "2 shards"]
 
 

@@ -9,7 +9,7 @@ from wdsremux.core.option_values import ErrorLimit
 from wdsremux.core.recipe import Recipe, Run
 
 
-def test_nothing_given_is_the_default():
+def test_without_options_the_defaults_apply():
     recipe = Recipe.from_options({})
     assert recipe == Recipe()
     assert (recipe.split, recipe.format, recipe.quality) == ("train", "jpeg", 90)
@@ -19,11 +19,11 @@ def test_nothing_given_is_the_default():
     assert Run.from_options({}).max_errors == ErrorLimit(percent=1.0)
 
 
-def test_none_is_the_default_too():
+def test_none_means_the_default():
     assert Recipe.from_options({"seed": None, "steps": None, "split": None}) == Recipe()
 
 
-def test_texts_and_values_mean_the_same():
+def test_strings_and_values_mean_the_same():
     as_texts = {
         "batch_size": "32",
         "max_shard_size": "1MiB",
@@ -46,7 +46,7 @@ def test_a_choice_of_digits_may_be_a_number():
     assert Recipe.from_options({"subsampling": 444}).subsampling == "444"
 
 
-def test_an_unknown_option_is_named_beside_the_known_ones():
+def test_an_unknown_option_is_refused_with_the_known_ones():
     with pytest.raises(UsageError, match=r"unknown option 'qualty'; the options are split, subset"):
         Recipe.from_options({"qualty": 90})
 
@@ -71,27 +71,27 @@ def test_an_unknown_option_is_named_beside_the_known_ones():
         (Run, "give_up_after", "never", "--give-up-after cannot be 'never': write seconds"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_refused_by_the_name_of_its_flag(kind, name, value, text):
+def test_an_invalid_value_is_refused_by_the_name_of_its_flag(kind, name, value, text):
     with pytest.raises(UsageError) as caught:
         kind.from_options({name: value})
     assert str(caught.value).startswith(text)
 
 
 @pytest.mark.parametrize("kind", [Recipe, Run])
-def test_every_default_is_what_its_own_parser_gives(kind):
+def test_every_default_is_what_its_parser_returns(kind):
     for field in dataclasses.fields(kind):
         if field.default is not None:
             assert kind.from_options({field.name: field.default}) == kind(), field.name
 
 
 @pytest.mark.parametrize("kind", [Recipe, Run])
-def test_every_choice_of_an_option_is_taken(kind):
+def test_every_choice_of_an_option_is_accepted(kind):
     for field in dataclasses.fields(kind):
         for choice in field.metadata["choices"]:
             assert getattr(kind.from_options({field.name: choice}), field.name) == choice
 
 
-def test_no_option_stands_in_both():
+def test_no_option_is_in_both_groups():
     assert not {f.name for f in dataclasses.fields(Recipe)} & {
         f.name for f in dataclasses.fields(Run)
     }

@@ -73,7 +73,7 @@ def test_ls_lists_shards_and_their_sum(out, made, capsysbinary):
     assert lines[-1].startswith("38 samples in 5 shards, ")
 
 
-def test_ls_of_samples_tells_where_each_stands(out, made, target, capsysbinary):
+def test_ls_of_samples_shows_the_location_of_each(out, made, target, capsysbinary):
     code, told, _ = run(capsysbinary, "ls", out, "--samples")
     lines = [line.split("\t") for line in told.decode().splitlines()]
     assert code == 0
@@ -92,12 +92,12 @@ def test_ls_for_programs_is_one_object_a_line(out, capsysbinary, words):
     assert all(value["split"] == "train" and value["bytes"] > 0 for value in values)
 
 
-def test_cat_gives_every_member_byte_for_byte(out, made, capsysbinary):
+def test_cat_returns_every_member_byte_for_byte(out, made, capsysbinary):
     for name, (_, _, content) in in_tars(made).items():
         assert run(capsysbinary, "cat", out, name) == (0, content, "")
 
 
-def test_cat_gives_the_image_of_a_key_or_row_by_one_small_request(target, made, capsysbinary):
+def test_cat_reads_the_image_of_a_key_or_row_by_one_small_request(target, made, capsysbinary):
     content = in_tars(made)["000000012.jpg"][2]
     for words in ("000000012", "12", "12.jpg", "12.JPG"):
         target.asked.clear()
@@ -121,13 +121,13 @@ def test_where_keys_are_rows_only_the_entry_that_holds_the_row_is_read(target, c
         ("12.png", "has no .png; it has .jpg, .json"),
     ],
 )
-def test_what_is_not_there_is_told_with_what_is(out, capsysbinary, words, told):
+def test_a_missing_sample_is_reported_with_the_existing_ones(out, capsysbinary, words, told):
     code, written, err = run(capsysbinary, "cat", out, words)
     assert (code, written) == (2, b"")
     assert told in err
 
 
-def test_what_has_no_key_is_near_others(tmp_path, capsysbinary):
+def test_an_unknown_key_is_reported_with_similar_ones(tmp_path, capsysbinary):
     with wdsremux.ShardWriter(tmp_path / "out") as shards:
         for key in ("cat-1", "cat-2", "dog-1", "7"):
             shards.write({"__key__": key, "txt": key})
@@ -143,7 +143,7 @@ def test_what_has_no_key_is_near_others(tmp_path, capsysbinary):
     assert (code, "has no image; it has .txt" in err) == (2, True)
 
 
-def test_a_row_of_several_copies_is_told_apart(tmp_path, capsysbinary):
+def test_a_row_of_several_copies_needs_a_key(tmp_path, capsysbinary):
     out = make_dataset(tmp_path / "out", rows=4, broken=(), copies=2)
     code, _, err = run(capsysbinary, "cat", out, "2")
     assert code == 2
@@ -170,7 +170,7 @@ def test_a_row_that_one_copy_rejected_is_found_in_the_other(tmp_path, capsysbina
         assert (code, (row, json.loads(told)["copy"]) in left_out) == (0, False)
 
 
-def test_shards_of_others_are_looked_into_once_they_have_an_index(tmp_path, capsysbinary):
+def test_shards_of_other_tools_are_readable_with_an_index(tmp_path, capsysbinary):
     long = "folder/" + "n" * 110
     parts = [*sample("a/b", 1, **{"seg.png": b"mask"}), member(f"{long}.TXT", b"text")]
     write_tar(tmp_path / "out/train.tar", parts)
@@ -183,7 +183,7 @@ def test_shards_of_others_are_looked_into_once_they_have_an_index(tmp_path, caps
     assert Image.open(io.BytesIO(run(capsysbinary, "cat", out, "0")[1])).size == (16, 16)
 
 
-def test_a_damaged_sample_is_not_handed_out(made, tmp_path, capsysbinary):
+def test_a_damaged_sample_is_not_returned(made, tmp_path, capsysbinary):
     out = copied(made, tmp_path / "out")
     flip(out / SHARD, 700)
     first = run(capsysbinary, "ls", out, "--samples")[1].decode().split(f"\t{SHARD}\t0\t")[0]
@@ -195,7 +195,7 @@ def test_a_damaged_sample_is_not_handed_out(made, tmp_path, capsysbinary):
 
 
 @pytest.mark.parametrize("command", ["ls", "show", "cat"])
-def test_what_is_no_finished_output_ends_with_6(made, tmp_path, capsysbinary, command):
+def test_an_unfinished_output_ends_with_6(made, tmp_path, capsysbinary, command):
     words = ["1"] if command == "cat" else []
     for place in (tmp_path, tmp_path / "missing"):
         code, told, err = run(capsysbinary, command, place, *words)
@@ -208,7 +208,7 @@ def test_what_is_no_finished_output_ends_with_6(made, tmp_path, capsysbinary, co
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "swapped"])
-def test_an_entry_that_cannot_be_believed_ends_with_6(made, tmp_path, capsysbinary, damage):
+def test_an_inconsistent_entry_ends_with_6(made, tmp_path, capsysbinary, damage):
     out = copied(made, tmp_path / "out")
     entries = sorted((out / ".wdsremux").glob("*.msgpack"))
     if damage == "cut":
@@ -221,7 +221,7 @@ def test_an_entry_that_cannot_be_believed_ends_with_6(made, tmp_path, capsysbina
     assert (code, entries[0].name in err) == (6, True)
 
 
-def test_an_entry_made_to_do_harm_ends_with_6(made, tmp_path, capsysbinary):
+def test_a_malicious_entry_ends_with_6(made, tmp_path, capsysbinary):
     out = copied(made, tmp_path / "out")
     path = entry_path(out)
     entry = ShardEntry.from_bytes(path.read_bytes(), SHARD)
@@ -251,7 +251,7 @@ def test_a_shard_whose_name_leads_out_is_not_opened(made, tmp_path, capsysbinary
         assert "cannot read" in err
 
 
-def test_a_sample_that_fits_no_memory_is_not_read(made, tmp_path):
+def test_a_sample_larger_than_memory_is_not_read(made, tmp_path):
     with open_output(made) as output:
         shard = output.shards()[0]
         with (
@@ -266,13 +266,13 @@ def test_an_unknown_split_is_named_with_those_there_are(out, capsysbinary):
     assert (code, "it has 'train'" in err) == (2, True)
 
 
-def test_a_server_that_is_away_ends_with_5(target, capsysbinary):
+def test_an_unreachable_server_ends_with_5(target, capsysbinary):
     target.is_away = True
     code, _, err = run(capsysbinary, "ls", URL)
     assert (code, "the server is away" in err) == (5, True)
 
 
-def test_show_tells_what_the_output_holds(out, capsysbinary):
+def test_show_summarises_the_output(out, capsysbinary):
     code, told, _ = run(capsysbinary, "show", out)
     lines = told.decode().splitlines()
     assert code == 0
@@ -285,7 +285,7 @@ def test_show_tells_what_the_output_holds(out, capsysbinary):
     assert "shardlist" not in value
 
 
-def test_show_tells_what_a_sample_holds(out, capsysbinary):
+def test_show_summarises_a_sample(out, capsysbinary):
     code, told, _ = run(capsysbinary, "show", out, "12")
     lines = told.decode().splitlines()
     assert code == 0
@@ -297,7 +297,7 @@ def test_show_tells_what_a_sample_holds(out, capsysbinary):
     assert value["shard"] == SHARD
 
 
-def test_what_a_terminal_would_obey_is_shown_escaped(tmp_path, capsysbinary):
+def test_control_sequences_of_a_terminal_are_escaped(tmp_path, capsysbinary):
     write_tar(tmp_path / "out/a.tar", sample("k", caption=b"x") + sample("\x1b[2J"))
     index(tmp_path / "out")
     told = run(capsysbinary, "ls", tmp_path / "out", "--samples")[1]
@@ -322,7 +322,7 @@ def test_an_image_is_not_written_to_a_terminal(made, monkeypatch, capsys):
     assert json.loads(screen.getvalue())["position"] == 12
 
 
-def test_who_reads_no_further_is_no_error(made, monkeypatch, capsys):
+def test_a_closed_pipe_is_not_an_error(made, monkeypatch, capsys):
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as pipe:

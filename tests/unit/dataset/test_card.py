@@ -117,7 +117,7 @@ def test_a_class_of_a_thousand_keeps_its_number():
     assert features_of(manifest)["json"]["label"].names == found
 
 
-def test_a_name_that_is_no_unicode_does_not_stop_the_card():
+def test_a_name_of_invalid_unicode_does_not_stop_the_card():
     manifest = manifest_of(
         name="a\udcff",
         notes=("about \udcff",),
@@ -184,7 +184,7 @@ def test_the_size_is_one_of_the_hubs_categories(samples, category):
     assert metadata(manifest)["size_categories"] == [category]
 
 
-def test_the_text_tells_the_sums_and_how_to_read():
+def test_the_card_shows_the_totals_and_how_to_read():
     shards = [summary_of(i, i * 10, i * 10 + 10) for i in range(2)]
     text = card_bytes(manifest_of(shards)).decode()
     assert "20 preprocessed images in 2 WebDataset shards" in text
@@ -205,7 +205,7 @@ def test_a_card_begins_with_its_metadata():
     assert yaml.safe_load(yaml_text)["tags"] == ["webdataset", "wdsremux"]
 
 
-def test_a_card_of_ours_is_known_until_its_mark_is_removed():
+def test_an_own_card_is_recognised_until_its_mark_is_removed():
     card = card_bytes(manifest_of())
     assert is_ours(card)
     assert not is_ours(card.replace(CARD_MARK.encode(), b""))

@@ -29,7 +29,7 @@ def changed(entry, **changes):
     return msgpack.packb({name: value for name, value in raw.items() if value is not None})
 
 
-def test_an_entry_lies_in_the_state_folder_under_the_name_of_its_shard():
+def test_an_entry_is_in_the_state_folder_named_after_its_shard():
     assert entry_name("train-c1-000012.tar") == ".wdsremux/train-c1-000012.msgpack"
 
 
@@ -48,7 +48,7 @@ def test_an_entry_of_the_same_content_is_the_same_file():
     assert entry_of(summary_of()).to_bytes() == entry_of(summary_of()).to_bytes()
 
 
-def test_samples_tell_where_their_members_begin():
+def test_samples_record_where_their_members_begin():
     first, second = entry_of(summary_of(0, 7, 9)).samples()
     assert (first.key, first.position, first.offset, first.size_bytes) == ("000000007", 7, 0, 2048)
     assert first.members == (("jpg", 512, 100), ("json", 1536, 20))
@@ -74,7 +74,7 @@ def test_an_entry_of_another_format_asks_for_a_newer_version():
         entry_of(summary_of()).to_bytes() + b"\0",
     ],
 )
-def test_a_file_that_is_no_entry_is_damaged(data):
+def test_a_file_that_is_not_an_entry_is_damaged(data):
     with pytest.raises(CorruptDataError, match="cannot read entry 'e': it is damaged"):
         ShardEntry.from_bytes(data, "e")
 

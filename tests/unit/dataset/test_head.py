@@ -26,11 +26,11 @@ from wdsremux.dataset.head import added_files, first_difference, head_difference
         ({"b": 1, "a": 1}, {"a": 2, "b": 2}, ("b", "1", "2")),
     ],
 )
-def test_the_first_difference_is_told_by_its_path_with_both_values(old, new, difference):
+def test_the_first_difference_is_named_with_both_values(old, new, difference):
     assert first_difference(old, new) == difference
 
 
-def test_long_values_are_told_by_their_beginning():
+def test_long_values_are_shortened():
     _, old, new = first_difference({"a": "x" * 1000}, {"a": "y" * 1000})
     assert len(old) == len(new) == 120
     assert old.endswith("...")
@@ -70,24 +70,24 @@ def test_equal_sources_have_no_difference():
         (source(A, {**B, "split": "test"}), "file 'b.parquet' is missing"),
     ],
 )
-def test_a_changed_source_is_told_by_the_first_file_that_changed(new, text):
+def test_a_changed_source_is_reported_by_its_first_changed_file(new, text):
     assert told(source(A, B), new) == (
         f"the source has changed: {text}; restore the source to resume"
     )
 
 
-def test_files_in_another_order_are_told():
+def test_files_in_another_order_are_reported():
     assert 'files[a.parquet].name was "a.parquet", now it is "b.parquet"' in told(
         source(A, B), source(B, A)
     )
 
 
-def test_another_kind_of_source_is_told_as_such():
+def test_another_kind_of_source_is_reported():
     text = told(source(A), source(A, kind="tars"))
     assert 'source.kind was "parquet", now it is "tars"' in text
 
 
-def test_a_file_at_the_end_may_be_taken_in_by_extending():
+def test_an_appended_file_may_be_added_by_extending():
     assert told(source(A, B), source(A, B, C)) == (
         "the source has changed: file 'c.parquet' is new; restore the source to resume, "
         "or pass --extend to add shards for the new rows"
@@ -102,14 +102,14 @@ def hub(commit, *files):
     return source(*files, kind="hub", repo="u/set", commit=commit)
 
 
-def test_another_commit_with_the_same_files_is_told_with_its_revision():
+def test_another_commit_with_the_same_files_is_named_by_revision():
     assert told(hub(ONE, HUB_A), hub(OTHER, HUB_A)) == (
         f"the source has changed: commit was {ONE}, now it is {OTHER}; "
         f"pass --revision {ONE} to resume"
     )
 
 
-def test_another_commit_is_told_by_the_file_that_changed_in_it():
+def test_another_commit_is_reported_by_its_changed_file():
     text = told(hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "oid": "c" * 40}))
     assert f"file 'a': oid was {'a' * 40}, now it is {'c' * 40} (commit was {ONE}" in text
     assert text.endswith(f"pass --revision {ONE} to resume")
@@ -139,7 +139,7 @@ def test_another_commit_is_told_by_the_file_that_changed_in_it():
         ({"kind": "demo"}, {"kind": "demo"}, []),
     ],
 )
-def test_added_files_come_after_old_ones_that_are_proved_to_be_the_same(old, new, added):
+def test_added_files_come_after_unchanged_old_ones(old, new, added):
     assert added_files(old, new) == added
 
 
@@ -150,7 +150,7 @@ def test_added_files_come_after_old_ones_that_are_proved_to_be_the_same(old, new
         (None, ": your function 'turn' has changed since; restore it to resume"),
     ],
 )
-def test_a_changed_function_is_told_by_its_file(words, told):
+def test_a_changed_function_is_reported_by_its_file(words, told):
     old, new = (
         head_of(
             options={"transform": {"name": "turn", "sha256": sha256}}, origin={"transform": words}

@@ -27,18 +27,18 @@ def mismatch(old, new):
     return str(caught.value)
 
 
-def test_a_new_target_has_no_recipe():
+def test_a_new_store_has_no_recipe():
     assert Ledger(MemoryStore()).head() is None
 
 
-def test_a_target_without_a_shard_takes_another_recipe():
+def test_a_store_without_shards_accepts_another_recipe():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
     Ledger(target).begin(replace(HEAD, options={"seed": 43}))
     assert Ledger(target).head().options == {"seed": 43}
 
 
-def test_a_shard_without_its_entry_keeps_another_recipe_out():
+def test_a_shard_without_an_entry_blocks_another_recipe():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
     publish(target, "train-000000.tar")
@@ -46,14 +46,14 @@ def test_a_shard_without_its_entry_keeps_another_recipe_out():
         Ledger(target).begin(replace(HEAD, options={"seed": 43}))
 
 
-def test_a_new_target_gets_the_head():
+def test_a_new_store_gets_the_head():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
     assert json.loads(target.files[RECIPE_NAME]) == HEAD.to_json()
     assert Ledger(target).head() == HEAD
 
 
-def test_the_same_recipe_goes_on():
+def test_the_same_recipe_resumes():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
     before = dict(target.files)
@@ -82,7 +82,7 @@ def test_another_recipe_is_refused_with_the_first_difference_and_both_values():
     assert "--overwrite" in text
 
 
-def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
+def test_a_difference_of_the_recipe_is_named_before_its_consequences():
     changed = {"versions": {"pillow": "13.0"}, "options": HEAD.options | {"seed": 1}}
     assert "--seed was 42, now it is 1" in mismatch(HEAD, replace(HEAD, **changed))
 
@@ -94,7 +94,7 @@ def test_a_difference_of_the_recipe_is_told_before_one_that_comes_from_it():
         ({"kind": "demo", "repo": "a/b"}, 'source.repo was null, now it is "a/b"'),
     ],
 )
-def test_another_source_is_named_before_the_columns_that_come_with_it(source, text):
+def test_another_source_is_named_before_its_columns(source, text):
     options = HEAD.options | {"extra_columns": ["file_name"]}
     said = mismatch(HEAD, replace(HEAD, source=source, options=options))
     assert f"the output was started from another source: {text}" in said
@@ -110,18 +110,18 @@ def test_another_source_is_named_before_the_columns_that_come_with_it(source, te
         ({"format": 2}, "format was 1, now it is 2"),
     ],
 )
-def test_whatever_decides_bytes_must_be_equal(changes, text):
+def test_everything_that_affects_bytes_must_be_equal(changes, text):
     assert text in mismatch(HEAD, replace(HEAD, **changes))
 
 
-def test_what_decides_no_bytes_may_differ():
+def test_options_that_do_not_affect_bytes_may_differ():
     target = MemoryStore()
     Ledger(target).begin(HEAD)
     Ledger(target).begin(replace(HEAD, origin={"source": "elsewhere"}, name="other", notes=()))
 
 
 @pytest.mark.parametrize("name", ["train-000000.tar", "other-000012.tar", "index.json"])
-def test_a_folder_of_somebody_else_is_refused(name):
+def test_a_folder_with_foreign_shards_is_refused(name):
     target = MemoryStore()
     publish(target, name)
     with pytest.raises(UsageError, match=f"contains '{name}', which this command did not write"):
@@ -129,7 +129,7 @@ def test_a_folder_of_somebody_else_is_refused(name):
     assert list(target.files) == [name]
 
 
-def test_the_refusal_tells_how_many_foreign_files_there_are():
+def test_the_refusal_counts_the_foreign_files():
     target = MemoryStore()
     for i in range(3):
         publish(target, f"train-{i:06d}.tar")
@@ -138,7 +138,7 @@ def test_the_refusal_tells_how_many_foreign_files_there_are():
 
 
 @pytest.mark.parametrize("name", ["README.md", "notes.txt", "backup.tar", "data/train-000000.tar"])
-def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
+def test_a_folder_with_unrelated_files_is_accepted(name):
     target = MemoryStore()
     publish(target, name)
     Ledger(target).begin(HEAD)
@@ -146,7 +146,7 @@ def test_a_folder_with_files_that_are_no_dataset_is_taken(name):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
-def test_a_recipe_that_cannot_be_read_is_told_with_its_remedy(data):
+def test_an_unreadable_recipe_is_reported_with_its_remedy(data):
     target = MemoryStore()
     publish(target, RECIPE_NAME, data)
     with pytest.raises(
@@ -156,14 +156,14 @@ def test_a_recipe_that_cannot_be_read_is_told_with_its_remedy(data):
 
 
 @pytest.mark.parametrize("data", [b"[]", b"null", b"7", b'"text"'])
-def test_a_recipe_that_is_no_object_is_damaged_too(data):
+def test_a_recipe_that_is_not_an_object_is_damaged(data):
     target = MemoryStore()
     publish(target, RECIPE_NAME, data)
     with pytest.raises(CorruptDataError, match=r"recipe\.json"):
         Ledger(target).begin(HEAD)
 
 
-def test_a_target_without_shards_stands_at_its_beginning():
+def test_a_store_without_shards_starts_at_zero():
     assert Ledger(MemoryStore()).progress() == {}
     assert (SeriesProgress().number, SeriesProgress().next_row(1000), SeriesProgress().is_done) == (
         0,
@@ -172,7 +172,7 @@ def test_a_target_without_shards_stands_at_its_beginning():
     )
 
 
-def test_shards_with_an_entry_and_the_right_size_stand():
+def test_shards_with_an_entry_and_the_right_size_are_finished():
     target = MemoryStore()
     shards = publish_series(target, 3)
     progress = Ledger(target).progress()
@@ -189,7 +189,7 @@ def test_a_series_without_its_last_shard_is_not_done():
     assert (progress.is_done, progress.number, progress.next_row(0)) == (False, 2, 20)
 
 
-def test_a_shard_without_an_entry_does_not_stand():
+def test_a_shard_without_an_entry_is_not_finished():
     target = MemoryStore()
     publish_shard(target, summary_of(0))
     publish_shard(target, summary_of(1, 10, 20), with_entry=False)
@@ -197,14 +197,14 @@ def test_a_shard_without_an_entry_does_not_stand():
 
 
 @pytest.mark.parametrize("size", [0, 10_239, 10_241])
-def test_a_shard_of_another_size_than_its_entry_says_does_not_stand(size):
+def test_a_shard_of_another_size_than_recorded_is_not_finished(size):
     target = MemoryStore()
     publish_series(target, 2)
     publish(target, "train-000001.tar", bytes(size))
     assert Ledger(target).progress()["train", 0].number == 1
 
 
-def test_what_comes_after_a_gap_does_not_stand():
+def test_shards_after_a_gap_are_not_finished():
     target = MemoryStore()
     publish_series(target, 4)
     target.remove("train-000001.tar")
@@ -212,14 +212,14 @@ def test_what_comes_after_a_gap_does_not_stand():
     assert (progress.number, progress.next_row(0)) == (1, 10)
 
 
-def test_a_series_without_its_first_shard_stands_at_its_beginning():
+def test_a_series_without_its_first_shard_starts_at_zero():
     target = MemoryStore()
     publish_series(target, 2)
     target.remove("train-000000.tar")
     assert Ledger(target).progress()["train", 0] == SeriesProgress()
 
 
-def test_splits_and_copies_stand_apart():
+def test_splits_and_copies_have_separate_progress():
     target = MemoryStore()
     publish_series(target, 2, prefix="train-c0", copy=0)
     publish_series(target, 1, prefix="train-c1", copy=1)
@@ -258,7 +258,7 @@ def test_entries_of_shards_that_rejected_nothing_are_not_read_for_rejected_rows(
     assert target.reads == [entry_name("train-000001.tar")]
 
 
-def test_a_target_without_an_index_has_no_manifest():
+def test_a_store_without_an_index_has_no_manifest():
     assert Ledger(MemoryStore()).manifest() is None
 
 
@@ -276,7 +276,7 @@ def test_a_card_is_written_and_replaced():
     assert target.files["README.md"] == other
 
 
-def test_a_readme_of_somebody_else_is_left_alone():
+def test_a_readme_of_the_user_is_left_alone():
     target = MemoryStore()
     publish(target, "README.md", b"# my own text")
     assert not Ledger(target).write_card(card_bytes(manifest_of()))

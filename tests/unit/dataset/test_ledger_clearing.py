@@ -19,7 +19,7 @@ def test_clearing_a_finished_dataset_leaves_nothing():
     assert target.files == {}
 
 
-def test_clearing_a_new_target_is_harmless():
+def test_clearing_a_new_store_is_harmless():
     target = MemoryStore()
     Ledger(target).clear()
     assert target.files == {}
@@ -37,14 +37,14 @@ def test_clearing_a_new_target_is_harmless():
         "train-000000.tar.bak",
     ],
 )
-def test_clearing_leaves_files_of_somebody_else(name):
+def test_clearing_keeps_foreign_files(name):
     target, _ = finished()
     publish(target, name, b"mine")
     Ledger(target).clear()
     assert target.files == {name: b"mine"}
 
 
-def test_clearing_leaves_a_readme_of_somebody_else():
+def test_clearing_keeps_a_readme_of_the_user():
     target, _ = finished()
     publish(target, "README.md", b"# my own text")
     Ledger(target).clear()
@@ -61,7 +61,7 @@ def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(numbe
 
 
 @pytest.mark.parametrize("name", ["other-000000.tar", "train-c0-000000.tar", "index.json"])
-def test_a_folder_with_shards_of_somebody_else_is_not_cleared(name):
+def test_a_folder_with_foreign_shards_is_not_cleared(name):
     target = MemoryStore()
     publish(target, name, b"somebody's")
     with pytest.raises(UsageError, match=f"contains '{name}', which this command did not write"):
@@ -69,7 +69,7 @@ def test_a_folder_with_shards_of_somebody_else_is_not_cleared(name):
     assert target.files == {name: b"somebody's"}
 
 
-def test_nothing_is_removed_when_shards_of_somebody_else_lie_among_ours():
+def test_nothing_is_removed_beside_foreign_shards():
     target, _ = finished()
     publish(target, "other-000000.tar", b"somebody's")
     before = dict(target.files)
@@ -141,5 +141,5 @@ def test_a_manifest_is_gone_before_the_first_of_its_shards(removals, split):
 
 
 @pytest.mark.parametrize("removals", range(6))
-def test_the_recipe_is_known_as_long_as_anything_of_it_is_left(removals):
+def test_the_recipe_is_removed_last(removals):
     assert RECIPE_NAME in killed_while_clearing(removals).files

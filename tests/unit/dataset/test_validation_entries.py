@@ -28,7 +28,7 @@ def changed(numbers, place, value):
     return copy
 
 
-def test_a_real_entry_and_manifest_make_sense(made, entry):
+def test_a_real_entry_and_manifest_are_valid(made, entry):
     assert entry_problem(entry, is_ours=True) is None
     assert manifest_problem(Manifest.from_bytes((made / "index.json").read_bytes())) is None
 
@@ -55,7 +55,7 @@ def test_a_real_entry_and_manifest_make_sense(made, entry):
         lambda e: {"rejected": (replace(e.rejected[0], position="x"),)},
     ],
 )
-def test_a_senseless_entry_is_told(entry, change):
+def test_an_invalid_entry_is_reported(entry, change):
     assert entry.rejected
     assert entry_problem(replace(entry, **change(entry)), is_ours=True) is not None
 
@@ -79,12 +79,12 @@ def test_every_field_of_a_summary_is_checked_for_its_type(entry):
         {"sha256": "A"},
     ],
 )
-def test_a_summary_that_contradicts_itself_is_told(entry, change):
+def test_a_contradictory_summary_is_reported(entry, change):
     broken = replace(entry, summary=replace(entry.summary, **change))
     assert entry_problem(broken, is_ours=True) is not None
 
 
-def test_shards_of_others_may_have_any_layout(entry):
+def test_shards_of_other_tools_may_have_any_layout(entry):
     odd = replace(entry, extensions=(), members=array("Q"), keys=[f"ä {k}" for k in entry.keys])
     larger = replace(odd, summary=replace(odd.summary, size_bytes=10**6))
     assert entry_problem(larger, is_ours=False) is None

@@ -44,12 +44,12 @@ def corpus(tmp_path_factory):
     return str(write_parquet_dataset(folder, rows=60, row_group_size=20).folder)
 
 
-def test_the_whole_takes_its_share_of_time_and_room():
+def test_the_whole_is_projected_in_time_and_space():
     found = estimate_of()
     assert (found.seconds, found.size_bytes, found.shards) == (20.0, 5_000_000, 5)
 
 
-def test_the_whole_takes_the_start_of_the_workers_too():
+def test_the_projection_includes_the_start_of_the_workers():
     found = estimate_of()
     started = replace(found, pace=replace(found.pace, start_s=5.0))
     assert started.seconds == found.seconds + 5
@@ -61,7 +61,7 @@ def test_only_steady_rows_are_in_the_rate():
     assert pace.to_json()["written_mb_per_s"] == 0.15
 
 
-def test_what_workers_take_to_start_is_taken_from_the_time_asked_for(monkeypatch):
+def test_the_start_of_workers_counts_towards_the_requested_time(monkeypatch):
     now = iter([0.0, 5.0, 5.0, 19.0])
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(now))
     budget = _Budget(20)
@@ -79,7 +79,7 @@ def test_a_task_is_cut_into_even_parts(corpus, tmp_path):
     assert [(part.first, part.stop) for part in _parts(task, 61)] == [(0, 60)]
 
 
-def test_copies_are_series_of_their_own():
+def test_copies_are_separate_series():
     # Of five copies each has a million bytes: one shard.
     assert estimate_of(copies=5).shards == 5
     assert estimate_of(copies=4).shards == 8
@@ -90,7 +90,7 @@ def test_a_bound_on_samples_counts_too():
     assert estimate_of(samples=50, count=10).shards == 50
 
 
-def test_nothing_is_projected_where_the_rows_are_not_known():
+def test_nothing_is_projected_for_an_unknown_number_of_rows():
     found = estimate_of(rows_in_all=None)
     assert (found.seconds, found.size_bytes, found.shards) == (None, None, None)
     assert found.to_json()["bytes"] is None
@@ -134,7 +134,7 @@ def test_an_estimate_ends_in_time(tmp_path):
     assert 0 < found.pace.rows < found.rows_in_all == 700
 
 
-def test_an_estimate_tells_what_was_rejected(tmp_path):
+def test_an_estimate_reports_what_was_rejected(tmp_path):
     images = [*jpegs(4), b"no image"]
     folder = write_parquet_dataset(tmp_path / "in", images=images).folder
     found = estimate(open_conversion(str(folder), tmp_path / "out", Recipe(), Run(), None), 60)

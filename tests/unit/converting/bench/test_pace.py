@@ -47,18 +47,18 @@ def tasks_of(conversion):
     return conversion.tasks(0, 0, 0, None)
 
 
-def test_the_first_batch_of_each_worker_is_in_no_rate():
+def test_the_first_batch_of_each_worker_is_excluded_from_rates():
     # Both do 10 rows a second; their first batches took 5 s and 8 s.
     marks = marks_of(A, 0, 5, 6, 7, 8, 9, 10) + marks_of(B, 0, 8, 9, 10)
     assert steady(marks) == (40, 2)
 
 
-def test_a_worker_that_has_ended_does_not_wait_in_the_rate():
+def test_a_worker_that_has_ended_does_not_count_as_waiting():
     marks = marks_of(A, 0, 1, 2, 3) + marks_of(B, 0, 1, 2, 3, 4, 5)
     assert steady(marks) == (40, 2)
 
 
-def test_of_a_batch_on_the_border_its_share_counts():
+def test_a_batch_on_the_border_counts_in_proportion():
     # From 1 to 3, B does a half and the whole of a batch, A two.
     marks = marks_of(A, 0, 1, 2, 3) + marks_of(B, -0.5, 0.5, 1.5, 2.5, 3.5)
     assert steady(marks) == (40, 2)
@@ -97,7 +97,7 @@ def test_a_worker_ends_in_time_counted_from_its_first_batch(conversion, kind):
     assert [*batches, *worker(task)] == []
 
 
-def test_the_time_until_workers_begin_is_told_apart(conversion):
+def test_the_start_time_of_workers_is_reported_separately(conversion):
     clock = Clock()
     tally = Tally(clock)
     clock.now = 7.0
@@ -124,6 +124,6 @@ def test_a_tally_lasts_from_the_first_batch_on(conversion):
     assert tally.has_lasted(2)
 
 
-def test_nothing_done_is_no_pace():
+def test_without_rows_the_rate_is_zero():
     with pytest.raises(SourceError, match="no rows"):
         Tally().pace()

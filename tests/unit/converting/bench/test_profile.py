@@ -123,7 +123,7 @@ def test_a_profile_counts_what_was_rejected(tmp_path):
     assert [item.position for item in found.rejected] == [5]
 
 
-def test_watching_a_worker_changes_no_byte(corpus, tmp_path):
+def test_profiling_a_worker_changes_no_byte(corpus, tmp_path):
     conversion = conversion_of(corpus, tmp_path, steps=("random-resized-crop=24", "hflip"))
     watch = Stopwatch()
     watched = _TimedWorker(conversion.job, watch)

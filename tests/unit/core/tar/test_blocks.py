@@ -15,7 +15,7 @@ def path(tmp_path):
     return path
 
 
-def test_what_is_taken_and_passed_over_is_seen_in_full_by_taps(path):
+def test_taps_see_all_bytes_that_are_read_or_skipped(path):
     digest = hashlib.sha256()
     content = path.read_bytes()
     with path.open("rb", buffering=0) as file:
@@ -29,7 +29,7 @@ def test_what_is_taken_and_passed_over_is_seen_in_full_by_taps(path):
     assert digest.digest() == hashlib.sha256(content).digest()
 
 
-def test_the_end_of_the_file_gives_less(path):
+def test_a_read_at_the_end_of_the_file_returns_less(path):
     with path.open("rb", buffering=0) as file:
         reader = BlockReader(file)
         assert reader.skip(2_999_990) == 2_999_990
@@ -38,7 +38,7 @@ def test_the_end_of_the_file_gives_less(path):
         assert reader.skip(5) == 0
 
 
-def test_the_crc_of_a_stretch_is_that_of_its_bytes(path):
+def test_the_crc_of_a_range_is_that_of_its_bytes(path):
     content = path.read_bytes()
     with path.open("rb", buffering=0) as file:
         reader = BlockReader(file)

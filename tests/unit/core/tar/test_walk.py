@@ -46,14 +46,14 @@ def test_links_devices_and_folders_have_no_content(tmp_path):
     assert [m.is_regular for m in members] == [False] * 5 + [True]
 
 
-def test_a_header_that_is_none_is_told_with_its_offset(tmp_path):
+def test_an_invalid_header_is_reported_with_its_offset(tmp_path):
     path = write_tar(tmp_path / "a.tar", [member("a.jpg"), b"garbage!" * 64])
     found = fault(path)
     assert (found.kind, found.offset) == ("damaged", 1024)
 
 
 @pytest.mark.parametrize("cut", [100, 512, 600, 1023])
-def test_a_tar_that_is_cut_is_told_wherever_it_is_cut(tmp_path, cut):
+def test_a_truncated_tar_is_reported_at_any_length(tmp_path, cut):
     path = tmp_path / "a.tar"
     path.write_bytes((member("a.jpg") + member("b.jpg", b"x" * 511))[: 1024 + cut])
     assert fault(path).kind == "cut"
@@ -68,7 +68,7 @@ def test_a_cut_between_members_is_an_end_without_end_blocks(tmp_path):
 
 
 @pytest.mark.parametrize("size", [1 << 62, 8**11 - 1, 1 << 20])
-def test_a_size_beyond_the_file_is_told_without_reading_it(tmp_path, size):
+def test_a_size_beyond_the_file_is_reported_without_reading_it(tmp_path, size):
     header = tarfile.TarInfo("a.jpg")
     header.size = size
     path = write_tar(tmp_path / "a.tar", [header.tobuf(tarfile.GNU_FORMAT)])

@@ -17,7 +17,7 @@ def urls(url, form, split="train", **more):
     return expand_urls(pattern)
 
 
-def test_aws_reads_what_was_carried_to_s3():
+def test_aws_reads_a_dataset_on_s3():
     found = loader_urls("s3://bucket/pets", PATTERNS)
     assert list(found) == ["aws", "s5cmd", "https"]
     assert found["aws"]["train"] == ["pipe:aws s3 cp s3://bucket/pets/train-{000000..000002}.tar -"]
@@ -37,7 +37,7 @@ def test_another_endpoint_is_named():
     )
 
 
-def test_what_an_address_tells_of_a_login_is_left_out():
+def test_a_login_in_an_address_is_left_out():
     found = loader_urls("s3://bucket", PATTERNS, "https://me:secret@here:9000")
     assert found["https"]["test"] == ["https://here:9000/bucket/test-000000.tar"]
     assert "secret" not in str(found)
@@ -66,7 +66,7 @@ def test_odd_names_are_quoted_for_the_web():
 
 
 @pytest.mark.parametrize("prefix", ["a::b", "${WDS_X}"])
-def test_names_that_webdataset_takes_apart_have_no_form(prefix):
+def test_names_that_webdataset_would_expand_have_no_url(prefix):
     assert loader_urls(f"s3://bucket/{prefix}", PATTERNS) == {}
 
 
@@ -108,13 +108,13 @@ def test_odd_names_reach_the_tools_of_azure_as_they_are(prefix):
             assert words[2] == f"{AZURE}/%24web/{name}/train-000000.tar"
 
 
-def test_no_signature_of_azure_is_told():
+def test_signatures_of_azure_are_not_shown():
     found = loader_urls("az://box", PATTERNS, f"{AZURE}/?sv=2024&sig=SECRET#SECRET")
     assert found["https"]["test"] == [f"{AZURE}/box/test-000000.tar"]
     assert "SECRET" not in str(found)
 
 
-def test_where_no_account_is_in_the_address_the_form_that_names_one_is_missing():
+def test_an_address_without_an_account_has_no_url_with_one():
     found = loader_urls("az://box", PATTERNS, "https://storage.example.org")
     assert list(found) == ["azcopy", "https"]
 
@@ -130,5 +130,5 @@ def test_the_hub_is_read_by_the_web_and_with_the_token_where_it_must_be():
 
 
 @pytest.mark.parametrize("url", ["/data/pets", "az://container/pets", "hf://spaces/x"])
-def test_where_nothing_is_known_nothing_is_told(url):
+def test_an_unknown_store_has_no_loader_urls(url):
     assert loader_urls(url, PATTERNS) == {}

@@ -22,7 +22,7 @@ def refused():
     raise AssertionError("it is in the cache")
 
 
-def test_a_chunk_is_fetched_once_and_found_by_other_caches(tmp_path):
+def test_a_chunk_is_fetched_once_for_all_caches(tmp_path):
     settings = Cache(tmp_path, 10_000)
     assert ChunkCache(settings).get("a", lambda: chunk(1), 1000) == chunk(1)
     assert ChunkCache(settings).get("a", refused, 1000) == chunk(1)
@@ -64,7 +64,7 @@ def test_a_damaged_chunk_is_fetched_again(tmp_path, damage):
     assert cache.get("a", refused, 1000) == chunk(1)
 
 
-def test_what_a_killed_process_left_unfinished_is_overwritten(tmp_path):
+def test_an_unfinished_file_of_a_killed_process_is_overwritten(tmp_path):
     cache = ChunkCache(Cache(tmp_path, 10_000))
     (tmp_path / "chunks" / ".new").write_bytes(b"half")
     (tmp_path / "locks" / "total").write_text("")

@@ -36,7 +36,7 @@ def test_the_order_is_the_same_on_every_machine_and_release():
     assert epoch(40, seed=7, number=3, batch_size=8)[0].tolist() == ORDER_OF_SEED_7_EPOCH_3
 
 
-def test_seeds_and_epochs_have_orders_of_their_own():
+def test_seeds_and_epochs_have_different_orders():
     orders = {
         tuple(np.concatenate(epoch(200, seed=seed, number=number)).tolist())
         for seed in range(4)

@@ -66,7 +66,7 @@ def test_stages_of_webdataset_can_be_added(made):
     assert [images.shape for images, _ in batches] == [(10, 10, 12, 3)] * 3 + [(8, 10, 12, 3)]
 
 
-def test_every_epoch_is_shuffled_anew_and_the_same_for_the_same_seed(made):
+def test_every_epoch_has_an_order_fixed_by_the_seed(made):
     def epochs(seed):
         batches = wdsremux.pipeline(made, batch_size=16, shuffle=True, seed=seed)
         return [positions(batches) for _ in range(3)]
@@ -77,7 +77,7 @@ def test_every_epoch_is_shuffled_anew_and_the_same_for_the_same_seed(made):
     assert len({tuple(sorted(order)) for order in one}) == 1
 
 
-def test_an_epoch_reads_the_copy_that_is_its_turn(tmp_path):
+def test_an_epoch_reads_the_copy_of_its_number(tmp_path):
     out = make_dataset(tmp_path / "out", rows=6, broken=(), copies=3)
     batches = wdsremux.pipeline(out, batch_size=4, epoch=1)
     copies = [{copy for batch in batches for copy in batch["copy"].tolist()} for _ in range(4)]
@@ -132,7 +132,7 @@ def test_a_state_of_other_batches_is_refused(made, words):
     ],
     ids=str,
 )
-def test_wrong_words_are_refused_before_a_worker_starts(made, words, problem):
+def test_wrong_options_are_refused_before_a_worker_starts(made, words, problem):
     with pytest.raises(UsageError, match=problem):
         wdsremux.pipeline(made, **words)
 
@@ -154,7 +154,7 @@ def test_images_of_different_sizes_do_not_make_a_batch(tmp_path):
     assert len(list(wdsremux.pipeline(tmp_path / "out"))) == 2
 
 
-def test_a_damaged_sample_ends_the_epoch_with_its_place(made, tmp_path):
+def test_a_damaged_sample_ends_the_epoch_with_its_location(made, tmp_path):
     out = copied(made, tmp_path / "out")
     flip(out / SHARD, 700)
     with pytest.raises(

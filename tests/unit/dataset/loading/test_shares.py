@@ -63,7 +63,7 @@ def test_single_samples_are_batches_of_one():
 
 
 @given(sizes, batch_sizes, st.integers(1, 6), st.integers(0, 20))
-def test_the_union_of_workers_after_any_resume_is_the_rest(samples, batch_size, workers, start):
+def test_after_any_resume_the_workers_read_exactly_the_rest(samples, batch_size, workers, start):
     (batches,) = parts(samples, 1, batch_size, "keep")
     taken = [batches[start + worker :: workers] for worker in range(workers)]
     in_turn = [batch for row in itertools.zip_longest(*taken) for batch in row if batch is not None]
@@ -81,13 +81,13 @@ def test_the_union_of_workers_after_any_resume_is_the_rest(samples, batch_size, 
     ],
     ids=str,
 )
-def test_what_cannot_be_divided_is_refused(words, problem):
+def test_an_impossible_division_is_refused(words, problem):
     words = {"samples": 9, "rank": 0, "world_size": 4, "batch_size": 2, "remainder": "keep"} | words
     with pytest.raises(UsageError, match=problem):
         share_of(words.pop("samples"), **words)
 
 
-def test_batches_may_be_asked_for_in_any_order():
+def test_batches_may_be_requested_in_any_order():
     order = EpochOrder(500, 0, 0, 50)
     share = share_of(500, rank=0, world_size=1, batch_size=16, remainder="keep")
     ascending = [RankOrder(order, share).batch(number) for number in range(share.batches)]

@@ -56,7 +56,7 @@ def test_any_index_gives_its_sample(made):
             dataset[i]
 
 
-def test_an_epoch_reads_the_copy_that_is_its_turn(tmp_path):
+def test_an_epoch_reads_the_copy_of_its_number(tmp_path):
     out = make_dataset(tmp_path / "out", rows=6, broken=(), copies=3)
     for epoch in range(7):
         dataset = wdsremux.load(out, epoch=epoch)
@@ -91,7 +91,7 @@ def test_other_members_come_as_bytes_and_the_image_stays_the_image(tmp_path):
     assert got == {"key": "k", "key_text": "own", "seg.png": b"mask", "cls": b"3"}
 
 
-def test_the_key_is_that_of_ls_and_the_text_it_was_made_of_stands_beside(tmp_path):
+def test_the_key_is_that_of_ls_and_its_original_string_is_kept(tmp_path):
     out = make_dataset(tmp_path / "out", rows=4, broken=(), key_column="caption")
     with open_output(out) as output:
         listed = [found.sample.key for found in samples_of(output.shards(), output)]
@@ -101,7 +101,7 @@ def test_the_key_is_that_of_ls_and_the_text_it_was_made_of_stands_beside(tmp_pat
     assert not set(listed) & {f"caption {i}" for i in range(4)}
 
 
-def test_a_field_named_key_text_stays_what_it_is(tmp_path):
+def test_a_field_named_key_text_is_unchanged(tmp_path):
     own = {"json": b'{"key": "own", "key_text": "mine"}'}
     write_tar(tmp_path / "out/a.tar", sample("k", **own))
     index(tmp_path / "out")
@@ -143,7 +143,7 @@ def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):
     ],
     ids=str,
 )
-def test_what_does_not_decode_is_named(tmp_path, contents, problem):
+def test_an_undecodable_member_is_named(tmp_path, contents, problem):
     write_tar(tmp_path / "out/a.tar", sample("k", **contents))
     index(tmp_path / "out")
     with pytest.raises(CorruptDataError, match=problem):
@@ -201,7 +201,7 @@ def test_a_pickled_dataset_takes_no_open_file_with_it(made):
     assert keys(pickle.loads(pickle.dumps(dataset))) == keys(dataset)
 
 
-def test_only_so_many_shards_are_kept_open(made, monkeypatch):
+def test_the_number_of_open_shards_is_bounded(made, monkeypatch):
     monkeypatch.setattr("wdsremux.dataset.loading.reader.MAX_OPEN_SHARDS", 2)
     dataset = wdsremux.load(made)
     keys(dataset)

@@ -37,7 +37,7 @@ def test_two_flipped_bits_are_not_taken_for_one(places):
     assert flipped_bit(was, zlib.crc32(content), 500) is None
 
 
-def test_equal_sums_and_senseless_sizes_name_no_bit():
+def test_equal_checksums_and_invalid_sizes_name_no_bit():
     assert flipped_bit(5, 5, 100) is None
     assert flipped_bit(5, 6, 0) is None
     assert flipped_bit(5, 6, MAX_BYTES + 1) is None

@@ -35,7 +35,7 @@ def test_numbers_begin_at_0_and_rise_one_by_one(sample_sizes, limits):
 
 
 @given(sizes, bounds)
-def test_no_shard_is_closed_while_the_next_sample_would_fit(sample_sizes, limits):
+def test_a_shard_is_closed_only_when_the_next_sample_does_not_fit(sample_sizes, limits):
     for shard, following in pairwise(shards_of(sample_sizes, limits)):
         is_full = limits.max_samples is not None and len(shard) == limits.max_samples
         assert is_full or ustar.file_bytes(sum(shard) + following[0]) > limits.max_bytes
@@ -58,7 +58,7 @@ def test_a_file_is_counted_in_whole_records():
     assert list(assign([4608, 5120], Bounds(20_480))) == [0, 0]
 
 
-def test_a_sample_over_the_bound_stands_alone():
+def test_a_sample_over_the_bound_gets_its_own_shard():
     assert list(assign([512, 50_000, 512, 512], Bounds(10_240))) == [0, 1, 2, 2]
 
 

@@ -55,7 +55,7 @@ def test_one_bit_in_every_class_of_bytes_is_named_to_the_bit(shard, is_ours):
 
 
 @pytest.mark.parametrize("place", ["header of .json", "padding after .jpg"])
-def test_larger_damage_to_headers_and_padding_is_told_to_the_byte(shard, place):
+def test_larger_damage_to_headers_and_padding_is_located_to_the_byte(shard, place):
     path, entry = shard
     offset = places(entry)[place]
     for at in (0, 1, 2):

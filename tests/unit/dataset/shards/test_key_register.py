@@ -33,18 +33,18 @@ def test_a_key_is_new_once(register):
     assert register.is_new("A")
 
 
-def test_keys_of_standing_shards_are_known(register):
+def test_keys_of_existing_shards_are_known(register):
     register.add(["a", "b", "a"])
     assert not register.is_new("a")
     assert register.is_new("c")
 
 
-def test_a_lot_without_doubles_is_handed_on_as_it_is(register):
+def test_a_batch_without_duplicates_is_passed_on_unchanged(register):
     packed = packed_of([(10, 10), (20, 10)])
     assert register.without_duplicates([packed]) == ((packed,), ())
 
 
-def test_the_first_of_two_equal_keys_stays_and_the_second_is_rejected(register):
+def test_the_second_of_two_equal_keys_is_rejected(register):
     packed = named(packed_of([(10, 1), (20, 2), (30, 3)], positions=[5, 6, 7]), ["a", "a", "b"])
     (kept,), (double,) = register.without_duplicates([packed])
     assert (kept.positions, kept.keys) == ([5, 7], ["a", "b"])
@@ -52,7 +52,7 @@ def test_the_first_of_two_equal_keys_stays_and_the_second_is_rejected(register):
     assert double.reason == "duplicate key 'a': an earlier row has it"
 
 
-def test_what_stays_of_a_lot_is_still_whole(register):
+def test_the_rest_of_a_batch_is_unchanged(register):
     whole = packed_of([(10, 1), (2000, 2), (30, 3)])
     (kept,), _ = register.without_duplicates([named(whole, ["a", "a", "b"])])
     found = members_of(bytes(kept.payload) + ustar.trailer(len(kept.payload)))
@@ -67,7 +67,7 @@ def test_what_stays_of_a_lot_is_still_whole(register):
     assert kept.members == [(10, 1), (30, 3)]
 
 
-def test_keys_are_remembered_from_lot_to_lot(register):
+def test_keys_are_remembered_from_batch_to_batch(register):
     register.without_duplicates([named(packed_of([(1, 1)]), ["a"])])
     (kept,), (double,) = register.without_duplicates(
         [named(packed_of([(1, 1)], positions=[9]), ["a"])]
@@ -76,7 +76,7 @@ def test_keys_are_remembered_from_lot_to_lot(register):
     assert double.position == 9
 
 
-def test_a_double_is_rejected_in_every_copy(register):
+def test_a_duplicate_is_rejected_in_every_copy(register):
     packs = [named(packed_of([(1, 1), (1, 1)]), [f"a-c{copy}", f"a-c{copy}"]) for copy in range(2)]
     kept, doubles = register.without_duplicates(packs)
     assert [packed.keys for packed in kept] == [["a-c0"], ["a-c1"]]
@@ -89,24 +89,24 @@ def test_a_key_belongs_to_the_shard_that_had_it_first(register):
     assert register.duplicates("c.tar", ["3"]) == [(0, "b.tar")]
 
 
-def test_a_key_that_comes_back_in_its_own_shard_is_told(register):
+def test_a_key_repeated_in_its_own_shard_is_reported(register):
     assert register.duplicates("a.tar", ["1", "2", "1"]) == [(2, "a.tar")]
     assert register.duplicates("a.tar", ["2"]) == [(0, "a.tar")]
 
 
-def test_any_text_can_be_a_key_and_any_name_a_shard(register):
+def test_any_string_can_be_a_key_and_any_name_a_shard(register):
     assert register.duplicates("\udc80.tar", ["", "ä\0b", "x" * 10_000]) == []
     assert register.duplicates("b.tar", ["ä\0b"]) == [(0, "\udc80.tar")]
 
 
-def test_several_threads_may_ask(register):
+def test_several_threads_may_query(register):
     keys = [str(i) for i in range(500)]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda n: register.duplicates(f"{n}.tar", keys), range(4)))
     assert sum(len(doubles) for doubles in found) == 3 * 500
 
 
-def test_a_key_remembered_without_an_owner_is_nobodys(register):
+def test_a_key_registered_without_an_owner_has_none(register):
     register.add(["a"])
     assert not register.is_new("a")
     assert register.duplicates("a.tar", ["b", "a"]) == [(1, "")]
@@ -144,7 +144,7 @@ def test_a_killed_process_leaves_no_file_of_its_keys(tmp_path, whose):
 
 
 @pytest.mark.parametrize("one_by_one", [True, False])
-def test_a_full_temporary_disk_is_told_with_its_remedy(register, one_by_one):
+def test_a_full_temporary_disk_is_reported_with_its_remedy(register, one_by_one):
     register._base.execute("PRAGMA max_page_count = 20")
     keys = (f"a-rather-long-key-{i:040d}" for i in range(5000))
     remember = register.is_new if one_by_one else register.add

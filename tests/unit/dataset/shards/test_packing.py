@@ -14,7 +14,7 @@ sample_sizes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 600)), ma
 
 
 @given(sample_sizes)
-def test_the_payload_of_a_lot_with_a_trailer_is_a_tar_of_its_samples(sizes):
+def test_the_payload_with_a_trailer_is_a_tar_of_its_samples(sizes):
     packed = packed_of(sizes)
     found = members_of(bytes(packed.payload) + ustar.trailer(len(packed.payload)))
     expected = []
@@ -33,7 +33,7 @@ def test_sizes_and_checksums_are_those_of_each_samples_bytes(sizes):
         assert zlib.crc32(packed.payload[at : at + size]) == crc
 
 
-def test_the_lists_of_a_lot_run_in_parallel():
+def test_the_lists_of_packed_samples_run_in_parallel():
     packed = packed_of([(100, 10), (0, 20)], positions=[7, 9])
     assert packed.positions == [7, 9]
     assert packed.keys == ["000000007", "000000009"]
@@ -41,7 +41,7 @@ def test_the_lists_of_a_lot_run_in_parallel():
     assert packed.sizes == [2048, 1536]
 
 
-def test_contents_come_back_as_they_were_given():
+def test_contents_are_returned_unchanged():
     builder = SamplePacker()
     builder.add(3, "key", (("jpg", b"\xff\xd8image"), ("seg.png", b""), ("json", b"{}")))
     packed = builder.packed()
@@ -53,7 +53,7 @@ def test_contents_come_back_as_they_were_given():
     ]
 
 
-def test_a_sample_that_cannot_be_laid_out_leaves_no_trace_in_the_lot():
+def test_a_sample_that_cannot_be_packed_leaves_no_trace():
     builder = SamplePacker()
     builder.add(0, "a", (("jpg", b"one"),))
     with pytest.raises(ValueError, match="cannot hold"):
@@ -66,13 +66,13 @@ def test_a_sample_that_cannot_be_laid_out_leaves_no_trace_in_the_lot():
     assert [name for name, _, _ in found] == ["a.jpg", "c.jpg"]
 
 
-def test_an_empty_lot_has_no_bytes():
+def test_no_samples_have_no_bytes():
     packed = SamplePacker().packed()
     assert (bytes(packed.payload), packed.keys, packed.sizes) == (b"", [], [])
 
 
 @given(sample_sizes, st.data())
-def test_a_lot_without_some_samples_is_the_lot_of_the_others(sizes, data):
+def test_dropping_samples_equals_packing_the_others(sizes, data):
     numbers = data.draw(st.sets(st.integers(0, 12)))
     left = [i for i in range(len(sizes)) if i not in numbers]
     assert packed_without(packed_of(sizes), numbers) == packed_of([sizes[i] for i in left], left)

@@ -40,7 +40,7 @@ def whole(rows=3):
     return tar_of((f"{i:09d}", bytes(i * 300), JSON % i) for i in range(rows))
 
 
-def test_what_is_read_is_what_the_tar_holds(tmp_path):
+def test_the_samples_read_back_are_those_of_the_tar(tmp_path):
     data = whole()
     seen = []
     content = content_of(tmp_path, data, [lambda block: seen.append(len(block))])
@@ -67,7 +67,7 @@ def test_what_is_read_is_what_the_tar_holds(tmp_path):
         (lambda _data: b"", "cut off"),
     ],
 )
-def test_damage_is_a_problem_and_the_sum_is_that_of_the_whole_file(tmp_path, change, problem):
+def test_damage_is_reported_and_the_checksum_covers_the_whole_file(tmp_path, change, problem):
     data = change(whole())
     content = content_of(tmp_path, data)
     assert content.problem is not None
@@ -103,7 +103,7 @@ def with_positions(data, entry):
     )
 
 
-def test_it_fits_the_summary_of_its_own_alone(tmp_path):
+def test_it_matches_only_its_own_summary(tmp_path):
     data = whole()
     content = content_of(tmp_path, data)
     own = summary_of(

@@ -31,7 +31,7 @@ bounds_drawn = st.builds(Bounds, st.integers(10_240, 50_000), st.none() | st.int
 
 @pytest.mark.parametrize("number", [0, 999_999, 1_000_000, 12_345_678])
 @pytest.mark.parametrize("prefix", ["train", "a-b-c1", "x-000001"])
-def test_a_shards_name_tells_its_series(prefix, number):
+def test_a_shard_name_contains_its_series(prefix, number):
     assert prefix_of_shard(shard_name(prefix, number)) == prefix
 
 
@@ -39,7 +39,7 @@ def test_a_shards_name_tells_its_series(prefix, number):
     "name",
     ["train-00000.tar", "train-0000001.tar", "-000001.tar", "train-000001.tar.part", "index.json"],
 )
-def test_other_names_tell_no_series(name):
+def test_other_names_have_no_series(name):
     assert prefix_of_shard(name) == ""
 
 
@@ -51,7 +51,7 @@ def test_no_shard_file_is_larger_than_the_bound(rows, bounds):
 
 
 @given(rows_drawn, bounds_drawn)
-def test_every_sample_stands_in_the_shards_once_and_in_order(rows, bounds):
+def test_every_sample_is_in_the_shards_once_and_in_order(rows, bounds):
     shards = write(rows, plan_of(bounds)).shards
     assert list(shards) == [f"train-{i:06d}.tar" for i in range(len(shards))]
     keys = [key for data in shards.values() for key in keys_of(data)]
@@ -59,7 +59,7 @@ def test_every_sample_stands_in_the_shards_once_and_in_order(rows, bounds):
 
 
 @given(rows_drawn, bounds_drawn)
-def test_contents_are_those_of_the_lots(rows, bounds):
+def test_contents_are_those_of_the_packed_samples(rows, bounds):
     shards = write(rows, plan_of(bounds)).shards
     found = [data for tar in shards.values() for _, _, data in members_of(tar)]
     packs = [packed for packed, _ in rows.batches()]
@@ -95,7 +95,7 @@ def test_sizes_and_hashes_of_an_entry_are_those_of_its_file(rows, bounds):
 
 
 @given(rows_drawn, bounds_drawn)
-def test_an_entry_tells_where_every_sample_and_member_stands(rows, bounds):
+def test_an_entry_locates_every_sample_and_member(rows, bounds):
     written = write(rows, plan_of(bounds))
     for entry, data in zip(written.entries, written.shards.values(), strict=True):
         members = iter(members_of(data))
@@ -114,7 +114,7 @@ def test_an_entry_tells_where_every_sample_and_member_stands(rows, bounds):
 
 
 @given(rows_drawn, bounds_drawn)
-def test_shards_answer_for_every_row_once(rows, bounds):
+def test_shards_cover_every_row_once(rows, bounds):
     summaries = write(rows, plan_of(bounds)).summaries
     borders = [summary.start for summary in summaries] + [summaries[-1].stop]
     assert borders[0] == rows.first
@@ -125,7 +125,7 @@ def test_shards_answer_for_every_row_once(rows, bounds):
 
 
 @given(rows_drawn, bounds_drawn)
-def test_every_rejected_row_lies_once_in_the_entry_of_the_shard_that_answers_for_it(rows, bounds):
+def test_every_rejected_row_is_once_in_the_entry_that_covers_it(rows, bounds):
     entries = write(rows, plan_of(bounds)).entries
     found = [item.position for entry in entries for item in entry.rejected]
     assert found == rows.rejected_positions
@@ -137,7 +137,7 @@ def test_every_rejected_row_lies_once_in_the_entry_of_the_shard_that_answers_for
 
 
 @given(rows_drawn, bounds_drawn, st.data())
-def test_a_series_that_goes_on_after_any_shard_gives_the_same_files(rows, bounds, data):
+def test_a_series_resumed_after_any_shard_writes_the_same_files(rows, bounds, data):
     whole = write(rows, plan_of(bounds))
     kept = data.draw(st.integers(0, len(whole.summaries) - 1), label="shards that stand")
     start = whole.summaries[kept - 1].stop if kept else rows.first
@@ -157,7 +157,7 @@ def test_a_shard_is_published_before_its_entry():
     assert written.target.published == [n for name in names for n in (name, entry_name(name))]
 
 
-def test_a_shard_is_told_of_when_its_entry_is_published():
+def test_a_shard_is_reported_once_its_entry_is_published():
     target, told = MemoryStore(), []
     writer = SeriesWriter(
         target, plan_of(Bounds(10_240)), on_shard=lambda s: told.append((s.name, len(target.files)))
@@ -178,7 +178,7 @@ def test_a_sample_over_the_bound_is_refused_by_its_name():
     assert "--allow-oversize" in text
 
 
-def test_what_stands_before_a_refused_sample_is_published_and_gone_on_from():
+def test_samples_before_a_refused_one_are_published_and_resumed_from():
     target = MemoryStore()
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     with pytest.raises(UsageError):
@@ -189,7 +189,7 @@ def test_what_stands_before_a_refused_sample_is_published_and_gone_on_from():
     assert (entry.keys, entry.summary.stop, entry.summary.is_last) == (["000000000"], 1, False)
 
 
-def test_a_sample_over_the_bound_stands_alone_where_that_is_allowed():
+def test_an_allowed_sample_over_the_bound_gets_its_own_shard():
     rows = Rows([(100, 10), (100, 10), (9000, 10), (100, 10), (100, 10)], [2])
     written = write(rows, plan_of(Bounds(10_240), allow_oversize=True))
     assert [len(keys_of(data)) for data in written.shards.values()] == [2, 1, 2]
@@ -232,7 +232,7 @@ def test_an_aborted_series_leaves_no_unfinished_file():
 
 
 @pytest.mark.parametrize("failing", ["train-000000.tar", ".wdsremux/train-000000.msgpack"])
-def test_a_target_that_refuses_leaves_nothing_unfinished_behind(failing):
+def test_a_store_error_leaves_no_unfinished_file(failing):
     target = MemoryStore(fail_on=failing)
     writer = SeriesWriter(target, plan_of(Bounds(10_240)))
     with pytest.raises(StoreError, match="no space left"):

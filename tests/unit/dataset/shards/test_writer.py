@@ -54,7 +54,7 @@ def test_no_file_is_over_a_bound_and_nothing_is_lost(sizes, max_bytes, max_sampl
     ]
 
 
-def test_the_manifest_tells_what_was_written(tmp_path):
+def test_the_manifest_lists_what_was_written(tmp_path):
     shards = ShardWriter(tmp_path, split="val", max_shard_samples=2)
     for i in range(5):
         shards.write(sample_of(i))
@@ -125,7 +125,7 @@ def test_values_are_packed_by_their_kind(tmp_path):
     }
 
 
-def test_members_stand_in_the_order_of_the_first_sample(tmp_path):
+def test_members_are_in_the_order_of_the_first_sample(tmp_path):
     with ShardWriter(tmp_path) as shards:
         shards.write({"json": {}, "jpg": b"1", "__key__": "a"})
         shards.write({"jpg": b"2", "__key__": "b", "json": {}})
@@ -153,7 +153,7 @@ def test_an_exception_before_the_first_sample_leaves_nothing(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_closing_inside_of_the_block_is_harmless(tmp_path):
+def test_closing_inside_the_block_is_harmless(tmp_path):
     with ShardWriter(tmp_path) as shards:
         shards.write(sample_of(0))
         manifest = shards.close()

@@ -11,7 +11,7 @@ from wdsremux.core.errors import UsageError
 @pytest.mark.parametrize(
     "key", [None, "", 7, "a.b", "../x", "a/b", "a b", "ä", "k" * 81, "line\n", "__meta__", "__x"]
 )
-def test_a_key_that_readers_would_not_find_again_is_refused(tmp_path, key):
+def test_a_key_that_readers_would_misread_is_refused(tmp_path, key):
     with ShardWriter(tmp_path) as shards, pytest.raises(UsageError, match="cannot name a sample"):
         shards.write({"__key__": key, "jpg": b""})
 
@@ -24,7 +24,7 @@ def test_a_sample_without_a_key_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "name", ["", ".jpg", "jpg.", "seg..png", "a/b", "a b", "__url__", "_x", "JPG", "x\n", "é", 5]
 )
-def test_a_member_that_readers_would_not_find_again_is_refused(tmp_path, name):
+def test_a_member_that_readers_would_misread_is_refused(tmp_path, name):
     with (
         ShardWriter(tmp_path) as shards,
         pytest.raises(UsageError, match="name members by their exten"),
@@ -49,7 +49,7 @@ def test_a_sample_with_other_members_than_the_first_is_refused(tmp_path, second)
     assert shards.samples == 1
 
 
-def test_a_key_given_twice_is_refused(tmp_path):
+def test_a_duplicate_key_is_refused(tmp_path):
     with ShardWriter(tmp_path) as shards:
         shards.write(sample_of(0))
         with pytest.raises(UsageError, match="duplicate key '000000'"):
@@ -81,7 +81,7 @@ def test_a_value_that_json_cannot_hold_is_refused(tmp_path, value):
         shards.write({"__key__": "a", "json": value})
 
 
-def test_a_refused_sample_can_be_mended_and_written(tmp_path):
+def test_a_refused_sample_can_be_corrected_and_written(tmp_path):
     with ShardWriter(tmp_path) as shards:
         with pytest.raises(UsageError):
             shards.write({"__key__": "a", "jpg": None, "json": {}})
@@ -90,7 +90,7 @@ def test_a_refused_sample_can_be_mended_and_written(tmp_path):
     assert [(name, data) for name, _, data in members_of(tar)] == [("a.jpg", b"mended")]
 
 
-def test_a_sample_over_the_bound_is_refused_at_once_and_the_others_stay_whole(tmp_path):
+def test_a_sample_over_the_bound_is_refused_and_the_others_are_kept(tmp_path):
     with ShardWriter(tmp_path, max_shard_size=10_240) as shards:
         shards.write(sample_of(0))
         with pytest.raises(UsageError, match="sample '000001' needs a tar of 20480 bytes, more th"):
@@ -102,7 +102,7 @@ def test_a_sample_over_the_bound_is_refused_at_once_and_the_others_stay_whole(tm
     ]
 
 
-def test_a_name_too_long_for_a_tar_is_refused_and_the_others_stay_whole(tmp_path):
+def test_a_name_too_long_for_a_tar_is_refused_and_the_others_are_kept(tmp_path):
     with ShardWriter(tmp_path) as shards:
         shards.write({"__key__": "a", "segmentation-mask.png": b"1"})
         with pytest.raises(UsageError, match="up to 100"):
@@ -120,7 +120,7 @@ def test_a_folder_with_shards_or_an_index_is_refused(tmp_path, name):
     assert (tmp_path / name).read_bytes() == b"somebody's"
 
 
-def test_a_folder_with_other_files_is_taken(tmp_path):
+def test_a_folder_with_other_files_is_accepted(tmp_path):
     (tmp_path / "my-index.json").write_bytes(b"notes")
     with ShardWriter(tmp_path) as shards:
         shards.write(sample_of(0))
@@ -138,19 +138,19 @@ def test_a_folder_with_other_files_is_taken(tmp_path):
     ],
     ids=str,
 )
-def test_an_option_that_makes_no_sense_is_refused(tmp_path, options):
+def test_an_invalid_option_is_refused(tmp_path, options):
     with pytest.raises(UsageError, match=next(iter(options))):
         ShardWriter(tmp_path, **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_url_is_no_folder(tmp_path, monkeypatch):
+def test_a_url_is_not_a_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="s3://bucket/x"):
         ShardWriter("s3://bucket/x")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_size_that_no_shard_can_keep_is_refused_before_the_first_sample(tmp_path):
+def test_an_impossible_size_is_refused_before_the_first_sample(tmp_path):
     with pytest.raises(UsageError, match=r"max_shard_size cannot be 1: a tar file has at least"):
         ShardWriter(tmp_path, max_shard_size=1)
