@@ -131,7 +131,7 @@ def test_the_card_means_the_same_on_the_hub_and_on_disk(hub, readme):
         layout_of(repo, subset="huge")
 
 
-def test_a_subset_that_must_be_named_is_asked_for(hub):
+def test_a_required_subset_is_requested(hub):
     repo, folder = hub.new_repo()
     (folder / "README.md").write_text(README.replace("  default: true\n", ""))
     write_table(folder / "s" / "a.parquet", {"image": [jpeg(0)]})

@@ -43,9 +43,7 @@ def batches_of(tasks, batch_rows):
     batch_rows=st.integers(1, 70),
     data=st.data(),
 )
-def test_a_run_that_goes_on_sees_the_batches_of_one_that_did_not_stop(
-    sizes, breaks, batch_rows, data
-):
+def test_a_resumed_run_has_the_batches_of_an_uninterrupted_one(sizes, breaks, batch_rows, data):
     breaks = tuple(sorted(breaks))
     made = conversion({"train": sizes}, breaks=breaks, batch_rows=batch_rows)
     whole = batches_of(made.tasks(0, 0, 0, None), batch_rows)

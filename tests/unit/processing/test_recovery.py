@@ -83,7 +83,7 @@ def recovered(workers, task, last=None, *, batch_rows=None):
 
 
 @pytest.mark.parametrize("killer", [0, 1, 127, 128, 254, 255])
-def test_the_record_that_kills_is_rejected_wherever_it_stands(killer):
+def test_the_record_that_kills_is_rejected_at_any_position(killer):
     rows, rejected = recovered(Workers([killer]), task_of([256]))
     assert rows == [list(range(256))]
     assert rejected == {killer: "the worker died on this record: killed by SIGSEGV"}
@@ -132,20 +132,20 @@ def test_batches_that_were_delivered_do_not_come_again():
     assert rows == [[8, 9, 10, 11], [12, 13, 14, 15]]
 
 
-def test_a_task_whose_batches_were_all_delivered_owes_nothing():
+def test_a_task_whose_batches_were_delivered_is_complete():
     workers = Workers()
     assert recovered(workers, task_of([8]), batch_of(list(range(8)), {})) == ([], {})
     assert workers.attempts == 0
 
 
 @pytest.mark.parametrize("deaths", [0, 1, 2])
-def test_a_death_that_does_not_come_again_rejects_nothing(deaths):
+def test_a_death_that_does_not_repeat_rejects_nothing(deaths):
     rows, rejected = recovered(Workers(batch_rows=16, deaths=deaths), task_of([16]), batch_rows=16)
     assert rows == [list(range(16))]
     assert rejected == {}
 
 
-def test_the_reason_tells_of_the_death_alone():
+def test_the_reason_describes_only_the_death():
     # The patience with a whole batch depends on its rows, and what a worker died of on its neighbours.
     recovery = Recovery(16)
     slow = WorkerDiedError("no progress for 1920 s")
@@ -153,7 +153,7 @@ def test_the_reason_tells_of_the_death_alone():
     assert batch.rejected[0].reason == "the worker died on this record: killed by SIGSEGV"
 
 
-def test_poison_that_was_known_before_stays():
+def test_known_poison_is_kept():
     task = Task(task_of([16]).pieces, 2, poison=((1, "known before"),))
     _, rejected = recovered(Workers([1, 5], 16), task, batch_rows=16)
     assert rejected == {
@@ -162,12 +162,12 @@ def test_poison_that_was_known_before_stays():
     }
 
 
-def test_the_series_of_the_task_stays():
+def test_the_series_of_the_task_is_kept():
     batches = Recovery(8)(task_of([16]), None, DEATH, Workers([3], 8))
     assert {batch.series for batch in batches} == {2}
 
 
-def test_deaths_that_no_record_explains_end_in_an_error_that_names_the_rows():
+def test_deaths_without_a_guilty_record_end_in_an_error_that_names_the_rows():
     workers = Workers(batch_rows=16, kills_together=(20, 27))
     with pytest.raises(TransformError) as caught:
         recovered(workers, task_of([48]), batch_rows=16)
@@ -178,7 +178,7 @@ def test_deaths_that_no_record_explains_end_in_an_error_that_names_the_rows():
     assert "fewer --workers" in text
 
 
-def test_a_record_that_kills_even_when_it_is_passed_over_ends_in_an_error_soon():
+def test_a_death_that_continues_without_its_record_ends_in_an_error():
     workers = Workers(batch_rows=16, kills_in_reading=[5])
     with pytest.raises(TransformError, match="workers crash on rows 0 to 15"):
         recovered(workers, task_of([16]), batch_rows=16)
@@ -205,7 +205,7 @@ class SlowWorkers(Workers):
         (SlowWorkers(batch_rows=16, kills_together=(3, 9)), "alone; raise --record-timeout"),
     ],
 )
-def test_who_gives_too_little_time_is_told_the_option_and_not_to_look_elsewhere(workers, words):
+def test_a_too_short_record_timeout_is_named_as_the_cause(workers, words):
     with pytest.raises(TransformError, match=words) as caught:
         [
             *Recovery(workers.batch_rows)(
@@ -217,7 +217,7 @@ def test_who_gives_too_little_time_is_told_the_option_and_not_to_look_elsewhere(
     assert "die on row after row" not in str(caught.value)
 
 
-def test_what_comes_before_unexplained_deaths_is_delivered():
+def test_results_before_unexplained_deaths_are_delivered():
     workers = Workers(batch_rows=16, kills_together=(20, 27))
     batches = Recovery(16)(task_of([48]), None, DEATH, workers)
     assert next(batches).first == 0
@@ -233,13 +233,13 @@ def test_workers_that_die_on_everything_end_in_an_error_in_bounded_time():
 
 
 @pytest.mark.parametrize("killer", [0, 1, 127, 128, 254, 255])
-def test_three_deaths_find_a_killer_wherever_it_stands(killer):
+def test_three_deaths_find_a_killer_at_any_position(killer):
     workers = Workers([killer])
     recovered(workers, task_of([256]))
     assert workers.deaths == 1 + poison.TRIALS
 
 
-def test_workers_that_die_whatever_they_do_end_in_bounded_time():
+def test_workers_that_always_die_end_in_bounded_time():
     def attempt(task):
         attempts.append(task)
         rows = [piece.first + i for piece in task.pieces for i in range(piece.rows)]

@@ -97,7 +97,7 @@ def test_rows_are_counted_where_every_length_is_known():
     assert SeriesRows("a", (RowRange("a", 5, 10), RowRange("b"))).rows is None
 
 
-def test_a_split_that_is_not_there_is_refused_beside_those_that_are():
+def test_a_missing_split_is_refused_with_the_existing_ones():
     assert "--split 'dev': not a split of the source; it has train, validation, test" in refusal(
         "dev"
     )
@@ -118,7 +118,7 @@ def test_a_split_that_is_not_there_is_refused_beside_those_that_are():
         "train[1.5:]",
     ],
 )
-def test_what_is_no_split_expression_is_refused(text):
+def test_an_invalid_split_expression_is_refused(text):
     assert "--split" in refusal(text)
 
 
@@ -172,7 +172,7 @@ def test_a_limit_cuts_the_rows_off_at_its_position(sizes, data):
     assert positions_of(planned(source, "train+test", limit=limit)) == whole[:limit]
 
 
-def test_positions_count_on_from_range_to_range():
+def test_positions_continue_from_range_to_range():
     source = MemorySource({"train": [10, 10], "test": [4]})
     found = planned(source, "train[5:15]+test[1:]+train[:2]", base=5)
     rows = [(piece.unit.split, row) for piece in found for row in range(piece.start, piece.stop)]
@@ -185,13 +185,13 @@ def test_positions_count_on_from_range_to_range():
     assert positions_of(found) == list(range(5, 20))
 
 
-def test_a_series_begins_at_the_base_it_is_given():
+def test_a_series_begins_at_its_base():
     source = MemorySource({"train": [10, 10]})
     found = planned(source, "train", base=1000)
     assert positions_of(found) == list(range(1000, 1020))
 
 
-def test_units_before_the_start_are_not_asked_for():
+def test_units_before_the_start_are_not_requested():
     source = MemorySource({"train": [10] * 10})
     planned(source, "train", start=95)
     assert source.asked == [("train", 95)]
@@ -224,7 +224,7 @@ def test_a_split_of_a_source_never_becomes_a_path(name):
         series_from_text("all", {name: 3})
 
 
-def test_splits_left_out_are_named_where_nobody_has_chosen():
+def test_splits_left_out_by_default_are_named():
     assert remarks_on_splits("train", SPLITS) == (
         "splits left out: validation (100 rows), test (7 rows); --split all converts every split",
     )
@@ -233,7 +233,7 @@ def test_splits_left_out_are_named_where_nobody_has_chosen():
     )
 
 
-def test_who_chooses_splits_or_has_one_is_told_nothing():
+def test_chosen_or_single_splits_cause_no_note():
     for text in ("all", "validation", "train[:10%]", "train+test"):
         assert remarks_on_splits(text, SPLITS) == ()
     assert remarks_on_splits("train", {"train": 10}) == ()

@@ -55,7 +55,7 @@ def test_a_named_column_that_never_comes_is_an_error_with_what_came():
         batch_of(lambda row: row, mode="sample")
 
 
-def test_columns_that_nobody_named_are_told():
+def test_columns_that_are_not_named_are_reported():
     batch = batch_of(lambda rows: rows | {"mean": [1, 2], "b": [1, 2], "a": [1, 2]})
     assert batch.unpacked == ("a", "b")
 
@@ -64,7 +64,7 @@ def reasons(batch):
     return [item.reason for item in batch.rejected]
 
 
-def test_a_rejected_record_tells_where_it_lies():
+def test_a_rejected_record_names_its_location():
     found = reasons(batch_of(None, added=(), image=b"no image", location="'a/1.jpg'"))
     assert len(found) == 2
     assert all(reason.endswith(" (in 'a/1.jpg')") for reason in found)
@@ -72,7 +72,7 @@ def test_a_rejected_record_tells_where_it_lies():
     assert all("ZeroDivisionError" in r and r.endswith(" (in 'b')") for r in found)
 
 
-def test_a_reason_that_names_the_file_or_is_the_users_own_stays():
+def test_a_reason_that_names_the_file_or_is_the_users_own_is_kept():
     problem = "the file 'a/1.jpg' is not there"
     assert reasons(batch_of(None, added=(), problem=problem, location="'a/1.jpg'")) == [problem] * 2
     left_out = batch_of(lambda _: None, mode="image", added=(), location="'a/1.jpg'")
@@ -80,7 +80,7 @@ def test_a_reason_that_names_the_file_or_is_the_users_own_stays():
 
 
 @pytest.mark.parametrize("mode", ["batch", "sample"])
-def test_a_value_that_the_function_spoilt_is_put_down_to_it(mode):
+def test_an_invalid_value_of_the_function_is_attributed_to_it(mode):
     def spoil(given):
         return given | {"label": ["cat", "cat"] if mode == "batch" else "cat"}
 
@@ -89,18 +89,18 @@ def test_a_value_that_the_function_spoilt_is_put_down_to_it(mode):
     assert "column 'label': expected a whole number, got str 'cat'" in batch.rejected[0].reason
 
 
-def test_a_column_that_the_function_added_in_another_form_is_put_down_to_it():
+def test_an_invalid_added_column_is_attributed_to_the_function():
     batch = batch_of(lambda rows: rows | {"mean": ["low", 0.5]})
     assert [(item.position, item.stage) for item in batch.rejected] == [(0, "transform")]
 
 
 @pytest.mark.parametrize("function", [None, lambda rows: rows])
-def test_a_value_that_was_read_so_is_no_fault_of_the_function(function):
+def test_an_invalid_source_value_is_not_attributed_to_the_function(function):
     batch = batch_of(function, labels=(0, "cat"), added=())
     assert [(item.position, item.stage) for item in batch.rejected] == [(1, "read")]
 
 
-def test_whatever_a_library_raises_on_an_image_costs_only_its_record(monkeypatch):
+def test_any_exception_of_a_library_rejects_only_its_record(monkeypatch):
     def decode(stored, _divisor):
         raise MemoryError
 

@@ -59,7 +59,7 @@ def head_of(recipe, function=None):
     ],
 )
 @pytest.mark.parametrize("function", [None, same])
-def test_the_recipe_of_a_head_gives_that_head_again(options, function):
+def test_the_recipe_of_a_head_reproduces_the_head(options, function):
     if function:
         options = options | {"batch_size": 32, "transform_input": "numpy"}
         if options.get("extra_columns") == "caption":
@@ -88,14 +88,14 @@ def changed(change):
     return changes_between(old, new)
 
 
-def test_nothing_changed():
+def test_equal_heads_have_no_change():
     changes = changed(lambda _head: None)
     assert changes == Changes()
     assert not changes.spare_no_shard
     assert "nothing that is recorded has changed" in changes.text()
 
 
-def test_a_changed_file_is_told_by_its_name():
+def test_a_changed_file_is_named():
     changes = changed(lambda head: head.source["files"][1].update(bytes=21))
     assert changes.text().startswith(
         "the source has changed: files.b.parquet.bytes was 20, now it is 21"
@@ -103,7 +103,7 @@ def test_a_changed_file_is_told_by_its_name():
     assert not changes.spare_no_shard
 
 
-def test_a_file_that_came_or_went_is_told_by_its_name():
+def test_an_added_or_removed_file_is_named():
     gone = changed(lambda head: head.source["files"].pop())
     assert "files.b.parquet was" in gone.text()
     come = changed(lambda head: head.source["files"].append({"name": "c.parquet"}))
@@ -118,7 +118,7 @@ def test_every_other_library_is_named():
     assert "now it is 99" in changes.text()
 
 
-def test_the_function_is_told_before_all_else():
+def test_a_changed_function_is_named_first():
     def change(head):
         head.options["transform"]["sha256"] = "00"
         head.versions["pillow"] = "99"
@@ -128,6 +128,6 @@ def test_the_function_is_told_before_all_else():
     assert changes.text().startswith("the function has changed: its fingerprint.sha256 was")
 
 
-def test_another_recipe_is_told():
+def test_another_recipe_is_reported():
     changes = changed(lambda head: head.options.update(quality=1))
     assert "--quality was 90, now it is 1" in changes.text()

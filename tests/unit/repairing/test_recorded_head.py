@@ -52,14 +52,14 @@ def found(out):
         return find_head(folder, "out")
 
 
-def test_where_both_agree_there_is_no_question(out):
+def test_equal_records_are_accepted(out):
     assert found(out).head == WHOLE.head
     assert found(out).manifest == WHOLE
 
 
 @pytest.mark.parametrize("data", [None, b"", b"{}", b"[1]", b"\xff", b'{"format": 1}'])
 @pytest.mark.parametrize("name", ["index.json", ".wdsremux/recipe.json"])
-def test_one_that_is_lost_is_replaced_by_the_other(out, name, data):
+def test_a_lost_record_is_replaced_by_the_other(out, name, data):
     (out / name).unlink() if data is None else (out / name).write_bytes(data)
     assert found(out).head == WHOLE.head
 
@@ -74,7 +74,7 @@ def test_one_that_is_lost_is_replaced_by_the_other(out, name, data):
         changed(WHOLE, features={"jpg": "image"}),
     ],
 )
-def test_one_that_contradicts_its_fingerprint_is_wrong(out, wrong):
+def test_a_record_that_contradicts_its_fingerprint_is_wrong(out, wrong):
     write(out, WHOLE, wrong)
     assert found(out).head == WHOLE.head
     write(out, wrong, WHOLE)
@@ -82,7 +82,7 @@ def test_one_that_contradicts_its_fingerprint_is_wrong(out, wrong):
 
 
 @pytest.mark.parametrize("change", [{"name": "pats"}, {"notes": ()}, {"class_names": ("a",)}])
-def test_one_that_is_not_written_as_we_write_is_wrong(out, change):
+def test_a_record_in_another_layout_is_wrong(out, change):
     wrong = changed(WHOLE, **change)
     write(out, WHOLE, wrong)
     (out / ".wdsremux/recipe.json").write_text(json.dumps(wrong.head.to_json()))
@@ -98,14 +98,14 @@ def test_one_that_is_not_written_as_we_write_is_wrong(out, change):
         {"features": WHOLE.head.features | {"jpg": "text"}},
     ],
 )
-def test_the_card_tells_which_is_right(out, change):
+def test_the_card_decides_which_record_is_right(out, change):
     write(out, WHOLE, changed(WHOLE, **change))
     assert found(out).head == WHOLE.head
     write(out, changed(WHOLE, **change), WHOLE)
     assert found(out).head == WHOLE.head
 
 
-def test_where_nothing_tells_which_is_right_the_difference_is_told(out):
+def test_an_undecidable_difference_is_reported(out):
     write(out, WHOLE, changed(WHOLE, origin={"source": "b", "transform": None}))
     with pytest.raises(
         CorruptDataError, match=r'place\.source is "a" in the first and "b" in the second'
@@ -120,19 +120,19 @@ def test_two_conversions_contradict_each_other(out):
 
 
 @pytest.mark.parametrize("series", [("../train",), ("a/b",), ("",), (5,)])
-def test_a_series_that_leads_out_of_the_folder_is_not_believed(out, series):
+def test_a_series_outside_the_folder_is_refused(out, series):
     write(out, signed(series=series), signed(series=series))
     with pytest.raises(CorruptDataError, match="neither"):
         found(out)
 
 
-def test_what_others_packed_has_no_recipe(out):
+def test_shards_of_other_tools_have_no_recipe(out):
     (out / "index.json").write_bytes(changed(WHOLE, options={"writer": "index"}).to_bytes())
     with pytest.raises(UsageError, match="written by index"):
         found(out)
 
 
-def test_what_is_lost_altogether_is_told(tmp_path):
+def test_records_lost_completely_are_reported(tmp_path):
     with pytest.raises(CorruptDataError, match="contains no dataset"):
         found(tmp_path)
     (tmp_path / "a.tar").write_bytes(b"")

@@ -32,30 +32,30 @@ def rejections(tmp_path, items, *, lost=(), line_of=rejected_line):
         return Rejections(folder, records)
 
 
-def test_where_both_agree_it_is_known(tmp_path):
+def test_equal_records_of_rejections_are_used(tmp_path):
     known = rejections(tmp_path, ITEMS)
     assert known.of(FIRST, ENTRIES[FIRST.name]) == tuple(ITEMS[:2])
     assert known.of(SECOND, ENTRIES[SECOND.name]) == tuple(ITEMS[2:])
 
 
-def test_lines_tell_what_a_lost_entry_told(tmp_path):
+def test_lines_replace_a_lost_entry(tmp_path):
     known = rejections(tmp_path, ITEMS, lost=[FIRST.name])
     assert known.of(FIRST, None) == tuple(ITEMS[:2])
 
 
 @pytest.mark.parametrize("items", [[], ITEMS[:1], [*ITEMS, ITEMS[0]]])
-def test_entries_tell_what_lost_or_doubled_lines_told(tmp_path, items):
+def test_entries_replace_lost_or_duplicated_lines(tmp_path, items):
     known = rejections(tmp_path, items)
     assert known.of(FIRST, ENTRIES[FIRST.name]) == tuple(ITEMS[:2])
 
 
-def test_where_lines_and_entry_differ_nobody_knows(tmp_path):
+def test_contradicting_lines_and_entries_are_unknown(tmp_path):
     known = rejections(tmp_path, [replace(ITEMS[0], reason="another"), *ITEMS[1:]])
     assert known.of(FIRST, ENTRIES[FIRST.name]) is None
     assert known.of(SECOND, ENTRIES[SECOND.name]) == tuple(ITEMS[2:])
 
 
-def test_where_both_are_lost_nobody_knows_unless_there_was_nothing(tmp_path):
+def test_lost_rejections_are_unknown_unless_there_were_none(tmp_path):
     known = rejections(tmp_path, [], lost=[FIRST.name, SECOND.name])
     assert known.of(FIRST, None) is None
     nothing = replace(FIRST, rejected=0)
@@ -74,7 +74,7 @@ def test_where_both_are_lost_nobody_knows_unless_there_was_nothing(tmp_path):
         lambda _line: b"\xff\n",
     ],
 )
-def test_damaged_lines_tell_nothing(tmp_path, damage):
+def test_damaged_lines_are_ignored(tmp_path, damage):
     known = rejections(
         tmp_path, ITEMS, lost=[SECOND.name], line_of=lambda item: damage(rejected_line(item))
     )
@@ -82,14 +82,14 @@ def test_damaged_lines_tell_nothing(tmp_path, damage):
     assert known.of(FIRST, ENTRIES[FIRST.name]) == tuple(ITEMS[:2])
 
 
-def test_lines_of_other_copies_and_rows_are_nobodys(tmp_path):
+def test_lines_of_unknown_copies_and_rows_are_ignored(tmp_path):
     strangers = [replace(ITEMS[0], copy=1), replace(ITEMS[0], position=99)]
     known = rejections(tmp_path, [*ITEMS, *strangers], lost=[FIRST.name, SECOND.name])
     assert known.of(FIRST, None) == tuple(ITEMS[:2])
     assert known.of(SECOND, None) == tuple(ITEMS[2:])
 
 
-def test_a_missing_file_tells_nothing(tmp_path):
+def test_a_missing_file_records_nothing(tmp_path):
     with UntrustedFolder(tmp_path) as folder:
         known = Rejections(folder, [ShardRecord(SERIES, (FIRST,), has_entry=True)])
     assert known.of(FIRST, ENTRIES[FIRST.name]) == tuple(ITEMS[:2])

@@ -33,7 +33,7 @@ def entries_of(shards):
     return [entry_of(shard) for shard in shards]
 
 
-def test_series_are_told_by_their_prefixes():
+def test_series_are_recognised_by_their_prefixes():
     head = head_of(copies=2, series=("a-c0", "a-c1", "b-c1-c0", "b-c1-c1"))
     assert series_of(head) == [
         Series(0, "a", 0, "a-c0"),
@@ -45,7 +45,7 @@ def test_series_are_told_by_their_prefixes():
 
 @pytest.mark.parametrize("has_manifest", [True, False])
 @pytest.mark.parametrize("has_entries", [True, False])
-def test_each_witness_alone_is_enough(tmp_path, has_manifest, has_entries):
+def test_each_record_alone_is_enough(tmp_path, has_manifest, has_entries):
     manifest = MANIFEST if has_manifest else None
     found = records(tmp_path, entries_of(SHARDS) if has_entries else [], manifest)
     known = has_manifest or has_entries
@@ -69,13 +69,13 @@ def test_each_witness_alone_is_enough(tmp_path, has_manifest, has_entries):
         {"is_last": True},
     ],
 )
-def test_what_cannot_be_true_of_a_shard_is_not_believed(tmp_path, wrong):
+def test_impossible_records_of_a_shard_are_ignored(tmp_path, wrong):
     shards = [SHARDS[0], replace(SHARDS[1], **wrong), *SHARDS[2:]]
     found = records(tmp_path, entries_of(SHARDS), manifest_of(shards))
     assert [record.summaries for record in found] == [(shard,) for shard in SHARDS]
 
 
-def test_where_both_can_be_true_both_are_kept(tmp_path):
+def test_two_possible_records_are_both_kept(tmp_path):
     other = replace(SHARDS[1], sha256="0" * 64)
     found = records(tmp_path, entries_of([SHARDS[0], other]))
     assert [record.summaries for record in found][:2] == [(SHARDS[0],), (SHARDS[1], other)]
@@ -88,7 +88,7 @@ def test_names_never_lead_elsewhere(tmp_path):
     assert [record.name for record in found] == [SHARDS[i].name for i in (0, 2, 3)]
 
 
-def test_entries_of_another_conversion_tell_nothing(tmp_path):
+def test_entries_of_another_conversion_are_ignored(tmp_path):
     strange = [entry_of(shard, fingerprint="e" * 64) for shard in SHARDS]
     assert list(records(tmp_path, strange, None)) == []
 

@@ -32,7 +32,7 @@ from wdsremux.sources.inference import dtype_of, infer_columns, merged
         ({1, 2}, "unsupported"),
     ],
 )
-def test_a_value_tells_its_type(value, dtype):
+def test_the_type_of_a_value_is_inferred(value, dtype):
     assert dtype_of(value) == dtype
 
 

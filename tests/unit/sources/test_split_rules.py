@@ -30,7 +30,7 @@ def test_a_folder_is_a_split_when_a_name_on_its_path_is_a_keyword_of_its_own(fol
     assert [place.split for place in folder_ranks(folder)] == splits
 
 
-def test_a_folder_of_two_keywords_of_a_split_has_one_place():
+def test_a_folder_of_two_keywords_of_a_split_has_one_rank():
     assert folder_ranks("train/train_a") == (SplitRank("train", 0),)
 
 
@@ -43,11 +43,11 @@ def test_a_folder_of_two_keywords_of_a_split_has_one_place():
         ("png", []),
     ],
 )
-def test_a_file_name_is_a_split_when_a_keyword_stands_alone_in_it(name, splits):
+def test_a_file_name_is_a_split_when_it_contains_a_keyword_as_a_word(name, splits):
     assert [place.split for place in file_ranks(name)] == splits
 
 
-def test_numbered_files_lie_in_data_and_may_name_any_split():
+def test_numbered_files_in_data_may_name_any_split():
     assert numbered_ranks("data", "foo.x-00000-of-00002.png") == (SplitRank("foo.x", 0),)
     assert numbered_ranks("", "foo-00000-of-00002.png") == ()
     assert numbered_ranks("data", "foo-0000-of-00002.png") == ()
@@ -74,5 +74,5 @@ def test_splits_come_in_the_usual_order_and_then_by_name():
         ("training1.tar", "train"),
     ],
 )
-def test_a_shard_belongs_to_the_split_its_name_says_first(name, split):
+def test_a_shard_belongs_to_the_first_split_in_its_name(name, split):
     assert split_of_file(name) == split

@@ -33,7 +33,7 @@ def travelled(exc):
         return exception_from_failure(failure_from_exception(raised))
 
 
-def test_an_exception_keeps_its_type_its_text_and_its_notes():
+def test_an_exception_keeps_its_type_message_and_notes():
     exc = TransformError("bad row")
     exc.add_note("a note")
     arrived = travelled(exc)
@@ -57,12 +57,12 @@ def test_the_traceback_of_the_worker_is_the_cause():
         (SystemExit(3), "SystemExit: 3"),
     ],
 )
-def test_an_exception_that_cannot_travel_arrives_as_its_text(exc, text):
+def test_an_unpicklable_exception_arrives_as_its_message(exc, text):
     arrived = travelled(exc)
     assert type(arrived) is RuntimeError
     assert str(arrived).endswith(text)
 
 
-def test_an_exception_of_a_class_the_run_cannot_import_arrives_as_its_text():
+def test_an_exception_of_an_unknown_class_arrives_as_its_message():
     unknown = Failure(b"cnowhere_to_be_found\nError\n.", "nowhere.Error: x", "trace")
     assert str(exception_from_failure(unknown)) == "nowhere.Error: x"

@@ -57,7 +57,7 @@ def test_payloads_travel_beside_the_pickle():
     assert len(frame.parts[0]) < 1_000
 
 
-def test_a_received_payload_is_used_where_it_lies():
+def test_a_received_payload_is_not_copied():
     frame = sent(frame_of(FrameKind.RESULT, batch_with(bytearray(2_000))))
     assert frame.value().packed[0].payload is frame.parts[1]
 
@@ -66,7 +66,7 @@ def test_an_empty_payload_is_a_payload():
     assert sent(frame_of(FrameKind.RESULT, batch_with(b""))).value() == batch_with(b"")
 
 
-def test_a_function_that_cannot_be_imported_travels_by_value():
+def test_a_function_that_cannot_be_imported_is_pickled_by_value():
     step = 3
     assert sent(frame_of(FrameKind.ITEM, lambda x: x + step)).value()(4) == 7
 
@@ -98,16 +98,16 @@ def begun(mark=None, kind=FrameKind.RESULT, parts=1):
         begun(parts=2**32 - 1),
     ],
 )
-def test_what_is_no_frame_is_told_by_its_head(junk):
+def test_malformed_frames_are_reported_by_their_header(junk):
     with pytest.raises(BrokenFrameError):
         read_frame(io.BytesIO(junk))
 
 
-def test_the_same_head_without_a_fault_is_read():
+def test_the_same_header_without_a_fault_is_read():
     assert read_frame(io.BytesIO(begun() + bytes(8))).parts == [b""]
 
 
-def test_memory_is_taken_for_what_comes_and_not_for_what_is_claimed():
+def test_memory_is_allocated_for_received_bytes_only():
     claimed = begun() + struct.pack("<Q", 1 << 62) + b"a little"
     with pytest.raises(EOFError):
         read_frame(io.BytesIO(claimed))

@@ -85,7 +85,7 @@ def test_a_head_that_is_faster_than_the_caller_is_bounded_too():
     assert len(list(results)) == 99
 
 
-def test_the_head_goes_on_when_others_have_filled_the_line():
+def test_the_head_proceeds_when_others_have_filled_the_queue():
     gates = {0: threading.Event()}
     runners = [Gated(gates, 3) for _ in range(2)]
     line = OrderedMap(runners, range(2), max_buffer_bytes=30)
@@ -98,7 +98,7 @@ def test_the_head_goes_on_when_others_have_filled_the_line():
     assert len(list(results)) == 5
 
 
-def test_a_result_larger_than_the_bound_passes_alone():
+def test_a_result_larger_than_the_bound_is_passed_alone():
     class Large(Runner):
         def run(self, item):
             yield Result(item, 0, size_bytes=1_000)
@@ -130,7 +130,7 @@ def test_closing_early_stops_runners_that_wait_and_runners_that_work():
     assert sum(len(runner.made) for runner in runners) <= 20
 
 
-def test_what_stops_the_program_is_not_swallowed_by_a_runner():
+def test_exceptions_that_end_the_program_pass_through_a_runner():
     class Exiting(Runner):
         def run(self, item):
             raise SystemExit(item)

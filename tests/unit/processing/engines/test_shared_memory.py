@@ -42,12 +42,12 @@ def is_open(handle):
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_what_is_put_down_is_found(writer, reader, kind):
+def test_stored_bytes_are_found(writer, reader, kind):
     handle = writer.put(kind(LARGE))
     assert reader.take(handle, len(LARGE)) == LARGE
 
 
-def test_it_stays_as_long_as_it_is_looked_at_even_after_the_worker_let_go(writer, reader):
+def test_a_mapping_survives_the_release_by_the_worker(writer, reader):
     handle = writer.put(LARGE)
     view = reader.take(handle, len(LARGE))[512:]
     writer.release(handle)
@@ -55,7 +55,7 @@ def test_it_stays_as_long_as_it_is_looked_at_even_after_the_worker_let_go(writer
     assert view == LARGE[512:]
 
 
-def test_what_is_looked_at_no_more_is_told_once(writer, reader):
+def test_an_unused_mapping_is_released_once(writer, reader):
     first, other = (writer.put(LARGE) for _ in range(2))
     views = [reader.take(handle, len(LARGE)) for handle in (first, other)]
     assert reader.unused() == []
@@ -66,7 +66,7 @@ def test_what_is_looked_at_no_more_is_told_once(writer, reader):
     assert reader.unused() == [other]
 
 
-def test_only_what_was_put_down_is_let_go_of(writer):
+def test_only_stored_regions_are_released(writer):
     with Path(os.devnull).open() as file:
         writer.release(file.fileno())
         assert is_open(file.fileno())
@@ -83,7 +83,7 @@ def test_the_probe_is_found_only_where_it_is(writer, reader):
     assert not SharedMemoryReader(2**22 + 1).finds(writer.probe())
 
 
-def test_a_large_part_of_a_frame_goes_by_memory_and_small_ones_by_the_pipe(writer, reader):
+def test_large_parts_of_a_frame_use_shared_memory_and_small_ones_the_pipe(writer, reader):
     pipe = io.BytesIO()
     frame = Frame(FrameKind.RESULT, [b"pickle", LARGE, b"small", LARGE[::-1]])
     write_frame(pipe, frame, writer)
@@ -92,7 +92,7 @@ def test_a_large_part_of_a_frame_goes_by_memory_and_small_ones_by_the_pipe(write
     assert read_frame(pipe, reader.take) == frame
 
 
-def test_without_such_memory_all_goes_by_the_pipe(monkeypatch):
+def test_without_shared_memory_everything_uses_the_pipe(monkeypatch):
     def refused(_name):
         raise PermissionError
 
@@ -136,7 +136,7 @@ def test_where_descriptors_are_scarce_the_worker_leaves_them_to_others(writer, l
     assert lowest_free() == free
 
 
-def test_no_descriptor_at_all_is_not_taken_for_the_worker_s_end(writer, reader, limited):
+def test_running_out_of_descriptors_is_not_taken_for_the_worker_s_end(writer, reader, limited):
     handle = writer.put(LARGE)
     limited(0)
     with pytest.raises(TransformError, match="Too many open files; raise `ulimit -n`"):

@@ -38,7 +38,7 @@ def test_metadata_csv_gives_the_rows_and_columns_of_imagefolder(tmp_path):
     gc.collect()  # here, where the warning is expected
 
 
-def test_a_class_called_none_stays_a_text_in_csv(tmp_path):
+def test_a_class_called_none_is_a_string_in_csv(tmp_path):
     root = write_images(tmp_path, ["1.png", "2.png"])
     (root / "metadata.csv").write_text("file_name,kind,n\n1.png,None,NA\n2.png,x,3\n")
     assert [row for _, row in our_rows(root, "train")] == [
@@ -114,7 +114,7 @@ def test_a_metadata_row_without_a_file_has_no_image(tmp_path):
         ("metadata.parquet", "no parquet", "metadata.parquet"),
     ],
 )
-def test_metadata_that_cannot_be_understood_is_named(tmp_path, name, text, words):
+def test_invalid_metadata_is_named(tmp_path, name, text, words):
     root = write_images(tmp_path, ["1.png"])
     (root / name).write_text(text)
     with pytest.raises(SourceError, match=words):

@@ -61,7 +61,7 @@ def test_an_image_that_takes_the_labels_from_all_others_is_named(tmp_path, caplo
 
 
 @pytest.mark.parametrize("names", [["1.png", "2.png"], ["1.png", "2.png", "a/3.png"]])
-def test_images_that_lie_in_no_folders_take_no_labels_from_others(tmp_path, caplog, names):
+def test_images_outside_class_folders_do_not_remove_the_labels_of_others(tmp_path, caplog, names):
     write_images(tmp_path, names)
     open_folder(tmp_path)
     assert not caplog.messages
@@ -88,7 +88,7 @@ def test_a_file_that_fits_two_keywords_of_a_split_is_one_row(tmp_path):
     assert [name for name, _ in our_rows(root, "train")] == ["train/b/1.png", "train/train_a/1.png"]
 
 
-def test_folders_that_only_name_splits_are_no_labels(tmp_path):
+def test_folders_that_only_name_splits_are_not_labels(tmp_path):
     root = write_images(tmp_path, ["train/1.png", "test/1.png"])
     assert [c.name for c in open_folder(root).features()] == ["image", "file_name"]
 
@@ -213,7 +213,7 @@ def test_a_folder_that_changes_between_listing_and_reading_is_an_error(tmp_path)
         records(source)
 
 
-def test_a_name_that_is_no_utf8_is_read_and_shown_with_escapes(tmp_path):
+def test_a_name_of_invalid_utf8_is_read_and_shown_with_escapes(tmp_path):
     root = write_images(tmp_path, ["1.png"])
     (root / "1.png").rename(os.fsdecode(os.fsencode(root) + b"/\xff.png"))
     (record,) = records(open_folder(root))
@@ -221,7 +221,7 @@ def test_a_name_that_is_no_utf8_is_read_and_shown_with_escapes(tmp_path):
     assert record.fields["file_name"] == "\\xff.png"
 
 
-def test_the_identity_changes_with_names_sizes_and_metadata_and_not_with_the_place(tmp_path):
+def test_the_identity_depends_on_names_sizes_and_metadata_not_on_the_folder(tmp_path):
     names = ["a/1.png", "b/2.png"]
     one = write_images(tmp_path / "one", names)
     two = write_images(tmp_path / "two", names, seed=1)
@@ -238,7 +238,7 @@ def test_the_identity_changes_with_names_sizes_and_metadata_and_not_with_the_pla
     assert open_folder(one).identity() != first
 
 
-def test_a_folder_without_images_or_no_folder_at_all_is_an_error(tmp_path):
+def test_a_missing_folder_or_one_without_images_is_an_error(tmp_path):
     (tmp_path / "a.txt").write_text("x")
     with pytest.raises(SourceError, match="does not hold image files"):
         open_folder(tmp_path)
@@ -252,12 +252,12 @@ def test_an_unknown_split_is_named_with_those_there_are(tmp_path):
         next(source.units("test", all_columns(source), 0))
 
 
-def test_a_folder_of_images_that_are_not_read_is_refused_by_their_kinds(tmp_path):
+def test_a_folder_of_unsupported_images_is_refused_with_their_formats(tmp_path):
     write_images(tmp_path, ["a/1.ppm", "b/2.TGA"])
     with pytest.raises(SourceError, match=r"are \.ppm, \.tga, which cannot be read; convert"):
         open_folder(tmp_path)
 
 
-def test_one_image_that_is_not_read_is_a_row_among_others(tmp_path):
+def test_one_unsupported_image_is_a_row(tmp_path):
     write_images(tmp_path, ["1.ppm", "2.JPG"])
     assert len(records(open_folder(tmp_path))) == 2

@@ -32,7 +32,7 @@ def names(source, split="train"):
     return [record.fields["file_name"] for record in rows(source, split)]
 
 
-def test_a_class_called_train_is_a_class_and_not_a_split(tmp_path):
+def test_a_class_called_train_is_not_a_split(tmp_path):
     source = open_folder(write_images(tmp_path, "bus/1.png", "car/1.png", "train/1.png"))
     assert source.splits() == {"train": 3}
     assert source.features()[1].class_names == ("bus", "car", "train")
@@ -66,7 +66,7 @@ def test_a_folder_without_images_names_the_files_it_has(tmp_path, name):
         open_folder(tmp_path)
 
 
-def test_metadata_above_the_splits_serves_all_of_them(tmp_path):
+def test_metadata_above_the_splits_applies_to_all_of_them(tmp_path):
     write_images(tmp_path, "train/0.png", "train/1.png", "test/2.png")
     lines = [
         {"file_name": f"{s}/{n}.png", "text": f"t{n}"}
@@ -98,7 +98,7 @@ def test_a_metadata_file_that_repeats_its_folder_finds_the_images(tmp_path):
         ("labels.csv", "text,path\nx,1.png\ny,2.png\n"),
     ],
 )
-def test_a_table_that_names_the_images_is_used_whatever_it_is_called(tmp_path, table, content):
+def test_a_table_that_names_the_images_may_have_any_name(tmp_path, table, content):
     write_images(tmp_path, "1.png", "2.png")
     (tmp_path / table).write_text(content)
     source = open_folder(tmp_path)

@@ -122,7 +122,7 @@ def test_webdataset_tars_have_the_columns_our_own_reader_gives(tmp_path):
     assert records(source)[6].image == PNG
 
 
-def test_the_identity_is_a_digest_of_the_files_and_not_of_their_place(tmp_path):
+def test_the_identity_is_a_digest_of_the_files_not_of_the_folder(tmp_path):
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "train.csv").write_text("a\n1\n2\n")
@@ -165,7 +165,7 @@ def test_a_file_of_a_kind_that_is_not_read_is_reported_without_a_list_of_all_kin
     assert len(text) < 300 + len(str(tmp_path)) * 2
 
 
-def test_a_subset_that_is_not_there_is_named(tmp_path):
+def test_a_missing_subset_is_named(tmp_path):
     (tmp_path / "train.csv").write_text("a\n1\n")
     with pytest.raises(UsageError, match="nope"):
         open_loadable(tmp_path, subset="nope")
@@ -203,7 +203,7 @@ def test_a_stream_that_fails_over_a_signed_url_does_not_pass_it_on():
     assert_tells_no_secret(caught)
 
 
-def test_what_datasets_says_when_it_opens_is_reported_without_signed_urls(tmp_path, monkeypatch):
+def test_messages_of_datasets_are_reported_without_signed_urls(tmp_path, monkeypatch):
     (tmp_path / "train.csv").write_text("a\n1\n")
     for error in (OSError(SIGNED), ValueError(SIGNED)):
         with monkeypatch.context() as patch:
@@ -217,7 +217,7 @@ def test_what_datasets_says_when_it_opens_is_reported_without_signed_urls(tmp_pa
     assert_tells_no_secret(caught)
 
 
-def test_what_the_hub_says_is_reported_without_signed_urls():
+def test_messages_of_the_hub_are_reported_without_signed_urls():
     with pytest.raises(SourceError) as caught:
         patiently(failing(OSError(SIGNED)), "u/n", Access())
     assert_tells_no_secret(caught)

@@ -77,7 +77,7 @@ def no_decoding(monkeypatch):
 
 
 @pytest.mark.parametrize("start", [0, 1, 255, 256, 599])
-def test_a_dataset_in_memory_travels_with_its_rows(start):
+def test_a_dataset_in_memory_is_pickled_with_its_rows(start):
     source = open_dataset(table_of(600))
     assert all(isinstance(unit, StreamUnit) for unit in units(source))
     assert_rows(records(source, start=start), start, 600)
@@ -107,7 +107,7 @@ def test_a_shuffled_dataset_keeps_its_own_order(on_disk):
     assert texts != on_disk["text"][:]
 
 
-def test_a_table_whose_pickle_is_large_travels_with_its_rows(on_disk):
+def test_a_table_with_a_large_pickle_is_sent_as_rows(on_disk):
     order = np.random.default_rng(0).integers(0, 600, 20_000)
     source = open_dataset(on_disk.select(order, keep_in_memory=True))
     assert not source.handles
@@ -155,7 +155,7 @@ def test_a_row_that_only_names_its_image_is_read_in_the_worker(tmp_path):
     assert (none.image, none.problem) == (None, None)
 
 
-def test_the_identity_tells_two_datasets_apart():
+def test_different_datasets_have_different_identities():
     one, same, other = table_of(3), table_of(3), table_of(3, 1)
     assert open_dataset(one).identity() == open_dataset(same).identity()
     assert open_dataset(one).identity() != open_dataset(other).identity()
@@ -193,7 +193,7 @@ def test_splits_of_iterable_datasets_are_kept():
         records(source, "dev")
 
 
-def test_the_identity_tells_two_iterable_datasets_apart():
+def test_different_iterable_datasets_have_different_identities():
     one, same, other = (table_of(20, first).to_iterable_dataset() for first in (0, 0, 1))
     identity = open_dataset(one).identity()
     assert (identity["kind"], identity["resumable"]) == ("iterable", False)
@@ -245,7 +245,7 @@ def test_the_identity_of_a_saved_dataset_is_its_files_and_state(tmp_path):
     assert open_saved(tmp_path / "t").identity() != identity
 
 
-def test_a_folder_that_is_written_anew_is_read_anew(tmp_path):
+def test_a_rewritten_folder_is_read_again(tmp_path):
     for first in (0, 100):
         table_of(5, first).save_to_disk(tmp_path / "s")
         assert_rows(records(open_saved(tmp_path / "s")), 0, 5, shift=first)

@@ -91,7 +91,7 @@ def test_a_zip_that_is_cut_is_named(tmp_path):
         open_loadable(tmp_path)
 
 
-def test_of_a_saved_list_of_images_the_first_is_read(tmp_path):
+def test_the_first_image_of_a_saved_list_is_read(tmp_path):
     features = datasets.Features({"images": datasets.Sequence(datasets.Image())})
     table = datasets.Dataset.from_dict({"images": [[PNG, b"x"], [PNG]]}, features=features)
     table.save_to_disk(tmp_path / "s")

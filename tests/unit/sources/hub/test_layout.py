@@ -25,7 +25,7 @@ def test_an_id_names_repo_and_revision(dataset_id, revision, expected):
 @pytest.mark.parametrize(
     "dataset_id", ["mnist", "a/b/c", "hf://spaces/a/b", "a b/c", "../../x", ""]
 )
-def test_what_is_no_id_is_refused(dataset_id):
+def test_an_invalid_id_is_refused(dataset_id):
     with pytest.raises(UsageError, match="is not a dataset ID"):
         repo_and_revision(dataset_id, None)
 

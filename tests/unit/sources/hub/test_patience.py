@@ -13,7 +13,9 @@ from wdsremux.sources.parquet import hub
     [(Run(), 120, 1800), (Run(give_up_after=7.0), 7, 7)],
     ids=["default", "given"],
 )
-def test_a_hub_source_that_has_answered_gets_half_an_hour(monkeypatch, run, first_s, then_s):
+def test_a_hub_source_that_has_answered_is_retried_for_half_an_hour(
+    monkeypatch, run, first_s, then_s
+):
     seen = []
 
     class Layout:

@@ -29,7 +29,7 @@ def test_a_path_out_of_the_folder_is_refused(folder):
 
 
 @pytest.mark.parametrize("path", ["gone.jpg", "sub", "a\0b", "x" * 5000, "http://host/a.jpg"])
-def test_what_is_no_file_is_a_problem_and_no_exception(folder, path):
+def test_a_path_that_is_not_a_file_is_a_problem_not_an_exception(folder, path):
     data, problem = ImageFolder(str(folder)).read(path)
     assert data is None
     assert problem

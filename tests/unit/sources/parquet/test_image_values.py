@@ -32,7 +32,7 @@ def images(source, column):
     ],
     ids=["structs", "bytes"],
 )
-def test_of_a_list_of_images_the_first_is_read_and_that_is_said(tmp_path, values):
+def test_the_first_image_of_a_list_is_read_with_a_note(tmp_path, values):
     source = opened(tmp_path, images=values, text=["a", "b", "c"])
     assert [c.name for c in source.features() if c.dtype == "image"] == ["images"]
     assert images(source, "images") == JPEGS
@@ -44,7 +44,7 @@ def test_an_empty_list_is_a_row_without_an_image(tmp_path):
     assert images(opened(tmp_path, images=values), "images") == [JPEGS[0], None, None]
 
 
-def test_a_list_beside_an_image_stays_a_list(tmp_path):
+def test_a_list_beside_an_image_column_is_a_list(tmp_path):
     source = opened(tmp_path, image=JPEGS, more=pa.array([[each] for each in JPEGS]))
     assert [c.name for c in source.features() if c.dtype == "image"] == ["image"]
 
@@ -54,7 +54,7 @@ def test_base64_is_decoded(tmp_path):
     assert images(source, "data") == JPEGS
 
 
-def test_a_url_is_called_one(tmp_path):
+def test_a_url_is_named_as_a_url(tmp_path):
     source = opened(tmp_path, image=["https://host/1.jpg"])
     (unit,) = source.units("train", Columns("image", None, (), None), 0)
     (record,) = unit.read(0, 1)

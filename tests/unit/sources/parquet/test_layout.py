@@ -8,12 +8,12 @@ def splits(names, card=None, subset=None):
     return {s: list(f) for s, f in layout_from_names(names, card or {}, subset).splits.items()}
 
 
-def test_sharded_names_give_the_splits_in_their_usual_order():
+def test_sharded_names_define_the_splits_in_their_usual_order():
     names = [f"data/{s}-00000-of-00001.parquet" for s in ("zebra", "test", "train", "validation")]
     assert list(splits(names)) == ["train", "validation", "test", "zebra"]
 
 
-def test_files_come_in_the_plain_order_of_their_names():
+def test_files_are_sorted_by_name():
     names = ["train-2.parquet", "train-10.parquet", "train-1.parquet"]
     assert splits(names) == {"train": ["train-1.parquet", "train-10.parquet", "train-2.parquet"]}
 
@@ -62,17 +62,17 @@ def test_the_card_names_the_files_of_a_subset():
     assert layout_from_names(NAMES, CARD, "big").dtypes == {"label": "int8"}
 
 
-def test_a_subset_that_must_be_named_is_asked_for():
+def test_a_required_subset_is_requested():
     with pytest.raises(UsageError, match="several subsets: small, big; choose one with --subset"):
         splits(NAMES, CARD)
 
 
-def test_an_unknown_subset_is_told_with_those_there_are():
+def test_an_unknown_subset_is_refused_with_the_existing_ones():
     with pytest.raises(UsageError, match="'huge': the source has the subsets small, big"):
         splits(NAMES, CARD, "huge")
 
 
-def test_a_subset_marked_default_is_taken():
+def test_a_subset_marked_default_is_used():
     card = {"configs": [CARD["configs"][1], {**CARD["configs"][0], "default": True}]}
     assert splits(NAMES, card) == {"train": ["s/a.parquet"]}
 
@@ -83,7 +83,7 @@ def test_a_data_dir_is_searched_by_the_usual_rules():
     assert splits([*NAMES[1:], *names], card) == {"train": names[1:], "test": names[:1]}
 
 
-def test_a_split_word_that_fits_only_some_files_is_no_split():
+def test_a_split_keyword_in_only_some_files_is_not_a_split():
     names = ["bus/1.parquet", "car/1.parquet", "train/1.parquet"]
     assert splits(names) == {"train": names}
     assert splits(["a-test.parquet", "b.parquet"]) == {"train": ["a-test.parquet", "b.parquet"]}
@@ -94,7 +94,7 @@ def test_a_file_beside_several_splits_is_left_out():
     assert splits(names) == {"train": names[2:], "test": names[1:2]}
 
 
-def test_a_file_that_the_card_names_must_be_there():
+def test_a_file_named_by_the_card_must_exist():
     card = {"configs": [{"config_name": "x", "data_files": ["s/a.parquet", "s/gone.parquet"]}]}
     with pytest.raises(SourceError, match=r"'s/gone\.parquet'"):
         splits(NAMES, card)
@@ -118,7 +118,7 @@ def test_a_card_that_fits_no_file_is_an_error():
         ("*", ["a.parquet"], ["a/b.parquet"]),
     ],
 )
-def test_globs_mean_what_they_mean_to_the_hub(pattern, fits, fits_not):
+def test_globs_match_as_on_the_hub(pattern, fits, fits_not):
     card = {"configs": [{"config_name": "x", "data_files": pattern}]}
     assert splits([*fits, *fits_not], card) == {"train": fits}
 
@@ -136,6 +136,6 @@ def test_a_broken_card_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "# no head", "---\nnever ends", "---\n- a list\n---\n"])
-def test_a_readme_without_a_head_is_an_empty_card(tmp_path, text):
+def test_a_readme_without_front_matter_is_an_empty_card(tmp_path, text):
     (tmp_path / "README.md").write_text(text)
     assert card_from_folder(tmp_path) == {}

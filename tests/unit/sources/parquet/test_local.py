@@ -42,7 +42,7 @@ def test_a_row_knows_its_file_and_its_number_in_it(tmp_path):
     assert places == [f"{name!r}, row {row}" for name in corpus.files for row in range(15)]
 
 
-def test_units_are_row_groups_that_travel_light(tmp_path):
+def test_units_are_row_groups_with_small_pickles(tmp_path):
     write_parquet_dataset(tmp_path, rows=30, row_group_size=7, files=2)
     units = list(opened(tmp_path).units("train", COLUMNS, 0))
     assert [(u.first, u.rows) for u in units] == [
@@ -92,7 +92,7 @@ def test_a_glob_and_a_file_are_sources_too(tmp_path):
     assert [r.image for r in read(one)] == corpus.images[5:]
 
 
-def test_what_a_glob_calls_test_is_not_taken_for_train(tmp_path):
+def test_files_that_a_glob_calls_test_are_not_train(tmp_path):
     write_table(tmp_path / "test-1.parquet", {"image": [jpeg(0)]})
     assert opened(tmp_path / "*.parquet").splits() == {"test": 1}
 
@@ -105,7 +105,7 @@ def test_only_wanted_columns_are_read_and_counted(tmp_path):
     assert [dict(r.fields) for r in unit.read(0, 4)] == [{}] * 4
 
 
-def test_a_null_image_is_no_image_and_no_problem(tmp_path):
+def test_a_null_image_is_a_row_without_an_image(tmp_path):
     write_parquet_dataset(tmp_path, images=[jpeg(0), None, jpeg(1)], files=1)
     records = list(read(opened(tmp_path)))
     assert [r.image is None for r in records] == [False, True, False]
@@ -131,7 +131,7 @@ def test_paths_are_read_beside_the_files_or_below_the_image_root(tmp_path):
     assert "--image-root" in records[2].problem
 
 
-def test_a_file_that_is_no_parquet_is_named(tmp_path):
+def test_a_file_that_is_not_parquet_is_named(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 this is not so PAR1")
     with pytest.raises(SourceError, match=r"cannot read x\.parquet"):
         opened(tmp_path)
@@ -148,7 +148,7 @@ def test_damage_inside_a_file_is_named(tmp_path):
         list(read(source))
 
 
-def test_a_file_that_has_gone_is_named(tmp_path):
+def test_a_removed_file_is_named(tmp_path):
     corpus = write_parquet_dataset(tmp_path, rows=4, files=1)
     source = opened(tmp_path)
     (tmp_path / corpus.files[0]).unlink()
@@ -157,7 +157,7 @@ def test_a_file_that_has_gone_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "*.parquet"])
-def test_a_place_without_parquet_is_an_error(tmp_path, name):
+def test_a_folder_without_parquet_is_an_error(tmp_path, name):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match=r"no \.parquet file"):
         opened(tmp_path / name)

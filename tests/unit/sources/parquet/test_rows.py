@@ -18,7 +18,7 @@ def test_dates_lose_nanoseconds_but_are_plain_python():
     assert type(python_values(nested, "when")[0][0]) is dt.datetime
 
 
-def test_a_text_that_is_no_utf8_is_kept_as_far_as_it_goes():
+def test_a_string_of_invalid_utf8_is_kept_as_far_as_it_is_valid():
     column = pa.array([b"ok", b"\xff?", None]).view(pa.string())
     assert python_values(column, "text") == ["ok", "�?", None]
 
@@ -46,6 +46,6 @@ def test_a_column_without_images_is_an_error():
 
 
 @pytest.mark.parametrize(("row_bytes", "batch_rows"), [(10, 64), (10**6, 8), (10**8, 1)])
-def test_big_rows_are_taken_few_at_a_time(row_bytes, batch_rows):
+def test_large_rows_are_read_a_few_at_a_time(row_bytes, batch_rows):
     part = RowGroup(0, 100, 100 * row_bytes, "image", (), ImageFolder(None))
     assert part.batch_rows == batch_rows

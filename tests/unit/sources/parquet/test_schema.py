@@ -33,7 +33,7 @@ def test_two_columns_of_one_name_are_refused():
         columns_from_schema(schema)
 
 
-def test_unreadable_metadata_is_no_metadata():
+def test_unreadable_metadata_is_ignored():
     schema = pa.schema([("x", pa.int32())], metadata={"huggingface": "{broken"})
     assert columns_from_schema(schema) == (Column("x", "int32"),)
 
@@ -71,7 +71,7 @@ def test_arrow_types_have_their_dtype(kind, dtype):
     assert dtype_from_arrow(kind) == dtype
 
 
-def test_bytes_that_begin_as_an_image_make_an_image_column():
+def test_bytes_with_an_image_signature_make_an_image_column():
     columns = (Column("blob", "binary"), Column("other", "binary"))
     found = with_guessed_images(columns, {"blob": jpeg(0), "other": b"text"}, NO_FILES)
     assert [c.dtype for c in found] == ["image", "binary"]
@@ -84,7 +84,7 @@ def test_paths_make_an_image_column_by_its_name_or_by_the_file():
     assert [c.name for c in found if c.dtype == "image"] == ["file_name", "where"]
 
 
-def test_nothing_is_guessed_where_an_image_is_declared():
+def test_a_declared_image_column_prevents_guessing():
     columns = (Column("image", "image"), Column("mask", "binary"))
     assert guessable(columns) == []
     assert with_guessed_images(columns, {"mask": jpeg(0)}, NO_FILES) == columns

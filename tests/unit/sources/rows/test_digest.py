@@ -57,7 +57,7 @@ VALUES = [
 ]
 
 
-def test_every_value_has_a_digest_of_its_own():
+def test_different_values_have_different_digests():
     assert len({digest(value) for value in VALUES}) == len(VALUES)
 
 
@@ -80,7 +80,7 @@ def test_the_order_of_the_rows_counts():
     assert digest_of_rows(rows) != digest_of_rows(rows[::-1])
 
 
-def test_what_holds_itself_comes_to_an_end():
+def test_a_self_referencing_value_is_handled():
     loop = []
     loop.append(loop)
     assert digest(loop) == digest(loop)

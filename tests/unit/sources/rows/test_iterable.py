@@ -54,7 +54,7 @@ def test_a_generator_can_be_read_once_and_says_so():
         records(source)
 
 
-def test_a_generator_is_read_no_further_than_asked():
+def test_a_generator_is_read_no_further_than_needed():
     taken = []
 
     def rows():
@@ -141,7 +141,7 @@ def test_images_may_come_in_any_form(tmp_path):
 @pytest.mark.parametrize(
     "value", [3, [1, 2], np.zeros((4, 4, 3)), np.zeros((3, 5, 5), np.uint8), {"a": 1}, {}]
 )
-def test_a_value_that_is_no_image_is_a_problem_of_its_row(value):
+def test_a_value_that_is_not_an_image_is_a_problem_of_its_row(value):
     bad, good = records(open_iterable([{"image": value}, {"image": PNG}]))
     assert "pass bytes, a PIL image, a path, or an array H×W×3" in bad.problem
     assert good.problem is None
@@ -152,7 +152,7 @@ def test_a_missing_file_is_a_problem_of_its_row(tmp_path):
     assert "does not exist" in records(open_iterable(rows))[1].problem
 
 
-def test_an_array_that_is_filled_anew_for_each_row_gives_distinct_images():
+def test_an_array_reused_for_each_row_gives_distinct_images():
     def rows():
         buffer = np.zeros((2, 2, 3), np.uint8)
         for number in range(5):
@@ -191,12 +191,12 @@ def test_an_iterable_that_fails_over_a_signed_url_does_not_pass_it_on():
     assert "SECRET" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_rows_that_are_no_dicts_are_refused():
+def test_rows_that_are_not_dicts_are_refused():
     with pytest.raises(SourceError, match="row 0 is a tuple, not a dict"):
         open_iterable([(1, 2)])
 
 
-def test_no_row_at_all_is_an_error():
+def test_an_iterable_without_rows_is_an_error():
     with pytest.raises(SourceError, match="is empty"):
         open_iterable([])
 
@@ -207,7 +207,7 @@ def test_an_iterable_has_one_split():
         next(source.units("test", all_columns(source), 0))
 
 
-def test_the_identity_tells_rows_apart_by_the_first_of_them():
+def test_the_identity_depends_on_the_first_rows():
     identity = open_iterable(rows_of(300)).identity()
     assert (identity["kind"], identity["resumable"]) == ("iterable", False)
     source = open_iterable(list(rows_of(300)))

@@ -60,11 +60,11 @@ def test_a_link_out_of_the_root_is_never_followed(folder):
 @pytest.mark.parametrize(
     "path", ["/etc/hostname", "file:///etc/hostname", "hf://datasets/u/other@x/a", f"{HUB}/../x"]
 )
-def test_a_dataset_of_the_hub_names_only_its_own_files(path):
+def test_a_hub_dataset_may_name_only_its_own_files(path):
     assert "outside" in content(path, Reach(HUB))
 
 
-def test_rows_of_ones_own_program_may_name_any_file_but_no_address(folder):
+def test_rows_of_a_program_may_name_any_file_but_no_url(folder):
     assert content(folder / "a/1.png", Reach(None)) == b"one"
     assert "outside" in content("https://example.com/a.png", Reach(None))
 
@@ -76,7 +76,7 @@ class Named:
         return (path.encode() for path in paths)
 
 
-def test_rows_of_ones_own_program_may_name_files_of_the_hub_where_they_can_be_read(folder):
+def test_rows_of_a_program_may_name_readable_files_of_the_hub(folder):
     reach = Reach(None, Named())
     assert content(f"{HUB}/a.png", reach) == f"{HUB}/a.png".encode()
     assert content(folder / "a/1.png", reach) == b"one"
@@ -99,7 +99,7 @@ def test_members_of_a_zip_are_read(folder):
     assert "cannot read" in content(f"zip://d/2.png::{folder / 'none.zip'}", reach)
 
 
-def test_a_zip_that_is_written_anew_is_opened_anew(folder):
+def test_a_rewritten_zip_is_reopened(folder):
     reach = Reach(str(folder))
     assert content("zip://d/2.png::z.zip", reach) == b"two"
     with zipfile.ZipFile(folder / "z.zip", "w") as archive:
@@ -107,7 +107,7 @@ def test_a_zip_that_is_written_anew_is_opened_anew(folder):
     assert content("zip://d/2.png::z.zip", reach) == b"another two"
 
 
-def test_what_to_do_about_a_path_out_of_the_root_is_said(folder):
+def test_the_error_for_a_path_outside_the_root_names_the_remedy(folder):
     problem = content("/etc/hostname", Reach(str(folder), remedy="name the right folder"))
     assert problem == "the image '/etc/hostname' is outside of the dataset; name the right folder"
 

@@ -34,7 +34,7 @@ def lab(values):
 @pytest.mark.parametrize(
     "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16", "F", "CMYK", "YCbCr", "LAB"]
 )
-def test_pixels_come_back_as_they_were(mode):
+def test_pixels_are_returned_unchanged(mode):
     image = pixels(mode)
     with Image.open(io.BytesIO(DecodedImage(image).encode())) as back:
         assert back.mode == mode
@@ -64,11 +64,11 @@ def test_an_array_of_uint8_is_an_image(shape):
         [[1]],
     ],
 )
-def test_other_arrays_are_no_images(value):
+def test_other_arrays_are_not_images(value):
     assert not is_pixel_array(value)
 
 
-def test_the_orientation_tag_travels_with_the_pixels():
+def test_the_orientation_tag_is_kept_with_the_pixels():
     image = pixels("RGB")
     image.getexif()[0x0112] = 6
     image = pickle.loads(pickle.dumps(detached(image)))
@@ -76,7 +76,7 @@ def test_the_orientation_tag_travels_with_the_pixels():
         assert back.getexif()[0x0112] == 6
 
 
-def test_settled_pixels_are_our_own(tmp_path):
+def test_settled_pixels_are_a_copy(tmp_path):
     array = np.zeros((2, 2, 3), np.uint8)
     held = detached(array)
     array += 9
@@ -95,7 +95,7 @@ def test_a_lazy_image_that_cannot_be_decoded_is_broken():
     assert isinstance(detached(half), UnreadableImage)
 
 
-def test_pixels_weigh_what_they_hold():
+def test_the_size_of_pixels_is_their_bytes():
     assert DecodedImage(pixels("RGBA")).size_bytes == 80
     assert DecodedImage(np.zeros((4, 5, 3), np.uint8)).size_bytes == 60
 
@@ -131,7 +131,7 @@ def test_a_column_of_images_is_found_by_its_values(value):
     assert [(c.name, c.dtype) for c in columns] == [("x", "image"), ("n", "int64")]
 
 
-def test_texts_are_paths_of_images_only_where_nothing_else_is_an_image_and_the_file_is_there():
+def test_strings_are_image_paths_only_if_no_other_column_is_an_image():
     rows = [{"file": "a.png", "caption": "ends in a.png"}, {"file": None, "caption": "x"}]
 
     def dtypes(rows, file_exists):

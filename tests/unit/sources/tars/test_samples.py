@@ -75,7 +75,7 @@ def test_a_large_size_in_base_256_is_understood():
     assert found(data) == [("a.jpg", b"12345")]
 
 
-def test_links_devices_and_folders_are_passed_over_whatever_size_they_claim():
+def test_links_devices_and_folders_are_skipped_regardless_of_their_size():
     kinds = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
     infos = []
     for kind in kinds:
@@ -93,12 +93,12 @@ def test_a_folder_of_old_tars_is_a_file_with_a_slash():
     assert found(data) == [("a.jpg", b"1")]
 
 
-def test_what_follows_the_end_of_the_archive_is_not_read():
+def test_data_after_the_end_of_the_archive_is_not_read():
     assert found(packed(MEMBERS) + packed([("late.jpg", b"")])) == MEMBERS
 
 
 @pytest.mark.parametrize("padding", [0, 512, 3 << 20])
-def test_another_archive_behind_the_end_is_refused_where_all_rows_are_wanted(padding):
+def test_another_archive_after_the_end_is_refused(padding):
     one, two = packed(MEMBERS), packed([("late.jpg", b"")])
     file = io.BytesIO(one + bytes(padding) + two)
     offset = len(one) + padding
@@ -109,19 +109,19 @@ def test_another_archive_behind_the_end_is_refused_where_all_rows_are_wanted(pad
 
 
 @pytest.mark.parametrize("tail", [b"", bytes(512), bytes(3 << 20), b"a note".ljust(512), b"x"])
-def test_what_is_no_archive_behind_the_end_is_passed_over(tail):
+def test_other_data_after_the_end_is_skipped(tail):
     file = io.BytesIO(packed(MEMBERS) + tail)
     assert len(list(all_samples(file, "t.tar"))) == len(MEMBERS) // 2
 
 
-def test_a_tar_that_ends_between_members_is_whole():
+def test_a_tar_that_ends_between_members_is_complete():
     data = packed([("a.jpg", b"x")])[:1024]
     assert found(data) == [("a.jpg", b"x")]
     assert found(b"") == []
 
 
 @given(st.integers(1, len(packed(MEMBERS))))
-def test_a_tar_cut_anywhere_gives_whole_members_and_then_an_error_or_the_end(length):
+def test_a_truncated_tar_gives_complete_members_and_an_error_or_the_end(length):
     data = packed(MEMBERS)[:length]
     whole = [
         m for m in members_of_tar(io.BytesIO(packed(MEMBERS)), "") if m.data + m.size <= length
@@ -149,7 +149,7 @@ def test_any_bytes_end_in_members_or_one_error(noise, place):
     "size",
     [b"77777777777", b"\x80" + b"\xff" * 11, b"\xff" * 12, b"-0000000001", b"12x", b"9", b"+1 _1"],
 )
-def test_a_size_that_cannot_be_is_an_error_that_names_the_offset(size):
+def test_an_impossible_size_is_an_error_that_names_the_offset(size):
     data = with_header(packed(MEMBERS), 1536, size=size)
     with pytest.raises(SourceError, match=r"'t.tar' is damaged at offset 1536"):
         found(data)
@@ -176,7 +176,7 @@ def test_an_extension_header_that_claims_much_is_not_read(kind):
         b"9999 size=1\n",
     ],
 )
-def test_pax_records_without_the_right_form_say_nothing(records):
+def test_malformed_pax_records_are_ignored(records):
     data = with_header(packed([("p", records), ("a.jpg", b"1")]), 0, kind=b"x")
     assert found(data) == [("a.jpg", b"1")]
 
@@ -238,7 +238,7 @@ def test_a_name_splits_at_the_first_dot_of_its_last_part(name, key, field):
     assert split_name(name) == (key, field)
 
 
-def test_only_neighbours_make_a_sample():
+def test_only_adjacent_members_make_a_sample():
     names = ["a.jpg", "__meta__.json", "a.json", "b.jpg", "a.txt"]
     samples = list(group_samples(members_of_tar(io.BytesIO(packed((n, b"") for n in names)), "t")))
     assert [(s.key, list(s.members)) for s in samples] == [
@@ -248,7 +248,7 @@ def test_only_neighbours_make_a_sample():
     ]
 
 
-def test_a_field_that_comes_twice_is_a_problem():
+def test_a_duplicate_field_is_a_problem():
     data = packed([("a.jpg", b"1"), ("a.JPG", b"2"), ("b.jpg", b"3")])
     one, two = group_samples(members_of_tar(io.BytesIO(data), "t"))
     assert "two members" in one.problem
@@ -266,11 +266,11 @@ def test_a_tar_cut_between_image_and_json_is_refused_by_name():
         list(all_samples(cut_after(MEMBERS[:3]), "t.tar"))
 
 
-def test_a_tar_without_end_blocks_whose_samples_are_complete_is_taken():
+def test_a_tar_of_complete_samples_without_end_blocks_is_accepted():
     assert [s.key for s in all_samples(cut_after(MEMBERS), "t.tar")] == ["a", "d/b"]
 
 
-def test_a_last_sample_with_fewer_members_is_taken_from_a_tar_with_its_end():
+def test_a_last_sample_with_fewer_members_is_accepted_in_a_complete_tar():
     assert [s.key for s in all_samples(io.BytesIO(packed(MEMBERS[:3])), "t.tar")] == ["a", "d/b"]
 
 

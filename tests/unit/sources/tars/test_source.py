@@ -80,7 +80,7 @@ def test_patterns_with_braces_globs_folders_and_one_tar_open(shards):
     assert list(open_tars(shards).splits()) == ["train", "validation"]
 
 
-def test_a_name_with_braces_that_exists_is_no_pattern(tmp_path):
+def test_an_existing_name_with_braces_is_not_a_pattern(tmp_path):
     write_tar(tmp_path / "a{0..1}[x].tar", numbered(0, 2))
     assert len(records(open_tars(tmp_path / "a{0..1}[x].tar"))) == 2
 
@@ -126,7 +126,7 @@ def write_index(folder, counts, **more):
     (folder / "index.json").write_text(json.dumps({"shardlist": shardlist, **more}))
 
 
-def test_an_index_gives_the_numbers_of_rows(shards):
+def test_an_index_supplies_the_numbers_of_rows(shards):
     assert open_tars(shards).splits() == {"train": None, "validation": None}
     write_index(shards, {"train-000000.tar": 5, "train-000001.tar": 0, "train-000002.tar": 300})
     assert open_tars(shards).splits() == {"train": 305, "validation": None}
@@ -155,13 +155,13 @@ def test_an_index_without_numbers_of_samples_still_lists_shards(shards):
         open_tars(shards)
 
 
-def test_shards_that_an_index_lists_behind_a_url_need_not_be_there(shards):
+def test_shards_that_an_index_lists_at_a_url_may_be_missing(shards):
     write_index(shards, {"https://host/train-000008.tar?token=x": 5})
     assert len(records(open_tars(shards))) == 305
 
 
 @pytest.mark.parametrize("names", [["cat", "dog", "bird"], {"label": ["cat", "dog", "bird"]}])
-def test_class_names_come_from_our_own_index(shards, names):
+def test_class_names_come_from_the_own_index(shards, names):
     write_index(shards, {}, class_names=names)
     label = next(c for c in open_tars(shards).features() if c.name == "label")
     assert label.class_names == ("cat", "dog", "bird")
@@ -178,7 +178,7 @@ def test_class_names_come_from_our_own_index(shards, names):
         '{"shardlist": [1]}',
     ],
 )
-def test_an_index_of_another_form_is_passed_over(shards, text):
+def test_an_index_of_another_format_is_ignored(shards, text):
     (shards / "index.json").write_text(text)
     assert open_tars(shards).splits()["train"] is None
 

@@ -56,7 +56,7 @@ def test_other_members_are_columns_by_their_suffix(tmp_path):
     }
 
 
-def test_a_json_that_is_no_object_is_one_column(tmp_path):
+def test_a_json_that_is_not_an_object_is_one_column(tmp_path):
     source = open_tars(write_tar(tmp_path / "a.tar", [("k", {"jpg": b"", "json": b"[1, 2]"})]))
     assert names(source)["json"] == {"list": "int64"}
     assert records(source)[0].fields["json"] == [1, 2]
@@ -133,7 +133,7 @@ def test_a_row_knows_its_tar_and_its_sample(tmp_path):
     assert [r.location for r in found] == ["'a.tar', sample 'a'", "'a.tar', sample 'x/b'"]
 
 
-def test_members_nobody_wants_are_not_read(tmp_path):
+def test_unused_members_are_not_read(tmp_path):
     path = write_tar(tmp_path / "a.tar", [("a", {"jpg": b"i", "json": b"{broken", "txt": b"\xff"})])
     source = open_tars(path)
     (unit,) = source.units("train", Columns("image", None, (), None), 0)
@@ -155,7 +155,7 @@ def test_a_huge_member_is_a_problem_and_not_read(tmp_path):
     assert small.image == b"i"
 
 
-def test_names_with_dots_that_leave_no_image_column_are_told_as_such(tmp_path):
+def test_names_with_dots_that_hide_the_image_column_are_reported(tmp_path):
     path = tmp_path / "dotted.tar"
     write_tar(path, [(f"{i}.v2", {"jpg": b"image", "json": b"{}"}) for i in range(3)])
     with pytest.raises(SourceError, match=r"names have dots .* for example 'v2\.jpg', .* W501"):
