@@ -12,6 +12,7 @@ from wdsremux.cli.supervisor import supervise
 
 def command() -> NoReturn:
     """Run the command line and end the process; Ctrl-C works from the first moment."""
+    console.open_closed_streams()
     try:
         arm = supervise()
         from wdsremux.cli.main import command as run  # noqa: PLC0415 (the first thing that takes time)

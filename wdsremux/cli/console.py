@@ -54,6 +54,25 @@ def err(text: str) -> None:
         _discard(sys.stderr)
 
 
+def open_closed_streams() -> None:
+    """Open the null device as each standard stream that is closed, as by `2>&-` or in a daemon.
+
+    Otherwise the next file that is opened, such as a shard, would get the number of that stream,
+    and whatever a library prints would be written into it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 (as long as the process)
+
+
 def flush() -> None:
     """Leave nothing to be written when Python ends: a failure there replaces the exit code."""
     for stream in (sys.stdout, sys.stderr):

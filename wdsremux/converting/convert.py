@@ -133,7 +133,8 @@ def _observer(observer: Observer | None, shown: str | None) -> Observer:
         if shown not in (None, "none"):
             raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
-    if shown is None and (sys.stderr.isatty() or "ipykernel" in sys.modules):
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()  # a process may have no stderr
+    if shown is None and (is_terminal or "ipykernel" in sys.modules):
         shown = "bar"
     return log_notes if shown is None else progress.observer(shown)
 

@@ -1,6 +1,7 @@
 """Shows the events of a run: a bar, log lines or JSON lines."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -29,7 +30,7 @@ NO_TOTAL_FORMAT = "{desc}"
 
 def observer(progress: str, stream: TextIO | None = None) -> Observer:
     """Return the observer that --progress names; end it with `close`."""
-    out = cast("TextIO", BestEffortStream(stream or sys.stderr))
+    out = cast("TextIO", BestEffortStream(stream or sys.stderr or io.StringIO()))
     if progress == "auto":
         progress = "bar" if out.isatty() else "log"
     if progress == "none":

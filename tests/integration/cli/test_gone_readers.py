@@ -2,7 +2,9 @@
 
 import json
 import os
+import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,35 @@ def test_a_conversion_goes_on_to_its_end_without_its_readers(made, tmp_path, pro
     assert nobody("convert", "demo:", out, *CONVERT, "--progress", progress, both=True)[0] == 0
     assert shards(out) == shards(made)
     assert manifest(out)["totals"] == manifest(made)["totals"]
+
+
+def closed(*words):
+    """Return the exit code of the command when it has no standard stream at all."""
+    line = shlex.join([COMMAND, *map(str, words)])
+    return subprocess.run(["sh", "-c", f"exec {line} <&- >&- 2>&-"], check=False).returncode
+
+
+@pytest.mark.parametrize("progress", ["auto", "log", "json", "none"])
+@pytest.mark.parametrize("engine", ["threads", "processes"])
+def test_a_conversion_needs_no_standard_streams(made, tmp_path, progress, engine):
+    out = tmp_path / "out"
+    assert (
+        closed("convert", "demo:", out, *CONVERT, "--progress", progress, "--engine", engine) == 0
+    )
+    assert shards(out) == shards(made)
+
+
+def test_results_need_no_standard_streams(made, damaged):
+    assert closed("cat", made, "12") == 0
+    assert closed("verify", made) == 0
+    assert closed("verify", damaged) == 1
+
+
+def test_python_without_stderr_converts(made, tmp_path):
+    code = f"import wdsremux; wdsremux.convert('demo:', {str(tmp_path / 'out')!r}, max_shard_samples=20)"
+    line = shlex.join([sys.executable, "-c", code])
+    assert subprocess.run(["sh", "-c", f"exec {line} 2>&-"], check=False).returncode == 0
+    assert shards(tmp_path / "out") == shards(made)
 
 
 def test_a_conversion_that_fails_without_its_readers_keeps_its_code(tmp_path):
