@@ -69,7 +69,7 @@ def test_every_page_that_is_named_exists(path):
     assert [link for link in linked if not (path.parent / link).exists()] == []
 
 
-def test_the_top_level_holds_what_was_agreed_and_nothing_else():
+def test_the_top_level_holds_only_the_agreed_entries():
     agreed = {"wdsremux", "tests", "tools", "pyproject.toml", "Makefile", "README.md", "LICENSE"}
     names = {name for name in top_level() if not name.startswith(".")}
     assert names == agreed | {"CHANGELOG.md"}

@@ -24,7 +24,7 @@ MIN_LINES = 60
 MAX_LINES = 400
 
 
-def test_the_top_of_the_package_holds_the_packages_and_nothing_else():
+def test_the_top_of_the_package_holds_only_packages():
     found = {path.name for path in (ROOT / "wdsremux").iterdir() if path.name != "__pycache__"}
     assert found == PACKAGES | MODULES
 

@@ -13,17 +13,17 @@ from wdsremux.stores.folder.store import FolderStore
         ("http://me:SECRET@nas:9000/x?sig=SECRET#y", "s3://b/p at http://nas:9000/x"),
     ],
 )
-def test_a_server_that_is_named_belongs_to_the_address_its_login_does_not(endpoint, address):
+def test_an_address_includes_the_server_but_not_the_login(endpoint, address):
     target = RemoteMemory("s3://b/p")
     target.endpoint = endpoint
     assert address_of(target) == address
 
 
-def test_a_target_without_servers_to_choose_is_known_by_its_url():
+def test_a_store_with_a_fixed_server_is_identified_by_its_url():
     assert address_of(RemoteMemory("gs://b/p")) == "gs://b/p"
 
 
-def test_a_folder_has_one_address_whatever_the_way_to_it(tmp_path, monkeypatch):
+def test_a_folder_has_one_address_for_all_paths_to_it(tmp_path, monkeypatch):
     (tmp_path / "nas").mkdir()
     (tmp_path / "link").symlink_to("nas")
     monkeypatch.chdir(tmp_path)

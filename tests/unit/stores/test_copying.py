@@ -33,7 +33,7 @@ def target(tmp_path):
     return FolderStore(tmp_path / "out")
 
 
-def test_a_file_is_put_whole_and_proven_by_reading_it_back(target, path):
+def test_a_file_is_verified_by_reading_it_back(target, path):
     told = []
     proof = target.put("a.tar", path, sums_of(CONTENT), told.append)
     assert (proof.level, sum(told)) == ("reread", len(CONTENT))
@@ -42,14 +42,14 @@ def test_a_file_is_put_whole_and_proven_by_reading_it_back(target, path):
     assert [item.name for item in target.root.iterdir()] == ["a.tar"]
 
 
-def test_a_put_makes_the_folders_it_needs_and_replaces_what_was_there(target, path):
+def test_a_put_creates_folders_and_replaces_the_old_file(target, path):
     publish(target, ".wdsremux/x.msgpack", b"old")
     target.put(".wdsremux/x.msgpack", path, sums_of(CONTENT))
     assert listed(target, ".wdsremux") == [(".wdsremux/x.msgpack", len(CONTENT))]
 
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"x", CONTENT[:-1] + b"x"])
-def test_a_file_that_is_not_what_is_recorded_is_not_put(target, path, content):
+def test_a_file_that_differs_from_its_record_is_not_stored(target, path, content):
     publish(target, "a.tar", b"old")
     path.write_bytes(content)
     with pytest.raises(StoreError, match=r"here\.tar' is damaged") as caught:
@@ -62,15 +62,13 @@ def test_a_file_that_is_not_what_is_recorded_is_not_put(target, path, content):
 @pytest.mark.parametrize(
     ("content", "level"), [(None, "absent"), (b"short", "differs"), (CONTENT[::-1], "differs")]
 )
-def test_what_is_missing_or_different_is_not_proven(target, content, level):
+def test_a_missing_or_different_file_is_not_verified(target, content, level):
     if content is not None:
         publish(target, "a.tar", content)
     assert target.prove("a.tar", sums_of(CONTENT)).level == level
 
 
-def test_a_mount_that_lies_about_bytes_is_found_out_before_the_file_has_its_name(
-    target, path, monkeypatch
-):
+def test_corruption_by_a_mount_is_detected_before_the_rename(target, path, monkeypatch):
     seal = store.LocalFile.seal
 
     def lose(self):
@@ -96,9 +94,7 @@ def test_a_mount_that_lies_about_bytes_is_found_out_before_the_file_has_its_name
         (errno.EACCES, False),
     ],
 )
-def test_what_a_mount_says_when_its_server_is_away_may_be_tried_again(
-    target, path, monkeypatch, number, passes
-):
+def test_errors_of_an_unreachable_mount_are_retried(target, path, monkeypatch, number, passes):
     def fail(_file):
         raise OSError(number, "what the system says")
 
@@ -110,7 +106,7 @@ def test_what_a_mount_says_when_its_server_is_away_may_be_tried_again(
     assert list(target.root.iterdir()) == []
 
 
-def test_whoever_counts_the_bytes_may_stop_the_copy(target, path):
+def test_a_byte_counter_may_stop_the_copy(target, path):
     def stop(_size_bytes):
         raise KeyboardInterrupt
 
@@ -125,7 +121,7 @@ def test_a_file_that_cannot_be_read_is_named(target, tmp_path):
     assert listed(target) == []
 
 
-def test_a_source_is_read_to_its_end_before_it_is_believed(path):
+def test_a_source_is_verified_only_at_its_end(path):
     blocks = hashed_blocks(path, sums_of(b"other"))
     with pytest.raises(StoreError, match="damaged"):
         io.BytesIO().writelines(blocks)
@@ -153,7 +149,7 @@ def test_names_that_a_share_may_change_are_refused(target, path, name):
     assert not target.root.exists()
 
 
-def test_names_of_our_own_are_taken():
+def test_names_of_wdsremux_are_accepted():
     for name in (
         "train-000000.tar",
         ".wdsremux/train-c1-000000.msgpack",
@@ -168,12 +164,12 @@ def test_names_too_long_for_any_file_system_are_refused():
         refuse_name("é" * (MAX_NAME_BYTES // 2) + ".tar")
 
 
-def test_what_a_mount_keeps_of_removed_files_is_not_listed(target):
+def test_remnants_of_removed_files_on_a_mount_are_not_listed(target):
     publish(target, "a.tar")
     for name in (".nfs00000000000a", ".fuse_hidden0001"):
         Path(target.root, name).write_bytes(b"gone")
     assert [name for name, _ in listed(target)] == ["a.tar"]
 
 
-def test_a_folder_is_called_by_its_path(target):
+def test_a_folder_is_shown_by_its_path(target):
     assert target.url == str(target.root)

@@ -77,7 +77,7 @@ def lease(lock):
     return Lease(lock, WHERE, wait, clock=lambda: lock.now)
 
 
-def test_the_lock_names_its_holder_and_is_gone_afterwards(lock, lease):
+def test_the_lock_names_its_holder_and_is_removed_afterwards(lock, lease):
     with lease.held() as died:
         assert died is False
         assert lock.holder["pid"] == os.getpid()
@@ -91,20 +91,20 @@ def test_a_lock_of_a_dead_process_of_this_machine_is_taken_over_at_once(lock, le
     assert lock.now == 1000
 
 
-def test_a_living_process_of_this_machine_is_named_at_once(lock, lease):
+def test_a_live_process_of_this_machine_is_named_at_once(lock, lease):
     lock.left_by(pid=os.getppid(), started=locks._start_ticks(os.getppid()))
     with pytest.raises(StoreError, match=rf"process {os.getppid()} on host .*{WHERE}"):
         lease.take()
     assert lock.now == 1000
 
 
-def test_another_lock_of_this_process_is_refused_while_its_thread_lives(lock, lease):
+def test_another_lock_of_this_process_is_refused_while_its_thread_runs(lock, lease):
     other = Lease(lock, WHERE)
     with other.held(), pytest.raises(StoreError, match="being written by"):
         lease.take()
 
 
-def test_another_lock_of_this_process_that_failed_to_go_away_is_taken_over(lock, lease):
+def test_an_unremoved_lock_of_this_process_is_taken_over(lock, lease):
     with Lease(lock, WHERE).held():
         lock.is_reachable = False
         left = lock.there
@@ -112,7 +112,7 @@ def test_another_lock_of_this_process_that_failed_to_go_away_is_taken_over(lock,
     assert lease.take() is True
 
 
-def test_a_lease_is_held_once_at_a_time_and_as_often_as_wanted(lock, lease):
+def test_a_lease_can_be_acquired_repeatedly_but_not_nested(lock, lease):
     for _ in range(2):
         with lease.held() as died:
             assert died is False
@@ -123,7 +123,7 @@ def test_a_lease_is_held_once_at_a_time_and_as_often_as_wanted(lock, lease):
 
 
 @pytest.mark.parametrize("of_the_dead", [False, True])
-def test_a_lock_that_was_taken_by_a_try_that_failed_is_ours_at_the_next(
+def test_a_lock_acquired_by_a_failed_attempt_is_ours_at_the_next(
     lock, lease, monkeypatch, of_the_dead
 ):
     """And whether it was that of a dead process is not forgotten."""
@@ -144,7 +144,7 @@ def test_a_lock_that_was_taken_by_a_try_that_failed_is_ours_at_the_next(
 
 
 @pytest.mark.parametrize("other", [{"host": "elsewhere"}, {"boot": "other"}, {"space": "pid:[1]"}])
-def test_a_lock_of_another_machine_is_taken_over_when_it_runs_out(lock, lease, other):
+def test_a_lock_of_another_machine_is_taken_over_when_it_expires(lock, lease, other):
     """Also after a reboot, and of another container: process numbers mean nothing there."""
     lock.left_by(pid=2**22 + 1, **other)
     assert lease.take() is True
@@ -162,7 +162,7 @@ def test_a_lock_of_another_machine_that_is_renewed_is_refused(lock):
         Lease(lock, WHERE, wait).take()
 
 
-def test_of_two_who_wait_for_a_dead_one_only_one_gets_the_lock(lock):
+def test_only_one_of_two_waiting_processes_takes_over_a_stale_lock(lock):
     lock.left_by(host="elsewhere", pid=77)
 
     def wait(seconds):
@@ -174,19 +174,19 @@ def test_of_two_who_wait_for_a_dead_one_only_one_gets_the_lock(lock):
         Lease(lock, WHERE, wait).take()
 
 
-def test_a_lock_that_is_given_back_while_one_waits_is_taken(lock):
+def test_a_lock_released_during_the_wait_is_acquired(lock):
     lock.left_by(host="elsewhere", pid=77)
     lease = Lease(lock, WHERE, lambda _: setattr(lock, "there", None))
     assert lease.take() is False
 
 
-def test_a_lock_that_says_nothing_is_taken_over_when_it_runs_out(lock, lease):
+def test_an_unreadable_lock_is_taken_over_when_it_expires(lock, lease):
     lock.write(b"cut o")
     assert lease.take() is True
     assert lock.now >= 1000 + LEASE_S
 
 
-def test_a_created_lock_whose_answer_was_lost_is_ours(lock, lease, monkeypatch):
+def test_a_created_lock_with_a_lost_response_is_ours(lock, lease, monkeypatch):
     create = lock.create
     monkeypatch.setattr(lock, "create", lambda text: create(text) and None)
     assert lease.take() is False
@@ -194,7 +194,7 @@ def test_a_created_lock_whose_answer_was_lost_is_ours(lock, lease, monkeypatch):
 
 
 @pytest.mark.parametrize("is_there", [False, True])
-def test_a_lock_that_can_never_be_written_is_given_up_after_pauses(lock, lease, is_there):
+def test_acquiring_an_unwritable_lock_ends_after_several_attempts(lock, lease, is_there):
     if is_there:
         lock.left_by(pid=2**22 + 1)
     lock.create = lock.replace = lambda *_: None
@@ -203,13 +203,13 @@ def test_a_lock_that_can_never_be_written_is_given_up_after_pauses(lock, lease, 
     assert lock.now == 1000 + 4
 
 
-def test_a_race_for_the_lock_that_was_lost_is_run_again_after_a_pause(lock, lease, monkeypatch):
+def test_a_lost_race_for_the_lock_is_retried_after_a_pause(lock, lease, monkeypatch):
     monkeypatch.setattr(lock, "create", lambda _: monkeypatch.undo())
     assert lease.take() is False
     assert lock.now == 1001
 
 
-def test_a_renewed_lock_is_young_again(lock, lease):
+def test_a_renewed_lock_has_a_new_age(lock, lease):
     lease.take()
     before = lock.read()
     lock.now += 40
@@ -220,7 +220,7 @@ def test_a_renewed_lock_is_young_again(lock, lease):
     lease.check()
 
 
-def test_a_renewal_whose_answer_was_lost_keeps_the_lock(lock, lease, monkeypatch):
+def test_a_renewal_with_a_lost_response_keeps_the_lock(lock, lease, monkeypatch):
     lease.take()
     replace = lock.replace
     monkeypatch.setattr(lock, "replace", lambda text, seen: replace(text, seen) and None)
@@ -228,7 +228,7 @@ def test_a_renewal_whose_answer_was_lost_keeps_the_lock(lock, lease, monkeypatch
     lease.check()
 
 
-def test_one_whose_lock_was_taken_over_is_told(lock, lease):
+def test_a_holder_learns_that_its_lock_was_taken_over(lock, lease):
     lease.take()
     lock.left_by(host="elsewhere")
     lease.renew()
@@ -236,7 +236,7 @@ def test_one_whose_lock_was_taken_over_is_told(lock, lease):
         lease.check()
 
 
-def test_a_lock_that_has_run_out_is_renewed_before_anything_is_published(lock, lease):
+def test_an_expired_lock_is_renewed_before_publishing(lock, lease):
     """As after the machine has slept."""
     lease.take()
     lock.now += LEASE_S - 1
@@ -252,7 +252,7 @@ def test_a_lock_that_has_run_out_is_renewed_before_anything_is_published(lock, l
     assert lock.writes == 2
 
 
-def test_one_who_slept_while_another_took_over_is_told_at_once(lock, lease):
+def test_a_suspended_holder_learns_of_the_takeover_at_once(lock, lease):
     lease.take()
     lock.now += LEASE_S
     lock.left_by(host="elsewhere")
@@ -260,7 +260,7 @@ def test_one_who_slept_while_another_took_over_is_told_at_once(lock, lease):
         lease.check()
 
 
-def test_a_renewal_that_breaks_in_an_unknown_way_ends_the_publishing(lock, lease, monkeypatch):
+def test_an_unknown_error_of_a_renewal_stops_publishing(lock, lease, monkeypatch):
     monkeypatch.setattr(leases, "RENEW_S", 0.001)
 
     def broken(*_):
@@ -274,7 +274,7 @@ def test_a_renewal_that_breaks_in_an_unknown_way_ends_the_publishing(lock, lease
             lease.check()
 
 
-def test_a_lock_of_another_is_left_alone_in_the_end(lock, lease):
+def test_a_foreign_lock_is_not_removed_at_the_end(lock, lease):
     with lease.held():
         lock.left_by(host="elsewhere", pid=77)
     assert lock.holder["pid"] == 77

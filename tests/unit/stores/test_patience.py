@@ -25,7 +25,7 @@ def fail_until_it_gives_up(patient):
         patient.wait(TemporaryError("broke"))
 
 
-def test_waits_grow_and_end_when_patience_does(clock):
+def test_waits_grow_and_end_with_the_retry_period(clock):
     patient = ReadingPatience("u/set a.parquet", 60)
     with pytest.raises(SourceError, match=r"cannot read u/set a\.parquet: broke; tried for 60 s"):
         fail_until_it_gives_up(patient)
@@ -34,7 +34,7 @@ def test_waits_grow_and_end_when_patience_does(clock):
     assert 1 < max(clock) <= patience.MAX_WAIT_S
 
 
-def test_a_success_starts_the_clock_again(clock):
+def test_a_success_restarts_the_clock(clock):
     patient = ReadingPatience("it", 10)
     for _ in range(50):
         patient.wait(TemporaryError("broke"))
@@ -42,7 +42,7 @@ def test_a_success_starts_the_clock_again(clock):
     assert max(clock) <= 0.1
 
 
-def test_time_without_a_try_is_not_counted_as_failing(clock):
+def test_time_without_an_attempt_does_not_count_as_failing(clock):
     patient = ReadingPatience("it", 10)
     patient.succeeded()
     clock.append(600)
@@ -50,14 +50,14 @@ def test_time_without_a_try_is_not_counted_as_failing(clock):
     assert clock[-1] <= 0.1
 
 
-def test_some_bytes_count_as_a_success(clock):
+def test_transferred_bytes_count_as_a_success(clock):
     patient = ReadingPatience("it", 1)
     for _ in range(50):
         patient.wait(TemporaryError("cut", has_progress=True))
     assert sum(clock) > 1
 
 
-def test_a_pause_that_the_hub_asks_for_is_kept_and_not_counted(clock, caplog):
+def test_a_pause_requested_by_the_hub_is_respected_and_not_counted(clock, caplog):
     patient = ReadingPatience("u/set a.parquet", 5)
     patient.wait(TemporaryError("the Hub answers 429", retry_after_s=2580))
     assert clock == [2580]

@@ -16,14 +16,14 @@ def test_a_path_is_a_folder():
     assert isinstance(target, FolderStore)
 
 
-def test_a_dataset_of_the_hub_is_a_target_with_or_without_its_branch():
+def test_a_hub_dataset_is_a_store_with_or_without_a_branch():
     for words in ("hf://datasets/user/name", "hf://datasets/user/name@branch"):
         target = open_store(words)
         assert isinstance(target, HubStore)
         assert target.url == words
 
 
-def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
+def test_an_unknown_scheme_creates_no_folder_of_that_name():
     with pytest.raises(
         UsageError, match="ftp:// is not supported for outputs; use a folder or one of s3://"
     ):
@@ -38,7 +38,7 @@ def test_a_scheme_that_nobody_knows_makes_no_folder_of_that_name():
         ("az://container/folder", "obstore", "obstore", "obstore"),
     ],
 )
-def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
+def test_a_missing_library_is_named_with_its_install_command(
     monkeypatch, words, library, part, packages
 ):
     for name in [*sys.modules]:
@@ -56,13 +56,13 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_installs_it(
         "az://container/folder?sv=1&sig=SECRET", Path("s3://me:SECRET@bucket"),
     ],
 )  # fmt: skip
-def test_a_url_that_may_hold_a_secret_is_refused_without_telling_it(words):
+def test_a_url_with_a_possible_secret_is_refused_without_showing_it(words):
     with pytest.raises(UsageError, match=r"may hold a secret; name [a-z0-9]+://BUCKET") as caught:
         open_store(words)
     assert "SECRET" not in str(caught.value)
 
 
-def test_a_path_that_was_meant_as_a_url_is_no_folder():
+def test_a_mistyped_url_is_not_a_folder():
     with pytest.raises(
         UsageError, match="a Path cannot hold a URL; pass the string 's3://bucket/pets'"
     ):

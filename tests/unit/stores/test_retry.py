@@ -69,11 +69,11 @@ class TestRetryingStore(StoreConformance):
     def target(self, tmp_path):
         return RetryingStore(FolderStore(tmp_path / "out"), 600)
 
-    def test_it_takes_many_files_together_only_where_its_target_does(self, target):
+    def test_it_batches_files_only_if_its_store_does(self, target):
         assert target.files_per_call == 1
 
 
-def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
+def test_an_unreachable_store_is_retried_with_growing_waits():
     target, clock, flaky = patient(away=5)
     assert target.prove("a.tar", SUMS).level == "checksum"
     assert flaky.calls == 6
@@ -83,7 +83,7 @@ def test_what_cannot_be_reached_is_tried_again_with_growing_waits():
     assert clock.waits[-1] > clock.waits[0]
 
 
-def test_it_gives_up_after_so_long_and_says_what_it_waited_for():
+def test_it_gives_up_after_the_retry_period_and_names_the_cause():
     target, clock, _ = patient(away=None, give_up_after_s=300)
     with pytest.raises(
         StoreError, match=r"it broke; gave up on 'mem://flaky' after 300 s"
@@ -105,7 +105,7 @@ def limited(asks):
     return call
 
 
-def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
+def test_a_pause_requested_by_the_server_is_respected_and_not_counted():
     notes = []
     clock = Clock()
     target = RetryingStore(Flaky(0), 10, notify=notes.append, clock=clock, sleep=clock.sleep)
@@ -114,7 +114,7 @@ def test_a_pause_that_the_server_asks_for_is_kept_and_not_counted():
     assert notes == ["the Hub asks to slow down; trying again in 2580 s, as it asks"]
 
 
-def test_a_server_that_asks_for_pause_after_pause_is_given_up_on():
+def test_endless_requested_pauses_end_in_an_error():
     target, clock, _ = patient(0, give_up_after_s=10)
     with pytest.raises(StoreError, match=r"after 10 s without success"):
         target.tried(limited([1000] * 1000))
@@ -129,19 +129,19 @@ def test_a_staged_file_is_put_again_too():
     assert flaky.calls == 4
 
 
-def test_a_minute_of_outage_is_ridden_out():
+def test_a_minute_of_outage_is_survived():
     target, clock, flaky = patient(away=None, give_up_after_s=600)
     flaky.strike = lambda: Flaky.strike(flaky) if clock() < 60 else None
     assert target.put("a.tar", None, SUMS).level == "etag"
 
 
-def test_bytes_that_come_over_start_the_clock_anew():
+def test_transferred_bytes_restart_the_clock():
     target, clock, _ = patient(away=200, give_up_after_s=10, reaches=range(1, 202))
     assert target.put("a.tar", None, SUMS).level == "etag"
     assert clock() > 10
 
 
-def test_a_call_that_fails_only_after_long_work_is_tried_again():
+def test_a_call_that_fails_after_long_work_is_retried():
     target, clock, flaky = patient(away=3, give_up_after_s=600)
 
     def work():
@@ -153,13 +153,13 @@ def test_a_call_that_fails_only_after_long_work_is_tried_again():
     assert flaky.calls == 2
 
 
-def test_the_same_bytes_again_are_no_success():
+def test_repeated_bytes_are_not_progress():
     target, _, _ = patient(away=None, give_up_after_s=10, reaches=[4] * 1000)
     with pytest.raises(StoreError, match="gave up"):
         target.put("a.tar", None, SUMS)
 
 
-def test_bytes_are_told_once_however_often_they_come_over():
+def test_bytes_are_reported_once_even_if_resent():
     told = []
     target, _, _ = patient(away=3, reaches=[2, 1, 3, 4])
     target.put("a.tar", None, SUMS, told.append)
@@ -173,7 +173,7 @@ def test_a_file_that_is_not_there_is_not_waited_for():
     assert clock.waits == []
 
 
-def test_what_fails_for_good_is_not_tried_again():
+def test_a_permanent_error_is_not_retried():
     target, clock, flaky = patient(away=0)
     flaky.strike = lambda: (_ for _ in ()).throw(StoreError("no permission"))
     with pytest.raises(StoreError, match="no permission"):
@@ -181,7 +181,7 @@ def test_what_fails_for_good_is_not_tried_again():
     assert clock.waits == []
 
 
-def test_sleep_may_end_the_waiting():
+def test_an_exception_of_sleep_ends_the_wait():
     def stop(_seconds):
         raise KeyboardInterrupt
 
@@ -189,14 +189,14 @@ def test_sleep_may_end_the_waiting():
         RetryingStore(Flaky(None), 600, sleep=stop).prove("a.tar", SUMS)
 
 
-def test_a_lock_is_waited_for_while_it_cannot_be_asked_for():
+def test_acquiring_a_lock_is_retried_while_the_store_is_unreachable():
     target, _, flaky = patient(away=0)
     publish(flaky, "a.tar")
     with target.lock(), pytest.raises(StoreError, match="being written by"), target.lock():
         pass
 
 
-def test_reports_of_nothing_are_passed_on():
+def test_reports_of_zero_bytes_are_passed_on():
     told = []
     HighWaterMark(told.append, lambda: None)(0)
     assert told == [0]

@@ -33,7 +33,7 @@ def flip(path, *, keeps_time=False):
 
 
 @pytest.mark.parametrize("name", [SHARD, ENTRY, ".wdsremux/recipe.json"])
-def test_damage_of_the_same_size_is_found_by_the_proof_of_the_store(out, place, name):
+def test_damage_of_the_same_size_is_found_by_the_checksum_of_the_store(out, place, name):
     sync(out, URL)
     place.files[name] = flipped(place.files[name])
     assert [(file.name, file.why) for file in sync(out, URL, dry_run=True).sent_files] == [
@@ -45,7 +45,7 @@ def test_damage_of_the_same_size_is_found_by_the_proof_of_the_store(out, place, 
 
 
 @pytest.mark.parametrize("name", [SHARD, ENTRY])
-def test_a_file_that_was_written_after_the_index_of_a_folder_is_read(out, tmp_path, name):
+def test_a_file_newer_than_the_index_of_a_folder_is_read(out, tmp_path, name):
     nas = tmp_path / "nas"
     sync(out, nas)
     flip(nas / name)
@@ -53,7 +53,7 @@ def test_a_file_that_was_written_after_the_index_of_a_folder_is_read(out, tmp_pa
     assert tree(nas) == tree(out)
 
 
-def test_silent_damage_in_a_folder_is_found_by_reading_all_of_it(out, tmp_path):
+def test_silent_damage_in_a_folder_is_found_by_a_full_read(out, tmp_path):
     nas = tmp_path / "nas"
     sync(out, nas)
     flip(nas / SHARD, keeps_time=True)
@@ -62,7 +62,7 @@ def test_silent_damage_in_a_folder_is_found_by_reading_all_of_it(out, tmp_path):
     assert tree(nas) == tree(out)
 
 
-def test_a_store_that_proves_nothing_is_read_on_demand(out, place):
+def test_a_store_without_checksums_is_read_on_demand(out, place):
     place.level = "unverified"
     sync(out, URL)
     for name in shards_of(out):
@@ -82,14 +82,14 @@ def test_an_object_that_lost_the_checksums_of_its_receipt_is_sent_again(out, pla
     assert sent == {*shards_of(out)}
 
 
-def test_a_moved_shard_that_is_damaged_is_named_with_its_place(out, place):
+def test_a_damaged_moved_shard_is_named_with_its_location(out, place):
     sync(out, URL, move=True)
     place.files[SHARD] = flipped(place.files[SHARD])
     with pytest.raises(CorruptDataError, match=f"{SHARD!r} was moved to 'mem://place' and is dam"):
         sync(out, URL)
 
 
-def test_a_shard_that_is_damaged_by_the_network_is_fetched_once_more(out, place, tmp_path):
+def test_a_shard_damaged_in_transit_is_fetched_again(out, place, tmp_path):
     sync(out, URL)
     real, flips = place.open, [True]
 

@@ -28,7 +28,7 @@ def names_in(folder):
     return {path.name for path in folder.root.glob("*.tar")}
 
 
-def test_the_folder_of_the_journal_is_synced_before_the_first_shard_goes(folder, monkeypatch):
+def test_the_folder_of_the_journal_is_synced_before_the_first_removal(folder, monkeypatch):
     synced = []
 
     def seen(path):

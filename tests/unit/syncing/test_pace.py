@@ -26,7 +26,7 @@ class Clock:
         self.now += seconds
 
 
-def test_so_many_bytes_pass_in_a_second():
+def test_the_rate_limit_bounds_the_bytes_per_second():
     clock = Clock()
     throttle = Throttle(1000, clock.sleep, clock)
     for _ in range(50):
@@ -34,7 +34,7 @@ def test_so_many_bytes_pass_in_a_second():
     assert clock.now == pytest.approx(5)
 
 
-def test_what_was_not_used_is_not_made_up_for():
+def test_unused_rate_is_not_accumulated():
     clock = Clock()
     throttle = Throttle(1000, clock.sleep, clock)
     clock.now = 100
@@ -42,7 +42,7 @@ def test_what_was_not_used_is_not_made_up_for():
     assert clock.now == pytest.approx(101)
 
 
-def test_several_jobs_share_what_may_pass():
+def test_several_jobs_share_the_rate_limit():
     clock = Clock()
     waits = []
     throttle = Throttle(1000, waits.append, clock)
@@ -67,7 +67,7 @@ def test_every_item_is_done():
     assert sorted(done) == list(range(20))
 
 
-def test_the_first_error_ends_all_and_is_raised():
+def test_the_first_error_stops_all_jobs_and_is_raised():
     stop, begun, waits = Stop(), [], threading.Barrier(2)
 
     def do(item):
@@ -83,7 +83,7 @@ def test_the_first_error_ends_all_and_is_raised():
     assert len(begun) < 50
 
 
-def test_whoever_sleeps_is_woken_by_the_end():
+def test_sleeping_jobs_wake_up_at_the_end():
     stop = Stop()
     threading.Timer(0.05, stop.now).start()
     with pytest.raises(StoppedError):
@@ -92,7 +92,7 @@ def test_whoever_sleeps_is_woken_by_the_end():
         stop.check()
 
 
-def test_the_same_trouble_of_many_jobs_is_told_once_in_a_while():
+def test_the_same_outage_of_many_jobs_is_reported_once_per_interval():
     clock, told = Clock(), []
     notifier = Notifier(told.append, clock)
     for text in ("one", "other"):

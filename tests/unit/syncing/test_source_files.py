@@ -45,7 +45,7 @@ def hands(target, folder, told):
     return FetchedFiles(RetryingStore(target, 600, sleep=lambda _: None), folder, told.append)
 
 
-def test_a_file_is_fetched_and_goes_when_it_was_used(tmp_path):
+def test_a_fetched_file_is_removed_after_use(tmp_path):
     target, told = RemoteMemory(), []
     target.files["a.tar"] = CONTENT
     with hands(target, tmp_path, told).hold(SHARD) as (path, sums):
@@ -56,7 +56,7 @@ def test_a_file_is_fetched_and_goes_when_it_was_used(tmp_path):
 
 
 @pytest.mark.parametrize("error", [UnreachableStoreError("it broke"), OSError("it broke")])
-def test_a_fetch_that_breaks_off_begins_again(tmp_path, error):
+def test_an_interrupted_fetch_starts_again(tmp_path, error):
     target = Breaking(error)
     target.files["a.tar"] = CONTENT
     with hands(target, tmp_path, []).hold(SHARD) as (path, _):
@@ -64,7 +64,7 @@ def test_a_fetch_that_breaks_off_begins_again(tmp_path, error):
 
 
 @pytest.mark.parametrize("content", [None, CONTENT[:-1], CONTENT[::-1]])
-def test_what_is_not_as_recorded_is_not_handed_on(tmp_path, content):
+def test_a_file_that_differs_from_its_record_is_not_passed_on(tmp_path, content):
     target = RemoteMemory()
     if content is not None:
         target.files["a.tar"] = content
@@ -73,7 +73,7 @@ def test_what_is_not_as_recorded_is_not_handed_on(tmp_path, content):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_takes_nothing_is_named(tmp_path):
+def test_an_unwritable_folder_is_named(tmp_path):
     target = RemoteMemory()
     target.files["a.tar"] = CONTENT
     gone = tmp_path / "gone"
@@ -82,7 +82,7 @@ def test_a_folder_that_takes_nothing_is_named(tmp_path):
     assert not isinstance(caught.value, UnreachableStoreError)
 
 
-def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
+def test_a_local_file_is_used_in_its_folder(tmp_path):
     path = tmp_path / "a.tar"
     path.write_bytes(CONTENT)
     with LocalFiles(tmp_path).hold(SHARD) as held:
@@ -100,7 +100,7 @@ def test_a_file_of_this_machine_is_handed_on_where_it_lies(tmp_path):
         (None, "is missing"),
     ],
 )
-def test_what_is_wrong_with_a_shard_is_told(tmp_path, content, told):
+def test_the_damage_of_a_shard_is_reported(tmp_path, content, told):
     path = tmp_path / "a.tar"
     if content is not None:
         path.write_bytes(content)
@@ -108,7 +108,7 @@ def test_what_is_wrong_with_a_shard_is_told(tmp_path, content, told):
     assert problem is None if told is None else told in problem
 
 
-def test_an_entry_is_held_against_its_shard(tmp_path):
+def test_an_entry_is_compared_with_its_shard(tmp_path):
     entry = tmp_path / "entry"
     entry.write_bytes(b"no entry")
     item = SyncFile("entry", 8, shard=summary_of())

@@ -15,7 +15,7 @@ from wdsremux.stores import registry
 from wdsremux.syncing.sync import sync
 
 
-def test_everything_is_sent_and_the_index_comes_last(out, place):
+def test_everything_is_sent_with_the_index_last(out, place):
     report = sync(out, URL)
     there = dict(place.files)
     index = json.loads(there.pop("index.json"))
@@ -32,7 +32,7 @@ def test_everything_is_sent_and_the_index_comes_last(out, place):
     assert report.size_bytes == sum(map(len, place.files.values()))
 
 
-def test_a_second_sync_sends_nothing_and_only_asks(out, place):
+def test_a_second_sync_only_checks_and_sends_nothing(out, place):
     first = sync(out, URL)
     place.calls.clear()
     report = sync(out, URL)
@@ -48,21 +48,21 @@ def test_a_folder_becomes_the_same_to_the_byte_and_a_second_sync_sends_nothing(o
     assert (report.files, report.loaders) == (0, {})
 
 
-def test_what_comes_back_from_a_url_is_what_went_there(out, place, tmp_path):
+def test_a_round_trip_through_a_url_keeps_every_byte(out, place, tmp_path):
     sync(out, URL)
     sync(URL, tmp_path / "back", jobs=2)
     assert tree(tmp_path / "back") == tree(out)
     assert sync(URL, tmp_path / "back").files == 0
 
 
-def test_an_index_that_tells_of_a_place_is_clean(out, place, tmp_path):
+def test_an_index_with_a_published_location_is_clean(out, place, tmp_path):
     sync(out, URL)
     (out / "index.json").write_bytes(place.files["index.json"])
     assert wdsremux.verify(out, "bytes").exit_code == 0
     assert Manifest.from_bytes(place.files["index.json"]).published["at"] == URL
 
 
-def test_an_interrupted_sync_goes_on_where_it_stopped(out, place):
+def test_an_interrupted_sync_resumes(out, place):
     def stop(operation, name):
         if operation == "put" and len(place.published) == 3:
             raise StoreError("it broke")
@@ -79,7 +79,7 @@ def test_an_interrupted_sync_goes_on_where_it_stopped(out, place):
     assert "index.json" in place.files
 
 
-def test_what_nothing_proves_is_sent_again_unless_the_index_stands(out, place):
+def test_unverifiable_files_are_sent_again_unless_the_index_exists(out, place):
     place.level = "unverified"
     sync(out, URL)
     assert sync(out, URL).files == 0
@@ -89,7 +89,7 @@ def test_what_nothing_proves_is_sent_again_unless_the_index_stands(out, place):
     assert report.levels["unverified"] == report.files
 
 
-def test_what_was_noted_when_it_was_sent_is_not_sent_again(out, place):
+def test_files_with_a_receipt_are_not_sent_again(out, place):
     place.level, place.notes = "unverified", True
     sync(out, URL)
     del place.files["index.json"]
@@ -97,7 +97,7 @@ def test_what_was_noted_when_it_was_sent_is_not_sent_again(out, place):
     assert list(sync(out, URL, move=True).kept) == shards_of(out)
 
 
-def test_a_shard_of_another_size_or_that_is_gone_is_sent_again(out, place):
+def test_a_missing_shard_or_one_of_another_size_is_sent_again(out, place):
     sync(out, URL)
     first, second, *_ = shards_of(out)
     place.files[first] += b"x"
@@ -108,7 +108,7 @@ def test_a_shard_of_another_size_or_that_is_gone_is_sent_again(out, place):
     assert place.called("remove") == []
 
 
-def test_the_index_goes_first_where_a_shard_that_it_names_becomes_another(out, other, place):
+def test_the_index_is_removed_before_a_shard_it_lists_is_replaced(out, other, place):
     sync(other, URL)
     seen = []
     place.before = lambda operation, name: seen.append(
@@ -124,7 +124,7 @@ def test_the_index_goes_first_where_a_shard_that_it_names_becomes_another(out, o
     assert report.stale == ()
 
 
-def test_delete_removes_what_the_new_index_does_not_name_once_it_stands(out, other, place):
+def test_delete_removes_unlisted_files_after_the_new_index(out, other, place):
     sync(out, URL)
     publish(place, "mine.tar", b"mine")
     gone = sorted({*shards_of(out)} - {*shards_of(other)})
@@ -141,7 +141,7 @@ def test_delete_removes_what_the_new_index_does_not_name_once_it_stands(out, oth
     assert sync(other, URL, delete=True).removed == ()
 
 
-def test_a_delete_that_was_cut_short_goes_on(out, other, place):
+def test_an_interrupted_delete_resumes(out, other, place):
     def die(operation, name):
         if (operation, name) == ("remove", victim):
             raise KeyboardInterrupt
@@ -157,7 +157,7 @@ def test_a_delete_that_was_cut_short_goes_on(out, other, place):
     assert victim not in place.files
 
 
-def test_a_card_of_others_is_left_alone_and_said(out, place):
+def test_a_foreign_card_is_kept_with_a_note(out, place):
     publish(place, "README.md", b"mine")
     report = sync(out, URL)
     assert report.left_alone == ("README.md",)
@@ -165,7 +165,7 @@ def test_a_card_of_others_is_left_alone_and_said(out, place):
     assert sync(out, URL).files == 0
 
 
-def test_a_card_that_was_rewritten_here_replaces_ours(out, place):
+def test_a_rewritten_card_replaces_the_generated_one(out, place):
     sync(out, URL)
     card = out / "README.md"
     card.write_bytes(card.read_bytes().replace(b"pretty_name", b"pretty_mane"))
@@ -173,7 +173,7 @@ def test_a_card_that_was_rewritten_here_replaces_ours(out, place):
     assert place.files["README.md"] == card.read_bytes()
 
 
-def test_a_move_frees_each_shard_once_it_is_proven_and_keeps_what_tells_of_them(out, place):
+def test_a_move_removes_verified_shards_and_keeps_index_and_entries(out, place):
     shards = shards_of(out)
 
     def is_there_twice(operation, name):
@@ -188,7 +188,7 @@ def test_a_move_frees_each_shard_once_it_is_proven_and_keeps_what_tells_of_them(
     assert sync(out, URL).files == 0
 
 
-def test_a_move_frees_what_stood_there_before_only_when_it_is_proven_now(out, place):
+def test_a_move_removes_previously_sent_shards_only_when_verified(out, place):
     sync(out, URL)
     spoilt = "train-000001.tar"
     place.files[spoilt] = bytes(len(place.files[spoilt]))
@@ -198,7 +198,7 @@ def test_a_move_frees_what_stood_there_before_only_when_it_is_proven_now(out, pl
     assert shards_of(out) == []
 
 
-def test_a_move_keeps_what_nothing_proves(out, place):
+def test_a_move_keeps_unverifiable_shards(out, place):
     place.level = "unverified"
     shards = shards_of(out)
     report = sync(out, URL, move=True)
@@ -206,7 +206,7 @@ def test_a_move_keeps_what_nothing_proves(out, place):
     assert list(sync(out, URL, move=True).kept) == shards
 
 
-def test_a_move_that_was_cut_short_goes_on_without_the_shards_that_have_gone(out, place):
+def test_an_interrupted_move_resumes_without_the_removed_shards(out, place):
     here = files_of(out)
 
     def die(operation, name):
@@ -231,7 +231,7 @@ def test_a_move_that_was_cut_short_goes_on_without_the_shards_that_have_gone(out
     }
 
 
-def test_what_was_moved_to_one_server_was_not_to_another_of_the_same_url(out, place):
+def test_a_move_to_one_server_does_not_count_for_another_of_the_same_url(out, place):
     place.endpoint = "http://key:SECRET@one:9000"
     sync(out, URL, move=True)
     assert "SECRET" not in (out / ".wdsremux" / "moved.jsonl").read_text()
@@ -245,14 +245,14 @@ def test_what_was_moved_to_one_server_was_not_to_another_of_the_same_url(out, pl
     place.files["index.json"] = index
 
 
-def test_what_was_moved_to_a_folder_is_known_whatever_the_way_to_it(out, tmp_path):
+def test_a_move_to_a_folder_is_known_by_every_path_to_it(out, tmp_path):
     sync(out, tmp_path / "nas", move=True)
     (line, *_) = (out / ".wdsremux" / "moved.jsonl").read_text().split("\n")[1:]
     assert json.loads(line)["at"] == str(tmp_path / "nas")
     assert sync(out, tmp_path / "x" / ".." / "nas").files == 0
 
 
-def test_the_observer_is_told_of_every_byte_and_file(out, place):
+def test_the_observer_gets_every_byte_and_file(out, place):
     told = []
     report = sync(out, URL, observer=told.append)
     (begun,) = [event for event in told if isinstance(event, SyncBegun)]
@@ -262,7 +262,7 @@ def test_the_observer_is_told_of_every_byte_and_file(out, place):
     assert report.size_bytes - begun.size_bytes == len(place.files["index.json"])
 
 
-def test_datasets_without_a_recipe_are_carried_too(tmp_path, place):
+def test_datasets_without_a_recipe_are_copied(tmp_path, place):
     with wdsremux.ShardWriter(tmp_path / "mine") as shards:
         shards.write({"__key__": "a", "txt": "x"})
     sync(tmp_path / "mine", tmp_path / "nas")
@@ -288,7 +288,7 @@ class Together(RemoteMemory):
             self.remove(name)
 
 
-def test_a_place_that_takes_files_together_gets_them_so(out, place, monkeypatch):
+def test_a_batching_store_gets_files_in_batches(out, place, monkeypatch):
     together = Together()
     place.url = "mem://source"
     monkeypatch.setattr(registry, "open_store", lambda w, **_: together if w == URL else place)

@@ -7,7 +7,7 @@ from support.verified import copied
 from wdsremux.syncing.sync import sync
 
 
-def test_a_dry_run_tells_what_would_be_sent_and_writes_nothing(out, place, tmp_path):
+def test_a_dry_run_lists_what_would_be_sent_and_writes_nothing(out, place, tmp_path):
     report = sync(out, URL, dry_run=True)
     done = sync(out, URL)
     # The receipts, which the index holds, are known only then.
@@ -34,7 +34,7 @@ def test_a_dry_run_names_what_a_sync_then_sends_in_its_order(out, place):
             assert file.size_bytes == len(here[file.name])
 
 
-def test_a_dry_run_tells_why_each_file_would_be_sent(out, place):
+def test_a_dry_run_says_why_each_file_would_be_sent(out, place):
     sync(out, URL)
     whole, cut, gone, *_ = shards_of(out)
     for name in (gone, "README.md"):
@@ -54,7 +54,7 @@ def test_a_dry_run_tells_why_each_file_would_be_sent(out, place):
     assert told["index.json"] == "missing"
 
 
-def test_a_dry_run_tells_what_delete_and_move_would_remove(out, other, place, tmp_path):
+def test_a_dry_run_lists_what_delete_and_move_would_remove(out, other, place, tmp_path):
     sync(out, URL)
     new = copied(other, tmp_path / "new")
     there, here = dict(place.files), tree(new)
@@ -66,14 +66,14 @@ def test_a_dry_run_tells_what_delete_and_move_would_remove(out, other, place, tm
     assert sync(new, URL, delete=True, move=True).freed == report.freed
 
 
-def test_a_dry_run_of_a_move_keeps_what_nothing_proves(out, place):
+def test_a_dry_run_of_a_move_keeps_unverifiable_shards(out, place):
     sync(out, URL)
     place.level, place.notes = "unverified", True
     report = sync(out, URL, dry_run=True, move=True)
     assert (list(report.kept), report.freed) == (shards_of(out), ())
 
 
-def test_a_dry_run_of_what_stands_tells_nothing_to_send(out, place):
+def test_a_dry_run_of_a_complete_copy_has_nothing_to_send(out, place):
     sync(out, URL)
     place.calls.clear()
     assert sync(out, URL, dry_run=True).files == 0

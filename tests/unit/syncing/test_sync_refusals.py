@@ -30,7 +30,7 @@ def unlike(tmp_path_factory):
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-def test_another_dataset_of_ours_is_replaced_only_by_delete(out, unlike, place, dry_run):
+def test_another_wdsremux_dataset_is_replaced_only_with_delete(out, unlike, place, dry_run):
     sync(unlike, URL)
     before = dict(place.files)
     told = r"holds another dataset, 'dataset' of 'iterable', and this one is .*--delete"
@@ -46,13 +46,13 @@ def renamed(out, name, **changes):
     edit_json(out / "index.json", lambda index: index.update({"name": name} | changes))
 
 
-def test_the_same_dataset_under_another_name_is_no_other(out, place):
+def test_the_same_dataset_under_another_name_is_accepted(out, place):
     sync(out, URL)
     renamed(out, "pets")
     assert sync(out, URL).files == 1
 
 
-def test_another_recipe_under_another_name_is_another_dataset(out, other, place, tmp_path):
+def test_another_recipe_under_another_name_is_refused(out, other, place, tmp_path):
     sync(out, URL)
     again = copied(other, tmp_path / "again")
     renamed(again, "pets")
@@ -61,7 +61,7 @@ def test_another_recipe_under_another_name_is_another_dataset(out, other, place,
 
 
 @pytest.mark.parametrize("grows", [True, False])
-def test_a_source_that_has_grown_makes_no_other_dataset(out, other, place, tmp_path, grows):
+def test_a_grown_source_is_the_same_dataset(out, other, place, tmp_path, grows):
     files = [{"split": "train", "name": name, "size_bytes": 9} for name in ("a.tar", "b.tar")]
     older, newer = files[: 1 + grows], [files[0], files[1] | {"size_bytes": 9 + (not grows)}]
     shorter = copied(other, tmp_path / "shorter")
@@ -75,7 +75,7 @@ def test_a_source_that_has_grown_makes_no_other_dataset(out, other, place, tmp_p
         sync(out, URL)
 
 
-def test_datasets_without_a_recipe_are_told_apart_by_their_names(tmp_path, place):
+def test_datasets_without_a_recipe_are_distinguished_by_name(tmp_path, place):
     for name, text in (("mine", "x"), ("yours", "y")):
         with wdsremux.ShardWriter(tmp_path / name) as shards:
             shards.write({"__key__": "a", "txt": text})
@@ -93,7 +93,7 @@ def damaged_twice(out):
 
 
 @pytest.mark.parametrize("from_url", [False, True])
-def test_damaged_shards_are_refused_and_named_the_rest_goes_the_index_does_not(
+def test_damaged_shards_are_named_and_the_rest_is_sent_without_the_index(
     out, place, tmp_path, from_url
 ):
     damaged_twice(out)
@@ -109,7 +109,7 @@ def test_damaged_shards_are_refused_and_named_the_rest_goes_the_index_does_not(
 
 
 @pytest.mark.parametrize("move", [False, True])
-def test_what_is_damaged_at_both_ends_alike_proves_nothing(out, place, move):
+def test_equal_damage_at_both_ends_is_not_accepted(out, place, move):
     flip(out / "train-000001.tar", 700)
     place.files |= files_of(out)
     del place.files["index.json"]
@@ -133,13 +133,13 @@ def test_a_damaged_entry_is_refused(out, place, damage):
     assert "index.json" not in place.files
 
 
-def test_a_shard_that_is_nowhere_is_named(out, place):
+def test_a_lost_shard_is_named(out, place):
     (out / "train-000003.tar").unlink()
     with pytest.raises(CorruptDataError, match=r"'train-000003.tar' is missing"):
         sync(out, URL)
 
 
-def test_a_shard_that_is_only_there_is_no_damage(out, place):
+def test_a_shard_only_at_the_destination_is_not_damage(out, place):
     sync(out, URL)
     (out / "train-000003.tar").unlink()
     assert sync(out, URL).files == 0
@@ -147,7 +147,7 @@ def test_a_shard_that_is_only_there_is_no_damage(out, place):
 
 @pytest.mark.parametrize("there", ["train-000000.tar", "index.json"])
 @pytest.mark.parametrize("grows", [True, False])
-def test_files_of_others_are_not_replaced(out, place, there, grows):
+def test_foreign_files_are_not_replaced(out, place, there, grows):
     content = bytes((out / there).stat().st_size + grows)
     publish(place, there, content)
     with pytest.raises(UsageError, match=rf"contains an? .*{there}.*choose an empty folder"):
@@ -155,7 +155,7 @@ def test_files_of_others_are_not_replaced(out, place, there, grows):
     assert place.files == {there: content}
 
 
-def test_a_damaged_index_of_ours_is_replaced(out, place):
+def test_a_damaged_own_index_is_replaced(out, place):
     sync(out, URL)
     place.files["index.json"] = b"{"
     sync(out, URL)
@@ -170,7 +170,7 @@ def test_a_damaged_index_of_ours_is_replaced(out, place):
         (lambda out: (out / "index.json").write_text("{}"), "was not written by wdsremux"),
     ],
 )
-def test_what_is_no_finished_dataset_is_refused(out, place, prepare, told):
+def test_an_unfinished_dataset_is_refused(out, place, prepare, told):
     prepare(out)
     with pytest.raises(SourceError, match=told):
         sync(out, URL)
@@ -214,7 +214,7 @@ def test_wrong_options_are_named(out, place, tmp_path):
     assert place.files == {}
 
 
-def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):
+def test_an_unreachable_destination_is_retried_and_reported_once(out, place):
     told, failures = [], iter(range(3))
 
     def fail(operation, name):
@@ -227,7 +227,7 @@ def test_a_place_that_cannot_be_reached_is_waited_for_and_said_once(out, place):
     assert notes == ["cannot reach 'mem://place'; trying again for 600 s"]
 
 
-def test_a_place_that_stays_away_is_given_up(out, place):
+def test_a_destination_that_stays_unreachable_is_an_error(out, place):
     def fail(_operation, _name):
         raise UnreachableStoreError("cannot reach 'mem://place'")
 
@@ -236,7 +236,7 @@ def test_a_place_that_stays_away_is_given_up(out, place):
         sync(out, URL, give_up_after=0.2)
 
 
-def test_a_temporary_folder_that_is_full_is_told_with_what_to_do(out, place, tmp_path, monkeypatch):
+def test_a_full_temporary_folder_is_reported_with_what_to_do(out, place, tmp_path, monkeypatch):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
@@ -251,6 +251,6 @@ def test_a_temporary_folder_that_is_full_is_told_with_what_to_do(out, place, tmp
     assert "index.json" not in place.files
 
 
-def test_another_sync_that_holds_the_place_is_named(out, place):
+def test_another_sync_that_holds_the_lock_is_named(out, place):
     with place.lock(), pytest.raises(StoreError, match="being written by"):
         sync(out, URL)

@@ -101,13 +101,13 @@ def test_a_lock_file_that_a_crash_cut_off_is_taken_over(path, text):
     assert_taken_over(path)
 
 
-def test_a_lock_whose_holder_the_kernel_let_go_is_taken_over(path):
+def test_a_lock_released_by_the_kernel_is_taken_over(path):
     # Whatever the file says of a process of this boot: flock was free, so nobody holds it.
     leave(path)
     assert_taken_over(path)
 
 
-def test_a_lock_of_a_container_that_was_started_again_is_taken_over(path):
+def test_a_lock_of_a_restarted_container_is_taken_over(path):
     leave(path, host="an-older-container", pid=1, started=1)
     assert_taken_over(path)
 
@@ -140,7 +140,7 @@ def test_without_flock_the_lock_of_a_living_process_is_kept(path, without_flock)
     assert f"process {os.getppid()} on host" in refusal(path)
 
 
-def test_a_process_that_we_may_not_ask_counts_as_alive(path, without_flock, monkeypatch):
+def test_a_process_we_may_not_signal_counts_as_alive(path, without_flock, monkeypatch):
     def forbidden(_pid, _signal):
         raise PermissionError
 
@@ -158,7 +158,7 @@ def test_the_lock_of_another_host_is_never_taken_over(path, flock, request):
     assert "on host 'node-7'; wait for it, or remove" in text
 
 
-def test_a_run_whose_lock_was_removed_by_hand_leaves_the_lock_of_the_next(path):
+def test_a_run_whose_lock_was_removed_keeps_the_lock_of_the_next(path):
     with contextlib.ExitStack() as first, contextlib.ExitStack() as second:
         first.enter_context(folder_lock(path))
         path.unlink()
@@ -167,7 +167,7 @@ def test_a_run_whose_lock_was_removed_by_hand_leaves_the_lock_of_the_next(path):
         refusal(path)
 
 
-def test_a_disk_without_room_for_the_lock_leaves_none_behind(path, monkeypatch):
+def test_a_full_disk_leaves_no_lock_behind(path, monkeypatch):
     def full(_handle, _data):
         raise OSError(errno.ENOSPC, "no space left on device")
 
@@ -177,14 +177,14 @@ def test_a_disk_without_room_for_the_lock_leaves_none_behind(path, monkeypatch):
     assert not path.exists()
 
 
-def test_a_disk_that_takes_little_at_once_gets_the_whole_lock(path, monkeypatch):
+def test_a_lock_is_complete_after_short_writes(path, monkeypatch):
     whole = os.write
     monkeypatch.setattr(os, "write", lambda handle, data: whole(handle, data[:7]))
     with folder_lock(path):
         assert json.loads(path.read_text()) == lock.this_process()
 
 
-def test_a_disk_that_broke_meanwhile_does_not_hide_why_the_run_failed(path, monkeypatch):
+def test_a_broken_disk_does_not_hide_why_the_run_failed(path, monkeypatch):
     def gone(_path, **_options):
         raise OSError(errno.ESTALE, "stale file handle")
 

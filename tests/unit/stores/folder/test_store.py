@@ -27,14 +27,14 @@ class TestFolderStore(StoreConformance):
         return FolderStore(tmp_path / "out")
 
 
-def test_the_folder_is_made_when_the_first_file_is_staged(tmp_path):
+def test_the_folder_is_created_with_the_first_file(tmp_path):
     target = FolderStore(tmp_path / "a" / "b")
     assert not (tmp_path / "a").exists()
     publish(target, "x.tar")
     assert names_in(tmp_path / "a" / "b") == ["x.tar"]
 
 
-def test_an_unfinished_file_lies_hidden_beside_its_place(tmp_path):
+def test_an_unfinished_file_is_hidden_in_its_folder(tmp_path):
     staged = FolderStore(tmp_path).stage("train-000000.tar")
     [name] = names_in(tmp_path)
     assert name.startswith(".train-000000.tar.")
@@ -43,7 +43,7 @@ def test_an_unfinished_file_lies_hidden_beside_its_place(tmp_path):
     assert names_in(tmp_path) == []
 
 
-def test_two_who_write_the_same_file_do_not_share_what_is_unfinished(tmp_path):
+def test_two_writers_of_a_file_have_separate_unfinished_files(tmp_path):
     target = FolderStore(tmp_path)
     one, other = target.stage("a.tar"), target.stage("a.tar")
     one.write(b"one")
@@ -54,7 +54,7 @@ def test_two_who_write_the_same_file_do_not_share_what_is_unfinished(tmp_path):
     assert content_of(target, "a.tar") == b"other"
 
 
-def test_locking_sweeps_away_what_a_killed_run_left(tmp_path):
+def test_locking_removes_the_leftovers_of_a_killed_run(tmp_path):
     target = FolderStore(tmp_path)
     publish(target, "a.tar")
     target.stage("b.tar")._file.close()
@@ -64,7 +64,7 @@ def test_locking_sweeps_away_what_a_killed_run_left(tmp_path):
         assert names_in(tmp_path / ".wdsremux") == ["lock"]
 
 
-def test_a_lock_that_cannot_be_taken_for_the_disks_sake_is_a_target_error(tmp_path):
+def test_a_disk_error_while_locking_is_a_store_error(tmp_path):
     (tmp_path / ".wdsremux" / "lock").mkdir(parents=True)
     with pytest.raises(StoreError, match="cannot lock"), FolderStore(tmp_path).lock():
         pass
@@ -79,7 +79,7 @@ def test_a_run_that_was_stopped_in_the_middle_leaves_no_unfinished_file(tmp_path
     assert names_in(tmp_path / "out") == []
 
 
-def test_locking_leaves_hidden_files_of_others(tmp_path):
+def test_locking_keeps_foreign_hidden_files(tmp_path):
     (tmp_path / ".note.tmp").write_bytes(b"mine")
     with FolderStore(tmp_path).lock():
         pass
@@ -116,13 +116,13 @@ def test_a_state_folder_that_is_a_link_is_refused_and_left_alone(tmp_path):
     assert (tmp_path / "out" / ".wdsremux").is_symlink()
 
 
-def test_reading_below_a_file_is_a_target_error_and_not_a_missing_file(tmp_path):
+def test_reading_below_a_file_is_a_store_error_not_a_missing_file(tmp_path):
     (tmp_path / "out").write_bytes(b"a file")
     with pytest.raises(StoreError, match=r"cannot read '.*out/index\.json'"):
         FolderStore(tmp_path / "out").open("index.json")
 
 
-def test_a_folder_in_the_place_of_a_file_is_a_target_error(tmp_path):
+def test_a_folder_instead_of_a_file_is_a_store_error(tmp_path):
     target = FolderStore(tmp_path)
     (tmp_path / "README.md").mkdir()
     with pytest.raises(StoreError, match=r"cannot read '.*README\.md'"):
@@ -136,7 +136,7 @@ def test_a_folder_in_the_place_of_a_file_is_a_target_error(tmp_path):
     assert names_in(tmp_path) == ["README.md"]
 
 
-def test_a_disk_that_lost_bytes_is_found_out_before_the_file_is_published(tmp_path):
+def test_bytes_lost_by_the_disk_are_detected_before_publication(tmp_path):
     target = FolderStore(tmp_path)
     staged = target.stage("a.tar")
     staged.write(b"0123456789")
@@ -147,7 +147,7 @@ def test_a_disk_that_lost_bytes_is_found_out_before_the_file_is_published(tmp_pa
     assert names_in(tmp_path) == []
 
 
-def test_a_file_that_vanished_before_its_commit_is_a_target_error(tmp_path):
+def test_a_file_that_vanished_before_its_commit_is_a_store_error(tmp_path):
     staged = FolderStore(tmp_path).stage("a.tar")
     staged.write(b"content")
     [name] = names_in(tmp_path)
@@ -158,7 +158,7 @@ def test_a_file_that_vanished_before_its_commit_is_a_target_error(tmp_path):
     assert names_in(tmp_path) == []
 
 
-def test_a_published_file_may_be_read_by_all(tmp_path):
+def test_a_published_file_is_readable_by_all(tmp_path):
     publish(FolderStore(tmp_path), "a.tar")
     assert (tmp_path / "a.tar").stat().st_mode & 0o444
 
@@ -213,14 +213,14 @@ def refusal_of(tmp_path, monkeypatch, *, free, number=errno.ENOSPC):
     return str(caught.value).removeprefix(f"cannot write {str(tmp_path / 'a.tar')!r}: ")
 
 
-def test_a_full_disk_is_told_by_bytes_needed_and_bytes_free(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_bytes_needed_and_free(tmp_path, monkeypatch):
     assert refusal_of(tmp_path, monkeypatch, free=4096) == (
         "No space left on device (it needs at least 5000 bytes, 4096 are free); free some space, "
         "then run the same command again: finished shards are kept"
     )
 
 
-def test_a_disk_that_is_full_in_spite_of_free_bytes_is_told(tmp_path, monkeypatch):
+def test_a_disk_full_despite_free_bytes_is_reported(tmp_path, monkeypatch):
     text = refusal_of(tmp_path, monkeypatch, free=10**9)
     assert "(but 1000000000 bytes are free: check for a quota, or for too many files)" in text
 
@@ -228,11 +228,11 @@ def test_a_disk_that_is_full_in_spite_of_free_bytes_is_told(tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("free", "number"), [(None, errno.ENOSPC), (10**9, errno.EDQUOT), (0, errno.EIO)]
 )
-def test_free_bytes_are_not_told_where_they_say_nothing(tmp_path, monkeypatch, free, number):
+def test_meaningless_free_bytes_are_not_shown(tmp_path, monkeypatch, free, number):
     assert "free)" not in refusal_of(tmp_path, monkeypatch, free=free, number=number)
 
 
-def test_the_room_is_that_of_the_nearest_folder_there_is(tmp_path, monkeypatch):
+def test_the_free_space_is_that_of_the_nearest_existing_folder(tmp_path, monkeypatch):
     asked = []
 
     def usage(folder):
@@ -246,7 +246,7 @@ def test_the_room_is_that_of_the_nearest_folder_there_is(tmp_path, monkeypatch):
     assert asked == [tmp_path, tmp_path]
 
 
-def test_a_mount_that_does_not_know_its_size_has_no_known_room(tmp_path, monkeypatch):
+def test_a_mount_of_unknown_size_has_unknown_free_space(tmp_path, monkeypatch):
     empty = shutil._ntuple_diskusage(0, 0, 0)
     monkeypatch.setattr(disk_errors.shutil, "disk_usage", lambda _folder: empty)
     assert FolderStore(tmp_path).free_bytes() is None
@@ -281,7 +281,7 @@ FILLS_THE_DISK = """
 """
 
 
-def test_a_write_that_the_system_cuts_short_is_a_target_error_and_leaves_no_file(tmp_path):
+def test_a_failed_short_write_is_a_store_error_and_leaves_no_file(tmp_path):
     command = [sys.executable, "-c", textwrap.dedent(FILLS_THE_DISK), str(tmp_path)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     assert ended.stdout.startswith(f"cannot write {str(tmp_path / 'b.tar')!r}: ")

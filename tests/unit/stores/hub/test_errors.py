@@ -37,7 +37,7 @@ def told(raised):
 
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
-def test_what_may_go_well_later_is_unreachable(status):
+def test_temporary_errors_are_unreachable(status):
     assert type(told(answered(status))) is UnreachableStoreError
     assert str(status) in str(told(answered(status)))
 
@@ -53,13 +53,13 @@ def test_what_may_go_well_later_is_unreachable(status):
         (413, "the Hub answers 413"),
     ],
 )
-def test_what_will_not_go_well_later_is_told_with_its_remedy(status, says):
+def test_permanent_errors_name_their_remedy(status, says):
     error = told(answered(status))
     assert type(error) is StoreError
     assert says in str(error)
 
 
-def test_what_the_hub_says_is_passed_on_without_tokens_and_urls():
+def test_messages_of_the_hub_are_shown_without_tokens_and_urls():
     said = "No space left\nfor hf_SECRETtoken, authorization: Bearer SECRET, see https://hub/SECRET"
     assert "(message of the Hub: No space left for …, authorization: … see …)" in str(
         told(answered(403, said))
@@ -82,11 +82,11 @@ COMMITS = "You have exceeded the rate limit for repository commits (128 per hour
         (answered(503, Retry_After="9"), 0),
     ],
 )
-def test_the_pause_that_the_hub_asks_for_is_told(answer, pause_s):
+def test_the_pause_requested_by_the_hub_is_reported(answer, pause_s):
     assert told(answer).retry_after_s == pause_s
 
 
-def test_what_an_upload_wraps_is_looked_into():
+def test_wrapped_errors_of_an_upload_are_inspected():
     wrapped = RuntimeError("Error while uploading 'a.tar' to the Hub.")
     wrapped.__cause__ = answered(503)
     assert status_of(wrapped) == 503
@@ -102,7 +102,7 @@ def test_a_broken_connection_is_unreachable():
         assert type(told(raised)) is UnreachableStoreError
 
 
-def test_offline_mode_and_a_file_that_is_not_here_are_told():
+def test_offline_mode_and_a_missing_local_file_are_reported():
     assert "unset HF_HUB_OFFLINE" in str(told(OfflineModeIsEnabled("x")))
     assert "'a.tar': No such file; make it readable" in str(
         told(FileNotFoundError(2, "No such file", "a.tar"))
@@ -120,7 +120,7 @@ def test_offline_mode_and_a_file_that_is_not_here_are_told():
         ({}, 0),
     ],
 )
-def test_reading_keeps_the_pause_that_the_hub_asks_for(headers, pause_s):
+def test_reading_respects_the_pause_requested_by_the_hub(headers, pause_s):
     file = RemoteFile("u/n a.parquet", "https://hub/a.parquet", 10, Access())
     assert asked_pause_s(headers) == pause_s
     with pytest.raises(TemporaryError, match="the Hub answers 429") as caught:

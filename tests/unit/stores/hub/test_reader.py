@@ -26,11 +26,11 @@ def test_a_small_span_is_one_piece():
     assert ranges([(10, 20)]) == [(10, 20)]
 
 
-def test_a_middling_span_is_spread_over_all_connections():
+def test_a_medium_span_is_split_over_all_connections():
     assert len(pieces_of([(0, 4 * MIB)])) == CONNECTIONS
 
 
-def test_a_big_span_is_cut_into_pieces_of_bounded_size():
+def test_a_large_span_is_split_into_pieces_of_bounded_size():
     pieces = pieces_of([(7, 100 * MIB)])
     assert max(p.stop - p.start for p in pieces) == MAX_PIECE_BYTES
     assert [p.start for p in pieces] == [7, *(p.stop for p in pieces[:-1])]
@@ -44,13 +44,13 @@ def test_close_spans_are_fetched_as_one_and_far_ones_apart():
 
 
 @pytest.mark.parametrize("gap", [0, 50])
-def test_only_wanted_bytes_wait_for_being_read(gap):
+def test_only_requested_bytes_are_buffered(gap):
     (piece,) = pieces_of([(0, 100), (100 + gap, 200)])
     assert piece.unread == 200 - gap
     assert MIN_PIECE_BYTES > 200
 
 
-def test_a_server_that_sends_nothing_is_reported_while_it_is_waited_for(monkeypatch, caplog):
+def test_a_silent_server_is_reported_during_the_wait(monkeypatch, caplog):
     monkeypatch.setattr(reader, "SHOWN_AFTER_S", 0.01)
     has_noted = threading.Event()
 

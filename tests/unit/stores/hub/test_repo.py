@@ -67,7 +67,7 @@ def attempt(*, stands):
     return Attempt([], "message", lambda: stands)
 
 
-def test_a_commit_whose_answer_was_lost_is_followed_though_the_hub_went_away_then(api, repo):
+def test_a_commit_with_a_lost_response_is_found_after_an_outage(api, repo):
     api.loses_answer = True
     with pytest.raises(UnreachableStoreError):
         repo.commit(attempt(stands=True))
@@ -79,7 +79,7 @@ def test_a_commit_whose_answer_was_lost_is_followed_though_the_hub_went_away_the
     assert api.commits == 2
 
 
-def test_a_commit_of_somebody_else_is_not_followed(api, repo):
+def test_a_foreign_commit_is_not_accepted(api, repo):
     api.commits += 1
     with pytest.raises(StoreError, match="another writer has committed"):
         repo.commit(attempt(stands=False))
@@ -94,12 +94,12 @@ def read(monkeypatch, found):
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
-def test_what_may_be_read_later_is_unreachable(monkeypatch, status):
+def test_temporary_read_errors_are_unreachable(monkeypatch, status):
     with pytest.raises(UnreachableStoreError, match=f"cannot read 'a': .*{status}"):
         read(monkeypatch, answer(status))
 
 
-def test_a_pause_that_the_hub_asks_for_while_it_is_read_is_told(monkeypatch):
+def test_a_pause_requested_while_reading_is_reported(monkeypatch):
     with pytest.raises(UnreachableStoreError) as caught:
         read(monkeypatch, answer(429, Retry_After="9"))
     assert caught.value.retry_after_s == 9
@@ -116,12 +116,12 @@ def test_a_pause_that_the_hub_asks_for_while_it_is_read_is_told(monkeypatch):
         (answer(206, b"x"), r"ignored the Range header \(206\); check for a proxy"),
     ],
 )
-def test_what_cannot_be_read_is_told_with_its_remedy(monkeypatch, found, says):
+def test_permanent_read_errors_name_their_remedy(monkeypatch, found, says):
     with pytest.raises(StoreError, match=says) as caught:
         read(monkeypatch, found)
     assert type(caught.value) is StoreError
     assert "SECRET" not in str(caught.value)
 
 
-def test_what_was_asked_for_is_given(monkeypatch):
+def test_exactly_the_requested_range_is_returned(monkeypatch):
     assert read(monkeypatch, answer(206, b"xy")) == b"xy"

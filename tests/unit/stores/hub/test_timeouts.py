@@ -44,7 +44,7 @@ def test_a_call_without_a_timeout_gets_one(silent):
 
 
 @pytest.mark.timeout(20)
-def test_the_last_word_on_the_timeout_counts(silent):
+def test_the_innermost_timeout_counts(silent):
     bound_requests(Access(1000))
     bound_requests(Access(0.6))
     with pytest.raises(HttpError, match="timed out"):
@@ -58,7 +58,7 @@ def test_a_timeout_that_a_call_has_is_kept(silent):
 
 
 @pytest.mark.timeout(20)
-def test_a_timeout_that_is_longer_than_our_patience_is_cut(silent):
+def test_a_timeout_longer_than_the_retry_period_is_shortened(silent):
     bound_requests(Access(0.6))
     with pytest.raises(HttpError, match="timed out"):
         HfApi(endpoint=silent).dataset_info("u/n", timeout=1000)
@@ -74,5 +74,5 @@ def test_the_session_gets_one_hook_only():
 @pytest.mark.parametrize(
     ("give_up_after_s", "timeout_s"), [(120.0, 10.0), (30.0, 10.0), (3.0, 1.0)]
 )
-def test_several_tries_fit_into_the_time_of_giving_up(give_up_after_s, timeout_s):
+def test_several_attempts_fit_into_the_retry_period(give_up_after_s, timeout_s):
     assert Access(give_up_after_s).timeout_s == timeout_s

@@ -66,7 +66,7 @@ def test_the_account_is_the_address_of_azure(monkeypatch, settings, endpoint):
     assert open_object_store("gs://box/pets").endpoint is None
 
 
-def test_one_container_of_two_accounts_is_two_places(monkeypatch):
+def test_containers_of_two_accounts_are_different_stores(monkeypatch):
     addresses = set()
     for account in ("one", "two"):
         monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", account)
@@ -82,7 +82,7 @@ class TestCloudStore(StoreConformance):
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("size", [0, 1000, 1001, 50_000])
-def test_a_file_is_put_whole_and_told_of(target, tmp_path, size):
+def test_a_file_is_stored_and_reported(target, tmp_path, size):
     path, sums = file_of(tmp_path, b"x" * size)
     told = []
     proof = target.put("a.tar", path, sums, told.append)
@@ -97,7 +97,7 @@ def test_a_file_is_put_whole_and_told_of(target, tmp_path, size):
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("size", [1000, 50_000])
-def test_a_file_that_arrives_damaged_is_removed_and_sent_again(target, tmp_path, monkeypatch, size):
+def test_a_file_damaged_in_transit_is_removed_and_sent_again(target, tmp_path, monkeypatch, size):
     path, sums = file_of(tmp_path, b"x" * size)
     put, flips = obstore.put, [True]
 
@@ -114,7 +114,7 @@ def test_a_file_that_arrives_damaged_is_removed_and_sent_again(target, tmp_path,
     assert target.put("a.tar", path, sums).level == "reread"
 
 
-def test_an_endpoint_without_tls_ends_at_once(monkeypatch):
+def test_an_endpoint_without_tls_is_refused(monkeypatch):
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
     monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:1")
@@ -125,7 +125,7 @@ def test_an_endpoint_without_tls_ends_at_once(monkeypatch):
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("size", [1000, 50_000])
-def test_a_file_that_is_not_what_was_recorded_is_not_published(target, tmp_path, size):
+def test_a_file_that_differs_from_its_record_is_not_published(target, tmp_path, size):
     path, sums = file_of(tmp_path, b"x" * size)
     path.write_bytes(b"y" * size)
     with pytest.raises(StoreError, match="damaged"):
@@ -135,7 +135,7 @@ def test_a_file_that_is_not_what_was_recorded_is_not_published(target, tmp_path,
     assert listed(target) == []
 
 
-def test_an_object_is_told_from_another_by_its_size_and_by_what_was_noted(target, tmp_path):
+def test_objects_are_compared_by_size_and_recorded_checksum(target, tmp_path):
     path, sums = file_of(tmp_path, b"one")
     assert target.prove("a.tar", sums).level == "absent"
     target.put("a.tar", path, sums)
@@ -143,16 +143,14 @@ def test_an_object_is_told_from_another_by_its_size_and_by_what_was_noted(target
     assert target.prove("a.tar", Sums(3, "0" * 64)).level == "differs"
 
 
-def test_an_object_of_others_is_known_by_its_size_alone(store, target, tmp_path):
+def test_a_foreign_object_is_compared_by_size_only(store, target, tmp_path):
     path, sums = file_of(tmp_path)
     obstore.put(store, "a.tar", path.read_bytes())
     proof = target.prove("a.tar", sums, path)
     assert (proof.level, proof.how) == ("unverified", "size")
 
 
-def test_a_small_file_is_not_written_over_another_that_came_in_between(
-    store, target, tmp_path, monkeypatch
-):
+def test_a_small_file_does_not_overwrite_a_concurrent_one(store, target, tmp_path, monkeypatch):
     path, sums = file_of(tmp_path)
     unguarded = CloudStore._put
 
@@ -167,9 +165,7 @@ def test_a_small_file_is_not_written_over_another_that_came_in_between(
         assert content_of(target, "index.json") == b"another's"
 
 
-def test_a_file_whose_first_answer_was_lost_is_not_taken_for_anothers(
-    store, target, tmp_path, monkeypatch
-):
+def test_a_file_with_a_lost_response_is_recognised_as_own(store, target, tmp_path, monkeypatch):
     path, sums = file_of(tmp_path)
     unguarded = CloudStore._put
 
@@ -181,7 +177,7 @@ def test_a_file_whose_first_answer_was_lost_is_not_taken_for_anothers(
     assert target.put("index.json", path, sums).is_there
 
 
-def test_a_file_that_is_replaced_while_it_is_read_in_parts_is_not_mixed(target, monkeypatch):
+def test_a_file_replaced_during_ranged_reads_is_not_mixed(target, monkeypatch):
     monkeypatch.setattr("wdsremux.stores.reading.range_file.BLOCK_BYTES", 100)
     publish(target, "a.tar", b"o" * 1000)
     with target.open("a.tar") as file:
@@ -191,7 +187,7 @@ def test_a_file_that_is_replaced_while_it_is_read_in_parts_is_not_mixed(target, 
             file.read()
 
 
-def test_another_target_on_the_same_store_is_kept_away(store, target):
+def test_another_writer_on_the_same_store_is_locked_out(store, target):
     other = CloudStore(store, URL)
     with target.lock() as died:
         assert not died
@@ -201,9 +197,7 @@ def test_another_target_on_the_same_store_is_kept_away(store, target):
         pass
 
 
-def test_a_lock_that_another_machine_left_is_taken_over_when_it_was_watched_for_so_long(
-    store, target, monkeypatch
-):
+def test_a_stale_lock_of_another_machine_is_taken_over_after_its_lease(store, target, monkeypatch):
     monkeypatch.setattr(lease, "LEASE_S", 0.1)
     obstore.put(store, ".wdsremux/lock", b'{"host": "elsewhere", "pid": 1}')
     with target.lock() as died:
@@ -228,7 +222,7 @@ def test_nothing_is_published_under_a_lock_that_was_taken_over(store, target, mo
     assert bytes(obstore.get(store, ".wdsremux/lock").bytes()) == b"{}"
 
 
-def test_a_lock_that_failed_to_go_away_hinders_nobody_of_this_process(store, target, monkeypatch):
+def test_an_unremoved_lock_of_this_process_can_be_reacquired(store, target, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(StoreLockObject, "remove", Mock(side_effect=StoreError("away")))
         with target.lock():
@@ -239,7 +233,7 @@ def test_a_lock_that_failed_to_go_away_hinders_nobody_of_this_process(store, tar
             publish(each, "a.tar")
 
 
-def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
+def test_a_missing_bucket_is_named(target, tmp_path, monkeypatch):
     def absent(*_args, **_options):
         raise FileNotFoundError
 
@@ -264,7 +258,7 @@ def test_a_bucket_that_is_not_there_is_named(target, tmp_path, monkeypatch):
         (ValueError("x"), StoreError, "ValueError"),
     ],
 )
-def test_refusals_are_told_without_what_may_be_secret(raised, kind, says):
+def test_refusals_are_reported_without_secrets(raised, kind, says):
     raised.args = (f"{raised} https://host/a?sig=SECRET\n\nDebug source: SECRET",)
     with pytest.raises(StoreError, match=says) as caught, translating_errors("write 'a' of", URL):
         raise raised
@@ -283,7 +277,7 @@ def test_urls_of_google_and_azure_open_their_stores(monkeypatch):
         assert target.url == words.rstrip("/")
 
 
-def test_settings_that_are_not_there_are_named(monkeypatch):
+def test_missing_settings_are_named(monkeypatch):
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME", raising=False)
     with pytest.raises(UsageError, match="AZURE_STORAGE_ACCOUNT_NAME"):
         open_object_store("az://container/folder")
@@ -291,7 +285,7 @@ def test_settings_that_are_not_there_are_named(monkeypatch):
         open_object_store("gs://")
 
 
-def test_a_file_of_this_machine_that_cannot_be_read_is_named(store, target, tmp_path):
+def test_an_unreadable_local_file_is_named(store, target, tmp_path):
     path, sums = file_of(tmp_path)
     obstore.put(store, "a.tar", path.read_bytes())
     path.unlink()
@@ -299,7 +293,7 @@ def test_a_file_of_this_machine_that_cannot_be_read_is_named(store, target, tmp_
         target.prove("a.tar", sums, path)
 
 
-def test_a_store_that_is_away_is_unreachable(monkeypatch, tmp_path):
+def test_a_stopped_store_is_unreachable(monkeypatch, tmp_path):
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
     monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://127.0.0.1:1")
@@ -312,6 +306,6 @@ def test_a_store_that_is_away_is_unreachable(monkeypatch, tmp_path):
         target.put("a.tar", path, sums)
 
 
-def test_the_note_is_a_name_that_azure_takes():
+def test_the_metadata_key_is_valid_on_azure():
     assert SHA256_NOTE.isidentifier()
     assert SHA256_NOTE.isalnum()

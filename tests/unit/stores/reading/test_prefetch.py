@@ -14,7 +14,7 @@ def results(found):
     return [(item, give()) for item, give in found]
 
 
-def test_results_come_in_order_whoever_is_done_first():
+def test_results_come_in_order_of_submission():
     later = threading.Event()
 
     def do(item):
@@ -27,7 +27,7 @@ def test_results_come_in_order_whoever_is_done_first():
     assert results(found) == [(item, item * 10) for item in range(8)]
 
 
-def test_items_are_taken_only_a_few_ahead():
+def test_items_are_read_only_a_few_ahead():
     taken = []
 
     def items():
@@ -41,7 +41,7 @@ def test_items_are_taken_only_a_few_ahead():
     found.close()
 
 
-def test_an_error_comes_in_its_turn_and_the_others_stand():
+def test_an_error_is_raised_in_its_turn_and_other_results_are_kept():
     def do(item):
         if item == 1:
             raise ValueError("broke")
@@ -53,7 +53,7 @@ def test_an_error_comes_in_its_turn_and_the_others_stand():
         gives[1]()
 
 
-def test_closing_waits_for_what_is_worked_on_and_begins_no_more():
+def test_closing_waits_for_running_items_and_starts_no_more():
     begun, go_on = [], threading.Event()
 
     def do(item):

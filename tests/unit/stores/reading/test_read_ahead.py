@@ -19,7 +19,7 @@ def filled():
     return target
 
 
-def test_a_file_that_is_not_there_is_none():
+def test_a_missing_file_is_none():
     assert MemoryStore().read("a", 100) is None
 
 
@@ -31,13 +31,13 @@ def test_a_file_that_is_too_large_is_not_read_to_its_end():
         store.read("a", 4)
 
 
-def test_files_come_in_the_order_that_was_asked_for():
+def test_files_come_in_the_requested_order():
     names = [*reversed(NAMES), "missing"]
     found = list(read_ahead(filled(), names, 100))
     assert found == [*(name.encode() for name in reversed(NAMES)), None]
 
 
-def test_so_many_are_fetched_at_once():
+def test_the_number_of_parallel_fetches_is_bounded():
     target, together = filled(), threading.Barrier(READS_AT_ONCE)
     open_at_once = target.open
 
@@ -49,7 +49,7 @@ def test_so_many_are_fetched_at_once():
     assert len(list(read_ahead(target, NAMES, 100))) == len(NAMES)
 
 
-def test_who_stops_reading_has_not_fetched_all():
+def test_stopping_early_does_not_fetch_everything():
     target, opened = filled(), []
     open_and_note = target.open
     target.open = lambda name: (opened.append(name), open_and_note(name))[1]
@@ -59,7 +59,7 @@ def test_who_stops_reading_has_not_fetched_all():
     assert len(opened) <= READS_AT_ONCE + 1
 
 
-def test_what_cannot_be_read_is_raised():
+def test_a_read_error_is_raised():
     target = filled()
 
     def refuse(_name):

@@ -39,7 +39,7 @@ def test_files_are_listed_and_read(folder):
     assert folder.read("missing", 100) is None
 
 
-def test_a_file_that_is_too_large_is_read_no_further(folder, target):
+def test_a_file_that_is_too_large_is_not_read(folder, target):
     with pytest.raises(TooLargeError):
         folder.read("b.tar", 1000)
     assert sum(size for _, _, size in target.asked) < 2000
@@ -51,7 +51,7 @@ def test_a_name_that_leads_out_is_refused(folder, name):
         folder.open(name)
 
 
-def test_any_place_reads_as_it_does_in_a_folder(folder):
+def test_any_offset_reads_as_in_a_folder(folder):
     chance = random.Random(7)  # noqa: S311
     with folder.open("b.tar") as file:
         for _ in range(200):
@@ -73,7 +73,7 @@ def test_one_sample_costs_one_request_of_its_size(folder, target):
     assert target.asked == [("b.tar", 20_480, 5120)]
 
 
-def test_what_is_read_on_and_on_is_fetched_in_pieces_that_grow(folder, target):
+def test_sequential_reads_are_fetched_in_growing_pieces(folder, target):
     target.files["b.tar"] = CONTENT * 100
     with folder.open("b.tar") as file:
         while file.read(100_000):
@@ -84,7 +84,7 @@ def test_what_is_read_on_and_on_is_fetched_in_pieces_that_grow(folder, target):
     assert len(sizes) < 15
 
 
-def test_looking_back_into_what_was_read_costs_nothing(folder, target):
+def test_reading_back_needs_no_request(folder, target):
     with folder.open("b.tar") as file:
         reader = BlockReader(file)
         assert reader.size_bytes == 300_000
@@ -95,7 +95,7 @@ def test_looking_back_into_what_was_read_costs_nothing(folder, target):
         assert reader.take(200_000) == CONTENT[200_000:]
 
 
-def test_one_file_that_cannot_be_read_is_not_an_unreachable_store(folder, target):
+def test_one_unreadable_file_is_not_an_unreachable_store(folder, target):
     target.broken = UnreachableStoreError("cannot read 'b.tar': the answer was cut")
     with pytest.raises(OSError, match="the answer was cut"):
         folder.read("b.tar", 1_000_000)

@@ -65,7 +65,7 @@ def test_the_environment_comes_first(of_profile, monkeypatch):
     assert of_profile("work").endpoint == "http://127.0.0.1:9000"
 
 
-def test_amazon_is_asked_where_no_endpoint_is_named(of_profile):
+def test_amazon_is_the_default_endpoint(of_profile):
     bucket = of_profile("amazon")
     assert bucket.endpoint == "https://s3.eu-west-3.amazonaws.com"
     assert address(bucket) == "https://bucket.s3.amazonaws.com/data/pets/a.tar"
@@ -82,13 +82,13 @@ def test_a_bucket_is_called_by_its_url_without_the_last_slash(of_profile):
     assert (bucket.url, bucket.key("a.tar")) == ("s3://bucket", "a.tar")
 
 
-def test_no_keys_anywhere_are_told_before_anything_is_asked(of_profile, monkeypatch, tmp_path):
+def test_missing_keys_are_reported_before_any_request(of_profile, monkeypatch, tmp_path):
     (tmp_path / "credentials").write_text("")
     with pytest.raises(StoreError, match="no credentials were found"):
         of_profile("work")
 
 
 @pytest.mark.parametrize("name", ["Bucket With Blanks", "ü"])
-def test_a_name_that_no_bucket_can_have_is_refused(of_profile, name):
+def test_an_impossible_bucket_name_is_refused(of_profile, name):
     with pytest.raises(UsageError, match="is not a valid bucket name"):
         of_profile("work", f"s3://{name}/x").check()

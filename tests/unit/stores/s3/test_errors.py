@@ -31,7 +31,7 @@ def refused(code, status):
         ("RequestTimeout", 400), ("ConditionalRequestConflict", 409), ("", 504),
     ],
 )  # fmt: skip
-def test_a_busy_server_may_be_asked_again(code, status):
+def test_a_busy_server_is_retried(code, status):
     error = refused(code, status)
     assert isinstance(error, UnreachableStoreError)
     assert "'s3.example' is busy or failing" in str(error)
@@ -51,7 +51,7 @@ def test_a_busy_server_may_be_asked_again(code, status):
         ("{bucket.__class__}", 400, "({bucket.__class__}); see the documentation"),
     ],
 )
-def test_a_refusal_for_good_says_what_to_do(code, status, words):
+def test_a_permanent_refusal_says_what_to_do(code, status, words):
     error = refused(code, status)
     assert isinstance(error, RefusalError)
     assert str(error).startswith("cannot write 's3://bucket/a.tar': ")
@@ -71,14 +71,14 @@ def test_a_refusal_for_good_says_what_to_do(code, status, words):
         ConnectionResetError(104, "reset"),
     ],
 )
-def test_a_connection_that_fails_may_come_back(exc):
+def test_a_failed_connection_is_retried(exc):
     error = told(exc)
     assert isinstance(error, UnreachableStoreError)
     assert "no connection to 's3.example'" in str(error)
     assert "secret" not in str(error)
 
 
-def test_a_login_in_the_endpoint_is_not_told():
+def test_a_login_in_the_endpoint_is_not_shown():
     endpoint = "https://me:secret@s3.example:9000"
     busy = {"Error": {"Code": "SlowDown"}, "ResponseMetadata": {"HTTPStatusCode": 503}}
     for exc in (ConnectionResetError(104, "reset"), boto.ClientError(busy, "PutObject")):
@@ -87,13 +87,13 @@ def test_a_login_in_the_endpoint_is_not_told():
         assert "secret" not in error
 
 
-def test_a_certificate_that_is_not_trusted_is_not_tried_again():
+def test_an_untrusted_certificate_is_not_retried():
     error = told(boto.SSLError(endpoint_url=SIGNED_URL, error="[SSL: CERTIFICATE_VERIFY_FAILED]"))
     assert not isinstance(error, UnreachableStoreError)
     assert "AWS_CA_BUNDLE" in str(error)
 
 
-def test_missing_keys_and_a_name_that_is_none_are_told():
+def test_missing_keys_and_an_invalid_name_are_reported():
     assert "no credentials were found" in str(told(boto.NoCredentialsError()))
     assert isinstance(told(boto.ParamValidationError(report="x")), UsageError)
     error = told(boto.TokenRetrievalError(provider="sso", error_msg="secret"))
@@ -102,7 +102,7 @@ def test_missing_keys_and_a_name_that_is_none_are_told():
     assert "secret" not in str(error)
 
 
-def test_a_missing_library_is_told_with_the_command_that_brings_it(monkeypatch):
+def test_a_missing_library_is_reported_with_its_install_command(monkeypatch):
     for name in [name for name in sys.modules if name.startswith("wdsremux.stores.s3")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "boto3", None)
@@ -110,7 +110,7 @@ def test_a_missing_library_is_told_with_the_command_that_brings_it(monkeypatch):
         open_store("s3://bucket/data")
 
 
-def test_a_profile_that_is_nowhere_is_told(monkeypatch, tmp_path):
+def test_an_unknown_profile_is_reported(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -118,7 +118,7 @@ def test_a_profile_that_is_nowhere_is_told(monkeypatch, tmp_path):
         open_store("s3://bucket/data")
 
 
-def test_an_endpoint_that_is_no_address_is_told(monkeypatch):
+def test_an_invalid_endpoint_is_reported(monkeypatch):
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")

@@ -30,14 +30,14 @@ def read(**headers):
     return S3LockObject(Bucket(**headers), abilities=None).read()
 
 
-def test_a_lock_is_as_old_as_the_servers_clock_tells():
+def test_the_age_of_a_lock_is_measured_by_the_servers_clock():
     assert read(date="Mon, 05 Jan 2026 12:00:42 GMT").age_s == 42
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"date": "yesterday"}, {"date": "Mon, 05 Jan 2026 12:00:42 -0000"}]
 )
-def test_a_server_that_does_not_tell_the_time_is_named(headers):
+def test_a_server_without_a_date_header_is_named(headers):
     with pytest.raises(StoreError, match="'s3://bucket/data' sends no Date header"):
         read(**headers)
 
@@ -53,7 +53,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize(("status", "is_error"), [(404, True), (412, False)])
-def test_only_a_lock_that_is_there_is_no_error_when_one_is_created(status, is_error):
+def test_an_existing_lock_is_not_an_error_at_creation(status, is_error):
     abilities = Abilities(
         checks_crc64=True, etag_is_md5=True, keeps_existing=True, replaces_seen=True
     )

@@ -65,20 +65,20 @@ def test_a_crc_of_the_whole_is_proof_by_receipt_or_by_file(path):
     assert level({"ChecksumCRC64NVME": crc64_text(b"x")}, with_receipt(crc64nvme="y")) == "differs"
 
 
-def test_a_server_that_only_repeats_what_it_was_told_proves_nothing(path):
+def test_a_server_that_only_echoes_checksums_proves_nothing(path):
     assert (
         level({"ChecksumCRC64NVME": crc64_text(CONTENT)}, path=path, abilities=OLD) == "unverified"
     )
 
 
-def test_an_etag_counts_by_receipt_or_by_file(path):
+def test_an_etag_is_verified_by_receipt_or_by_file(path):
     whole = md5(CONTENT).hex()
     assert level({"ETag": f'"{whole}"'}, path=path) == "etag"
     assert level({"ETag": f'"{whole}"'}, with_receipt(etag=whole)) == "etag"
     assert level({"ETag": f'"{whole}"'}) == "unverified"
 
 
-def test_an_etag_of_parts_counts_with_the_size_of_the_parts(path):
+def test_an_etag_of_parts_is_verified_with_the_part_size(path):
     etag = etag_of_parts([md5(CONTENT[:20_000]), md5(CONTENT[20_000:])])
     assert level({"ETag": etag}, path=path, bucket=Bucket(20_000, 2)) == "etag"
     assert level({"ETag": etag}, with_receipt(part_bytes="20000"), path=path) == "etag"
@@ -86,20 +86,20 @@ def test_an_etag_of_parts_counts_with_the_size_of_the_parts(path):
     assert level({"ETag": etag}, path=path, bucket=Bucket(15_000, 2)) == "differs"
 
 
-def test_another_etag_is_no_proof_of_damage_where_etags_are_no_md5s(path):
+def test_a_different_etag_does_not_prove_damage_if_etags_are_not_md5(path):
     other = {"ETag": md5(b"other").hex()}
     assert level(other, path=path) == "differs"
     assert level(other, path=path, abilities=OLD) == "unverified"
     assert level(other | {"ServerSideEncryption": "aws:kms"}, path=path) == "unverified"
 
 
-def test_what_we_noted_can_speak_against_a_file_but_not_for_it():
+def test_a_receipt_can_disprove_a_file_but_not_prove_it():
     assert level({"Metadata": {"wdsremux-sha256": SUMS.sha256}}) == "unverified"
     assert level({"Metadata": {"wdsremux-sha256": "0" * 64}}) == "differs"
 
 
 @pytest.mark.parametrize("part_bytes", ["", "0", "-1", "x", "9" * 40])
-def test_a_receipt_that_was_tampered_with_does_no_harm(path, part_bytes):
+def test_a_forged_receipt_is_harmless(path, part_bytes):
     etag = f"{md5(b'other').hex()}-2"
     assert level({"ETag": etag}, with_receipt(part_bytes=part_bytes), path=path) == "unverified"
 
@@ -120,7 +120,7 @@ class Echo:
         return self.stored[name]
 
 
-def test_a_server_that_checks_nothing_is_found_out_and_left_clean():
+def test_a_server_without_checksums_is_detected_and_left_clean():
     server = Echo()
     found = tried_abilities(server)
     assert found == Abilities(
@@ -129,7 +129,7 @@ def test_a_server_that_checks_nothing_is_found_out_and_left_clean():
     assert server.stored == {}
 
 
-def test_a_large_file_is_cut_into_no_more_parts_than_there_may_be():
+def test_a_large_file_is_split_into_at_most_the_allowed_parts():
     mib = 1 << 20
     assert [(p.number, p.offset, p.size_bytes) for p in parts_of(11 * mib, 5 * mib)] == [
         (1, 0, 5 * mib),
@@ -140,7 +140,7 @@ def test_a_large_file_is_cut_into_no_more_parts_than_there_may_be():
     assert len(parts_of(5 << 40, 16 << 20)) <= 10_000
 
 
-def test_sums_of_parts_are_those_of_the_whole():
+def test_checksums_of_parts_combine_to_that_of_the_whole():
     sums = FileSums()
     for at in range(0, len(CONTENT), 9_999):
         sums.add(CONTENT[at : at + 9_999])
@@ -158,12 +158,12 @@ class Strict(Echo):
         return super().ask(operation, name, **details)
 
 
-def test_a_server_that_refuses_conditions_that_hold_gets_none():
+def test_a_server_that_refuses_valid_conditions_gets_none():
     found = tried_abilities(Strict())
     assert (found.keeps_existing, found.replaces_seen) == (True, False)
 
 
-def test_a_plain_etag_of_a_file_that_was_sent_in_parts_is_no_proof_of_damage(path):
+def test_a_plain_etag_of_a_multipart_file_does_not_prove_damage(path):
     seen = {"ContentLength": len(CONTENT), "ETag": md5(b"other").hex()}
     request = ProofRequest(Bucket(), "a.tar", seen, SUMS, path, HONEST, 5000)
     assert proof_of(request).level == "unverified"

@@ -33,16 +33,16 @@ def test_the_part_size_of_a_large_object_is_that_of_its_first_part():
         ({"etag_is_md5": False}, {"part_bytes", "crc64nvme"}),
     ],
 )
-def test_what_the_server_may_not_be_believed_is_left_out(known, left):
+def test_untrusted_fields_of_the_server_are_left_out(known, left):
     assert recalled_receipt(SEEN, abilities(**known), PART_BYTES).keys() == left
 
 
-def test_a_checksum_of_checksums_is_none_of_the_whole():
+def test_a_composite_checksum_is_not_one_of_the_whole():
     seen = SEEN | {"ChecksumCRC64NVME": "AAECAwQFBgc=-3"}
     assert "crc64nvme" not in recalled_receipt(seen, abilities(), PART_BYTES)
 
 
-def test_a_server_that_tells_no_etag_is_not_quoted():
+def test_a_server_without_etags_has_no_recorded_etag():
     assert recalled_receipt(SEEN | {"ETag": ""}, abilities(), PART_BYTES).keys() == {
         "part_bytes",
         "crc64nvme",

@@ -27,7 +27,7 @@ def left_by_a_killed_run(address):
     return again
 
 
-def test_nothing_is_left_in_the_end(temporary):
+def test_nothing_is_left_at_the_end(temporary):
     with scratch_folder(ADDRESS) as folder:
         (folder / "train-000000.tar").write_bytes(b"whole")
         assert folder.parent == temporary
@@ -35,19 +35,19 @@ def test_nothing_is_left_in_the_end(temporary):
     assert list(temporary.iterdir()) == []
 
 
-def test_what_a_killed_run_to_the_same_place_left_is_removed():
+def test_files_of_a_killed_run_to_the_same_store_are_removed():
     left = left_by_a_killed_run(ADDRESS)
     with scratch_folder(ADDRESS):
         assert not left.exists()
 
 
-def test_what_is_on_its_way_to_another_place_is_left_alone():
+def test_files_staged_for_another_store_are_left_alone():
     left = left_by_a_killed_run("s3://bucket/prefix at http://other:9000")
     with scratch_folder(ADDRESS):
         assert left.exists()
 
 
-def test_living_runs_to_the_same_place_have_folders_of_their_own():
+def test_concurrent_runs_to_the_same_store_have_separate_folders():
     with scratch_folder(ADDRESS) as one:
         (one / "train-000000.tar").touch()
         with scratch_folder(ADDRESS) as other:
@@ -55,7 +55,7 @@ def test_living_runs_to_the_same_place_have_folders_of_their_own():
         assert (one / "train-000000.tar").exists()
 
 
-def test_a_folder_that_another_run_sweeps_before_it_is_locked_is_made_again(monkeypatch):
+def test_a_folder_removed_by_another_run_is_created_again(monkeypatch):
     made, mkdtemp = [], tempfile.mkdtemp
 
     def swept(**ways):
@@ -70,7 +70,7 @@ def test_a_folder_that_another_run_sweeps_before_it_is_locked_is_made_again(monk
         assert folder.is_dir()
 
 
-def test_a_link_of_somebody_else_leads_nowhere(temporary):
+def test_a_foreign_link_is_not_followed(temporary):
     left = left_by_a_killed_run(ADDRESS)
     mine = left.rename(temporary / "mine")
     left.symlink_to(mine)
@@ -78,7 +78,7 @@ def test_a_link_of_somebody_else_leads_nowhere(temporary):
         assert (mine / "train-000000.tar").exists()
 
 
-def test_no_room_is_told_with_what_to_do(temporary, monkeypatch):
+def test_a_full_disk_is_reported_with_what_to_do(temporary, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary / "gone"))
     with pytest.raises(StoreError, match=r"No such file or directory; .*TMPDIR"):
         scratch_folder(ADDRESS).__enter__()

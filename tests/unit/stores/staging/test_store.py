@@ -89,7 +89,7 @@ def test_shards_and_entries_are_committed_before_they_are_published(case):
 
 
 @pytest.mark.parametrize("name", [".wdsremux/recipe.json", "README.md", "index.json"])
-def test_any_other_file_is_published_behind_all_before_it_when_its_commit_returns(case, name):
+def test_other_files_are_published_in_order_before_commit_returns(case, name):
     is_its_turn, gate = threading.Event(), threading.Event()
 
     def hold_last(sent, _path):
@@ -108,7 +108,7 @@ def test_any_other_file_is_published_behind_all_before_it_when_its_commit_return
     assert case.remote.published == ["train-000000.tar", name]
 
 
-def test_who_writes_waits_while_there_is_no_room(case):
+def test_writers_wait_while_the_staging_folder_is_full(case):
     publish(case.target, "a.tar", b"x" * 60)
     thread, done = case.publish_beside("b.tar", b"y" * 60)
     assert not done.is_set()
@@ -119,7 +119,7 @@ def test_who_writes_waits_while_there_is_no_room(case):
     assert case.told == []
 
 
-def test_what_is_staged_never_exceeds_the_bound(case):
+def test_staged_bytes_never_exceed_the_bound(case):
     case.allow(100)
     for number in range(20):
         staged = case.target.stage(f"{number}.tar")
@@ -130,7 +130,7 @@ def test_what_is_staged_never_exceeds_the_bound(case):
     assert max(case.sizes) <= 100
 
 
-def test_a_shard_larger_than_the_bound_is_staged_alone_and_that_is_told_once(case):
+def test_a_shard_larger_than_the_bound_is_staged_alone_with_one_note(case):
     case.allow(2)
     for name in ("a.tar", "b.tar"):
         publish(case.target, name, b"x" * 150)
@@ -140,7 +140,7 @@ def test_a_shard_larger_than_the_bound_is_staged_alone_and_that_is_told_once(cas
     assert "--staging-max 100 B is too small for the shards being written" in note
 
 
-def test_a_discarded_file_gives_its_room_back(case):
+def test_a_discarded_file_frees_its_bytes(case):
     staged = case.target.stage("a.tar")
     staged.write(b"x" * 90)
     staged.discard()
@@ -149,7 +149,7 @@ def test_a_discarded_file_gives_its_room_back(case):
     assert case.told == []
 
 
-def test_reading_waits_for_the_file_that_is_on_its_way_and_for_no_other(case):
+def test_reading_waits_only_for_the_requested_file(case):
     publish(case.target, "a.tar", b"first")
     publish(case.target, "b.tar", b"second")
     case.allow(1)
@@ -172,7 +172,7 @@ def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
     assert tellers == {threading.current_thread()}
 
 
-def test_what_the_target_said_of_a_shard_is_kept(case):
+def test_the_receipt_of_a_shard_is_kept(case):
     case.allow(2)
     publish(case.target, "a.tar")
     publish(case.target, "a.msgpack")
@@ -181,7 +181,7 @@ def test_what_the_target_said_of_a_shard_is_kept(case):
     assert set(case.target._receipts["a.tar"]) == {"sha256"}
 
 
-def test_an_outage_holds_nobody_up_while_there_is_room(tmp_path, monkeypatch):
+def test_an_outage_blocks_no_writer_while_there_is_space(tmp_path, monkeypatch):
     monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
     case = Case(tmp_path, 1000, give_up_after_s=0.001)
     tries = threading.Semaphore(0)
@@ -216,7 +216,7 @@ def test_a_refusal_stops_the_writing_at_once(case):
     assert [path.name for path in case.folder.iterdir()] == ["000002-a.tar"]
 
 
-def test_a_full_disk_is_a_bound_too(case, monkeypatch):
+def test_a_full_disk_acts_as_a_bound(case, monkeypatch):
     publish(case.target, "a.tar", b"x" * 40)
     staged = case.target.stage("b.tar")
     write = staged._file.write
@@ -238,7 +238,7 @@ def test_a_full_disk_is_a_bound_too(case, monkeypatch):
     assert content_of(case.target, "b.tar") == b"y" * 40
 
 
-def test_a_disk_that_is_full_of_other_things_is_an_error_that_tells_what_to_do(case):
+def test_a_disk_full_of_other_files_is_an_error_with_a_remedy(case):
     staged = case.target.stage("a.tar")
 
     class Disk:
@@ -254,7 +254,7 @@ def test_a_disk_that_is_full_of_other_things_is_an_error_that_tells_what_to_do(c
     assert list(case.folder.iterdir()) == []
 
 
-def test_leaving_the_lock_in_peace_publishes_all_and_removes_the_folder(case):
+def test_releasing_the_lock_publishes_all_and_removes_the_folder(case):
     case.allow(2)
     with case.target.lock():
         publish(case.target, "a.tar")
@@ -266,7 +266,7 @@ def test_leaving_the_lock_in_peace_publishes_all_and_removes_the_folder(case):
         pass
 
 
-def test_leaving_the_lock_by_an_error_publishes_what_is_finished(case):
+def test_an_error_under_the_lock_publishes_finished_files(case):
     case.allow(1)
 
     def convert():
@@ -279,7 +279,7 @@ def test_leaving_the_lock_by_an_error_publishes_what_is_finished(case):
     assert not case.folder.exists()
 
 
-def test_leaving_the_lock_by_an_interrupt_waits_for_nothing(case, monkeypatch):
+def test_an_interrupt_under_the_lock_waits_for_nothing(case, monkeypatch):
     monkeypatch.setattr(uploader, "STOPS_WITHIN_S", 0.01)
     threads = []
     is_sending = threading.Event()
@@ -309,7 +309,7 @@ def test_leaving_the_lock_by_an_interrupt_waits_for_nothing(case, monkeypatch):
         pass
 
 
-def test_what_a_killed_run_left_is_removed_and_not_sent(case):
+def test_files_of_a_killed_run_are_removed_and_not_sent(case):
     case.folder.mkdir()
     (case.folder / "000001-train-000007.tar").write_bytes(b"half")
     with case.target.lock():
@@ -317,27 +317,27 @@ def test_what_a_killed_run_left_is_removed_and_not_sent(case):
     assert case.remote.published == []
 
 
-def test_a_folder_that_somebody_else_made_is_refused(case):
+def test_a_folder_of_another_user_is_refused(case):
     case.folder.mkdir()
     with pytest.raises(StoreError, match=r"cannot stage .*: File exists; .*--staging"):
         case.target.stage("a.tar")
 
 
-def test_the_folder_is_for_its_owner_alone(case):
+def test_the_folder_is_private_to_its_owner(case):
     staged = case.target.stage("a.tar")
     assert case.folder.stat().st_mode & 0o777 == 0o700
     staged.discard()
 
 
 @pytest.mark.parametrize(("free", "is_told"), [(99, True), (100, False), (None, False)])
-def test_less_room_than_the_bound_is_told_at_the_beginning(case, monkeypatch, free, is_told):
+def test_less_space_than_the_bound_is_reported_at_the_start(case, monkeypatch, free, is_told):
     monkeypatch.setattr("wdsremux.stores.folder.store.FolderStore.free_bytes", lambda _self: free)
     with case.target.lock():
         pass
     assert [text.startswith("99 B is free in") for text in case.told] == [True] * is_told
 
 
-def test_receipts_are_asked_for_whoever_sent_the_files(case):
+def test_receipts_are_requested_for_files_of_any_run(case):
     case.allow(1)
     publish(case.remote, "a.tar", b"earlier")
     publish(case.target, "b.tar", b"now")
@@ -347,7 +347,7 @@ def test_receipts_are_asked_for_whoever_sent_the_files(case):
     }
 
 
-def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
+def test_shards_of_known_size_only_are_unverified(case):
     case.allow(3)
     case.remote.level = "unverified"
     for name in ("a.tar", "a.msgpack", "b.tar"):
@@ -358,14 +358,14 @@ def test_shards_of_which_only_the_size_is_known_are_called_unverified(case):
     assert "wdsremux verify --deep mem://bucket/prefix" in note
 
 
-def test_a_shard_that_is_gone_by_the_end_is_told(case):
+def test_a_shard_missing_at_the_end_is_reported(case):
     with pytest.raises(
         StoreError, match=r"'mem://bucket/prefix/a\.tar' has been removed or replaced"
     ):
         case.target.receipts({"a.tar": sums_of(b"content")})
 
 
-def test_each_place_and_user_has_a_staging_folder_of_its_own(tmp_path):
+def test_each_store_and_user_has_a_separate_staging_folder(tmp_path):
     folders = {staging_folder(f"s3://bucket/{name}", str(tmp_path)) for name in "ab"}
     assert len(folders) == 2
     assert {folder.parent for folder in folders} == {tmp_path}

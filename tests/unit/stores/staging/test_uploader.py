@@ -50,7 +50,7 @@ def case(tmp_path, monkeypatch):
     found.uploader.stop()
 
 
-def test_files_are_published_in_the_order_they_came(case):
+def test_files_are_published_in_order(case):
     names = [f"{letter}.tar" for letter in "cabed"]
     for name in names:
         case.add(name)
@@ -72,11 +72,11 @@ def test_adding_waits_for_nothing(case):
     assert not case.uploader.holds("b.tar")
 
 
-def test_nothing_queued_is_nothing_to_wait_for(case):
+def test_an_empty_queue_does_not_wait(case):
     case.uploader.flush()
 
 
-def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(case):
+def test_an_outage_is_survived_and_reported_at_start_and_end(case):
     failures = iter(range(5))
 
     def fail_five_times(_name, _path):
@@ -94,7 +94,7 @@ def test_an_outage_is_ridden_out_and_told_when_it_begins_and_when_it_is_over(cas
     ]
 
 
-def test_who_waits_gives_up_on_an_outage_after_so_long(case):
+def test_a_waiting_writer_gives_up_after_the_retry_period(case):
     def fail(_name, _path):
         raise UnreachableStoreError("cannot reach mem://bucket: refused; do it again")
 
@@ -108,7 +108,7 @@ def test_who_waits_gives_up_on_an_outage_after_so_long(case):
         case.uploader.flush()
 
 
-def test_a_pause_that_the_server_asks_for_is_not_given_up_on(case):
+def test_a_pause_requested_by_the_server_is_waited_for(case):
     failures = iter([UnreachableStoreError("the Hub asks to slow down", retry_after_s=0.3)])
 
     def fail_once(_name, _path):
@@ -122,7 +122,7 @@ def test_a_pause_that_the_server_asks_for_is_not_given_up_on(case):
     assert case.remote.published == ["a.tar"]
 
 
-def test_who_does_not_wait_never_gives_up(case):
+def test_without_a_waiting_writer_uploads_are_retried_forever(case):
     tries = threading.Semaphore(0)
     is_back = threading.Event()
 
@@ -141,9 +141,7 @@ def test_who_does_not_wait_never_gives_up(case):
     assert tries.acquire(timeout=PATIENCE_S)
 
 
-def test_patience_begins_when_somebody_waits_however_long_the_outage_lasts_by_then(
-    case, monkeypatch
-):
+def test_the_retry_period_begins_when_a_writer_waits(case, monkeypatch):
     clock, tries, is_back = [0.0], threading.Semaphore(0), threading.Event()
     monkeypatch.setattr(uploading, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
@@ -170,7 +168,7 @@ def test_patience_begins_when_somebody_waits_however_long_the_outage_lasts_by_th
 
 
 @pytest.mark.parametrize("error", [StoreError("access denied"), ZeroDivisionError("a bug")])
-def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, error):
+def test_any_other_failure_is_final_and_stops_the_queue(case, error):
     def refuse_b(name, _path):
         if name == "b.tar":
             raise error
@@ -185,7 +183,7 @@ def test_any_other_failure_is_final_and_nothing_behind_it_is_published(case, err
     assert case.remote.published == ["a.tar"]
 
 
-def test_stopping_ends_a_wait_for_the_next_try(case, monkeypatch):
+def test_stopping_ends_a_wait_for_the_next_attempt(case, monkeypatch):
     monkeypatch.setattr(patience, "FIRST_WAIT_S", PATIENCE_S)
     tries = threading.Semaphore(0)
 
@@ -219,7 +217,7 @@ def test_stopping_ends_what_is_being_sent_at_its_next_bytes(case):
 
 
 @pytest.mark.parametrize("is_sending_long", [False, True])
-def test_who_stops_learns_when_nothing_is_being_sent_any_more(case, monkeypatch, is_sending_long):
+def test_stopping_waits_until_no_upload_runs(case, monkeypatch, is_sending_long):
     monkeypatch.setattr(uploading, "STOPS_WITHIN_S", 0.01 if is_sending_long else PATIENCE_S)
     is_sending, gate, has_ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -239,13 +237,13 @@ def test_who_stops_learns_when_nothing_is_being_sent_any_more(case, monkeypatch,
     assert has_ended.wait(PATIENCE_S)
 
 
-def test_who_stops_what_never_began_learns_it_at_once(case):
+def test_stopping_an_idle_uploader_returns_at_once(case):
     told = []
     case.uploader.stop(lambda: told.append(True))
     assert told == [True]
 
 
-def test_a_target_that_takes_many_files_better_together_gets_all_that_wait(case):
+def test_a_batching_store_gets_all_waiting_files(case):
     calls = []
     is_sending, gate = threading.Event(), threading.Event()
 
