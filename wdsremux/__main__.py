@@ -14,10 +14,10 @@ def command() -> NoReturn:
     """Run the command line and end the process; Ctrl-C works from the first moment."""
     console.open_closed_streams()
     try:
-        arm = supervise()
+        supervise()
         from wdsremux.cli.main import command as run  # noqa: PLC0415 (the first thing that takes time)
 
-        run(arm)
+        run()
     except KeyboardInterrupt:
         console.err("wdsremux: stopped before anything was done")
         sys.exit(130)

@@ -98,8 +98,6 @@ def _convert(arguments: argparse.Namespace) -> int:
             show(note)
         if isinstance(event, Begun):
             arguments.has_begun = run.overwrite
-            if (event.engine, run.engine) == ("threads", "auto"):
-                arguments.on_threads()
         if isinstance(event, Done) and run.progress != "none":
             seconds = time.monotonic() - began
             console.out_report(report(event, arguments.out, seconds, record))

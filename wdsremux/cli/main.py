@@ -9,7 +9,7 @@ import os
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NoReturn
 
 from wdsremux.cli import bench, browse, console, convert, help, repair, sync, verify  # noqa: A004 (the command's name)
@@ -31,16 +31,12 @@ example:
 """
 
 
-def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lambda: None) -> int:
-    """Run the command line and return its exit code.
-
-    `on_threads` is called when a conversion has begun that worker processes could do as well.
-    """
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
     words = [*(sys.argv[1:] if argv is None else argv)]
     arguments = argparse.Namespace()
     try:
         arguments = make_parser().parse(words)
-        arguments.on_threads = on_threads
         with stop_on_signals(lambda: f"\n{_stopped(words, arguments)}"):
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
@@ -56,10 +52,10 @@ def main(argv: Sequence[str] | None = None, on_threads: Callable[[], None] = lam
     return code
 
 
-def command(on_threads: Callable[[], None]) -> NoReturn:
+def command() -> NoReturn:
     """Run the command line and end the process; what the installed `wdsremux` calls."""
     try:
-        code = main(on_threads=on_threads)
+        code = main()
     finally:
         console.flush()
     if "datasets" in sys.modules or code in STOPPED_CODES:

@@ -1,124 +1,99 @@
 """Starts a conversion once more when a codec crashed in one of its threads.
 
-Built-in steps run in threads, where a native crash ends the whole process. So on Linux the process
-that the user started only waits, and a child does the work. The second child finds the lock of the
-first, uses worker processes for that reason, and so finds and rejects the record.
+Built-in steps run in threads, where a native crash, or the kernel when memory runs out, ends the
+whole process. So on Linux the process that the user started only waits, and a child does the work.
+The second child finds the lock of the first, uses worker processes for that reason, and so finds
+and rejects the record.
 """
 
 import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from wdsremux.cli import console
 from wdsremux.cli.signals import FORWARDED
 
-Arm = Callable[[], None]
-"""Reports to the supervisor that from now on a second start helps against a crash."""
-
 VARIABLE = "WDSREMUX_SUPERVISOR"
-"""Process number and pipe of the supervisor, in the environment of the child."""
+"""Process number of the supervisor, in the environment of the child."""
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
+_NOT_IN_THREADS = ("--transform", "--engine", "--dry-run", "--help", "-h")
 
 
-def supervise() -> Arm:
-    """Return in the process that does the work; the supervisor ends as that process did."""
-    supervisor = os.environ.pop(VARIABLE, None)
+def supervise() -> None:
+    """Return in the process that does the work; the supervisor ends with its exit code."""
+    supervisor, words = os.environ.pop(VARIABLE, None), sys.argv[1:]
     if supervisor is not None:
-        return _end_with(*map(int, supervisor.split(":")))
-    if _is_wanted(sys.argv[1:]):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: end with it
+        if os.getppid() != int(supervisor):
+            os._exit(1)  # it has ended already
+    elif words[:1] == ["convert"] and not any(w.startswith(_NOT_IN_THREADS) for w in words):
         with contextlib.suppress(OSError):  # no room for another process
-            _end(_supervised(sys.argv[1:]))
-    return lambda: None
+            if sys.platform == "linux":
+                sys.exit(_supervised(words))
 
 
 def _supervised(words: Sequence[str]) -> int:
-    """Run the command, twice if it crashed; return its exit code, negative for a signal."""
-    code, is_armed = _run(words)
-    crash = next((name for name in _CRASHES if getattr(signal, name) == -code), None)
-    if crash is not None and is_armed:
+    """Run the command, twice if it crashed; return its exit code as a shell shows it."""
+    code = 0
+    for is_first in (True, False):
+        kills = _out_of_memory_kills()
+        code, is_stopped = _run(words)
+        if code >= 0 or is_stopped:
+            break
+        reason = signal.Signals(-code).name
+        verb = "crashed" if (is_crash := reason in _CRASHES) else "was killed"
+        if reason == "SIGKILL" and _out_of_memory_kills() > kills:
+            is_crash, reason = True, "out of memory"
+        is_retried = is_first and is_crash
+        advice = "the same command resumes it"
+        if is_retried:
+            advice = "starting it again with worker processes, to find the record"
         line = "\n" if sys.stderr.isatty() else ""  # ends the progress bar
-        console.err(
-            f"{line}wdsremux: the conversion crashed ({crash}); starting it again with worker "
-            "processes, to find the record"
-        )
-        code, _ = _run(_resuming(words))
-    return code
+        console.err(f"{line}wdsremux: the conversion {verb} ({reason}); {advice}")
+        if not is_retried:
+            break
+        # What was there before is removed already: do not remove what was made since.
+        again = [word for word in words[1:] if word != "--overwrite"]
+        words = ["convert", "--no-overwrite", *again]
+    return code if code >= 0 else 128 - code
 
 
 def _run(words: Sequence[str]) -> tuple[int, bool]:
-    """Run the command in a child; return its exit code, negative for a signal, and if to retry."""
-    inbox, outbox = os.pipe()
-    os.set_inheritable(outbox, True)
-    os.set_blocking(inbox, False)
+    """Run the command in a child; return its exit code and whether it was asked to stop."""
     start = len(sys.orig_argv) - len(sys.argv) + 1
     command = [sys.executable, *sys.orig_argv[1:start], *words]
-    environment = {**os.environ, VARIABLE: f"{os.getpid()}:{outbox}"}
+    environment = {**os.environ, VARIABLE: str(os.getpid())}
+    is_stopped = False
+
+    def forward(number: int, _frame: FrameType | None) -> None:
+        nonlocal is_stopped
+        is_stopped = True
+        os.kill(pid, FORWARDED[signal.Signals(number)])  # not yet waited for: it is the child
+
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
     try:
         mask = [*before, *FORWARDED.values()]
         pid = os.posix_spawn(sys.executable, command, environment, setsigmask=mask)
-        is_asked_to_stop = False
-
-        def forward(number: int, _frame: FrameType | None) -> None:
-            nonlocal is_asked_to_stop
-            is_asked_to_stop = True
-            os.kill(pid, FORWARDED[signal.Signals(number)])  # not yet waited for: it is the child
-
         for number in FORWARDED:
             signal.signal(number, forward)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        os.close(outbox)
     _, status = os.waitpid(pid, 0)
     for number in FORWARDED:
         signal.signal(number, signal.SIG_IGN)
-    try:
-        is_armed = bool(os.read(inbox, 1))
-    except BlockingIOError:
-        is_armed = False
-    os.close(inbox)
-    return os.waitstatus_to_exitcode(status), is_armed and not is_asked_to_stop
+    return os.waitstatus_to_exitcode(status), is_stopped
 
 
-def _is_wanted(words: Sequence[str]) -> bool:
-    """Return whether threads may do the work."""
-    others = ("--transform", "--engine", "--dry-run", "--help", "-h")
-    is_conversion = words[:1] == ["convert"] and not any(w.startswith(others) for w in words)
-    return sys.platform == "linux" and is_conversion
-
-
-def _resuming(words: Sequence[str]) -> list[str]:
-    """Return the arguments that resume a conversion, without those that start from scratch."""
-    again = [word for word in words if word != "--overwrite"]
-    return [*again, "--no-overwrite"] if any(w.startswith("--config") for w in words) else again
-
-
-def _end_with(supervisor: int, outbox: int) -> Arm:
-    """Ask the kernel to kill this process when its supervisor ends."""
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG, prctl(2)
-    if os.getppid() != supervisor:
-        os._exit(1)  # it has ended already
-    os.set_inheritable(outbox, False)
-
-    def arm() -> None:
-        os.write(outbox, b"!")
-
-    return arm
-
-
-def _end(code: int) -> NoReturn:
-    """End as the child ended: with its exit code, or by the same signal."""
-    if code < 0:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the child has left its core already
-        if -code != signal.SIGKILL:
-            signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    sys.exit(code if code >= 0 else 128 - code)
+def _out_of_memory_kills() -> int:
+    """Return how many processes the kernel has killed for memory since this machine started."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
