@@ -35,6 +35,6 @@ def test_channels_are_added_and_taken_away_without_touching_the_colours():
     assert rgb(pixels) is pixels
 
 
-def test_libraries_run_in_one_thread_once_told_so():
+def test_libraries_run_in_one_thread_when_configured():
     quiet_libraries()
     assert cv2.getNumThreads() == 1

@@ -66,7 +66,7 @@ def test_a_resize_then_a_crop_is_a_box_of_the_source():
     assert plan.resamples
 
 
-def test_a_crop_of_whole_pixels_does_not_resample_and_one_of_parts_does():
+def test_only_a_crop_of_fractional_pixels_resamples():
     assert not whole((40, 20)).crop(3, 4, 5, 6).resamples
     assert whole((40, 20)).crop(3.5, 4, 5, 6).resamples
     assert whole((40, 20)).crop(3, 4, 5.2, 6).resamples
@@ -97,6 +97,6 @@ def test_boxes_shrink_by_exactly_the_divisor():
         ((200, 10), (300, 10), False),
     ],
 )
-def test_only_enlarging_what_was_shrunk_must_be_done_apart(first, then, lost):
+def test_only_enlarging_after_shrinking_needs_a_second_step(first, then, lost):
     assert whole((100, 100)).resize(*first).loses_detail(*then) is lost
     assert upright((100, 100), 6).resize(*first).loses_detail(*then) is lost

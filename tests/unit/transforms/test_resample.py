@@ -28,14 +28,14 @@ def test_the_result_is_pillows_antialiased_bicubic(box, size):
 
 
 @pytest.mark.parametrize(("box", "size"), BOXES)
-def test_without_the_fast_resampler_pillow_does_it(box, size, monkeypatch):
+def test_without_the_fast_resampler_pillow_is_used(box, size, monkeypatch):
     monkeypatch.setattr(resample, "fir", None)
     pixels = np.asarray(photo("coffee"))
     assert resample.resampler_name() == "pillow"
     assert (resample.resample(pixels, box, size) == pillow(pixels, box, size)).all()
 
 
-def test_the_name_tells_which_package_resamples():
+def test_the_name_identifies_the_resampling_package():
     installed = importlib.util.find_spec("cykooz_resizer")
     assert resample.resampler_name() == ("cykooz_resizer" if installed else "pillow")
 
@@ -79,7 +79,7 @@ def resized_by(resizer, pixels, box, size):
     return target.tobytes()
 
 
-def test_the_cpu_does_not_decide_the_bytes():
+def test_the_bytes_do_not_depend_on_the_cpu():
     resizers = fast_resizers()
     rng = np.random.default_rng(0)
     for _ in range(40):

@@ -86,7 +86,7 @@ def test_a_newer_index_is_refused(out):
         wdsremux.load(out)
 
 
-def test_sums_for_shards_of_other_tools_are_recorded_by_index(out):
+def test_index_records_checksums_for_shards_of_other_tools(out):
     for path in (out / "index.json", out / "README.md", *(out / ".wdsremux").iterdir()):
         path.unlink()
     wdsremux.index(out)
@@ -101,7 +101,7 @@ def test_a_malformed_sum_makes_the_index_unreadable(out, sum_):
     assert 101 in codes(verify(out, "entries"))
 
 
-def test_a_shard_of_that_name_is_meant(out):
+def test_a_shard_is_named_with_its_suggestion(out):
     flip(entry_path(out, SHARD), 300)
     assert {finding.shard for finding in verify(out, "entries").findings} == {
         ".wdsremux/train-000001.msgpack"

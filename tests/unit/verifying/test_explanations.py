@@ -17,7 +17,7 @@ def test_every_code_has_a_cause_a_consequence_and_an_example(code):
     assert "{shard}" not in found.remedy + found.example
 
 
-def test_the_command_shows_all_of_it(capsys):
+def test_the_command_shows_the_whole_explanation(capsys):
     assert main(["explain", "w206"]) == 0
     shown = capsys.readouterr().out
     found = explanation_of(Code.UNVERIFIED)

@@ -6,7 +6,7 @@ import pytest
 from wdsremux.verifying.findings import Code, Finding, catalogue_markdown
 
 
-def test_every_code_is_unique_and_of_one_form():
+def test_every_code_is_unique_and_well_formed():
     numbers = [code.code for code in Code]
     assert len(set(numbers)) == len(numbers)
     assert all(re.fullmatch(r"W[1-5]\d\d", number) for number in numbers)

@@ -35,7 +35,7 @@ def state(out):
     return {path.name: path.read_bytes() for path in out.rglob("*") if path.is_file()}
 
 
-def test_the_manifest_tells_of_every_shard(out):
+def test_the_manifest_lists_every_shard(out):
     before = state(out)
     manifest = index(out)
     assert manifest == Manifest.from_bytes((out / "index.json").read_bytes())
@@ -55,7 +55,7 @@ def test_an_indexed_folder_is_clean_at_every_depth(out, depth):
     assert report.samples == 8
 
 
-def test_readers_take_the_folder_by_its_index_patterns_and_card(out, tmp_path):
+def test_readers_open_the_folder_by_its_index_patterns_and_card(out, tmp_path):
     (pattern,) = index(out).patterns()["train"]
     assert [found["__key__"] for found in webdataset_samples(out, pattern)] == list("abcdefgh")
     found = wids_samples(out / "index.json", tmp_path / "cache")
@@ -63,7 +63,7 @@ def test_readers_take_the_folder_by_its_index_patterns_and_card(out, tmp_path):
     assert "path: '*.tar'" in (out / "README.md").read_text()
 
 
-def test_a_flipped_bit_is_named_from_then_on(out):
+def test_a_flipped_bit_is_named_after_indexing(out):
     index(out)
     path = out / "00001.tar"
     entry = ShardEntry.from_bytes(entry_path(out, "00001.tar").read_bytes(), "x")
@@ -119,7 +119,7 @@ def test_splits_come_from_the_names(tmp_path):
     assert "path: train-*.tar" in (out / "README.md").read_text()
 
 
-def test_a_card_of_the_users_own_stays(out):
+def test_a_card_of_the_user_is_kept(out):
     (out / "README.md").write_text("mine")
     index(out)
     assert (out / "README.md").read_text() == "mine"
@@ -135,7 +135,7 @@ def test_a_card_of_the_users_own_stays(out):
         lambda out: (out / "00002.tar").write_bytes(b"x" * 700),
     ],
 )
-def test_a_folder_with_errors_is_refused_and_left_as_it_was(out, damage):
+def test_a_folder_with_errors_is_refused_and_unchanged(out, damage):
     damage(out)
     before = state(out)
     with pytest.raises(CorruptDataError, match=r"W\d\d\d error 0000[12].tar"):
@@ -166,7 +166,7 @@ def test_a_tar_that_is_one_hole_is_refused_at_once(out, head):
     assert {path.name: path.stat().st_size for path in out.iterdir()} == before
 
 
-def test_observers_are_told_of_every_byte_of_both_readings(out):
+def test_observers_get_every_byte_of_both_passes(out):
     # Behind a hole, which the first reading jumps over.
     with (out / "00001.tar").open("r+b") as file:
         file.truncate(1 << 22)
@@ -188,7 +188,7 @@ def test_a_huge_shard_is_not_read_to_its_end_when_another_is_refused(out):
         index(out)
 
 
-def test_a_dataset_of_ours_is_refused(tmp_path):
+def test_a_wdsremux_dataset_is_refused(tmp_path):
     out = make_dataset(tmp_path / "out", rows=3, broken=())
     with pytest.raises(UsageError, match="repair"):
         index(out)
@@ -198,7 +198,7 @@ def test_a_dataset_of_ours_is_refused(tmp_path):
         index(again)
 
 
-def test_an_index_of_somebody_else_is_not_replaced(out):
+def test_a_foreign_index_is_not_replaced(out):
     (out / "index.json").write_text('{"wids_version": 1, "shardlist": []}')
     with pytest.raises(UsageError, match="remove it"):
         index(out)

@@ -22,7 +22,7 @@ def test_errors_of_a_shard_are_kept_one_by_one_and_then_counted(monkeypatch):
     assert told[-1].detail == "and 2 more like it"
 
 
-def test_a_warning_of_a_shard_is_told_once_with_its_number():
+def test_a_warning_of_a_shard_is_shown_once_with_its_count():
     found = Collector("s.tar")
     for i in range(5):
         found.add(Code.ODD_NAME, f"'a {i}'", offset=i)
@@ -30,7 +30,7 @@ def test_a_warning_of_a_shard_is_told_once_with_its_number():
     assert (told.offset, told.detail) == (0, "'a 0', and 4 more in this shard")
 
 
-def test_warnings_of_a_folder_are_told_one_by_one():
+def test_warnings_of_a_folder_are_shown_one_by_one():
     found = Collector()
     found.add(Code.TEMPORARY_LEFT, "a")
     found.add(Code.TEMPORARY_LEFT, "b")
@@ -59,7 +59,7 @@ def test_a_report_counts_errors_and_warnings():
     assert raw["clean"] is False
 
 
-def test_what_is_kept_of_many_shards_does_not_depend_on_their_order():
+def test_the_kept_findings_do_not_depend_on_the_order_of_shards():
     shards = {
         place: [Finding(Code.SAMPLE_DAMAGED, str(place), offset=i) for i in range(place)]
         for place in range(4)
@@ -73,7 +73,7 @@ def test_what_is_kept_of_many_shards_does_not_depend_on_their_order():
         assert gathering.counts == {Code.SAMPLE_DAMAGED: 60}
 
 
-def test_no_more_findings_are_held_than_are_told():
+def test_no_more_findings_are_stored_than_shown():
     gathering = Gathering(5)
     for place in reversed(range(100)):
         gathering.take(place, [Finding(Code.BYTES_DAMAGED, str(place))] * 3, {})
@@ -82,7 +82,7 @@ def test_no_more_findings_are_held_than_are_told():
     assert [finding.shard for finding in gathering.findings()] == ["0", "0", "0", "1", "1"]
 
 
-def test_a_collector_knows_the_kinds_of_every_file(monkeypatch):
+def test_a_collector_knows_the_codes_of_every_file(monkeypatch):
     monkeypatch.setattr(reports, "MAX_ERRORS", 1)
     one, two = Collector(), Collector()
     for name in "ab":
@@ -92,7 +92,7 @@ def test_a_collector_knows_the_kinds_of_every_file(monkeypatch):
     assert two.codes == {"a": {Code.SHARD_SIZE}, "b": {Code.SHARD_SIZE}}
 
 
-def test_a_detail_is_never_longer_than_a_screen():
+def test_long_details_are_shortened():
     found = Collector("s.tar")
     found.add(Code.IMAGE_SIZE, "x" * 10**6)
     (told,) = found.findings()

@@ -102,7 +102,7 @@ def test_every_depth_names_the_damaged_sample_by_its_entry(out, depth):
 
 
 @pytest.mark.parametrize("depth", DEPTHS)
-def test_a_cut_shard_says_which_samples_are_whole(out, depth):
+def test_a_truncated_shard_reports_which_samples_are_complete(out, depth):
     samples = list(entry_of(out).samples())
     os.truncate(out / SHARD, samples[4].offset + 5)
     (finding,) = verify(out, depth).findings
@@ -125,7 +125,7 @@ def test_damage_before_the_cut_is_named_too(out):
     assert codes(verify(out)) == [108, 201]
 
 
-def test_data_behind_a_shard_are_found(out):
+def test_data_after_a_shard_is_found(out):
     with (out / SHARD).open("ab") as file:
         file.write(b"more")
     assert codes(verify(out, "entries")) == [108]
@@ -133,7 +133,7 @@ def test_data_behind_a_shard_are_found(out):
 
 
 @pytest.mark.parametrize("other", ["train-000002.tar", "train-000003.tar"])
-def test_swapped_shards_are_told_apart_from_damage(out, other):
+def test_swapped_shards_are_not_reported_as_damage(out, other):
     (out / SHARD).rename(out / "x")
     (out / other).rename(out / SHARD)
     (out / "x").rename(out / other)
@@ -161,7 +161,7 @@ def test_an_extra_shard_is_found(out):
     assert report.findings[0].shard == "train-000009.tar"
 
 
-def test_an_unfinished_output_says_how_to_go_on(out):
+def test_an_unfinished_output_says_how_to_resume(out):
     (out / "index.json").unlink()
     (finding,) = verify(out, "pixels").findings
     assert finding.code.code == "W102"
@@ -169,7 +169,7 @@ def test_an_unfinished_output_says_how_to_go_on(out):
     assert finding.remedy == "run the same convert command again"
 
 
-def test_an_output_killed_before_its_first_shard_is_told_without_any(out):
+def test_an_output_killed_before_its_first_shard_is_reported(out):
     (out / "index.json").unlink()
     for path in [*out.glob("*.tar"), *(out / ".wdsremux").glob("train-*.msgpack")]:
         path.unlink()
@@ -196,7 +196,7 @@ def test_images_of_another_size_than_their_json_are_found(out, monkeypatch):
     assert verify(out, "samples").findings == ()
 
 
-def test_links_in_the_place_of_files_are_never_followed(out, tmp_path):
+def test_links_instead_of_files_are_never_followed(out, tmp_path):
     real = tmp_path / "real.tar"
     (out / SHARD).rename(real)
     (out / SHARD).symlink_to(real)
@@ -207,7 +207,7 @@ def test_links_in_the_place_of_files_are_never_followed(out, tmp_path):
     assert 109 in codes(verify(out, "pixels"))
 
 
-def test_a_folder_or_pipe_in_the_place_of_a_shard_is_found(out):
+def test_a_folder_or_pipe_instead_of_a_shard_is_found(out):
     (out / SHARD).unlink()
     (out / SHARD).mkdir()
     assert codes(verify(out)) == [109]
@@ -216,7 +216,7 @@ def test_a_folder_or_pipe_in_the_place_of_a_shard_is_found(out):
     assert codes(verify(out)) == [109]
 
 
-def test_a_disk_that_cannot_read_is_told_with_the_sample(out, monkeypatch):
+def test_a_read_error_of_the_disk_names_the_sample(out, monkeypatch):
     broken = list(entry_of(out).samples())[5]
 
     real = BlockReader._next
@@ -244,12 +244,12 @@ def test_subsets_are_the_same_on_every_call_and_cover_all(out):
 
 
 @pytest.mark.parametrize("subset", ["0/3", "4/3", "x", "1/0", "0%", "101%", "", "-1/2", "1/3/4"])
-def test_a_senseless_subset_is_refused(made, subset):
+def test_an_invalid_subset_is_refused(made, subset):
     with pytest.raises(UsageError, match="subset"):
         verify(made, subset=subset)
 
 
-def test_senseless_options_are_refused(made):
+def test_invalid_options_are_refused(made):
     with pytest.raises(UsageError, match="workers"):
         verify(made, workers=0)
     with pytest.raises(UsageError, match="depth"):
@@ -287,7 +287,7 @@ def test_counts_are_exact_beyond_the_findings_that_are_kept(out, monkeypatch):
     assert sum(whole.counts.values()) == len(whole.findings) == 11
 
 
-def test_progress_tells_every_byte(made):
+def test_progress_counts_every_byte(made):
     events = []
     report = verify(made, observer=events.append)
     assert events[0] == CheckBegun(5, report.size_bytes, cpus.usable_cpus())
@@ -308,7 +308,7 @@ def test_an_observer_that_raises_stops_the_run(made):
         verify(made, observer=stop)
 
 
-def test_what_is_no_dataset_is_refused(tmp_path):
+def test_a_folder_without_a_dataset_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     (tmp_path / "index.json").write_text("{}")
     for place in (tmp_path, tmp_path / "missing", tmp_path / "notes.txt"):
@@ -324,7 +324,7 @@ def test_the_report_becomes_json(out):
     assert raw["depth"] == "bytes"
 
 
-def test_a_shard_that_was_moved_away_is_no_shard_that_is_lost(tmp_path):
+def test_a_moved_shard_is_not_a_missing_shard(tmp_path):
     out = make_dataset(tmp_path / "out", rows=20, broken=())
     wdsremux.sync(out, tmp_path / "nas", move=True)
     with (out / ".wdsremux" / "moved.jsonl").open("ab") as file:
@@ -335,7 +335,7 @@ def test_a_shard_that_was_moved_away_is_no_shard_that_is_lost(tmp_path):
     assert verify(tmp_path / "nas").exit_code == 0
 
 
-def test_a_place_that_a_sync_has_not_finished_is_not_clean(tmp_path, monkeypatch):
+def test_an_unfinished_copy_of_a_sync_is_not_clean(tmp_path, monkeypatch):
     out, put = make_dataset(tmp_path / "out", rows=20, broken=()), FolderStore.put
 
     def put_shards_only(self, name, *words):

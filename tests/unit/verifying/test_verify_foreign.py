@@ -48,12 +48,12 @@ def test_dots_in_keys_are_found(out):
     assert "'img.v2.001.jpg' is read as the sample 'img'" in finding.detail
 
 
-def test_dots_in_extensions_are_no_dots_in_keys(out):
+def test_dots_in_extensions_are_not_dots_in_keys(out):
     shard(out, sample("a", **{"seg.png": b"x"}), sample("b", **{"seg.png": b"x"}))
     assert found(out, "samples") == []
 
 
-def test_keys_that_come_twice_are_found_in_one_shard_and_in_two(out):
+def test_duplicate_keys_are_found_within_and_across_shards(out):
     shard(out, sample("a"), sample("b"), sample("a"))
     shard(out, sample("b"), name="train-000001.tar")
     report = verify(out, workers=1)
@@ -62,13 +62,13 @@ def test_keys_that_come_twice_are_found_in_one_shard_and_in_two(out):
     assert report.findings[1].detail == "also in train-000000.tar"
 
 
-def test_members_that_are_not_side_by_side_are_found(out):
+def test_members_that_are_not_adjacent_are_found(out):
     one, two = sample("a"), sample("b")
     shard(out, [one[0], two[0], one[1], two[1]])
     assert found(out, "bytes") == [508, 311, 311]
 
 
-def test_a_member_that_comes_twice_in_a_sample_is_found(out):
+def test_a_duplicate_member_of_a_sample_is_found(out):
     one = sample("a")
     shard(out, [*one, one[1]])
     finding = only(out)
@@ -125,14 +125,14 @@ def test_names_that_lead_out_are_found(out, name):
     assert found(out) == [315]
 
 
-def test_sparse_members_are_found_and_not_looked_into(out):
+def test_sparse_members_are_found_and_not_parsed(out):
     info = tarfile.TarInfo("a.json")
     info.type = tarfile.GNUTYPE_SPARSE
     shard(out, [info.tobuf(tarfile.GNU_FORMAT)])
     assert found(out) == [314]
 
 
-def test_mixed_members_are_found_in_a_shard_and_between_shards(out):
+def test_mixed_members_are_found_within_and_across_shards(out):
     shard(out, sample("a"), sample("b", txt=b"x"))
     assert found(out) == [508]
     shard(out, sample("a"))
@@ -143,7 +143,7 @@ def test_mixed_members_are_found_in_a_shard_and_between_shards(out):
 
 
 @pytest.mark.parametrize("label", ['"x"', "1.5", "true", "[1]", "{}"])
-def test_mixed_json_is_found_in_a_shard_and_between_shards(out, label):
+def test_mixed_json_is_found_within_and_across_shards(out, label):
     other = sample("b", json=f'{{"label": {label}}}'.encode())
     shard(out, sample("a"), other)
     assert found(out, "bytes") == []
@@ -153,7 +153,7 @@ def test_mixed_json_is_found_in_a_shard_and_between_shards(out, label):
     assert found(out, "samples") == [509]
 
 
-def test_null_goes_with_every_type_and_new_fields_do_not(out):
+def test_null_matches_every_type_but_new_fields_are_found(out):
     shard(out, sample("a"), sample("b", json=b'{"label": null}'))
     assert found(out) == []
     shard(out, sample("a"), sample("b", json=b'{"label": 1, "new": 2}'))
@@ -174,7 +174,7 @@ def test_null_goes_with_every_type_and_new_fields_do_not(out):
         ({"jpg": b"<html>"}, [401]),
     ],
 )
-def test_members_that_will_not_decode_are_found(out, member_of, expected):
+def test_undecodable_members_are_found(out, member_of, expected):
     shard(out, sample("a", **member_of))
     finding = only(out, "pixels")
     assert [int(finding.code.code[1:])] == expected
@@ -192,7 +192,7 @@ def test_missing_end_blocks_are_found(out, end):
     assert found(out) == [303]
 
 
-def test_a_cut_shard_is_found_and_says_what_came_before(out):
+def test_a_truncated_shard_is_found_with_its_complete_samples(out):
     path = shard(out, sample("a"), sample("b"))
     path.write_bytes(path.read_bytes()[:-2600])
     report = verify(out)
@@ -200,7 +200,7 @@ def test_a_cut_shard_is_found_and_says_what_came_before(out):
     assert "after the sample 'a'" in report.findings[-1].detail
 
 
-def test_an_empty_file_and_one_that_is_no_tar_are_found(out):
+def test_an_empty_file_and_one_that_is_not_a_tar_are_found(out):
     (out / "train-000000.tar").write_bytes(b"")
     assert found(out) == [313, 303]
     (out / "train-000000.tar").write_bytes(b"hello world" * 100)
@@ -208,7 +208,7 @@ def test_an_empty_file_and_one_that_is_no_tar_are_found(out):
 
 
 @pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.tar.zst"])
-def test_a_compressed_tar_is_found_and_not_looked_into(out, name):
+def test_a_compressed_tar_is_found_and_not_parsed(out, name):
     gzipped(out / name, b"x")
     report = verify(out)
     assert codes(report) == [510]
@@ -238,7 +238,7 @@ def test_sidecars_that_break_load_dataset_are_found(out, sidecar, tar, is_wrong)
     assert found(out) == ([511] if is_wrong else [])
 
 
-def test_with_a_card_that_names_the_data_nothing_beside_it_disturbs(out):
+def test_with_a_card_that_names_the_data_other_files_are_harmless(out):
     shard(out, sample("a"), name="test-set-train-0.tar")
     (out / "notes.json").write_text("{}")
     (out / "train.json").write_text("{}")
@@ -287,7 +287,7 @@ def test_a_wids_index_is_compared(out):
     assert found(out) == [515, 515]
 
 
-def test_shards_that_an_index_has_elsewhere_are_nobodys_fault(out):
+def test_shards_that_an_index_has_elsewhere_are_not_an_error(out):
     shard(out, sample("a"), sample("b"))
     wids_index(out)
     index = json.loads((out / "index.json").read_bytes())

@@ -32,7 +32,7 @@ def out(made, tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"{}", b"\xff", b"[" * 5000, b'{"format": 9}'])
-def test_a_damaged_manifest_is_told_and_the_entries_go_on(out, data):
+def test_a_damaged_manifest_is_reported_and_the_entries_are_used(out, data):
     (out / "index.json").write_bytes(data)
     flip(out / SHARD, 600)
     assert codes(verify(out)) == [101, 201]
@@ -65,7 +65,7 @@ def test_a_stale_manifest_is_found(out, change, expected):
     assert set(codes(verify(out))) - {121} == expected - {121}
 
 
-def test_a_sum_that_is_wrong_everywhere_is_no_damage(out):
+def test_a_checksum_that_is_wrong_everywhere_is_not_damage(out):
     wrong = "0" * 64
     edit_json(out / "index.json", lambda m: m["shardlist"][1].update(sha256=wrong))
     entry = entry_of(out)
@@ -107,7 +107,7 @@ def test_two_entries_with_one_key_are_found(out):
     assert finding.detail == "also in train-000000.tar"
 
 
-def test_a_damaged_entry_never_passes_for_a_damaged_shard(out):
+def test_a_damaged_entry_is_not_reported_as_a_damaged_shard(out):
     """Flips all over an entry: found at depth samples, and never an accusation of the shard."""
     path = entry_path(out)
     size = path.stat().st_size
@@ -124,7 +124,7 @@ def test_a_damaged_entry_never_passes_for_a_damaged_shard(out):
     assert unseen == 0
 
 
-def test_a_cut_entry_is_found_wherever_it_is_cut(out):
+def test_a_truncated_entry_is_found_at_any_length(out):
     path = entry_path(out)
     data = path.read_bytes()
     for end in range(0, len(data), 37):
@@ -132,7 +132,7 @@ def test_a_cut_entry_is_found_wherever_it_is_cut(out):
         assert 112 in codes(verify(out, "entries"))
 
 
-def test_a_label_out_of_range_is_found_though_every_sum_fits(tmp_path):
+def test_a_label_out_of_range_is_found_despite_correct_checksums(tmp_path):
     with wdsremux.ShardWriter(tmp_path / "out") as shards:
         for i in range(3):
             shards.write({"__key__": f"k{i}", "json": {"label": i}})
@@ -155,7 +155,7 @@ def test_rejected_records_must_be_those_of_the_entries(out):
     assert codes(verify(out, "entries")) == [117]
 
 
-def test_a_recipe_that_is_lost_damaged_or_another_is_found(out):
+def test_a_lost_damaged_or_foreign_recipe_is_found(out):
     path = out / ".wdsremux/recipe.json"
     data = path.read_bytes()
     for text in (b"", b"[]", b"{", data[:50]):
@@ -168,7 +168,7 @@ def test_a_recipe_that_is_lost_damaged_or_another_is_found(out):
     assert set(codes(verify(out, "entries"))) == {115}
 
 
-def test_a_recipe_that_was_edited_does_not_fit_its_own_fingerprint(out):
+def test_an_edited_recipe_does_not_match_its_fingerprint(out):
     (out / "index.json").unlink()
     edit_json(out / ".wdsremux/recipe.json", lambda head: head["recipe"].update(seed=5))
     assert sorted(codes(verify(out, "entries"))) == [102, 115]
@@ -191,7 +191,7 @@ def test_left_over_files_and_cards_are_warnings(out):
     assert report.exit_code == 1
 
 
-def test_a_card_of_the_users_own_is_clean_as_long_as_it_is_right(out):
+def test_a_correct_card_of_the_user_is_clean(out):
     path = out / "README.md"
     text = path.read_text()
     path.write_text(text.replace("<!-- card written by wdsremux", "<!-- my card"))

@@ -30,7 +30,7 @@ def damage(target, name=SHARD, at=700):
     target.files[name] = bytes(data)
 
 
-def test_a_clean_output_is_proven_without_reading_a_shard(target):
+def test_a_clean_output_is_verified_without_reading_a_shard(target):
     report = verify(URL)
     assert report.findings == ()
     assert report.exit_code == 0
@@ -39,7 +39,7 @@ def test_a_clean_output_is_proven_without_reading_a_shard(target):
     assert target.shards_asked() == set()
 
 
-def test_what_is_not_what_was_carried_there_is_said(target):
+def test_a_changed_copy_is_reported(target):
     manifest = json.loads(target.files["index.json"])
     receipts = {SHARD: {"etag": "abc"}}
     manifest["published"] = {"at": URL, "loaders": {}, "receipts": receipts}
@@ -50,7 +50,7 @@ def test_what_is_not_what_was_carried_there_is_said(target):
     assert set(told.values()) == {"the server tells no checksum"}
 
 
-def test_the_receipts_of_the_manifest_are_handed_to_the_target(target):
+def test_the_receipts_of_the_manifest_are_passed_to_the_store(target):
     manifest = json.loads(target.files["index.json"])
     receipts = {SHARD: {"crc64nvme": "abc="}}
     manifest["published"] = {"at": URL, "loaders": {}, "receipts": receipts}
@@ -81,19 +81,19 @@ def test_deep_names_the_sample_of_a_flipped_bit(target):
 
 
 @pytest.mark.parametrize("depth", ["samples", "pixels"])
-def test_greater_depths_are_as_clean_as_in_a_folder(target, made, depth):
+def test_greater_depths_give_the_same_result_as_in_a_folder(target, made, depth):
     there, here = verify(URL, depth, deep=True), verify(made, depth, deep=True)
     assert there.findings == here.findings == ()
     assert (there.samples, there.size_bytes) == (here.samples, here.size_bytes)
 
 
-def test_entries_reads_no_shard_and_asks_nothing(target):
+def test_the_depth_entries_reads_no_shard_and_sends_no_request(target):
     assert verify(URL, "entries").exit_code == 0
     assert target.proven == []
     assert target.shards_asked() == set()
 
 
-def test_what_cannot_be_verified_is_said(target):
+def test_unverifiable_shards_are_reported(target):
     target.level = "unverified"
     report = verify(URL)
     assert codes(report) == [206] * 5
@@ -108,18 +108,18 @@ def test_a_missing_shard_and_a_shard_of_another_size_are_found(target):
     assert sorted(codes(report)) == [106, 108]
 
 
-def test_a_shard_that_may_not_be_asked_for_is_a_finding(target):
+def test_a_forbidden_shard_is_a_finding(target):
     target.level = "refuses"
     assert codes(verify(URL)) == [110] * 5
 
 
-def test_a_server_that_is_away_is_no_finding(target):
+def test_an_unreachable_server_is_not_a_finding(target):
     target.is_away = True
     with pytest.raises(StoreError, match="away"):
         verify(URL)
 
 
-def test_a_server_that_goes_away_in_the_middle_is_no_finding(target, monkeypatch):
+def test_a_server_lost_in_the_middle_is_not_a_finding(target, monkeypatch):
     def away(*_ignored):
         target.is_away = True
         raise UnreachableStoreError("the server went away")
@@ -129,7 +129,7 @@ def test_a_server_that_goes_away_in_the_middle_is_no_finding(target, monkeypatch
         verify(URL)
 
 
-def test_a_shard_that_cannot_be_read_is_a_finding_where_the_server_answers(target, monkeypatch):
+def test_an_unreadable_shard_on_a_working_server_is_a_finding(target, monkeypatch):
     opened = target.open
 
     def cut(name):
@@ -153,7 +153,7 @@ def test_a_shard_that_cannot_be_read_is_a_finding_where_the_server_answers(targe
     ],
     ids=str,
 )
-def test_what_cannot_be_done_over_a_network_is_refused(target, options):
+def test_options_that_need_a_folder_are_refused_for_a_url(target, options):
     with pytest.raises(UsageError, match=r"--deep|--quarantine"):
         verify(URL, **options)
     assert target.shards_asked() == set()
@@ -165,12 +165,12 @@ def test_deep_reads_the_disk_of_a_folder(made):
         verify(made, "entries", deep=True)
 
 
-def test_repair_sends_to_the_local_copy():
+def test_repair_recommends_the_local_copy():
     with pytest.raises(UsageError, match=r"repair the local copy.*sync"):
         wdsremux.repair("s3://bucket/out")
 
 
-def test_the_closing_line_counts_the_proofs(target, capsys):
+def test_the_closing_line_counts_verified_shards(target, capsys):
     assert main(["verify", URL]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("clean: 38 samples in 5 shards, 5 by checksum, ")
@@ -181,7 +181,7 @@ def test_the_closing_line_counts_the_proofs(target, capsys):
     assert "sample '" in capsys.readouterr().out
 
 
-def test_shards_of_others_are_indexed_where_they_are(target):
+def test_shards_of_other_tools_are_indexed_at_their_url(target):
     target.files.clear()
     for number, keys in enumerate(("abc", "de")):
         parts = [part for key in keys for part in sample(key, ord(key))]

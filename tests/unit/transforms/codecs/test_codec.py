@@ -30,7 +30,7 @@ decode = Codec().decode
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_known_by_its_first_bytes(kind):
+def test_every_format_is_recognised_by_its_first_bytes(kind):
     assert sniff(stored(kind, scene(20, 10))) == kind
 
 
@@ -49,7 +49,7 @@ def test_every_kind_is_decoded_as_pillow_does(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_stored_size_is_known_by_the_header(kind):
+def test_the_stored_size_is_read_from_the_header(kind):
     assert stored_size(stored(kind, scene(61, 35))) == (61, 35)
 
 
@@ -64,7 +64,7 @@ def test_the_exif_orientation_is_applied_exactly_once(kind, orientation):
     assert worst(decode(data), upright) <= 1
 
 
-def test_an_exif_block_behind_a_pngs_pixels_is_found():
+def test_an_exif_block_after_the_pixels_of_a_png_is_found():
     data = saved(scene(61, 34), "PNG")
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -74,7 +74,7 @@ def test_an_exif_block_behind_a_pngs_pixels_is_found():
     assert decode(data[:-12] + chunk + data[-12:]).shape == (61, 34, 3)
 
 
-def test_a_broken_exif_block_of_a_png_costs_no_image():
+def test_a_broken_exif_block_of_a_png_does_not_reject_the_image():
     data = saved(scene(61, 34), "PNG", exif=b"Exif\0\0nonsense")
     assert decode(data).shape == (34, 61, 3)
 
@@ -199,7 +199,7 @@ def test_lab_is_converted():
         ([7e9, 7e9, 7e9], [0, 0, 0]),
     ],
 )
-def test_floats_are_brought_to_eight_bits_by_their_range(values, expected):
+def test_floats_are_scaled_to_eight_bits_by_their_range(values, expected):
     image = Image.fromarray(np.array([values], np.float32))
     assert decode(saved(image, "TIFF"))[0, :, 0].tolist() == expected
 
@@ -214,7 +214,7 @@ def test_integers_of_32_bits_have_the_white_of_16_bits_unless_they_are_larger():
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
-def test_of_an_animation_the_first_frame_is_taken(kind):
+def test_the_first_frame_of_an_animation_is_used(kind):
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]
     data = saved(frames[0], kind, save_all=True, append_images=frames[1:])
     assert worst(decode(data), Image.new("RGB", (16, 16), "red")) <= 2
@@ -273,17 +273,17 @@ def test_webp_is_lossy_by_its_quality():
     assert len(low) < len(high) / 2
 
 
-def test_cut_outs_of_larger_arrays_are_written_as_what_they_show():
+def test_views_of_larger_arrays_are_written_correctly():
     pixels = noise(40, 30)
     assert Codec().encode(pixels[5:20, 3:30]) == Codec().encode(pixels[5:20, 3:30].copy())
 
 
-def test_names_of_packed_images_end_in_the_formats_extension():
+def test_names_of_packed_images_have_the_extension_of_the_format():
     extensions = [Codec(name).extension for name in ("jpeg", "png", "webp")]
     assert extensions == ["jpg", "png", "webp"]
 
 
-def test_a_codec_travels_and_compares_by_its_options():
+def test_a_codec_is_pickled_and_compared_by_its_options():
     codec = Codec("webp", quality=80)
     codec.decode(saved(scene(9, 9), "PNG", icc_profile=icc_profile("RGB ", 1.0)))
     assert pickle.loads(pickle.dumps(codec)) == codec
@@ -302,7 +302,7 @@ def test_threads_share_a_codec():
     assert found == expected
 
 
-def test_no_switch_of_pillow_is_touched():
+def test_no_global_setting_of_pillow_is_changed():
     before = Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK
     decode(saved(scene(9, 9), "PNG"))
     assert before == (Image.MAX_IMAGE_PIXELS, PngImagePlugin.MAX_TEXT_CHUNK)

@@ -17,7 +17,7 @@ decode = Codec().decode
 @pytest.mark.parametrize(
     "data", [b"", b"\xff", b"RIFF0000WAVE", b"<html>", b"%PDF-1.4", b"\0" * 40]
 )
-def test_other_bytes_are_of_no_kind(data):
+def test_other_bytes_have_no_format(data):
     assert sniff(data) is None
 
 
@@ -29,7 +29,7 @@ def test_truncated_images_are_refused(kind, share):
         decode(data[: int(len(data) * share)])
 
 
-def test_a_truncated_jpeg_is_called_so():
+def test_a_truncated_jpeg_is_reported_as_truncated():
     data = photos()[0]
     with pytest.raises(DecodeError, match="truncated JPEG"):
         decode(data[: len(data) // 2])
@@ -67,13 +67,13 @@ def test_a_truncated_cmyk_jpeg_is_refused():
         (b"\0\0\0\x18ftypavif" + b"\xff" * 60, "AVIF"),
     ],
 )
-def test_what_is_no_image_is_refused_with_a_reason(data, reason):
+def test_bytes_that_are_not_an_image_are_refused_with_a_reason(data, reason):
     with pytest.raises(DecodeError, match=reason):
         decode(data)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_damaged_bytes_give_an_image_or_a_reason_and_nothing_else(kind):
+def test_damaged_bytes_give_an_image_or_a_reason(kind):
     data = stored(kind, scene(61, 35))
     rng = np.random.default_rng(0)
     for _ in range(60):
@@ -97,7 +97,7 @@ def png_bomb():
 
 
 @pytest.mark.parametrize("data", [jpeg_bomb(), png_bomb()], ids=["jpeg", "png"])
-def test_a_bomb_is_refused_by_its_header(data):
+def test_a_decompression_bomb_is_refused_by_its_header(data):
     with pytest.raises(
         DecodeError, match=r"image has 200000000 pixels .* more than --max-pixels 178000000"
     ):
@@ -118,7 +118,7 @@ def test_more_pixels_than_pillow_warns_of_are_read_without_a_warning():
     assert Codec().open(saved(image, "PNG")).size == (10_000, 9_000)
 
 
-def test_a_whole_jpeg_passes_and_a_cut_or_large_one_does_not():
+def test_a_complete_jpeg_passes_and_a_truncated_or_large_one_does_not():
     data = photos()[0]
     Codec().check_whole(data)
     with pytest.raises(DecodeError, match="truncated"):
@@ -128,7 +128,7 @@ def test_a_whole_jpeg_passes_and_a_cut_or_large_one_does_not():
 
 
 @pytest.mark.parametrize(("format_", "side"), [("jpeg", 65_501), ("webp", 16_384)])
-def test_what_a_format_cannot_hold_is_refused_with_its_bound(format_, side):
+def test_an_image_too_large_for_a_format_is_refused_with_its_bound(format_, side):
     with pytest.raises(EncodeError, match=rf"{side} x 1 pixels; .* 1 to {side - 1} "):
         Codec(format_).encode(np.zeros((1, side, 3), np.uint8))
 

@@ -44,7 +44,7 @@ def with_chunk(added, *, at_end):
     ],
     ids=["zTXt", "iTXt", "iCCP", "much text", "damaged checksum"],
 )
-def test_a_chunk_that_pillow_refuses_does_not_cost_the_image(added, at_end):
+def test_a_chunk_that_pillow_refuses_does_not_reject_the_image(added, at_end):
     assert np.array_equal(Codec().decode(with_chunk(added, at_end=at_end)), PIXELS)
 
 
@@ -63,6 +63,6 @@ def test_a_file_without_such_chunks_is_not_copied():
     assert png_without_harmful_chunks(data) is data
 
 
-def test_a_file_that_ends_within_a_chunk_stays_as_it_is():
+def test_a_file_that_ends_within_a_chunk_is_unchanged():
     data = png()[:60]
     assert png_without_harmful_chunks(data) is data

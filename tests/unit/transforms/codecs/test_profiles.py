@@ -51,7 +51,7 @@ def test_a_transform_is_made_once_while_it_is_remembered():
     assert len(cache._transforms) == 2
 
 
-def test_a_cache_travels_empty():
+def test_a_cache_is_pickled_empty():
     cache = ProfileCache(max_profiles=3)
     cache.transform(icc_profile("RGB ", 1.0), "RGB")
     copy = pickle.loads(pickle.dumps(cache))

@@ -41,7 +41,7 @@ def test_the_user_s_switch_is_restored_after_the_last_of_several_decodes():
     assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
-def test_filters_that_make_errors_of_warnings_change_no_orientation():
+def test_warnings_as_errors_change_no_orientation():
     entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entry + b"\x0f"  # the second entry is cut
     with warnings.catch_warnings():

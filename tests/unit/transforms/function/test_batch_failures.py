@@ -49,7 +49,7 @@ def test_the_other_rows_keep_their_pixels_and_get_what_the_function_returns_for_
     assert {each.fields["size"] for each in kept} == {1}
 
 
-def test_one_array_that_the_function_fills_again_does_not_mix_up_the_rows():
+def test_one_reused_array_does_not_mix_up_rows_that_run_alone():
     shared = np.zeros((1, 4, 6, 3), np.uint8)
 
     def work(batch):

@@ -64,7 +64,7 @@ def test_an_image_function_gets_the_image():
     assert (got[-1].mode, got[-1].size) == ("RGB", (6, 4))
 
 
-def test_bytes_are_given_and_packed_as_they_are():
+def test_bytes_are_passed_and_packed_unchanged():
     got = []
     row = Row(3, b"stored", {})
     (outcome,) = user(lambda data: got.append(data) or b"new", "image", "bytes").run([row], 0)
@@ -74,7 +74,7 @@ def test_bytes_are_given_and_packed_as_they_are():
 
 @pytest.mark.parametrize("mode", ["batch", "sample", "image"])
 @pytest.mark.parametrize("input", ["numpy", "pil"])
-def test_a_function_may_change_what_it_gets(mode, input):  # noqa: A002
+def test_a_function_may_modify_its_arguments(mode, input):  # noqa: A002
     def paint(image):
         if input == "numpy":
             image[:] = 200
@@ -101,7 +101,7 @@ def test_a_function_may_change_what_it_gets(mode, input):  # noqa: A002
 # --- what becomes of what it returns
 
 
-def test_returned_columns_replace_and_extend_and_the_others_stay():
+def test_returned_columns_replace_and_extend_the_others():
     def work(batch):
         return {
             "picture": [image + 100 for image in batch["picture"]],
@@ -118,7 +118,7 @@ def test_returned_columns_replace_and_extend_and_the_others_stay():
 
 
 @pytest.mark.parametrize("mode", ["batch", "sample"])
-def test_a_dict_without_the_image_is_an_error_that_names_what_came(mode):
+def test_a_dict_without_the_image_is_an_error_that_lists_its_keys(mode):
     with pytest.raises(TransformError, match="'label' but not 'picture'; return the image too"):
         run(lambda _given: {"label": [7, 7, 7]}, mode)
 
@@ -155,7 +155,7 @@ def test_a_sample_can_be_left_out_with_a_reason(mode):
     assert run(work, mode, count=1) == [Rejected(10, 0, "filter", "too dark")]
 
 
-def test_sample_columns_replace_and_extend_and_the_others_stay():
+def test_sample_columns_replace_and_extend_the_others():
     outcomes = run(
         lambda sample: {"picture": sample["picture"], "label": sample["label"] + 1, "new": 5},
         "sample",
@@ -177,7 +177,7 @@ def test_an_empty_image_rejects_its_row_only():
 
 
 @pytest.mark.parametrize("mode", ["sample", "image"])
-def test_one_array_filled_again_and_again_does_not_mix_up_the_rows(mode):
+def test_one_reused_array_does_not_mix_up_the_rows(mode):
     shared = pixels(0)
 
     def work(given):
@@ -187,7 +187,7 @@ def test_one_array_filled_again_and_again_does_not_mix_up_the_rows(mode):
     assert values(run(work, mode)) == [0, 1, 2]
 
 
-def test_no_rows_are_no_call():
+def test_without_rows_the_function_is_not_called():
     def work(_):
         raise AssertionError
 
@@ -201,7 +201,7 @@ def failing(_):
     raise ValueError("bad\nvalue")
 
 
-def test_an_exception_rejects_the_sample_with_its_place():
+def test_an_exception_rejects_the_sample_with_its_location():
     for mode in ("sample", "image"):
         (rejected,) = run(failing, mode, count=1)
         line = failing.__code__.co_firstlineno + 1
@@ -217,7 +217,7 @@ def test_an_exception_over_a_signed_url_does_not_pass_it_on():
     assert rejected.reason.startswith("ConnectionError: 403 for url … (test_call.py:")
 
 
-def test_an_exception_deep_in_a_library_is_placed_in_the_user_s_file():
+def test_an_exception_deep_in_a_library_names_the_line_of_the_user_s_file():
     def work(image):
         return Image.fromarray(image).resize((0, -1))
 
@@ -226,7 +226,7 @@ def test_an_exception_deep_in_a_library_is_placed_in_the_user_s_file():
 
 
 @pytest.mark.parametrize("mode", ["batch", "sample", "image"])
-def test_sys_exit_is_no_way_to_end_a_run(mode):
+def test_sys_exit_does_not_end_a_run(mode):
     def work(_):
         raise SystemExit(0)
 
@@ -240,7 +240,7 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("mode", ["batch", "sample", "image"])
 @pytest.mark.parametrize("error", [Stop, GeneratorExit])
-def test_what_is_no_exception_is_an_error_of_the_function(mode, error):
+def test_raising_another_object_is_an_error_of_the_function(mode, error):
     def work(_):
         raise error
 
@@ -252,7 +252,7 @@ def interrupting(_):
     raise KeyboardInterrupt
 
 
-def test_an_interrupt_is_the_user_s_in_the_main_thread_and_the_function_s_elsewhere(monkeypatch):
+def test_an_interrupt_stops_the_run_only_from_the_main_thread(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run(interrupting)
     with ThreadPoolExecutor(1) as thread, pytest.raises(TransformError, match="KeyboardInterrupt"):
@@ -275,9 +275,7 @@ class MuteRejectError(RejectSample, MuteError):
     ("error", "stage", "start"),
     [(MuteError, "transform", "MuteError: "), (MuteRejectError, "filter", "")],
 )
-def test_an_exception_that_cannot_tell_its_text_rejects_the_sample_as_others_do(
-    error, stage, start
-):
+def test_an_exception_without_a_printable_message_rejects_the_sample(error, stage, start):
     def work(_):
         raise error
 
@@ -311,7 +309,7 @@ class Odd:
         ("image", np.zeros((3, 4, 5), np.uint8), "an array of shape 3×4×5; return a PIL image"),
     ],
 )
-def test_a_wrong_return_ends_the_run_at_once(mode, returned, text):
+def test_a_wrong_return_value_ends_the_run_at_once(mode, returned, text):
     with pytest.raises(TransformError, match=text):
         run(lambda _: returned, mode)
 
@@ -359,7 +357,7 @@ def test_a_batch_function_may_ask_for_one_stream_or_for_one_per_row():
     assert drawn["each"] == [sample_rng(5, 2, position).random() for position in (10, 11, 12)]
 
 
-def test_the_global_generators_belong_to_the_row_and_not_to_what_ran_before():
+def test_the_global_generators_depend_on_the_row_only():
     def work(_):
         return np.full((1, 1, 3), int(random.random() * 128 + np.random.random() * 127), np.uint8)  # noqa: S311, NPY002
 

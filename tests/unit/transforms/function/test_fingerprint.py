@@ -142,7 +142,7 @@ class Drawing:
         self.params = {"seed": seed}
 
 
-def test_functions_of_different_text_differ():
+def test_functions_of_different_code_differ():
     assert sha256_of(scaled) != sha256_of(calling)
 
 
@@ -224,14 +224,14 @@ def picture(mode="L", value=0, colour=0):
         (np.min, np.max),
     ],
 )
-def test_values_without_attributes_count_by_what_they_are(one, other):
+def test_values_without_attributes_count_by_their_content(one, other):
     prints = [fingerprint_of_callable(capturing(value)) for value in (one, copy.copy(one), other)]
     assert prints[0] == prints[1]
     assert prints[0].sha256 != prints[2].sha256
     assert prints[0].by_name == ()
 
 
-def test_views_count_by_what_they_show():
+def test_views_count_by_their_visible_content():
     one, other = (capturing([memoryview(b), MappingProxyType({1: b})]) for b in (b"a", b"b"))
     assert sha256_of(one) != sha256_of(other)
     assert fingerprint_of_callable(one).by_name == ()
@@ -277,7 +277,7 @@ class Sealed:
         raise TypeError("cannot be pickled")
 
 
-def test_what_can_be_told_by_its_class_only_is_named():
+def test_objects_known_only_by_their_class_are_named():
     name = f"{__name__}.Sealed"
     assert fingerprint_of_callable(capturing([Sealed(), Sealed()])).by_name == (name,)
     deep = functools.reduce(lambda inner, number: Foreign(number, inner), range(9), 0)
@@ -287,7 +287,7 @@ def test_what_can_be_told_by_its_class_only_is_named():
 @pytest.mark.parametrize(
     "make", [np.random.default_rng, np.random.PCG64, random.Random, lambda: iter([1, 2, 3])]
 )
-def test_what_a_use_leaves_in_a_generator_does_not_count(make):
+def test_the_state_of_a_used_generator_does_not_count(make):
     held = make()
     before = fingerprint_of_callable(capturing(held))
     for draw in ("random", "random_raw", "__next__"):
@@ -297,7 +297,7 @@ def test_what_a_use_leaves_in_a_generator_does_not_count(make):
     assert before.by_name == ()
 
 
-def test_a_lazy_picture_whose_file_is_gone_is_no_error():
+def test_a_lazy_image_without_its_file_is_not_an_error():
     file = io.BytesIO()
     picture().save(file, "PNG")
     image = Image.open(file)
@@ -310,20 +310,20 @@ def test_equal_functions_are_equal():
     assert sha256_of(Step(5)) == sha256_of(Step(5))
 
 
-def test_things_that_hold_themselves_are_described_too():
+def test_self_referencing_objects_have_a_fingerprint():
     loop = []
     loop.append(loop)
     assert sha256_of(capturing(loop)) == sha256_of(capturing(loop))
 
 
-def test_what_a_call_leaves_in_a_seeded_object_does_not_count():
+def test_the_state_of_a_seeded_object_after_a_call_does_not_count():
     drawing = Drawing()
     before = sha256_of(capturing(drawing))
     drawing.set_random_seed(7)
     assert sha256_of(capturing(drawing)) == before
 
 
-def test_objects_that_hold_one_another_in_many_ways_come_to_an_end():
+def test_objects_with_many_shared_references_have_a_fingerprint():
     layer = [Foreign(number) for number in range(8)]
     for _ in range(8):
         layer = [Foreign(number, layer) for number in range(8)]

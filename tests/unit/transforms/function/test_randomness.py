@@ -102,7 +102,7 @@ REACHED = {
 
 
 @pytest.mark.parametrize("function", REACHED.values(), ids=REACHED)
-def test_whatever_is_in_reach_draws_the_same_for_the_same_key(function):
+def test_reachable_generators_draw_the_same_for_the_same_key(function):
     randomness = Randomness(function)
     first = randomness.run(function, 1, 0, 5)
     other = randomness.run(function, 1, 0, 6)
@@ -163,7 +163,7 @@ def test_a_transform_made_in_the_first_call_is_seeded_in_it_already():
     assert randomness.run(work, 1, 0, 5) == randomness.run(work, 1, 0, 5)
 
 
-def test_a_function_that_makes_something_new_in_each_call_is_not_called_for_ever():
+def test_a_function_that_creates_generators_is_called_a_bounded_number_of_times():
     made = []
     randomness = Randomness(lambda: made)
     randomness.run(lambda: made.append(Compose()), 1, 0, 5)

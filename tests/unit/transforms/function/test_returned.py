@@ -77,7 +77,7 @@ def test_pil_images_of_any_mode_become_rgb(mode):
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
-def test_encoded_bytes_stay_as_they_are(kind):
+def test_encoded_bytes_are_unchanged(kind):
     assert returned(kind(b"\xff\xd8")) == b"\xff\xd8"
 
 
@@ -110,7 +110,7 @@ def test_tensors_are_channels_first():
 
 @pytest.mark.usefixtures("_torch")
 @pytest.mark.parametrize("channels", [(), (1,), (3,), (4,)])
-def test_every_shape_that_is_taken_is_named_where_another_is_refused(channels):
+def test_a_refused_shape_is_reported_with_the_accepted_ones(channels):
     array = np.zeros((2, 5, *channels), np.uint8)
     assert returned(array).shape == (2, 5, 3)
     assert returned(Tensor(array.transpose(2, 0, 1) if channels else array)).shape == (2, 5, 3)

@@ -82,7 +82,7 @@ def project(tmp_path, monkeypatch):
 IMPORTED = ["helper", "lazy", "pack", "pack.deep.leaf", "pack.inner", "pack.sibling"]
 
 
-def test_own_modules_are_found_recursively_and_installed_ones_are_not(project):
+def test_only_own_modules_are_found_recursively(project):
     found = own_modules(project / "aug.py", [str(project)])
     assert [each.name for each in found] == IMPORTED
 

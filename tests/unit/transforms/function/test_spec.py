@@ -61,7 +61,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_function_of_a_file_is_loaded_with_what_lies_beside_it():
+def test_a_function_of_a_file_can_import_its_folder():
     assert function_from_text("aug.py:augment").load()(2) == 42
 
 
@@ -87,7 +87,7 @@ def test_an_installed_module_is_found():
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_named_function_travels_by_its_name():
+def test_a_named_function_is_pickled_by_name():
     spec = function_from_text("aug.py:augment")
     assert cloudpickle.loads(cloudpickle.dumps(spec)).load()(2) == 42
     assert len(cloudpickle.dumps(spec)) < 1_000
@@ -122,7 +122,7 @@ def test_objects_and_their_methods_are_functions_too(name, answer):
         ("sys:exit", "transform module 'sys' not found"),
     ],
 )
-def test_what_cannot_be_found_is_named(text, message):
+def test_a_missing_function_is_named(text, message):
     with pytest.raises(UsageError, match=message):
         function_from_text(text)
 
@@ -138,7 +138,7 @@ def test_what_cannot_be_found_is_named(text, message):
         ("later", r"transform aug\.py:later is async"),
     ],
 )
-def test_a_name_that_is_no_function_is_refused(name, message):
+def test_a_name_that_is_not_a_function_is_refused(name, message):
     with pytest.raises(UsageError, match=message):
         function_from_text(f"aug.py:{name}").load()
 
@@ -155,13 +155,13 @@ def test_a_name_that_is_no_function_is_refused(name, message):
         ("import sys\nsys.exit(3)\n", r"cannot import bad\.py: SystemExit: 3 \(bad\.py:2\)"),
     ],
 )
-def test_a_file_that_fails_is_told_with_the_line(folder, source, message):
+def test_a_failing_file_is_reported_with_the_line(folder, source, message):
     (folder / "bad.py").write_text(source)
     with pytest.raises(TransformError, match=message):
         function_from_text("bad.py:f").load()
 
 
-def test_a_module_that_fails_is_told_with_the_line(folder):
+def test_a_failing_module_is_reported_with_the_line(folder):
     (folder / "bad.py").write_text("\n\n1 / 0\n")
     message = r"cannot import bad: ZeroDivisionError: division by zero \(bad\.py:3\)"
     with pytest.raises(TransformError, match=message):
@@ -192,7 +192,7 @@ def steps(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("change", [("TIMES = 2", "TIMES = 3"), ("value * TIMES", "value + 1")])
-def test_a_module_that_changed_after_a_run_is_not_taken_for_the_new_one(steps, change):
+def test_a_module_changed_after_a_run_is_detected(steps, change):
     assert function_from_text("steps_of_mine:times").load()(5) == 10
     assert function_from_text("steps_of_mine:times").load()(5) == 10
     steps.write_text(steps.read_text().replace(*change))
@@ -212,7 +212,7 @@ def test_a_module_that_changed_after_the_program_imported_it_is_noticed(steps, m
         function_from_text("steps_of_mine:times").load()
 
 
-def test_the_fingerprint_is_of_the_meaning_and_not_of_the_place(folder, tmp_path_factory):
+def test_the_fingerprint_depends_on_the_code_not_on_its_folder(folder, tmp_path_factory):
     text = (folder / "aug.py").read_bytes()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     (elsewhere / "aug.py").write_bytes(b"# a comment\r\n" + text.replace(b"\n", b"\r\n"))
@@ -249,6 +249,6 @@ def test_any_callable_is_a_function(function, name):
 @pytest.mark.parametrize(
     ("function", "message"), [(3, "not a function but int"), (dict, "is a class")]
 )
-def test_what_cannot_be_called_is_refused(function, message):
+def test_an_object_that_cannot_be_called_is_refused(function, message):
     with pytest.raises(UsageError, match=message):
         function_from_callable(function)

@@ -34,7 +34,7 @@ def built(monkeypatch):
         ("portable", False, "portable"),
     ],
 )
-def test_auto_takes_the_native_kernel_where_it_is_built(wanted, is_built, chosen, built):
+def test_auto_selects_the_native_kernel_where_it_is_built(wanted, is_built, chosen, built):
     built(is_built=is_built)
     assert chosen_kernel(wanted) == chosen
 
@@ -57,7 +57,7 @@ def test_a_record_names_the_kernel_and_its_libjpeg(built):
     ("recorded", "kernel"),
     [("native 1 (libjpeg-turbo 3.1.2)", "native"), ("portable", "portable"), (None, "portable")],
 )
-def test_a_record_gives_the_kernel_back(recorded, kernel):
+def test_a_record_restores_the_kernel(recorded, kernel):
     assert kernel_of(recorded) == kernel
 
 

@@ -123,7 +123,7 @@ def test_vectors_give_the_bytes_of_plain_c(request):
 
 @settings(max_examples=150)
 @given(requests())
-def test_rows_decoded_in_vain_change_nothing(request):
+def test_unused_decoded_rows_change_nothing(request):
     data, plan, filters, divisor = request
     few = rgb(data, plan, filters, divisor)
     image = kernel_of(data)
@@ -201,7 +201,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("data", UNREADABLE.values(), ids=UNREADABLE)
-def test_what_it_does_not_read_is_left_to_others(data):
+def test_unsupported_images_are_left_to_other_decoders(data):
     size = (40, 30) if len(data) < 5000 else (512, 512)
     plan = whole(size).resize(20, 20)
     image = NativeJpeg(data, size)
@@ -231,14 +231,14 @@ def test_an_image_of_another_size_than_was_accepted_is_not_decoded():
         (PendingGeometry((40, 30), (0.0, 0.0, 40.0, 30.0), (8, 8)), (3, 0, 30)),
     ],
 )
-def test_senseless_requests_are_refused(plan, scale):
+def test_invalid_requests_are_refused(plan, scale):
     data = saved(scene(40, 30), "JPEG", subsampling="4:4:4")
     with pytest.raises(ValueError, match=r"not of this image|divisor"):
         NativeJpeg(data, (40, 30)).rgb(plan, (), scale)
 
 
 @pytest.mark.parametrize("filters", [(("paint", 0.0),), (("blur", 0.0),), (("blur", 1e9),)])
-def test_senseless_filters_are_refused(filters):
+def test_invalid_filters_are_refused(filters):
     data = saved(scene(40, 30), "JPEG")
     with pytest.raises(ValueError, match="no filter"):
         rgb(data, whole((40, 30)), filters)

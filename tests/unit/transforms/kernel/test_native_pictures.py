@@ -73,7 +73,7 @@ def test_an_image_is_turned_as_its_orientation_says(orientation):
     assert psnr(*map(opened, made)) >= 33
 
 
-def test_colours_of_a_profile_are_brought_to_srgb():
+def test_colours_of_a_profile_are_converted_to_srgb():
     profile = icc_profile("RGB ", 1.0)
     data = saved(photo("chelsea"), "JPEG", icc_profile=profile)
     assert prepared(picture_of(data)).jpeg("420", 90) is None
@@ -103,7 +103,7 @@ def test_steps_after_a_filter_follow_it(later):
     assert psnr(*made) >= 30
 
 
-def test_what_is_shrunk_and_then_enlarged_is_done_in_two_steps():
+def test_shrinking_and_then_enlarging_takes_two_steps():
     made = []
     for kernel in ("native", "portable"):
         picture = picture_of(PHOTO, kernel)
@@ -139,7 +139,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("data", DAMAGED.values(), ids=DAMAGED)
-def test_damage_gets_the_message_of_the_portable_kernel(data):
+def test_damage_has_the_message_of_the_portable_kernel(data):
     reasons = []
     for kernel in ("native", "portable"):
         picture = picture_of(data, kernel)
@@ -159,7 +159,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("data", OTHERS.values(), ids=OTHERS)
-def test_what_the_native_kernel_does_not_read_is_made_as_by_the_portable_one(data):
+def test_unsupported_images_fall_back_to_the_portable_kernel(data):
     made = []
     for kernel in ("native", "portable"):
         picture = picture_of(data, kernel)

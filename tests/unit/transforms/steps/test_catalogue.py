@@ -35,7 +35,7 @@ def made(data, texts, copies=1, seed=42, position=0):
     return frame, [picture.pixels() for picture in pictures]
 
 
-def test_every_step_that_was_promised_is_there():
+def test_every_documented_step_exists():
     assert list(STEPS) == [
         "resize", "resize-max", "center-crop", "random-crop", "random-resized-crop",
         "center-crop-scale", "pad", "hflip", "vflip", "rotate", "color-jitter", "grayscale",
@@ -66,7 +66,7 @@ def test_every_step_that_was_promised_is_there():
         ("random-erasing", "random-erasing=0.5"),
     ],
 )
-def test_a_steps_text_writes_every_default_out_and_reads_as_the_same_step(text, canonical):
+def test_the_string_of_a_step_shows_every_default_and_parses_back(text, canonical):
     (step,) = steps_from_text([text])
     assert str(step) == canonical
     assert steps_from_text([canonical]) == (step,)
@@ -126,7 +126,7 @@ def test_steps_made_in_python_are_checked_alike():
             make()
 
 
-def test_the_catalogue_tells_how_each_step_is_written_and_what_it_means():
+def test_the_catalogue_describes_the_syntax_and_effect_of_each_step():
     rows = dict(catalogue())
     assert len(rows) == len(STEPS)
     assert rows["hflip[=P]"] == "Flip left to right with probability P. Default: P 0.5."
@@ -179,7 +179,7 @@ def test_four_copies_cost_one_decoding(extra):
     "rotate=30", "color-jitter=0.4,0.4,0.4,0.2", "grayscale=0.5", "sharpen=0.5",
     "random-erasing=0.5",
 ])  # fmt: skip
-def test_randomness_is_the_samples_own(text):
+def test_randomness_depends_on_the_sample_only(text):
     data = saved(scene(60, 40), "PNG")
     results = [made(data, [text], position=p)[1][0].tobytes() for p in range(12)]
     again = [made(data, [text], position=p)[1][0].tobytes() for p in reversed(range(12))]
@@ -209,7 +209,7 @@ def founding_by_pillow(data, rng):
     return np.asarray(image)
 
 
-def test_the_founding_augmentation_is_what_pillow_makes_of_the_photos():
+def test_the_founding_augmentation_matches_pillow():
     likeness = []
     for position, data in enumerate(photos()):
         _, (result,) = made(data, FOUNDING[:3], position=position)

@@ -44,14 +44,14 @@ def test_every_step_does_the_same_with_three_and_four_channels(name):
 
 
 @pytest.mark.parametrize("name", COLOURS)
-def test_no_step_writes_to_the_pixels_it_was_given(name):
+def test_no_step_modifies_its_input(name):
     pixels = noise(37, 23)
     stepped(pixels, example(name))
     assert (pixels == noise(37, 23)).all()
 
 
 @pytest.mark.parametrize("name", ["grayscale", "sharpen", "random-erasing"])
-def test_what_has_a_probability_happens_with_it(name):
+def test_steps_apply_with_their_probability(name):
     pixels = noise(20, 20)
     changed = sum((stepped(pixels, f"{name}=0.3", seed=s) != pixels).any() for s in range(300))
     assert 60 < changed < 120
@@ -73,7 +73,7 @@ def test_sharpening_is_exact_arithmetic_rounded_once():
     assert (stepped(pixels, "sharpen") == exact).all()
 
 
-def test_the_cpu_does_not_decide_the_bytes_of_filters():
+def test_the_bytes_of_filters_do_not_depend_on_the_cpu():
     pixels = noise(131, 97)
     results = set()
     try:
@@ -94,7 +94,7 @@ def test_blur_is_a_gaussian_of_its_sigma():
     assert stepped(point, "blur")[20, 20, 0] == pytest.approx(255 / (2 * np.pi), abs=1)
 
 
-def test_blur_has_a_sigma_of_one_unless_told():
+def test_blur_has_a_sigma_of_one_by_default():
     assert (stepped(noise(20, 20), "blur") == stepped(noise(20, 20), "blur=1.0")).all()
 
 
@@ -128,7 +128,7 @@ def test_brightness_is_multiplied_by_a_factor_of_its_range(text, low, high):
     assert high - 0.05 < max(factors) <= high + 0.02
 
 
-def test_missing_jitters_are_none():
+def test_missing_jitters_are_not_applied():
     gray = np.full((2, 2, 3), 80, np.uint8)
     gray[0] = 120
     assert (stepped(gray, "color-jitter=0,0,0.9,0.5") == gray).all()
@@ -138,7 +138,7 @@ def test_missing_jitters_are_none():
     assert all((result != noise(4, 4)).any() for result in jittered)
 
 
-def test_the_hue_turns_within_its_range_and_nothing_else_does():
+def test_the_hue_changes_within_its_range_only():
     colour = (200, 100, 50)
     hue, saturation, value = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
     turns = []

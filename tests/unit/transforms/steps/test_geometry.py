@@ -80,25 +80,25 @@ def test_padding_to_more_pixels_than_allowed_is_refused():
 @pytest.mark.parametrize(
     ("size", "left", "top"), [((9, 8), 2, 2), ((10, 7), 3, 1), ((11, 5), 4, 0)]
 )
-def test_a_centre_crop_lies_where_torchvision_lays_it(size, left, top):
+def test_a_centre_crop_equals_that_of_torchvision(size, left, top):
     pixels = noise(*size)
     assert (stepped(pixels, "center-crop=4x5") == pixels[top : top + 5, left : left + 4]).all()
 
 
-def test_a_centre_crop_of_a_small_image_lies_on_the_matte():
+def test_a_centre_crop_of_a_small_image_is_padded_with_the_matte():
     pixels = noise(3, 8)
     result = stepped(pixels, "center-crop=6")
     assert (result[:, 1:4] == pixels[1:7]).all()
     assert (result[:, [0, 4, 5]] == MATTE).all()
 
 
-def test_random_crops_reach_every_place_and_stay_inside():
+def test_random_crops_reach_every_position_and_stay_inside():
     pixels = noise(7, 6)
     places = {place_of(stepped(pixels, "random-crop=5x4", seed=s), pixels) for s in range(120)}
     assert places == {(left, top) for left in range(3) for top in range(3)}
 
 
-def test_a_small_image_lies_at_every_place_of_a_random_crop():
+def test_a_small_image_reaches_every_position_of_a_random_crop():
     pixels = noise(3, 2) // 2 + 100
     places = set()
     for seed in range(120):

@@ -58,7 +58,7 @@ def test_a_frame_is_decoded_once_for_all_copies():
     assert frame.decodes == 1
 
 
-def test_the_neediest_copy_decides_at_what_fraction_is_decoded():
+def test_the_largest_copy_decides_the_decoding_scale():
     frame = frame_of(scene(1600, 1600))
     small, large = frame.picture(), frame.picture()
     small.resize(50, 50)
@@ -93,7 +93,7 @@ def test_a_plan_made_after_decoding_still_gets_the_pixels_it_needs():
     assert frame.decodes == 2
 
 
-def test_the_decoded_image_is_let_go_when_no_picture_waits_for_it():
+def test_the_decoded_image_is_released_after_its_last_use():
     frame = SourceImage(photos()[0], Codec())
     first, second = frame.picture(), frame.picture()
     first.raw()
@@ -149,7 +149,7 @@ def test_resizes_of_turned_images_are_those_of_upright_ones(orientation):
     assert psnr(picture.pixels(), pillow(upright, (0, 0, width, height), (40, 50))) > 44
 
 
-def test_crop_resize_crop_and_flip_are_one_resampling_of_the_same_place():
+def test_crop_resize_crop_and_flip_are_one_resampling_of_the_same_region():
     data = photos()[2]
     picture = SourceImage(data, Codec()).picture()
     picture.crop(40, 30, 320, 240)
@@ -202,7 +202,7 @@ def test_colours_are_converted_after_the_resampling():
     assert worst(picture.pixels(), np.full((8, 8, 3), 188)) <= 2
 
 
-def test_stray_bytes_cost_nothing_even_at_a_fraction_of_the_size():
+def test_stray_bytes_are_harmless_at_a_fraction_of_the_size():
     data = saved(scene(1600, 1000), "JPEG")
     strayed = data[:-2] + b"\xaa\xbb" * 10 + data[-2:]
     results = []
@@ -222,7 +222,7 @@ def test_stray_bytes_do_not_undo_a_colour_profile():
     assert worst(pixels, np.full((64, 64, 3), 188)) <= 2
 
 
-def test_truncated_data_is_found_when_pixels_are_asked_for():
+def test_truncated_data_is_found_when_pixels_are_requested():
     frame = SourceImage(photos()[0][:20_000], Codec())
     with pytest.raises(DecodeError, match="truncated"):
         frame.picture().pixels()
@@ -242,14 +242,14 @@ def test_a_resize_to_more_pixels_than_allowed_is_refused():
         picture.resize(100, 11)
 
 
-def test_other_pixels_may_take_the_place_of_what_was():
+def test_pixels_can_be_replaced():
     picture = frame_of(scene(30, 20)).picture()
     picture.replace(noise(7, 5))
     assert picture.size == (7, 5)
     assert (picture.pixels() == noise(7, 5)).all()
 
 
-def test_pixels_that_come_from_no_file_are_handled_alike():
+def test_pixels_without_a_file_are_handled_alike():
     pixels = noise(30, 20)
     picture = Picture.from_pixels(pixels)
     picture.crop(3, 4, 10, 11)

@@ -52,13 +52,13 @@ def test_series_without_a_gap_are_clean_in_any_order():
         (2, {"is_last": False}, "it is the last shard, but not marked as the last"),
     ],
 )
-def test_a_shard_out_of_its_series_is_told(place, change, detail):
+def test_a_shard_out_of_its_series_is_reported(place, change, detail):
     shards = series()
     shards[place] = replace(shards[place], **change)
     assert [found for _, found in problems(shards)] == [detail]
 
 
-def test_one_gap_is_told_once_for_each_series():
+def test_a_gap_is_reported_once_for_each_series():
     shards = series(shards=9)
     del shards[2]
     assert problems(shards) == [("train-000003.tar", "its number is 3, but 2 is expected")]

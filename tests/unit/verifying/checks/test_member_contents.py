@@ -71,11 +71,11 @@ def test_a_missing_and_a_new_field_are_found():
 
 
 @pytest.mark.parametrize("label", [2, -2, 1.0, "cat", True, 10**30])
-def test_a_label_that_is_no_class_is_found(label):
+def test_a_label_that_is_not_a_class_is_found(label):
     assert problem(label=label, label_name=None)[0] is Code.LABEL_RANGE
 
 
-def test_labels_that_nobody_gave_are_clean():
+def test_missing_labels_are_clean():
     assert problem(label=-1, label_name=None) is None
     assert problem(label=None, label_name=None) is None
 
@@ -86,7 +86,7 @@ def test_a_label_with_the_name_of_another_is_found():
 
 
 @pytest.mark.parametrize("features", [{}, {"json": "struct"}, {"json": {"struct": 5}}, {"json": 1}])
-def test_without_features_nothing_is_held_against_them(features):
+def test_without_features_nothing_is_compared(features):
     found = Collector("s.tar")
     Schema(features).check({"anything": 1}, "k", 0, found)
     assert found.findings() == []
@@ -95,7 +95,7 @@ def test_without_features_nothing_is_held_against_them(features):
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"{", b"3", b'{"a": NaN}', b"\xff{}", b"[" * 100_000, b"{" * 9000]
 )
-def test_what_is_no_json_object_is_refused(data):
+def test_json_that_is_not_an_object_is_refused(data):
     assert parsed_object(data) is None
 
 
@@ -103,7 +103,7 @@ def test_a_json_object_is_read():
     assert parsed_object(json.dumps({"a": "ä"}).encode()) == {"a": "ä"}
 
 
-def test_numbers_and_texts_are_read_as_webdataset_reads_them():
+def test_numbers_and_strings_are_read_as_by_webdataset():
     assert text_problem(b"12", "number") is None
     assert text_problem(b" 3\n", "number") is None
     assert "invalid literal" in text_problem(b"cat", "number")
@@ -119,7 +119,7 @@ def test_numbers_and_texts_are_read_as_webdataset_reads_them():
         ("jpg", None, "image"), ("seg.png", None, "image"), ("npy", None, None), ("", None, None),
     ],
 )  # fmt: skip
-def test_the_depth_says_which_members_are_looked_into(field, samples, pixels):
+def test_the_depth_selects_which_members_are_parsed(field, samples, pixels):
     assert content_of(field, "bytes") is None
     assert content_of(field, "samples") == samples
     assert content_of(field, "pixels") == pixels

@@ -1,7 +1,7 @@
 from wdsremux.verifying.checks.mixture import MAX_FIELDS, Mixture
 
 
-def test_equal_samples_are_no_mixture():
+def test_equal_samples_are_not_a_mixture():
     mixture = Mixture()
     for _ in range(3):
         assert mixture.note_members(("jpg", "json")) is None
@@ -24,14 +24,14 @@ def test_a_type_is_that_of_the_first_value_that_is_not_null():
     assert mixture.note_json({"a": True}) == "'a' is a boolean, before it was a whole number"
 
 
-def test_new_and_missing_fields_are_told():
+def test_new_and_missing_fields_are_reported():
     mixture = Mixture()
     mixture.note_json({"a": 1, "b": 1})
     assert mixture.note_json({"a": 1}) == "'b' is missing"
     assert mixture.note_json({"a": 1, "b": 1, "c": 1}) == "'c' is new"
 
 
-def test_shards_are_compared_by_what_they_have_in_common():
+def test_shards_are_compared_by_their_common_fields():
     one, two, empty = Mixture(), Mixture(), Mixture()
     one.note_members(("json",))
     one.note_json({"a": None})

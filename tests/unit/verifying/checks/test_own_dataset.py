@@ -24,7 +24,7 @@ class Unsliced(array):
         return super().__getitem__(place)
 
 
-def test_offsets_of_double_keys_are_summed_up_once(tmp_path):
+def test_duplicate_keys_are_reported_once_with_their_offsets(tmp_path):
     out = make_dataset(tmp_path / "out", rows=20, broken=())
     entry = ShardEntry.from_bytes(entry_path(out).read_bytes(), SHARD)
     entry = replace(entry, sizes=Unsliced("Q", entry.sizes))
@@ -40,7 +40,7 @@ def test_offsets_of_double_keys_are_summed_up_once(tmp_path):
     assert {finding.detail for finding in doubles} == {f"also in {SHARD}"}
 
 
-def test_keys_of_what_an_older_dataset_left_are_not_told(tmp_path):
+def test_keys_in_leftovers_of_an_older_dataset_are_not_reported(tmp_path):
     out = make_dataset(tmp_path / "out", rows=20, broken=())
     entry = ShardEntry.from_bytes(entry_path(out).read_bytes(), SHARD)
     left = replace(entry, summary=replace(entry.summary, name="train-000009.tar"))

@@ -22,7 +22,7 @@ def out(made, tmp_path):
     return copied(made, tmp_path / "out")
 
 
-def test_nothing_is_moved_unless_asked_for(out):
+def test_nothing_is_moved_without_the_option(out):
     flip(out / SHARD, 600)
     assert verify(out).quarantined == ()
     assert (out / SHARD).exists()
@@ -39,7 +39,7 @@ def test_a_damaged_shard_is_moved_with_its_findings(out):
     assert (finding["code"], finding["offset"]) == ("W201", 600)
 
 
-def test_whole_shards_stay_whatever_else_is_wrong(out):
+def test_intact_shards_are_never_moved(out):
     (out / "README.md").unlink()
     (out / ".wdsremux/recipe.json").write_bytes(b"")
     os.truncate(out / "train-000002.tar", 3000)
@@ -48,7 +48,7 @@ def test_whole_shards_stay_whatever_else_is_wrong(out):
     assert len(list(out.glob("*.tar"))) == 4
 
 
-def test_a_later_catch_does_not_replace_an_earlier_one(out):
+def test_a_second_quarantine_keeps_the_files_of_the_first(out):
     first = (out / SHARD).read_bytes()
     for bit in (0, 1, 2):
         (out / SHARD).write_bytes(first)
@@ -64,7 +64,7 @@ def test_the_verified_folder_is_a_missing_shard_afterwards(out):
     assert codes(verify(out)) == [106]
 
 
-def test_damaged_shards_of_others_are_moved_too(tmp_path):
+def test_damaged_shards_of_other_tools_are_moved(tmp_path):
     write_tar(tmp_path / "out/sub/train-0.tar", sample("a"), end=b"")
     write_tar(tmp_path / "out/train-1.tar", sample("b"))
     report = verify(tmp_path / "out", quarantine=True)
@@ -85,7 +85,7 @@ def test_a_quarantine_that_is_a_link_is_refused(tmp_path, link):
     assert (tmp_path / "out/train-0.tar").exists()
 
 
-def test_damaged_shards_are_moved_though_their_findings_are_only_counted(out, monkeypatch):
+def test_damaged_shards_are_moved_even_if_findings_are_only_counted(out, monkeypatch):
     shards = sorted(path.name for path in out.glob("*.tar"))
     for name in shards[:3]:
         flip(out / name, 600)

@@ -13,7 +13,7 @@ def tasks(number):
 
 
 @given(st.integers(0, 200), st.integers(1, 40))
-def test_the_parts_of_a_dataset_are_all_of_it_once(number, parts):
+def test_the_subsets_of_a_dataset_cover_it_once(number, parts):
     own = tasks(number)
     found = [t for part in range(1, parts + 1) for t in subset_of(own, f"{part}/{parts}")]
     assert sorted(found, key=own.index) == list(own)
@@ -38,12 +38,12 @@ def test_no_subset_is_everything():
 
 
 @pytest.mark.parametrize("subset", ["0/20", "21/20", "0%", "101%", "half"])
-def test_what_is_no_part_is_refused_with_the_words_of_the_help(subset):
+def test_an_invalid_subset_is_refused_with_the_syntax_of_the_help(subset):
     with pytest.raises(UsageError, match=r"1/20 \(the first of 20 parts\) or 5%"):
         subset_of(tasks(3), subset)
 
 
-def test_shards_are_found_by_either_of_their_sums():
+def test_shards_are_identified_by_either_checksum():
     one = ShardTask(name="a.tar", size_bytes=1, manifest_sum="m", entry_sum="e")
     two = ShardTask(name="b.tar", size_bytes=1, manifest_sum="n", entry_sum="n")
     plan = CheckPlan(tasks=(one, two), shards=2, is_ours=True)
