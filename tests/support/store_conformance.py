@@ -29,7 +29,7 @@ def listed(target, prefix=""):
 class StoreConformance:
     """The contract of `wdsremux.stores.base`, one test a sentence."""
 
-    def test_a_new_target_holds_nothing(self, target):
+    def test_a_new_store_is_empty(self, target):
         assert listed(target) == []
         assert listed(target, ".wdsremux") == []
 
@@ -53,7 +53,7 @@ class StoreConformance:
         staged.commit()
         assert content_of(target, "a.tar") == b"first"
 
-    def test_a_large_file_is_published_whole(self, target):
+    def test_a_large_file_is_published_completely(self, target):
         content = bytes(range(256)) * 40_000
         publish(target, "a.tar", content)
         assert content_of(target, "a.tar") == content
@@ -99,7 +99,7 @@ class StoreConformance:
         publish(target, "a.tar", b"whole")
         assert content_of(target, "a.tar") == b"whole"
 
-    def test_a_published_file_takes_no_more_bytes(self, target):
+    def test_a_published_file_cannot_be_extended(self, target):
         staged = target.stage("a.tar")
         staged.write(b"whole")
         staged.commit()
@@ -107,7 +107,7 @@ class StoreConformance:
             staged.write(b" and more")
         assert content_of(target, "a.tar") == b"whole"
 
-    def test_an_older_file_stays_whole_until_its_successor_is_committed(self, target):
+    def test_an_older_file_is_kept_until_its_successor_is_committed(self, target):
         publish(target, "index.json", b"old")
         staged = target.stage("index.json")
         staged.write(b"newer")
@@ -117,14 +117,14 @@ class StoreConformance:
         assert content_of(target, "index.json") == b"newer"
         assert listed(target) == [("index.json", 5)]
 
-    def test_an_older_file_stays_when_its_successor_is_discarded(self, target):
+    def test_an_older_file_is_kept_when_its_successor_is_discarded(self, target):
         publish(target, "index.json", b"old")
         staged = target.stage("index.json")
         staged.write(b"newer")
         staged.discard()
         assert content_of(target, "index.json") == b"old"
 
-    def test_who_reads_while_a_file_is_replaced_sees_one_of_both_whole(self, target):
+    def test_a_read_during_a_replacement_sees_one_complete_version(self, target):
         old, new = b"o" * 100_000, b"n" * 100_000
         publish(target, "index.json", old)
         with target.open("index.json") as file:
@@ -132,7 +132,7 @@ class StoreConformance:
             publish(target, "index.json", new)
             assert begin + file.read() in (old, new)
 
-    def test_several_files_are_on_their_way_at_once(self, target):
+    def test_several_files_can_be_staged_at_once(self, target):
         one, other = target.stage("a.tar"), target.stage("b.tar")
         one.write(b"one")
         other.write(b"other")
@@ -156,7 +156,7 @@ class StoreConformance:
         ]
         assert content_of(target, ".wdsremux/recipe.json") == b"{}"
 
-    def test_a_list_shows_one_folder_and_not_those_below_it(self, target):
+    def test_a_list_shows_one_folder_without_its_subfolders(self, target):
         publish(target, "train-000000.tar")
         publish(target, ".wdsremux/train-000000.msgpack")
         publish(target, "data/other.tar")
@@ -168,7 +168,7 @@ class StoreConformance:
         publish(target, "database/b.tar")
         assert [name for name, _ in listed(target, "data")] == ["data/a.tar"]
 
-    def test_a_file_that_is_not_there_cannot_be_opened(self, target):
+    def test_a_missing_file_cannot_be_opened(self, target):
         with pytest.raises(FileNotFoundError):
             target.open("index.json")
         with pytest.raises(FileNotFoundError):
@@ -182,7 +182,7 @@ class StoreConformance:
         with pytest.raises(FileNotFoundError):
             target.open("a.tar")
 
-    def test_removing_what_is_not_there_is_no_error(self, target):
+    def test_removing_a_missing_file_is_not_an_error(self, target):
         target.remove("a.tar")
         target.remove("folder/a.tar")
 
@@ -192,24 +192,24 @@ class StoreConformance:
         publish(target, "a.tar", b"new")
         assert content_of(target, "a.tar") == b"new"
 
-    def test_a_locked_target_takes_files_and_the_lock_is_not_listed(self, target):
+    def test_a_locked_store_accepts_files_and_the_lock_is_not_listed(self, target):
         with target.lock():
             publish(target, "a.tar")
             assert [name for name, _ in listed(target)] == ["a.tar"]
             assert listed(target, ".wdsremux") == []
         assert [name for name, _ in listed(target)] == ["a.tar"]
 
-    def test_a_locked_target_cannot_be_locked_by_another(self, target):
+    def test_a_locked_store_cannot_be_locked_by_another(self, target):
         with target.lock(), pytest.raises(StoreError, match="being written by"), target.lock():
             pass
 
-    def test_a_lock_that_was_given_back_can_be_taken_again(self, target):
+    def test_a_released_lock_can_be_acquired_again(self, target):
         with pytest.raises(KeyError), target.lock():
             raise KeyError
         with target.lock():
             publish(target, "a.tar")
 
-    def test_a_lock_leaves_what_is_published(self, target):
+    def test_a_lock_keeps_published_files(self, target):
         publish(target, "a.tar")
         publish(target, ".wdsremux/recipe.json")
         with target.lock():

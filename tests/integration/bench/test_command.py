@@ -16,7 +16,7 @@ def source(tmp_path_factory):
     return write_parquet_dataset(tmp_path_factory.mktemp("corpus"), rows=60).folder
 
 
-def test_bench_tells_speed_time_and_size(source, tmp_path):
+def test_bench_shows_speed_time_and_size(source, tmp_path):
     env = {"TMPDIR": str(tmp_path)}
     words = (source, *STEPS, "--workers", 2, "--seconds", 1)
     done = wdsremux("bench", *words, "--json", env=env)
@@ -56,7 +56,7 @@ def test_bench_runs_a_function_in_processes(source, tmp_path):
     assert json.loads(done.stdout)["conversion"]["engine"] == "processes"
 
 
-def test_what_a_function_imports_is_in_no_rate(source, tmp_path):
+def test_imports_of_a_function_are_excluded_from_rates(source, tmp_path):
     function = tmp_path / "aug.py"
     function.write_text("import time\ntime.sleep(1)\ndef same(batch):\n    return batch\n")
     words = (source, tmp_path / "out", "--transform", f"{function}:same", "--workers", 1)
@@ -98,7 +98,7 @@ def test_doctor_finds_a_healthy_machine(tmp_path):
     assert "secret" not in done.stdout
 
 
-def test_doctor_stands_a_folder_that_cannot_be():
+def test_doctor_survives_an_impossible_folder():
     done = wdsremux("doctor", "a" * 300)
     assert (done.returncode, done.stderr) == (0, "")
     assert f"unknown at {'a' * 300}\n" in done.stdout

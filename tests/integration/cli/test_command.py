@@ -178,7 +178,7 @@ def slow_run(source, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_the_run_and_the_command_that_goes_on_is_told(
+def test_a_signal_stops_the_run_and_shows_the_command_that_resumes(
     slow_run, source, tmp_path, number, code
 ):
     slow_run.send_signal(number)
@@ -214,7 +214,7 @@ def test_after_a_run_that_died_worker_processes_take_over(slow_run, source, tmp_
     assert "threads" in second.stderr
 
 
-def test_the_folder_of_the_source_is_refused_as_output_and_left_alone(source, tmp_path):
+def test_the_folder_of_the_source_is_refused_as_output_and_unchanged(source, tmp_path):
     convert(source, tmp_path / "out")
     before = tree(tmp_path / "out")
     for words in ((), ("--overwrite",)):
@@ -224,7 +224,7 @@ def test_the_folder_of_the_source_is_refused_as_output_and_left_alone(source, tm
     assert tree(tmp_path / "out") == before
 
 
-def test_an_output_within_the_folder_that_is_the_source_is_refused(source, tmp_path):
+def test_an_output_within_the_source_folder_is_refused(source, tmp_path):
     shutil.copytree(source, tmp_path / "data")
     (tmp_path / "link").symlink_to(tmp_path / "data")
     for given, out in (
@@ -241,13 +241,13 @@ def test_an_output_within_the_folder_that_is_the_source_is_refused(source, tmp_p
 
 
 @pytest.mark.parametrize(("given", "word"), [(("", "out"), "SOURCE"), (("demo:", ""), "OUT")])
-def test_an_empty_word_is_not_taken_for_this_folder(tmp_path, given, word):
+def test_an_empty_argument_is_not_the_current_folder(tmp_path, given, word):
     done = convert(*given, code=2, cwd=tmp_path)
     assert f"{word} is empty" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mistyped_path_is_told_to_be_taken_for_a_dataset_before_the_hub_is_asked(tmp_path):
+def test_a_mistyped_path_is_announced_as_a_hub_dataset(tmp_path):
     done = wdsremux(
         "convert",
         "data/imgs",
@@ -263,7 +263,7 @@ def test_a_mistyped_path_is_told_to_be_taken_for_a_dataset_before_the_hub_is_ask
     assert "offline mode" in "".join(rest)
 
 
-def test_a_split_that_is_left_out_is_told_once(tmp_path):
+def test_a_split_that_is_left_out_is_reported_once(tmp_path):
     write_parquet_dataset(tmp_path / "in", rows=6)
     write_parquet_dataset(tmp_path / "in", rows=3, split="validation")
     words = ("convert", tmp_path / "in", tmp_path / "out", "--progress", "log")

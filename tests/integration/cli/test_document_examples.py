@@ -160,7 +160,7 @@ def keep_some(batch):
 
 
 @pytest.mark.parametrize(("name", "mode"), [("keep_bright", "sample"), ("keep_some", "batch")])
-def test_what_the_function_leaves_out_is_written_down(dataset, tmp_path, name, mode):
+def test_rows_left_out_by_the_function_are_recorded(dataset, tmp_path, name, mode):
     (tmp_path / "rejecting.py").write_text(REJECTING)
     words = ("--transform", f"rejecting.py:{name}", "--transform-mode", mode, "--max-errors", 0)
     convert(dataset, tmp_path / "out", *words, cwd=tmp_path)

@@ -69,7 +69,7 @@ def ended(words, out, *, both=False):
 @pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize("progress", ["log", "json", "bar"])
 @pytest.mark.parametrize("nobody", [unread, full])
-def test_a_conversion_goes_on_to_its_end_without_its_readers(made, tmp_path, progress, nobody):
+def test_a_conversion_completes_without_readers(made, tmp_path, progress, nobody):
     out = tmp_path / "out"
     assert nobody("convert", "demo:", out, *CONVERT, "--progress", progress, both=True)[0] == 0
     assert shards(out) == shards(made)
@@ -105,7 +105,7 @@ def test_python_without_stderr_converts(made, tmp_path):
     assert shards(tmp_path / "out") == shards(made)
 
 
-def test_a_conversion_that_fails_without_its_readers_keeps_its_code(tmp_path):
+def test_a_conversion_that_fails_without_readers_keeps_its_code(tmp_path):
     assert unread("convert", "no/such/folder/at/all", tmp_path / "out", both=True)[0] == 3
 
 
@@ -127,12 +127,12 @@ def test_a_conversion_that_fails_without_its_readers_keeps_its_code(tmp_path):
     ],
     ids=" ".join,
 )
-def test_a_result_that_nobody_reads_ends_quietly(made, words):
+def test_a_result_without_a_reader_ends_quietly(made, words):
     words = [word.format(made=made) for word in words]
     assert unread(*words) == (0, "")
 
 
-def test_damage_is_told_by_the_code_though_nobody_reads_the_findings(damaged):
+def test_the_exit_code_reports_damage_without_a_reader(damaged):
     assert unread("verify", damaged) == (1, "")
 
 
@@ -150,7 +150,7 @@ def test_damage_is_told_by_the_code_though_nobody_reads_the_findings(damaged):
     ],
     ids=" ".join,
 )
-def test_a_result_that_cannot_be_written_is_told_in_one_line(made, words):
+def test_a_result_that_cannot_be_written_is_one_error_line(made, words):
     code, errors = full(*(word.format(made=made) for word in words))
     assert code == 5
     assert errors == (
@@ -159,7 +159,7 @@ def test_a_result_that_cannot_be_written_is_told_in_one_line(made, words):
     )
 
 
-def test_a_job_is_done_though_its_report_cannot_be_written(damaged, made, tmp_path):
+def test_a_command_completes_even_if_its_report_cannot_be_written(damaged, made, tmp_path):
     code, errors = full("repair", damaged, "--progress", "none")
     assert code == 0
     assert errors.count("\n") == 1
@@ -171,5 +171,5 @@ def test_a_job_is_done_though_its_report_cannot_be_written(damaged, made, tmp_pa
     assert json.loads((tmp_path / "copy/index.json").read_text())["totals"]["samples"] > 0
 
 
-def test_a_verification_goes_on_without_a_reader_of_its_progress(made):
+def test_a_verification_continues_without_a_reader_of_its_progress(made):
     assert unread("verify", made, both=True)[0] == 0

@@ -91,7 +91,7 @@ def rich(command, source, tmp_path_factory):
     return Case(command, source, RICH, tmp_path_factory.mktemp("rich"))
 
 
-def test_the_moments_are_all_calls_that_change_something(rich):
+def test_the_tested_moments_are_all_modifying_calls(rich):
     shards = [name for name in rich.reference if name.endswith(".tar")]
     assert len(shards) == 4
     assert (rich.folder / "reference/.wdsremux/rejected.jsonl").read_text().count("duplicate") > 3
@@ -112,7 +112,7 @@ def test_a_power_cut_at_any_moment_loses_nothing_that_was_published(rich):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_killed_again_and_again_the_same_command_finishes_with_the_same_bytes(rich, tmp_path, seed):
+def test_killed_repeatedly_the_same_command_finishes_with_the_same_bytes(rich, tmp_path, seed):
     rng = random.Random(seed)  # noqa: S311
     killed = []
     while True:

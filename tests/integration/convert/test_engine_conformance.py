@@ -151,16 +151,16 @@ class EngineConformance:
             assert tape.taken <= 10 + 2 * WORKERS + 2
         assert tape.threads == {threading.get_ident()}
 
-    def test_a_tiny_byte_bound_slows_the_line_but_never_stops_it(self):
+    def test_a_tiny_byte_bound_slows_the_queue_but_never_stops_it(self):
         batches = self.engine(max_buffer_bytes=1).map(counting(lambda _: 5, 1000), range(12))
         assert seen(batches) == [(item, n) for item in range(12) for n in range(5)]
 
-    def test_payloads_arrive_whole(self):
+    def test_payloads_arrive_complete(self):
         batches = list(self.engine().map(counting(lambda _: 2, 3_000_000), range(4)))
         assert {batch.size_bytes for batch in batches} == {3_000_000}
         assert not any(bytes(batch.packed[0].payload).strip(b"\0") for batch in batches)
 
-    def test_an_exception_of_the_work_stands_at_the_place_of_its_item(self):
+    def test_an_exception_of_the_work_is_raised_at_the_position_of_its_item(self):
         batches = self.engine().map(failing(bad_item=3), range(10))
         expected = [(item, n) for item in range(3) for n in range(2)]
         assert seen(take(batches, 7)) == [*expected, (3, 0)]
@@ -181,7 +181,7 @@ class EngineConformance:
         with pytest.raises(LookupError, match="no such function"):
             list(self.engine().map(make_work, range(5)))
 
-    def test_the_work_is_not_built_before_a_result_is_asked_for(self, tmp_path):
+    def test_the_work_is_not_built_before_a_result_is_requested(self, tmp_path):
         def make_work():
             tmp_path.joinpath("built").touch()
             return lambda _: iter(())
@@ -224,7 +224,7 @@ class EngineConformance:
 class ParallelConformance(EngineConformance):
     """What an engine with workers must hold beside."""
 
-    def test_items_that_finish_early_wait_for_their_turn(self, tmp_path: Path):
+    def test_results_that_finish_early_wait_for_their_turn(self, tmp_path: Path):
         batches = self.engine().map(waiting_for(tmp_path), range(6))
         assert seen(batches) == [(item, 0) for item in range(6)]
 

@@ -60,7 +60,7 @@ def tars(folder, bad, rows=300):
         (tars, 5, ("--max-errors", 4), 6),
     ],
 )
-def test_the_limit_is_held_to_the_record(tmp_path, write, bad, limit, code):
+def test_the_limit_is_exact_to_the_record(tmp_path, write, bad, limit, code):
     source = write(tmp_path / "in", bad)
     done = convert(source, tmp_path / "out", *limit, code=code)
     if code == 0:
@@ -77,7 +77,7 @@ def test_the_limit_is_held_to_the_record(tmp_path, write, bad, limit, code):
 
 
 @pytest.mark.parametrize("limit", ["-1", "101%", "many", "1.5", ""])
-def test_a_limit_that_is_none_is_refused(tmp_path, limit):
+def test_an_invalid_limit_is_refused(tmp_path, limit):
     source = parquet(tmp_path / "in", 0, rows=5)
     done = convert(source, tmp_path / "out", f"--max-errors={limit}", code=2)
     assert "--max-errors" in done.stderr
@@ -87,7 +87,7 @@ SMALL = ("--max-shard-samples", 100, "--workers", 1)
 
 
 @pytest.mark.parametrize("write", [parquet, tars])
-def test_a_stopped_run_goes_on_with_a_higher_limit(tmp_path, write):
+def test_a_stopped_run_resumes_with_a_higher_limit(tmp_path, write):
     source = write(tmp_path / "in", 300, rows=1500)
     out = tmp_path / "out"
     convert(source, out, *SMALL, "--max-errors", 200, code=6)
@@ -127,7 +127,7 @@ def fails(sample):
 """
 
 
-def test_on_error_fail_tells_the_line_of_the_users_function(tmp_path):
+def test_on_error_fail_names_the_line_of_the_users_function(tmp_path):
     source = parquet(tmp_path / "in", 0, rows=20)
     (tmp_path / "fails.py").write_text(FAILS)
     function = ("--transform", f"{tmp_path}/fails.py:fails", "--transform-mode", "sample")
@@ -153,7 +153,7 @@ def test_the_limit_from_python(tmp_path):
     assert wdsremux.convert(rows, tmp_path / "out", max_errors="3%", workers=0).totals.rejected == 3
 
 
-def test_a_key_column_with_equal_values_is_the_remedy_and_not_more_errors(tmp_path):
+def test_equal_keys_recommend_another_key_column_not_more_errors(tmp_path):
     source = parquet(tmp_path / "in", 0, rows=20)
     done = convert(source, tmp_path / "out", "--key-column", "label", "--max-errors", 5, code=6)
     assert "--key-column label has the same value in several rows" in done.stderr
@@ -161,7 +161,7 @@ def test_a_key_column_with_equal_values_is_the_remedy_and_not_more_errors(tmp_pa
     assert "raise --max-errors" not in done.stderr
 
 
-def test_where_not_one_row_can_be_read_more_errors_are_no_remedy(tmp_path):
+def test_without_a_readable_row_more_errors_are_not_recommended(tmp_path):
     source = write_parquet_dataset(tmp_path / "in", images=[BAD] * 20, row_group_size=20).folder
     done = convert(source, tmp_path / "out", code=6)
     assert "every row failed: check --image-column" in done.stderr

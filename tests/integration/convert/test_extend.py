@@ -185,7 +185,7 @@ def test_another_recipe_is_refused_in_extending_too(source, tmp_path):
     assert tree(tmp_path / "out") == before
 
 
-def test_an_unfinished_output_is_not_extended(source, tmp_path):
+def test_an_unfinished_output_cannot_be_extended(source, tmp_path):
     convert(source.folder, tmp_path / "out", *SMALL)
     (tmp_path / "out" / "index.json").unlink()
     before = tree(tmp_path / "out")
@@ -195,7 +195,7 @@ def test_an_unfinished_output_is_not_extended(source, tmp_path):
     assert tree(tmp_path / "out") == before
 
 
-def test_rows_before_others_are_not_taken_in(tmp_path):
+def test_inserted_rows_are_refused(tmp_path):
     source = Growing(tmp_path / "in", split="train")
     write_parquet_dataset(tmp_path / "in", rows=10, files=1, split="validation")
     convert(tmp_path / "in", tmp_path / "out", *SMALL, "--split", "all")
@@ -205,7 +205,7 @@ def test_rows_before_others_are_not_taken_in(tmp_path):
     assert "--split all cannot be extended: the rows that were added would shift" in done.stderr
 
 
-def test_rows_of_a_split_that_is_not_taken_change_no_shard(tmp_path):
+def test_rows_of_an_unselected_split_change_no_shard(tmp_path):
     source = Growing(tmp_path / "in", split="validation")
     write_parquet_dataset(tmp_path / "in", rows=20, files=1, split="train")
     convert(tmp_path / "in", tmp_path / "out", *SMALL)
@@ -219,7 +219,7 @@ def test_rows_of_a_split_that_is_not_taken_change_no_shard(tmp_path):
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
 
 
-def test_killed_at_any_moment_an_extension_goes_on_with_and_without_the_option(source, tmp_path):
+def test_killed_at_any_moment_an_extension_resumes_with_and_without_the_option(source, tmp_path):
     with ForkedCommand() as command:
 
         def run(out, *more, **faults):

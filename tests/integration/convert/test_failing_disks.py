@@ -89,9 +89,7 @@ def told(ended):
         ("write", errno.EFBIG, SHARD, "raise the file size limit or lower --max-shard-size"),
     ],
 )
-def test_whatever_call_fails_the_error_says_where_and_what_to_do(
-    case, tmp_path, op, number, name, remedy
-):
+def test_every_failing_call_says_where_and_what_to_do(case, tmp_path, op, number, name, remedy):
     out = tmp_path / "out"
     text = told(case.run(out, Failure(op, number, name)))
     assert re.search(rf"^wdsremux: cannot \w+ '{re.escape(str(out))}[^']*': ", text)
@@ -101,7 +99,7 @@ def test_whatever_call_fails_the_error_says_where_and_what_to_do(
     case.assert_finishes(out)
 
 
-def test_a_write_that_is_cut_short_is_gone_on_with(case, tmp_path):
+def test_a_short_write_is_continued(case, tmp_path):
     short = Failure("write", errno.ENOSPC, SHARD, short=True, times=1)
     assert case.run(tmp_path / "out", short).returncode == 0
     assert tree(tmp_path / "out") == case.reference
@@ -115,9 +113,7 @@ def test_a_short_write_and_then_no_room_is_a_full_disk(case, tmp_path):
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EIO, errno.ESTALE])
-def test_a_disk_that_goes_in_the_middle_is_one_error_and_its_remains_are_no_hindrance(
-    case, tmp_path, number
-):
+def test_a_disk_lost_in_the_middle_is_one_error_and_the_run_resumes(case, tmp_path, number):
     # From the second shard on nothing can be changed, not even the lock and the half-written file.
     out = tmp_path / "out"
     first_done = ".wdsremux/train-000000.msgpack"
@@ -135,7 +131,7 @@ def small_disk(tmp_path):
         yield disk
 
 
-def test_a_full_disk_is_told_in_bytes_and_after_making_room_the_run_goes_on(case, small_disk):
+def test_a_full_disk_is_reported_in_bytes_and_the_run_resumes(case, small_disk):
     out = small_disk.folder / "out"
     ended = case.run_with(out, small_disk.faults(out), "log")
     assert ended.returncode == 5, ended.stderr
@@ -193,7 +189,7 @@ LIMITED = """
 """
 
 
-def test_a_limit_on_the_size_of_files_is_told_with_both_ways_out(case, tmp_path):
+def test_a_limit_on_the_size_of_files_names_both_remedies(case, tmp_path):
     words = ["convert", case.source, tmp_path / "out", "--progress", "none", *case.words]
     ended = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(LIMITED), *map(str, words)],

@@ -54,14 +54,14 @@ def test_all_rows_arrive_in_order_and_once(hub, parquet, undisturbed, tmp_path, 
 
 
 @pytest.mark.parametrize("words", [("--workers", 0), ("--workers", 2, "--engine", "processes")])
-def test_every_engine_bears_mixed_faults(hub, parquet, undisturbed, tmp_path, words):
+def test_every_engine_survives_mixed_faults(hub, parquet, undisturbed, tmp_path, words):
     disturb(hub, ("cut", "503", "429", "short", "reset"), most=20)
     convert(parquet[0], tmp_path / "out", *WORDS, *words)
     assert hub.faults >= 10
     assert shards(tmp_path / "out") == undisturbed
 
 
-def test_the_first_questions_may_fail_too(hub, parquet, undisturbed, tmp_path):
+def test_the_first_requests_may_fail(hub, parquet, undisturbed, tmp_path):
     disturb(
         hub, ("503", "429", "reset"), most=4, fault_match="/api/", fault_methods=("GET", "POST")
     )
@@ -70,7 +70,7 @@ def test_the_first_questions_may_fail_too(hub, parquet, undisturbed, tmp_path):
     assert shards(tmp_path / "out") == undisturbed
 
 
-def test_a_pause_that_the_server_asks_for_is_kept(hub, parquet, tmp_path):
+def test_a_pause_requested_by_the_server_is_respected(hub, parquet, tmp_path):
     disturb(hub, ("429",), most=1, rate=1)
     hub.configure(retry_after=3)
     began = time.monotonic()
@@ -82,7 +82,7 @@ def test_a_pause_that_the_server_asks_for_is_kept(hub, parquet, tmp_path):
 @pytest.mark.parametrize(
     "write", [write_class_folders, write_table_beside_images, write_tars, write_zip]
 )
-def test_streamed_repos_bear_faults_too(hub, tmp_path, kinds, write):
+def test_streamed_repositories_survive_faults(hub, tmp_path, kinds, write):
     repo, folder = hub.new_repo()
     form = write(folder, rows=24)
     disturb(hub, kinds, most=1 if kinds == ("stall",) else 3, stall_s=60)
@@ -118,7 +118,7 @@ class TestDisappearing:
         done = convert(parquet[0], tmp_path / "out", *self.WORDS, code=3)
         return done, time.monotonic() - began
 
-    def test_it_ends_in_time_with_a_clear_text(self, interrupted):
+    def test_it_ends_in_time_with_a_clear_message(self, interrupted):
         done, seconds = interrupted
         assert seconds < 30
         assert done.stderr.startswith("wdsremux: cannot read u/set")
@@ -127,7 +127,7 @@ class TestDisappearing:
         assert "Signature" not in done.stderr
 
     @pytest.mark.usefixtures("interrupted")
-    def test_finished_shards_stay_and_the_same_command_goes_on_once_it_is_back(
+    def test_finished_shards_are_kept_and_the_same_command_resumes(
         self, hub, parquet, expected, tmp_path
     ):
         out = tmp_path / "out"
@@ -142,7 +142,7 @@ class TestDisappearing:
         assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
     @pytest.mark.parametrize("write", [write_table_beside_images])
-    def test_a_streamed_repo_ends_in_time_too(self, hub, tmp_path, write):
+    def test_a_streamed_repository_ends_in_time(self, hub, tmp_path, write):
         repo, folder = hub.new_repo()
         form = write(folder, rows=300)
         hub.reset()
@@ -167,7 +167,7 @@ class TestDisappearing:
         ("paths-info", ("POST",)),
     ],
 )
-def test_a_hub_that_goes_silent_ends_the_run_in_time(hub, parquet, tmp_path, match, methods):
+def test_a_silent_hub_ends_the_run_in_time(hub, parquet, tmp_path, match, methods):
     hub.configure(
         fault_rate=1, fault_kinds=("stall",), fault_match=match, fault_methods=methods, stall_s=300
     )

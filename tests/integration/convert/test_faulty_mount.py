@@ -55,7 +55,7 @@ CHANGES = "open-write|create|write|setattr|mkdir|rmdir|unlink|rename"
         (Fault("create", SHARD, errno=errno.EROFS), "make the folder writable"),
     ],
 )
-def test_a_mount_that_refuses_is_one_error_and_the_same_command_goes_on(
+def test_a_refusing_mount_is_one_error_and_the_same_command_resumes(
     conversion, mount, out, fault, remedy
 ):
     with mount.failing(fault):
@@ -66,7 +66,7 @@ def test_a_mount_that_refuses_is_one_error_and_the_same_command_goes_on(
     conversion.assert_finishes(out)
 
 
-def test_a_full_mount_is_told_in_bytes_and_goes_on_when_there_is_room(conversion, mount, out):
+def test_a_full_mount_is_reported_in_bytes_and_the_run_resumes(conversion, mount, out):
     sizes = [path.stat().st_size for path in sorted(conversion.reference.glob("*.tar"))]
     mount.order(room=mount.used() + sizes[0] + sizes[1])
     text = told(conversion.run(out))
@@ -102,7 +102,7 @@ def test_short_writes_and_short_reads_change_no_byte(conversion, mount, out):
         conversion.assert_finishes(out)
 
 
-def test_the_installed_command_goes_on_after_a_full_quota(conversion, mount, out):
+def test_the_installed_command_resumes_after_a_full_quota(conversion, mount, out):
     with mount.failing(Fault("flush", SHARD, errno=errno.EDQUOT)):
         told(wdsremux("convert", "demo:", out, *conversion.words))
     conversion.assert_only_whole_files(out)
@@ -136,7 +136,7 @@ def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind
         Fault(".*", errno=errno.EIO, after=ONE_SHARD),
     ],
 )
-def test_a_mount_that_cannot_tell_what_is_there_is_one_error(conversion, mount, out, sick):
+def test_a_mount_that_cannot_be_listed_is_one_error(conversion, mount, out, sick):
     with mount.failing(sick):
         text = told(conversion.run(out))
     assert re.search(rf"^wdsremux: cannot \w+ '{out}[^']*': {os.strerror(sick.errno)}", text)
@@ -144,9 +144,7 @@ def test_a_mount_that_cannot_tell_what_is_there_is_one_error(conversion, mount, 
 
 
 @pytest.mark.parametrize("name", ["recipe.json", "validation-000000.msgpack", "README.md"])
-def test_a_file_that_opens_and_cannot_be_read_stops_the_run_that_goes_on(
-    conversion, mount, out, name
-):
+def test_an_unreadable_file_stops_the_run_which_resumes(conversion, mount, out, name):
     copied(conversion.reference, out)
     (out / "index.json").unlink()
     with mount.failing(Fault("read", re.escape(name), errno=errno.EIO)):

@@ -98,13 +98,13 @@ def test_a_named_function_gives_the_same_in_any_number_of_processes(text):
     [by_two, closure(), functools.partial(by_two, factor=3), lambda batch: batch],
     ids=["function", "closure", "partial", "lambda"],
 )
-def test_a_given_function_gives_the_same_in_processes(function):
+def test_a_function_object_gives_the_same_in_processes(function):
     spec = function_from_callable(function)
     assert results(ProcessEngine(2), spec) == results(SerialEngine(), spec)
 
 
 @pytest.mark.usefixtures("folder")
-def test_errors_of_the_function_reach_the_caller_as_they_are():
+def test_errors_of_the_function_reach_the_caller_unchanged():
     with pytest.raises(UsageError, match=r"aug\.py has no 'augmnt'; it has AUG, augment, crash"):
         results(ProcessEngine(2), function_from_text("aug.py:augmnt"))
     with pytest.raises(

@@ -60,7 +60,7 @@ def test_a_bad_image_is_rejected_with_position_and_reason(tmp_path, image, stage
     assert manifest(tmp_path / "out")["totals"]["rejected"] == 1
 
 
-def test_a_missing_column_is_named_with_those_there_are(tmp_path):
+def test_a_missing_column_is_named_with_the_existing_ones(tmp_path):
     corpus = write_parquet_dataset(tmp_path / "in")
     for flag in ("--image-column", "--label-column", "--extra-columns", "--key-column"):
         done = convert(corpus.folder, tmp_path / "out", flag, "nope", code=2)
@@ -69,7 +69,7 @@ def test_a_missing_column_is_named_with_those_there_are(tmp_path):
         assert "Traceback" not in done.stderr
 
 
-def test_several_image_columns_and_none_named_is_an_error_that_lists_them(tmp_path):
+def test_several_unnamed_image_columns_are_an_error_that_lists_them(tmp_path):
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     rows = pa.array([{"bytes": GOOD, "path": None}], image)
     write_table(tmp_path / "in" / "train.parquet", {"left": rows, "right": rows})

@@ -80,7 +80,7 @@ def without_names(found):
     ],
     ids=["classes", "metadata.csv", "metadata.jsonl", "csv", "jsonl", "tars", "zip"],
 )
-def test_other_repos_by_id_give_what_the_same_folder_gives_here(hub, tmp_path, write, text):
+def test_other_repositories_by_id_give_the_rows_of_the_same_folder(hub, tmp_path, write, text):
     repo, folder = hub.new_repo()
     form = write(folder)
     convert(repo, tmp_path / "out")
@@ -120,7 +120,7 @@ configs:
 """
 
 
-def test_a_subset_is_chosen_and_must_be_named_where_there_are_several(hub, tmp_path):
+def test_one_of_several_subsets_must_be_named(hub, tmp_path):
     repo, folder = hub.new_repo()
     corpora = {
         name: write_parquet_dataset(folder / name, seed=n)
@@ -174,7 +174,7 @@ class TestAccess:
         convert(repo, tmp_path / "out", *words, env={"HF_TOKEN_PATH": tmp_path / "token"})
         assert [sample["jpg"] for sample in samples(tmp_path / "out")] == form.images
 
-    def test_without_the_token_the_way_to_log_in_is_told(self, hub, tmp_path, write):
+    def test_without_the_token_the_error_says_how_to_log_in(self, hub, tmp_path, write):
         repo, folder = hub.new_repo()
         write(folder)
         (folder / ".private").touch()
@@ -195,7 +195,7 @@ class TestAccess:
         assert "Traceback" not in done.stderr
 
     @pytest.mark.parametrize("token", [None, TOKEN])
-    def test_a_gated_repo_tells_where_to_ask(self, hub, tmp_path, write, token):
+    def test_a_gated_repository_says_where_to_request_access(self, hub, tmp_path, write, token):
         repo, folder = hub.new_repo()
         form = write(folder)
         (folder / ".gated").touch()
@@ -209,7 +209,7 @@ class TestAccess:
         assert "request access" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_a_missing_split_is_told_with_those_there_are(self, hub, tmp_path, write):
+    def test_a_missing_split_is_refused_with_the_existing_ones(self, hub, tmp_path, write):
         repo, folder = hub.new_repo()
         write(folder)
         done = convert(repo, tmp_path / "out", "--split", "dev", code=2)
@@ -217,7 +217,7 @@ class TestAccess:
         assert "train" in done.stderr
         assert "Traceback" not in done.stderr
 
-    def test_a_missing_revision_is_told(self, hub, tmp_path, write):
+    def test_a_missing_revision_is_reported(self, hub, tmp_path, write):
         repo, folder = hub.new_repo()
         write(folder)
         done = convert(repo, tmp_path / "out", "--revision", "nope", code=3)
@@ -226,26 +226,26 @@ class TestAccess:
 
 
 @pytest.mark.parametrize("repo", ["u/there-is-no-such-set", "hf://datasets/u/no-such-set"])
-def test_a_missing_repo_is_told(hub, tmp_path, repo):
+def test_a_missing_repository_is_reported(hub, tmp_path, repo):
     done = convert(repo, tmp_path / "out", code=3)
     assert "does not exist on the Hub or is private" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_an_id_that_is_none_is_told(hub, tmp_path):
+def test_an_invalid_id_is_reported(hub, tmp_path):
     done = convert("hf://datasets/no-user", tmp_path / "out", code=2)
     assert "user/name" in done.stderr
 
 
-def test_the_finished_output_of_a_repo_stays_when_run_again(parquet, tmp_path):
+def test_the_finished_output_of_a_repository_is_kept_when_run_again(parquet, tmp_path):
     convert(parquet[0], tmp_path / "out")
     before = tree(tmp_path / "out")
     convert(parquet[0], tmp_path / "out")
     assert tree(tmp_path / "out") == before
 
 
-def test_a_branch_that_has_moved_on_is_another_source(parquet, tmp_path):
+def test_a_branch_with_a_new_commit_is_another_source(parquet, tmp_path):
     repo, corpus = parquet
     convert(repo, tmp_path / "out")
     commit = HfApi().dataset_info(repo).sha

@@ -150,7 +150,7 @@ def test_images_are_recognised_without_metadata(hub):
     assert columns == {"blob": "image", "file_name": "image", "n": "int64"}
 
 
-def test_other_repos_are_left_to_streaming(hub):
+def test_other_repositories_are_streamed(hub):
     repo, folder = hub.new_repo()
     (folder / "metadata.csv").write_text("file_name,caption\na.jpg,hello\n")
     (folder / "a.jpg").write_bytes(jpeg(0))
@@ -161,7 +161,7 @@ def test_other_repos_are_left_to_streaming(hub):
 
 
 @pytest.mark.parametrize("kind", ["cut", "503", "429", "500", "short", "reset", "stall"])
-def test_all_rows_arrive_in_order_once_whatever_breaks(hub, dataset, kind):
+def test_all_rows_arrive_once_and_in_order_despite_faults(hub, dataset, kind):
     repo, corpus = dataset
     access = Access(stall_timeout_s=0.3)
     source = opened(repo, access)
@@ -176,7 +176,7 @@ def test_all_rows_arrive_in_order_once_whatever_breaks(hub, dataset, kind):
 
 
 @pytest.mark.parametrize("status", ["503", "429"])
-def test_the_first_questions_are_asked_again_too(hub, dataset, status):
+def test_the_first_requests_are_retried(hub, dataset, status):
     hub.configure(
         fault_rate=1, fault_kinds=(status,), fault_max=2, fault_match="/api/", retry_after=0
     )
@@ -185,7 +185,7 @@ def test_the_first_questions_are_asked_again_too(hub, dataset, status):
     assert hub.faults == 2
 
 
-def test_a_server_that_has_gone_ends_the_reading_in_time(hub, dataset):
+def test_a_stopped_server_ends_the_reading_in_time(hub, dataset):
     repo, corpus = dataset
     access = Access(give_up_after_s=1.0, stall_timeout_s=0.5)
     source = opened(repo, access)
@@ -204,7 +204,7 @@ def test_a_server_that_has_gone_ends_the_reading_in_time(hub, dataset):
     assert any(name in text for name in corpus.files)
 
 
-def test_a_hub_that_has_gone_is_told_before_anything_is_read(hub, dataset):
+def test_a_stopped_hub_is_reported_before_anything_is_read(hub, dataset):
     hub.configure(fault_rate=1, fault_kinds=("503",), fault_match=".", retry_after=0)
     with pytest.raises(SourceError, match="the Hub answers 503; tried for 1 s"):
         layout_of(dataset[0], Access(give_up_after_s=1.0))
@@ -215,7 +215,7 @@ def test_each_file_is_resolved_once(hub, dataset):
     assert hub.count("GET resolve") == 3
 
 
-def test_a_lapsed_link_is_asked_for_anew(hub, dataset):
+def test_an_expired_link_is_requested_again(hub, dataset):
     repo, corpus = dataset
     source = opened(repo)
     stream = read(source)
@@ -226,7 +226,7 @@ def test_a_lapsed_link_is_asked_for_anew(hub, dataset):
     assert hub.count("GET cdn 403") >= 1
 
 
-def test_rows_stay_those_of_the_commit_when_the_branch_moves_on(dataset):
+def test_rows_are_those_of_the_commit_when_the_branch_changes(dataset):
     repo, corpus = dataset
     source = opened(repo)
     HfApi().upload_file(
@@ -256,13 +256,13 @@ def test_a_private_dataset_is_read_with_the_token_and_not_without(hub, dataset, 
     assert [r.image for r in read(opened(repo, Access(give_up_after_s=99)))] == corpus.images
 
 
-def test_a_wrong_token_is_told_apart(hub, dataset):
+def test_a_wrong_token_is_reported_as_such(hub, dataset):
     hub.configure(token=TOKEN)
     with pytest.raises(SourceError, match="refuses the token"):
         layout_of(dataset[0], Access(token="hf_wrong"))  # noqa: S106
 
 
-def test_a_gated_dataset_tells_where_to_ask(hub, dataset):
+def test_a_gated_dataset_says_where_to_request_access(hub, dataset):
     repo, corpus = dataset
     (corpus.folder / ".gated").touch()
     hub.configure(token=TOKEN)
@@ -270,7 +270,7 @@ def test_a_gated_dataset_tells_where_to_ask(hub, dataset):
         opened(repo)
 
 
-def test_the_token_and_the_signed_address_are_in_no_text(hub, dataset, caplog):
+def test_the_token_and_the_signed_url_are_in_no_message(hub, dataset, caplog):
     repo, _ = dataset
     caplog.set_level("INFO", logger="wdsremux")
     access = Access(token=TOKEN, give_up_after_s=0.3, stall_timeout_s=0.3)
@@ -294,30 +294,30 @@ def test_the_token_and_the_signed_address_are_in_no_text(hub, dataset, caplog):
         ("hf://datasets/u/nothing-here", None, "'u/nothing-here' does not exist on the Hub"),
     ],
 )
-def test_what_the_hub_does_not_have_is_told(hub, dataset_id, revision, text):
+def test_a_missing_dataset_of_the_hub_is_reported(hub, dataset_id, revision, text):
     assert hub.is_started
     with pytest.raises(SourceError, match=text):
         layout_of(dataset_id, revision=revision)
 
 
-def test_a_missing_revision_is_told(dataset):
+def test_a_missing_revision_is_reported(dataset):
     with pytest.raises(SourceError, match="does not have this revision: check --revision"):
         layout_of(dataset[0], revision="nope")
 
 
-def test_an_empty_dataset_is_told(hub):
+def test_an_empty_dataset_is_reported(hub):
     with pytest.raises(SourceError, match=r"cannot be opened: .*doesn't contain any data files"):
         layout_of(hub.new_repo()[0])
 
 
-def test_a_script_dataset_is_told(hub):
+def test_a_script_dataset_is_reported(hub):
     repo, folder = hub.new_repo()
     (folder / f"{folder.name}.py").write_text("raise SystemExit")
     with pytest.raises(SourceError, match=r"built by a script.*refs/convert/parquet"):
         layout_of(repo)
 
 
-def test_a_copy_in_the_cache_never_stands_for_the_dataset(hub, dataset):
+def test_a_cached_copy_never_replaces_the_dataset(hub, dataset):
     import datasets
 
     repo, corpus = dataset

@@ -54,7 +54,7 @@ def class_folders(hub):
 
 
 @pytest.mark.parametrize("start", [0, 3, 39])
-def test_class_folders_come_whole_and_in_order_from_any_start(class_folders, start):
+def test_class_folders_are_read_in_order_from_any_start(class_folders, start):
     repo, images, labels = class_folders
     source = opened(repo)
     found = records(source, start=start)
@@ -74,7 +74,7 @@ def test_images_are_fetched_by_the_worker_and_only_those_it_reads(hub, class_fol
 
 
 @pytest.mark.parametrize("kind", ["cut", "503", "429", "reset", "short"])
-def test_all_images_arrive_in_order_whatever_breaks(hub, class_folders, kind):
+def test_all_images_arrive_in_order_despite_faults(hub, class_folders, kind):
     repo, images, _ = class_folders
     found = units(opened(repo))
     hub.configure(fault_rate=0.5, fault_kinds=(kind,), fault_max=10, retry_after=0, seed=3)
@@ -82,7 +82,7 @@ def test_all_images_arrive_in_order_whatever_breaks(hub, class_folders, kind):
     assert hub.faults == 10
 
 
-def test_a_hub_that_has_gone_ends_in_an_error_in_bounded_time(hub, class_folders):
+def test_a_stopped_hub_ends_in_an_error_in_bounded_time(hub, class_folders):
     found = units(opened(class_folders[0], Access(give_up_after_s=1.0, stall_timeout_s=0.5)))
     hub.configure(fault_rate=1, fault_kinds=("503",), retry_after=0)
     with pytest.raises(SourceError, match="the Hub answers 503"):
@@ -168,7 +168,7 @@ def test_split_names_are_not_classes(hub):
     assert [column.name for column in opened(repo).features()] == ["image"]
 
 
-def test_files_that_the_card_names_are_taken_as_it_says(hub):
+def test_files_that_the_card_names_are_read_as_declared(hub):
     repo, folder = hub.new_repo()
     write_images(folder, ["bus/1.jpg", "train/1.jpg"])
     configs = [{"config_name": "default", "data_files": [{"split": "train", "path": "train/*"}]}]

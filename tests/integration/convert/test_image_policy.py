@@ -138,7 +138,7 @@ def packed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", list(kinds()))
-def test_every_kind_is_packed_as_what_is_to_be_seen(packed, name):
+def test_every_format_is_packed_as_it_is_displayed(packed, name):
     expected = np.broadcast_to(kinds()[name][1], (48, 64, 3))
     image = Image.open(io.BytesIO(packed[name]))
     assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (64, 48))
@@ -162,7 +162,7 @@ class TestPassingThrough:
         assert note in done.stdout
 
     @pytest.mark.parametrize("words", [("--reencode",), ("--step", "hflip=0")])
-    def test_reencode_and_any_step_encode_anew(self, tmp_path, words):
+    def test_reencode_and_any_step_encode_again(self, tmp_path, words):
         image = turned(6)
         source = write_parquet_dataset(tmp_path / "in", images=[image]).folder
         convert(source, tmp_path / "out", *words)
@@ -171,7 +171,7 @@ class TestPassingThrough:
         assert json.loads(sample["json"])["width"] == 64
         assert manifest(tmp_path / "out")["notes"] == []
 
-    def test_other_formats_are_encoded_as_the_one_that_was_asked_for(self, tmp_path):
+    def test_other_formats_are_encoded_as_the_requested_one(self, tmp_path):
         images = [saved(SCENE, "PNG"), saved(SCENE, "WEBP"), jpeg(1)]
         source = write_parquet_dataset(tmp_path / "in", images=images).folder
         convert(source, tmp_path / "jpeg")

@@ -43,14 +43,14 @@ def test_killed_25_times_at_random_the_command_finishes_with_the_same_bytes(sour
     assert "25 kills (seed 1): " in said
 
 
-def test_worker_processes_copies_and_keys_are_no_exception(source, tmp_path):
+def test_it_holds_for_worker_processes_copies_and_keys(source, tmp_path):
     (tmp_path / "mixing.py").write_text(MIX)
     words = ("--transform", f"{tmp_path}/mixing.py:mix", "--batch-size", 16, "--copies", 2)
     words += ("--key-column", "caption", "--max-shard-samples", 60, "--workers", 2)
     assert "4 kills" in harness(tmp_path / "work", *words, kills=4, source=source)
 
 
-def test_a_source_on_the_hub_is_no_exception(hub, tmp_path):
+def test_it_holds_for_a_source_on_the_hub(hub, tmp_path):
     repo, folder = hub.new_repo()
     write_parquet_dataset(folder, rows=200, row_group_size=32)
     words = (*STEPS, "--max-shard-samples", 40, "--workers", 2, "--engine", "threads")
@@ -92,7 +92,7 @@ notes.unlink()
 """
 
 
-def test_the_harness_finds_what_a_killed_run_left(tmp_path):
+def test_the_harness_finds_leftovers_of_a_killed_run(tmp_path):
     (tmp_path / "writer.py").write_text(LEAVES_ITS_NOTES)
     command = (sys.executable, tmp_path / "writer.py", "{out}")
     said = harness(tmp_path / "work", *command, kills=50, code=1)

@@ -82,7 +82,7 @@ def test_auto_resumes_with_the_kernel_of_the_output(source, tmp_path, kernel):
 
 
 @pytest.mark.parametrize(("begun", "now"), [("native", "portable"), ("portable", "native")])
-def test_another_kernel_than_begun_with_is_refused_with_the_option(source, tmp_path, begun, now):
+def test_a_different_kernel_at_resume_is_refused_with_the_option(source, tmp_path, begun, now):
     converted(source, tmp_path / "out", kernel=begun)
     with pytest.raises(RecipeMismatchError, match=f"versions.kernel was .* pass --kernel {begun}"):
         converted(source, tmp_path / "out", kernel=now)

@@ -23,7 +23,7 @@ def noted(caplog):
     return [record.message for record in caplog.records if record.name == "wdsremux"]
 
 
-def test_by_default_only_notes_are_told_and_by_logging(tmp_path, caplog, capfd):
+def test_by_default_only_notes_are_logged(tmp_path, caplog, capfd):
     convert(tmp_path / "out")
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     (text,) = noted(caplog)
@@ -31,7 +31,7 @@ def test_by_default_only_notes_are_told_and_by_logging(tmp_path, caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_progress_is_told_on_stderr_as_on_the_command_line(tmp_path, caplog, capfd):
+def test_progress_is_shown_on_stderr_as_on_the_command_line(tmp_path, caplog, capfd):
     convert(tmp_path / "log", progress="log")
     out, err = capfd.readouterr()
     assert out == ""
@@ -45,7 +45,7 @@ def test_progress_is_told_on_stderr_as_on_the_command_line(tmp_path, caplog, cap
     assert noted(caplog) == []
 
 
-def test_no_progress_is_nothing_at_all(tmp_path, caplog, capfd):
+def test_progress_none_prints_nothing(tmp_path, caplog, capfd):
     convert(tmp_path / "out", progress="none")
     assert capfd.readouterr() == ("", "")
     assert noted(caplog) == []
@@ -65,6 +65,6 @@ def test_an_observer_and_progress_exclude_each_other(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_progress_that_there_is_not_is_refused(tmp_path):
+def test_an_unknown_progress_is_refused(tmp_path):
     with pytest.raises(UsageError, match="--progress cannot be 'loud'; choose auto, bar"):
         convert(tmp_path / "out", progress="loud")

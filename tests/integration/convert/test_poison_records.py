@@ -114,7 +114,7 @@ SEGFAULT = "killed by SIGSEGV"
 
 @pytest.mark.parametrize("row", [BATCH, BATCH + 3, 2 * BATCH - 1], ids=["first", "middle", "last"])
 @pytest.mark.parametrize("name", ["one", "together"])
-def test_a_killer_is_found_wherever_it_stands_in_its_batch(poisoned, name, row):
+def test_a_killer_is_found_at_any_position_of_its_batch(poisoned, name, row):
     out = poisoned.convert(name, {row: "memory"})
     assert_all_but(out, {row: KILLED})
 
@@ -134,12 +134,12 @@ def test_two_killers_in_one_batch_are_found(poisoned, name):
         ("exit3", "exited with status 3"),
     ],
 )
-def test_however_the_worker_ends_the_record_is_rejected_for_it(poisoned, how, reason):
+def test_the_record_is_rejected_for_any_end_of_the_worker(poisoned, how, reason):
     assert_all_but(poisoned.convert("together", {12: how}), {12: reason})
 
 
 @pytest.mark.parametrize("name", ["one", "together"])
-def test_an_endless_loop_is_ended_by_the_patience_with_one_record(poisoned, name):
+def test_an_endless_loop_is_ended_by_record_timeout(poisoned, name):
     out = poisoned.convert(name, {12: "loop"}, "--record-timeout", 1, "--batch-size", 3)
     assert_all_but(out, {12: "no progress for 1 s"})
 
@@ -149,7 +149,7 @@ def test_every_copy_of_a_killer_is_rejected(poisoned):
     assert_all_but(out, {11: SEGFAULT}, copies=2)
 
 
-def test_a_function_that_wants_company_keeps_it_while_the_killer_is_looked_for(poisoned):
+def test_a_batch_function_gets_whole_batches_during_the_search(poisoned):
     # Alone the function fails before the killer kills: that is no death, and nothing tells which row it was.
     function = ("--transform", f"{poisoned.folder}/functions.py:in_company")
     done = convert(

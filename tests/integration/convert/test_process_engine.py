@@ -40,7 +40,7 @@ def test_what_the_function_prints_cannot_damage_the_results(capfd):
         assert text in err
 
 
-def test_junk_on_the_pipe_of_results_is_told_and_takes_no_memory():
+def test_junk_on_the_result_pipe_is_reported_and_takes_no_memory():
     junk = """
         for number in range(3, 40):
             try:
@@ -84,7 +84,7 @@ def test_an_exception_that_cannot_be_pickled_is_still_readable():
     assert "in a worker process" in str(caught.value.__cause__)
 
 
-def test_leaving_by_sys_exit_is_an_error_and_no_success():
+def test_sys_exit_in_a_worker_is_an_error():
     with pytest.raises(RuntimeError, match="SystemExit: 0"):
         list(ProcessEngine(1).map(work_of("sys.exit(0)"), [0]))
 
@@ -100,7 +100,7 @@ def test_work_that_cannot_be_pickled_says_why_and_what_to_do():
         next(batches)
 
 
-def test_an_item_that_cannot_be_pickled_says_so_at_its_place():
+def test_an_unpicklable_item_is_an_error_at_its_position():
     batches = ProcessEngine(1).map(work_of("pass"), [1, threading.Lock()])
     assert seen([next(batches), next(batches)]) == [(1, 0), (1, 1)]
     with pytest.raises(TransformError, match="cannot send lock to a worker process"):
@@ -119,7 +119,7 @@ def test_a_module_the_worker_cannot_import_is_named(tmp_path, monkeypatch):
     sys.modules.pop("fleeting_module")
 
 
-def test_what_imports_in_the_run_imports_in_the_worker(tmp_path, monkeypatch):
+def test_modules_importable_in_the_run_are_importable_in_the_worker(tmp_path, monkeypatch):
     (tmp_path / "only_here.py").write_text("NUMBER = 41\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     code = "import only_here\nassert only_here.NUMBER == 41"

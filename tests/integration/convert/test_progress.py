@@ -92,7 +92,7 @@ def test_none_is_silent(words):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_run_that_was_stopped_by_an_error_goes_on(words):
+def test_a_run_stopped_by_an_error_resumes(words):
     first = wdsremux(*words, "--progress", "none", "--on-error", "fail")
     assert first.returncode == 6
     done = wdsremux(*words, "--progress", "log")

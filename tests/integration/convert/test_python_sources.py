@@ -200,7 +200,7 @@ def test_an_object_that_is_known_by_its_class_only_is_noted(form, tmp_path):
     assert f"{__name__}.Sealed: only the class of such an object" in note
 
 
-def test_a_column_that_a_function_adds_for_nothing_is_told_once(form, tmp_path):
+def test_an_unused_column_of_a_function_is_reported_once(form, tmp_path):
     events = []
     wdsremux.convert(
         rows_of(form),
@@ -259,7 +259,7 @@ def test_steps_and_options_by_their_python_names(table, tmp_path):
         ([{"n": 1}], UsageError, "no image column"),
     ],
 )
-def test_what_is_no_source_is_told(tmp_path, source, error, says):
+def test_an_object_that_is_not_a_source_is_refused(tmp_path, source, error, says):
     with pytest.raises(error, match=says):
         wdsremux.convert(source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -279,11 +279,11 @@ def test_a_generator_that_fails_half_way_keeps_what_is_finished(form, tmp_path):
     assert not (tmp_path / "out" / "index.json").exists()
 
 
-def test_an_unknown_option_is_told(table, tmp_path):
+def test_an_unknown_option_is_reported(table, tmp_path):
     with pytest.raises(UsageError, match="worker"):
         wdsremux.convert(table, tmp_path / "out", worker=3)
 
 
-def test_the_manifest_is_what_lies_on_disk(table, tmp_path):
+def test_the_returned_manifest_equals_the_file(table, tmp_path):
     found = wdsremux.convert(table, tmp_path / "out")
     assert manifest(tmp_path / "out") == found.to_json()

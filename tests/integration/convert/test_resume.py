@@ -41,7 +41,7 @@ def keyed_source(folder, rows=60):
     return folder
 
 
-def test_a_batch_that_is_read_again_doubles_no_key_and_no_error(tmp_path):
+def test_a_batch_read_again_duplicates_no_key_and_no_error(tmp_path):
     source = keyed_source(tmp_path / "in")
     function = tmp_path / "f.py"
     function.write_text(BATCHES)
@@ -55,7 +55,7 @@ def test_a_batch_that_is_read_again_doubles_no_key_and_no_error(tmp_path):
     assert tree(tmp_path / "out") == whole
 
 
-def test_a_copy_that_stands_further_back_catches_up(tmp_path):
+def test_a_copy_with_less_progress_catches_up(tmp_path):
     source = keyed_source(tmp_path / "in")
     words = ("--key-column", "name", "--max-errors", "2", "--max-shard-size", "20KB")
     words += ("--copies", 2, *step_words("hflip"))
@@ -84,7 +84,7 @@ def test_what_is_done_already_is_counted_over_all_splits(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["train-000001.tar", ".wdsremux/train-000001.msgpack"])
-def test_of_a_finished_output_only_repair_makes_a_lost_file_again(tmp_path, name):
+def test_a_lost_file_of_a_finished_output_needs_repair(tmp_path, name):
     source = write_parquet_dataset(tmp_path / "in").folder
     words = ("--max-shard-size", "20KB", "--progress", "log")
     wdsremux("convert", source, tmp_path / "out", *words)
@@ -128,7 +128,7 @@ def groups_read(hub, corpus):
     ]
 
 
-def test_of_what_is_done_a_resumed_run_reads_no_more_than_one_row_group(hub, tmp_path):
+def test_a_resumed_run_rereads_at_most_one_row_group(hub, tmp_path):
     repo, folder = hub.new_repo()
     images = [jpeg(i, 100, 100, noisy=True) for i in range(96)]
     corpus = write_parquet_dataset(folder, images=images, row_group_size=8)
@@ -158,7 +158,7 @@ def test_a_changed_file_of_the_source_is_named_with_both_sizes(tmp_path):
     assert tree(tmp_path / "out") == whole
 
 
-def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_goes_on(hub, tmp_path):
+def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_resumes(hub, tmp_path):
     repo, folder = hub.new_repo()
     corpus = write_parquet_dataset(folder, rows=60)
     words = ("--max-shard-samples", 20)
@@ -194,7 +194,7 @@ def notes_of(conversion):
     return [event.text if isinstance(event, Note) else type(event) for event in told]
 
 
-def test_a_disk_that_will_get_full_is_told_once_and_before_the_first_shard(tmp_path):
+def test_a_disk_that_is_too_small_is_reported_before_the_first_shard(tmp_path):
     images = [jpeg(i, 100, 100, noisy=True) for i in range(40)]
     source = write_parquet_dataset(tmp_path / "in", images=images).folder
     made = open_conversion(source, tmp_path / "out", Recipe(max_shard_samples=10), Run(), None)

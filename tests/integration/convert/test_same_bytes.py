@@ -51,7 +51,7 @@ def test_another_seed_gives_other_bytes(corpus, reference, tmp_path):
     assert shards(tmp_path / "out").items().isdisjoint(reference.items())
 
 
-def test_copies_are_series_of_their_own_that_differ(corpus, tmp_path):
+def test_copies_are_separate_series_that_differ(corpus, tmp_path):
     trees = []
     for workers in (0, 3):
         out = tmp_path / f"out{workers}"

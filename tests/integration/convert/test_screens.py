@@ -108,7 +108,7 @@ def test_ctrl_c_says_what_is_kept_and_the_command_that_resumes(case):
     assert "399 samples of 400 rows in 10 shards" in shown
 
 
-def test_an_error_begins_on_a_line_of_its_own_and_says_what_is_kept(case):
+def test_an_error_begins_on_a_new_line_and_says_what_is_kept(case):
     code, shown = case.run("fails")
     assert code == 4, shown
     *_, bar, error, kept = screen(shown)
@@ -117,7 +117,7 @@ def test_an_error_begins_on_a_line_of_its_own_and_says_what_is_kept(case):
     assert re.match(r"Kept \d+ shards \(\d+ of 400 rows\)", kept)
 
 
-def test_nothing_is_called_kept_before_the_first_shard(tmp_path, source):
+def test_nothing_is_reported_as_kept_before_the_first_shard(tmp_path, source):
     case = Case(tmp_path, source, 80)
     code, shown = case.run("held", interrupt_when=lambda shown: "opening" in shown)
     assert code == 130, shown
@@ -127,7 +127,7 @@ def test_nothing_is_called_kept_before_the_first_shard(tmp_path, source):
     assert "Kept" not in shown
 
 
-def test_colour_is_left_out_where_it_is_not_wanted(tmp_path, source):
+def test_colour_is_off_where_it_is_not_wanted(tmp_path, source):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     assert "\x1b[32m" in Case(tmp_path / "a", source, 80).run("held")[1]

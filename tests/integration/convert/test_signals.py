@@ -148,7 +148,7 @@ def test_a_signal_ends_the_run_in_the_middle_of_a_long_call(case, name, number, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_that_is_told_finishes_with_the_bytes_of_an_undisturbed_run(
+def test_the_printed_command_finishes_with_the_bytes_of_an_uninterrupted_run(
     case, tmp_path, number
 ):
     words = ("--batch-size", "4", "--workers", "2")
@@ -168,7 +168,7 @@ def test_the_command_that_is_told_finishes_with_the_bytes_of_an_undisturbed_run(
 
 
 @pytest.mark.parametrize("source_of_option", ["flag", "file"])
-def test_the_command_that_is_told_does_not_start_anew_once_more(case, tmp_path, source_of_option):
+def test_the_printed_command_does_not_overwrite_again(case, tmp_path, source_of_option):
     convert(case.source, case.out, "--step", "resize=8")
     (tmp_path / "run.toml").write_text("overwrite = true\n")
     option = ["--overwrite"] if source_of_option == "flag" else ["--config", tmp_path / "run.toml"]
@@ -227,7 +227,7 @@ def test_a_server_that_does_not_answer_does_not_hold_the_run_up(hub, tmp_path, p
     assert "Traceback" not in errors
 
 
-def test_a_worker_that_somebody_kills_is_replaced_and_no_record_is_blamed(case, tmp_path):
+def test_a_killed_worker_is_replaced_and_no_record_is_rejected(case, tmp_path):
     words = ("--batch-size", "4", "--workers", "2")
     with case.run("same", *words, mode="batch") as run:
         run.wait_for((case.out / "train-000001.tar").exists, "the second shard")

@@ -157,7 +157,7 @@ def test_the_keys_of_tars_can_be_kept(tmp_path):
     assert keys == [f"sample{i:03}" for i in range(8)]
 
 
-def test_our_own_shards_are_remuxed_with_labels_names_and_extra_fields(tmp_path):
+def test_shards_of_wdsremux_are_remuxed_with_labels_names_and_extra_fields(tmp_path):
     corpus = write_parquet_dataset(tmp_path / "in", rows=30)
     convert(corpus.folder, tmp_path / "once")
     convert(tmp_path / "once", tmp_path / "twice", "--max-shard-samples", 7)
@@ -185,7 +185,7 @@ def test_the_demo(tmp_path):
         ("nothing-*.parquet", "nothing-*.parquet"),
     ],
 )
-def test_a_source_that_is_not_there_is_told(tmp_path, source, says):
+def test_a_missing_source_is_reported(tmp_path, source, says):
     (tmp_path / "empty").mkdir()
     done = convert(source, tmp_path / "out", code=3, cwd=tmp_path)
     assert says in done.stderr
@@ -194,21 +194,21 @@ def test_a_source_that_is_not_there_is_told(tmp_path, source, says):
 
 
 @pytest.mark.parametrize("write", [write_class_folders, write_tars, write_plain_parquet])
-def test_a_split_that_is_not_there_is_told_with_those_there_are(tmp_path, write):
+def test_a_missing_split_is_reported_with_the_existing_ones(tmp_path, write):
     form = write(tmp_path / "in")
     done = convert(form.folder, tmp_path / "out", "--split", "dev", code=2)
     assert "'dev'" in done.stderr
     assert "train" in done.stderr
 
 
-def test_a_forced_kind_is_taken(tmp_path):
+def test_a_forced_kind_is_used(tmp_path):
     form = write_class_folders(tmp_path / "in")
     convert(form.folder, tmp_path / "out", "--source-kind", "loadable")
     assert_holds(tmp_path / "out", form)
     assert manifest(tmp_path / "out")["source"]["kind"] == "loadable"
 
 
-def test_a_folder_beside_the_function_stands_in_for_no_library(tmp_path):
+def test_a_folder_beside_the_function_shadows_no_library(tmp_path):
     (tmp_path / "datasets").mkdir()
     (tmp_path / "datasets" / "__init__.py").write_text("")
     (tmp_path / "f.py").write_text("def same(image):\n    return image\n")

@@ -100,7 +100,7 @@ def env(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["SIGSEGV", "SIGABRT", "SIGBUS"])
-def test_a_codec_that_crashes_costs_its_record_and_nothing_else(source, tmp_path, env, how):
+def test_a_crashing_codec_rejects_only_its_record(source, tmp_path, env, how):
     done = wdsremux("convert", source, tmp_path / "out", *STEPS, *ONE_REJECTED, env=env(how))
     assert done.returncode == 0, done.stderr
     assert f"wdsremux: the conversion crashed ({how}); starting it again" in done.stderr
@@ -119,7 +119,7 @@ def test_a_codec_that_crashes_costs_its_record_and_nothing_else(source, tmp_path
 
 
 @pytest.mark.parametrize("place", ["flag", "file"])
-def test_the_second_start_goes_on_where_the_first_crashed(source, tmp_path, env, place):
+def test_the_second_start_resumes_where_the_first_crashed(source, tmp_path, env, place):
     convert(source, tmp_path / "out", "--step", "resize=8")
     (tmp_path / "run.toml").write_text("overwrite = true\n")
     option = ["--overwrite"] if place == "flag" else ["--config", tmp_path / "run.toml"]
@@ -156,7 +156,7 @@ def held(source, tmp_path, env):
 
 @pytest.mark.parametrize("whom", ["watcher", "work", "group"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_run_once_whoever_gets_it(source, tmp_path, env, whom, number):
+def test_a_signal_to_either_process_stops_the_run_once(source, tmp_path, env, whom, number):
     with held(source, tmp_path, env) as run:
         (work,) = run.children()
         if whom == "group":
@@ -172,7 +172,7 @@ def test_a_signal_stops_the_run_once_whoever_gets_it(source, tmp_path, env, whom
     assert left == []
 
 
-def test_the_watcher_takes_the_work_with_it_when_it_is_killed(source, tmp_path, env):
+def test_killing_the_supervisor_ends_the_work(source, tmp_path, env):
     with held(source, tmp_path, env) as run:
         (work,) = run.children()
         run.send(signal.SIGKILL)
@@ -187,7 +187,7 @@ def test_the_watcher_takes_the_work_with_it_when_it_is_killed(source, tmp_path, 
     assert tree(tmp_path / "out") == tree(tmp_path / "undisturbed")
 
 
-def test_job_control_does_with_both_what_it_does_with_one(source, tmp_path, env):
+def test_job_control_affects_both_processes(source, tmp_path, env):
     with held(source, tmp_path, env) as run:
         for process in (run.psutil, *run.children()):
             status = Path(f"/proc/{process.pid}/status").read_text()
@@ -211,7 +211,7 @@ def test_the_lock_names_the_process_that_does_the_work(source, tmp_path, env):
     [("--help",), ("--no-such-option",), ("nowhere", "out")],
     ids=["help", "usage", "source"],
 )
-def test_exit_code_and_words_are_those_of_the_work(tmp_path, words):
+def test_exit_code_and_messages_are_those_of_the_work(tmp_path, words):
     done = subprocess.run(
         [COMMAND, "convert", *words], cwd=tmp_path, capture_output=True, text=True, check=False
     )

@@ -77,7 +77,7 @@ def case(source, tmp_path, monkeypatch):
     return Case(source, tmp_path, monkeypatch)
 
 
-def test_shards_go_as_they_close_and_the_index_last(case, reference):
+def test_shards_are_sent_as_they_close_and_the_index_last(case, reference):
     case.convert()
     assert tree(case.out) == reference
     published = case.remote.published
@@ -94,13 +94,13 @@ def test_shards_go_as_they_close_and_the_index_last(case, reference):
     assert index == json.loads((case.out / "index.json").read_text())
 
 
-def test_a_finished_output_is_carried_too(case, source, reference):
+def test_a_finished_output_is_copied(case, source, reference):
     wdsremux.convert(source, case.out, **OPTIONS)
     case.convert()
     assert case.remote.files.keys() == reference.keys()
 
 
-def test_a_failure_comes_last_with_the_command_that_goes_on(case, reference):
+def test_a_failure_is_printed_last_with_the_command_that_resumes(case, reference):
     def refuse(name, _path):
         if name == SHARDS[1]:
             raise StoreError("cannot write 'train-000001.tar': the quota is used up")
@@ -116,7 +116,7 @@ def test_a_failure_comes_last_with_the_command_that_goes_on(case, reference):
     assert "index.json" not in case.remote.files
 
 
-def test_an_outage_is_ridden_out(case, reference):
+def test_an_outage_is_survived(case, reference):
     failures = iter(range(4))
 
     def fail(name, _path):
@@ -129,7 +129,7 @@ def test_an_outage_is_ridden_out(case, reference):
     assert case.remote.files.keys() == reference.keys()
 
 
-def test_another_dataset_there_is_replaced_only_when_all_is_done(case, source, reference):
+def test_another_dataset_is_replaced_only_at_the_end(case, source, reference):
     wdsremux.convert(source, case.out.with_name("older"), **OPTIONS | {"steps": "resize=8"})
     wdsremux.sync(case.out.with_name("older"), "mem://place")
     before = dict(case.remote.files)
@@ -147,7 +147,7 @@ def test_another_dataset_there_is_replaced_only_when_all_is_done(case, source, r
     }
 
 
-def test_shards_of_somebody_else_are_left_alone(case, reference):
+def test_foreign_shards_are_left_alone(case, reference):
     publish(case.remote, SHARDS[0], b"somebody else's")
     with pytest.raises(UsageError, match="choose an empty folder"):
         case.convert()
@@ -155,7 +155,7 @@ def test_shards_of_somebody_else_are_left_alone(case, reference):
     assert not case.out.exists()
 
 
-def test_shards_that_are_ours_by_their_size_are_asked_for_when_all_is_done(case, source):
+def test_shards_of_the_expected_size_are_verified_at_the_end(case, source):
     wdsremux.convert(source, case.out, **OPTIONS)
     publish(case.remote, SHARDS[0], (case.out / SHARDS[0]).read_bytes())
     case.convert()
@@ -173,15 +173,13 @@ def test_the_only_copy_of_another_dataset_is_refused_before_the_work(case, sourc
     assert not case.out.exists()
 
 
-def test_the_output_itself_is_no_second_place(case, source):
+def test_the_output_itself_is_refused_as_destination(case, source):
     with pytest.raises(UsageError, match="are the same"):
         wdsremux.convert(source, case.out, sync_to=f"{case.out}/../out", **OPTIONS)
     assert not case.out.exists()
 
 
-def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
-    case, reference, monkeypatch
-):
+def test_an_unreachable_destination_does_not_stop_the_conversion(case, reference, monkeypatch):
     monkeypatch.setattr(refusals, "PATIENCE_S", 0.0)
     failures = iter(range(1))
     listed = case.remote.list
@@ -196,7 +194,7 @@ def test_a_place_that_cannot_be_asked_beforehand_does_not_stop_the_conversion(
     assert case.remote.files.keys() == reference.keys()
 
 
-def test_only_what_lies_in_a_folder_is_carried(case):
+def test_only_an_output_in_a_folder_can_be_copied(case):
     case.out = "mem://place"
     with pytest.raises(
         UsageError, match="--sync-to needs an OUT that is a folder, and 'mem://place' is not"

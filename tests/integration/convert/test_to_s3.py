@@ -140,7 +140,7 @@ def test_the_objects_are_the_files_of_a_local_conversion(bucket, source, referen
     assert verified.returncode == 0, verified.stdout
 
 
-def test_killed_again_and_again_other_machines_make_what_a_sync_makes(
+def test_killed_repeatedly_other_machines_finish_with_the_same_objects(
     proxy, bucket, source, reference, tmp_path
 ):
     out, local = reference
@@ -172,9 +172,7 @@ def test_killed_again_and_again_other_machines_make_what_a_sync_makes(
     assert without_place(bucket) == without_place(carried)
 
 
-def test_an_outage_is_given_up_after_a_while_or_ridden_out(
-    proxy, bucket, source, reference, tmp_path
-):
+def test_an_outage_is_survived_or_ends_in_an_error(proxy, bucket, source, reference, tmp_path):
     forever = proxy.add("status", 503, method="PUT", match=r"train-000003\.tar", times=None)
     events = []
     options = OPTIONS | {"staging": str(tmp_path), "observer": events.append}
@@ -205,7 +203,7 @@ def test_the_hub_gets_the_same_files(hub, source, reference, tmp_path, monkeypat
     assert differing == {"index.json", ".private"}
 
 
-def test_what_is_staged_stays_within_its_bound(source, reference, tmp_path, monkeypatch):
+def test_staged_bytes_stay_within_the_bound(source, reference, tmp_path, monkeypatch):
     sizes = []
     remote = MemoryRemote(lambda _name, _path: sizes.append(bytes_in(tmp_path)))
     monkeypatch.setattr(registry, "open_store", lambda _out, **_: remote)
@@ -217,7 +215,7 @@ def test_what_is_staged_stays_within_its_bound(source, reference, tmp_path, monk
     }
 
 
-def test_a_refusal_stops_the_conversion_and_tells_it(source, tmp_path, monkeypatch):
+def test_a_refusal_stops_the_conversion_with_its_reason(source, tmp_path, monkeypatch):
     def refuse_shards(name, _path):
         if name.endswith(".tar"):
             raise StoreError("cannot write 'mem://bucket/prefix': the quota is used up")

@@ -64,7 +64,7 @@ def left_behind(folder):
         "os._exit(3)",
     ],
 )
-def test_what_a_crashed_worker_had_started_ends_with_it(tmp_path, end):
+def test_processes_started_by_a_crashed_worker_end_with_it(tmp_path, end):
     batches = ProcessEngine(1).map(work_with_a_child(str(tmp_path), end), [0])
     assert next(batches) == Batch(0, 0, ())
     with pytest.raises(WorkerDiedError):
@@ -73,7 +73,7 @@ def test_what_a_crashed_worker_had_started_ends_with_it(tmp_path, end):
     wait_until(lambda: not left_behind(tmp_path), "the worker's child lives on")
 
 
-def test_what_an_idle_worker_had_started_ends_with_it(tmp_path):
+def test_processes_started_by_an_idle_worker_end_with_it(tmp_path):
     assert [*ProcessEngine(1).map(work_with_a_child(str(tmp_path), ""), [0])]
     assert [*tmp_path.iterdir()]
     wait_until(lambda: not left_behind(tmp_path), "the worker's child lives on")

@@ -33,7 +33,7 @@ deaths = pytest.mark.parametrize(
 
 
 @deaths
-def test_a_dying_worker_is_named_at_the_place_of_its_item(how, text):
+def test_a_dying_worker_is_reported_at_the_position_of_its_item(how, text):
     batches = ProcessEngine(2).map(work_of(f"if item == 3: {how}"), range(8))
     got = [next(batches) for _ in range(7)]
     assert seen(got) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1), (3, 0)]
@@ -41,7 +41,7 @@ def test_a_dying_worker_is_named_at_the_place_of_its_item(how, text):
         next(batches)
 
 
-def test_recovery_gives_the_missing_results_in_their_place():
+def test_recovery_returns_the_missing_results_in_order():
     calls = []
 
     def recover(item, last, death, attempt):
@@ -101,7 +101,7 @@ def test_a_death_in_the_recovery_reaches_the_caller():
         list(batches)
 
 
-def test_a_worker_that_dies_while_idle_is_replaced_and_no_item_is_blamed():
+def test_a_worker_that_dies_while_idle_is_replaced_without_an_error():
     runner = _ProcessRunner(_program(work_of("pass")), None, None)
     try:
         assert seen(runner.run(0)) == [(0, 0), (0, 1)]

@@ -86,7 +86,7 @@ def test_wids_reads_the_manifest(corpora, out, wids, tmp_path):
     assert dataset[79][".json"]["label"] == corpora[1].labels[-1]
 
 
-def test_the_manifest_says_what_there_is(corpora, out):
+def test_the_manifest_lists_the_contents(corpora, out):
     found = manifest(out)
     assert found["totals"] == {
         "rows": 80,
@@ -99,7 +99,7 @@ def test_the_manifest_says_what_there_is(corpora, out):
     assert {shard["url"]: shard["sha256"] for shard in found["shardlist"]} == shards(out)
 
 
-def test_a_readme_that_is_not_ours_is_left_alone_and_that_is_said(corpora, tmp_path):
+def test_a_foreign_readme_is_kept_with_a_note(corpora, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "README.md").write_text("my own words")

@@ -59,7 +59,7 @@ def test_the_code_of_the_page_runs(out, code):
     run(code, out.parent)
 
 
-def test_a_snippet_for_folders_is_refused_for_a_url_and_for_a_sample(out, capsysbinary):
+def test_a_snippet_for_folders_is_refused_for_a_url_or_a_sample(out, capsysbinary):
     assert main(["show", str(out), "5", "--snippet", "pytorch"]) == 2
     assert b"leave KEY out" in capsysbinary.readouterr().err
     assert main(["show", str(out), "--split", "val", "--snippet", "pytorch"]) == 2

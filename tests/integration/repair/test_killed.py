@@ -27,7 +27,7 @@ def words(out):
 
 
 @pytest.mark.parametrize("power_cut", [False, True])
-def test_killed_at_any_moment_the_next_repair_mends_all(command, made, tmp_path, power_cut):
+def test_killed_at_any_moment_the_next_repair_completes(command, made, tmp_path, power_cut):
     whole, bad = tree(made.out), tree(damaged(made, tmp_path / "bad"))
     moment = 0
     while True:
@@ -47,7 +47,7 @@ def test_killed_at_any_moment_the_next_repair_mends_all(command, made, tmp_path,
     assert moment > 40
 
 
-def test_a_full_disk_is_told_and_costs_nothing(command, made, tmp_path):
+def test_a_full_disk_is_reported_and_loses_nothing(command, made, tmp_path):
     out = damaged(made, tmp_path / "out")
     used = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     before = tree(out)

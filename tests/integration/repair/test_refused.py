@@ -40,7 +40,7 @@ def refusal(made, error=RecipeMismatchError, **options):
     return str(caught.value)
 
 
-def test_a_changed_source_is_told_by_the_file(made):
+def test_a_changed_source_is_reported_by_its_file(made):
     write_parquet_dataset(made.source, images=[*images(44), *reversed(images(46))])
     text = refusal(made)
     assert re.match(r"train-\d{6}\.tar cannot be rebuilt", text)
@@ -48,12 +48,12 @@ def test_a_changed_source_is_told_by_the_file(made):
     assert "bytes was" in text
 
 
-def test_a_source_with_fewer_rows_is_told_as_well(made):
+def test_a_source_with_fewer_rows_is_reported(made):
     write_parquet_dataset(made.source, images=images(4))
     assert "the source has changed: files." in refusal(made)
 
 
-def test_another_schema_is_told(made):
+def test_another_schema_is_reported(made):
     write_parquet_dataset(made.source, images=images(), class_names=("a", "b", "cow"))
     text = refusal(made)
     assert "the source has changed" in text
@@ -115,7 +115,7 @@ def test_other_library_versions_are_named(tmp_path, old_encoder):
     assert "simplejpeg was 0.1, now it is" in text
 
 
-def test_other_library_versions_that_give_the_same_bytes_are_no_obstacle(tmp_path, old_encoder):
+def test_other_library_versions_with_the_same_bytes_are_accepted(tmp_path, old_encoder):
     patch = old_encoder(bytes_too=False)
     made = make("steps", tmp_path)
     patch.undo()
@@ -125,7 +125,7 @@ def test_other_library_versions_that_give_the_same_bytes_are_no_obstacle(tmp_pat
     assert tree(made.out) == whole
 
 
-def test_a_changed_function_is_told(tmp_path):
+def test_a_changed_function_is_reported(tmp_path):
     made = make("batch", tmp_path)
     file = tmp_path / "mixing.py"
     file.write_text(file.read_text().replace("mean) /", "mean * 0.5) /"))
@@ -135,7 +135,7 @@ def test_a_changed_function_is_told(tmp_path):
     assert "the function has changed: its fingerprint.sha256 was" in text
 
 
-def test_a_function_that_fails_now_is_told_as_changed(tmp_path):
+def test_a_function_that_fails_now_is_reported_as_changed(tmp_path):
     made = make("batch", tmp_path)
     (tmp_path / "mixing.py").write_text("def mix(batch):\n    return 1 / 0\n")
     text = refusal(made, transform=f"{tmp_path}/mixing.py:mix")
@@ -143,7 +143,7 @@ def test_a_function_that_fails_now_is_told_as_changed(tmp_path):
     assert "ZeroDivisionError" in text
 
 
-def test_a_function_that_differs_in_a_comment_is_no_obstacle(tmp_path):
+def test_a_function_that_differs_in_a_comment_is_accepted(tmp_path):
     made = make("batch", tmp_path)
     whole = tree(made.out)
     file = tmp_path / "mixing.py"
@@ -153,7 +153,7 @@ def test_a_function_that_differs_in_a_comment_is_no_obstacle(tmp_path):
     assert tree(made.out) == whole
 
 
-def test_a_source_that_is_gone_is_told_with_the_way_to_name_another(made):
+def test_a_missing_source_is_reported_with_the_option_to_name_another(made):
     whole = tree(made.out)
     moved = made.source.rename(made.folder / "moved")
     text = refusal(made, SourceError)
@@ -165,7 +165,7 @@ def test_a_source_that_is_gone_is_told_with_the_way_to_name_another(made):
     assert tree(made.out) == whole
 
 
-def test_a_function_that_is_gone_is_told_and_can_be_named_anew(tmp_path):
+def test_a_missing_function_is_reported_and_can_be_named(tmp_path):
     made = make("copies", tmp_path)
     whole = tree(made.out)
     moved = (tmp_path / "mixing.py").rename(tmp_path / "elsewhere.py")
@@ -178,7 +178,7 @@ def rows_of_dicts():
     return [{"image": image, "label": i % 3} for i, image in enumerate(images())]
 
 
-def test_an_iterable_must_be_given_again(tmp_path):
+def test_an_iterable_must_be_passed_again(tmp_path):
     made = Made(tmp_path)
     words = {"workers": 0, "max_shard_size": "20KB", "max_errors": "50%"}
     wdsremux.convert(rows_of_dicts(), made.out, **words)
@@ -189,7 +189,7 @@ def test_an_iterable_must_be_given_again(tmp_path):
     assert tree(made.out) == whole
 
 
-def test_a_function_object_must_be_given_again(tmp_path):
+def test_a_function_object_must_be_passed_again(tmp_path):
     made = Made(tmp_path)
     write_parquet_dataset(made.source, images=images())
     made.options = {"transform": mirrored, "transform_mode": "image"}
@@ -204,7 +204,7 @@ def mirrored(image):
     return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
 
-def test_lost_files_of_whole_shards_need_no_source(made):
+def test_lost_files_of_intact_shards_need_no_source(made):
     whole = tree(made.out)
     made.source.rename(made.folder / "gone")
     remove(entry(made.out), made.out / "README.md", state(made.out, "recipe.json"))
@@ -215,7 +215,7 @@ def test_lost_files_of_whole_shards_need_no_source(made):
     assert tree(made.out) == whole
 
 
-def test_a_shard_that_no_record_vouches_for_needs_the_source(made):
+def test_a_shard_without_a_recorded_checksum_needs_the_source(made):
     whole = tree(made.out)
     # A bit of an image: without entry and manifest nobody can see it.
     flip(shard(made.out), 700)
@@ -227,7 +227,7 @@ def test_a_shard_that_no_record_vouches_for_needs_the_source(made):
     assert tree(made.out) == whole
 
 
-def test_without_its_versions_nothing_vouches_for_such_a_shard(tmp_path, old_encoder):
+def test_without_its_versions_such_a_shard_cannot_be_verified(tmp_path, old_encoder):
     patch = old_encoder(bytes_too=False)
     made = make("steps", tmp_path)
     patch.undo()
@@ -244,7 +244,7 @@ def test_records_of_two_conversions_are_refused(made, tmp_path):
     assert "contradict each other" in refusal(made, CorruptDataError)
 
 
-def test_a_record_that_was_edited_does_not_make_other_shards_right(made):
+def test_an_edited_record_does_not_validate_other_shards(made):
     name = shard(made.out).name
 
     def change(manifest):
@@ -273,7 +273,7 @@ def test_without_any_record_nothing_is_done(made, tmp_path):
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_shards_that_nobody_converted_are_refused(tmp_path):
+def test_shards_of_other_tools_are_refused(tmp_path):
     with wdsremux.ShardWriter(tmp_path / "out") as shards:
         shards.write({"__key__": "a", "txt": "text"})
     done = command("repair", tmp_path / "out")

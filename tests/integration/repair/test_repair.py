@@ -35,7 +35,7 @@ def made(tmp_path_factory):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_damage_is_mended_to_the_byte(made, tmp_path, kind, damage):
+def test_damage_is_repaired_to_the_byte(made, tmp_path, kind, damage):
     out = made(kind).copy(tmp_path / "out")
     whole = tree(out)
     DAMAGES[damage](out)
@@ -47,7 +47,7 @@ def test_damage_is_mended_to_the_byte(made, tmp_path, kind, damage):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_flipped_bit_in_any_small_file_is_mended(made, tmp_path, seed):
+def test_a_flipped_bit_in_any_small_file_is_repaired(made, tmp_path, seed):
     out = made("splits").copy(tmp_path / "out")
     whole = tree(out)
     small = [name for name in whole if not name.endswith(".tar")]
@@ -65,7 +65,7 @@ def test_a_flipped_bit_in_any_small_file_is_mended(made, tmp_path, seed):
         assert tree(out) == whole, name
 
 
-def test_a_whole_dataset_is_left_untouched(made, tmp_path):
+def test_an_intact_dataset_is_left_unchanged(made, tmp_path):
     out = made().copy(tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()}
     report = wdsremux.repair(out)
@@ -74,7 +74,7 @@ def test_a_whole_dataset_is_left_untouched(made, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_the_command_tells_what_it_did(made, tmp_path):
+def test_the_command_reports_what_it_did(made, tmp_path):
     out = made().copy(tmp_path / "out")
     whole = tree(out)
     flip(shard(out, 2), 900)
@@ -101,7 +101,7 @@ def test_any_engine_makes_the_same_shards_again(made, tmp_path, engine):
     assert tree(out) == whole
 
 
-def test_only_the_shard_that_is_named_is_mended(made, tmp_path):
+def test_only_the_named_shard_is_repaired(made, tmp_path):
     out = made().copy(tmp_path / "out")
     whole = tree(out)
     flip(shard(out, 1), 900)
@@ -131,7 +131,7 @@ def test_shards_in_quarantine_are_made_again(made, tmp_path):
     assert wdsremux.verify(out).exit_code == 0
 
 
-def test_a_link_in_the_place_of_a_shard_is_not_followed(made, tmp_path):
+def test_a_link_instead_of_a_shard_is_not_followed(made, tmp_path):
     out = made().copy(tmp_path / "out")
     whole = tree(out)
     kept = shard(out).rename(tmp_path / "elsewhere.tar")
@@ -143,7 +143,7 @@ def test_a_link_in_the_place_of_a_shard_is_not_followed(made, tmp_path):
     assert kept.read_bytes() == before
 
 
-def test_a_readme_of_the_user_is_left_alone_and_told_as_verify_tells_it(made, tmp_path):
+def test_a_readme_of_the_user_is_kept_and_reported_as_by_verify(made, tmp_path):
     out = made().copy(tmp_path / "out")
     whole = tree(out)
     card = (out / "README.md").read_text()
@@ -174,7 +174,7 @@ def quarantined(out):
 
 
 @pytest.mark.parametrize("kind", STRAYS)
-def test_an_entry_of_no_shard_is_moved_away(made, tmp_path, kind):
+def test_an_entry_without_a_shard_is_moved_away(made, tmp_path, kind):
     out = made().copy(tmp_path / "out")
     whole = tree(out)
     whose, size_bytes = STRAYS[kind]
@@ -195,7 +195,7 @@ def test_an_entry_of_no_shard_is_moved_away(made, tmp_path, kind):
 
 
 @pytest.mark.parametrize("name", ["train-000099", "misnamed-000000"])
-def test_an_entry_whose_shard_is_there_is_left_with_it(made, tmp_path, name):
+def test_an_entry_with_a_shard_is_kept(made, tmp_path, name):
     out, other = made().copy(tmp_path / "out"), made("splits").out
     stranger = shard(other, -1)
     assert stranger.name.startswith("validation-")
@@ -210,7 +210,7 @@ def test_an_entry_whose_shard_is_there_is_left_with_it(made, tmp_path, name):
     assert wdsremux.verify(out).exit_code == 1
 
 
-def test_what_others_left_beside_the_dataset_is_told_and_stays(made, tmp_path):
+def test_foreign_files_beside_the_dataset_are_reported_and_kept(made, tmp_path):
     out = made().copy(tmp_path / "out")
     (out / "train-000099.tar").write_bytes(bytes(1024))
     (out / ".rsync.tmp").touch()
@@ -277,7 +277,7 @@ def test_a_hub_dataset_is_read_at_the_commit_it_was_made_from(hub, tmp_path):
     assert tree(out) == whole
 
 
-def test_a_run_elsewhere_keeps_repair_away(made, tmp_path):
+def test_a_concurrent_run_locks_out_repair(made, tmp_path):
     out = made().copy(tmp_path / "out")
     remove(shard(out))
     bad = tree(out)
@@ -286,7 +286,7 @@ def test_a_run_elsewhere_keeps_repair_away(made, tmp_path):
     assert tree(out) == bad
 
 
-def test_an_unfinished_conversion_is_mended_as_far_as_it_goes(made, tmp_path):
+def test_an_unfinished_conversion_is_repaired_as_far_as_it_goes(made, tmp_path):
     out = made().copy(tmp_path / "out")
     whole = tree(out)
     # As after a kill: the last shards, and all that is written at the end, are not there.

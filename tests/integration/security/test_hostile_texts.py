@@ -74,7 +74,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_texts_of_a_manifest_are_shown_escaped(whole, out, tmp_path, change):
+def test_strings_of_a_manifest_are_shown_escaped(whole, out, tmp_path, change):
     edited(out, change)
     flip(min(out.glob("*.tar")), 600)
     for words in commands(out, tmp_path, whole):
@@ -82,7 +82,7 @@ def test_texts_of_a_manifest_are_shown_escaped(whole, out, tmp_path, change):
 
 
 @pytest.mark.parametrize("name", ["convert", "repair", "sync"])
-def test_the_text_of_a_lock_is_shown_escaped(whole, out, name):
+def test_the_contents_of_a_lock_are_shown_escaped(whole, out, name):
     lock = {"host": EVIL, "pid": EVIL, "boot": "x", "started": 1}
     state(out, "lock").write_text(json.dumps(lock))
     assert lock["host"] != socket.gethostname()
@@ -124,7 +124,7 @@ def test_only_loaders_that_wdsremux_makes_are_shown(out, tmp_path, whole):
         ("hf://datasets/user/name@a/b", "http://127.0.0.1:8000"),
     ],
 )
-def test_all_that_is_made_is_known_again(at, endpoint):
+def test_every_generated_loader_is_recognised(at, endpoint):
     patterns = {"train": ["train-{000000..000012}.tar", "train-000014.tar"], "test": ["a.tar"]}
     made = loader_urls(at, patterns, endpoint)
     assert made
@@ -139,5 +139,5 @@ def test_all_that_is_made_is_known_again(at, endpoint):
     [{}, {"at": 1}, {"at": "s3://\ud800", "loaders": {"https": {"a": ["https://x/\ud800/y"]}}},
      {"at": "s3://b", "loaders": {"https": {"a": [1]}, "http": []}}, {"at": "x" * 99, "loaders": {}}],
 )  # fmt: skip
-def test_what_no_place_is_has_no_loaders(published):
+def test_an_invalid_location_has_no_loaders(published):
     assert own_loaders(published, {"a": ["a.tar"]}) == {}

@@ -72,7 +72,7 @@ def run(*words):
     return code
 
 
-def test_tags_of_yaml_are_not_obeyed(tmp_path, mark):
+def test_tags_of_yaml_are_not_executed(tmp_path, mark):
     tags = (
         f"!!python/object/apply:os.system ['touch \"{mark}\"']",
         f"!!python/object/new:subprocess.check_output [['touch', '{mark}']]",

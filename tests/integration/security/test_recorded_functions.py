@@ -71,7 +71,7 @@ def test_a_recorded_function_is_shown_and_not_run(made):
 
 
 @pytest.mark.parametrize("words", [["--trust-recorded"], ["--transform", "{file}:mix"]])
-def test_it_is_run_when_the_user_says_so(tmp_path, words):
+def test_it_is_run_when_trusted(tmp_path, words):
     made = make("batch", tmp_path)
     whole = tree(made.out)
     remove(shard(made.out))
@@ -125,7 +125,7 @@ def test_a_module_within_the_dataset_is_never_run_nor_imported(made, tmp_path, m
         "{wdsremux}:convert",
     ],
 )
-def test_what_is_installed_is_never_run(made, words):
+def test_an_installed_function_is_never_run(made, words):
     import subprocess
 
     from PIL import ImageShow
@@ -142,7 +142,7 @@ def test_what_is_installed_is_never_run(made, words):
 @pytest.mark.parametrize(
     "name", ["getoutput", "subprocess.getoutput", "Path.unlink", "mix.__call__"]
 )
-def test_what_the_users_file_only_imports_is_never_run(made, tmp_path, name):
+def test_a_function_only_imported_by_the_users_file_is_never_run(made, tmp_path, name):
     text = BOMB.format(mark=str(tmp_path / "ran"))
     (tmp_path / "own.py").write_text(text)
     record(made.out, f"{tmp_path}/own.py:{name}", text)
@@ -150,7 +150,7 @@ def test_what_the_users_file_only_imports_is_never_run(made, tmp_path, name):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_file_that_is_not_the_recorded_one_is_not_run(made, tmp_path):
+def test_a_file_other_than_the_recorded_one_is_not_run(made, tmp_path):
     (tmp_path / "own.py").write_text(BOMB.format(mark=str(tmp_path / "ran")))
     record(made.out, f"{tmp_path}/own.py:mix", "something else")
     text = refused(made.out, RecipeMismatchError, trust_recorded=True)
@@ -191,7 +191,7 @@ def test_extending_and_measuring_run_only_what_this_command_line_names(made, tmp
     assert not mark.exists()
 
 
-def test_a_recorded_function_need_not_be_readable_text(made):
+def test_a_recorded_function_with_invalid_utf8_is_not_run(made):
     for words in ("", ":", "a.py:", "nothing.py:mix", "\0.py:mix", "..:mix", "no such module:mix"):
         record(made.out, words)
         assert "--transform" in refused(made.out, trust_recorded=True)

@@ -60,7 +60,7 @@ def run(name, whole, here):
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_lock_that_is_no_file_of_its_own_is_refused(whole, made, name, kind):
+def test_a_lock_that_is_a_link_is_refused(whole, made, name, kind):
     link(state(made / "out", "lock"), kind, made / "secret")
     done = run(name, whole, made)
     assert (made / "secret").read_bytes() == SECRET
@@ -70,7 +70,7 @@ def test_a_lock_that_is_no_file_of_its_own_is_refused(whole, made, name, kind):
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])
-def test_a_journal_that_is_no_file_of_its_own_is_refused(made, kind):
+def test_a_journal_that_is_a_link_is_refused(made, kind):
     link(state(made / "out", "moved.jsonl"), kind, made / "secret")
     done = command("sync", made / "out", made / "copy", "--move", timeout=60)
     assert (made / "secret").read_bytes() == SECRET

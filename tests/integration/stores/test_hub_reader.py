@@ -47,7 +47,7 @@ def test_spans_are_read_in_any_order(file, data):
     reader.close()
 
 
-def test_each_byte_is_fetched_once_and_few_are_held(hub, file):
+def test_each_byte_is_fetched_once_and_few_are_buffered(hub, file):
     reader = RemoteReader(file, [(0, SIZE)])
     hub.reset()
     most = 0
@@ -61,7 +61,7 @@ def test_each_byte_is_fetched_once_and_few_are_held(hub, file):
     reader.close()
 
 
-def test_what_was_not_announced_or_was_read_before_is_fetched_alone(file, data):
+def test_unannounced_or_repeated_reads_are_fetched_alone(file, data):
     reader = RemoteReader(file, [(100, 200)])
     for start, size in [(0, 100), (100, 100), (100, 100), (50, 300), (SIZE - 5, 99)]:
         reader.seek(start)
@@ -69,7 +69,7 @@ def test_what_was_not_announced_or_was_read_before_is_fetched_alone(file, data):
     reader.close()
 
 
-def test_a_cut_answer_is_taken_up_where_it_ended(hub, file, data):
+def test_a_truncated_response_is_continued(hub, file, data):
     hub.configure(fault_rate=1, fault_kinds=("cut",), fault_match="/cdn/", fault_max=5)
     hub.reset()
     assert read_range(file, 0, 10**6) == data[: 10**6]
@@ -78,7 +78,7 @@ def test_a_cut_answer_is_taken_up_where_it_ended(hub, file, data):
     assert hub.sent < 10**6 * 1.1
 
 
-def test_files_that_are_not_behind_a_redirect_are_read_too(hub, file, data):
+def test_files_without_a_redirect_are_read(hub, file, data):
     hub.configure(redirect=False)
     assert read_range(file, 5, 1005) == data[5:1005]
 
@@ -89,13 +89,13 @@ def test_a_file_whose_size_has_changed_is_refused(file):
         read_range(other, 0, 10)
 
 
-def test_a_file_that_is_not_there_is_told_at_once(file):
+def test_a_missing_file_is_reported_at_once(file):
     gone = RemoteFile("u/x b.bin", file.url.replace("a.bin", "b.bin"), SIZE, file.access)
     with pytest.raises(SourceError, match=r"cannot read u/x b\.bin: it has been removed"):
         read_range(gone, 0, 10)
 
 
-def test_a_stopped_server_is_told_in_time(hub, file):
+def test_a_stopped_server_is_reported_in_time(hub, file):
     access = Access(give_up_after_s=0.5, stall_timeout_s=0.5)
     reader = RemoteReader(RemoteFile(file.name, file.url, SIZE, access), [(0, SIZE)])
     assert reader.read(10)

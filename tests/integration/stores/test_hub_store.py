@@ -77,7 +77,7 @@ class TestHubStore(StoreConformance):
     """The contract, by commits."""
 
 
-def test_nothing_is_made_by_looking(access, words, target, tmp_path):
+def test_reading_creates_nothing(access, words, target, tmp_path):
     big = parcel(tmp_path, "a.tar", b"x" * 2000)
     assert listed(target) == []
     assert target.prove("a.tar", big.sums).level == "absent"
@@ -87,18 +87,18 @@ def test_nothing_is_made_by_looking(access, words, target, tmp_path):
     assert not folder_of(access, words).exists()
 
 
-def test_a_repository_is_made_private(access, words, target):
+def test_a_repository_is_created_private(access, words, target):
     publish(target, "README.md", b"text")
     assert (folder_of(access, words) / ".private").exists()
 
 
-def test_a_repository_that_is_there_keeps_its_visibility(access, words, target):
+def test_an_existing_repository_keeps_its_visibility(access, words, target):
     folder_of(access, words).mkdir(parents=True)
     publish(target, "README.md", b"text")
     assert not (folder_of(access, words) / ".private").exists()
 
 
-def test_a_branch_is_made_and_main_is_left_as_it_is(words, target):
+def test_a_branch_is_created_and_main_is_unchanged(words, target):
     publish(target, "a.tar", b"on main")
     other = open_hub_store(f"{words}@v1/next")
     publish(other, "a.tar", b"on the branch")
@@ -108,7 +108,7 @@ def test_a_branch_is_made_and_main_is_left_as_it_is(words, target):
 
 
 @pytest.mark.parametrize("size", [10, 5000], ids=["in Git", "by LFS"])
-def test_what_was_put_is_proved_by_a_checksum_without_a_download(access, target, tmp_path, size):
+def test_a_file_is_verified_by_a_checksum_without_a_download(access, target, tmp_path, size):
     sent = parcel(tmp_path, "a.tar", b"x" * size)
     told = []
     proof = target.put(sent.name, sent.path, sent.sums, told.append)
@@ -124,7 +124,7 @@ def test_what_was_put_is_proved_by_a_checksum_without_a_download(access, target,
     assert target.prove("a.tar", Sums(size + 1, sent.sums.sha256)).level == "differs"
 
 
-def test_a_small_file_of_which_nothing_is_at_hand_is_unverified(target, tmp_path):
+def test_a_small_file_without_a_local_copy_is_unverified(target, tmp_path):
     sent = parcel(tmp_path, "README.md", b"text")
     put(target, sent)
     assert target.prove("README.md", sent.sums).level == "unverified"
@@ -133,7 +133,7 @@ def test_a_small_file_of_which_nothing_is_at_hand_is_unverified(target, tmp_path
         target.prove("README.md", sent.sums, sent.path)
 
 
-def test_what_is_there_is_not_sent_again(access, words, target, tmp_path):
+def test_existing_files_are_not_sent_again(access, words, target, tmp_path):
     sent = [parcel(tmp_path, "a.tar", b"x" * 5000), parcel(tmp_path, "index.json", b"{}")]
     target.put_many(sent)
     access.reset()
@@ -145,7 +145,7 @@ def test_what_is_there_is_not_sent_again(access, words, target, tmp_path):
     assert access.count("PUT") == 0
 
 
-def test_many_files_come_by_few_commits_the_last_one_last(
+def test_many_files_take_few_commits_with_the_index_last(
     access, words, target, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("wdsremux.stores.hub.store.COMMIT_FILES", 4)
@@ -174,7 +174,7 @@ def test_files_uploaded_before_a_kill_are_not_sent_again(access, target, tmp_pat
     assert access.count("PUT") == 0
 
 
-def test_a_file_that_is_not_what_was_recorded_is_refused_and_not_committed(target, tmp_path):
+def test_a_file_that_differs_from_its_record_is_not_committed(target, tmp_path):
     for size in (10, 5000):
         sent = parcel(tmp_path, "a.tar", b"x" * size)
         sent.path.write_bytes(b"x" * (size - 1) + b"y")
@@ -202,7 +202,7 @@ def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(words, tmp_path
 
 
 @pytest.mark.parametrize("size", [10, 5000])
-def test_a_commit_whose_answer_was_lost_is_followed_by_the_next(access, target, tmp_path, size):
+def test_a_commit_with_a_lost_response_is_followed_by_the_next(access, target, tmp_path, size):
     first = parcel(tmp_path, "a.tar", b"x" * size)
     with target.lock():
         access.configure(
@@ -220,14 +220,14 @@ def test_a_commit_whose_answer_was_lost_is_followed_by_the_next(access, target, 
     assert [name for name, _ in listed(target)] == ["b.tar"]
 
 
-def test_the_hubs_own_file_is_no_file_of_the_dataset(access, words, target):
+def test_the_hubs_own_file_is_not_listed(access, words, target):
     publish(target, "a.tar")
     (folder_of(access, words) / ".gitattributes").write_text("*.tar filter=lfs\n")
     access.store.changed()
     assert [name for name, _ in listed(target)] == ["a.tar"]
 
 
-def test_a_file_is_read_by_the_parts_that_are_asked_for(access, target, monkeypatch):
+def test_a_file_is_read_by_the_requested_ranges(access, target, monkeypatch):
     monkeypatch.setattr("wdsremux.stores.reading.range_file.BLOCK_BYTES", 1000)
     content = bytes(range(256)) * 40
     publish(target, "a.tar", content)
@@ -246,7 +246,7 @@ def test_a_file_is_read_by_the_parts_that_are_asked_for(access, target, monkeypa
         ("reset", UnreachableStoreError, "no connection to the Hub"),
     ],
 )
-def test_what_may_go_away_is_told_as_such(access, target, tmp_path, status, kind, says):
+def test_temporary_errors_are_reported_as_unreachable(access, target, tmp_path, status, kind, says):
     access.configure(
         fault_rate=1,
         fault_kinds=(status,),
@@ -259,7 +259,7 @@ def test_what_may_go_away_is_told_as_such(access, target, tmp_path, status, kind
         put(target, parcel(tmp_path, "a.tar", b"x"))
 
 
-def test_who_is_not_logged_in_is_told_to(target, monkeypatch, tmp_path):
+def test_a_missing_login_names_the_remedy(target, monkeypatch, tmp_path):
     monkeypatch.delenv("HF_TOKEN")
     for refused in (
         lambda: put(target, parcel(tmp_path, "a.tar", b"x")),
@@ -279,7 +279,7 @@ def test_a_token_that_is_refused_is_not_repeated(target, monkeypatch, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_path):
+def test_a_read_only_token_names_the_remedy(access, target, monkeypatch, tmp_path):
     publish(target, "a.tar")
 
     from support.hub.options import HubError
@@ -297,7 +297,7 @@ def test_a_token_that_may_only_read_is_told_to(access, target, monkeypatch, tmp_
     assert "Signature" not in str(caught.value)
 
 
-def test_a_hub_that_is_away_is_unreachable(target, tmp_path, monkeypatch):
+def test_a_stopped_hub_is_unreachable(target, tmp_path, monkeypatch):
     monkeypatch.setattr(target._repo._api, "endpoint", "http://127.0.0.1:1")
     with pytest.raises(UnreachableStoreError, match="no connection"):
         put(target, parcel(tmp_path, "a.tar", b"x"))
@@ -306,7 +306,7 @@ def test_a_hub_that_is_away_is_unreachable(target, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "bad", ["hf://datasets/", "hf://datasets/name", "hf://datasets/a/b/c", "hf://a/b"]
 )
-def test_words_that_name_no_repository_are_refused(bad):
+def test_arguments_that_name_no_repository_are_refused(bad):
     with pytest.raises(UsageError, match="hf://datasets/user/name"):
         open_hub_store(bad)
 

@@ -48,7 +48,7 @@ class TestObjectStoreOnAServer(StoreConformance):
     """The contract, over HTTP."""
 
 
-def test_a_file_sent_in_one_piece_is_proved_by_its_etag(target, tmp_path):
+def test_a_file_sent_in_one_piece_is_verified_by_its_etag(target, tmp_path):
     path, sums = file_of(tmp_path, b"x" * 1000)
     proof = target.put("a.tar", path, sums)
     assert proof.level == "etag"
@@ -67,9 +67,7 @@ def test_a_file_sent_in_parts_is_read_back(target, tmp_path):
     assert content_of(target, "a.tar") == path.read_bytes()
 
 
-def test_a_file_that_is_damaged_while_it_is_sent_in_parts_leaves_no_upload(
-    seaweedfs, bucket, target, tmp_path
-):
+def test_a_multipart_file_damaged_in_transit_leaves_no_upload(seaweedfs, bucket, target, tmp_path):
     path, sums = file_of(tmp_path, b"x" * (2 * PART_BYTES))
     with path.open("r+b") as file:
         file.seek(-1, 2)
@@ -80,7 +78,7 @@ def test_a_file_that_is_damaged_while_it_is_sent_in_parts_leaves_no_upload(
     assert "Uploads" not in seaweedfs.client().list_multipart_uploads(Bucket=bucket)
 
 
-def test_a_bucket_that_is_not_there_and_a_wrong_key_are_told(seaweedfs, bucket, tmp_path):
+def test_a_missing_bucket_and_a_wrong_key_are_reported(seaweedfs, bucket, tmp_path):
     path, sums = file_of(tmp_path, b"x")
     absent = CloudStore(store_of(seaweedfs, "no-such-bucket"), "gs://no-such-bucket")
     with pytest.raises(StoreError, match="bucket or container does not exist"):
@@ -92,7 +90,7 @@ def test_a_bucket_that_is_not_there_and_a_wrong_key_are_told(seaweedfs, bucket, 
         assert "wrong-secret" not in repr(caught.value)
 
 
-def test_two_targets_take_turns_and_the_lock_is_removed(seaweedfs, bucket, target):
+def test_two_writers_take_turns_and_the_lock_is_removed(seaweedfs, bucket, target):
     other = CloudStore(store_of(seaweedfs, bucket), "gs://bucket/some/folder")
     with target.lock(), pytest.raises(StoreError, match="being written by"), other.lock():
         pass

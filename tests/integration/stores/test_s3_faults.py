@@ -118,7 +118,7 @@ def begun(target):
         (("lose_answer", 0), "HEAD", NAME),
     ],
 )
-def test_a_fault_that_passes_is_repaired(target, proxy, large, fault, method, match):
+def test_a_temporary_fault_is_repaired(target, proxy, large, fault, method, match):
     path, sums = large
     broken = proxy.add(*fault, method=method, match=match)
     proof = target.put(NAME, path, sums)
@@ -130,7 +130,7 @@ def test_a_fault_that_passes_is_repaired(target, proxy, large, fault, method, ma
 
 
 @pytest.mark.parametrize(("fault", "n"), [("lose_answer", 0), ("flip", 7), ("reset", 100)])
-def test_a_small_file_survives_a_fault_too(target, proxy, small, fault, n):
+def test_a_small_file_survives_a_fault(target, proxy, small, fault, n):
     path, sums = small
     broken = proxy.add(fault, n, method="PUT", match=NAME)
     assert target.put(NAME, path, sums).level == "checksum"
@@ -145,7 +145,9 @@ def test_only_the_damaged_part_is_sent_again(target, proxy, large):
 
 
 @pytest.mark.parametrize("size", [3 * PART + 1000, 50_000])
-def test_what_always_arrives_damaged_is_an_error_and_is_never_seen(target, proxy, made, size):
+def test_a_file_always_damaged_in_transit_is_an_error_and_never_published(
+    target, proxy, made, size
+):
     proxy.add("flip", 20, method="PUT", times=None)
     with pytest.raises(StoreError, match=r"train-000000\.tar.*arrived damaged 3 times") as caught:
         target.put(NAME, *made(size))
@@ -154,7 +156,7 @@ def test_what_always_arrives_damaged_is_an_error_and_is_never_seen(target, proxy
     assert begun(target) == 0
 
 
-def test_a_server_that_stays_busy_is_told_as_what_may_pass(target, proxy, large):
+def test_a_busy_server_is_reported_as_temporary(target, proxy, large):
     proxy.add("status", 503, method="PUT", match="partNumber=2", times=None)
     with pytest.raises(UnreachableStoreError, match=r"busy or failing \(SlowDown\)"):
         target.put(NAME, *large)
@@ -166,7 +168,7 @@ def test_a_server_that_stays_busy_is_told_as_what_may_pass(target, proxy, large)
     assert sum(told) == large[1].size_bytes
 
 
-def test_a_connection_that_hangs_is_given_up_and_tried_again(seaweedfs, proxy, small):
+def test_a_hanging_connection_is_closed_and_retried(seaweedfs, proxy, small):
     with found(seaweedfs.settings(proxy.url)):
         target = open_s3(seaweedfs.new_place(), timeout_s=1)
     hung = proxy.add("hang", 10_000, method="PUT", match=NAME)
@@ -174,7 +176,7 @@ def test_a_connection_that_hangs_is_given_up_and_tried_again(seaweedfs, proxy, s
     assert hung.hits == 1
 
 
-def test_an_upload_that_is_forgotten_by_the_server_begins_anew(target, proxy, large):
+def test_an_upload_lost_by_the_server_starts_again(target, proxy, large):
     def forget(_bytes):
         for page in target._bucket.pages("list_multipart_uploads", Prefix=target._bucket.prefix):
             for upload in page.get("Uploads", []):
@@ -185,7 +187,7 @@ def test_an_upload_that_is_forgotten_by_the_server_begins_anew(target, proxy, la
     assert target.put(NAME, *large).level == "checksum"
 
 
-def test_a_killed_upload_goes_on_with_the_parts_that_are_missing(target, proxy, seaweedfs, large):
+def test_a_killed_upload_resumes_with_the_missing_parts(target, proxy, seaweedfs, large):
     path, sums = large
     held = proxy.add("hold", method="PUT", match="partNumber=3")
     with found(seaweedfs.settings(proxy.url)):
@@ -260,7 +262,7 @@ def test_of_two_writers_one_is_refused(target, made, size, is_there):
     assert begun(target) == 0
 
 
-def test_two_who_write_the_same_both_succeed(target, large):
+def test_two_writers_of_the_same_bytes_both_succeed(target, large):
     others = []
 
     def intrude(_bytes):
@@ -283,7 +285,7 @@ def test_a_file_that_changed_since_it_was_made_is_not_sent(target, large):
     assert begun(target) == 0
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(target, proxy, large):
+def test_a_truncated_response_is_requested_again(target, proxy, large):
     target.put(NAME, *large)
     cut = proxy.add("cut_answer", 100_000, method="GET", match=NAME, times=2)
     assert holds(target, large[0])
@@ -353,7 +355,7 @@ class TestRefusals:
         words = refusal(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
         assert "no credentials were found; set AWS_PROFILE" in words
 
-    def test_a_server_that_is_not_there_may_come_back(self, seaweedfs):
+    def test_a_stopped_server_is_retried(self, seaweedfs):
         url = f"http://127.0.0.1:{free_ports(1)[0]}"
         with found(seaweedfs.settings(url)), pytest.raises(UnreachableStoreError) as caught:
             open_s3("s3://bucket/data")

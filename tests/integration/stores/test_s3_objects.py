@@ -65,14 +65,14 @@ def test_a_name_may_have_any_character(target, name):
     assert listed(target) == []
 
 
-def test_a_bucket_with_thousands_of_objects_is_listed_whole(target, seaweedfs):
+def test_a_bucket_with_thousands_of_objects_is_listed_completely(target, seaweedfs):
     names = [f"train-{n:06d}.tar" for n in range(3000)]
     prefix = target._bucket.prefix
     seaweedfs.fill(target._bucket.bucket, [f"{prefix}/{name}" for name in names])
     assert listed(target) == [(name, 0) for name in names]
 
 
-def test_the_target_is_opened_by_its_words(s3_url):
+def test_the_store_is_opened_by_its_url(s3_url):
     publish(open_store(s3_url + "/"), "a.tar")
     assert listed(open_store(s3_url)) == [("a.tar", 7)]
     assert open_store(s3_url + "/").url == s3_url
@@ -81,7 +81,7 @@ def test_the_target_is_opened_by_its_words(s3_url):
             open_store(words)
 
 
-def test_a_file_is_proven_by_its_receipt_alone(target, large):
+def test_a_file_is_verified_by_its_receipt_alone(target, large):
     path, sums = large
     receipt = target.put("a.tar", path, sums).receipt
     asked = Sums(sums.size_bytes, sums.sha256, receipt)
@@ -92,7 +92,7 @@ def test_a_file_is_proven_by_its_receipt_alone(target, large):
     assert target.prove("a.tar", asked).level == "differs"
 
 
-def test_what_stands_there_already_is_not_sent_again(target, large, monkeypatch):
+def test_existing_objects_are_not_sent_again(target, large, monkeypatch):
     target.put("a.tar", *large)
     asked = []
     ask = target._bucket.ask
@@ -105,7 +105,7 @@ def test_what_stands_there_already_is_not_sent_again(target, large, monkeypatch)
     assert told == [len(LARGE)]
 
 
-def test_a_small_new_file_takes_one_request(seaweedfs, tmp_path):
+def test_a_small_new_file_needs_one_request(seaweedfs, tmp_path):
     path, sums = tmp_path / "small", Sums(5, hashlib.sha256(b"bytes").hexdigest())
     path.write_bytes(b"bytes")
     with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
@@ -120,7 +120,7 @@ def test_a_small_new_file_takes_one_request(seaweedfs, tmp_path):
         assert target.prove("a.tar", asked).level == "checksum"
 
 
-def test_uploads_of_files_that_were_completed_are_swept_and_others_kept(target, seaweedfs, large):
+def test_leftover_uploads_of_completed_files_are_removed_and_others_kept(target, seaweedfs, large):
     client = seaweedfs.client()
     for name in ("a.tar", "b.tar"):
         client.create_multipart_upload(**key(target, name))
@@ -134,9 +134,7 @@ def test_uploads_of_files_that_were_completed_are_swept_and_others_kept(target, 
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME", None])
-def test_a_file_of_another_tool_is_proven_by_a_crc64_or_its_etag(
-    target, seaweedfs, large, algorithm
-):
+def test_a_file_of_another_tool_is_verified_by_crc64_or_etag(target, seaweedfs, large, algorithm):
     path, sums = large
     extra = {"ChecksumAlgorithm": algorithm} if algorithm else {}
     seaweedfs.client().upload_file(str(path), *key(target, "a.tar").values(), ExtraArgs=extra)
@@ -148,7 +146,7 @@ def test_a_file_of_another_tool_is_proven_by_a_crc64_or_its_etag(
 
 
 @pytest.mark.parametrize("algorithm", ["CRC64NVME"])
-def test_who_only_asks_writes_nothing(seaweedfs, tmp_path, algorithm):
+def test_queries_write_nothing(seaweedfs, tmp_path, algorithm):
     path, sums = tmp_path / "small", Sums(5, hashlib.sha256(b"bytes").hexdigest())
     path.write_bytes(b"bytes")
     with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
@@ -164,7 +162,7 @@ def test_who_only_asks_writes_nothing(seaweedfs, tmp_path, algorithm):
         assert proxy.count("PUT") > 0
 
 
-def test_a_lock_whose_answer_was_lost_is_ours_at_the_next_try(seaweedfs):
+def test_a_lock_with_a_lost_response_is_ours_at_the_next_attempt(seaweedfs):
     with FaultProxy(seaweedfs.port) as proxy, found(seaweedfs.settings(proxy.url)):
         target = RetryingStore(open_s3(seaweedfs.new_place()), 60)
         lost = proxy.add("lose_answer", method="PUT", match="/lock", times=TRIES)
@@ -174,7 +172,7 @@ def test_a_lock_whose_answer_was_lost_is_ours_at_the_next_try(seaweedfs):
         assert lost.hits == TRIES
 
 
-def test_an_old_server_proves_by_etag(juicefs, large):
+def test_an_old_server_is_verified_by_etag(juicefs, large):
     with found(juicefs.settings()):
         target = open_s3(juicefs.new_place(), part_bytes=5 << 20)
     path, sums = large
@@ -185,9 +183,7 @@ def test_an_old_server_proves_by_etag(juicefs, large):
 
 
 @pytest.mark.parametrize("is_damaged", [False, True])
-def test_a_file_whose_etag_is_made_in_another_way_is_read_back(
-    juicefs, large, monkeypatch, is_damaged
-):
+def test_a_file_with_an_unknown_kind_of_etag_is_read_back(juicefs, large, monkeypatch, is_damaged):
     with found(juicefs.settings()):
         target = open_s3(juicefs.new_place(), part_bytes=5 << 20)
     path, sums = large
@@ -210,7 +206,7 @@ def test_a_file_whose_etag_is_made_in_another_way_is_read_back(
     assert target.prove("a.tar", Sums(sums.size_bytes, sums.sha256, proof.receipt)).level == "etag"
 
 
-def test_a_server_that_tells_nothing_leaves_a_file_unverified(large):
+def test_a_server_without_checksums_leaves_a_file_unverified(large):
     with JuiceFS(keeps_etags=False) as server, found(server.settings()):
         target = open_s3(server.new_place(), part_bytes=5 << 20)
         assert target.put("a.tar", *large).level == "unverified"
@@ -240,7 +236,7 @@ def test_a_lock_of_a_killed_process_is_taken_over_at_once(target, seaweedfs):
         assert died is False
 
 
-def test_one_whose_lock_was_taken_over_publishes_nothing_more(target, seaweedfs):
+def test_after_a_takeover_of_the_lock_nothing_is_published(target, seaweedfs):
     with target.lock():
         other = json.dumps({"host": "elsewhere", "pid": 77}).encode()
         seaweedfs.client().put_object(Body=other, **key(target, LOCK))
@@ -250,7 +246,7 @@ def test_one_whose_lock_was_taken_over_publishes_nothing_more(target, seaweedfs)
     assert listed(target) == []
 
 
-def test_the_age_of_a_lock_is_told_by_the_servers_clock(target):
+def test_the_age_of_a_lock_comes_from_the_servers_clock(target):
     with target.lock():
         first = target._lease._lock.read()
         target._lease.renew()
@@ -259,7 +255,7 @@ def test_the_age_of_a_lock_is_told_by_the_servers_clock(target):
     assert 0 <= second.age_s < 60
 
 
-def test_an_old_server_goes_on_with_the_parts_it_has(juicefs, large):
+def test_an_old_server_resumes_with_the_parts_it_has(juicefs, large):
     class Stopped(Exception):  # noqa: N818
         pass
 

@@ -27,9 +27,7 @@ def out(mount, request):
     return mount.place(request.node.name)
 
 
-def test_a_source_of_a_sync_that_cannot_be_listed_is_asked_again(
-    command, conversion, mount, out, tmp_path
-):
+def test_listing_the_source_of_a_sync_is_retried(command, conversion, mount, out, tmp_path):
     copied(conversion.reference, out)
     with mount.failing(Fault("lookup|getattr", errno=errno.ESTALE, times=14)):
         done = command.run("sync", out, tmp_path / "nas")
@@ -44,7 +42,7 @@ def journal(folder):
     return [json.loads(line)["name"] for line in lines if line]
 
 
-def test_a_journal_of_moved_shards_has_whole_lines_where_little_is_taken_at_once(
+def test_a_journal_of_moved_shards_has_complete_lines_after_short_writes(
     command, mount, made, tmp_path
 ):
     here = copied(made, mount.path / "moved")
@@ -53,9 +51,7 @@ def test_a_journal_of_moved_shards_has_whole_lines_where_little_is_taken_at_once
     assert sorted(journal(here)) == sorted(path.name for path in made.glob("*.tar"))
 
 
-def test_a_shard_stays_where_the_disk_is_full_for_the_line_that_would_remember_it(
-    command, mount, made, tmp_path
-):
+def test_a_shard_is_kept_if_its_journal_line_cannot_be_written(command, mount, made, tmp_path):
     here = copied(made, mount.path / "full")
     full = [
         Fault("write", r"moved\.jsonl", at_most=10, times=1),
@@ -71,9 +67,7 @@ def test_a_shard_stays_where_the_disk_is_full_for_the_line_that_would_remember_i
     assert list(here.glob("*.tar")) == []
 
 
-def test_a_bit_that_is_flipped_on_its_way_is_read_back_and_not_published(
-    command, conversion, mount, out
-):
+def test_a_bit_flipped_in_transit_is_detected_and_not_published(command, conversion, mount, out):
     flips = Fault("write", SHARD, byte=20_000, flips=True)
     with mount.failing(flips):
         ended = command.run("sync", conversion.reference, out, "--give-up-after", 0.1)
@@ -85,9 +79,7 @@ def test_a_bit_that_is_flipped_on_its_way_is_read_back_and_not_published(
     assert tree(out) == conversion.whole
 
 
-def test_a_flipped_bit_is_found_though_the_kernel_remembers_the_right_one(
-    command, conversion, tmp_path
-):
+def test_a_flipped_bit_is_found_despite_the_page_cache(command, conversion, tmp_path):
     with FaultyMount(tmp_path, remembers=True) as mount:
         nas = mount.path / "nas"
         with mount.failing(Fault("write", SHARD, byte=20_000, flips=True, times=1)):
@@ -108,7 +100,7 @@ def test_a_flipped_bit_is_found_though_the_kernel_remembers_the_right_one(
         Fault("read", SHARD, errno=errno.ESTALE),
     ],
 )
-def test_a_sync_to_a_sick_mount_leaves_whole_files_and_the_next_one_finishes(
+def test_a_sync_to_a_faulty_mount_leaves_complete_files_and_the_next_one_finishes(
     command, conversion, mount, out, fault
 ):
     with mount.failing(fault):
@@ -123,7 +115,7 @@ def test_a_sync_to_a_sick_mount_leaves_whole_files_and_the_next_one_finishes(
     assert tree(out) == conversion.whole
 
 
-def test_a_sync_that_waits_for_the_mount_keeps_others_away_and_then_finishes(
+def test_a_sync_that_waits_for_the_mount_holds_the_lock_and_finishes(
     command, conversion, mount, out
 ):
     mount.order(Fault("fsync", SHARD, stalls=True))
@@ -158,7 +150,7 @@ def key_at(shard, offset):
 
 
 @pytest.mark.parametrize("words", [(), ("--deep",), ("--depth", "pixels")])
-def test_a_bit_that_is_flipped_on_reading_names_its_sample(mount, standing, words):
+def test_a_bit_flipped_on_reading_names_its_sample(mount, standing, words):
     with mount.failing(Fault("read", SHARD, byte=20_000, flips=True)):
         found = findings(standing, *words)
     [(code, shard, key)] = found

@@ -76,7 +76,7 @@ def test_killed_at_any_moment_the_same_sync_finishes_with_the_same_bytes(
         assert tree(nas) == tree(made), moment
 
 
-def test_a_move_that_is_killed_at_any_moment_goes_on_and_loses_nothing(command, made, tmp_path):
+def test_a_move_killed_at_any_moment_resumes_and_loses_nothing(command, made, tmp_path):
     traced = tmp_path / "traced"
     here = copied(made, traced / "here")
     moments = moments_of(command, (here, traced / "nas", "--move"), traced, tmp_path)
@@ -95,9 +95,7 @@ def test_a_move_that_is_killed_at_any_moment_goes_on_and_loses_nothing(command, 
         assert list(here.glob("*.tar")) == []
 
 
-def test_a_full_disk_ends_with_the_bytes_needed_and_goes_on_when_there_is_room(
-    command, made, tmp_path
-):
+def test_a_full_disk_reports_the_bytes_needed_and_the_sync_resumes(command, made, tmp_path):
     with SmallDisk(tmp_path / "disk", 120_000) as disk:
         nas = disk.folder / "nas"
         ended = command.run("sync", made, nas, "--jobs", 1, faults=disk.faults(nas))
@@ -118,9 +116,7 @@ def test_a_full_disk_ends_with_the_bytes_needed_and_goes_on_when_there_is_room(
 @pytest.mark.parametrize(
     ("op", "number"), [("fsync", errno.EIO), ("write", errno.ESTALE), ("replace", errno.ETIMEDOUT)]
 )
-def test_a_mount_whose_server_is_away_for_a_moment_is_ridden_out(
-    command, made, tmp_path, op, number
-):
+def test_a_short_outage_of_a_mount_is_survived(command, made, tmp_path, op, number):
     nas = tmp_path / "nas"
     faults = Faults(str(nas), failures=[Failure(op, number, r"\.tar", times=2)])
     done = command.run("sync", made, nas, faults=faults)
@@ -129,7 +125,7 @@ def test_a_mount_whose_server_is_away_for_a_moment_is_ridden_out(
     assert tree(nas) == tree(made)
 
 
-def test_a_mount_that_stays_sick_is_given_up(command, made, tmp_path):
+def test_a_permanently_faulty_mount_is_an_error(command, made, tmp_path):
     nas = tmp_path / "nas"
     faults = Faults(str(nas), failures=[Failure("fsync", errno.EIO, "train-000001")])
     ended = command.run("sync", made, nas, "--give-up-after", 1, faults=faults)
@@ -166,7 +162,7 @@ def test_a_second_sync_to_the_same_place_is_refused_and_names_the_first(made, tm
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_sync_that_is_asked_to_stop_tells_the_command_that_goes_on(made, tmp_path, number):
+def test_an_interrupted_sync_shows_the_command_that_resumes(made, tmp_path, number):
     nas = tmp_path / "nas"
     with slowly(made, nas) as running:
         running.wait_for(lambda: list(nas.glob(".train-*")), "a file on its way")

@@ -39,7 +39,7 @@ def index_at(url):
         return json.loads(file.read())
 
 
-def test_what_was_carried_to_s3_and_back_is_the_same_to_the_byte(made, s3_url, tmp_path):
+def test_a_round_trip_through_s3_keeps_every_byte(made, s3_url, tmp_path):
     done = wdsremux("sync", made, s3_url)
     assert done.returncode == 0, done.stderr
     files = len(tree(made))
@@ -84,7 +84,7 @@ def test_a_dry_run_writes_nothing(made, seaweedfs):
         assert {one.method for one in proxy.seen} == {"GET", "HEAD"}
 
 
-def test_jobs_bound_what_is_on_its_way(made, s3_url, monkeypatch):
+def test_jobs_bound_the_parallel_transfers(made, s3_url, monkeypatch):
     opened = []
     real = s3_store.open_s3
     monkeypatch.setattr(
@@ -95,7 +95,7 @@ def test_jobs_bound_what_is_on_its_way(made, s3_url, monkeypatch):
     assert [slots.acquire(blocking=False) for _ in range(3)] == [True, True, False]
 
 
-def test_a_server_that_dies_in_the_middle_is_waited_for(made, seaweedfs):
+def test_a_server_that_dies_in_the_middle_is_retried(made, seaweedfs):
     url = seaweedfs.new_place()
     died = []
 
@@ -113,7 +113,7 @@ def test_a_server_that_dies_in_the_middle_is_waited_for(made, seaweedfs):
         assert report.levels.keys() == {"checksum"}
 
 
-def test_a_killed_sync_goes_on_and_the_index_comes_last(made, seaweedfs):
+def test_a_killed_sync_resumes_and_sends_the_index_last(made, seaweedfs):
     url = seaweedfs.new_place()
     with found(seaweedfs.settings()):
         target = open_s3(url)
@@ -142,7 +142,7 @@ def test_two_syncs_at_a_time_do_not_mix(made, seaweedfs):
         assert sorted(names_at(url)) == sorted(tree(made))
 
 
-def test_a_move_to_s3_frees_every_shard_and_comes_back_whole(made, s3_url, tmp_path):
+def test_a_move_to_s3_removes_every_shard_and_can_be_reversed(made, s3_url, tmp_path):
     product.sync(made, tmp_path / "here")
     report = product.sync(tmp_path / "here", s3_url, move=True)
     assert list((tmp_path / "here").glob("*.tar")) == []
@@ -151,7 +151,7 @@ def test_a_move_to_s3_frees_every_shard_and_comes_back_whole(made, s3_url, tmp_p
     assert tree(tmp_path / "back") == tree(made)
 
 
-def test_a_server_that_checks_little_says_so(made, juicefs, tmp_path):
+def test_a_server_without_checksums_is_reported(made, juicefs, tmp_path):
     with found(juicefs.settings()):
         url = juicefs.new_place()
         report = product.sync(made, url)
@@ -203,7 +203,7 @@ def test_webdataset_reads_the_url_that_is_printed(made, seaweedfs, tmp_path, mon
 
 
 @pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # the Hub's own client
-def test_webdataset_reads_what_was_carried_to_the_hub(made, hub, monkeypatch):
+def test_webdataset_reads_a_dataset_on_the_hub(made, hub, monkeypatch):
     hub.configure(token=TOKEN, user="u")
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     url = "hf://datasets/u/carried"

@@ -35,7 +35,7 @@ def url(hub, made, monkeypatch):
     return url
 
 
-def test_a_carried_output_is_proven_read_and_looked_into(url, made, capsysbinary):
+def test_an_output_on_the_hub_is_verified_read_and_listed(url, made, capsysbinary):
     report = wdsremux.verify(url)
     assert (report.findings, report.proofs) == ((), {"checksum": 5})
     assert report.size_bytes == 0

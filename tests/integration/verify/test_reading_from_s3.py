@@ -67,7 +67,7 @@ def put(server, url, body):
     server.client().put_object(Bucket=bucket, Key=key, Body=body, ChecksumAlgorithm="CRC64NVME")
 
 
-def test_a_carried_output_is_proven_without_reading_a_shard(carried, proxy):
+def test_an_output_on_s3_is_verified_without_reading_a_shard(carried, proxy):
     report = wdsremux.verify(carried)
     assert report.findings == ()
     assert report.proofs == {"checksum": 5}
@@ -97,7 +97,7 @@ def test_other_bytes_of_the_same_size_are_found_and_named_by_deep(url, seaweedfs
     assert "bit 2 is flipped" in finding.detail
 
 
-def test_nothing_is_written_to_ask_for_what_another_tool_has_carried(url, seaweedfs, proxy, made):
+def test_verifying_objects_of_another_tool_writes_nothing(url, seaweedfs, proxy, made):
     bucket, start = place(url)
     place_of_shard = {"Bucket": bucket, "Key": f"{start}/{SHARD}"}
     body = (made / SHARD).read_bytes()
@@ -106,19 +106,19 @@ def test_nothing_is_written_to_ask_for_what_another_tool_has_carried(url, seawee
     assert {one.method for one in proxy.seen} == {"GET", "HEAD"}
 
 
-def test_a_shard_that_is_gone_is_found(url, seaweedfs):
+def test_a_missing_shard_is_found(url, seaweedfs):
     bucket, start = place(url)
     seaweedfs.client().delete_object(Bucket=bucket, Key=f"{start}/{SHARD}")
     assert codes(wdsremux.verify(url)) == [106]
 
 
-def test_answers_that_break_off_are_asked_for_again(carried, proxy):
+def test_truncated_responses_are_requested_again(carried, proxy):
     proxy.add("cut_answer", 500, method="GET", match=A_SHARD, times=3)
     proxy.add("status", 503, method="HEAD", match=A_SHARD, times=2)
     assert wdsremux.verify(carried, deep=True).findings == ()
 
 
-def test_load_reads_what_a_folder_gives(carried, proxy, made):
+def test_load_reads_the_samples_of_the_folder(carried, proxy, made):
     there, here = wdsremux.load(carried), wdsremux.load(made)
     for number in (0, 17, 37, -2):
         one, other = there[number], here[number]
@@ -156,7 +156,7 @@ def without_place(text):
     return [line for line in text.splitlines() if not line.startswith("loader ")]
 
 
-def test_shards_of_others_are_indexed_there(seaweedfs, made, proxy, tmp_path):
+def test_shards_of_other_tools_are_indexed_there(seaweedfs, made, proxy, tmp_path):
     url = seaweedfs.new_place()
     for path in sorted(made.glob("*.tar"))[:2]:
         put(seaweedfs, f"{url}/{path.name}", path.read_bytes())
@@ -173,7 +173,7 @@ def test_shards_of_others_are_indexed_there(seaweedfs, made, proxy, tmp_path):
     assert set(report.proofs) <= {"checksum", "etag", "unverified"}
 
 
-def test_no_key_and_no_secret_is_told(carried, capsys, monkeypatch):
+def test_keys_and_secrets_are_not_shown(carried, capsys, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-987")
     for words in (("verify",), ("cat", "12")):
         code, out, err = run(capsys, words[0], carried, *words[1:])
@@ -186,7 +186,7 @@ def test_no_key_and_no_secret_is_told(carried, capsys, monkeypatch):
         assert not re.search(f"{KEY}|{SECRET}", out + err)
 
 
-def test_an_old_server_proves_by_etags_or_not_at_all(juicefs, made):
+def test_an_old_server_is_verified_by_etags_or_not_at_all(juicefs, made):
     with found(juicefs.settings()):
         url = juicefs.new_place()
         wdsremux.sync(made, url)
