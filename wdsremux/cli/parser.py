@@ -15,6 +15,8 @@ OUT_FLAGS = ("-o", "--out", "--output", "--output-dir")
 INSTEAD = {
     "--force": "--overwrite",
     "-f": "--overwrite",
+    "--jobs": "--workers",
+    "--threads": "--workers",
     "--num-workers": "--workers",
     "--num_workers": "--workers",
     "--num-proc": "--workers",
@@ -65,9 +67,8 @@ class Parser(argparse.ArgumentParser):
         if left:
             name = next(word for word in words if word in self.commands())
             chosen = self.commands()[name]
-            text = _hint_of_left(
-                left, name, {each: it.options() for each, it in self.commands().items()}
-            )
+            options = {each: it.options() for each, it in self.commands().items()}
+            text = _hint_of_step(left, words) or _hint_of_left(left, name, options)
             chosen.error(f"unrecognized arguments: {' '.join(left)}{text}")
         return arguments
 
@@ -100,6 +101,15 @@ class Version(argparse.Action):
         parser.exit()
 
 
+def _hint_of_step(left: Sequence[str], words: Sequence[str]) -> str:
+    """Return how to write `--step resize 256`, or an empty string."""
+    name = words[words.index(left[0]) - 1]
+    if name not in _step_names():
+        return ""
+    end = next((i for i, word in enumerate(left) if word.startswith("-")), len(left))
+    return f"; the arguments of a step follow '=': --step {name}={','.join(left[:end])}"
+
+
 def _hint_of_left(left: Sequence[str], command: str, options: Mapping[str, Sequence[str]]) -> str:
     """Return what to write instead, or an empty string.
 
@@ -109,8 +119,6 @@ def _hint_of_left(left: Sequence[str], command: str, options: Mapping[str, Seque
     flag = next((word.partition("=")[0] for word in left if word.startswith("-")), None)
     if flag is not None:
         return _hint_of_flag(flag, command, options)
-    if "--step" in own and left[0][:1].isdigit():
-        return f"; the arguments of a step follow '=': --step resize={left[0]}"
     if "source" in own:
         return "; if SOURCE is a pattern, quote it: the shell expands it to several arguments"
     return ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wdsremux.core.errors import UsageError
+from wdsremux.core.option_values import did_you_mean
 
 Dtype = str | dict[str, Any]
 
@@ -166,7 +167,10 @@ def _refuse_clashes(
 
 def _named(by_name: dict[str, Column], name: str, flag: str) -> Column:
     if name not in by_name:
-        raise UsageError(f"{flag} {name!r}: not a column of the source; it has {_list(by_name)}")
+        raise UsageError(
+            f"{flag} {name!r}: not a column of the source{did_you_mean(name, by_name)}; "
+            f"it has {_list(by_name)}"
+        )
     return by_name[name]
 
 

@@ -1,6 +1,5 @@
 """Parses the strings of options; every parser raises ValueError that says what to write."""
 
-import difflib
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -19,6 +18,8 @@ SIZE_UNITS = {
 }  # fmt: skip
 DEFAULT_MAX_PIXELS = 178_000_000
 """About 13,300 × 13,300: half a gigabyte of RGB."""
+MIN_PREFIX_CHARS = 4
+LONG_WORD_CHARS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,33 @@ def is_url(out: "str | os.PathLike[str]") -> bool:
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
-    """Return "; did you mean X?" where a known word is similar to an unknown one, else ""."""
-    near = difflib.get_close_matches(word, [*words], 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    """Return "; did you mean X?" where an unknown word is a slip of a known one, else ""."""
+    known = [each for each in words if _is_slip(word.lstrip("-"), each.lstrip("-"))]
+    if not known:
+        return ""
+    near = min(known, key=lambda each: _slips(word, each))
+    return f"; did you mean {near}?"
+
+
+def _is_slip(word: str, known: str) -> bool:
+    """Return whether a word is the beginning of a known one, or differs in a letter or two."""
+    if len(word) >= MIN_PREFIX_CHARS and known.startswith(word):
+        return True
+    return _slips(word, known) <= (1 if len(word) < LONG_WORD_CHARS else 2)
+
+
+def _slips(word: str, known: str) -> int:
+    """Return how many letters to insert, remove, replace or swap with the next (OSA distance)."""
+    older: list[int] = []
+    old: list[int] = [*range(len(known) + 1)]
+    for i, one in enumerate(word, 1):
+        new: list[int] = [i]
+        for j, other in enumerate(known, 1):
+            new.append(min(old[j] + 1, new[j - 1] + 1, old[j - 1] + (one != other)))
+            if i > 1 and j > 1 and (one, word[i - 2]) == (known[j - 2], other):
+                new[j] = min(new[j], older[j - 2] + 1)
+        older, old = old, new
+    return old[-1]
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

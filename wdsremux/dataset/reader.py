@@ -21,6 +21,7 @@ from wdsremux.core.manifest import (
     Manifest,
     ShardSummary,
 )
+from wdsremux.core.option_values import did_you_mean
 from wdsremux.core.tar.blocks import BlockReader, read_at
 from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.walk import TarFault, TarWalk
@@ -65,7 +66,8 @@ class Output:
         """Return the shards of a split, or all. Raises UsageError for an unknown split."""
         if split is not None and split not in self.manifest.splits:
             names = ", ".join(map(repr, self.manifest.splits))
-            raise UsageError(f"{self.words!r} has no split {split!r}; it has {names}")
+            near = did_you_mean(split, self.manifest.splits)
+            raise UsageError(f"{self.words!r} has no split {split!r}{near}; it has {names}")
         return [one for one in self.manifest.shards if split in (None, one.split)]
 
     def entries(self, shards: Iterable[ShardSummary]) -> Iterator[tuple[ShardSummary, ShardEntry]]:

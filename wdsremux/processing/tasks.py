@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from wdsremux.core.errors import SourceError, UsageError
-from wdsremux.core.option_values import counted
+from wdsremux.core.option_values import counted, did_you_mean
 from wdsremux.core.recipe import Recipe
 from wdsremux.core.records import Piece, Task, Unit
 
@@ -95,7 +95,10 @@ def _range_from_text(text: str, splits: Mapping[str, int | None]) -> RowRange:
         )
     name = match[1]
     if name not in splits:
-        raise UsageError(f"--split {name!r}: not a split of the source; it has {', '.join(splits)}")
+        raise UsageError(
+            f"--split {name!r}: not a split of the source{did_you_mean(name, splits)}; "
+            f"it has {', '.join(splits)}"
+        )
     rows = splits[name]
     start = 0 if match[2] is None else _row_from_text(match[2], rows, text)
     stop = rows if match[3] is None else _row_from_text(match[3], rows, text)

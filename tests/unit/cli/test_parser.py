@@ -15,6 +15,17 @@ from wdsremux.sources.registry import parse
         ),
         ("convert a --out b c", "; OUT is written without --out;"),
         ("convert a b --resize 256", "; built-in steps are written --step resize;"),
+        (
+            "convert a b --step resize 256",
+            "; the arguments of a step follow '=': --step resize=256;",
+        ),
+        (
+            "convert a b --step center-crop-scale 0.7 1 --workers 2",
+            "--step center-crop-scale=0.7,1;",
+        ),
+        ("convert a b --threads 3", "; use --workers;"),
+        ("convert a b --foo", "wdsremux convert: unrecognized arguments: --foo; see wdsremux"),
+        ("convert a b --shuffle", "arguments: --shuffle; see wdsremux convert --help"),
         ("convert a b --qualty 3", "; did you mean --quality?;"),
         ("convert a b --sourc 3", "; did you mean --source-kind?;"),
         (

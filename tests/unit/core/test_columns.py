@@ -85,6 +85,10 @@ def test_a_missing_column_is_refused_with_the_existing_ones(wanted, flag):
     assert "label (class_label)" in text
 
 
+def test_a_similar_column_is_suggested():
+    assert "'lable': not a column of the source; did you mean label?" in refusal(label="lable")
+
+
 def test_an_empty_string_leaves_out_the_label():
     columns = chosen(label="")
     assert columns.label is None

@@ -9,6 +9,7 @@ from wdsremux.core.option_values import (
     ErrorLimit,
     colour_from_text,
     counted,
+    did_you_mean,
     error_limit_from_text,
     names_from_text,
     number_from,
@@ -255,3 +256,22 @@ def test_values_are_shown_as_they_are_written():
         "0.5",
         "auto",
     )
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("--worker", "--workers"),
+        ("--wrokers", "--workers"),
+        ("--max-shard-sise", "--max-shard-size"),
+        ("--imag", "--image-column"),
+        ("--foo", None),
+        ("--fast", None),
+        ("--shuffle", None),
+        ("--prefix", None),
+        ("--out", None),
+    ],
+)
+def test_a_word_is_suggested_only_for_a_slip_or_a_beginning(word, near):
+    known = ("--workers", "--format", "--max-shard-size", "--image-column", "--split", "--seed")
+    assert did_you_mean(word, known) == (f"; did you mean {near}?" if near else "")

@@ -101,6 +101,7 @@ def test_a_missing_split_is_refused_with_the_existing_ones():
     assert "--split 'dev': not a split of the source; it has train, validation, test" in refusal(
         "dev"
     )
+    assert "--split 'trian': not a split of the source; did you mean train?" in refusal("trian")
     assert "--split 'dev'" in refusal("train+dev[:10]")
 
 

@@ -79,6 +79,11 @@ def _step_from_text(text: str) -> Step:
         )
     step = STEPS.get(name.strip())
     if step is None:
+        words = text.split()
+        if words[0:1] and words[0] in STEPS:
+            raise UsageError(
+                f"step {text!r}: its arguments follow '='; write {words[0]}={','.join(words[1:])}"
+            )
         near = did_you_mean(name.strip(), STEPS)
         raise UsageError(f"unknown step {text!r}{near}; the steps are {', '.join(STEPS)}")
     return step.from_arguments([part.strip() for part in rest.split(",")] if given else [])

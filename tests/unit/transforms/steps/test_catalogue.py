@@ -79,6 +79,7 @@ def test_the_string_of_a_step_shows_every_default_and_parses_back(text, canonica
             "resiz=256",
             r"unknown step 'resiz=256'; did you mean resize\?; the steps are resize, resize-max, ",
         ),
+        ("resize 256", "step 'resize 256': its arguments follow '='; write resize=256"),
         ("resize=64,hflip", "step 'resize=64,hflip' holds several steps; pass each separately, "),
         ("hflip,resize=64", "step 'hflip,resize=64' holds several steps"),
         ("", "unknown step ''"),
