@@ -33,6 +33,10 @@ LIBRARIES = (
 """What a run imports, by the names of the distributions."""
 
 
+_FOUND = "found"
+_NO_LOGIN = "none (public datasets need none)"
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """A part that a run can do without."""
@@ -72,7 +76,8 @@ class Diagnosis:
     """By name: "ready", or what is wrong."""
     options: dict[str, str | None]
     """Version by name; None where not installed."""
-    has_token: bool
+    hub_login: str
+    """Whether a token of the Hub was found; never the token itself."""
     problems: tuple[str, ...]
     """What a run needs and does not find; empty for a healthy machine."""
 
@@ -85,7 +90,7 @@ class Diagnosis:
             "cpus": self.cpus,
             "engines": self.engines,
             "optional": self.options,
-            "hub_token": self.has_token,
+            "hub_token": self.hub_login == _FOUND,
             "problems": list(self.problems),
         }
 
@@ -104,7 +109,7 @@ class Diagnosis:
             "CPUs": cpus,
             **{f"engine {name}": state for name, state in self.engines.items()},
             **optional,
-            "Hub token": "found" if self.has_token else "none (public datasets need none)",
+            "Hub token": self.hub_login,
             **more,
         }
         width = max(map(len, rows))
@@ -131,7 +136,7 @@ def diagnose() -> Diagnosis:
         cpus=_cpus(),
         engines=engines,
         options={option.name: _version(option.name) for option in OPTIONS},
-        has_token=_has_token(),
+        hub_login=_hub_login(),
         problems=tuple(problems),
     )
 
@@ -172,12 +177,15 @@ def _cpus() -> dict[str, int]:
     return found | {"in the machine": os.cpu_count() or 1}
 
 
-def _has_token() -> bool:
+def _hub_login() -> str:
     if importlib.util.find_spec("huggingface_hub") is None:
-        return False
+        return _NO_LOGIN
     from huggingface_hub import get_token
 
-    return get_token() is not None
+    try:
+        return _NO_LOGIN if get_token() is None else _FOUND
+    except OSError as exc:
+        return f"cannot be read from {exc.filename!r}: {exc.strerror}; set HOME, or HF_TOKEN"
 
 
 class _Answer:

@@ -7,10 +7,11 @@ import argparse
 import ast
 import functools
 import inspect
+import os
+import stat
 import sys
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -30,6 +31,7 @@ COMMON = {
 }
 """Fields that `--help` shows, by their group; `--help-all` shows all."""
 SHORT = {"workers": "-j"}
+_MAX_CONFIG_BYTES = 1 << 20
 
 
 def add_options(parser: argparse.ArgumentParser, *, every: bool = False) -> None:
@@ -189,12 +191,23 @@ def _toml(path: str) -> dict[str, Any]:
     import tomllib
 
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > _MAX_CONFIG_BYTES:
+                raise UsageError(
+                    f"--config {path!r} is not a regular file of at most {_MAX_CONFIG_BYTES} bytes;"
+                    " pass a TOML file"
+                )
             return tomllib.load(file)
     except OSError as exc:
         raise UsageError(f"--config {path!r} cannot be read: {exc.strerror}") from exc
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise UsageError(f"--config {path!r} is not TOML: {exc}") from exc
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; a FIFO must not wait for its writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _file_names() -> dict[str, Field[Any]]:

@@ -14,8 +14,11 @@
 A message says what happened, to which row, file or option, and what to do.
 """
 
+import contextlib
 from collections.abc import Iterator
 from typing import ClassVar
+
+_PATH_CHARS = 160
 
 
 class WdsremuxError(Exception):
@@ -80,6 +83,30 @@ def causes(exc: BaseException | None) -> Iterator[BaseException]:
             return
         yield exc
         exc = exc.__cause__ or exc.__context__
+
+
+@contextlib.contextmanager
+def system_errors_as(kind: type[WdsremuxError], verb: str, path: object) -> Iterator[None]:
+    """Turn an error of the system, such as EACCES or ESTALE, into an error of this kind.
+
+    Errors without a number are not of the system: they are not changed.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if exc.errno is None:
+            raise
+        where = str(path if exc.filename is None else exc.filename)
+        raise kind(f"cannot {verb} {_shortened(where)!r}: {exc.strerror}") from exc
+    except RuntimeError as exc:  # pathlib before Python 3.13
+        if not str(exc).startswith("Symlink loop"):
+            raise
+        raise kind(f"cannot {verb} {_shortened(str(path))!r}: a loop of symbolic links") from exc
+
+
+def _shortened(path: str) -> str:
+    """Return a path without its middle where it is longer than a message can show."""
+    return path if len(path) <= _PATH_CHARS else f"{path[:40]}...{path[-50:]}"
 
 
 EXIT_CODES: dict[int, str] = {

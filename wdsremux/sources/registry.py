@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from wdsremux.core.errors import SourceError, UsageError
+from wdsremux.core.errors import SourceError, StoreError, UsageError, system_errors_as
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
 from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Recipe, Run
@@ -38,6 +38,9 @@ ROWS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".gz", ".tgz", ".zst", ".h5",
 
 SourceLike = str | os.PathLike[str] | Iterable[Mapping[str, Any]]
 """What `convert` accepts as a source."""
+
+_NOT_PATHS = ("hub", "demo")
+"""Kinds whose location is not a path."""
 
 _GLOB = re.compile(r"[*?\[{]")
 _REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -70,11 +73,12 @@ class SourceRef:
         """Open the source. Raises SourceError or UsageError."""
         if self.location is None:
             return _open_object(self.source, recipe, run)
-        try:
-            return _OPENERS[self.kind](self.location, recipe, run)
-        except PermissionError as exc:
-            path = exc.filename or self.location
-            raise SourceError(f"cannot read {path!r}: {exc.strerror}") from exc
+        # Absolute: the user's code may change the working directory.
+        location = self.location if self.kind in _NOT_PATHS else _absolute(self.location)
+        if recipe.image_root and not is_url(recipe.image_root):
+            recipe = replace(recipe, image_root=_absolute(recipe.image_root))
+        with system_errors_as(SourceError, "read", self.location):
+            return _OPENERS[self.kind](location, recipe, run)
 
     def without_revision(self) -> "SourceRef":
         """Return the reference without the revision in a dataset ID."""
@@ -93,11 +97,18 @@ class SourceRef:
         if self.location is None:
             return
         path, folder = Path(self.location).expanduser(), Path(out).expanduser()
-        parent = path if path.is_dir() else path.parent
-        is_local = path.exists() or _GLOB.search(path.name)
-        if is_local and parent.is_dir() and folder.is_dir() and parent.samefile(folder):
-            raise UsageError(f"OUT {str(out)!r} is the folder of the source; choose another folder")
-        if path.is_dir() and not is_url(out) and path.resolve() in folder.resolve().parents:
+        with system_errors_as(SourceError, "read", self.location):
+            is_folder = path.is_dir()
+            parent = path if is_folder else path.parent
+            is_local = path.exists() or _GLOB.search(path.name)
+            is_in_folder = is_local and parent.is_dir()
+        with system_errors_as(StoreError, "write", out):
+            if is_in_folder and folder.is_dir() and parent.samefile(folder):
+                raise UsageError(
+                    f"OUT {str(out)!r} is the folder of the source; choose another folder"
+                )
+            below = is_folder and not is_url(out) and path.resolve() in folder.resolve().parents
+        if below:
             raise UsageError(
                 f"OUT {str(out)!r} is inside the source {self.location!r}: shards would mix with "
                 "the files they are made of; choose a folder beside it"
@@ -115,10 +126,19 @@ def parse(source: SourceLike | SourceRef, recipe: Recipe) -> SourceRef:
         raise UsageError("SOURCE is empty; write . for the current folder")
     if recipe.source_kind in (None, "hub"):
         location = _without_page(location)
-    kind = recipe.source_kind or _kind_of(location)
+    with system_errors_as(SourceError, "read", location):
+        kind = recipe.source_kind or _kind_of(location)
     is_id = isinstance(source, str) and _REPO_ID.fullmatch(location) is not None
     is_guess = is_id and kind == "hub" and not recipe.source_kind
     return SourceRef(location, kind, dataset_name(location), is_guess)
+
+
+def _absolute(path: str) -> str:
+    """Return an absolute path; a pattern stays relative below a folder that looks like one."""
+    folder = Path.cwd()
+    if _GLOB.search(path) and _GLOB.search(str(folder)):
+        return path
+    return str(folder / Path(path).expanduser())
 
 
 def _without_page(location: str) -> str:

@@ -3,6 +3,7 @@
 Short because staging, syncs and loader URLs share it, and the contract in `base` parses no URLs.
 """
 
+import os
 from urllib.parse import urlsplit, urlunsplit
 
 from wdsremux.stores.base import Store
@@ -14,7 +15,7 @@ def address_of(store: Store) -> str:
     Two servers may both have a bucket of one name, and several paths may lead to one folder.
     """
     if store.root is not None:
-        return str(store.root.resolve())
+        return os.path.realpath(store.root)  # Path.resolve raises for a loop of links
     if store.endpoint is None:
         return store.url
     return f"{store.url} at {public_endpoint(store.endpoint)}"

@@ -76,7 +76,8 @@ def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Stor
     if isinstance(out, os.PathLike) and scheme in SCHEMES:
         raise UsageError(f"a Path cannot hold a URL; pass the string '{scheme}://{rest}'")
     if not is_url(url):
-        return FolderStore(Path(url).expanduser())
+        # Absolute: the user's code may change the working directory.
+        return FolderStore(Path(url).expanduser().absolute(), url)
     if scheme not in SCHEMES:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise UsageError(

@@ -1,5 +1,6 @@
 """What doctor finds, and what it keeps to itself."""
 
+import errno
 import json
 import re
 import tomllib
@@ -86,9 +87,21 @@ def test_a_worker_process_that_cannot_start_is_a_problem(monkeypatch):
 def test_a_token_is_detected_and_never_shown(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_the_secret")
     found = diagnose()
-    assert found.has_token
+    assert found.hub_login == "found"
+    assert found.to_json()["hub_token"]
     shown = json.dumps(found.to_json()) + "\n".join(found.lines({}))
     assert "secret" not in shown
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_token_that_may_not_be_read_is_named(monkeypatch):
+    def refuse():
+        raise PermissionError(errno.EACCES, "Permission denied", "/home/another/token")
+
+    monkeypatch.setattr("huggingface_hub.get_token", refuse)
+    found = diagnose()
+    assert "cannot be read from '/home/another/token'" in found.hub_login
+    assert not found.to_json()["hub_token"]
 
 
 @pytest.mark.usefixtures("no_worker")

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import os
 
 import pytest
 
@@ -190,8 +191,16 @@ def test_a_missing_file_of_options_is_refused(tmp_path):
 
 
 def test_a_folder_is_refused_as_a_file_of_options(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(UsageError, match=r"cannot be read|is not a regular file"):
         options_from_file(str(tmp_path))
+
+
+def test_a_pipe_is_refused_without_waiting_for_its_writer(tmp_path):
+    pipe = tmp_path / "options.toml"
+    os.mkfifo(pipe)
+    for path in (str(pipe), "/dev/zero"):
+        with pytest.raises(UsageError, match="is not a regular file of at most"):
+            options_from_file(path)
 
 
 @pytest.mark.parametrize("content", [b"quality: 90", b"= 1", b'a = "\xff"', b"a = 1\na = 2"])

@@ -39,9 +39,10 @@ class FolderStore(Store):
 
     root: Path
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, url: str | None = None) -> None:
+        """`url` is the folder as the user wrote it."""
         self.root = root
-        self.url = str(root)
+        self.url = str(root) if url is None else url
 
     def stage(self, name: str) -> "LocalFile":
         """Begin a new file."""

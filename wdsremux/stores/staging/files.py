@@ -101,7 +101,9 @@ def staging_folder(address: str, parent: str | None) -> Path:
     The same for each run, so that it can be cleaned up.
     """
     name = hashlib.sha256(f"{os.getuid()} {address}".encode()).hexdigest()[:16]
-    return Path(parent or tempfile.gettempdir()).expanduser() / f"wdsremux-staging-{name}"
+    folder = Path(parent or tempfile.gettempdir()).expanduser()
+    # Absolute: the user's code may change the working directory.
+    return folder.absolute() / f"wdsremux-staging-{name}"
 
 
 @contextlib.contextmanager

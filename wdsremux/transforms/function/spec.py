@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.errors import TransformError, UsageError
+from wdsremux.core.errors import TransformError, UsageError, system_errors_as
 from wdsremux.transforms.function.errors import described
 from wdsremux.transforms.function.imported import module_of, refuse_changed
 from wdsremux.transforms.function.source_hash import OwnModule, own_modules, source_sha256
@@ -131,7 +131,9 @@ def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:
 
 def _spec_from_file(path: Path, name: str) -> FunctionSpec:
     path = path.expanduser().absolute()
-    if not path.is_file():
+    with system_errors_as(UsageError, "read transform file", path):
+        is_file = path.is_file()
+    if not is_file:
         raise UsageError(f"transform file {path.name!r} does not exist in {str(path.parent)!r}")
     sha256 = _sha256_of_file(path)
     folder = str(path.parent)
@@ -148,7 +150,9 @@ def _spec_from_module(module: str, name: str) -> FunctionSpec:
             if isinstance(exc, ModuleNotFoundError) and not _is_part_of(exc.name, module):
                 raise TransformError(f"cannot import {module}: {described(exc, None)}") from exc
             spec = None
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
+    with system_errors_as(UsageError, "read transform module", module):
+        is_found = spec is not None and spec.origin is not None and Path(spec.origin).is_file()
+    if spec is None or spec.origin is None or not is_found:
         raise UsageError(
             f"transform module {module!r} not found from {folder!r}; for a file write FILE.py:NAME"
         )
