@@ -25,6 +25,8 @@ class RunRecord:
 
     counts: dict[str, int] = field(default_factory=dict)
     examples: dict[str, Rejected] = field(default_factory=dict)
+    remarks: dict[str, int] = field(default_factory=dict)
+    """How often each remark applied."""
     notes: set[str] = field(default_factory=set)
     """Notes that were shown during the run: the report does not repeat them."""
 
@@ -32,6 +34,9 @@ class RunRecord:
         """Count what an event rejects, and remember a note."""
         if isinstance(event, Note):
             self.notes.add(event.text)
+        for remark in event.remarks if isinstance(event, Advanced) else ():
+            if remark.text in self.remarks or len(self.remarks) < MAX_KINDS:
+                self.remarks[remark.text] = self.remarks.get(remark.text, 0) + remark.count
         for item in event.rejected if isinstance(event, Advanced) else ():
             # Without the location at the end and without numbers, reasons of one kind are equal.
             kind = re.sub(r"\d+", "N", re.sub(r"\s*\([^()]*\)$", "", item.reason))
@@ -69,6 +74,8 @@ def report(event: Done, out: str, seconds: float, record: RunRecord | None = Non
         lines.append(f"  all rejected rows: {out}/.wdsremux/rejected.jsonl")
     shown = set() if record is None else record.notes
     lines += [f"note: {note}" for note in manifest.head.notes if note not in shown]
+    if record is not None:
+        lines += [f"note: {count:,} × {text}" for text, count in record.remarks.items()]
     for name, shards in _series(manifest).items():
         lines += _series_lines(name, shards, out)
     lines += [f"  {name}: {url}" for name, url in _loaders(manifest)]

@@ -8,6 +8,7 @@ makes, byte for byte.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from wdsremux.converting.remarks import with_remarks_of
 from wdsremux.core.errors import RecipeMismatchError, UsageError
 from wdsremux.core.head import Head, fingerprint_of
 from wdsremux.core.manifest import Manifest
@@ -35,7 +36,7 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
         conversion = with_breaks(conversion, breaks)
     if extend and added_files(recorded.source, conversion.head.source):
         conversion = _extended(conversion, ledger, recorded)
-        ledger.extend(conversion.head)
+        ledger.extend(with_remarks_of(conversion.head, recorded))
         recorded = conversion.head
     manifest = ledger.readable_manifest()
     is_same = recorded.fingerprint == conversion.fingerprint

@@ -10,6 +10,7 @@ from itertools import chain
 
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
 from wdsremux.converting.error_limit import ErrorLimitGuard
+from wdsremux.converting.remarks import RemarkLog
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, Phase, ShardDone
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
@@ -93,6 +94,7 @@ class _ConversionRun:
         stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
         self._space = SpaceWatch(conversion.store, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
+        self._remarks = RemarkLog(ledger, observer)
         self._unpacked: set[str] = set()
         """Columns whose absence from the output was reported."""
 
@@ -198,6 +200,7 @@ class _ConversionRun:
         if self._register is not None:
             packs, doubled = self._register.without_duplicates(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
+        self._remarks.take(batch.remarks, lambda position: position >= min(starts))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
         self.rows += rows
@@ -205,7 +208,9 @@ class _ConversionRun:
         for writer, packed in zip(series.writers, packs, strict=True):
             writer.add(packed)
         samples = sum(len(packed.keys) for packed in packs)
-        self._observer(Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes))
+        self._observer(
+            Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes, batch.remarks)
+        )
         self._report_unpacked(batch.unpacked)
 
     def _report_unpacked(self, names: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wdsremux.core.escaping import escaped
 from wdsremux.core.manifest import Manifest, ShardSummary
-from wdsremux.core.records import Rejected
+from wdsremux.core.records import Rejected, Remark
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,7 @@ class Advanced:
     rejected: tuple[Rejected, ...]
     input_bytes: int
     output_bytes: int
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

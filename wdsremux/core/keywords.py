@@ -43,6 +43,7 @@ class ConvertOptions(TypedDict, total=False):
     subsampling: Literal["444", "422", "420"]
     reencode: bool
     max_pixels: int
+    depth_range: str | tuple[float, float]
     kernel: Literal["auto", "native", "portable"]
     matte: str | tuple[int, int, int]
     max_shard_size: str | int

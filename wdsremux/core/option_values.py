@@ -1,5 +1,6 @@
 """Parses the strings of options; every parser raises ValueError that says what to write."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -157,6 +158,23 @@ def colour_from_text(value: object) -> tuple[int, int, int]:
 def text_from_colour(colour: tuple[int, int, int]) -> str:
     """Return the string that `colour_from_text` reads as this colour: white, else #rrggbb."""
     return "white" if colour == (255, 255, 255) else f"#{bytes(colour).hex()}"
+
+
+def range_from_text(value: object) -> tuple[float, float]:
+    """Return (low, high) of "0:4095", or of a list of two numbers."""
+    parts = value.split(":") if isinstance(value, str) else value
+    try:
+        low, high = (float(part) for part in parts)  # type: ignore[attr-defined]  # see below
+    except (ValueError, TypeError):
+        raise ValueError("write the values of black and white, such as 0:4095") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError("the first number must be lower than the second")
+    return low, high
+
+
+def text_from_range(values: tuple[float, float]) -> str:
+    """Return the string that `range_from_text` reads as this range."""
+    return ":".join(str(int(each)) if each.is_integer() else repr(each) for each in values)
 
 
 def text_from_value(value: object) -> str:

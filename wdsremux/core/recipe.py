@@ -17,6 +17,7 @@ from wdsremux.core.option_values import (
     error_limit_from_text,
     names_from_text,
     number_from,
+    range_from_text,
     rows_from,
     seconds_from_text,
     shard_size_from_text,
@@ -24,6 +25,7 @@ from wdsremux.core.option_values import (
     strings,
     switch_from,
     text_from_colour,
+    text_from_range,
     text_from_size,
     text_from_value,
 )
@@ -148,6 +150,12 @@ class Recipe(Options):
         (255, 255, 255), colour_from_text, show=text_from_colour, metavar="COLOUR"
     )
     """background of transparent images and of padding: a name or #rrggbb"""
+    depth_range: tuple[float, float] | None = option(
+        None, range_from_text, show=text_from_range, metavar="BLACK:WHITE"
+    )
+    """values that become black and white in images with more than 8 bits per value; by default
+    0:65535 for integers and 0:1 for floats
+    """
     max_shard_size: int = option(
         512 * MB, shard_size_from_text, show=text_from_size, metavar="SIZE"
     )

@@ -27,6 +27,8 @@ class Record:
     """Why the row could not be read; the record is then rejected with this reason."""
     location: str | None = None
     """Where the row is stored, for messages: a file, or a file and a part of it."""
+    remarks: tuple[tuple[str, int], ...] = ()
+    """What of the row is left out: texts of `Remark`, and how many times."""
 
 
 class Unit(Protocol):
@@ -107,6 +109,17 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Remark:
+    """What was seen in rows that are packed: how they were changed, or what of them is left out."""
+
+    text: str
+    """Without numbers of single rows: equal remarks are shown once."""
+    first: int
+    """Position of the first row."""
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejected:
     """A record that is left out of the shards."""
 
@@ -156,6 +169,8 @@ class Batch:
     """Stored image bytes read."""
     unpacked: tuple[str, ...] = ()
     """Columns that the user's function added and that are not packed."""
+    remarks: tuple[Remark, ...] = ()
+    """By text, each once."""
 
     @property
     def size_bytes(self) -> int:

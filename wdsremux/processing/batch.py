@@ -7,8 +7,11 @@ from typing import Any
 
 from wdsremux.core.errors import TransformError
 from wdsremux.core.json_values import Convert, ValueFormError
-from wdsremux.core.records import Record, Rejected, Stage
+from wdsremux.core.records import Record, Rejected, Remark, Stage
 from wdsremux.dataset.shards.packing import SamplePacker
+
+MAX_REMARKS = 32
+"""Texts of one batch; they may contain names from the source."""
 
 
 class RejectedRecordError(Exception):
@@ -51,6 +54,15 @@ class BatchBuilder:
     rejected: list[Rejected] = field(default_factory=list)
     unpacked: set[str] = field(default_factory=set)
     """Columns that the user's function adds and that are not packed."""
+    remarks: dict[str, Remark] = field(default_factory=dict)
+
+    def remark(self, position: int, text: str, count: int = 1) -> None:
+        """Count what was seen in a row; beyond a number of texts, others are not kept."""
+        known = self.remarks.get(text)
+        if known is not None:
+            self.remarks[text] = replace(known, count=known.count + count)
+        elif len(self.remarks) < MAX_REMARKS:
+            self.remarks[text] = Remark(text, position, count)
 
     def reject(self, position: int, copies: Iterable[int], error: RejectedRecordError) -> None:
         """Record for each copy that a record is left out."""

@@ -48,6 +48,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         subsampling=recipe.subsampling,
         matte=recipe.matte,
         max_pixels=recipe.max_pixels,
+        depth_range=recipe.depth_range,
         kernel=chosen_kernel(recipe.kernel),
     )
     return WorkerJob(
@@ -128,6 +129,10 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         # Only a batch function can see which rows are in one batch.
         "batch_size": recipe.batch_size if job.batches_rows else None,
     }
+    if recipe.depth_range is None:
+        del fields["depth_range"]  # as in outputs that are older than this option
+    else:
+        fields["depth_range"] = list(recipe.depth_range)
     if job.function is None:
         fields |= {"transform_mode": None, "transform_input": None}
     return fields

@@ -149,6 +149,7 @@ class Worker:
             series=series,
             input_bytes=sum(len(record.image or b"") for record in records),
             unpacked=tuple(sorted(map(str, builder.unpacked))),
+            remarks=tuple(builder.remarks.values()),
         )
 
     def _together(self, records: list[Record], builder: BatchBuilder) -> None:
@@ -175,7 +176,10 @@ class Worker:
             try:
                 if record.position in builder.poison:
                     raise RejectedRecordError("transform", builder.poison[record.position])
-                for own, image in zip(rows, self._images(record, builder.copies), strict=True):
+                for text, count in record.remarks:
+                    builder.remark(record.position, text, count)
+                images = self._images(record, builder)
+                for own, image in zip(rows, images, strict=True):
                     own.append(Row(record.position, image, dict(record.fields)))
             except RejectedRecordError as exc:
                 builder.reject(record.position, builder.copies, exc)
@@ -187,9 +191,9 @@ class Worker:
         heartbeat()
         return self._function.run(rows, copy)
 
-    def _images(self, record: Record, copies: Sequence[int]) -> Sequence[Pixels | bytes]:
+    def _images(self, record: Record, builder: BatchBuilder) -> Sequence[Pixels | bytes]:
         """Return the image of each copy after the steps: pixels, or the stored bytes."""
-        job = self._job
+        job, copies = self._job, builder.copies
         if record.problem is not None:
             raise RejectedRecordError("read", record.problem)
         if record.image is None:
@@ -197,7 +201,7 @@ class Worker:
         if self._function is not None and job.input == "bytes":
             return [record.image] * len(copies)
         try:
-            return self._pictures(record.image, record.position, copies)
+            return self._pictures(record.image, record.position, builder)
         except DecodeError as exc:
             raise RejectedRecordError("decode", str(exc)) from exc
         except StepError as exc:
@@ -208,10 +212,10 @@ class Worker:
             raise RejectedRecordError(stage, described(exc, None)) from exc
 
     def _pictures(
-        self, image: bytes, position: int, copies: Sequence[int]
+        self, image: bytes, position: int, builder: BatchBuilder
     ) -> Sequence[Pixels | bytes]:
         """Decode an image and apply the steps to each copy."""
-        job = self._job
+        job, copies = self._job, builder.copies
         if job.passes_through and sniff(image) == "jpeg":
             job.codec.check_whole(image)
             return [image] * len(copies)
@@ -222,7 +226,10 @@ class Worker:
         if self._steps:
             rngs = [sample_rng(job.seed, c, position) for c in range(job.copies)]
             apply_steps(self._steps, pictures, rngs, job.codec.matte)
-        return [self._finished(pictures[copy]) for copy in copies]
+        finished = [self._finished(pictures[copy]) for copy in copies]
+        for remark in sorted(frame.remarks):
+            builder.remark(position, remark)
+        return finished
 
     def _finished(self, picture: Picture) -> Pixels | bytes:
         """Return a picture as it is packed, where the native kernel makes that; else its pixels."""

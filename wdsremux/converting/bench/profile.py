@@ -4,12 +4,13 @@ Only `bench` uses them; the conversion itself reads no clock.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain
 from typing import Self
 
 from wdsremux.core.records import Piece, Record, Rejected, Task, Unit
+from wdsremux.processing.batch import BatchBuilder
 from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.codec import Codec
@@ -224,6 +225,10 @@ class _TimedStored:
     def is_srgb(self) -> bool:
         return self.stored.is_srgb
 
+    @property
+    def remarks(self) -> Collection[str]:
+        return self.stored.remarks
+
     def native(self) -> PlaneKernel | None:
         native = self.stored.native()
         return None if native is None else _TimedKernel(native, self.watch)
@@ -273,9 +278,9 @@ class _TimedWorker(Worker):
             for start in range(0, len(chunk), SLICE_ROWS):
                 yield chunk[start : start + SLICE_ROWS]
 
-    def _images(self, record: Record, copies: Sequence[int]) -> Sequence[Pixels | bytes]:
+    def _images(self, record: Record, builder: BatchBuilder) -> Sequence[Pixels | bytes]:
         with self._watch.during("transform"):
-            return super()._images(record, copies)
+            return super()._images(record, builder)
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         with self._watch.during("transform"):

@@ -9,6 +9,7 @@ from PIL import Image
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import DecodeError, EncodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats
+from wdsremux.transforms.codecs.depth import Depth, Range, is_deep_colour
 from wdsremux.transforms.codecs.pillow_formats import NAMES, ImageKind, read_orientation
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
@@ -95,6 +96,8 @@ class Codec:
     """Colour (red, green, blue) behind transparency and around padded or rotated images."""
     max_pixels: int = DEFAULT_MAX_PIXELS
     """Images with more pixels are refused before they are decoded."""
+    depth_range: Range | None = None
+    """Values of black and white where there are more than 8 bits per value; None is the rule."""
     kernel: Kernel = "portable"
     """What transforms JPEGs; the native kernel must be built."""
     _profiles: ProfileCache = field(
@@ -121,8 +124,10 @@ class Codec:
                 return StoredJpeg(data, header, self._profiles, self.kernel)
         image = pillow_formats.open_image(data, kind)
         check_pixels(image.size, self.max_pixels)
+        # Asked before the image is loaded, which the orientation may need.
+        depth = Depth(self.depth_range, data if is_deep_colour(image) else None)
         orientation = header.orientation if header else read_orientation(image, kind)
-        return StoredOther(image, kind, orientation, self.matte, self._profiles)
+        return StoredOther(image, kind, orientation, self.matte, self._profiles, depth)
 
     def decode(self, data: bytes) -> Pixels:
         """Return a stored image as H×W×3 uint8 sRGB, upright; raises DecodeError.

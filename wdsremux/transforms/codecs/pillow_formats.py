@@ -6,7 +6,6 @@ import zlib
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
@@ -22,6 +21,7 @@ from PIL import (
 )
 
 from wdsremux.transforms.base import DecodeError, Pixels
+from wdsremux.transforms.codecs.depth import Depth
 from wdsremux.transforms.codecs.png_chunks import png_without_harmful_chunks
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.strictness import strict_pillow
@@ -142,7 +142,10 @@ def _broken(kind: ImageKind, exc: BaseException) -> DecodeError:
 
 
 def pixels_from_image(
-    image: Image.Image, matte: tuple[int, int, int], profiles: ProfileCache
+    image: Image.Image,
+    matte: tuple[int, int, int],
+    profiles: ProfileCache,
+    depth: Depth | None = None,
 ) -> Pixels:
     """Return a decoded image of any mode as H×W×3 uint8 sRGB, transparent parts on the matte.
 
@@ -150,7 +153,7 @@ def pixels_from_image(
     """
     profile = image.info.get("icc_profile")
     colour, alpha = _without_alpha(image)
-    colour = _srgb(_eight_bit(colour), profile or b"", profiles)
+    colour = _srgb(_eight_bit(colour, depth or Depth()), profile or b"", profiles)
     if alpha is not None:
         canvas = Image.new("RGB", colour.size, matte)
         canvas.paste(colour, mask=alpha)
@@ -175,38 +178,15 @@ def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]
     return image, None
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
+def _eight_bit(image: Image.Image, depth: Depth) -> Image.Image:
     """Return an image of mode L, RGB, CMYK or LAB."""
     if image.mode in ("L", "RGB", "CMYK", "LAB"):
         return image
     if image.mode == "1":
         return image.convert("L")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(_from_sixteen_bit(np.asarray(image)))
-    if image.mode in ("I", "F"):
-        return Image.fromarray(_from_numbers(np.asarray(image)))
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        return depth.eight_bit(image)
     return image.convert("RGB")
-
-
-def _from_sixteen_bit(values: npt.NDArray[np.uint16]) -> Pixels:
-    """Scale 0..65535 to 0..255, rounded."""
-    return ((values.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
-
-
-def _from_numbers(values: npt.NDArray[np.int32] | npt.NDArray[np.float32]) -> Pixels:
-    """Scale 32-bit integers or floats, whose white is not recorded.
-
-    White is 1 for floats within 0..1, 255 for floats within 0..255, 65535 for what is within that;
-    anything else is stretched from its darkest to its brightest value. Not-a-number is black.
-    """
-    numbers = np.nan_to_num(values.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    low, high = float(np.min(numbers)), float(np.max(numbers))
-    whites = (65535.0,) if np.issubdtype(values.dtype, np.integer) else (1.0, 255.0, 65535.0)
-    fitting = [white for white in whites if low >= 0 and high <= white]
-    if fitting:
-        low, high = 0.0, fitting[0]
-    span = high - low or 1.0
-    return np.rint((numbers - low) * (255.0 / span)).astype(np.uint8)
 
 
 def _srgb(image: Image.Image, profile: bytes, profiles: ProfileCache) -> Image.Image:
@@ -226,11 +206,17 @@ def _srgb(image: Image.Image, profile: bytes, profiles: ProfileCache) -> Image.I
 
 
 def decoded_pixels(
-    image: ImageFile.ImageFile, kind: ImageKind, matte: tuple[int, int, int], profiles: ProfileCache
+    image: ImageFile.ImageFile,
+    kind: ImageKind,
+    matte: tuple[int, int, int],
+    profiles: ProfileCache,
+    depth: Depth,
 ) -> Pixels:
     """Decode and convert to H×W×3 uint8 sRGB; raises DecodeError."""
     load(image, kind)
     try:
-        return pixels_from_image(image, matte, profiles)
+        return pixels_from_image(depth.colour(image), matte, profiles, depth)
+    except DecodeError:
+        raise
     except _FAILURES as exc:
         raise _broken(kind, exc) from exc

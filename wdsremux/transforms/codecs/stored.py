@@ -1,11 +1,13 @@
 """Stored images, opened but not decoded: size and orientation are known, pixels are not."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from PIL import ImageFile
 
 from wdsremux.transforms.base import DecodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats, profiles
+from wdsremux.transforms.codecs.depth import Depth
 from wdsremux.transforms.codecs.pillow_formats import ImageKind
 from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.kernel.native import NativeJpeg, PlaneKernel
@@ -31,6 +33,10 @@ class Stored(Protocol):
     def is_srgb(self) -> bool:
         """Whether `finish` has nothing to do."""
 
+    @property
+    def remarks(self) -> Collection[str]:
+        """What a reader of the pixels should know; complete after `decode`."""
+
     def native(self) -> PlaneKernel | None:
         """Return the image for the native kernel; None where only `decode` reads it."""
 
@@ -45,6 +51,7 @@ class StoredJpeg:
     """A JPEG that libjpeg-turbo decodes to RGB."""
 
     max_divisor = 8
+    remarks: Collection[str] = ()
 
     def __init__(
         self,
@@ -85,7 +92,8 @@ class StoredJpeg:
         width, height = self.size
         if divisor > 1:
             image.draft(None, (max(1, width // divisor), max(1, height // divisor)))
-        return pillow_formats.decoded_pixels(image, "jpeg", (0, 0, 0), profiles.ProfileCache())
+        cache = profiles.ProfileCache()
+        return pillow_formats.decoded_pixels(image, "jpeg", (0, 0, 0), cache, Depth())
 
     def finish(self, pixels: Pixels) -> Pixels:
         """Convert the colours to sRGB."""
@@ -107,6 +115,7 @@ class StoredOther:
         orientation: int,
         matte: tuple[int, int, int],
         cache: profiles.ProfileCache,
+        depth: Depth,
     ) -> None:
         self.size = image.size
         self.orientation = orientation
@@ -114,6 +123,12 @@ class StoredOther:
         self._kind = kind
         self._matte = matte
         self._cache = cache
+        self._depth = depth
+
+    @property
+    def remarks(self) -> Collection[str]:
+        """How values of more than 8 bits were scaled; complete after `decode`."""
+        return self._depth.remarks
 
     def native(self) -> None:
         """Return None: the native kernel reads JPEGs only."""
@@ -122,7 +137,9 @@ class StoredOther:
         """Return RGB pixels."""
         if divisor != 1:
             raise ValueError(f"this format is decoded at full size only, not at 1/{divisor}")
-        return pillow_formats.decoded_pixels(self._image, self._kind, self._matte, self._cache)
+        return pillow_formats.decoded_pixels(
+            self._image, self._kind, self._matte, self._cache, self._depth
+        )
 
     def finish(self, pixels: Pixels) -> Pixels:
         """Return the pixels unchanged: `decode` has converted their colours."""

@@ -1,5 +1,7 @@
 """Images as steps see them: geometry is collected and applied at once when pixels are needed."""
 
+from collections.abc import Collection
+
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import Pixels, StepError, rgb
 from wdsremux.transforms.codecs.codec import Codec
@@ -21,6 +23,7 @@ class SourceImage:
         """Read the header; raises DecodeError."""
         stored = codec.open(data)
         self._codec = codec
+        self._stored = stored
         self._upright = upright(stored.size, stored.orientation)
         self._decode = SharedDecode(stored)
 
@@ -33,6 +36,11 @@ class SourceImage:
     def decodes(self) -> int:
         """Number of decodes so far."""
         return self._decode.decodes
+
+    @property
+    def remarks(self) -> Collection[str]:
+        """What a reader of the pixels should know; complete after the pictures are made."""
+        return self._stored.remarks
 
     def picture(self) -> "Picture":
         """Return a new view of the whole image, upright."""

@@ -188,31 +188,6 @@ def test_lab_is_converted():
     assert worst(decode(saved(lab, "TIFF"))[0, 0], [255, 0, 0]) <= 6
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ([0.0, 0.5, 1.0], [0, 128, 255]),
-        ([0.0, 100.0, 255.0], [0, 100, 255]),
-        ([0.0, 257.0, 65535.0], [0, 1, 255]),
-        ([-1.0, 0.0, 1.0], [0, 128, 255]),
-        ([float("nan"), 0.5, 1.0], [0, 128, 255]),
-        ([7e9, 7e9, 7e9], [0, 0, 0]),
-    ],
-)
-def test_floats_are_scaled_to_eight_bits_by_their_range(values, expected):
-    image = Image.fromarray(np.array([values], np.float32))
-    assert decode(saved(image, "TIFF"))[0, :, 0].tolist() == expected
-
-
-def test_integers_of_32_bits_have_the_white_of_16_bits_unless_they_are_larger():
-    for values, expected in (
-        ([0, 257, 65535], [0, 1, 255]),
-        ([0, 10**6, 2 * 10**6], [0, 128, 255]),
-    ):
-        image = Image.fromarray(np.array([values], np.int32))
-        assert decode(saved(image, "TIFF"))[0, :, 0].tolist() == expected
-
-
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF", "AVIF"])
 def test_the_first_frame_of_an_animation_is_used(kind):
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue", "green")]

@@ -1,0 +1,133 @@
+"""Images with more than 8 bits per value: which stored value is black, and which is white.
+
+One rule for every image, never by its own darkest and brightest value: 16-bit integers are scaled
+from 0..65535 (12-bit TIFFs from 0..4095), 32-bit integers from 0..65535, floats from 0..1.
+`--depth-range` names other values. Without it, values outside of the range reject the image.
+"""
+
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, TiffImagePlugin
+
+from wdsremux.core.option_values import text_from_range
+from wdsremux.transforms.base import DecodeError
+
+Range = tuple[float, float]
+"""The values of black and of white."""
+
+_BITS_PER_SAMPLE = 258
+_DARK = 8
+"""An image that uses less than this part of its range is reported: 12-bit data in 16 bits."""
+
+
+class DepthError(DecodeError, ValueError):
+    """Values that the range does not apply to; the message is the reason of the reject."""
+
+
+@dataclass(slots=True)
+class Depth:
+    """How the deep values of one image are scaled, and what was seen of them."""
+
+    range: Range | None = None
+    """None: the rule of the kind."""
+    colour_file: bytes | None = None
+    """The file of an image with 16 bits per value and several channels."""
+    remarks: set[str] = field(default_factory=set)
+
+    def eight_bit(self, image: Image.Image) -> Image.Image:
+        """Return a gray image of 16 or 32 bits as mode L. Raises DepthError."""
+        values = np.asarray(image)
+        kind, rule = _kind_of(image, values)
+        return Image.fromarray(self._scaled(values, kind, rule))
+
+    def colour(self, image: Image.Image) -> Image.Image:
+        """Return a decoded image; 16-bit colours, of which Pillow keeps 8 bits, by the range.
+
+        Raises DepthError.
+        """
+        if self.colour_file is None:
+            return image
+        if self.range is None:
+            self._note_dark_colour(image)
+            return image
+        values = None
+        if image.format == "PNG":
+            values = cv2.imdecode(np.frombuffer(self.colour_file, np.uint8), cv2.IMREAD_UNCHANGED)
+        if values is None or values.dtype != np.uint16 or values.ndim != 3:
+            raise DepthError(
+                f"--depth-range does not apply to 16-bit {image.format} images in colour; convert "
+                "them to PNG"
+            )
+        bgr = self._scaled(values[:, :, :3], "16-bit images in colour", (0.0, 65535.0))
+        scaled = Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))
+        if values.shape[2] == 4:
+            scaled.putalpha(Image.fromarray((values[:, :, 3] // 257).astype(np.uint8)))
+        scaled.info = {n: v for n, v in image.info.items() if n == "icc_profile"}
+        return scaled
+
+    def _scaled(
+        self, values: npt.NDArray[np.generic], kind: str, rule: Range
+    ) -> npt.NDArray[np.uint8]:
+        low, high = self.range or rule
+        numbers = values.astype(np.float64)
+        finite = numbers[np.isfinite(numbers)]
+        least, most = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        if self.range is None and not low <= least <= most <= high:
+            found = text_from_range((least, most))
+            raise DepthError(
+                f"{kind.removesuffix('s')} with values {found}, outside of "
+                f"{text_from_range(rule)}; name the values of black and white, for example "
+                f"--depth-range {found}"
+            )
+        self._note(kind, (low, high), most)
+        numbers = np.nan_to_num(numbers, nan=low, posinf=high, neginf=low)
+        scaled = (np.clip(numbers, low, high) - low) * 255.0 / (high - low)
+        return np.rint(scaled).astype(np.uint8)
+
+    def _note(self, kind: str, used: Range, most: float) -> None:
+        low, high = used
+        if self.range is None and low < most < high / _DARK:
+            self.remarks.add(_dark(kind, used))
+            return
+        self.remarks.add(
+            f"{kind} are scaled to 0..255: {low:g} is black, {high:g} is white (--depth-range)"
+        )
+
+    def _note_dark_colour(self, image: Image.Image) -> None:
+        extrema = image.convert("RGB").getextrema()
+        most = max(high for _, high in extrema)  # type: ignore[misc]  # RGB has pairs
+        if 0 < most < 256 // _DARK:
+            self.remarks.add(_dark("16-bit images in colour", (0.0, 65535.0)))
+
+
+def _dark(kind: str, used: Range) -> str:
+    low, high = used
+    return (
+        f"{kind} use less than 1/{_DARK} of {low:g}..{high:g} and are nearly black; if white is a "
+        "lower value, name it: --depth-range 0:4095 for 12 bits, 0:255 for 8"
+    )
+
+
+def _kind_of(image: Image.Image, values: npt.NDArray[np.generic]) -> tuple[str, Range]:
+    """Return the kind of a deep image, for messages, and its rule."""
+    if values.dtype.kind == "f":
+        return "float images", (0.0, 1.0)
+    if image.mode == "I":
+        return "32-bit images", (0.0, 65535.0)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
+        if isinstance(bits, tuple) and bits[0] == 12:
+            return "12-bit images", (0.0, 4095.0)
+    return "16-bit images", (0.0, 65535.0)
+
+
+def is_deep_colour(image: Image.Image) -> bool:
+    """Return whether a file has 16 bits per value and several channels; ask before it is loaded."""
+    tiles = getattr(image, "tile", None) or ()
+    args = [tile[3] for tile in tiles]
+    modes = [each[0] if isinstance(each, tuple) and each else each for each in args]
+    is_deep = any(isinstance(mode, str) and ";16" in mode for mode in modes)
+    return is_deep and image.mode in ("RGB", "RGBA", "LA", "RGBX", "CMYK")
