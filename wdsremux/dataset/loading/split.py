@@ -73,28 +73,49 @@ def split_shards(output: Output, split: str | None) -> list[ShardSummary]:
 class LoadedSplit:
     """One split of an output, in one copy; may be pickled, forked and used by several threads.
 
-    `[i]` returns a new sample. Without `columns` it is a dict: `key`, by which `ls`, `cat` and
-    `show` know the sample; the fields of its JSON; `image`; and every other member as bytes, by its
-    extension. The field `key` of the JSON, which is the string that a key column had, is
-    `key_text`, unless a field has that name. Each sample is one read, compared with its CRC-32; the
-    entry of a shard is read with its first sample.
+    `[i]` returns a new sample, and `[i:j]` these samples as another split. Without `columns` a
+    sample is a dict: `key`, by which `ls`, `cat` and `show` know the sample; the fields of its
+    JSON; `image`; and every other member as bytes, by its extension. The field `key` of the JSON,
+    which is the string that a key column had, is `key_text`, unless a field has that name. Each
+    sample is one read, compared with its CRC-32; the entry of a shard is read with its first one.
     """
 
-    def __init__(self, reader: SampleReader, decoder: SampleDecoder) -> None:
+    def __init__(
+        self, reader: SampleReader, decoder: SampleDecoder, part: range | None = None
+    ) -> None:
+        """`part` are the numbers of the samples among those of the reader; all by default."""
         self._reader = reader
         self._decoder = decoder
+        self._part = range(len(reader)) if part is None else part
+
+    def __repr__(self) -> str:
+        """Return one line: what is read, and what a sample is."""
+        shards = self._reader.shards
+        name = f" {shards[0].split!r}" if shards else ""
+        copies = self._reader.manifest.head.copies
+        copy = f", copy {shards[0].copy}" if shards and copies > 1 else ""
+        whole = len(self._reader)
+        of = f" of {whole:,}" if len(self) < whole else ""
+        columns = "" if self._decoder.columns is None else f", columns={self._decoder.columns!r}"
+        return (
+            f"<LoadedSplit{name}{copy} of {self._reader.out!r}: {len(self):,}{of} samples, "
+            f"decode={self._decoder.decode!r}{columns}>"
+        )
 
     def __len__(self) -> int:
-        return len(self._reader)
+        return len(self._part)
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
 
-    def __getitem__(self, index: int) -> Any:
-        """Return a sample; negative numbers count from the end. Slices are not supported.
+    def __getitem__(self, index: int | slice) -> Any:
+        """Return a sample, or for a slice a split of these samples, of which nothing is read yet.
 
-        Raises IndexError, CorruptDataError for a damaged sample, StoreError.
+        Negative numbers count from the end. Raises IndexError, CorruptDataError for a damaged
+        sample, StoreError.
         """
+        if isinstance(index, slice):
+            return LoadedSplit(self._reader, self._decoder, self._part[index])
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
@@ -110,16 +131,16 @@ class LoadedSplit:
         decoder = SampleDecoder("rgb", (name,))
         found: list[Any] = []
         for start in range(0, len(self), COLUMN_READ_SAMPLES):
-            stop = min(start + COLUMN_READ_SAMPLES, len(self))
-            found.extend(decoder(data)[0] for data in self._reader.read(range(start, stop)))
+            wanted = self._part[start : start + COLUMN_READ_SAMPLES]
+            found.extend(decoder(data)[0] for data in self._reader.read(wanted))
         return found
 
     def _checked(self, index: object) -> int:
         """Return the number of a sample; `index` may be an integer of numpy or torch."""
         if not isinstance(index, SupportsIndex):
-            raise TypeError(f"{index!r} is not an index; for parts use torch.utils.data.Subset")
+            raise TypeError(f"{index!r} is neither a number nor a slice")
         number = operator.index(index)
         at = number + len(self) if number < 0 else number
         if not 0 <= at < len(self):
             raise IndexError(f"sample {index} does not exist: there are {len(self)}")
-        return at
+        return self._part[at]

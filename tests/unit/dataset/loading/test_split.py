@@ -223,6 +223,24 @@ def test_several_samples_are_read_together(made):
     assert found[0][1].shape == (20, 24, 3)
 
 
-def test_a_slice_is_refused_with_what_to_use_instead(made):
-    with pytest.raises(TypeError, match=r"use torch\.utils\.data\.Subset"):
-        wdsremux.load(made)[2:4]
+def test_a_slice_is_a_split_of_these_samples(made):
+    dataset = wdsremux.load(made, columns=("key", "position"))
+    part = dataset[30:2:-7]
+    assert len(part) == 4
+    assert list(part) == [dataset[i] for i in (30, 23, 16, 9)]
+    assert part[-1] == dataset[9]
+    assert part.column("key") == [dataset[i][0] for i in (30, 23, 16, 9)]
+    assert list(pickle.loads(pickle.dumps(part))[1:3]) == [dataset[23], dataset[16]]
+    assert len(dataset[38:]) == 0
+    with pytest.raises(IndexError, match="there are 4"):
+        part[4]
+    with pytest.raises(TypeError, match="'first' is neither a number nor a slice"):
+        dataset["first"]
+
+
+def test_its_repr_is_one_line_that_says_what_is_read(made):
+    dataset = wdsremux.load(made, decode="rgb", columns=("image",))
+    assert repr(dataset) == (
+        f"<LoadedSplit 'train' of {str(made)!r}: 38 samples, decode='rgb', columns=('image',)>"
+    )
+    assert "5 of 38 samples, decode='pil'>" in repr(wdsremux.load(made)[:5])
