@@ -20,11 +20,11 @@ def opened(location):
         return open_parquet(location, subset=None, image_root=None)
     from wdsremux.sources.hub.layout import hub_layout
     from wdsremux.sources.parquet.hub import open_hub
-    from wdsremux.stores.hub.ranges import Access
+    from wdsremux.stores.hub.ranges import HubAccess
 
     repo = location.removeprefix("hub:")
-    layout = hub_layout(repo, subset=None, revision=None, access=Access())
-    return open_hub(layout, Access())
+    layout = hub_layout(repo, subset=None, revision=None, access=HubAccess())
+    return open_hub(layout, HubAccess())
 
 
 def records(source):

@@ -15,7 +15,7 @@ from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.processing.plan import Conversion
 from wdsremux.stores import registry
-from wdsremux.stores.base import Parcel, Store, Sums
+from wdsremux.stores.base import OutgoingFile, Store, Sums
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader, what_happened
 from wdsremux.syncing.refusals import refuse_beforehand
 from wdsremux.syncing.sync import sync
@@ -131,7 +131,7 @@ class Forwarder:
     def _send(self, name: str, sums: Sums | None = None) -> None:
         if self._is_sending:
             path = self._folder / name
-            self._uploader.add(Parcel(name, path, sums or _sums(path)))
+            self._uploader.add(OutgoingFile(name, path, sums or _sums(path)))
 
     def _try(self, do: Callable[[], object]) -> None:
         try:

@@ -247,14 +247,14 @@ def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hf_datasets.loadable import open_hub_stream
     from wdsremux.sources.hub.layout import hub_layout
     from wdsremux.sources.parquet.hub import open_hub
-    from wdsremux.stores.hub.ranges import Access
+    from wdsremux.stores.hub.ranges import HubAccess
     from wdsremux.stores.patience import ONCE_READ_GIVE_UP_AFTER_S
 
-    access = Access(run.give_up_after)
+    access = HubAccess(run.give_up_after)
     layout = hub_layout(location, subset=recipe.subset, revision=recipe.revision, access=access)
     # The Hub has answered: hours of work shall not end on a few minutes of lost network.
     if run.give_up_after == Run().give_up_after:
-        access = Access(ONCE_READ_GIVE_UP_AFTER_S)
+        access = HubAccess(ONCE_READ_GIVE_UP_AFTER_S)
     return open_hub(layout, access) if layout.is_parquet else open_hub_stream(layout, access)
 
 

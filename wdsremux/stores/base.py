@@ -53,7 +53,7 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class OutgoingFile:
     """A finished file of this machine that is to be published under a name."""
 
     name: str
@@ -106,14 +106,14 @@ class Store(Protocol):
         """
 
     def put_many(
-        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
+        self, files: Sequence[OutgoingFile], on_bytes: Callable[[int], None] = lambda _: None
     ) -> Mapping[str, Proof]:
         """Publish copies of files in their order, as `put` does.
 
         No file is published before one ahead of it, so an index belongs at the end. When it raises,
         the files up to some point are published.
         """
-        return {each.name: self.put(each.name, each.path, each.sums, on_bytes) for each in parcels}
+        return {each.name: self.put(each.name, each.path, each.sums, on_bytes) for each in files}
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that `name` has these bytes, without reading them over a network.

@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class LockVersion:
     """A lock object as it was seen, or as we wrote it."""
 
     content: bytes
@@ -48,16 +48,16 @@ class Written:
 class LeaseObject(Protocol):
     """The object that is the lock; raises StoreError when the store cannot be asked."""
 
-    def create(self, content: bytes) -> Written | None:
+    def create(self, content: bytes) -> LockVersion | None:
         """Write it where there is none; None when there is one."""
 
-    def read(self) -> Written | None:
+    def read(self) -> LockVersion | None:
         """Return the object; None when there is none."""
 
-    def replace(self, content: bytes, seen: Written) -> Written | None:
+    def replace(self, content: bytes, seen: LockVersion) -> LockVersion | None:
         """Write it in place of what was seen; None when that has changed."""
 
-    def remove(self, seen: Written) -> None:
+    def remove(self, seen: LockVersion) -> None:
         """Remove what was seen, and nothing else."""
 
 
@@ -92,7 +92,7 @@ class Lease:
         self._writes = 0
         self._in_use = threading.Lock()
         self._renewing = threading.Lock()
-        self._held: Written | None = None
+        self._held: LockVersion | None = None
         self._renewed_at = 0.0
         self._is_takeover = False
         """Whether the last write to take the lock replaced the lock of a dead holder."""
@@ -123,7 +123,7 @@ class Lease:
     def take(self) -> bool:
         """Take the lock and return whether it was taken over from the dead."""
         content = self._content()
-        waited_for: Written | None = None
+        waited_for: LockVersion | None = None
         lost = 0
         while True:
             began = self._clock()
@@ -211,7 +211,7 @@ class Lease:
                 self._lock.remove(self._held)
         self._held = None
 
-    def _is_free(self, seen: Written, *, is_renewed: bool) -> bool:
+    def _is_free(self, seen: LockVersion, *, is_renewed: bool) -> bool:
         """Return whether a lock may be taken over now; False means to wait.
 
         Raises StoreError when its holder lives.
@@ -233,7 +233,7 @@ class Lease:
             raise refusal(self._where, holder)
         return True
 
-    def _is_ours(self, seen: Written) -> bool:
+    def _is_ours(self, seen: LockVersion) -> bool:
         return _holder(seen).get("token") == self._token
 
     def _content(self) -> bytes:
@@ -250,7 +250,7 @@ def _myself() -> dict[str, Any]:
     return this_process() | {"space": space}
 
 
-def _holder(seen: Written) -> dict[str, Any]:
+def _holder(seen: LockVersion) -> dict[str, Any]:
     try:
         holder = json.loads(seen.content)
     except ValueError:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from wdsremux.stores.base import Parcel, Proof, Store, Sums
+from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums
 from wdsremux.stores.patience import Patience
 from wdsremux.stores.spool import SpooledFile
 
@@ -56,17 +56,17 @@ class RetryingStore(Store):
         return patience.tried(put)
 
     def put_many(
-        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
+        self, files: Sequence[OutgoingFile], on_bytes: Callable[[int], None] = lambda _: None
     ) -> Mapping[str, Proof]:
         """Publish copies of files: those of one call to the server are tried again together."""
         if self.files_per_call == 1:
-            return super().put_many(parcels, on_bytes)
+            return super().put_many(files, on_bytes)
         patience = self._patience()
         reported = HighWaterMark(on_bytes, patience.succeeded)
 
         def put() -> Mapping[str, Proof]:
             reported.begin()
-            return self.store.put_many(parcels, reported)
+            return self.store.put_many(files, reported)
 
         return patience.tried(put)
 

@@ -9,10 +9,10 @@ from typing import Any
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.dataset.published import published_at, with_published
 from wdsremux.stores.base import Proof
-from wdsremux.syncing.plan import Ends, TransferPlan
+from wdsremux.syncing.plan import Endpoints, TransferPlan
 
 
-def index_at(ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof]) -> bytes:
+def index_at(ends: Endpoints, plan: TransferPlan, proofs: Mapping[str, Proof]) -> bytes:
     """Return the `index.json` of the destination; for a folder its bytes are those of the source.
 
     `proofs` are those of the shards that were sent.
@@ -26,7 +26,7 @@ def index_at(ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof]) -> byt
 
 
 def _receipt(
-    ends: Ends, plan: TransferPlan, proofs: Mapping[str, Proof], shard: ShardSummary
+    ends: Endpoints, plan: TransferPlan, proofs: Mapping[str, Proof], shard: ShardSummary
 ) -> dict[str, str]:
     """Return the newest receipt of a shard."""
     sent = proofs.get(shard.name)

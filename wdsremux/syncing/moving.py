@@ -54,7 +54,7 @@ class Mover:
             self._source.remove(shard.name)
             self.freed.append(shard.name)
 
-    def foresee(self, shard: ShardSummary) -> None:
+    def record(self, shard: ShardSummary) -> None:
         """Record a shard that `free` would remove."""
         self.freed.append(shard.name)
 

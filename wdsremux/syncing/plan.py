@@ -8,7 +8,6 @@ from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
 from wdsremux.stores.retry import RetryingStore
-from wdsremux.syncing.carrier import SURE, Carrier, Question
 from wdsremux.syncing.contents import (
     Contents,
     SyncFile,
@@ -20,6 +19,7 @@ from wdsremux.syncing.contents import (
 from wdsremux.syncing.moving import Moved
 from wdsremux.syncing.refusals import other_file
 from wdsremux.syncing.report import SentFile, Why
+from wdsremux.syncing.sending import SURE, FileSender, PresenceCheck
 
 LASTING = frozenset(("crc64nvme", "etag"))
 """Parts of a receipt that a store reports of an object until it is written again."""
@@ -66,7 +66,7 @@ class TransferPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Ends:
+class Endpoints:
     """Both ends of a sync, as they are before it."""
 
     source: RetryingStore
@@ -116,25 +116,30 @@ class Ends:
         return written > indexed + CLOCK_STEP_S
 
 
-def plan_of(ends: Ends, carrier: Carrier, *, moves: bool, reads_all: bool) -> TransferPlan:
+def plan_of(ends: Endpoints, sender: FileSender, *, moves: bool, reads_all: bool) -> TransferPlan:
     """Compare both ends: sizes, records, and what the destination proves without being read.
 
     A folder is read where it has no record, where a file was written after the index, where `moves`
     needs the proof, and everywhere with `reads_all`.
     """
-    plan, questions = TransferPlan(), {}
+    plan, checks = TransferPlan(), {}
     items = (*shard_items(ends.manifest), *small_items(ends.here, ends.manifest))
     for item in items:
         is_needed = moves and item.is_shard and ends.has_whole(item)
         asks = reads_all or is_needed or not ends.is_recorded(item)
         if ends.there.sizes.get(item.name) != item.size_bytes:
-            _send(plan, ends, item, "differs" if item.name in ends.there.sizes else "missing")
+            _send(
+                plan,
+                ends,
+                item,
+                "differs" if item.name in ends.there.sizes else "missing",
+            )
         elif asks or ends.is_cheap_to_ask(item) or ends.has_changed(item):
-            questions[item.name] = _question(ends, item, has_local_copy=asks)
+            checks[item.name] = _check(ends, item, has_local_copy=asks)
         else:
             plan.present[item.name] = (item, Proof("unverified", "by its records"))
-    for name, proof in carrier.ask(questions.values()).items():
-        _take_answer(plan, ends, questions[name].item, proof)
+    for name, proof in sender.check(checks.values()).items():
+        _take_proof(plan, ends, checks[name].item, proof)
     order = {item.name: number for number, item in enumerate(items)}
     plan.shards.sort(key=lambda item: order[item.name])
     plan.small.sort(key=lambda item: order[item.name])
@@ -146,10 +151,10 @@ def plan_of(ends: Ends, carrier: Carrier, *, moves: bool, reads_all: bool) -> Tr
     return plan
 
 
-def _question(ends: Ends, item: SyncFile, *, has_local_copy: bool) -> Question:
-    """Return the question for a file; a local shard is read only where its proof may need it."""
+def _check(ends: Endpoints, item: SyncFile, *, has_local_copy: bool) -> PresenceCheck:
+    """Return the check for a file; a local shard is read only where its proof may need it."""
     if item.shard is None or not item.is_shard:
-        return Question(item)
+        return PresenceCheck(item)
     moved = ends.moved.get(item.name)
     receipt = ends.there.receipt(item.shard)
     if not receipt and moved is not None and moved.sha256 == item.sha256:
@@ -158,10 +163,10 @@ def _question(ends: Ends, item: SyncFile, *, has_local_copy: bool) -> Question:
     is_at_hand = has_local_copy and ends.has_whole(item) and ends.dest.root is None
     root = ends.source.root
     path = root / item.name if root is not None and is_at_hand else None
-    return Question(item, receipt, path)
+    return PresenceCheck(item, receipt, path)
 
 
-def _take_answer(plan: TransferPlan, ends: Ends, item: SyncFile, proof: Proof) -> None:
+def _take_proof(plan: TransferPlan, ends: Endpoints, item: SyncFile, proof: Proof) -> None:
     # There is no better proof for what was recorded or noted when it was sent, nor for what was
     # proven before its shard was removed at the source. But an object that loses the checksums of
     # its receipt was written by another tool.
@@ -176,7 +181,7 @@ def _take_answer(plan: TransferPlan, ends: Ends, item: SyncFile, proof: Proof) -
     _send(plan, ends, item, _WHY.get(proof.level, "unverified"))
 
 
-def _send(plan: TransferPlan, ends: Ends, item: SyncFile, why: Why) -> None:
+def _send(plan: TransferPlan, ends: Endpoints, item: SyncFile, why: Why) -> None:
     plan.why[item.name] = why
     if item.name == RECIPE_NAME:
         plan.first.append(item)
@@ -198,7 +203,7 @@ def _send(plan: TransferPlan, ends: Ends, item: SyncFile, why: Why) -> None:
         )
 
 
-def _add_card(plan: TransferPlan, ends: Ends) -> None:
+def _add_card(plan: TransferPlan, ends: Endpoints) -> None:
     """Compare the cards by their content: users edit them."""
     if CARD_NAME not in ends.here.sizes:
         return
@@ -213,7 +218,7 @@ def _add_card(plan: TransferPlan, ends: Ends) -> None:
         plan.left_alone.append(CARD_NAME)
 
 
-def _replaced(plan: TransferPlan, ends: Ends) -> Iterator[bool]:
+def _replaced(plan: TransferPlan, ends: Endpoints) -> Iterator[bool]:
     """Yield for each shard to send whether the index at the destination names another one."""
     listed = {s.name: s.sha256 for s in (ends.there.manifest.shards if ends.there.manifest else ())}
     for item in plan.shards:

@@ -21,14 +21,14 @@ from wdsremux.stores.address import address_of
 from wdsremux.stores.base import Proof, Store, Sums
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import scratch_errors, scratch_folder
-from wdsremux.syncing.carrier import SURE, Carrier
 from wdsremux.syncing.contents import Contents, SyncFile, contents_of, finished_contents
 from wdsremux.syncing.index_file import index_at
 from wdsremux.syncing.moving import Mover, moved_shards
 from wdsremux.syncing.options import SyncOptions
-from wdsremux.syncing.plan import Ends, TransferPlan, plan_of
+from wdsremux.syncing.plan import Endpoints, TransferPlan, plan_of
 from wdsremux.syncing.refusals import refuse_foreign, refuse_other, refuse_same_place
 from wdsremux.syncing.report import SentFile, SyncReport, Why
+from wdsremux.syncing.sending import SURE, FileSender
 from wdsremux.syncing.source_files import FetchedFiles, LocalFiles, SourceFiles
 from wdsremux.syncing.threads import Notifier, Stop, Throttle
 
@@ -120,7 +120,7 @@ class _Sync:
         # A download to a folder is throttled where it is fetched.
         is_fetch = source.root is None and dest.root is not None
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
-        self._carrier = Carrier(self._files, self._dest, options, self._stop, self._sent)
+        self._sender = FileSender(self._files, self._dest, options, self._stop, self._sent)
         self._mover = None
         if source.root is not None and options.move:
             self._mover = Mover(source.root, self._source, address_of(dest))
@@ -139,7 +139,7 @@ class _Sync:
             ends = self._ends(here, manifest)
             plan = plan_of(
                 ends,
-                self._carrier,
+                self._sender,
                 moves=self._mover is not None,
                 reads_all=self._options.checksum,
             )
@@ -147,17 +147,17 @@ class _Sync:
             if self._options.dry_run:
                 self._refuse_damage(plan)
                 self._count_index(ends, plan)
-                self._foresee_move(ends, plan)
+                self._record_planned_moves(ends, plan)
             else:
                 self._carry(ends, plan)
         return self._report(manifest, plan)
 
-    def _ends(self, here: Contents, manifest: Manifest) -> Ends:
+    def _ends(self, here: Contents, manifest: Manifest) -> Endpoints:
         there = contents_of(self._dest)
         refuse_foreign({s.name: s.size_bytes for s in manifest.shards}, there, self._dest.url)
         if not self._options.delete:
             refuse_other(manifest, there, self._dest.url)
-        return Ends(
+        return Endpoints(
             source=self._source,
             here=here,
             manifest=manifest,
@@ -166,14 +166,14 @@ class _Sync:
             moved=moved_shards(self._source, address_of(self._dest)),
         )
 
-    def _carry(self, ends: Ends, plan: TransferPlan) -> None:
+    def _carry(self, ends: Endpoints, plan: TransferPlan) -> None:
         self._notifier.notify(SyncBegun(len(self._sent_files), self._size_bytes()))
         if plan.takes_index_first:
             self._dest.remove(MANIFEST_NAME)
         self._free_present(ends, plan)
         # Together: where files are published by commits, the recipe needs no commit of its own.
-        self._carrier.send([*plan.first, *plan.shards], self._done)
-        self._carrier.send(plan.small, self._done)
+        self._sender.send([*plan.first, *plan.shards], self._done)
+        self._sender.send(plan.small, self._done)
         self._refuse_damage(plan)
         index = self._count_index(ends, plan)
         if index is not None:
@@ -181,9 +181,9 @@ class _Sync:
         if self._options.delete and plan.stale:
             self._dest.remove_many(plan.stale)
 
-    def _count_index(self, ends: Ends, plan: TransferPlan) -> bytes | None:
+    def _count_index(self, ends: Endpoints, plan: TransferPlan) -> bytes | None:
         """Return the index if it must be sent, and count it among the sent files."""
-        index = index_at(ends, plan, self._carrier.proofs)
+        index = index_at(ends, plan, self._sender.proofs)
         if index == ends.there.index and not plan.takes_index_first:
             self._present_index_bytes = len(index)
             return None
@@ -199,19 +199,19 @@ class _Sync:
         with scratch_errors(self._folder.parent):
             path.write_bytes(index)
         sums = Sums(len(index), hashlib.sha256(index).hexdigest())
-        self._carrier.put(MANIFEST_NAME, path, sums)
+        self._sender.put(MANIFEST_NAME, path, sums)
 
     def _done(self, item: SyncFile, proof: Proof) -> None:
         self._notifier.notify(SyncAdvanced(0, files=1))
         self._free(item, proof)
 
-    def _foresee_move(self, ends: Ends, plan: TransferPlan) -> None:
+    def _record_planned_moves(self, ends: Endpoints, plan: TransferPlan) -> None:
         self._free_present(ends, plan)
         for item in plan.shards:
             if self._mover is not None and item.shard is not None:
-                self._mover.foresee(item.shard)
+                self._mover.record(item.shard)
 
-    def _free_present(self, ends: Ends, plan: TransferPlan) -> None:
+    def _free_present(self, ends: Endpoints, plan: TransferPlan) -> None:
         for item, proof in plan.present.values():
             if ends.has_whole(item):
                 self._free(item, proof)
@@ -220,14 +220,14 @@ class _Sync:
         if self._mover is None or item.shard is None or not item.is_shard:
             return
         if proof.level in SURE and self._options.dry_run:
-            self._mover.foresee(item.shard)
+            self._mover.record(item.shard)
         elif proof.level in SURE:
             self._mover.free(item.shard, proof)
         else:
             self._kept.append(item.name)
 
     def _refuse_damage(self, plan: TransferPlan) -> None:
-        damaged = [*(plan.lost | self._carrier.damaged).values()]
+        damaged = [*(plan.lost | self._sender.damaged).values()]
         if not damaged:
             return
         more = f" (and {counted(len(damaged) - 1, 'more file')})" if damaged[1:] else ""
@@ -251,7 +251,7 @@ class _Sync:
             present_files=len(sizes),
             present_bytes=sum(sizes),
             seconds=time.monotonic() - self._began,
-            levels=dict(Counter(proof.level for proof in self._carrier.proofs.values())),
+            levels=dict(Counter(proof.level for proof in self._sender.proofs.values())),
             removed=tuple(plan.stale) if self._options.delete else (),
             stale=() if self._options.delete else tuple(plan.stale),
             freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),

@@ -14,7 +14,7 @@ from wdsremux.sources.hub.layout import hub_layout
 from wdsremux.sources.parquet.hub import open_hub
 from wdsremux.sources.parquet.layout import card_from_folder, layout_from_names
 from wdsremux.sources.parquet.local import open_parquet
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 
 pytestmark = pytest.mark.integration
 
@@ -23,11 +23,11 @@ TOKEN = "hf_thisisnobodystoken"  # noqa: S105
 
 
 def layout_of(repo, access=None, *, subset=None, revision=None):
-    return hub_layout(repo, subset=subset, revision=revision, access=access or Access())
+    return hub_layout(repo, subset=subset, revision=revision, access=access or HubAccess())
 
 
 def opened(repo, access=None, **options):
-    return open_hub(layout_of(repo, access, **options), access or Access())
+    return open_hub(layout_of(repo, access, **options), access or HubAccess())
 
 
 def read(source, start=0, split="train", columns=COLUMNS):
@@ -163,7 +163,7 @@ def test_other_repositories_are_streamed(hub):
 @pytest.mark.parametrize("kind", ["cut", "503", "429", "500", "short", "reset", "stall"])
 def test_all_rows_arrive_once_and_in_order_despite_faults(hub, dataset, kind):
     repo, corpus = dataset
-    access = Access(stall_timeout_s=0.3)
+    access = HubAccess(stall_timeout_s=0.3)
     source = opened(repo, access)
     most = 2 if kind == "stall" else 6
     hub.configure(fault_rate=0.5, fault_kinds=(kind,), fault_max=most, retry_after=0, seed=3)
@@ -187,7 +187,7 @@ def test_the_first_requests_are_retried(hub, dataset, status):
 
 def test_a_stopped_server_ends_the_reading_in_time(hub, dataset):
     repo, corpus = dataset
-    access = Access(give_up_after_s=1.0, stall_timeout_s=0.5)
+    access = HubAccess(give_up_after_s=1.0, stall_timeout_s=0.5)
     source = opened(repo, access)
     hub.reset()
     hub.configure(dead_after=2)
@@ -207,7 +207,7 @@ def test_a_stopped_server_ends_the_reading_in_time(hub, dataset):
 def test_a_stopped_hub_is_reported_before_anything_is_read(hub, dataset):
     hub.configure(fault_rate=1, fault_kinds=("503",), fault_match=".", retry_after=0)
     with pytest.raises(SourceError, match="the Hub answers 503; tried for 1 s"):
-        layout_of(dataset[0], Access(give_up_after_s=1.0))
+        layout_of(dataset[0], HubAccess(give_up_after_s=1.0))
 
 
 def test_each_file_is_resolved_once(hub, dataset):
@@ -249,17 +249,17 @@ def test_a_private_dataset_is_read_with_the_token_and_not_without(hub, dataset, 
     hub.configure(token=TOKEN)
     with pytest.raises(SourceError, match=r"or is private.*hf auth login.*HF_TOKEN"):
         layout_of(repo)
-    given = opened(repo, Access(token=TOKEN))
+    given = opened(repo, HubAccess(token=TOKEN))
     assert [r.image for r in read(given)] == corpus.images
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     # Other settings: what a process has learned of the Hub is kept by them.
-    assert [r.image for r in read(opened(repo, Access(give_up_after_s=99)))] == corpus.images
+    assert [r.image for r in read(opened(repo, HubAccess(give_up_after_s=99)))] == corpus.images
 
 
 def test_a_wrong_token_is_reported_as_such(hub, dataset):
     hub.configure(token=TOKEN)
     with pytest.raises(SourceError, match="refuses the token"):
-        layout_of(dataset[0], Access(token="hf_wrong"))  # noqa: S106
+        layout_of(dataset[0], HubAccess(token="hf_wrong"))  # noqa: S106
 
 
 def test_a_gated_dataset_says_where_to_request_access(hub, dataset):
@@ -273,7 +273,7 @@ def test_a_gated_dataset_says_where_to_request_access(hub, dataset):
 def test_the_token_and_the_signed_url_are_in_no_message(hub, dataset, caplog):
     repo, _ = dataset
     caplog.set_level("INFO", logger="wdsremux")
-    access = Access(token=TOKEN, give_up_after_s=0.3, stall_timeout_s=0.3)
+    access = HubAccess(token=TOKEN, give_up_after_s=0.3, stall_timeout_s=0.3)
     hub.configure(token=TOKEN)
     source = opened(repo, access)
     unit = next(source.units("train", COLUMNS, 0))

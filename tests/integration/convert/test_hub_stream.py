@@ -13,7 +13,7 @@ from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.sources.hf_datasets.loadable import open_hub_stream
 from wdsremux.sources.hub.layout import hub_layout
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 
 pytestmark = [
     pytest.mark.integration,
@@ -24,7 +24,7 @@ pytestmark = [
 
 
 def opened(repo, access=None):
-    access = access or Access(give_up_after_s=20.0)
+    access = access or HubAccess(give_up_after_s=20.0)
     return open_hub_stream(hub_layout(repo, subset=None, revision=None, access=access), access)
 
 
@@ -83,7 +83,7 @@ def test_all_images_arrive_in_order_despite_faults(hub, class_folders, kind):
 
 
 def test_a_stopped_hub_ends_in_an_error_in_bounded_time(hub, class_folders):
-    found = units(opened(class_folders[0], Access(give_up_after_s=1.0, stall_timeout_s=0.5)))
+    found = units(opened(class_folders[0], HubAccess(give_up_after_s=1.0, stall_timeout_s=0.5)))
     hub.configure(fault_rate=1, fault_kinds=("503",), retry_after=0)
     with pytest.raises(SourceError, match="the Hub answers 503"):
         list(found[0].read(0, 40))

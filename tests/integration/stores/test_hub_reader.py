@@ -5,7 +5,7 @@ import pytest
 from huggingface_hub import HfApi, hf_hub_url
 
 from wdsremux.core.errors import SourceError
-from wdsremux.stores.hub.ranges import Access, RemoteFile
+from wdsremux.stores.hub.ranges import HubAccess, HubFile
 from wdsremux.stores.hub.reader import AHEAD_PIECES, MAX_PIECE_BYTES, RemoteReader, read_range
 
 pytestmark = pytest.mark.integration
@@ -24,7 +24,7 @@ def file(hub, data):
     (folder / "a.bin").write_bytes(data)
     commit = HfApi().dataset_info(repo).sha
     url = hf_hub_url(repo, "a.bin", repo_type="dataset", revision=commit)
-    return RemoteFile(f"{repo} a.bin", url, SIZE, Access(stall_timeout_s=5))
+    return HubFile(f"{repo} a.bin", url, SIZE, HubAccess(stall_timeout_s=5))
 
 
 def read_to_the_end(reader):
@@ -84,20 +84,20 @@ def test_files_without_a_redirect_are_read(hub, file, data):
 
 
 def test_a_file_whose_size_has_changed_is_refused(file):
-    other = RemoteFile(file.name, file.url, SIZE + 1, file.access)
+    other = HubFile(file.name, file.url, SIZE + 1, file.access)
     with pytest.raises(SourceError, match="its size has changed"):
         read_range(other, 0, 10)
 
 
 def test_a_missing_file_is_reported_at_once(file):
-    gone = RemoteFile("u/x b.bin", file.url.replace("a.bin", "b.bin"), SIZE, file.access)
+    gone = HubFile("u/x b.bin", file.url.replace("a.bin", "b.bin"), SIZE, file.access)
     with pytest.raises(SourceError, match=r"cannot read u/x b\.bin: it has been removed"):
         read_range(gone, 0, 10)
 
 
 def test_a_stopped_server_is_reported_in_time(hub, file):
-    access = Access(give_up_after_s=0.5, stall_timeout_s=0.5)
-    reader = RemoteReader(RemoteFile(file.name, file.url, SIZE, access), [(0, SIZE)])
+    access = HubAccess(give_up_after_s=0.5, stall_timeout_s=0.5)
+    reader = RemoteReader(HubFile(file.name, file.url, SIZE, access), [(0, SIZE)])
     assert reader.read(10)
     hub.configure(dead_after=0)
     with pytest.raises(SourceError, match=r"cannot read u/set.*tried for \d s"):

@@ -13,7 +13,7 @@ from support.store_conformance import StoreConformance, content_of, listed, publ
 
 import wdsremux
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
-from wdsremux.stores.base import Parcel, Sums
+from wdsremux.stores.base import OutgoingFile, Sums
 from wdsremux.stores.hub.store import open_hub_store
 
 pytestmark = [
@@ -51,15 +51,15 @@ def folder_of(hub, words):
     return hub.store.root / words.removeprefix("hf://datasets/")
 
 
-def parcel(tmp_path, name, content):
+def outgoing(tmp_path, name, content):
     """Return a file as it is carried."""
     path = tmp_path / name.replace("/", "-")
     path.write_bytes(content)
-    return Parcel(name, path, Sums(len(content), hashlib.sha256(content).hexdigest()))
+    return OutgoingFile(name, path, Sums(len(content), hashlib.sha256(content).hexdigest()))
 
 
-def put(target, parcel):
-    return target.put(parcel.name, parcel.path, parcel.sums)
+def put(target, file):
+    return target.put(file.name, file.path, file.sums)
 
 
 def commits(hub, words):
@@ -78,7 +78,7 @@ class TestHubStore(StoreConformance):
 
 
 def test_reading_creates_nothing(access, words, target, tmp_path):
-    big = parcel(tmp_path, "a.tar", b"x" * 2000)
+    big = outgoing(tmp_path, "a.tar", b"x" * 2000)
     assert listed(target) == []
     assert target.prove("a.tar", big.sums).level == "absent"
     target.remove("a.tar")
@@ -109,7 +109,7 @@ def test_a_branch_is_created_and_main_is_unchanged(words, target):
 
 @pytest.mark.parametrize("size", [10, 5000], ids=["in Git", "by LFS"])
 def test_a_file_is_verified_by_a_checksum_without_a_download(access, target, tmp_path, size):
-    sent = parcel(tmp_path, "a.tar", b"x" * size)
+    sent = outgoing(tmp_path, "a.tar", b"x" * size)
     told = []
     proof = target.put(sent.name, sent.path, sent.sums, told.append)
     assert proof.level == "checksum"
@@ -119,13 +119,13 @@ def test_a_file_is_verified_by_a_checksum_without_a_download(access, target, tmp
     assert target.prove("a.tar", later).level == "checksum"
     assert target.prove("a.tar", sent.sums, sent.path).level == "checksum"
     assert access.count("GET") == access.count("HEAD") == 0
-    other = parcel(tmp_path, "other.tar", b"y" * size)
+    other = outgoing(tmp_path, "other.tar", b"y" * size)
     assert target.prove("a.tar", other.sums, other.path).level == "differs"
     assert target.prove("a.tar", Sums(size + 1, sent.sums.sha256)).level == "differs"
 
 
 def test_a_small_file_without_a_local_copy_is_unverified(target, tmp_path):
-    sent = parcel(tmp_path, "README.md", b"text")
+    sent = outgoing(tmp_path, "README.md", b"text")
     put(target, sent)
     assert target.prove("README.md", sent.sums).level == "unverified"
     sent.path.unlink()
@@ -134,7 +134,7 @@ def test_a_small_file_without_a_local_copy_is_unverified(target, tmp_path):
 
 
 def test_existing_files_are_not_sent_again(access, words, target, tmp_path):
-    sent = [parcel(tmp_path, "a.tar", b"x" * 5000), parcel(tmp_path, "index.json", b"{}")]
+    sent = [outgoing(tmp_path, "a.tar", b"x" * 5000), outgoing(tmp_path, "index.json", b"{}")]
     target.put_many(sent)
     access.reset()
     told = []
@@ -150,8 +150,8 @@ def test_many_files_take_few_commits_with_the_index_last(
 ):
     monkeypatch.setattr("wdsremux.stores.hub.store.COMMIT_FILES", 4)
     monkeypatch.setattr("wdsremux.stores.hub.store.BATCH_BYTES", 4000)
-    seen = [parcel(tmp_path, f"train-{n:06d}.tar", b"%d" % n * 2000) for n in range(9)]
-    target.put_many([*seen, parcel(tmp_path, "index.json", b"{}")])
+    seen = [outgoing(tmp_path, f"train-{n:06d}.tar", b"%d" % n * 2000) for n in range(9)]
+    target.put_many([*seen, outgoing(tmp_path, "index.json", b"{}")])
     assert commits(access, words) == 3
     assert len(listed(target)) == 10
     assert not [each for each in superseded(access, words) if (each / "index.json").exists()]
@@ -161,7 +161,7 @@ def test_many_files_take_few_commits_with_the_index_last(
 
 
 def test_files_uploaded_before_a_kill_are_not_sent_again(access, target, tmp_path):
-    sent = parcel(tmp_path, "a.tar", b"x" * 5000)
+    sent = outgoing(tmp_path, "a.tar", b"x" * 5000)
     access.configure(
         fault_rate=1, fault_kinds=("500",), fault_methods=("POST",), fault_match="/commit/"
     )
@@ -176,7 +176,7 @@ def test_files_uploaded_before_a_kill_are_not_sent_again(access, target, tmp_pat
 
 def test_a_file_that_differs_from_its_record_is_not_committed(target, tmp_path):
     for size in (10, 5000):
-        sent = parcel(tmp_path, "a.tar", b"x" * size)
+        sent = outgoing(tmp_path, "a.tar", b"x" * size)
         sent.path.write_bytes(b"x" * (size - 1) + b"y")
         with pytest.raises(StoreError, match="damaged"):
             put(target, sent)
@@ -186,16 +186,16 @@ def test_a_file_that_differs_from_its_record_is_not_committed(target, tmp_path):
 def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(words, tmp_path):
     one, other = open_hub_store(words), open_hub_store(words)
     with one.lock(), other.lock():
-        put(one, parcel(tmp_path, "a.tar", b"one" * 1000))
-        put(one, parcel(tmp_path, "b.tar", b"one"))
+        put(one, outgoing(tmp_path, "a.tar", b"one" * 1000))
+        put(one, outgoing(tmp_path, "b.tar", b"one"))
         with pytest.raises(StoreError, match="another writer has committed"):
-            put(other, parcel(tmp_path, "a.tar", b"other" * 1000))
+            put(other, outgoing(tmp_path, "a.tar", b"other" * 1000))
     assert content_of(one, "a.tar") == b"one" * 1000
 
 
 def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(words, tmp_path):
     one, other = open_hub_store(words), open_hub_store(words)
-    same = parcel(tmp_path, "a.tar", b"same" * 1000)
+    same = outgoing(tmp_path, "a.tar", b"same" * 1000)
     with one.lock(), other.lock():
         put(one, same)
         assert put(other, same).level == "checksum"
@@ -203,7 +203,7 @@ def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(words, tmp_path
 
 @pytest.mark.parametrize("size", [10, 5000])
 def test_a_commit_with_a_lost_response_is_followed_by_the_next(access, target, tmp_path, size):
-    first = parcel(tmp_path, "a.tar", b"x" * size)
+    first = outgoing(tmp_path, "a.tar", b"x" * size)
     with target.lock():
         access.configure(
             fault_rate=1,
@@ -215,7 +215,7 @@ def test_a_commit_with_a_lost_response_is_followed_by_the_next(access, target, t
         with pytest.raises(UnreachableStoreError, match="no connection"):
             put(target, first)
         assert put(target, first).level == "checksum"
-        put(target, parcel(tmp_path, "b.tar", b"next"))
+        put(target, outgoing(tmp_path, "b.tar", b"next"))
         target.remove("a.tar")
     assert [name for name, _ in listed(target)] == ["b.tar"]
 
@@ -256,13 +256,13 @@ def test_temporary_errors_are_reported_as_unreachable(access, target, tmp_path, 
     with pytest.raises(kind, match=says):
         target.prove("a.tar", Sums(1, "0" * 64))
     with pytest.raises(kind, match=says):
-        put(target, parcel(tmp_path, "a.tar", b"x"))
+        put(target, outgoing(tmp_path, "a.tar", b"x"))
 
 
 def test_a_missing_login_names_the_remedy(target, monkeypatch, tmp_path):
     monkeypatch.delenv("HF_TOKEN")
     for refused in (
-        lambda: put(target, parcel(tmp_path, "a.tar", b"x")),
+        lambda: put(target, outgoing(tmp_path, "a.tar", b"x")),
         lambda: listed(target),
         lambda: target.open("a.tar"),
     ):
@@ -273,7 +273,7 @@ def test_a_missing_login_names_the_remedy(target, monkeypatch, tmp_path):
 def test_a_token_that_is_refused_is_not_repeated(target, monkeypatch, tmp_path):
     monkeypatch.setenv("HF_TOKEN", "hf_wrongwrongwrong")
     with pytest.raises(StoreError, match="refuses the token") as caught:
-        put(target, parcel(tmp_path, "a.tar", b"x"))
+        put(target, outgoing(tmp_path, "a.tar", b"x"))
     shown = f"{caught.value!r} {caught.value.__cause__!r}"
     assert "hf_wrong" not in shown
     assert "\n" not in str(caught.value)
@@ -292,7 +292,7 @@ def test_a_read_only_token_names_the_remedy(access, target, monkeypatch, tmp_pat
     with pytest.raises(
         StoreError, match=r"write access to that user or group \(message of the Hub: storage limit"
     ) as caught:
-        put(target, parcel(tmp_path, "b.tar", b"x"))
+        put(target, outgoing(tmp_path, "b.tar", b"x"))
     assert TOKEN not in str(caught.value)
     assert "Signature" not in str(caught.value)
 
@@ -300,7 +300,7 @@ def test_a_read_only_token_names_the_remedy(access, target, monkeypatch, tmp_pat
 def test_a_stopped_hub_is_unreachable(target, tmp_path, monkeypatch):
     monkeypatch.setattr(target._repo._api, "endpoint", "http://127.0.0.1:1")
     with pytest.raises(UnreachableStoreError, match="no connection"):
-        put(target, parcel(tmp_path, "a.tar", b"x"))
+        put(target, outgoing(tmp_path, "a.tar", b"x"))
 
 
 @pytest.mark.parametrize(
@@ -335,6 +335,6 @@ def test_load_dataset_gives_the_rows_of_a_dataset_that_was_synced(access, words,
 def test_the_client_draws_no_bars_among_ours(target, tmp_path, monkeypatch, capfd):
     for module in (constants, sys.modules["huggingface_hub.utils.tqdm"]):
         monkeypatch.setattr(module, "HF_HUB_DISABLE_PROGRESS_BARS", None)
-    put(target, parcel(tmp_path, "a.tar", b"x" * 5000))
+    put(target, outgoing(tmp_path, "a.tar", b"x" * 5000))
     assert capfd.readouterr().err == ""
     assert not are_progress_bars_disabled()

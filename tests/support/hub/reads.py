@@ -29,7 +29,7 @@ class Reads(Wire):
             raise HubError(404, "Repository not found", "RepoNotFound")
         if content and (folder / ".gated").exists() and not authed:
             message = (
-                f"Access to dataset {repo} is restricted and you are not in the authorized list."
+                f"HubAccess to dataset {repo} is restricted and you are not in the authorized list."
             )
             raise HubError(403 if self.bearer() else 401, message, "GatedRepo")
         if write and self.hub.options.token and not authed:

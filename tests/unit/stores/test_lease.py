@@ -9,7 +9,7 @@ import pytest
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores import lease as leases
 from wdsremux.stores.folder import lock as locks
-from wdsremux.stores.lease import LEASE_S, Lease, Written
+from wdsremux.stores.lease import LEASE_S, Lease, LockVersion
 
 WHERE = "s3://bucket/data/.wdsremux/lock"
 
@@ -31,7 +31,7 @@ class Lock:
         if self.there is None:
             return None
         text, version, at = self.there
-        return Written(text, version, self.now - at)
+        return LockVersion(text, version, self.now - at)
 
     def replace(self, text, seen):
         self.answer()
@@ -46,7 +46,7 @@ class Lock:
         self.answer()
         self.writes += 1
         self.there = (bytes(text), f"version {self.writes}", self.now)
-        return Written(*self.there[:2])
+        return LockVersion(*self.there[:2])
 
     def answer(self):
         if not self.is_reachable:

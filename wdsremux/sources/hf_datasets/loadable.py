@@ -22,10 +22,10 @@ from wdsremux.sources.hub.errors import builder_error, reason_of
 from wdsremux.sources.hub.image_folders import drop_split_labels
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.hub.links import HubFetcher
-from wdsremux.sources.rows.links import Reach, open_zip
+from wdsremux.sources.rows.links import AllowedFiles, open_zip
 from wdsremux.sources.rows.roots import image_roots
 from wdsremux.sources.tars.schema import KEY_COLUMN
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 
 Row = Mapping[str, Any]
 
@@ -80,8 +80,8 @@ def open_loadable(
         **_listing(folder, names),
     }
     roots = image_roots(folder, image_root)
-    reach = Reach(roots.base, remedy=REMEDY, others=(str(folder), *roots.others))
-    return _open_builder(builder, facts, reach, give_up_after_s)
+    allowed = AllowedFiles(roots.base, remedy=REMEDY, others=(str(folder), *roots.others))
+    return _open_builder(builder, facts, allowed, give_up_after_s)
 
 
 def _refuse_damaged_zips(path: Path) -> None:
@@ -94,7 +94,7 @@ def _refuse_damaged_zips(path: Path) -> None:
             )
 
 
-def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
+def open_hub_stream(layout: HubLayout, access: HubAccess) -> RowStream:
     """Open a dataset of the Hub that is not Parquet, pinned to its commit.
 
     Raises:
@@ -108,8 +108,8 @@ def open_hub_stream(layout: HubLayout, access: Access) -> RowStream:
         "subset": layout.subset,
         "format": _format(layout.builder),
     }
-    reach = Reach(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
-    return _open_builder(layout.builder, facts, reach, access.give_up_after_s, layout.notes)
+    allowed = AllowedFiles(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
+    return _open_builder(layout.builder, facts, allowed, access.give_up_after_s, layout.notes)
 
 
 def _format(builder: Any) -> str:
@@ -132,14 +132,14 @@ def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
 def _open_builder(
     builder: Any,
     facts: Mapping[str, Any],
-    reach: Reach,
+    allowed: AllowedFiles,
     give_up_after_s: float,
     notes: tuple[str, ...] = (),
 ) -> RowStream:
     form = _format(builder)
     with bounded_retries(give_up_after_s):
         try:
-            zipped = _ZippedImages.of(builder, reach) if form == "imagefolder" else None
+            zipped = _ZippedImages.of(builder, allowed) if form == "imagefolder" else None
             if form == "imagefolder" and zipped is None:
                 drop_split_labels(builder)
             streams = builder.as_streaming_dataset()
@@ -159,7 +159,7 @@ def _open_builder(
         shape = _webdataset_shape(declared)
     elif zipped and list(declared) == ["image"]:
         shape = Shape(zipped.columns, zipped.row)
-    return RowStream(streams, facts, reach, shape, give_up_after_s, notes)
+    return RowStream(streams, facts, allowed, shape, give_up_after_s, notes)
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:
@@ -198,13 +198,13 @@ class _ZippedImages:
     numbers: Mapping[str, int]
 
     @classmethod
-    def of(cls, builder: Any, reach: Reach) -> "_ZippedImages | None":
+    def of(cls, builder: Any, allowed: AllowedFiles) -> "_ZippedImages | None":
         """Return the classes when all data files are zips; `builder` is then set to omit labels."""
         files = [str(name) for names in builder.config.data_files.values() for name in names]
         if not files or not all(name.lower().endswith(".zip") for name in files):
             return None
         builder.config.drop_labels = True
-        members = [name for file in files for name in _members(file, reach) if _is_row(name)]
+        members = [name for file in files for name in _members(file, allowed) if _is_row(name)]
         names = sorted({_folder(name) for name in members})
         depths = {_plain(name).count("/") for name in members}
         numbers = {name: number for number, name in enumerate(names)}
@@ -224,10 +224,10 @@ class _ZippedImages:
         return {**row, "label": self.numbers.get(_folder(member))}
 
 
-def _members(file: str, reach: Reach) -> list[str]:
+def _members(file: str, allowed: AllowedFiles) -> list[str]:
     """Return the names in a zip. Raises SourceError."""
     try:
-        return open_zip(file, reach.fetcher).namelist()
+        return open_zip(file, allowed.fetcher).namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
         raise SourceError(
             f"cannot read the zip {file.rpartition('/')[2]!r}: {exc}; it is incomplete or not a "

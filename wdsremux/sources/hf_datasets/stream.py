@@ -12,10 +12,10 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.dtypes import dtypes_from_features
 from wdsremux.sources.rows.digest import digest_of_rows
-from wdsremux.sources.rows.links import Reach
+from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.sources.rows.pictures import columns_of_rows, detached
 from wdsremux.sources.rows.unit import StreamUnit, bundled, item_from_row
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 from wdsremux.stores.hub.timeouts import bound_requests
 
 _ROWS_SEEN = 256
@@ -42,7 +42,7 @@ def bounded_retries(give_up_after_s: float) -> Iterator[None]:
     config = datasets.config
     names = ("STREAMING_READ_MAX_RETRIES", "STREAMING_READ_RETRY_INTERVAL", "USE_PARQUET_EXPORT")
     before = {name: getattr(config, name) for name in names if hasattr(config, name)}
-    bound_requests(Access(give_up_after_s))
+    bound_requests(HubAccess(give_up_after_s))
     tries = max(1, int(give_up_after_s / _TRY_S))
     values = dict(zip(names, (tries, _RETRY_S, False), strict=True))
     try:
@@ -77,14 +77,14 @@ class RowStream:
         self,
         streams: Mapping[str, Any],
         facts: Mapping[str, Any] | None,
-        reach: Reach,
+        allowed: AllowedFiles,
         shape: Shape | None = None,
         give_up_after_s: float = 120.0,
         notes: tuple[str, ...] = (),
     ) -> None:
         self._notes = notes
         self._streams = {split: _undecoded(stream) for split, stream in streams.items()}
-        self._facts, self._reach = facts, reach
+        self._facts, self._allowed = facts, allowed
         self._give_up_after_s = give_up_after_s
         self._convert = shape.convert if shape else _unchanged
         self._columns = shape.columns if shape else self._find_columns()
@@ -116,7 +116,7 @@ class RowStream:
                 "name one of these with --split"
             )
         rows = islice(self._rows(self._streams[split]), start, None)
-        items = (item_from_row(row, columns.image, columns.fields, self._reach) for row in rows)
+        items = (item_from_row(row, columns.image, columns.fields, self._allowed) for row in rows)
         yield from bundled(items, start)
 
     def _find_columns(self) -> tuple[Column, ...]:
@@ -133,7 +133,7 @@ class RowStream:
             raise SourceError(
                 "the dataset has no rows; check its files, or choose another --subset"
             )
-        seen = columns_of_rows(rows, lambda path: _may_exist(path, self._reach))
+        seen = columns_of_rows(rows, lambda path: _may_exist(path, self._allowed))
         images = {column.name for column in seen if column.dtype == "image"}
         return tuple(Column(c.name, "image") if c.name in images else c for c in declared or seen)
 
@@ -147,7 +147,7 @@ class RowStream:
         rows = iter(stream)
         with bounded_retries(self._give_up_after_s):
             while True:
-                bound_requests(Access(self._give_up_after_s))
+                bound_requests(HubAccess(self._give_up_after_s))
                 try:
                     row = next(rows)
                 except StopIteration:
@@ -166,9 +166,9 @@ def _unchanged(row: Row) -> Row:
     return row
 
 
-def _may_exist(path: str, reach: Reach) -> bool:
-    full = reach.absolute(path)
-    return reach.allows(full) and ("://" in full or Path(full).is_file())
+def _may_exist(path: str, allowed: AllowedFiles) -> bool:
+    full = allowed.absolute(path)
+    return allowed.allows(full) and ("://" in full or Path(full).is_file())
 
 
 def _undecoded(stream: Any) -> Any:

@@ -20,7 +20,7 @@ from wdsremux.core.records import Record, Unit
 from wdsremux.sources.dtypes import notes_on_lists, with_listed_images
 from wdsremux.sources.hf_datasets.saved import load_saved
 from wdsremux.sources.hf_datasets.stream import RowStream, columns_from
-from wdsremux.sources.rows.links import Reach
+from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.sources.rows.unit import UNIT_ROWS, StreamUnit, bundled, item_from_row
 
 MAX_PICKLE_BYTES = 1 << 16
@@ -80,7 +80,7 @@ class TableUnit:
     size_bytes: int
     image: str
     fields: tuple[str, ...]
-    reach: Reach
+    allowed: AllowedFiles
 
     @property
     def name(self) -> str:
@@ -93,7 +93,7 @@ class TableUnit:
         for at in range(start, stop, _CHUNK_ROWS):
             end = min(at + _CHUNK_ROWS, stop)
             rows = _rows(table, (self.image, *self.fields), self.offset + at, self.offset + end)
-            items = (item_from_row(row, self.image, self.fields, self.reach) for row in rows)
+            items = (item_from_row(row, self.image, self.fields, self.allowed) for row in rows)
             yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
 
 
@@ -117,7 +117,7 @@ class TableSource:
     handles: Mapping[str, Handle]
     """By split, of those that workers can open themselves."""
     facts: Mapping[str, Any]
-    reach: Reach = Reach(None)
+    allowed: AllowedFiles = AllowedFiles(None)
     """Where images named by a path may be; a program's own rows may name any local file."""
     remarks: tuple[str, ...] = ()
 
@@ -153,7 +153,7 @@ class TableSource:
             places = range(start, len(table), _CHUNK_ROWS)
             chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in places)
             items = (
-                item_from_row(row, columns.image, columns.fields, self.reach)
+                item_from_row(row, columns.image, columns.fields, self.allowed)
                 for row in chain.from_iterable(chunks)
             )
             yield from bundled(items, start)
@@ -163,7 +163,7 @@ class TableSource:
             rows = min(UNIT_ROWS, len(table) - first)
             size_bytes = rows * row_bytes
             yield TableUnit(
-                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.reach
+                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.allowed
             )
 
 
@@ -213,10 +213,10 @@ def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | 
 def _streamed(splits: Mapping[str, Any], give_up_after_s: float) -> RowStream:
     # A stream of images on the Hub may hold only their paths.
     from wdsremux.sources.hub.links import HubFetcher  # noqa: PLC0415
-    from wdsremux.stores.hub.ranges import Access  # noqa: PLC0415 (tables need no network)
+    from wdsremux.stores.hub.ranges import HubAccess  # noqa: PLC0415 (tables need no network)
 
-    reach = Reach(None, HubFetcher(Access(give_up_after_s)))
-    return RowStream(splits, None, reach, give_up_after_s=give_up_after_s)
+    allowed = AllowedFiles(None, HubFetcher(HubAccess(give_up_after_s)))
+    return RowStream(splits, None, allowed, give_up_after_s=give_up_after_s)
 
 
 def _split_of(dataset: Any) -> str:
@@ -272,7 +272,7 @@ def open_saved(
             for each, name in names.items()
         },
         _facts(root),
-        Reach(str(Path(image_root or root).resolve()), remedy=_REMEDY, others=(str(root),)),
+        AllowedFiles(str(Path(image_root or root).resolve()), remedy=_REMEDY, others=(str(root),)),
         notes,
     )
 

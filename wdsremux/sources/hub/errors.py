@@ -22,7 +22,7 @@ from wdsremux.stores.hub.answers import (
     asked_pause_s,
     headers_of,
 )
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 from wdsremux.stores.hub.timeouts import bound_requests
 from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
@@ -41,7 +41,7 @@ _REFUSALS: dict[type[Exception], str] = {
 }
 
 
-def patiently(call: Callable[[], ValueT], repo: str, access: Access) -> ValueT:
+def patiently(call: Callable[[], ValueT], repo: str, access: HubAccess) -> ValueT:
     """Call and retry for as long as `access` allows; translate what the Hub refuses."""
     patience = ReadingPatience(f"dataset {repo!r}", access.give_up_after_s)
     while True:

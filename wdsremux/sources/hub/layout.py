@@ -16,7 +16,7 @@ from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.redaction import shown_cause
 from wdsremux.sources.hub.errors import builder_error, patiently
 from wdsremux.sources.hub.image_folders import LeftOut, is_image_folder, left_out
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 
 _ID = re.compile(r"(?:hf://datasets/)?(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[^@]+))?")
 
@@ -56,7 +56,7 @@ def repo_and_revision(dataset_id: str, revision: str | None) -> tuple[str, str |
 
 
 def hub_layout(
-    dataset_id: str, *, subset: str | None, revision: str | None, access: Access
+    dataset_id: str, *, subset: str | None, revision: str | None, access: HubAccess
 ) -> HubLayout:
     """Ask the Hub and `datasets` what an ID refers to; imports `datasets`, a second or two.
 
@@ -93,7 +93,7 @@ def _has_configs(builder: Any) -> bool:
     return any(type(split) is str for split in builder.config.data_files or {})
 
 
-def _left_out(builder: Any, repo: str, commit: str, access: Access) -> LeftOut:
+def _left_out(builder: Any, repo: str, commit: str, access: HubAccess) -> LeftOut:
     prefix = f"hf://datasets/{repo}@{commit}/"
     api = HfApi(token=access.token, library_name="wdsremux")
     files = patiently(
@@ -106,7 +106,7 @@ def _left_out(builder: Any, repo: str, commit: str, access: Access) -> LeftOut:
     return left_out(files, data_files)
 
 
-def _commit_of(repo: str, revision: str | None, access: Access) -> str:
+def _commit_of(repo: str, revision: str | None, access: HubAccess) -> str:
     api = HfApi(token=access.token, library_name="wdsremux")
     info = patiently(lambda: api.dataset_info(repo, revision=revision), repo, access)
     if not info.sha:
@@ -120,7 +120,7 @@ def _builder(
     repo: str,
     subset: str | None,
     commit: str,
-    access: Access,
+    access: HubAccess,
     data_files: Mapping[str, str] | None = None,
 ) -> Any:
     import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from huggingface_hub import HfApi, hf_hub_url
 
 from wdsremux.sources.hub.errors import patiently
-from wdsremux.stores.hub.ranges import Access, Fill, RemoteFile, web_for
+from wdsremux.stores.hub.ranges import HubAccess, HubFile, PendingRange, range_client
 from wdsremux.stores.hub.reader import read_range
 from wdsremux.stores.patience import ReadingPatience, TemporaryError
 
@@ -26,7 +26,7 @@ _FILE = re.compile(r"hf://datasets/(?P<repo>[^/]+/[^/@]+)@(?P<commit>[0-9a-f]{40
 class HubFetcher:
     """Reads files `hf://datasets/REPO@COMMIT/NAME`; is pickled into units."""
 
-    access: Access
+    access: HubAccess
 
     def fetch(self, paths: Sequence[str]) -> Iterator[bytes | None]:
         """Yield the content of each file in order, None for one that does not exist.
@@ -53,9 +53,9 @@ class HubFetcher:
         file = self._files([path]).get(path)
         if file is None:
             raise FileNotFoundError(f"the Hub has no file {path!r}")
-        return io.BufferedReader(_RangeFile(file), _BUFFER_BYTES)
+        return io.BufferedReader(_HubRangeFile(file), _BUFFER_BYTES)
 
-    def _files(self, paths: Sequence[str]) -> dict[str, RemoteFile]:
+    def _files(self, paths: Sequence[str]) -> dict[str, HubFile]:
         """Return the files that exist, by path."""
         wanted: dict[tuple[str, str], dict[str, str]] = {}
         for path in paths:
@@ -65,7 +65,7 @@ class HubFetcher:
         for (repo, commit), by_name in wanted.items():
             for name, size in self._sizes(repo, commit, list(by_name)).items():
                 url = hf_hub_url(repo, name, repo_type="dataset", revision=commit)
-                found[by_name[name]] = RemoteFile(f"{repo} {name}", url, size, self.access)
+                found[by_name[name]] = HubFile(f"{repo} {name}", url, size, self.access)
         return found
 
     def _sizes(self, repo: str, commit: str, names: list[str]) -> dict[str, int]:
@@ -86,30 +86,30 @@ class _PendingFile:
     ends does not wait for the whole patience.
     """
 
-    def __init__(self, file: RemoteFile, pool: ThreadPoolExecutor) -> None:
-        self._file, self._fill = file, Fill(0, file.size_bytes)
+    def __init__(self, file: HubFile, pool: ThreadPoolExecutor) -> None:
+        self._file, self._pending = file, PendingRange(0, file.size_bytes)
         self._first: Future[None] | None = None
         if file.size_bytes:
-            self._first = pool.submit(web_for(file.access).fill, file, self._fill)
+            self._first = pool.submit(range_client(file.access).fill, file, self._pending)
 
     def wait(self) -> bytes:
         patience = ReadingPatience(self._file.name, self._file.access.give_up_after_s)
-        while self._first or not self._fill.is_full:
+        while self._first or not self._pending.is_full:
             try:
                 if self._first:
                     first, self._first = self._first, None
                     first.result()
                 else:
-                    web_for(self._file.access).fill(self._file, self._fill)
+                    range_client(self._file.access).fill(self._file, self._pending)
             except TemporaryError as error:
                 patience.wait(error)
-        return bytes(self._fill.data)
+        return bytes(self._pending.data)
 
 
-class _RangeFile(io.RawIOBase):
+class _HubRangeFile(io.RawIOBase):
     """A seekable file of the Hub; every read is a request."""
 
-    def __init__(self, file: RemoteFile) -> None:
+    def __init__(self, file: HubFile) -> None:
         self._file, self._at = file, 0
 
     def readable(self) -> bool:

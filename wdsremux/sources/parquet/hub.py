@@ -33,7 +33,7 @@ from wdsremux.sources.parquet.local import parquet_errors
 from wdsremux.sources.parquet.merging import MergedSchema
 from wdsremux.sources.parquet.rows import RowGroup, first_values, read_records
 from wdsremux.sources.parquet.schema import columns_from_schema, guessable, with_guessed_images
-from wdsremux.stores.hub.ranges import Access, RemoteFile
+from wdsremux.stores.hub.ranges import HubAccess, HubFile
 from wdsremux.stores.hub.reader import RemoteReader, Span, read_range
 
 TAIL_BYTES = 1 << 16
@@ -49,7 +49,7 @@ class HubUnit:
     """One row group of a file on the Hub."""
 
     first: int
-    file: RemoteFile
+    file: HubFile
     footer_bytes: int
     part: RowGroup
 
@@ -80,7 +80,7 @@ class HubUnit:
                 yield from read_records(file, self.part, self.first, start, stop)
 
 
-def open_hub(layout: HubLayout, access: Access) -> Source:
+def open_hub(layout: HubLayout, access: HubAccess) -> Source:
     """Open a Parquet dataset of the Hub; reads all footers, in parallel.
 
     Raises SourceError when they cannot be read.
@@ -116,8 +116,8 @@ def open_hub(layout: HubLayout, access: Access) -> Source:
 
 
 def _remote_files(
-    layout: HubLayout, names: Sequence[str], access: Access
-) -> tuple[dict[str, RemoteFile], dict[str, str]]:
+    layout: HubLayout, names: Sequence[str], access: HubAccess
+) -> tuple[dict[str, HubFile], dict[str, str]]:
     """Return the files and their Git object IDs, by name."""
     api = HfApi(token=access.token, library_name="wdsremux")
     sizes: dict[str, int] = {}
@@ -139,7 +139,7 @@ def _remote_files(
             "run the same command again, or choose a commit that has it with --revision"
         )
     files = {
-        name: RemoteFile(
+        name: HubFile(
             f"{layout.repo} {name}",
             hf_hub_url(layout.repo, name, repo_type="dataset", revision=layout.commit),
             sizes[name],
@@ -150,7 +150,7 @@ def _remote_files(
     return files, oids
 
 
-def _footer(file: RemoteFile) -> pq.FileMetaData:
+def _footer(file: HubFile) -> pq.FileMetaData:
     """Fetch and parse a footer: its length precedes the last four bytes of the file."""
     size = file.size_bytes
     tail = read_range(file, max(0, size - TAIL_BYTES), size)
@@ -163,7 +163,7 @@ def _footer(file: RemoteFile) -> pq.FileMetaData:
 
 
 @lru_cache(maxsize=16)
-def _metadata(file: RemoteFile, footer_bytes: int) -> pq.FileMetaData:
+def _metadata(file: HubFile, footer_bytes: int) -> pq.FileMetaData:
     """Return a file's footer, fetched once for the many units of a file that a worker reads."""
     tail = read_range(file, file.size_bytes - footer_bytes, file.size_bytes)
     return pq.read_metadata(pa.BufferReader(tail))
@@ -188,7 +188,7 @@ def spans_of(metadata: pq.FileMetaData, number: int, columns: Sequence[str]) -> 
 
 
 def _guessed(
-    columns: tuple[Column, ...], file: RemoteFile, index: FileIndex, images: ImageFolder
+    columns: tuple[Column, ...], file: HubFile, index: FileIndex, images: ImageFolder
 ) -> tuple[Column, ...]:
     """Return the columns; those whose first value is an image become images."""
     names = guessable(columns)

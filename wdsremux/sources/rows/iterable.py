@@ -11,7 +11,7 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import is_image_name
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.rows.digest import digest_of_rows
-from wdsremux.sources.rows.links import Reach
+from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.sources.rows.pictures import DecodedImage, columns_of_rows, detached
 from wdsremux.sources.rows.unit import StreamUnit, bundled, item_from_row
 
@@ -96,7 +96,8 @@ class IterableSource:
             )
         rows = islice(self._all_rows(), start, None)
         yield from bundled(
-            (item_from_row(row, columns.image, columns.fields, Reach(None)) for row in rows), start
+            (item_from_row(row, columns.image, columns.fields, AllowedFiles(None)) for row in rows),
+            start,
         )
 
     def _all_rows(self) -> Iterator[Row]:

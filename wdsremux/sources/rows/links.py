@@ -42,7 +42,7 @@ class Fetcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class AllowedFiles:
     """The files that links may refer to."""
 
     root: str | None
@@ -79,22 +79,22 @@ class Link:
     """An image by its path in the row."""
 
     path: str
-    reach: Reach
+    allowed: AllowedFiles
 
     @property
     def parts(self) -> tuple[str, str]:
         """Return (member of a zip or "", full path of the file)."""
         inner, chained, outer = self.path.partition("::")
         if chained and inner.startswith("zip://"):
-            return inner.removeprefix("zip://"), self.reach.absolute(outer)
-        return "", self.reach.absolute(self.path)
+            return inner.removeprefix("zip://"), self.allowed.absolute(outer)
+        return "", self.allowed.absolute(self.path)
 
     @property
     def fetcher(self) -> Fetcher | None:
         """What reads the file; None when it is local, in a zip, or not allowed."""
         member, path = self.parts
-        is_fetched = not member and "://" in path and self.reach.allows(path)
-        return self.reach.fetcher if is_fetched else None
+        is_fetched = not member and "://" in path and self.allowed.allows(path)
+        return self.allowed.fetcher if is_fetched else None
 
 
 def contents(links: Sequence[Link]) -> Iterator[Content]:
@@ -122,11 +122,11 @@ def _local(link: Link) -> Content:
     try:
         if path.startswith(("http://", "https://")):
             return None, f"the image {name} is a URL, outside of the dataset; download it first"
-        if not link.reach.allows(path):
-            remedy = f"; {link.reach.remedy}" if link.reach.remedy else ""
+        if not link.allowed.allows(path):
+            remedy = f"; {link.allowed.remedy}" if link.allowed.remedy else ""
             return None, f"the image {name} is outside of the dataset{remedy}"
         if member:
-            return _zip_member(path, member, link.reach.fetcher if "://" in path else None)
+            return _zip_member(path, member, link.allowed.fetcher if "://" in path else None)
         file = _existing(path)
         return (None, _missing(link)) if file is None else (file.read_bytes(), None)
     except (OSError, ValueError) as exc:

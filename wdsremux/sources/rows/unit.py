@@ -8,7 +8,7 @@ from typing import Any
 
 from wdsremux.core.records import Record
 from wdsremux.sources.rows.embedded import embedded_image, first_of
-from wdsremux.sources.rows.links import Content, Link, Reach, contents
+from wdsremux.sources.rows.links import AllowedFiles, Content, Link, contents
 from wdsremux.sources.rows.pictures import DecodedImage, UnreadableImage, detached, is_file_dict
 
 UNIT_ROWS = 256
@@ -76,13 +76,15 @@ def _held(image: bytes | DecodedImage | UnreadableImage | None) -> Content:
 
 
 def item_from_row(
-    row: Mapping[str, Any], image: str, fields: Iterable[str], reach: Reach
+    row: Mapping[str, Any], image: str, fields: Iterable[str], allowed: AllowedFiles
 ) -> StreamRow:
     """Return the wanted columns of a row; its image may have any supported form."""
-    return StreamRow(_image(row.get(image), reach), {name: row.get(name) for name in fields})
+    return StreamRow(_image(row.get(image), allowed), {name: row.get(name) for name in fields})
 
 
-def _image(value: Any, reach: Reach) -> bytes | DecodedImage | Link | UnreadableImage | None:
+def _image(
+    value: Any, allowed: AllowedFiles
+) -> bytes | DecodedImage | Link | UnreadableImage | None:
     value = detached(first_of(value))
     if is_file_dict(value):
         # Bytes take precedence: the path beside them is only the original file name.
@@ -94,7 +96,7 @@ def _image(value: Any, reach: Reach) -> bytes | DecodedImage | Link | Unreadable
     if isinstance(value, str) and (data := embedded_image(value)) is not None:
         return data
     if isinstance(value, str | PurePath):
-        return Link(os.fspath(value), reach)
+        return Link(os.fspath(value), allowed)
     shape = getattr(value, "shape", None)
     form = f" of shape {tuple(shape)} and {value.dtype}" if shape is not None else ""
     return UnreadableImage(

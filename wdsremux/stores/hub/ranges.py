@@ -28,7 +28,7 @@ KEPT_REDIRECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class HubAccess:
     """How the Hub is reached; sent to workers inside units."""
 
     give_up_after_s: float = 120.0
@@ -50,7 +50,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoteFile:
+class HubFile:
     """One file at one commit."""
 
     name: str
@@ -58,11 +58,11 @@ class RemoteFile:
     url: str
     """Unsigned."""
     size_bytes: int
-    access: Access
+    access: HubAccess
 
 
 @dataclass(slots=True)
-class Fill:
+class PendingRange:
     """A range of a file that is being read; `data` grows over several tries."""
 
     start: int
@@ -76,59 +76,59 @@ class Fill:
 
 
 @lru_cache(maxsize=4)
-def web_for(access: Access) -> "Web":
+def range_client(access: HubAccess) -> "RangeClient":
     """Return the client of this process: all readers share the redirects that it knows."""
-    return Web(access)
+    return RangeClient(access)
 
 
-class Web:
+class RangeClient:
     """Gets ranges; thread-safe."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: HubAccess) -> None:
         self._access = access
         self._lock = threading.Lock()
         self._redirects: dict[str, str] = {}
         self._questions: dict[str, threading.Lock] = {}
         self._headers = build_hf_headers(token=access.token, library_name="wdsremux")
 
-    def fill(self, file: RemoteFile, fill: Fill) -> None:
-        """Try once to get the missing bytes of the fill.
+    def fill(self, file: HubFile, pending: PendingRange) -> None:
+        """Try once to get the missing bytes of the range.
 
         Raises TemporaryError when it should be tried again, SourceError for a permanent error.
         """
-        came = len(fill.data)
+        came = len(pending.data)
         try:
             with transport_errors(self._access.timeout_s):
-                self._follow(file, fill)
-            if not fill.is_full:
-                missing = fill.stop - fill.start - len(fill.data)
+                self._follow(file, pending)
+            if not pending.is_full:
+                missing = pending.stop - pending.start - len(pending.data)
                 raise TemporaryError(f"the answer ended {missing} bytes early")
         except TemporaryError as error:
-            error.has_progress = len(fill.data) > came
+            error.has_progress = len(pending.data) > came
             raise
 
-    def _follow(self, file: RemoteFile, fill: Fill) -> None:
+    def _follow(self, file: HubFile, pending: PendingRange) -> None:
         url: str | None = self._redirects.get(file.url)
         if url is None:
             with self._resolving(file):  # the others wait: each request counts against a limit
                 url = self._redirects.get(file.url)
                 if url is None:
-                    url = self._get(file, file.url, fill)
+                    url = self._get(file, file.url, pending)
                     self._remember(file, url or file.url)
         for _ in range(MAX_HOPS):
             if url is None:
                 return
-            url = self._get(file, url, fill)
+            url = self._get(file, url, pending)
             if url:
                 self._remember(file, url)
         if url:
             raise SourceError(f"cannot read {file.name}: the Hub redirects in circles")
 
-    def _resolving(self, file: RemoteFile) -> threading.Lock:
+    def _resolving(self, file: HubFile) -> threading.Lock:
         with self._lock:
             return self._questions.setdefault(file.url, threading.Lock())
 
-    def _remember(self, file: RemoteFile, url: str) -> None:
+    def _remember(self, file: HubFile, url: str) -> None:
         with self._lock:
             self._redirects[file.url] = url
             if len(self._redirects) > KEPT_REDIRECTS:
@@ -136,17 +136,17 @@ class Web:
                 del self._redirects[oldest]
                 self._questions.pop(oldest, None)
 
-    def _forget(self, file: RemoteFile, url: str) -> None:
+    def _forget(self, file: HubFile, url: str) -> None:
         with self._lock:
             if self._redirects.get(file.url) == url:
                 del self._redirects[file.url]
 
-    def _get(self, file: RemoteFile, url: str, fill: Fill) -> str | None:
-        """Get from one URL; return the URL it redirects to, None when the fill is full."""
+    def _get(self, file: HubFile, url: str, pending: PendingRange) -> str | None:
+        """Get from one URL; return the URL it redirects to, None when the range is complete."""
         is_hub = urlsplit(url).netloc == urlsplit(file.url).netloc
         headers = {
             **(self._headers if is_hub else {"user-agent": self._headers.get("user-agent", "")}),
-            "range": f"bytes={fill.start + len(fill.data)}-{fill.stop - 1}",
+            "range": f"bytes={pending.start + len(pending.data)}-{pending.stop - 1}",
             "accept-encoding": "identity",
         }
         options: dict[str, Any] = {"follow_redirects": False, "headers": headers}
@@ -159,29 +159,29 @@ class Web:
                     self._forget(file, url)  # the signed URL has expired
                     raise TemporaryError(f"the link to the file has expired ({answer.status_code})")
                 raise_for_status(answer.status_code, answer.headers, file)
-            _check_place(answer.headers.get("content-range", ""), file, fill)
-            _take(answer.iter_raw(), fill)
+            _check_range(answer.headers.get("content-range", ""), file, pending)
+            _take(answer.iter_raw(), pending)
         return None
 
 
-def _take(chunks: Iterator[bytes], fill: Fill) -> None:
-    missing = fill.stop - fill.start - len(fill.data)
+def _take(chunks: Iterator[bytes], pending: PendingRange) -> None:
+    missing = pending.stop - pending.start - len(pending.data)
     for chunk in chunks:  # to the end: only then the connection can be used again
-        fill.data += chunk[: max(0, missing)]
+        pending.data += chunk[: max(0, missing)]
         missing -= len(chunk)
         if missing < 0:
             return
 
 
-def _check_place(content_range: str, file: RemoteFile, fill: Fill) -> None:
-    place, _, size = content_range.removeprefix("bytes ").partition("/")
+def _check_range(content_range: str, file: HubFile, pending: PendingRange) -> None:
+    span, _, size = content_range.removeprefix("bytes ").partition("/")
     if size not in (str(file.size_bytes), "*"):
         raise SourceError(f"cannot read {file.name}: its size has changed; start the run again")
-    if place.partition("-")[0] != str(fill.start + len(fill.data)):
+    if span.partition("-")[0] != str(pending.start + len(pending.data)):
         raise TemporaryError("the answer holds another range of the file")
 
 
-def raise_for_status(status: int, headers: Mapping[str, str], file: RemoteFile) -> None:
+def raise_for_status(status: int, headers: Mapping[str, str], file: HubFile) -> None:
     """Raise the error that an answer without the requested range means."""
     if status in TEMPORARY_STATUSES:
         raise TemporaryError(f"the Hub answers {status}", retry_after_s=asked_pause_s(headers))

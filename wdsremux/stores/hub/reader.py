@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from wdsremux.stores.hub.ranges import Fill, RemoteFile, web_for
+from wdsremux.stores.hub.ranges import HubFile, PendingRange, range_client
 from wdsremux.stores.patience import SHOWN_AFTER_S, ReadingPatience, TemporaryError
 
 CONNECTIONS = 4
@@ -32,27 +32,27 @@ class _Piece:
     stop: int
     unread: int
     """Bytes that have not been read yet; the piece is released when all have been read."""
-    fill: Fill = field(init=False)
+    pending: PendingRange = field(init=False)
     coming: "Future[None] | None" = None
 
     def __post_init__(self) -> None:
-        self.fill = Fill(self.start, self.stop)
+        self.pending = PendingRange(self.start, self.stop)
 
     @property
     def is_in_flight(self) -> bool:
         return self.coming is not None and not self.coming.done()
 
 
-def read_range(file: RemoteFile, start: int, stop: int) -> bytearray:
+def read_range(file: HubFile, start: int, stop: int) -> bytearray:
     """Return bytes [start, stop) of a file, tried until the access gives up."""
-    fill, web = Fill(start, stop), web_for(file.access)
+    pending, client = PendingRange(start, stop), range_client(file.access)
     patience = ReadingPatience(file.name, file.access.give_up_after_s)
-    while not fill.is_full:
+    while not pending.is_full:
         try:
-            web.fill(file, fill)
+            client.fill(file, pending)
         except TemporaryError as error:
             patience.wait(error)
-    return fill.data
+    return pending.data
 
 
 def pieces_of(spans: Iterable[Span]) -> list[_Piece]:
@@ -81,9 +81,9 @@ class RemoteReader:
     those that several columns are still reading from.
     """
 
-    def __init__(self, file: RemoteFile, spans: Sequence[Span]) -> None:
+    def __init__(self, file: HubFile, spans: Sequence[Span]) -> None:
         self.closed = False
-        self._file, self._web = file, web_for(file.access)
+        self._file, self._client = file, range_client(file.access)
         self._patience = ReadingPatience(file.name, file.access.give_up_after_s)
         self._pieces = pieces_of(spans)
         self._starts = [piece.start for piece in self._pieces]
@@ -140,11 +140,11 @@ class RemoteReader:
         self._fetch_ahead(index)
         self._await(piece)
         stop = min(end, piece.stop)
-        part = memoryview(piece.fill.data)[at - piece.start : stop - piece.start]
+        part = memoryview(piece.pending.data)[at - piece.start : stop - piece.start]
         piece.unread -= len(part)
         if piece.unread <= 0:
             self._held.pop(index, None)
-            piece.fill, piece.coming = Fill(piece.start, piece.stop), None
+            piece.pending, piece.coming = PendingRange(piece.start, piece.stop), None
         return part
 
     def _fetch_ahead(self, index: int) -> None:
@@ -162,25 +162,25 @@ class RemoteReader:
         piece = self._pieces[index]
         if piece.coming is None:
             self._held[index] = piece
-            piece.coming = self._pool.submit(self._web.fill, self._file, piece.fill)
+            piece.coming = self._pool.submit(self._client.fill, self._file, piece.pending)
 
     def _result(self, piece: _Piece, coming: "Future[None]") -> None:
         """Wait for one try; report a server that sends nothing meanwhile."""
-        came = len(piece.fill.data)
+        came = len(piece.pending.data)
         while True:
             done, _ = wait((coming,), SHOWN_AFTER_S)
             if done:
                 coming.result()
                 return
-            if came == len(piece.fill.data):
+            if came == len(piece.pending.data):
                 self._patience.note(f"cannot read {self._file.name}: no answer; still waiting")
-            came = len(piece.fill.data)
+            came = len(piece.pending.data)
 
     def _await(self, piece: _Piece) -> None:
-        while piece.coming is not None and not piece.fill.is_full:
+        while piece.coming is not None and not piece.pending.is_full:
             try:
                 self._result(piece, piece.coming)
             except TemporaryError as error:
                 self._patience.wait(error)
-                piece.coming = self._pool.submit(self._web.fill, self._file, piece.fill)
+                piece.coming = self._pool.submit(self._client.fill, self._file, piece.pending)
         self._patience.succeeded()

@@ -46,7 +46,7 @@ _NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class PlannedCommit:
     """A commit."""
 
     operations: Sequence[CommitOperationAdd | CommitOperationDelete]
@@ -65,7 +65,7 @@ class HubRepo:
         self._is_made = False
         self._head: str | None = None
         """The parent that our next commit must have; None while it may be any."""
-        self._unanswered: Attempt | None = None
+        self._unanswered: PlannedCommit | None = None
         """A commit whose answer was lost: it may have been made."""
 
     @property
@@ -108,7 +108,7 @@ class HubRepo:
                 self._repo, additions, repo_type=KIND, revision=self._branch, free_memory=False
             )
 
-    def commit(self, attempt: Attempt) -> None:
+    def commit(self, attempt: PlannedCommit) -> None:
         """Commit; its parent is the commit that is followed."""
         with self._turn, translating_errors(f"commit to {self.url}"):
             if self._unanswered is not None:
@@ -176,7 +176,7 @@ class HubRepo:
         with translating_errors(f"ask {self.url}"):
             return self._api.repo_info(self._repo, repo_type=KIND, revision=self._branch).sha
 
-    def _catch_up(self, attempt: Attempt) -> bool:
+    def _catch_up(self, attempt: PlannedCommit) -> bool:
         """Return whether a commit was made after all, and follow the newest if so.
 
         Its answer may have been lost; then the same commit, tried again, is refused.

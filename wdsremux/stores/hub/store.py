@@ -24,10 +24,10 @@ from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.hf_api import RepoFile
 
 from wdsremux.core.errors import StoreError, UsageError
-from wdsremux.stores.base import Parcel, Proof, Store, Sums
+from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums
 from wdsremux.stores.copying import read_blocks
 from wdsremux.stores.hub.errors import translating_errors
-from wdsremux.stores.hub.repo import MAIN, Attempt, HubRepo
+from wdsremux.stores.hub.repo import MAIN, HubRepo, PlannedCommit
 from wdsremux.stores.spool import SpooledFile
 
 COMMIT_FILES = 100
@@ -68,18 +68,18 @@ class HubStore(Store):
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
     ) -> Proof:
         """Publish a copy of a file by a commit of its own, unless it exists already."""
-        return self.put_many([Parcel(name, path, sums)], on_bytes)[name]
+        return self.put_many([OutgoingFile(name, path, sums)], on_bytes)[name]
 
     def put_many(
-        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None] = lambda _: None
+        self, files: Sequence[OutgoingFile], on_bytes: Callable[[int], None] = lambda _: None
     ) -> dict[str, Proof]:
         """Publish files in their order, by a commit for each hundred of them.
 
         All files of a commit become visible at once, and the last file with the last commit.
         """
         proofs: dict[str, Proof] = {}
-        for start in range(0, len(parcels), COMMIT_FILES):
-            proofs |= self._put_group(parcels[start : start + COMMIT_FILES], on_bytes)
+        for start in range(0, len(files), COMMIT_FILES):
+            proofs |= self._put_group(files[start : start + COMMIT_FILES], on_bytes)
         return proofs
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
@@ -108,7 +108,9 @@ class HubStore(Store):
         if there:
             deletions = [CommitOperationDelete(name) for name in there]
             message = f"Remove {_summary(there)}"
-            self._repo.commit(Attempt(deletions, message, lambda: not self._repo.entries(there)))
+            self._repo.commit(
+                PlannedCommit(deletions, message, lambda: not self._repo.entries(there))
+            )
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
@@ -126,20 +128,20 @@ class HubStore(Store):
             self._locked.release()
 
     def _put_group(
-        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None]
+        self, files: Sequence[OutgoingFile], on_bytes: Callable[[int], None]
     ) -> dict[str, Proof]:
         """Send and commit what is missing, and ask for proofs."""
         self._repo.make()
-        proofs = self._proofs(parcels)
-        missing = [parcel for parcel in parcels if proofs[parcel.name].level != "checksum"]
-        on_bytes(sum(parcel.sums.size_bytes for parcel in parcels if parcel not in missing))
+        proofs = self._proofs(files)
+        missing = [file for file in files if proofs[file.name].level != "checksum"]
+        on_bytes(sum(file.sums.size_bytes for file in files if file not in missing))
         if not missing:
             return proofs
         # One batch after the other: the client itself sends parts of a file side by side.
         additions = [each for some in _batches(missing) for each in self._send(some, on_bytes)]
-        names = [parcel.name for parcel in missing]
+        names = [file.name for file in missing]
         is_done = partial(self._are_there, missing)
-        self._repo.commit(Attempt(additions, f"Add {_summary(names)}", is_done))
+        self._repo.commit(PlannedCommit(additions, f"Add {_summary(names)}", is_done))
         proofs |= self._proofs(missing)
         for name in names:
             if proofs[name].level != "checksum":
@@ -150,30 +152,27 @@ class HubStore(Store):
         return proofs
 
     def _send(
-        self, parcels: Sequence[Parcel], on_bytes: Callable[[int], None]
+        self, files: Sequence[OutgoingFile], on_bytes: Callable[[int], None]
     ) -> Sequence[CommitOperationAdd]:
         """Upload files, and return what is to be committed."""
-        with translating_errors(
-            f"send {_summary([parcel.name for parcel in parcels])} to {self.url}"
-        ):
-            additions = [CommitOperationAdd(p.name, p.path) for p in parcels]
+        with translating_errors(f"send {_summary([file.name for file in files])} to {self.url}"):
+            additions = [CommitOperationAdd(p.name, p.path) for p in files]
             self._repo.upload(additions)
-            for parcel, addition in zip(parcels, additions, strict=True):
+            for file, addition in zip(files, additions, strict=True):
                 # Of the bytes as they were sent, where LFS stores them.
-                if addition.upload_info.sha256.hex() != parcel.sums.sha256:
+                if addition.upload_info.sha256.hex() != file.sums.sha256:
                     raise StoreError(
-                        f"{str(parcel.path)!r} is damaged: its SHA-256 differs from the recorded "
-                        "one"
+                        f"{str(file.path)!r} is damaged: its SHA-256 differs from the recorded one"
                     )
-                on_bytes(parcel.sums.size_bytes)
+                on_bytes(file.sums.size_bytes)
         return additions
 
-    def _proofs(self, parcels: Sequence[Parcel]) -> dict[str, Proof]:
-        there = self._repo.entries([parcel.name for parcel in parcels])
-        return {p.name: _proof(there.get(p.name), p.sums, p.path) for p in parcels}
+    def _proofs(self, files: Sequence[OutgoingFile]) -> dict[str, Proof]:
+        there = self._repo.entries([file.name for file in files])
+        return {p.name: _proof(there.get(p.name), p.sums, p.path) for p in files}
 
-    def _are_there(self, parcels: Sequence[Parcel]) -> bool:
-        return all(proof.level == "checksum" for proof in self._proofs(parcels).values())
+    def _are_there(self, files: Sequence[OutgoingFile]) -> bool:
+        return all(proof.level == "checksum" for proof in self._proofs(files).values())
 
 
 def _proof(entry: RepoFile | None, sums: Sums, path: Path | None) -> Proof:
@@ -200,16 +199,16 @@ def _git_blob_id(path: Path, sums: Sums) -> str:
     return digest.hexdigest()
 
 
-def _batches(parcels: Sequence[Parcel]) -> Iterator[list[Parcel]]:
+def _batches(files: Sequence[OutgoingFile]) -> Iterator[list[OutgoingFile]]:
     """Yield files that are sent together: a large one alone."""
-    batch: list[Parcel] = []
+    batch: list[OutgoingFile] = []
     held = 0
-    for parcel in parcels:
-        if batch and held + parcel.sums.size_bytes > BATCH_BYTES:
+    for file in files:
+        if batch and held + file.sums.size_bytes > BATCH_BYTES:
             yield batch
             batch, held = [], 0
-        batch.append(parcel)
-        held += parcel.sums.size_bytes
+        batch.append(file)
+        held += file.sums.size_bytes
     yield batch
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from huggingface_hub import get_session
 
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 
 _WAITS = ("connect", "read", "write")
 
@@ -16,7 +16,7 @@ _WAITS = ("connect", "read", "write")
 class _Timeouts:
     """Adds the missing timeouts of a request; a hook of the HTTP library."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: HubAccess) -> None:
         self.access = access
 
     def __call__(self, request: Any) -> None:
@@ -26,7 +26,7 @@ class _Timeouts:
         request.extensions["timeout"] = {**known, **bounds}
 
 
-def bound_requests(access: Access) -> None:
+def bound_requests(access: HubAccess) -> None:
     """Bound how long requests of this process to the Hub wait, by what the access allows.
 
     Called again before each try: huggingface_hub makes a new session after a lost connection.

@@ -9,7 +9,7 @@ from obstore.exceptions import AlreadyExistsError, PreconditionError
 from obstore.store import ObjectStore
 
 from wdsremux.core.manifest import STATE_FOLDER
-from wdsremux.stores.lease import Written
+from wdsremux.stores.lease import LockVersion
 from wdsremux.stores.obstore.errors import translating_errors
 
 LOCK = f"{STATE_FOLDER}/lock"
@@ -31,12 +31,12 @@ class StoreLockObject:
         self._store, self._url = store, url
         self._seen: tuple[str, float] = ("", 0.0)
 
-    def create(self, content: bytes) -> Written | None:
+    def create(self, content: bytes) -> LockVersion | None:
         """Write it where there is none; None when there is one."""
         with translating_errors("write the lock of", self._url):
             return self._put(content, "create")
 
-    def read(self) -> Written | None:
+    def read(self) -> LockVersion | None:
         """Return the object; None when there is none."""
         with translating_errors("read the lock of", self._url):
             try:
@@ -46,7 +46,7 @@ class StoreLockObject:
                 return None
         return self._written(content, found.meta)
 
-    def replace(self, content: bytes, seen: Written) -> Written | None:
+    def replace(self, content: bytes, seen: LockVersion) -> LockVersion | None:
         """Write it in place of what was seen; None when that has changed."""
         e_tag, _, version = seen.version.partition(" ")
         with translating_errors("write the lock of", self._url):
@@ -55,21 +55,21 @@ class StoreLockObject:
             except FileNotFoundError:  # on `create` it means that the bucket does not exist
                 return None
 
-    def remove(self, seen: Written) -> None:
+    def remove(self, seen: LockVersion) -> None:
         """Remove what was seen; another's only if it is written at this very moment."""
         there = self.read()
         if there is not None and there.version == seen.version:
             with translating_errors("remove the lock of", self._url):
                 obstore.delete(self._store, LOCK)
 
-    def _put(self, content: bytes, mode: Any) -> Written | None:
+    def _put(self, content: bytes, mode: Any) -> LockVersion | None:
         try:
             return self._written(content, obstore.put(self._store, LOCK, content, mode=mode))
         except (AlreadyExistsError, PreconditionError):
             return None
 
-    def _written(self, content: bytes, answer: Mapping[str, Any]) -> Written:
+    def _written(self, content: bytes, answer: Mapping[str, Any]) -> LockVersion:
         version = f"{answer['e_tag'] or ''} {answer['version'] or ''}"
         if self._seen[0] != version:
             self._seen = (version, time.monotonic())
-        return Written(content, version, time.monotonic() - self._seen[1])
+        return LockVersion(content, version, time.monotonic() - self._seen[1])

@@ -194,7 +194,7 @@ class CloudStore(Store):
                     "make sure that only one runs, then run the same command again"
                 ) from None
 
-    def _put(self, name: str, content: Any, sums: Sums, **manner: Any) -> None:
+    def _put(self, name: str, content: Any, sums: Sums, **options: Any) -> None:
         obstore.put(
             self._store,
             name,
@@ -202,7 +202,7 @@ class CloudStore(Store):
             attributes={SHA256_NOTE: sums.sha256},
             chunk_size=PART_BYTES,
             max_concurrency=PARTS_AT_ONCE,
-            **manner,
+            **options,
         )
 
     def _head(self, name: str) -> tuple[Mapping[str, Any], str | None] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
-from wdsremux.stores.lease import Written
+from wdsremux.stores.lease import LockVersion
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.bucket import Bucket
 from wdsremux.stores.s3.checksums import md5
@@ -26,13 +26,13 @@ class S3LockObject:
         self._bucket = bucket
         self._abilities = abilities
 
-    def create(self, content: bytes) -> Written | None:
+    def create(self, content: bytes) -> LockVersion | None:
         """Write it where there is none; None when there is one."""
         if self._abilities().keeps_existing:
             return self._put(content, IfNoneMatch="*")
         return self._put_unguarded(content) if self.read() is None else None
 
-    def read(self) -> Written | None:
+    def read(self) -> LockVersion | None:
         """Return the object, and its age by the clock of the server."""
         try:
             content, answer = self._bucket.content(LOCK)
@@ -48,9 +48,9 @@ class S3LockObject:
                 f"the server of {self._bucket.url!r} sends no Date header, so the age of its lock "
                 "is unknown; check for a proxy that strips it"
             ) from exc
-        return Written(content, answer.get("ETag") or md5(content).hex(), age_s)
+        return LockVersion(content, answer.get("ETag") or md5(content).hex(), age_s)
 
-    def replace(self, content: bytes, seen: Written) -> Written | None:
+    def replace(self, content: bytes, seen: LockVersion) -> LockVersion | None:
         """Write it in place of what was seen; None when that has changed."""
         if self._abilities().replaces_seen:
             return self._put(content, IfMatch=seen.version)
@@ -59,13 +59,13 @@ class S3LockObject:
             return None
         return self._put_unguarded(content)
 
-    def remove(self, seen: Written) -> None:
+    def remove(self, seen: LockVersion) -> None:
         """Remove what was seen, and nothing else."""
         there = self.read()
         if there is not None and there.version == seen.version:
             self._bucket.ask("delete_object", LOCK)
 
-    def _put(self, content: bytes, **condition: str) -> Written | None:
+    def _put(self, content: bytes, **condition: str) -> LockVersion | None:
         try:
             answer = self._bucket.ask("put_object", LOCK, Body=content, **condition)
         except RefusalError as exc:
@@ -73,9 +73,9 @@ class S3LockObject:
             if exc.is_conflict or (exc.is_absent and "IfMatch" in condition):
                 return None
             raise
-        return Written(content, answer.get("ETag", ""))
+        return LockVersion(content, answer.get("ETag", ""))
 
-    def _put_unguarded(self, content: bytes) -> Written | None:
+    def _put_unguarded(self, content: bytes) -> LockVersion | None:
         self._bucket.ask("put_object", LOCK, Body=content)
         there = self.read()
         return there if there is not None and there.content == content else None

@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class SendSettings:
     """How files are sent to one store."""
 
     abilities: Abilities
@@ -50,16 +50,18 @@ class Manner:
 class Sending:
     """The upload of one file to one name."""
 
-    def __init__(self, bucket: Bucket, name: str, path: Path, sums: Sums, manner: Manner) -> None:
+    def __init__(
+        self, bucket: Bucket, name: str, path: Path, sums: Sums, settings: SendSettings
+    ) -> None:
         self._bucket = bucket
         self._name = name
         self._path = path
         self._sums = sums
-        self._manner = manner
-        self._able = manner.abilities
+        self._settings = settings
+        self._able = settings.abilities
         self.read = FileSums()
         """The sums of the bytes that were read and sent."""
-        self.parts = parts_of(sums.size_bytes, manner.part_bytes)
+        self.parts = parts_of(sums.size_bytes, settings.part_bytes)
 
     def run(self, existing: Mapping[str, Any] | None) -> None:
         """Publish the file in place of the object that HEAD reported, or where there was none.
@@ -106,12 +108,12 @@ class Sending:
         }
 
     def _put_whole(self, file: BinaryIO, condition: Mapping[str, str]) -> None:
-        with self._manner.slots:
+        with self._settings.slots:
             piece = self.read.add(file.read(self._sums.size_bytes + 1))
             self._check_source()
             details = {**self._labels(), **checksum_of(piece, self._able), **condition}
             put_checked(self._bucket, "put_object", self._name, piece, details)
-            self._manner.on_bytes(len(piece.data))
+            self._settings.on_bytes(len(piece.data))
 
     def _put_parts(self, file: BinaryIO, condition: Mapping[str, str]) -> None:
         begun = begun_uploads(self._bucket, self._name, self._able)
@@ -153,7 +155,7 @@ class Sending:
         """Send the missing parts, several at once, and return all as `complete` takes them."""
         named: list[dict[str, str | int]] = []
         waiting: deque[Future[dict[str, str | int]]] = deque()
-        pool = ThreadPoolExecutor(self._manner.jobs, thread_name_prefix="wdsremux-s3")
+        pool = ThreadPoolExecutor(self._settings.jobs, thread_name_prefix="wdsremux-s3")
         try:
             for part in self.parts:
                 arrived = partial(self._arrived, upload, part.number, stored.get(part.number))
@@ -173,13 +175,13 @@ class Sending:
         size_bytes: int,
     ) -> Future[dict[str, str | int]]:
         """Read the next part when there is room for it, and send it in the pool."""
-        self._manner.slots.acquire()
+        self._settings.slots.acquire()
         try:
             sent = pool.submit(arrived, self.read.add(file.read(size_bytes)))
         except BaseException:
-            self._manner.slots.release()
+            self._settings.slots.release()
             raise
-        sent.add_done_callback(lambda _: self._manner.slots.release())
+        sent.add_done_callback(lambda _: self._settings.slots.release())
         return sent
 
     def _arrived(
@@ -190,7 +192,7 @@ class Sending:
             etag = there.etag
         else:
             etag = upload.send(number, piece)
-        self._manner.on_bytes(len(piece.data))
+        self._settings.on_bytes(len(piece.data))
         return {"PartNumber": number, "ETag": etag, **checksum_of(piece, self._able)}
 
     def _check_source(self) -> None:

@@ -30,7 +30,7 @@ from wdsremux.stores.s3.proof import (
     recalled_receipt,
     seen_object,
 )
-from wdsremux.stores.s3.sending import Manner, Sending
+from wdsremux.stores.s3.sending import Sending, SendSettings
 from wdsremux.stores.s3.uploads import abort_finished
 from wdsremux.stores.spool import SpooledFile
 
@@ -134,8 +134,10 @@ class S3Store(Store):
     def _sending(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None]
     ) -> Sending:
-        manner = Manner(self._abilities(), self._part_bytes, self._jobs, self._slots, on_bytes)
-        return Sending(self._bucket, name, path, sums, manner)
+        settings = SendSettings(
+            self._abilities(), self._part_bytes, self._jobs, self._slots, on_bytes
+        )
+        return Sending(self._bucket, name, path, sums, settings)
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that `name` has these bytes, by the answer to HEAD."""

@@ -12,34 +12,34 @@ from pathlib import Path
 from typing import Protocol
 
 from wdsremux.core.errors import StoreError
-from wdsremux.stores.base import Parcel, Sums
+from wdsremux.stores.base import OutgoingFile, Sums
 from wdsremux.stores.copying import close_and_remove
 from wdsremux.stores.folder.lock import folder_lock
 
 _TRIES = 20
 
 
-class Stage(Protocol):
+class StagingSpace(Protocol):
     """Counts what is staged, and publishes it."""
 
     def reserve(self, more_bytes: int) -> None:
         """Wait until there is room for more bytes, or no upload that could make room."""
 
-    def give_back(self, reserved_bytes: int) -> None:
+    def release(self, reserved_bytes: int) -> None:
         """Release reserved bytes that are not needed."""
 
     def has_made_room(self) -> bool:
         """Wait until one more file was sent; False when none is queued."""
 
-    def take(self, parcel: Parcel) -> None:
+    def take(self, file: OutgoingFile) -> None:
         """Publish a finished file when its turn comes."""
 
 
 class StagedFile:
     """A file that is written on this machine, and sent after its commit."""
 
-    def __init__(self, stage: Stage, name: str, path: Path) -> None:
-        self._stage = stage
+    def __init__(self, space: StagingSpace, name: str, path: Path) -> None:
+        self._space = space
         self._name = name
         self._path = path
         self._size = 0
@@ -54,7 +54,7 @@ class StagedFile:
         if self._file is None:
             raise StoreError(f"cannot write {self._name!r}: the file is already closed")
         try:
-            self._stage.reserve(len(data))
+            self._space.reserve(len(data))
         except BaseException:
             self.discard()
             raise
@@ -65,7 +65,7 @@ class StagedFile:
             rest = rest[self._written(self._file, rest) :]
 
     def commit(self) -> None:
-        """Queue the file to be published; the stage decides whether to wait for it."""
+        """Queue the file to be published; the staging store decides whether to wait for it."""
         file, self._file = self._file, None
         if file is None:
             raise StoreError(f"cannot write {self._name!r}: the file is already closed")
@@ -74,7 +74,7 @@ class StagedFile:
         except OSError as exc:
             raise staging_error(self._path, exc) from exc
         sums = Sums(self._size, self._digest.hexdigest())
-        self._stage.take(Parcel(self._name, self._path, sums))
+        self._space.take(OutgoingFile(self._name, self._path, sums))
 
     def discard(self) -> None:
         """Remove the unfinished file; harmless after `commit` and when called twice."""
@@ -82,7 +82,7 @@ class StagedFile:
             return
         close_and_remove(self._file, self._path)
         self._file = None
-        self._stage.give_back(self._size)
+        self._space.release(self._size)
 
     def _written(self, file: FileIO, data: memoryview) -> int:
         while True:
@@ -90,7 +90,7 @@ class StagedFile:
                 return file.write(data)
             except OSError as exc:
                 # A full disk is a bound like `max_bytes`: finished uploads make room.
-                if exc.errno != errno.ENOSPC or not self._stage.has_made_room():
+                if exc.errno != errno.ENOSPC or not self._space.has_made_room():
                     self.discard()
                     raise staging_error(self._path, exc) from exc
 

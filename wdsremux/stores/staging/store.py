@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError, WdsremuxError
 from wdsremux.core.option_values import size
-from wdsremux.stores.base import Parcel, Proof, Store, Sums
+from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums
 from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.reading.prefetch import READS_AT_ONCE
 from wdsremux.stores.retry import RetryingStore
@@ -29,7 +29,7 @@ class StagedStore(Store):
     """Publishes files at a remote store, whole and in the order of their commits.
 
     `commit` of a shard or an entry returns before it is published; that of any other file when it
-    is, and all before it. Reading waits for queued files. Written to by one thread.
+    is, and all before it. Reading waits for queued files. LockVersion to by one thread.
     """
 
     def __init__(
@@ -190,15 +190,15 @@ class StagedStore(Store):
         uploader.wait_until(lambda: uploader.files < files or not files)
         return files > 0
 
-    def take(self, parcel: Parcel) -> None:
+    def take(self, file: OutgoingFile) -> None:
         """Queue a finished file, and wait until it is published where others rely on it."""
         uploader = self._running_uploader()
-        self._open_bytes -= parcel.sums.size_bytes
-        uploader.add(parcel)
-        if not parcel.name.endswith(RIDES_ALONG):
+        self._open_bytes -= file.sums.size_bytes
+        uploader.add(file)
+        if not file.name.endswith(RIDES_ALONG):
             uploader.flush()
 
-    def give_back(self, reserved_bytes: int) -> None:
+    def release(self, reserved_bytes: int) -> None:
         """Release reserved bytes that are not needed."""
         self._open_bytes -= reserved_bytes
 
@@ -215,12 +215,12 @@ class StagedStore(Store):
             )
         return self._uploader
 
-    def _note_sent(self, parcel: Parcel, proof: Proof) -> None:
-        if parcel.name.endswith(".tar"):
-            self._receipts[parcel.name] = proof.receipt
+    def _note_sent(self, file: OutgoingFile, proof: Proof) -> None:
+        if file.name.endswith(".tar"):
+            self._receipts[file.name] = proof.receipt
             self._unverified += proof.level == "unverified"
         with contextlib.suppress(OSError):
-            parcel.path.unlink()
+            file.path.unlink()
 
     def _look_at_room(self) -> None:
         free = FolderStore(self.folder).free_bytes()

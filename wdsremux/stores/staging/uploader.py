@@ -10,7 +10,7 @@ from functools import partial
 from itertools import islice
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, WdsremuxError
-from wdsremux.stores.base import Parcel, Proof, Store
+from wdsremux.stores.base import OutgoingFile, Proof, Store
 from wdsremux.stores.patience import MAX_ASKED_WAIT_S
 from wdsremux.stores.retry import RetryingStore
 
@@ -55,7 +55,7 @@ class Uploader:
         *,
         give_up_after_s: float,
         notify: Callable[[str], None],
-        on_sent: Callable[[Parcel, Proof], None] = lambda _parcel, _proof: None,
+        on_sent: Callable[[OutgoingFile, Proof], None] = lambda _file, _proof: None,
     ) -> None:
         """`notify` is called once when an outage begins, and once when it is over."""
         self._remote = remote
@@ -63,7 +63,7 @@ class Uploader:
         self._notify = notify
         self._on_sent = on_sent
         self._changed = threading.Condition()
-        self._queue: deque[Parcel] = deque()
+        self._queue: deque[OutgoingFile] = deque()
         """The first of them are being sent."""
         self._queued_bytes = 0
         self._notes: deque[str] = deque()
@@ -87,13 +87,13 @@ class Uploader:
     def holds(self, name: str) -> bool:
         """Return whether a file of that name is not published yet."""
         with self._changed:
-            return any(parcel.name == name for parcel in self._queue)
+            return any(file.name == name for file in self._queue)
 
-    def add(self, parcel: Parcel) -> None:
+    def add(self, file: OutgoingFile) -> None:
         """Queue a file; it must not change until it is sent."""
         with self._changed:
-            self._queue.append(parcel)
-            self._queued_bytes += parcel.sums.size_bytes
+            self._queue.append(file)
+            self._queued_bytes += file.sums.size_bytes
             self._changed.notify_all()
         if self._thread is None:
             self._is_working = True
@@ -164,11 +164,11 @@ class Uploader:
         patient = RetryingStore(self._remote, math.inf, sleep=self._pause)
         try:
             while True:
-                parcels = self._next()
-                proofs = patient.tried(partial(self._sent, parcels))
-                for parcel in parcels:
-                    self._on_sent(parcel, proofs[parcel.name])
-                self._dequeue(len(parcels))
+                files = self._next()
+                proofs = patient.tried(partial(self._sent, files))
+                for file in files:
+                    self._on_sent(file, proofs[file.name])
+                self._dequeue(len(files))
         except BaseException as exc:  # noqa: BLE001 (the caller of the queue raises it)
             with self._changed:
                 if not self._is_stopping:
@@ -180,16 +180,16 @@ class Uploader:
             for call in self._when_ended:
                 call()
 
-    def _next(self) -> Sequence[Parcel]:
+    def _next(self) -> Sequence[OutgoingFile]:
         """Wait for files, and return those that are sent together."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._is_stopping)
             self._check_running()
             return [*islice(self._queue, self._remote.files_per_call)]
 
-    def _sent(self, parcels: Sequence[Parcel]) -> Mapping[str, Proof]:
+    def _sent(self, files: Sequence[OutgoingFile]) -> Mapping[str, Proof]:
         try:
-            return self._remote.put_many(parcels, self._progressed)
+            return self._remote.put_many(files, self._progressed)
         except UnreachableStoreError as exc:
             with self._changed:
                 self._note_outage(exc)

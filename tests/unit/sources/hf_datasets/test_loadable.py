@@ -13,9 +13,9 @@ from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.sources.hf_datasets.loadable import open_loadable
 from wdsremux.sources.hf_datasets.stream import RowStream
 from wdsremux.sources.hub.errors import patiently
-from wdsremux.sources.rows.links import Reach
+from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.stores.hub.answers import HttpError
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -199,7 +199,7 @@ def test_a_stream_that_fails_over_a_signed_url_does_not_pass_it_on():
     features = datasets.Features({"image": datasets.Value("binary")})
     stream = datasets.IterableDataset.from_generator(failing(HttpError(SIGNED)), features=features)
     with pytest.raises(SourceError) as caught:
-        RowStream({"train": stream}, {}, Reach(None))
+        RowStream({"train": stream}, {}, AllowedFiles(None))
     assert_tells_no_secret(caught)
 
 
@@ -219,5 +219,5 @@ def test_messages_of_datasets_are_reported_without_signed_urls(tmp_path, monkeyp
 
 def test_messages_of_the_hub_are_reported_without_signed_urls():
     with pytest.raises(SourceError) as caught:
-        patiently(failing(OSError(SIGNED)), "u/n", Access())
+        patiently(failing(OSError(SIGNED)), "u/n", HubAccess())
     assert_tells_no_secret(caught)

@@ -6,7 +6,7 @@ from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.hub.answers import HttpError, asked_pause_s, status_of
 from wdsremux.stores.hub.errors import translating_errors
-from wdsremux.stores.hub.ranges import Access, RemoteFile, raise_for_status
+from wdsremux.stores.hub.ranges import HubAccess, HubFile, raise_for_status
 from wdsremux.stores.patience import TemporaryError
 
 
@@ -121,7 +121,7 @@ def test_offline_mode_and_a_missing_local_file_are_reported():
     ],
 )
 def test_reading_respects_the_pause_requested_by_the_hub(headers, pause_s):
-    file = RemoteFile("u/n a.parquet", "https://hub/a.parquet", 10, Access())
+    file = HubFile("u/n a.parquet", "https://hub/a.parquet", 10, HubAccess())
     assert asked_pause_s(headers) == pause_s
     with pytest.raises(TemporaryError, match="the Hub answers 429") as caught:
         raise_for_status(429, headers, file)

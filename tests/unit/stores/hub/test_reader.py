@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from wdsremux.stores.hub import reader
-from wdsremux.stores.hub.ranges import Access, RemoteFile
+from wdsremux.stores.hub.ranges import HubAccess, HubFile
 from wdsremux.stores.hub.reader import (
     CONNECTIONS,
     MAX_PIECE_BYTES,
@@ -65,8 +65,8 @@ def test_a_silent_server_is_reported_during_the_wait(monkeypatch, caplog):
 
     handler = Noting()
     logging.getLogger("wdsremux.stores.patience").addHandler(handler)
-    monkeypatch.setattr(reader, "web_for", lambda _access: Silent())
-    source = RemoteReader(RemoteFile("u/n a.parquet", "https://hub/a", 10, Access()), [(0, 10)])
+    monkeypatch.setattr(reader, "range_client", lambda _access: Silent())
+    source = RemoteReader(HubFile("u/n a.parquet", "https://hub/a", 10, HubAccess()), [(0, 10)])
     try:
         assert source.read(10) == b"x" * 10
     finally:

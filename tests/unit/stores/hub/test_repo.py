@@ -10,7 +10,7 @@ from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.hub import repo as repos
 from wdsremux.stores.hub.answers import HttpError
 from wdsremux.stores.hub.errors import OVERTAKEN
-from wdsremux.stores.hub.repo import Attempt, HubRepo
+from wdsremux.stores.hub.repo import HubRepo, PlannedCommit
 
 # The HTTP library of the client.
 http = importlib.import_module(HttpError.__module__.partition(".")[0])
@@ -64,7 +64,7 @@ def repo(api):
 
 
 def attempt(*, stands):
-    return Attempt([], "message", lambda: stands)
+    return PlannedCommit([], "message", lambda: stands)
 
 
 def test_a_commit_with_a_lost_response_is_found_after_an_outage(api, repo):

@@ -6,7 +6,7 @@ import pytest
 from huggingface_hub import HfApi, close_session, get_session
 
 from wdsremux.stores.hub.answers import HttpError
-from wdsremux.stores.hub.ranges import Access
+from wdsremux.stores.hub.ranges import HubAccess
 from wdsremux.stores.hub.timeouts import bound_requests
 
 
@@ -36,7 +36,7 @@ def silent():
 
 @pytest.mark.timeout(20)
 def test_a_call_without_a_timeout_gets_one(silent):
-    bound_requests(Access(0.6))
+    bound_requests(HubAccess(0.6))
     began = time.monotonic()
     with pytest.raises(HttpError, match="timed out"):
         HfApi(endpoint=silent).get_paths_info("u/n", ["a"], repo_type="dataset")
@@ -45,29 +45,29 @@ def test_a_call_without_a_timeout_gets_one(silent):
 
 @pytest.mark.timeout(20)
 def test_the_innermost_timeout_counts(silent):
-    bound_requests(Access(1000))
-    bound_requests(Access(0.6))
+    bound_requests(HubAccess(1000))
+    bound_requests(HubAccess(0.6))
     with pytest.raises(HttpError, match="timed out"):
         HfApi(endpoint=silent).dataset_info("u/n", timeout=None)
 
 
 def test_a_timeout_that_a_call_has_is_kept(silent):
-    bound_requests(Access(1000))
+    bound_requests(HubAccess(1000))
     with pytest.raises(HttpError, match="timed out"):
         HfApi(endpoint=silent).dataset_info("u/n", timeout=0.2)
 
 
 @pytest.mark.timeout(20)
 def test_a_timeout_longer_than_the_retry_period_is_shortened(silent):
-    bound_requests(Access(0.6))
+    bound_requests(HubAccess(0.6))
     with pytest.raises(HttpError, match="timed out"):
         HfApi(endpoint=silent).dataset_info("u/n", timeout=1000)
 
 
 def test_the_session_gets_one_hook_only():
-    bound_requests(Access(1))
+    bound_requests(HubAccess(1))
     before = len(get_session().event_hooks["request"])
-    bound_requests(Access(2))
+    bound_requests(HubAccess(2))
     assert len(get_session().event_hooks["request"]) == before
 
 
@@ -75,4 +75,4 @@ def test_the_session_gets_one_hook_only():
     ("give_up_after_s", "timeout_s"), [(120.0, 10.0), (30.0, 10.0), (3.0, 1.0)]
 )
 def test_several_attempts_fit_into_the_retry_period(give_up_after_s, timeout_s):
-    assert Access(give_up_after_s).timeout_s == timeout_s
+    assert HubAccess(give_up_after_s).timeout_s == timeout_s

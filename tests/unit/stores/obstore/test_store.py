@@ -14,7 +14,7 @@ from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores import lease
 from wdsremux.stores.address import address_of
 from wdsremux.stores.base import Sums
-from wdsremux.stores.lease import Written
+from wdsremux.stores.lease import LockVersion
 from wdsremux.stores.obstore import store as object_store
 from wdsremux.stores.obstore.errors import translating_errors
 from wdsremux.stores.obstore.lock import StoreLockObject
@@ -243,7 +243,7 @@ def test_a_missing_bucket_is_named(target, tmp_path, monkeypatch):
     lock = StoreLockObject(target._store, URL)
     with pytest.raises(StoreError, match="the bucket or container does not exist"):
         lock.create(b"{}")
-    assert lock.replace(b"{}", Written(b"", "1 ")) is None
+    assert lock.replace(b"{}", LockVersion(b"", "1 ")) is None
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from wdsremux.core.errors import StoreError
-from wdsremux.stores.lease import Written
+from wdsremux.stores.lease import LockVersion
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.errors import RefusalError
 from wdsremux.stores.s3.lock import S3LockObject
@@ -58,7 +58,7 @@ def test_an_existing_lock_is_not_an_error_at_creation(status, is_error):
         checks_crc64=True, etag_is_md5=True, keeps_existing=True, replaces_seen=True
     )
     lock = S3LockObject(Refusing(status), lambda: abilities)
-    assert lock.replace(b"{}", Written(b"", "1")) is None
+    assert lock.replace(b"{}", LockVersion(b"", "1")) is None
     if is_error:
         with pytest.raises(RefusalError):
             lock.create(b"{}")

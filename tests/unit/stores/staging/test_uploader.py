@@ -9,7 +9,7 @@ from support.remote_store import MemoryRemote
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores import patience
-from wdsremux.stores.base import Parcel, Sums
+from wdsremux.stores.base import OutgoingFile, Sums
 from wdsremux.stores.staging import uploader as uploading
 from wdsremux.stores.staging.uploader import Uploader
 
@@ -39,7 +39,7 @@ class Case:
         path = self.folder / name
         path.write_bytes(content)
         sums = Sums(len(content), hashlib.sha256(content).hexdigest())
-        self.uploader.add(Parcel(name, path, sums))
+        self.uploader.add(OutgoingFile(name, path, sums))
 
 
 @pytest.fixture

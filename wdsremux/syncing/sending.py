@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wdsremux.core.errors import CorruptDataError, StoreError
-from wdsremux.stores.base import Parcel, Proof, Sums
+from wdsremux.stores.base import OutgoingFile, Proof, Sums
 from wdsremux.stores.copying import BLOCK_BYTES
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
@@ -24,7 +24,7 @@ READ_BACK_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class PresenceCheck:
     """Whether the store has the bytes of a file."""
 
     item: SyncFile
@@ -33,8 +33,8 @@ class Question:
     """A file of this machine with the bytes of a shard, if there is one."""
 
 
-class Carrier:
-    """Sends files and records the results; `send` and `ask` are for one thread."""
+class FileSender:
+    """Sends files and records the results; `send` and `check` are for one thread."""
 
     def __init__(
         self,
@@ -75,15 +75,15 @@ class Carrier:
         else:
             in_threads(self._jobs, lambda item: self._send_one(item, sent), items, self._stop)
 
-    def ask(self, questions: Iterable[Question]) -> dict[str, Proof]:
+    def check(self, checks: Iterable[PresenceCheck]) -> dict[str, Proof]:
         """Return how sure it is that the store has the bytes of files, by name."""
         found: dict[str, Proof] = {}
 
-        def answer(question: Question) -> None:
+        def run(check: PresenceCheck) -> None:
             self._stop.check()
-            found[question.item.name] = self._proof(question)
+            found[check.item.name] = self._proof(check)
 
-        in_threads(self._jobs, answer, questions, self._stop)
+        in_threads(self._jobs, run, checks, self._stop)
         return found
 
     def put(self, name: str, path: Path, sums: Sums) -> Proof:
@@ -108,17 +108,17 @@ class Carrier:
     ) -> None:
         self._stop.check()
         with contextlib.ExitStack() as held:
-            parcels = {}
+            outgoing = {}
             for item in group:
                 with self._noted(item):
                     path, sums = held.enter_context(self._files.hold(item))
                     damage = damage_of(path, item)
                     if damage is not None:
                         raise CorruptDataError(damage)
-                    parcels[item] = Parcel(item.name, path, sums)
-            proofs = self._dest.put_many([*parcels.values()], self._on_bytes) if parcels else {}
+                    outgoing[item] = OutgoingFile(item.name, path, sums)
+            proofs = self._dest.put_many([*outgoing.values()], self._on_bytes) if outgoing else {}
             self.proofs |= proofs
-            for item in parcels:
+            for item in outgoing:
                 sent(item, proofs[item.name])
 
     @contextlib.contextmanager
@@ -128,10 +128,10 @@ class Carrier:
         except CorruptDataError as exc:
             self.damaged[item.name] = str(exc)
 
-    def _proof(self, question: Question) -> Proof:
-        item = question.item
+    def _proof(self, check: PresenceCheck) -> Proof:
+        item = check.item
         if item.sha256 is not None:
-            sums, path = Sums(item.size_bytes, item.sha256, question.receipt), question.path
+            sums, path = Sums(item.size_bytes, item.sha256, check.receipt), check.path
             if path is not None and damage_of(path, item) is not None:
                 path = None  # the copy may be damaged in the same way: it proves nothing
             proof = self._dest.prove(item.name, sums, path)
