@@ -239,7 +239,7 @@ class Layer:
         return self.close(number, self.real["close"])
 
     def os_fsync(self, number):
-        name = self.names.get(number)
+        name = self.name_of(number)
         if name is None:
             self.real["fsync"](number)
             return
@@ -255,13 +255,13 @@ class Layer:
         return self.real["ftruncate"](number, length)
 
     def os_replace(self, source, target, **kwargs):
-        name = self.name_of(target)
+        name = self.name_of(target, kwargs.get("dst_dir_fd"))
         if name is None:
             self.real["replace"](source, target, **kwargs)
             return
         self.moment("replace", name)
-        temporary = self.name_of(source)
-        if not os.path.exists(target):
+        temporary = self.name_of(source, kwargs.get("src_dir_fd"))
+        if not os.path.exists(os.path.join(self.root, name)):
             self.renamed.append((temporary, name))
         if temporary in self.unsynced:
             self.unsynced[name] = self.unsynced.pop(temporary)

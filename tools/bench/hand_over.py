@@ -23,7 +23,7 @@ from wdsremux.processing.opening import open_conversion
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import RowRange, SeriesRows
 from wdsremux.processing.worker import Worker
-from wdsremux.stores.folder.store import LocalFile
+from wdsremux.stores.folder.file import LocalFile
 from wdsremux.transforms.steps.catalogue import FOUNDING
 
 ROWS = 256

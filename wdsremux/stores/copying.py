@@ -4,14 +4,12 @@ A NAS may accept bytes and lose them, run full when a file is closed, or refuse 
 allow. So the bytes are hashed while they are read, and read back before the file gets its name.
 """
 
-import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
@@ -81,13 +79,7 @@ def hashed_blocks(path: Path, sums: Sums) -> Iterator[bytes]:
         )
 
 
-def sha256_on_disk(path: Path, on_bytes: Callable[[int], None] | None = None) -> str:
-    """Return the SHA-256 of what the disk, or the server behind a mount, returns."""
-    with path.open("rb", buffering=0) as file:
-        return sha256_of(file, on_bytes)
-
-
-def sha256_of(file: FileIO, on_bytes: Callable[[int], None] | None = None) -> str:
+def sha256_of(file: FileIO) -> str:
     """Return the SHA-256 of an open file, read from the disk.
 
     The page cache of the file is dropped before, where the system can do that.
@@ -97,14 +89,4 @@ def sha256_of(file: FileIO, on_bytes: Callable[[int], None] | None = None) -> st
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     while block := file.read(BLOCK_BYTES):
         digest.update(block)
-        if on_bytes is not None:
-            on_bytes(len(block))
     return digest.hexdigest()
-
-
-def close_and_remove(file: FileIO | BinaryIO, path: Path) -> None:
-    """Close an unfinished file and remove it, as far as the disk allows."""
-    with contextlib.suppress(OSError):
-        file.close()
-    with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from wdsremux.dataset.reading import moved_lines
 from wdsremux.stores.base import Proof, Store
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.folder.disk_errors import translating_errors
-from wdsremux.stores.folder.store import sync_folder
+from wdsremux.stores.folder.file import sync_folder
 from wdsremux.stores.reading.untrusted import open_below
 
 

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from support.store_conformance import listed, publish
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import MAX_NAME_BYTES, hashed_blocks, refuse_name
-from wdsremux.stores.folder import store
+from wdsremux.stores.folder.file import LocalFile
 from wdsremux.stores.folder.store import FolderStore
 
 CONTENT = bytes(range(256)) * 8192 + b"tail"
@@ -69,7 +70,7 @@ def test_a_missing_or_different_file_is_not_verified(target, content, level):
 
 
 def test_corruption_by_a_mount_is_detected_before_the_rename(target, path, monkeypatch):
-    seal = store.LocalFile.seal
+    seal = LocalFile.seal
 
     def lose(self):
         seal(self)
@@ -77,7 +78,7 @@ def test_corruption_by_a_mount_is_detected_before_the_rename(target, path, monke
         data[70_000:80_000] = bytes(10_000)
         self._temporary.write_bytes(data)
 
-    monkeypatch.setattr(store.LocalFile, "seal", lose)
+    monkeypatch.setattr(LocalFile, "seal", lose)
     with pytest.raises(UnreachableStoreError, match="the bytes read back differ"):
         target.put("a.tar", path, sums_of(CONTENT))
     assert list(target.root.iterdir()) == []
@@ -98,7 +99,7 @@ def test_errors_of_an_unreachable_mount_are_retried(target, path, monkeypatch, n
     def fail(_file):
         raise OSError(number, "what the system says")
 
-    monkeypatch.setattr(store.os, "fsync", fail)
+    monkeypatch.setattr(os, "fsync", fail)
     target.root.mkdir()
     with pytest.raises(StoreError, match="what the system says") as caught:
         target.put("a.tar", path, sums_of(CONTENT))

@@ -1,34 +1,21 @@
-"""A folder as store: on a local disk, or on a mounted NAS.
-
-A file is written under a hidden temporary name in its own folder, synced, closed (which is when NFS
-reports a full quota), its size checked, renamed, and the folder synced.
-"""
+"""A folder as store: on a local disk, or on a mounted NAS."""
 
 import contextlib
-import errno
 import os
-import socket
 from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.stores.base import Proof, Store, Sums, read_bounded
-from wdsremux.stores.copying import (
-    close_and_remove,
-    hashed_blocks,
-    refuse_name,
-    sha256_of,
-    sha256_on_disk,
-)
+from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of
 from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
+from wdsremux.stores.folder.file import TEMPORARY_SUFFIX, LocalFile, sync_folder
 from wdsremux.stores.folder.lock import folder_lock
 from wdsremux.stores.reading.untrusted import open_below, open_folder_below
 
-TEMPORARY_SUFFIX = ".wdsremux-tmp"
-"""Only our files end so: they may be removed."""
 SILLY_PREFIXES = (".nfs", ".fuse_hidden")
 """Prefixes that network mounts use for a file that was removed while it was open."""
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
@@ -44,7 +31,7 @@ class FolderStore(Store):
         self.root = root
         self.url = str(root) if url is None else url
 
-    def stage(self, name: str) -> "LocalFile":
+    def stage(self, name: str) -> LocalFile:
         """Begin a new file."""
         path = self.root / name
         with translating_errors("write", path):
@@ -187,95 +174,6 @@ def _is_private(name: str) -> bool:
     return _is_temporary(name) or name == "lock" or name.startswith(SILLY_PREFIXES)
 
 
-class LocalFile:
-    """A file under its temporary name."""
-
-    def __init__(self, root: Path, name: str) -> None:
-        path = self._path = root / name
-        # Random: two writers of the same file in one process must not share a temporary file.
-        mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(3).hex()}"
-        mark = mark.replace(os.sep, "_")
-        self._temporary = path.with_name(f".{path.name}.{mark}{TEMPORARY_SUFFIX}")
-        self._size = 0
-        # Unbuffered: what we write is large already, and `write` below loops over short writes.
-        folder = name.rpartition("/")[0]
-        temporary = f"{folder}/{self._temporary.name}" if folder else self._temporary.name
-        self._file: FileIO | None = open(  # noqa: SIM115 (closed by seal or discard)
-            self._temporary,
-            "wb",
-            buffering=0,
-            opener=lambda _path, flags: open_below(root, temporary, flags | os.O_EXCL),
-        )
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Append all of data, or raise StoreError and remove the unfinished file."""
-        rest = memoryview(data)
-        self._size += len(rest)
-        file = self._open_file()
-        with self._or_discarded():
-            while rest:
-                rest = rest[file.write(rest) :]
-
-    def seal(self) -> None:
-        """Sync and close the file, which still has its temporary name; it takes no more bytes."""
-        file = self._open_file()
-        with self._or_discarded():
-            if not file.closed:
-                os.fsync(file.fileno())
-                file.close()
-            self._check_size()
-
-    def check_sha256(self, sha256: str) -> None:
-        """Trust only what is read back: some mounts confirm before the server has the bytes."""
-        with self._or_discarded():
-            if sha256_on_disk(self._temporary) != sha256:
-                raise UnreachableStoreError(
-                    f"cannot write {str(self._path)!r}: the bytes read back differ from those "
-                    "written; check the disk or the mount"
-                )
-
-    def commit(self) -> None:
-        """Publish the file, whole and synced, or raise StoreError and remove it."""
-        self.seal()
-        with self._or_discarded():
-            self._temporary.replace(self._path)
-            sync_folder(self._path.parent)
-        self._file = None
-
-    def discard(self) -> None:
-        """Remove the unfinished file; harmless after `commit` and when called twice."""
-        if self._file is None:
-            return
-        close_and_remove(self._file, self._temporary)
-        self._file = None
-
-    @contextlib.contextmanager
-    def _or_discarded(self) -> Iterator[None]:
-        try:
-            yield
-        except StoreError:
-            self.discard()
-            raise
-        except OSError as exc:
-            # First: the space that is free after it is what another try will find.
-            self.discard()
-            raise disk_error("write", self._path, exc, needs_bytes=self._size) from exc
-
-    def _check_size(self) -> None:
-        """Trust only what the file system reports: some mounts lose bytes without an error."""
-        size = self._temporary.stat().st_size
-        if size != self._size:
-            raise StoreError(
-                f"cannot write {str(self._path)!r}: {self._size} bytes were written "
-                f"but the file has {size}; check the disk and run the same command again"
-            )
-
-    def _open_file(self) -> FileIO:
-        if self._file is None:
-            raise StoreError(f"cannot write {str(self._path)!r}: the file is already closed")
-        return self._file
-
-
 def _make_folder(folder: Path) -> None:
     """Create a folder, and those above it, so that they survive a power cut."""
     if folder.is_dir():
@@ -288,18 +186,3 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
     sync_folder(folder.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names durable; file systems that cannot sync a folder (SMB) are accepted."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except PermissionError:
-        return  # a folder of another user that we may use but not read
-    try:
-        os.fsync(handle)
-    except OSError as exc:
-        if exc.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    finally:
-        os.close(handle)

@@ -127,7 +127,7 @@ class UntrustedFolder:
         folder, _, base = _checked(name).rpartition("/")
         parent = self.open_folder(folder)
         try:
-            handle = _opened_file(base, os.O_RDONLY, parent, name)
+            handle = open_in(parent, base, os.O_RDONLY, name)
         finally:
             os.close(parent)
         if self._is_cold and hasattr(os, "posix_fadvise"):
@@ -160,7 +160,7 @@ def open_below(root: Path, name: str, flags: int = os.O_RDONLY, mode: int = 0o66
     folder, _, base = _checked(name).rpartition("/")
     parent = open_folder_below(root, folder)
     try:
-        return _opened_file(base, flags, parent, name, mode)
+        return open_in(parent, base, flags, name, mode)
     finally:
         os.close(parent)
 
@@ -187,9 +187,13 @@ def _opened_folder(handle: int, folder: str) -> int:
     return handle
 
 
-def _opened_file(base: str, flags: int, parent: int, name: str, mode: int = 0o666) -> int:
+def open_in(
+    folder: int, base: str, flags: int = os.O_RDONLY, name: str = "", mode: int = 0o666
+) -> int:
+    """Open a regular file of an open folder; `name` is shown in errors. Raises as `open_below`."""
+    name = name or base
     try:
-        handle = os.open(base, flags | _SAFE_FLAGS, mode, dir_fd=parent)
+        handle = os.open(base, flags | _SAFE_FLAGS, mode, dir_fd=folder)
     except OSError as exc:
         # ELOOP: a link. ENXIO: a socket, or a FIFO.
         raise _refused(exc, name) from exc

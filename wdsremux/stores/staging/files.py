@@ -13,8 +13,8 @@ from typing import Protocol
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import OutgoingFile, Sums
-from wdsremux.stores.copying import close_and_remove
 from wdsremux.stores.folder.lock import folder_lock
+from wdsremux.stores.spool import UnfinishedFile
 
 _TRIES = 20
 
@@ -35,54 +35,45 @@ class StagingSpace(Protocol):
         """Publish a finished file when its turn comes."""
 
 
-class StagedFile:
+class StagedFile(UnfinishedFile):
     """A file that is written on this machine, and sent after its commit."""
 
     def __init__(self, space: StagingSpace, name: str, path: Path) -> None:
-        self._space = space
-        self._name = name
-        self._path = path
-        self._size = 0
-        self._digest = hashlib.sha256()
-        self._file: FileIO | None = path.open("xb", buffering=0)
+        self._space, self._digest = space, hashlib.sha256()
+        super().__init__(name, path, path.open("xb", buffering=0))
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Append all of data, when there is room for it.
 
         Raises StoreError, also for errors of the files before this one.
         """
-        if self._file is None:
-            raise StoreError(f"cannot write {self._name!r}: the file is already closed")
+        file, rest = self._open_file(), memoryview(data)
         try:
-            self._space.reserve(len(data))
+            self._space.reserve(len(rest))
         except BaseException:
             self.discard()
             raise
-        self._size += len(data)
-        self._digest.update(data)
-        rest = memoryview(data)
+        self._size += len(rest)
+        self._digest.update(rest)
         while rest:
-            rest = rest[self._written(self._file, rest) :]
+            rest = rest[self._written(file, rest) :]
 
     def commit(self) -> None:
         """Queue the file to be published; the staging store decides whether to wait for it."""
-        file, self._file = self._file, None
-        if file is None:
-            raise StoreError(f"cannot write {self._name!r}: the file is already closed")
+        file = self._open_file()
+        self._end()
         try:
             file.close()
         except OSError as exc:
-            raise staging_error(self._path, exc) from exc
+            raise staging_error(self._temporary, exc) from exc
         sums = Sums(self._size, self._digest.hexdigest())
-        self._space.take(OutgoingFile(self._name, self._path, sums))
+        self._space.take(OutgoingFile(self._shown, self._temporary, sums))
 
     def discard(self) -> None:
         """Remove the unfinished file; harmless after `commit` and when called twice."""
-        if self._file is None:
-            return
-        close_and_remove(self._file, self._path)
-        self._file = None
-        self._space.release(self._size)
+        if self._file is not None:
+            super().discard()
+            self._space.release(self._size)
 
     def _written(self, file: FileIO, data: memoryview) -> int:
         while True:
@@ -92,7 +83,7 @@ class StagedFile:
                 # A full disk is a bound like `max_bytes`: finished uploads make room.
                 if exc.errno != errno.ENOSPC or not self._space.has_made_room():
                     self.discard()
-                    raise staging_error(self._path, exc) from exc
+                    raise staging_error(self._temporary, exc) from exc
 
 
 def staging_folder(address: str, parent: str | None) -> Path:

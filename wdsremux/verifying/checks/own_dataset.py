@@ -26,7 +26,7 @@ from wdsremux.dataset.reading import EntryFuture, entries_ahead, moved_lines
 from wdsremux.dataset.shards.damage import whole_samples
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.validation import manifest_problem
-from wdsremux.stores.folder.store import TEMPORARY_SUFFIX
+from wdsremux.stores.folder.file import TEMPORARY_SUFFIX
 from wdsremux.stores.reading.untrusted import Folder, Item, NotAFileError, is_safe_name
 from wdsremux.verifying.checks.cards import check_card
 from wdsremux.verifying.checks.manifests import check_head, check_manifest, check_series
