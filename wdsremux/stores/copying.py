@@ -10,9 +10,11 @@ import re
 from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Sums
+from wdsremux.stores.reading.untrusted import open_below
 
 BLOCK_BYTES = 1 << 20
 MAX_NAME_BYTES = 255
@@ -48,10 +50,15 @@ def write_all(handle: int, data: bytes) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
+def opened_file(path: Path) -> BinaryIO:
+    """Open a file of a dataset on this machine; a link or a device is refused. Raises OSError."""
+    return os.fdopen(open_below(path.parent, path.name), "rb")
+
+
 def read_blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:
     """Yield the bytes of a file of this machine; raises StoreError where it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with opened_file(path) as file:
             while block := file.read(block_bytes):
                 yield block
     except OSError as exc:

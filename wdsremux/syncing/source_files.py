@@ -13,7 +13,7 @@ from wdsremux.core.manifest import MAX_ENTRY_BYTES
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.ledger import REJECTED_NAME
 from wdsremux.stores.base import Sums, read_bounded
-from wdsremux.stores.copying import BLOCK_BYTES
+from wdsremux.stores.copying import BLOCK_BYTES, opened_file
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
@@ -152,7 +152,7 @@ def _sums(path: Path, item: SyncFile) -> Sums:
     try:
         if is_entry:
             _check_entry(path, item)
-        with path.open("rb") as file:
+        with opened_file(path) as file:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
             size_bytes = file.tell()
@@ -165,7 +165,7 @@ def _sums(path: Path, item: SyncFile) -> Sums:
 
 def _check_entry(path: Path, item: SyncFile) -> None:
     try:
-        with path.open("rb") as file:
+        with opened_file(path) as file:
             recorded = ShardEntry.from_bytes(
                 read_bounded(file, item.name, MAX_ENTRY_BYTES), item.name
             ).summary

@@ -192,3 +192,15 @@ def test_a_folder_that_cannot_be_listed_is_one_error(command, mount, standing, w
     assert ended.returncode == 6, ended
     [line] = ended.stderr.splitlines()
     assert re.search(rf"cannot read '.*' of '{standing}': {os.strerror(sick.errno)}; check", line)
+
+
+def test_a_copy_on_a_network_mount_is_unverified_and_frees_nothing(made, mount, tmp_path):
+    here, nas = copied(made, tmp_path / "here"), mount.path / "write-back"
+    done = wdsremux("sync", here, nas, "--move")
+    assert done.returncode == 0, done.stderr
+    assert "kept here, since the copies could not be verified: train-000000.tar" in done.stdout
+    assert f"proof: {len(tree(made))} unverified" in done.stdout
+    assert tree(here) == tree(nas) == tree(made)
+    again = wdsremux("sync", here, nas, "--move")
+    assert "nothing to send" in again.stdout
+    assert tree(here) == tree(made)

@@ -14,11 +14,15 @@ from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of
 from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
 from wdsremux.stores.folder.file import TEMPORARY_SUFFIX, LocalFile, sync_folder
 from wdsremux.stores.folder.lock import folder_lock
+from wdsremux.stores.folder.mounts import reads_from_disk
 from wdsremux.stores.reading.untrusted import open_below, open_folder_below
 
 SILLY_PREFIXES = (".nfs", ".fuse_hidden")
 """Prefixes that network mounts use for a file that was removed while it was open."""
 REREAD = Proof("reread", "SHA-256 of the bytes read back")
+CACHED = Proof(
+    "unverified", "bytes read back, perhaps from the cache of a network mount", is_noted=True
+)
 
 
 class FolderStore(Store):
@@ -53,7 +57,11 @@ class FolderStore(Store):
             staged.commit()
         finally:
             staged.discard()
-        return REREAD
+        return self._proof_by_reading()
+
+    def _proof_by_reading(self) -> Proof:
+        """Return what it proves that bytes were read back and are right."""
+        return REREAD if reads_from_disk(self.root) else CACHED
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:  # noqa: ARG002 (the contract's)
         """Read a published file back and compare."""
@@ -66,7 +74,9 @@ class FolderStore(Store):
             with file:
                 size_bytes = os.fstat(file.fileno()).st_size
                 is_same = size_bytes == sums.size_bytes and sha256_of(file) == sums.sha256
-        return REREAD if is_same else Proof("differs", f"it has {size_bytes} bytes")
+        if not is_same:
+            return Proof("differs", f"it has {size_bytes} bytes")
+        return self._proof_by_reading()
 
     def open(self, name: str) -> BinaryIO:
         """Open a published file for reading; raises FileNotFoundError."""

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
+from wdsremux.stores.copying import opened_file
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.bucket import Bucket
 from wdsremux.stores.s3.checksums import FileSums, Piece, parts_of, piece_of
@@ -71,14 +72,14 @@ class Sending:
         """
         condition = self._condition(existing)
         try:
-            with self._path.open("rb") as file:
+            with opened_file(self._path) as file:
                 if len(self.parts) == 1:
                     self._put_whole(file, condition)
                 else:
                     self._put_parts(file, condition)
         except OSError as exc:
             raise StoreError(
-                f"cannot read {str(self._path)!r}: {exc.strerror}; check the disk"
+                f"cannot read {str(self._path)!r}: {exc.strerror or exc}; check the disk"
             ) from exc
 
     def receipt(self) -> dict[str, str]:
