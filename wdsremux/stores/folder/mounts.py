@@ -2,6 +2,8 @@
 
 A client of a network share, or a FUSE daemon, may answer from its cache before the server has a
 byte. Dropping the page cache of the kernel does not change that.
+
+Short because it is about one table of the system, which the folder store need not know.
 """
 
 import os
