@@ -18,7 +18,6 @@ from wdsremux.cli.parser import Parser, Version
 from wdsremux.cli.signals import StopRequest, stop_on_signals
 from wdsremux.core.errors import WdsremuxError
 from wdsremux.core.escaping import escaped
-from wdsremux.core.option_values import counted
 
 STOPPED_CODES = (130, 143)
 
@@ -82,13 +81,8 @@ def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
 def _kept(arguments: argparse.Namespace) -> str:
     """Return what a conversion has finished, and what is lost; empty if nothing is finished."""
     meter = getattr(arguments, "meter", None)
-    if meter is None or not meter.kept_shards:
-        return ""
-    of = "" if meter.rows_in_all is None else f" of {meter.rows_in_all:,}"
-    kept = f"Kept {counted(meter.kept_shards, 'shard')} ({meter.kept_rows:,}{of} rows)"
-    # A shard may be finished before the rows of its last batch are reported.
-    lost = max(0, meter.rows - meter.kept_rows)
-    return f"{kept}; {counted(lost, 'row')} will be redone. " if lost else f"{kept}. "
+    kept: str = "" if meter is None else meter.kept_text()
+    return kept
 
 
 def _fail(text: str, code: int) -> int:

@@ -9,9 +9,11 @@ from typing import Any, Unpack
 from wdsremux.converting import progress
 from wdsremux.converting.extend import resumed
 from wdsremux.converting.line import convert as run_conversion
+from wdsremux.converting.meter import Meter
+from wdsremux.converting.python_texts import error_in_python, noting_in_python
 from wdsremux.converting.summary import summary_of
-from wdsremux.core.errors import UsageError
-from wdsremux.core.events import Note, Observer, Opened, Phase, ignore_event, log_notes
+from wdsremux.core.errors import UsageError, WdsremuxError
+from wdsremux.core.events import Event, Note, Observer, Opened, Phase, ignore_event, log_notes
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -59,15 +61,26 @@ def convert(
     Raises UsageError, SourceError, TransformError, StoreError, CorruptDataError or
     RecipeMismatchError, each of them a WdsremuxError.
     """
-    recipe, run = _split(dict(options))
-    notify = _observer(observer, options.get("progress"))
+    meter = Meter()
     try:
-        return convert_by(source, out, recipe, run, transform=transform, observer=notify)
+        recipe, run = _split(dict(options))
+        notify = _observer(observer, options.get("progress"))
+        told = noting_in_python(notify)
+
+        def observe(event: Event) -> None:
+            meter.note(event)
+            told(event)
+
+        try:
+            return convert_by(source, out, recipe, run, transform=transform, observer=observe)
+        finally:
+            progress.close(notify)
+    except WdsremuxError as exc:
+        raise error_in_python(exc) from None
     except KeyboardInterrupt as exc:
-        exc.add_note("finished shards are kept: the same call resumes")
+        kept = meter.kept_text()
+        exc.add_note(f"{kept}The same call resumes." if kept else "Nothing is finished yet.")
         raise
-    finally:
-        progress.close(notify)
 
 
 def _signature() -> inspect.Signature:

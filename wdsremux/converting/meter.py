@@ -81,6 +81,16 @@ class Meter:
         """Finished shards of this run and of those before."""
         return self.shards_before + self.shards
 
+    def kept_text(self) -> str:
+        """Return "Kept 2 shards (80 of 400 rows). " of finished shards; empty without one."""
+        if not self.kept_shards:
+            return ""
+        of = "" if self.rows_in_all is None else f" of {self.rows_in_all:,}"
+        kept = f"Kept {counted(self.kept_shards, 'shard')} ({self.kept_rows:,}{of} rows)"
+        # A shard may be finished before the rows of its last batch are reported.
+        lost = max(0, self.rows - self.kept_rows)
+        return f"{kept}; {counted(lost, 'row')} will be redone. " if lost else f"{kept}. "
+
     @property
     def shards_in_all(self) -> int | None:
         """About how many shards there will be; None if nothing suggests a number."""

@@ -4,6 +4,7 @@ Format: wids index version 1 (wids 0.1.11, `wids_specs.py`): `wids_version` and 
 `url`, `nsamples`, `filesize` are wids' own; wids ignores all other fields.
 """
 
+import html
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -111,6 +112,20 @@ class Manifest:
         return (
             f"<Manifest {self.head.name!r}: {counted(totals.shards, 'shard')}, "
             f"{size(totals.size_bytes)}, samples: {splits}, rejected: {totals.rejected:,}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return a small table for notebooks: a row for each split."""
+        rows = "".join(
+            f"<tr><td>{html.escape(name)}</td><td>{t.samples:,}</td><td>{t.rejected:,}</td>"
+            f"<td>{t.shards:,}</td><td>{size(t.size_bytes)}</td></tr>"
+            for name, t in self.splits.items()
+        )
+        titles = ("split", "samples", "rejected", "shards", "size")
+        heads = "".join(f"<th>{title}</th>" for title in titles)
+        return (
+            f"<table><caption>{html.escape(self.head.name)}</caption>"
+            f"<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
     def patterns(self) -> dict[str, list[str]]:

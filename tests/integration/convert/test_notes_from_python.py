@@ -66,5 +66,5 @@ def test_an_observer_and_progress_exclude_each_other(tmp_path):
 
 
 def test_an_unknown_progress_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--progress cannot be 'loud'; choose auto, bar"):
+    with pytest.raises(UsageError, match="progress cannot be 'loud'; choose auto, bar"):
         convert(tmp_path / "out", progress="loud")

@@ -212,7 +212,7 @@ def test_an_unused_column_of_a_function_is_reported_once(form, tmp_path):
         observer=events.append,
     )
     notes = [event.text for event in events if isinstance(event, Note)]
-    told = "the function returned 'mean', not packed: name it in --extra-columns"
+    told = "the function returned 'mean', not packed: name it in extra_columns"
     assert notes.count(told) == 1
 
 

@@ -5,12 +5,15 @@ alike. Only items go in and finished results come out.
 """
 
 import contextlib
+import io
 import pickle
 import sys
 import threading
 import time
+import types
+from collections import ChainMap
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import cloudpickle
 
@@ -20,6 +23,8 @@ from wdsremux.processing.engines.frames import Frame, FrameKind, frame_of
 from wdsremux.processing.engines.ordered import DEFAULT_BUFFER_BYTES, OrderedMap, Runner
 from wdsremux.processing.engines.worker_process import WorkerProcess
 
+_NO_FILE = "<dynamic-code>"
+"""What cloudpickle puts in the place of a file name."""
 _ADVICE = (
     "create what it needs inside the function, or put it into a file and pass FILE.py:NAME, or run "
     "with --workers 0"
@@ -162,12 +167,27 @@ def _watched(runners: Sequence[_ProcessRunner[Any, Any]]) -> Iterator[None]:
 
 def _program(make_work: MakeWork[ItemT, ResultT]) -> bytes:
     try:
-        program: bytes = cloudpickle.dumps(make_work, protocol=pickle.HIGHEST_PROTOCOL)
+        file = io.BytesIO()
+        _Pickler(file, protocol=pickle.HIGHEST_PROTOCOL).dump(make_work)
     except Exception as exc:
         raise TransformError(
             f"cannot send the function to worker processes: {type(exc).__name__}: {exc}; {_ADVICE}"
         ) from exc
-    return program
+    return file.getvalue()
+
+
+def _reduced(code: types.CodeType) -> tuple[Any, ...]:
+    """Return how to make a code object, with its file name: cloudpickle drops that."""
+    make, arguments = cloudpickle.Pickler.dispatch_table[types.CodeType](code)
+    return make, tuple(code.co_filename if one == _NO_FILE else one for one in arguments)
+
+
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
+    """Keeps the file names of functions, so that tracebacks show the lines of the user."""
+
+    dispatch_table: ClassVar[ChainMap[type, Any]] = ChainMap(
+        {types.CodeType: _reduced}, cloudpickle.Pickler.dispatch_table
+    )
 
 
 def _item_frame(item: Any) -> Frame:

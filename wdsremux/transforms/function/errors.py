@@ -6,10 +6,11 @@ import threading
 import traceback
 from pathlib import Path
 
+from wdsremux.core.errors import WdsremuxError
 from wdsremux.core.redaction import redacted
 
 _MAX_CHARS = 500
-_OURS = str(Path(__file__).parents[1]) + os.sep
+_OURS = str(Path(__file__).parents[2]) + os.sep
 _IMPORT_MACHINERY = "<frozen importlib"
 
 
@@ -48,15 +49,25 @@ def may_be_an_interrupt(exc: BaseException) -> bool:
     )
 
 
-def _where(exc: BaseException, file: str | None) -> str | None:
-    if isinstance(exc, SyntaxError):  # its message names the place
-        return None
-    frames = [
-        frame
+def own_frames(exc: BaseException) -> list[tuple[str, int, str]]:
+    """Return (file, line, name) of the frames of an exception that are not ours.
+
+    Errors of ours have none: frames of libraries in between would be taken for the user's.
+    """
+    if isinstance(exc, WdsremuxError):
+        return []
+    return [
+        (frame.filename, frame.lineno or 0, frame.name)
         for frame in traceback.extract_tb(exc.__traceback__)
         if not frame.filename.startswith((_OURS, _IMPORT_MACHINERY))
     ]
-    frames = [frame for frame in frames if frame.filename == file] or frames
+
+
+def _where(exc: BaseException, file: str | None) -> str | None:
+    if isinstance(exc, SyntaxError):  # its message names the place
+        return None
+    frames = own_frames(exc)
+    frames = [frame for frame in frames if frame[0] == file] or frames
     if not frames:
         return None
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+    return f"{Path(frames[-1][0]).name}:{frames[-1][1]}"
