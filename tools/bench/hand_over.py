@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wdsremux.converting.line import convert
+from wdsremux.converting.run import convert
 from wdsremux.core.events import Begun, Done, Event
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, PackedSamples, Record, Task

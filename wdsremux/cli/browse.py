@@ -16,7 +16,7 @@ from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.core.option_values import counted, size
 
 if TYPE_CHECKING:
-    from wdsremux.dataset.browsing import Found
+    from wdsremux.dataset.browsing import FoundSample
 
 OUT_HELP = "folder or URL of a finished output"
 KEY_HELP = "key of a sample, or its row number"
@@ -140,7 +140,7 @@ def _shard(shard: ShardSummary) -> dict[str, Any]:
     }
 
 
-def _place(found: "Found") -> dict[str, Any]:
+def _place(found: "FoundSample") -> dict[str, Any]:
     """Return the location of a sample as `ls --json` prints it."""
     return {
         "key": found.sample.key,
@@ -193,11 +193,11 @@ def _shard_lines(shards: list[ShardSummary]) -> Iterator[str]:
     yield f"{counted(samples, 'sample')} in {counted(len(shards), 'shard')}, {size(size_bytes)}"
 
 
-def _sample_json(found: "Found") -> str:
+def _sample_json(found: "FoundSample") -> str:
     return json.dumps(_place(found))
 
 
-def _sample_line(found: "Found") -> str:
+def _sample_line(found: "FoundSample") -> str:
     sample = found.sample
     texts = (sample.key, found.shard.name)
     return "\t".join((*map(escaped, texts), str(sample.offset), str(sample.size_bytes)))

@@ -13,8 +13,8 @@ from wdsremux.core.option_values import counted, size
 
 def byte_progress(out: TextIO) -> Callable[[CheckEvent | SyncEvent], None]:
     """Return an observer that shows progress: a bar on a terminal, else a line every 10 s."""
-    heard = cast("TextIO", BestEffortStream(out))
-    return _Bar(heard) if out.isatty() else _Log(heard)
+    stream = cast("TextIO", BestEffortStream(out))
+    return _Bar(stream) if out.isatty() else _Log(stream)
 
 
 class _Bar:

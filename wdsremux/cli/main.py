@@ -32,18 +32,18 @@ example:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    words = [*(sys.argv[1:] if argv is None else argv)]
+    command_line = [*(sys.argv[1:] if argv is None else argv)]
     arguments = argparse.Namespace()
     try:
-        arguments = make_parser().parse(words)
-        with stop_on_signals(lambda: f"\n{_stopped(words, arguments)}"):
+        arguments = make_parser().parse(command_line)
+        with stop_on_signals(lambda: f"\n{_stopped(command_line, arguments)}"):
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
         code = _fail(str(exc), exc.exit_code)
         if (kept := _kept(arguments)) and not arguments.is_quiet:
             console.err(kept.strip())
     except StopRequest as exc:
-        console.err(_stopped(words, arguments))
+        console.err(_stopped(command_line, arguments))
         return exc.exit_code
     except Exception:  # the outermost border: whatever comes here is a bug of ours
         console.err(traceback.format_exc())
@@ -65,16 +65,16 @@ def command() -> NoReturn:
     sys.exit(code)
 
 
-def _stopped(words: Sequence[str], arguments: argparse.Namespace) -> str:
+def _stopped(command_line: Sequence[str], arguments: argparse.Namespace) -> str:
     """Return what is kept, and the command that resumes on a line of its own."""
-    again = [*words]
+    again = [*command_line]
     if getattr(arguments, "has_begun", False):
         # What was there before is removed already: do not remove what was made since.
-        again = [word for word in words if word != "--overwrite"]
-        if again == [*words]:  # the option came from a file
+        again = [word for word in command_line if word != "--overwrite"]
+        if again == [*command_line]:  # the option came from a file
             again.append("--no-overwrite")
     kept = _kept(arguments)
-    resume = "Resume with:" if kept or words[:1] == ["sync"] else "Run it again with:"
+    resume = "Resume with:" if kept or command_line[:1] == ["sync"] else "Run it again with:"
     return "\n".join([f"Interrupted. {kept}{resume}", shlex.join(["wdsremux", *again])])
 
 

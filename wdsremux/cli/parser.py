@@ -61,14 +61,14 @@ class Parser(argparse.ArgumentParser):
         """Print it as a result, which may be read through `| head`."""
         console.out(self.format_help().rstrip("\n"))
 
-    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+    def parse(self, command_line: Sequence[str]) -> argparse.Namespace:
         """Return the arguments; the command that was named reports an argument it does not take."""
-        arguments, left = self.parse_known_args(words)
+        arguments, left = self.parse_known_args(command_line)
         if left:
-            name = next(word for word in words if word in self.commands())
+            name = next(word for word in command_line if word in self.commands())
             chosen = self.commands()[name]
             options = {each: it.options() for each, it in self.commands().items()}
-            text = _hint_of_step(left, words) or _hint_of_left(left, name, options)
+            text = _hint_of_step(left, command_line) or _hint_of_left(left, name, options)
             chosen.error(f"unrecognized arguments: {' '.join(left)}{text}")
         return arguments
 
@@ -101,9 +101,9 @@ class Version(argparse.Action):
         parser.exit()
 
 
-def _hint_of_step(left: Sequence[str], words: Sequence[str]) -> str:
+def _hint_of_step(left: Sequence[str], command_line: Sequence[str]) -> str:
     """Return how to write `--step resize 256`, or an empty string."""
-    name = words[words.index(left[0]) - 1]
+    name = command_line[command_line.index(left[0]) - 1]
     if name not in _step_names():
         return ""
     end = next((i for i, word in enumerate(left) if word.startswith("-")), len(left))

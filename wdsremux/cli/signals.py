@@ -26,10 +26,10 @@ class StopRequest(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def stop_on_signals(last_words: Callable[[], str]) -> Iterator[None]:
+def stop_on_signals(last_message: Callable[[], str]) -> Iterator[None]:
     """Turn the first SIGINT or SIGTERM into a StopRequest; a second ends the process at once.
 
-    `last_words` are printed when the request had no effect: a function may catch whatever is
+    `last_message` are printed when the request had no effect: a function may catch whatever is
     raised, and a library may not return in time.
     """
     received: Counter[int] = Counter()
@@ -54,7 +54,7 @@ def stop_on_signals(last_words: Callable[[], str]) -> Iterator[None]:
 
     def give_up(number: int) -> NoReturn:
         with contextlib.suppress(OSError):
-            sys.stderr.write(f"{last_words()}\n")
+            sys.stderr.write(f"{last_message()}\n")
             sys.stderr.flush()
         end(number)
 

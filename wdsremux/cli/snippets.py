@@ -13,7 +13,7 @@ from wdsremux.core.option_values import is_url
 
 
 @dataclass(frozen=True, slots=True)
-class _Subject:
+class _SnippetInput:
     """What a snippet reads."""
 
     out: str
@@ -38,7 +38,7 @@ def snippet(kind: str, manifest: Manifest, out: str, split: str | None = None) -
     features = manifest.head.features
     json_type = features.get("json")
     fields: Any = json_type.get("struct", {}) if isinstance(json_type, dict) else {}
-    subject = _Subject(
+    subject = _SnippetInput(
         out=out if is_url(out) else str(Path(out).expanduser().absolute()),
         split=split,
         image=next((name for name in features if name in IMAGE_EXTENSIONS), "jpg"),
@@ -49,7 +49,7 @@ def snippet(kind: str, manifest: Manifest, out: str, split: str | None = None) -
     return SNIPPETS[kind](subject)
 
 
-def _pytorch(subject: _Subject) -> str:
+def _pytorch(subject: _SnippetInput) -> str:
     names = "images, labels" if subject.has_label else "(images,)"
     columns = '("image", "label")' if subject.has_label else '("image",)'
     return f"""\
@@ -69,7 +69,7 @@ for {names} in loader:  # the next loop over it is the next epoch
 """
 
 
-def _wids(subject: _Subject) -> str:
+def _wids(subject: _SnippetInput) -> str:
     label = '\n    label = sample[".json"]["label"]' if subject.has_label else ""
     return f"""\
 import json
@@ -88,7 +88,7 @@ for index in range(len(dataset)):
 """
 
 
-def _datasets(subject: _Subject) -> str:
+def _datasets(subject: _SnippetInput) -> str:
     config = ', "copy0"' if subject.has_copies else ""
     label = '\n    label = sample["json"]["label"]' if subject.has_label else ""
     split = _quoted(subject.split)
@@ -102,7 +102,7 @@ for sample in dataset.shuffle(seed=0, buffer_size=1000):
 """
 
 
-SNIPPETS: dict[str, Callable[[_Subject], str]] = {
+SNIPPETS: dict[str, Callable[[_SnippetInput], str]] = {
     "pytorch": _pytorch,
     "wids": _wids,
     "datasets": _datasets,

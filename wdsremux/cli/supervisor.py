@@ -25,25 +25,27 @@ _NOT_IN_THREADS = ("--transform", "--engine", "--dry-run", "--help", "-h")
 
 def supervise() -> None:
     """Return in the process that does the work; the supervisor ends with its exit code."""
-    supervisor, words = os.environ.pop(VARIABLE, None), sys.argv[1:]
+    supervisor, command_line = os.environ.pop(VARIABLE, None), sys.argv[1:]
     if supervisor is not None:
         import ctypes
 
         ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: end with it
         if os.getppid() != int(supervisor):
             os._exit(1)  # it has ended already
-    elif words[:1] == ["convert"] and not any(w.startswith(_NOT_IN_THREADS) for w in words):
+    elif command_line[:1] == ["convert"] and not any(
+        argument.startswith(_NOT_IN_THREADS) for argument in command_line
+    ):
         with contextlib.suppress(OSError):  # no room for another process
             if sys.platform == "linux":
-                sys.exit(_supervised(words))
+                sys.exit(_supervised(command_line))
 
 
-def _supervised(words: Sequence[str]) -> int:
+def _supervised(command_line: Sequence[str]) -> int:
     """Run the command, twice if it crashed; return its exit code as a shell shows it."""
     code = 0
     for is_first in (True, False):
         kills = _out_of_memory_kills()
-        code, is_stopped = _run(words)
+        code, is_stopped = _run(command_line)
         if code >= 0 or is_stopped:
             break
         reason = signal.Signals(-code).name
@@ -59,15 +61,15 @@ def _supervised(words: Sequence[str]) -> int:
         if not is_retried:
             break
         # What was there before is removed already: do not remove what was made since.
-        again = [word for word in words[1:] if word != "--overwrite"]
-        words = ["convert", "--no-overwrite", *again]
+        again = [word for word in command_line[1:] if word != "--overwrite"]
+        command_line = ["convert", "--no-overwrite", *again]
     return code if code >= 0 else 128 - code
 
 
-def _run(words: Sequence[str]) -> tuple[int, bool]:
+def _run(command_line: Sequence[str]) -> tuple[int, bool]:
     """Run the command in a child; return its exit code and whether it was asked to stop."""
     start = len(sys.orig_argv) - len(sys.argv) + 1
-    command = [sys.executable, *sys.orig_argv[1:start], *words]
+    command = [sys.executable, *sys.orig_argv[1:start], *command_line]
     environment = {**os.environ, VARIABLE: str(os.getpid())}
     is_stopped = False
 

@@ -8,9 +8,9 @@ from typing import Any, Unpack
 
 from wdsremux.converting import progress
 from wdsremux.converting.extend import resumed
-from wdsremux.converting.line import convert as run_conversion
 from wdsremux.converting.meter import Meter
 from wdsremux.converting.python_texts import error_in_python, noting_in_python
+from wdsremux.converting.run import convert as run_conversion
 from wdsremux.converting.summary import summary_of
 from wdsremux.core.errors import UsageError, WdsremuxError
 from wdsremux.core.events import Event, Note, Observer, Opened, Phase, ignore_event, log_notes
@@ -122,7 +122,7 @@ def convert_by(
         conversion = with_remote_output(conversion, run, observer)
     if run.sync_to is None:
         return _converted(conversion, run, observer)
-    from wdsremux.converting.second_place import convert_and_sync  # noqa: PLC0415 (only --sync-to needs it)
+    from wdsremux.converting.forwarding import convert_and_sync  # noqa: PLC0415 (only --sync-to needs it)
 
     return convert_and_sync(_converted, conversion, out, run, observer)
 

@@ -17,10 +17,10 @@ class SpaceWatch:
     """Compares what is still to be written with the free space, and warns once."""
 
     def __init__(
-        self, target: Store, rows: int | None, copies: int, source_bytes: int | None
+        self, store: Store, rows: int | None, copies: int, source_bytes: int | None
     ) -> None:
         """`rows` and `source_bytes` are those of the whole run, None if unknown."""
-        self._target = target
+        self._store = store
         self._row_copies = None if rows is None else rows * copies
         self._copies = copies
         self._source_bytes = source_bytes
@@ -34,7 +34,7 @@ class SpaceWatch:
 
     def warning(self) -> str | None:
         """Return a new warning, if there is one."""
-        needed, free = self._needed_bytes(), self._target.free_bytes()
+        needed, free = self._needed_bytes(), self._store.free_bytes()
         if self._has_warned or needed is None or free is None or needed <= free:
             return None
         self._has_warned = True
@@ -89,6 +89,6 @@ def _range_bytes(files: Sequence[Mapping[str, Any]], part: RowRange) -> float:
     return whole * (part.stop - part.start) / rows
 
 
-def free_at(place: str) -> int | None:
+def free_at(location: str) -> int | None:
     """Return the free space at a folder that exists or would be made; None for a URL."""
-    return None if is_url(place) else free_bytes(Path(place).expanduser())
+    return None if is_url(location) else free_bytes(Path(location).expanduser())

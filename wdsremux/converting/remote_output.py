@@ -22,17 +22,17 @@ from wdsremux.stores.staging.store import StagedStore
 def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     """Return a conversion whose remote store is written through a staging folder."""
     remote = conversion.store
-    target = StagedStore(
+    store = StagedStore(
         remote,
         staging_folder(address_of(remote), run.staging),
         run.staging_max,
         give_up_after_s=run.give_up_after,
         notify=lambda text: observer(Note(text)),
     )
-    return replace(conversion, store=target, published=partial(_published, target))
+    return replace(conversion, store=store, published=partial(_published, store))
 
 
-def _published(target: StagedStore, manifest: Manifest) -> Mapping[str, Any]:
+def _published(store: StagedStore, manifest: Manifest) -> Mapping[str, Any]:
     """Return what the manifest records about the store, which is asked for every shard."""
     files = {shard.name: Sums(shard.size_bytes, shard.sha256) for shard in manifest.shards}
-    return published_at(target.remote, manifest, target.receipts(files))
+    return published_at(store.remote, manifest, store.receipts(files))

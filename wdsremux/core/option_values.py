@@ -82,9 +82,9 @@ def is_url(out: "str | os.PathLike[str]") -> bool:
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None
 
 
-def did_you_mean(word: str, words: Iterable[str]) -> str:
+def did_you_mean(word: str, candidates: Iterable[str]) -> str:
     """Return "; did you mean X?" where an unknown word is a slip of a known one, else ""."""
-    known = [each for each in words if _is_slip(word.lstrip("-"), each.lstrip("-"))]
+    known = [each for each in candidates if _is_slip(word.lstrip("-"), each.lstrip("-"))]
     if not known:
         return ""
     near = min(known, key=lambda each: _slips(word, each))

@@ -20,7 +20,7 @@ _POSITION = re.compile(r"\d{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundSample:
     """A sample and the shard it is in."""
 
     shard: ShardSummary
@@ -31,49 +31,51 @@ class Found:
         return f"{self.sample.key!r} (split {self.shard.split!r}, copy {self.shard.copy})"
 
 
-def samples_of(shards: Iterable[ShardSummary], output: Output) -> Iterator[Found]:
+def samples_of(shards: Iterable[ShardSummary], output: Output) -> Iterator[FoundSample]:
     """Yield every sample of some shards, in order, by their entries."""
     for shard, entry in output.entries(shards):
         for sample in entry.samples():
-            yield Found(shard, sample)
+            yield FoundSample(shard, sample)
 
 
-def find(output: Output, words: str, split: str | None = None) -> tuple[Found, str | None]:
+def find(output: Output, name: str, split: str | None = None) -> tuple[FoundSample, str | None]:
     """Return (sample, extension) for KEY, KEY.ext or a position.
 
     A key is tried before a position of the same digits. Where keys are row numbers, only the
     entries of the shards that contain the row are read. Raises UsageError, naming similar keys,
     when no sample fits, or more than one.
     """
-    key, extension = _split(words)
+    key, extension = _split(name)
     found, near = _by_key(output, key, split)
     if found is None and _POSITION.fullmatch(key):
         found = _by_position(output, int(key), split)
     if found is None:
-        raise UsageError(f"{output.words!r} has no sample {key!r}{_instead(output, near, split)}")
+        raise UsageError(
+            f"{output.location!r} has no sample {key!r}{_instead(output, near, split)}"
+        )
     return found, extension
 
 
-def member(output: Output, words: str, split: str | None = None) -> bytes:
+def member(output: Output, name: str, split: str | None = None) -> bytes:
     """Return one member: that of KEY.ext, or the image of KEY. Raises UsageError."""
-    found, extension = find(output, words, split)
+    found, extension = find(output, name, split)
     members = output.members(found.shard, found.sample)
-    name = image_extension(members) if extension is None else extension
-    if name not in members:
+    wanted = image_extension(members) if extension is None else extension
+    if wanted not in members:
         there = ", ".join(f".{one}" for one in members)
-        what = "no image" if name is None else f"no .{name}"
-        raise UsageError(f"sample {found.sample.key!r} has {what}; it has {there}")
-    return members[name]
+        missing = "no image" if wanted is None else f"no .{wanted}"
+        raise UsageError(f"sample {found.sample.key!r} has {missing}; it has {there}")
+    return members[wanted]
 
 
-def _split(words: str) -> tuple[str, str | None]:
+def _split(name: str) -> tuple[str, str | None]:
     """Return (key, extension), split at the first dot of the base name as WebDataset does."""
-    folder, slash, base = words.rpartition("/")
+    folder, slash, base = name.rpartition("/")
     stem, dot, extension = base.partition(".")
     return f"{folder}{slash}{stem}", extension.lower() if dot else None
 
 
-def _by_key(output: Output, key: str, split: str | None) -> tuple[Found | None, list[str]]:
+def _by_key(output: Output, key: str, split: str | None) -> tuple[FoundSample | None, list[str]]:
     """Return (sample of a key, none) or (None, the keys that are most like it)."""
     shards = output.shards(split)
     if output.has_row_keys:
@@ -82,19 +84,19 @@ def _by_key(output: Output, key: str, split: str | None) -> tuple[Found | None, 
     near: list[str] = []
     for shard, entry in output.entries(shards):
         if key in entry.keys:
-            return Found(shard, _nth(entry, entry.keys.index(key))), []
+            return FoundSample(shard, _nth(entry, entry.keys.index(key))), []
         near = nlargest(NEAR_KEYS, [*near, *entry.keys], lambda one: _common_prefix(one, key))
     return None, [one for one in near if _common_prefix(one, key)]
 
 
-def _by_position(output: Output, position: int, split: str | None) -> Found | None:
+def _by_position(output: Output, position: int, split: str | None) -> FoundSample | None:
     """Return the sample of a row; raises UsageError for several samples, or a rejected row."""
     found = []
     rejected: list[Rejected] = []
     for shard, entry in output.entries(_holding(output.shards(split), position)):
         number = bisect_left(entry.positions, position)
         if number < len(entry.positions) and entry.positions[number] == position:
-            found.append(Found(shard, _nth(entry, number)))
+            found.append(FoundSample(shard, _nth(entry, number)))
         rejected += (one for one in entry.rejected if one.position == position)
     if len(found) > 1:
         labels = ", ".join(one.label() for one in found)

@@ -39,11 +39,11 @@ MAX_SAMPLE_BYTES = 1 << 30
 class Output:
     """A finished output; a context manager. Several threads may use it."""
 
-    def __init__(self, folder: Folder, words: str, manifest: Manifest | None = None) -> None:
+    def __init__(self, folder: Folder, location: str, manifest: Manifest | None = None) -> None:
         """Read the manifest unless it is passed. Raises CorruptDataError without a valid one."""
         self._folder = folder
-        self.words = words
-        self.manifest = _manifest_of(folder, words) if manifest is None else manifest
+        self.location = location
+        self.manifest = _manifest_of(folder, location) if manifest is None else manifest
 
     def __enter__(self) -> Self:
         return self
@@ -67,7 +67,7 @@ class Output:
         if split is not None and split not in self.manifest.splits:
             names = ", ".join(map(repr, self.manifest.splits))
             near = did_you_mean(split, self.manifest.splits)
-            raise UsageError(f"{self.words!r} has no split {split!r}{near}; it has {names}")
+            raise UsageError(f"{self.location!r} has no split {split!r}{near}; it has {names}")
         return [one for one in self.manifest.shards if split in (None, one.split)]
 
     def entries(self, shards: Iterable[ShardSummary]) -> Iterator[tuple[ShardSummary, ShardEntry]]:
@@ -93,13 +93,13 @@ class Output:
             raise self.damaged(shard.name, exc.strerror or str(exc)) from exc
 
     def sample_bytes(
-        self, file: RawIOBase, shard: ShardSummary, place: tuple[int, int, int]
+        self, file: RawIOBase, shard: ShardSummary, location: tuple[int, int, int]
     ) -> bytes:
         """Return the bytes of the sample at (offset, size, CRC-32), by one read.
 
         Raises CorruptDataError when they have another CRC-32, or cannot be read.
         """
-        offset, size_bytes, crc32 = place
+        offset, size_bytes, crc32 = location
         data = self.bytes_at(file, shard, offset, size_bytes)
         if len(data) != size_bytes or zlib.crc32(data) != crc32:
             raise self.damaged(
@@ -125,8 +125,8 @@ class Output:
     def members(self, shard: ShardSummary, sample: SampleEntry) -> dict[str, bytes]:
         """Return the members of one sample by extension; raises CorruptDataError."""
         with self.open(shard) as file:
-            place = (sample.offset, sample.size_bytes, sample.crc32)
-            return members_of(self.sample_bytes(file, shard, place))[1]
+            location = (sample.offset, sample.size_bytes, sample.crc32)
+            return members_of(self.sample_bytes(file, shard, location))[1]
 
     def _validated(self, shard: ShardSummary, name: str, give: EntryFuture) -> ShardEntry:
         try:
@@ -144,7 +144,8 @@ class Output:
     def damaged(self, name: str, problem: str) -> CorruptDataError:
         """Return the error for a file of this output; the caller raises it."""
         return CorruptDataError(
-            f"cannot read {name!r} of {self.words!r}: {problem}; run `wdsremux verify` for details"
+            f"cannot read {name!r} of {self.location!r}: {problem}; "
+            "run `wdsremux verify` for details"
         )
 
 
@@ -153,23 +154,23 @@ def open_output(out: str | os.PathLike[str], manifest: Manifest | None = None) -
 
     Raises CorruptDataError without a finished dataset, StoreError when the store cannot be reached.
     """
-    words = os.fspath(out)
+    location = os.fspath(out)
     try:
-        folder = open_folder(words)
+        folder = open_folder(location)
     except OSError as exc:
         raise CorruptDataError(
-            f"cannot read {words!r}: {exc.strerror or exc}; pass the folder of a dataset"
+            f"cannot read {location!r}: {exc.strerror or exc}; pass the folder of a dataset"
         ) from exc
     try:
-        with listing(words):
-            return Output(folder, words, manifest)
+        with listing(location):
+            return Output(folder, location, manifest)
     except BaseException:
         folder.__exit__(None, None, None)
         raise
 
 
 @contextlib.contextmanager
-def listing(words: str) -> Iterator[None]:
+def listing(location: str) -> Iterator[None]:
     """Translate errors of the system while the files of an output are listed.
 
     Raises CorruptDataError: without a listing, missing files cannot be found.
@@ -177,7 +178,7 @@ def listing(words: str) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        what = f"{exc.filename!r} of {words!r}" if exc.filename else repr(words)
+        what = f"{exc.filename!r} of {location!r}" if exc.filename else repr(location)
         raise CorruptDataError(
             f"cannot read {what}: {exc.strerror or exc}; check the disk or the mount"
         ) from exc
@@ -207,13 +208,13 @@ def image_extension(members: Iterable[str]) -> str | None:
     return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
 
 
-def _manifest_of(folder: Folder, words: str) -> Manifest:
+def _manifest_of(folder: Folder, location: str) -> Manifest:
     """Return the manifest of a finished output of ours, or of an indexed one."""
     try:
         data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
     except OSError as exc:
         raise CorruptDataError(
-            f"cannot read {MANIFEST_NAME!r} of {words!r}: {exc.strerror}; "
+            f"cannot read {MANIFEST_NAME!r} of {location!r}: {exc.strerror}; "
             "check the disk or the mount"
         ) from exc
     problem: CorruptDataError | None = None
@@ -226,14 +227,17 @@ def _manifest_of(folder: Folder, words: str) -> Manifest:
     owner = owner_of(folder)
     if owner == "none":
         raise CorruptDataError(
-            f"{words!r} contains no dataset: it has neither an index.json nor a shard"
+            f"{location!r} contains no dataset: it has neither an index.json nor a shard"
         )
     if owner == "others":
         raise CorruptDataError(
-            f"{words!r} contains shards without an index; run `wdsremux index` first"
+            f"{location!r} contains shards without an index; run `wdsremux index` first"
         )
     if problem is None:
         raise CorruptDataError(
-            f"{words!r} is not finished: it has no index.json; run the same convert command again"
+            f"{location!r} is not finished: it has no index.json; "
+            "run the same convert command again"
         )
-    raise CorruptDataError(f"{words!r}: {problem}; run `wdsremux verify` for details") from problem
+    raise CorruptDataError(
+        f"{location!r}: {problem}; run `wdsremux verify` for details"
+    ) from problem

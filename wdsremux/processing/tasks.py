@@ -160,23 +160,23 @@ def tasks(found: Iterator[Piece], batch_rows: int, series: int) -> Iterator[Task
     A batch that crosses the end of a unit takes the first rows of the next one: only those are read
     twice.
     """
-    held: list[Piece] = []
+    pieces: list[Piece] = []
     rows = size = 0
     for piece in found:
         rest = piece
-        if held and (rows >= TASK_ROWS or size >= TASK_BYTES):
+        if pieces and (rows >= TASK_ROWS or size >= TASK_BYTES):
             need = -rows % batch_rows
             if need >= piece.rows:
-                held.append(piece)
+                pieces.append(piece)
                 rows += piece.rows
                 continue
             if need:
-                held.append(replace(piece, stop=piece.start + need))
+                pieces.append(replace(piece, stop=piece.start + need))
                 rest = replace(piece, start=piece.start + need)
-            yield Task(tuple(held), series)
-            held, rows, size = [], 0, 0
-        held.append(rest)
+            yield Task(tuple(pieces), series)
+            pieces, rows, size = [], 0, 0
+        pieces.append(rest)
         rows += rest.rows
         size += rest.unit.size_bytes * rest.rows // rest.unit.rows
-    if held:
-        yield Task(tuple(held), series)
+    if pieces:
+        yield Task(tuple(pieces), series)

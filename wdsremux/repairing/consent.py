@@ -29,7 +29,7 @@ _PREFIX_FOLDERS = ("bin", "lib", "lib64", "libexec", "share", "Lib")
 class RecordedFunction:
     """A function as a dataset's record names it, and the file that has it now."""
 
-    words: str
+    spec: str
     """FILE.py:NAME or MODULE:NAME, as recorded."""
     name: str
     file: Path
@@ -50,16 +50,16 @@ def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
     RecipeMismatchError when its file is not the one that is recorded.
     """
     recorded = head.options["transform"]
-    words = head.origin.get("transform")
-    if not isinstance(recorded, dict) or not isinstance(words, str):
+    spec = head.origin.get("transform")
+    if not isinstance(recorded, dict) or not isinstance(spec, str):
         raise CorruptDataError("the record does not say where its function is; " + NAME_IT)
-    found = _found(words)
+    found = _found(spec)
     _refuse_foreign(found, out)
     shown = escaped(f"{found.file}:{found.name}")
     if not trusts:
         raise UsageError(
             f"its function comes from the dataset's own record and is not run without your "
-            f"consent: it was recorded as {escaped(words)} with SHA-256 "
+            f"consent: it was recorded as {escaped(spec)} with SHA-256 "
             f"{escaped(recorded.get('sha256'))}, and is now {shown} with SHA-256 "
             f"{found.sha256}. Check that file, then pass "
             "--trust-recorded (Python: trust_recorded=True) to run it as recorded, or "
@@ -73,39 +73,39 @@ def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
                 f"{escaped(recorded.get(field))}, now it is {escaped(now)} in {shown}; restore "
                 "it, or run the new one with --transform"
             )
-    return words
+    return spec
 
 
-def refuse_other_file(words: str, out: Path, file: str | None) -> None:
+def refuse_other_file(spec: str, out: Path, file: str | None) -> None:
     """Refuse a function that Python finds in another file than the one that was approved."""
-    found = _found(words)
+    found = _found(spec)
     if file is None or not found.file.samefile(file):
-        raise UsageError(f"{escaped(words)} is found in another file than expected; {NAME_IT}")
+        raise UsageError(f"{escaped(spec)} is found in another file than expected; {NAME_IT}")
     _refuse_foreign(found, out)
 
 
-def _found(words: str) -> RecordedFunction:
-    """Return what `words` name. Nothing is imported, not even the package it is in."""
-    place, _, name = words.rpartition(":")
-    if not place or not name or "\0" in words:
+def _found(spec: str) -> RecordedFunction:
+    """Return the function that `spec` names. Nothing is imported, not even the package it is in."""
+    module, _, name = spec.rpartition(":")
+    if not module or not name or "\0" in spec:
         raise UsageError(
-            f"the recorded function {escaped(words)} is not of the form FILE.py:NAME; {NAME_IT}"
+            f"the recorded function {escaped(spec)} is not of the form FILE.py:NAME; {NAME_IT}"
         )
-    if place.endswith(".py") or "/" in place or os.sep in place:
-        files = [Path(place).expanduser().absolute()]
+    if module.endswith(".py") or "/" in module or os.sep in module:
+        files = [Path(module).expanduser().absolute()]
     else:
-        files = _files_of_module(place)
+        files = _files_of_module(module)
     file = files[-1] if files else None
     try:
         if file is None or not file.is_file():
             raise UsageError(
-                f"the function was recorded as {escaped(words)}, which does not exist now; if it "
+                f"the function was recorded as {escaped(spec)}, which does not exist now; if it "
                 "has moved, pass --transform FILE.py:NAME"
             )
         text = file.read_bytes()
     except OSError as exc:
         raise UsageError(f"cannot read {escaped(str(file))}: {exc.strerror}; {NAME_IT}") from exc
-    return RecordedFunction(words, name, file, tuple(files), text)
+    return RecordedFunction(spec, name, file, tuple(files), text)
 
 
 def _files_of_module(module: str) -> list[Path]:
@@ -135,18 +135,18 @@ def _refuse_foreign(found: RecordedFunction, out: Path) -> None:
     """Refuse what is not in a file of the user's own, and a name that is only imported there."""
     for file in found.files:
         if _is_below(file, [out]):
-            raise UsageError(_refusal(found.words, "is inside the dataset"))
+            raise UsageError(_refusal(found.spec, "is inside the dataset"))
         if _INSTALLED_PARTS & {*file.parts, *file.resolve().parts} or _is_below(
             file, _installed_folders()
         ):
-            raise UsageError(_refusal(found.words, "is part of Python or of an installed package"))
+            raise UsageError(_refusal(found.spec, "is part of Python or of an installed package"))
     if not _defines(found.text, found.name.split(".")):
-        raise UsageError(_refusal(found.words, f"is not defined in {str(found.file)!r} itself"))
+        raise UsageError(_refusal(found.spec, f"is not defined in {str(found.file)!r} itself"))
 
 
-def _refusal(words: str, why: str) -> str:
+def _refusal(spec: str, why: str) -> str:
     return (
-        f"its function was recorded as {escaped(words)}, which {escaped(why)}: such a function is "
+        f"its function was recorded as {escaped(spec)}, which {escaped(why)}: such a function is "
         f"never run from a record, even with --trust-recorded; {NAME_IT}"
     )
 

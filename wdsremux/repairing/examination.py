@@ -16,7 +16,7 @@ from wdsremux.stores.reading.untrusted import UntrustedFolder
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ShardVerdict:
     """The outcome for one shard."""
 
     record: ShardRecord
@@ -51,7 +51,7 @@ class Examination:
         self._on_bytes = on_bytes
         self._is_stopped = False
 
-    def verdicts(self, records: Iterable[ShardRecord], workers: int) -> Iterator[Verdict]:
+    def verdicts(self, records: Iterable[ShardRecord], workers: int) -> Iterator[ShardVerdict]:
         """Yield the outcome for each shard, in order; a few are read ahead."""
         found = prefetch(self.verdict, records, at_once=workers, name="repair")
         try:
@@ -62,7 +62,7 @@ class Examination:
             self._is_stopped = True
             found.close()
 
-    def verdict(self, record: ShardRecord) -> Verdict:
+    def verdict(self, record: ShardRecord) -> ShardVerdict:
         """Read one shard and its entry."""
         entry = self._records.entry(record)
         content = self._content(record.name)
@@ -71,14 +71,14 @@ class Examination:
             rejected = self._rejections.of(record.summaries[0], entry)
             problem = "is missing" if content is None else "is damaged"
             sha256 = content.sha256 if content is not None else None
-            return Verdict(record, problem, record.summaries[0], rejected, sha256=sha256)
+            return ShardVerdict(record, problem, record.summaries[0], rejected, sha256=sha256)
         rejected = self._rejections.of(summary, entry)
         right = None
         if rejected is not None:
             right = content.entry(summary, self._fingerprint, self._extensions, rejected)
             if right.to_bytes() == read(self._folder, entry_name(record.name)):
                 right = None
-        return Verdict(record, None, summary, rejected, right, content.sha256)
+        return ShardVerdict(record, None, summary, rejected, right, content.sha256)
 
     def _content(self, name: str) -> ShardContent | None:
         """Return the content of a shard; None when its file is missing or cannot be read."""

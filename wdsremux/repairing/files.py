@@ -12,7 +12,7 @@ from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.repairing.recorded_head import read
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
-from wdsremux.verifying.checks.own_dataset import OurDataset
+from wdsremux.verifying.checks.own_dataset import OwnDataset
 from wdsremux.verifying.checks.quarantine import quarantine
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
@@ -88,7 +88,7 @@ def findings_left(folder: UntrustedFolder) -> list[Finding]:
     """Return what `verify` finds without reading shards."""
     found, holders = Collector(), KeyRegister()
     try:
-        OurDataset(folder, found, holders).inspect()
+        OwnDataset(folder, found, holders).inspect()
     finally:
         holders.close()
     return found.findings()

@@ -24,7 +24,7 @@ _UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionErro
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundHead:
     """What can be read of a dataset's head and manifest."""
 
     head: Head
@@ -42,7 +42,7 @@ class _Candidate:
     """Whether the file is, byte for byte, as wdsremux writes it."""
 
 
-def find_head(folder: UntrustedFolder, out: str) -> Found:
+def find_head(folder: UntrustedFolder, out: str) -> FoundHead:
     """Return the head that a dataset was made by, and the manifest if it can be read.
 
     Raises CorruptDataError when neither can be read, or when they contradict each other and nothing
@@ -68,7 +68,7 @@ def find_head(folder: UntrustedFolder, out: str) -> Found:
     sound = [one for one in candidates if _is_sound(one.head)]
     if not sound:
         raise CorruptDataError(_nothing_left(folder, out))
-    return Found(_choose(sound, folder, manifest), manifest)
+    return FoundHead(_choose(sound, folder, manifest), manifest)
 
 
 def read(folder: UntrustedFolder, name: str) -> bytes | None:

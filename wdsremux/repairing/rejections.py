@@ -19,7 +19,7 @@ from wdsremux.stores.reading.untrusted import UntrustedFolder
 
 
 @dataclass(slots=True)
-class _Tally:
+class _RejectedCounts:
     """The lines of one shard."""
 
     lines: int = 0
@@ -38,7 +38,7 @@ class Rejections:
         """Keep the lines of shards whose entry is lost."""
         self.poison: dict[int, str] = {}
         """Positions of records that killed a worker, each with the reason it was rejected for."""
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, _RejectedCounts] = {}
         records = list(records)
         lost = {record.name for record in records if not record.has_entry}
         owners = _Owners(records)
@@ -55,7 +55,7 @@ class Rejections:
         Also None when entry and lines disagree: one of them is damaged, and only the rows
         themselves can show which.
         """
-        tally = self._tallies.get(summary.name, _Tally())
+        tally = self._tallies.get(summary.name, _RejectedCounts())
         has_lines = tally.lines == summary.rejected
         if entry is not None and len(entry.rejected) == summary.rejected:
             is_contradicted = has_lines and _sum_of(entry.rejected) != tally.digest.digest()
@@ -63,7 +63,7 @@ class Rejections:
         return tuple(tally.kept) if has_lines else None
 
     def _add(self, name: str, item: Rejected, line: bytes, lost: Container[str]) -> None:
-        tally = self._tallies.setdefault(name, _Tally())
+        tally = self._tallies.setdefault(name, _RejectedCounts())
         tally.add(line)
         if name in lost:
             tally.kept.append(item)
@@ -91,7 +91,7 @@ def _start(shard: ShardSummary) -> int:
 
 
 def _sum_of(rejected: Iterable[Rejected]) -> bytes:
-    tally = _Tally()
+    tally = _RejectedCounts()
     for item in rejected:
         tally.add(rejected_line(item))
     return tally.digest.digest()

@@ -28,11 +28,11 @@ from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.dataset.shards.series import prefix_of_shard, shard_name
 from wdsremux.processing.plan import Conversion
 from wdsremux.repairing.changes import Changes, changes_between
-from wdsremux.repairing.examination import Examination, Verdict
+from wdsremux.repairing.examination import Examination, ShardVerdict
 from wdsremux.repairing.files import Files, findings_left, move_stray_entries
-from wdsremux.repairing.recorded_head import Found, find_head
+from wdsremux.repairing.rebuilding import RebuildRequest, ShardRebuilder
+from wdsremux.repairing.recorded_head import FoundHead, find_head
 from wdsremux.repairing.rejections import Rejections
-from wdsremux.repairing.remaking import Order, Remaking
 from wdsremux.repairing.shard_records import ShardRecord, ShardRecords
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.untrusted import UntrustedFolder
@@ -80,7 +80,7 @@ class _Repair:
     """One repair."""
 
     def __init__(
-        self, folder: UntrustedFolder, store: Store, found: Found, observer: RepairObserver
+        self, folder: UntrustedFolder, store: Store, found: FoundHead, observer: RepairObserver
     ) -> None:
         self._folder = folder
         self._store = store
@@ -96,7 +96,7 @@ class _Repair:
         """The summary of each intact shard."""
         self._checked = 0
         self._is_partial = False
-        self._to_make: list[Verdict] = []
+        self._to_make: list[ShardVerdict] = []
         self._remade: list[str] = []
         self._moved: list[str] = []
         self._left: list[str] = []
@@ -125,28 +125,32 @@ class _Repair:
 
     def remake(self, reopen: Callable[[Head], Conversion]) -> None:
         """Make shards again from their source, and publish those with the recorded bytes."""
-        orders = [_order(verdict) for verdict in self._to_make]
+        requests = [_request(verdict) for verdict in self._to_make]
         if not self._is_partial:
-            orders += [Order(**gap._asdict()) for gap in self._records.gaps()]
-        if not orders:
+            requests += [RebuildRequest(**gap._asdict()) for gap in self._records.gaps()]
+        if not requests:
             return
-        orders.sort(key=lambda order: (order.series.number, order.number))
-        conversion = self._reopened(reopen, orders)
+        requests.sort(key=lambda request: (request.series.number, request.number))
+        conversion = self._reopened(reopen, requests)
         changes = changes_between(self._head, conversion.head)
         poison = self._rejections.poison | self._records.poison
-        line = Remaking(conversion, self._head.fingerprint, self._records, poison, self._observer)
+        rebuilder = ShardRebuilder(
+            conversion, self._head.fingerprint, self._records, poison, self._observer
+        )
         # Without a recorded SHA-256, only an unchanged conversion may make a shard.
-        sure = [order for order in orders if order.sums is not None or changes == Changes()]
+        sure = [request for request in requests if request.sums is not None or changes == Changes()]
         try:
-            line.run(sure, gives_up=changes.spare_no_shard)
+            rebuilder.run(sure, gives_up=changes.spare_no_shard)
         except (SourceError, TransformError) as exc:
             if changes == Changes():
                 raise
             raise RecipeMismatchError(f"{changes.text()}; the conversion now fails: {exc}") from exc
         finally:
-            self._remade += line.made
-            self._true |= line.made
-        lost = [name for order in orders for name in order.names if name not in line.made]
+            self._remade += rebuilder.made
+            self._true |= rebuilder.made
+        lost = [
+            name for request in requests for name in request.names if name not in rebuilder.made
+        ]
         if lost:
             self._mismatch = (
                 f"{listed(lost, MAX_NAMED)} cannot be rebuilt with the recorded bytes and was "
@@ -166,9 +170,9 @@ class _Repair:
         if self._left:
             return
         shards = {record.name: record.summaries[0] for record in self._records} | self._true
-        order = {series.prefix: i for i, series in enumerate(self._records.series)}
+        request = {series.prefix: i for i, series in enumerate(self._records.series)}
         summaries = sorted(
-            shards.values(), key=lambda s: (order[prefix_of_shard(s.name)], s.number)
+            shards.values(), key=lambda s: (request[prefix_of_shard(s.name)], s.number)
         )
         entries = sorted(map(entry_name, shards))
         if self._has_entry_sums:
@@ -219,12 +223,12 @@ class _Repair:
         return [record for name, record in records.items() if name in names]
 
     def _reopened(
-        self, reopen: Callable[[Head], Conversion], orders: Sequence[Order]
+        self, reopen: Callable[[Head], Conversion], requests: Sequence[RebuildRequest]
     ) -> Conversion:
         try:
             return reopen(self._head)
         except WdsremuxError as exc:
-            names = listed([name for order in orders for name in order.names], MAX_NAMED)
+            names = listed([name for request in requests for name in request.names], MAX_NAMED)
             raise type(exc)(f"cannot rebuild {names}: {exc}") from exc
 
     def _note_left(self) -> None:
@@ -263,10 +267,10 @@ class _Repair:
         self._observer(CheckAdvanced(size_bytes))
 
 
-def _order(verdict: Verdict) -> Order:
-    """Return the order for a shard that has to be made again."""
+def _request(verdict: ShardVerdict) -> RebuildRequest:
+    """Return the request for a shard that has to be made again."""
     summary = verdict.summary
-    return Order(
+    return RebuildRequest(
         series=verdict.record.series,
         number=summary.number,
         start=summary.start,

@@ -41,15 +41,15 @@ class SplitRank(NamedTuple):
 def _forms(forms: tuple[str, ...]) -> dict[str, tuple[re.Pattern[str], ...]]:
     return {
         split: tuple(
-            re.compile(form.format(word, _SEP), re.DOTALL) for word in words for form in forms
+            re.compile(form.format(word, _SEP), re.DOTALL) for word in keywords for form in forms
         )
-        for split, words in KEYWORDS.items()
+        for split, keywords in KEYWORDS.items()
     }
 
 
 _FOLDERS = _forms(_FOLDER_FORMS)
 _FILES = _forms(_FILE_FORMS)
-_ANY_KEYWORD = re.compile("|".join(word for words in KEYWORDS.values() for word in words))
+_ANY_KEYWORD = re.compile("|".join(word for keywords in KEYWORDS.values() for word in keywords))
 
 
 def _ranks(
@@ -104,8 +104,8 @@ def split_of_file(name: str) -> str | None:
     For shards: a name with two keywords (`test-set-train-000000.tar`) must not put its rows in two
     splits.
     """
-    words = "|".join(sorted((w for ws in KEYWORDS.values() for w in ws), key=len, reverse=True))
-    match = re.search(f"(?:^|{_SEP})({words})(?={_SEP})", name)
+    keywords = "|".join(sorted((w for ws in KEYWORDS.values() for w in ws), key=len, reverse=True))
+    match = re.search(f"(?:^|{_SEP})({keywords})(?={_SEP})", name)
     if match is None:
         return None
     return next(split for split, names in KEYWORDS.items() if match[1] in names)

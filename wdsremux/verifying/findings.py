@@ -262,11 +262,11 @@ class Finding:
         where = [] if self.shard is None else [escaped(self.shard)]
         where += [] if self.key is None else [f"sample {self.key!r}"]
         where += [] if self.offset is None else [f"byte {self.offset}"]
-        place = f" {', '.join(where)}:" if where else ""
+        at = f" {', '.join(where)}:" if where else ""
         detail = f" ({escaped(self.detail)})" if self.detail else ""
         remedy = re.sub(r"\bOUT\b", lambda _: shlex.quote(out), self.code.remedy)
         remedy = remedy.replace("{shard}", escaped(self.shard or "NAME"))
-        return f"{self.code.code} {self.code.severity}{place} {self.code.title}{detail}; {remedy}"
+        return f"{self.code.code} {self.code.severity}{at} {self.code.title}{detail}; {remedy}"
 
 
 def catalogue_markdown() -> str:

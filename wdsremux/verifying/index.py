@@ -72,24 +72,24 @@ def index(
         with listing(str(out)):
             is_indexed = bool(kinds) and owner_of(folder) == "ours"
             names = [] if is_indexed else _shard_names(folder, str(out))
-        target: Store
+        store: Store
         if isinstance(folder, RemoteFolder):
-            target, name = folder.store, dataset_name(out)
+            store, name = folder.store, dataset_name(out)
         else:
-            target = FolderStore(Path(out).expanduser())
-            name = target.root.resolve().name
-        with target.lock():
+            store = FolderStore(Path(out).expanduser())
+            name = store.root.resolve().name
+        with store.lock():
             if names:
-                _Indexing(folder, target, name, observer).run(names)
+                _Indexing(folder, store, name, observer).run(names)
             with open_output(out) as output:
-                write_files(target, index_files(output, kinds))
+                write_files(store, index_files(output, kinds))
                 return output.manifest
 
 
-def write_files(target: Store, files: Iterable[IndexFile]) -> None:
+def write_files(store: Store, files: Iterable[IndexFile]) -> None:
     """Publish files, each of them whole."""
     for name, parts in files:
-        staged = target.stage(name)
+        staged = store.stage(name)
         try:
             for part in parts:
                 staged.write(part)
@@ -128,7 +128,7 @@ def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
 
 
 @dataclass(slots=True)
-class _Meter:
+class _ByteProgress:
     """A tap that counts bytes and reports them."""
 
     report: Callable[[int], None]
@@ -142,9 +142,9 @@ class _Meter:
 class _Indexing:
     """One run over the shards of a folder."""
 
-    def __init__(self, folder: Folder, target: Store, name: str, observer: CheckObserver) -> None:
+    def __init__(self, folder: Folder, store: Store, name: str, observer: CheckObserver) -> None:
         self._folder = folder
-        self._target = target
+        self._store = store
         self._name = name
         self._observer = observer
         self._observing = threading.Lock()
@@ -163,7 +163,7 @@ class _Indexing:
             self._write(MANIFEST_NAME, manifest.to_bytes())
         except BaseException:
             for name in self._written:
-                self._target.remove(name)
+                self._store.remove(name)
             raise
         return manifest
 
@@ -204,7 +204,7 @@ class _Indexing:
         scanned = ScannedShard(name)
         found, digest = Collector(name), hashlib.sha256()
         with self._folder.open(name) as file:
-            meter = _Meter(self._report)
+            meter = _ByteProgress(self._report)
             # A hole contains zeros only: the walk skips it.
             reader = BlockReader(file, [meter], jumps=True)
             walk = ShardWalk(self._expected, found, scanned.samples.extend)
@@ -215,7 +215,7 @@ class _Indexing:
             self._report(reader.size_bytes - meter.size_bytes)
             cuts = CrcCuts(scanned.sizes())
             file.seek(0)
-            reader = BlockReader(file, [_Meter(self._report), digest.update, cuts])
+            reader = BlockReader(file, [_ByteProgress(self._report), digest.update, cuts])
             reader.finish()
             scanned.size_bytes, scanned.sha256 = reader.offset, digest.hexdigest()
             scanned.crcs = cuts.crcs
@@ -229,7 +229,7 @@ class _Indexing:
             self._observer(CheckAdvanced(size_bytes, shards))
 
     def _write(self, name: str, data: bytes) -> None:
-        staged = self._target.stage(name)
+        staged = self._store.stage(name)
         staged.write(data)
         staged.commit()
         self._written.append(name)

@@ -88,7 +88,7 @@ def _with_more(finding: Finding, more: Mapping[Code, int], shard: str | None) ->
     return replace(finding, detail=", ".join(filter(None, (finding.detail, count))))
 
 
-class Gathering:
+class ShardFindings:
     """Keeps the first findings of a dataset in the order of its shards, and counts all.
 
     Shards may come in any order; what is kept does not depend on it.
@@ -103,20 +103,20 @@ class Gathering:
         """Heap of the shards that have findings, negative: the last comes first."""
         self._size = 0
 
-    def take(self, place: int, findings: Sequence[Finding], counts: Mapping[Code, int]) -> None:
-        """Take what was found in the shard at a place; each place is taken once."""
+    def take(self, index: int, findings: Sequence[Finding], counts: Mapping[Code, int]) -> None:
+        """Take what was found in the shard at an index; each index is taken once."""
         self.counts.update(counts)
         if not findings:
             return
-        self._kept[place] = list(findings)
+        self._kept[index] = list(findings)
         self._size += len(findings)
-        heapq.heappush(self._last, -place)
+        heapq.heappush(self._last, -index)
         while self._size > self._max_findings:
             self._drop(self._size - self._max_findings)
 
     def findings(self) -> list[Finding]:
-        """Return the findings that were kept, by place."""
-        return [finding for place in sorted(self._kept) for finding in self._kept[place]]
+        """Return the findings that were kept, by index."""
+        return [finding for index in sorted(self._kept) for finding in self._kept[index]]
 
     def _drop(self, excess: int) -> None:
         """Drop up to `excess` findings of the last shard."""

@@ -26,15 +26,15 @@ from wdsremux.transforms.base import quiet_libraries
 from wdsremux.verifying.checks.foreign_dataset import inspect_foreign
 from wdsremux.verifying.checks.member_contents import ImageCheck, Schema
 from wdsremux.verifying.checks.mixture import Mixture
-from wdsremux.verifying.checks.own_dataset import OurDataset
+from wdsremux.verifying.checks.own_dataset import OwnDataset
 from wdsremux.verifying.checks.proof import prove_shard
 from wdsremux.verifying.checks.quarantine import DAMAGE
 from wdsremux.verifying.checks.quarantine import quarantine as move_away
-from wdsremux.verifying.checks.shard import CheckContext, Verdict, check_shard
+from wdsremux.verifying.checks.shard import CheckContext, ShardResult, check_shard
 from wdsremux.verifying.checks.shard_tasks import CheckPlan, ShardTask, subset_of
 from wdsremux.verifying.checks.structure import Expected
 from wdsremux.verifying.findings import Code, Finding
-from wdsremux.verifying.reports import DEPTHS, Collector, Depth, Gathering, Report
+from wdsremux.verifying.reports import DEPTHS, Collector, Depth, Report, ShardFindings
 
 MAX_FINDINGS = 100_000
 """Reported one by one; more are only counted."""
@@ -113,7 +113,7 @@ def _opened(out: str | Path, *, is_cold: bool) -> Folder:
         ) from exc
 
 
-Check = Callable[[ShardTask], Verdict]
+Check = Callable[[ShardTask], ShardResult]
 
 
 def _size_of(tasks: Sequence[ShardTask]) -> int:
@@ -121,7 +121,7 @@ def _size_of(tasks: Sequence[ShardTask]) -> int:
 
 
 @dataclass(slots=True)
-class _Meter:
+class _ByteProgress:
     """Counts the bytes that the threads read, and stops them."""
 
     read_bytes: int = 0
@@ -144,12 +144,12 @@ class _Verification:
         self._observer = observer
         self._found = Collector()
         self._holders = KeyRegister()
-        self._meter = _Meter()
+        self._meter = _ByteProgress()
         self._plan = CheckPlan(tasks=(), shards=0, is_ours=False)
         self._tasks: tuple[ShardTask, ...] = ()
-        self._verdicts: list[Verdict] = []
+        self._verdicts: list[ShardResult] = []
         """Without their findings, which are in `_gathered`."""
-        self._gathered = Gathering(MAX_FINDINGS)
+        self._gathered = ShardFindings(MAX_FINDINGS)
 
     def verify(
         self, out: str | Path, subset: str | None, workers: int | None, *, deep: bool
@@ -174,7 +174,7 @@ class _Verification:
                 "the folder that convert wrote, or one with .tar shards"
             )
         if owner == "ours":
-            self._plan = OurDataset(self._folder, self._found, self._holders).inspect()
+            self._plan = OwnDataset(self._folder, self._found, self._holders).inspect()
         else:
             self._plan = inspect_foreign(self._folder, self._found)
 
@@ -191,7 +191,7 @@ class _Verification:
         else:
             check, size_bytes = partial(check_shard, context=self._context()), _size_of(self._tasks)
         self._observer(CheckBegun(len(self._tasks), size_bytes, workers))
-        verdicts: dict[int, Verdict] = {}
+        verdicts: dict[int, ShardResult] = {}
         for number, verdict in self._verdicts_of(check, workers):
             self._gathered.take(number, verdict.findings, verdict.counts)
             verdicts[number] = replace(verdict, findings=())
@@ -218,10 +218,10 @@ class _Verification:
         """Put the findings of `inspect` first, once all others are known."""
         self._gathered.take(-1, self._found.findings(), self._found.counts)
 
-    def _verdicts_of(self, check: Check, workers: int) -> Iterator[tuple[int, Verdict]]:
+    def _verdicts_of(self, check: Check, workers: int) -> Iterator[tuple[int, ShardResult]]:
         """Yield (number of the task, verdict) as they come."""
         waiting = iter(enumerate(self._tasks))
-        pending: dict[Future[Verdict], int] = {}
+        pending: dict[Future[ShardResult], int] = {}
         pool = ThreadPoolExecutor(workers, thread_name_prefix="verify")
         reported = 0
         try:

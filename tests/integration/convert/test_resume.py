@@ -10,7 +10,7 @@ from huggingface_hub import HfApi
 from support.corpora import jpeg, jpegs, write_parquet_dataset, write_table
 from support.runs import convert, shards, step_words, tree, wdsremux
 
-from wdsremux.converting.line import convert as run_conversion
+from wdsremux.converting.run import convert as run_conversion
 from wdsremux.core.events import Note, ShardDone
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.processing.opening import open_conversion

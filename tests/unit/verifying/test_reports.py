@@ -2,7 +2,7 @@ import itertools
 
 from wdsremux.verifying import reports
 from wdsremux.verifying.findings import Code, Finding
-from wdsremux.verifying.reports import Collector, Gathering, Report
+from wdsremux.verifying.reports import Collector, Report, ShardFindings
 
 
 def report(counts):
@@ -65,7 +65,7 @@ def test_the_kept_findings_do_not_depend_on_the_order_of_shards():
         for place in range(4)
     }
     for order in itertools.permutations(shards):
-        gathering = Gathering(4)
+        gathering = ShardFindings(4)
         for place in order:
             gathering.take(place, shards[place], {Code.SAMPLE_DAMAGED: 10 * place})
         told = [(finding.shard, finding.offset) for finding in gathering.findings()]
@@ -74,7 +74,7 @@ def test_the_kept_findings_do_not_depend_on_the_order_of_shards():
 
 
 def test_no_more_findings_are_stored_than_shown():
-    gathering = Gathering(5)
+    gathering = ShardFindings(5)
     for place in reversed(range(100)):
         gathering.take(place, [Finding(Code.BYTES_DAMAGED, str(place))] * 3, {})
         assert sum(map(len, gathering._kept.values())) <= 5

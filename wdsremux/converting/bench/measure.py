@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from wdsremux.converting.bench.pace import FIRST_ROWS, LoadingWorker, MarkingWorker, Pace, Tally
 from wdsremux.converting.bench.profile import Profile, profile
-from wdsremux.converting.line import convert
+from wdsremux.converting.run import convert
 from wdsremux.core.events import ignore_event
 from wdsremux.core.option_values import ErrorLimit
 from wdsremux.core.recipe import Recipe, Run
@@ -169,7 +169,7 @@ def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECO
 
     Raises what `convert` raises.
     """
-    budget = _Budget(seconds)
+    budget = _TimeBudget(seconds)
     with tempfile.TemporaryDirectory(prefix="wdsremux-bench-") as folder:
         out = Path(folder, "out")
         conversion = open_conversion(source, out, recipe, run, recipe.transform)
@@ -189,7 +189,7 @@ def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECO
         return Bench(profiled, _estimate(conversion, converted), from_source, from_shards)
 
 
-class _Budget:
+class _TimeBudget:
     """The time asked for, of which the start of workers takes its part."""
 
     def __init__(self, seconds: float) -> None:

@@ -18,13 +18,13 @@ class DaliIndex(IndexBuilder):
         """Yield the index of a shard. Raises UsageError for names that the format cannot hold."""
         lines = [f"v1.2 {len(shard.samples)}"]
         lines += [
-            " ".join(_words(shard, one) for one in sample.members) for sample in shard.samples
+            " ".join(_fields(shard, one) for one in sample.members) for sample in shard.samples
         ]
         content = "".join(f"{line}\n" for line in lines).encode("ascii")
         yield f"{shard.summary.name.removesuffix('.tar')}.idx", [content]
 
 
-def _words(shard: IndexedShard, member: IndexedMember) -> str:
+def _fields(shard: IndexedShard, member: IndexedMember) -> str:
     if not member.name.isascii() or any(char.isspace() for char in member.name):
         raise UsageError(
             f"an index of DALI cannot hold the name {member.name!r} of {shard.summary.name!r}: "

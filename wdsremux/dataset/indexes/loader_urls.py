@@ -95,10 +95,10 @@ def _s3_forms(url: str, endpoint: str | None) -> Forms:
 
 
 def _gs_forms(url: str, _endpoint: str | None) -> Forms:
-    place = url.removeprefix("gs://")
+    path = url.removeprefix("gs://")
     return {
         "gsutil": lambda name: f"pipe:gsutil cat {_shell(url, name)}",
-        "https": lambda name: _web("https://storage.googleapis.com", place, name),
+        "https": lambda name: _web("https://storage.googleapis.com", path, name),
     }
 
 
@@ -135,12 +135,12 @@ def _hub_forms(url: str, endpoint: str | None) -> Forms:
     base = (endpoint or "https://huggingface.co").rstrip("/")
     # A branch is one part of the URL, whatever is in its name.
     branch = quote(match["branch"] or "main", safe="")
-    place = f"{base}/datasets/{match['repo']}/resolve/{_braceless(branch)}"
+    path = f"{base}/datasets/{match['repo']}/resolve/{_braceless(branch)}"
 
     def curl(name: str) -> str:
-        return f'pipe:curl -sfL -H "Authorization: Bearer $HF_TOKEN" {_shell(place, name)}'
+        return f'pipe:curl -sfL -H "Authorization: Bearer $HF_TOKEN" {_shell(path, name)}'
 
-    return {base.partition("://")[0]: lambda name: _web(place, "", name), "curl": curl}
+    return {base.partition("://")[0]: lambda name: _web(path, "", name), "curl": curl}
 
 
 _FORMS: Mapping[str, Callable[[str, str | None], Forms]] = {
@@ -156,9 +156,9 @@ def _braceless(text: str) -> str:
     return re.sub(r"([\\{}])", r"\\\1", text)
 
 
-def _shell(place: str, pattern: str) -> str:
-    """Return a pattern below a place as one word of the shell."""
-    return _word(f"{_braceless(place)}/{pattern}" if place else pattern)
+def _shell(path: str, pattern: str) -> str:
+    """Return a pattern below a path as one word of the shell."""
+    return _word(f"{_braceless(path)}/{pattern}" if path else pattern)
 
 
 def _word(text: str) -> str:
@@ -167,8 +167,8 @@ def _word(text: str) -> str:
     return text if shlex.quote(first) == first else shlex.quote(text)
 
 
-def _web(base: str, place: str, pattern: str) -> str:
-    parts = [base, quote(place), *(_web_name(pattern),)]
+def _web(base: str, path: str, pattern: str) -> str:
+    parts = [base, quote(path), *(_web_name(pattern),)]
     return "/".join(part for part in parts if part)
 
 

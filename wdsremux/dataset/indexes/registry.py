@@ -38,16 +38,16 @@ KINDS: dict[str, IndexKind] = {
 
 def kinds_from_text(value: str | Sequence[str]) -> tuple[str, ...]:
     """Return the kinds that "dali,energon" or "all" names. Raises UsageError for another."""
-    words = [word.strip() for word in value.split(",")] if isinstance(value, str) else [*value]
-    if words == [ALL]:
+    names = [word.strip() for word in value.split(",")] if isinstance(value, str) else [*value]
+    if names == [ALL]:
         return tuple(KINDS)
-    for word in words:
+    for word in names:
         if word not in KINDS:
             known = ", ".join([*KINDS, ALL])
             raise UsageError(
                 f"--index {word!r} is unknown{did_you_mean(word, KINDS)}; the kinds are {known}"
             )
-    return tuple(kind for kind in KINDS if kind in words)
+    return tuple(kind for kind in KINDS if kind in names)
 
 
 def index_files(output: Output, kinds: Sequence[str]) -> Iterator[IndexFile]:

@@ -82,7 +82,7 @@ def pipeline(  # noqa: PLR0913 (options of one call, by name; `load` has the sam
     with open_output(out) as output:
         shards = split_shards(output, split)
         by_copy = sorted(shards, key=lambda shard: shard.copy)
-        reader = SampleReader(output.words, output.manifest, by_copy, cache)
+        reader = SampleReader(output.location, output.manifest, by_copy, cache)
         copies = [
             sum(shard.samples for shard in shards if shard.copy == copy)
             for copy in range(output.manifest.head.copies)

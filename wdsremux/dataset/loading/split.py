@@ -48,7 +48,7 @@ def load(  # noqa: PLR0913 (options of one call, by name; `pipeline` has the sam
     with open_output(out) as output:
         chosen = chosen_copy(output, copy, epoch)
         shards = [shard for shard in split_shards(output, split) if shard.copy == chosen]
-        return LoadedSplit(SampleReader(output.words, output.manifest, shards, cache), decoder)
+        return LoadedSplit(SampleReader(output.location, output.manifest, shards, cache), decoder)
 
 
 def chosen_copy(output: Output, copy: int | None, epoch: int | None) -> int:
@@ -58,7 +58,7 @@ def chosen_copy(output: Output, copy: int | None, epoch: int | None) -> int:
     copies = output.manifest.head.copies
     chosen = (epoch or 0) % copies if copy is None else copy
     if not 0 <= chosen < copies:
-        raise UsageError(f"{output.words!r} has no copy {copy}; it has {copies}")
+        raise UsageError(f"{output.location!r} has no copy {copy}; it has {copies}")
     return chosen
 
 
@@ -66,7 +66,7 @@ def split_shards(output: Output, split: str | None) -> list[ShardSummary]:
     """Return the shards of a split, of all copies. Raises UsageError where none is named."""
     if split is None and len(output.manifest.splits) > 1:
         names = ", ".join(map(repr, output.manifest.splits))
-        raise UsageError(f"{output.words!r} has the splits {names}; name one of them")
+        raise UsageError(f"{output.location!r} has the splits {names}; name one of them")
     return output.shards(split)
 
 

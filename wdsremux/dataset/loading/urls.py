@@ -36,11 +36,11 @@ def urls(
         copy = chosen_copy(output, copy, epoch)
         names = [shard.name for shard in split_shards(output, split) if shard.copy == copy]
         patterns = list(brace_patterns(names))
-        found = _recorded(output, patterns, form) if is_url(output.words) else None
+        found = _recorded(output, patterns, form) if is_url(output.location) else None
     if found is None:
         if form is not None:
-            raise UsageError(f"form={form!r}: {output.words!r} is a folder; its urls are paths")
-        folder = os.path.abspath(os.path.expanduser(output.words))  # noqa: PTH100, PTH111 (keeps links)
+            raise UsageError(f"form={form!r}: {output.location!r} is a folder; its urls are paths")
+        folder = os.path.abspath(os.path.expanduser(output.location))  # noqa: PTH100, PTH111 (keeps links)
         if not as_patterns:
             return [f"{folder}/{name}" for name in names]
         escaped = re.sub(r"([\\{}])", r"\\\1", folder)
@@ -55,11 +55,13 @@ def _recorded(output: Output, patterns: Sequence[str], form: str | None) -> list
     manifest: Manifest = output.manifest
     forms = manifest.published.get("loaders", {})
     if not forms:
-        raise UsageError(f"{output.words!r} records no form that loaders open; read it by pipeline")
+        raise UsageError(
+            f"{output.location!r} records no form that loaders open; read it by pipeline"
+        )
     chosen = next(iter(forms)) if form is None else form
     if chosen not in forms:
         known = ", ".join(map(repr, forms))
-        raise UsageError(f"form={form!r}: {output.words!r} records the forms {known}")
+        raise UsageError(f"form={form!r}: {output.location!r} records the forms {known}")
     wanted = set(patterns)
     return [
         url

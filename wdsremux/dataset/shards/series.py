@@ -78,7 +78,7 @@ class SeriesWriter:
 
     def __init__(
         self,
-        target: Store,
+        store: Store,
         plan: SeriesPlan,
         *,
         start: int = 0,
@@ -87,7 +87,7 @@ class SeriesWriter:
         approve: Callable[[ShardSummary], None] = lambda _summary: None,
     ) -> None:
         """`approve` is called before a shard is published; an exception of it prevents that."""
-        self._target = target
+        self._store = store
         self._plan = plan
         self._start = start
         self._number = number
@@ -151,7 +151,7 @@ class SeriesWriter:
                 "images smaller, or pass --allow-oversize to write a shard with this sample alone"
             )
         name = shard_name(self._plan.prefix, self._number)
-        self._shard = _OpenShard(self._target.stage(name), self._number, self._start)
+        self._shard = _OpenShard(self._store.stage(name), self._number, self._start)
 
     def _append(self, packed: PackedSamples, run: int, end: int, data: memoryview) -> None:
         """Write samples run..end-1 of packed samples to the open shard."""
@@ -172,7 +172,7 @@ class SeriesWriter:
         entry = self._entry(shard, stop, is_last=is_last)
         self._approve(entry.summary)
         shard.staged.commit()
-        staged = self._target.stage(entry_name(entry.summary.name))
+        staged = self._store.stage(entry_name(entry.summary.name))
         data = entry.to_bytes()
         staged.write(data)
         staged.commit()

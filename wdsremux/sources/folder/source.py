@@ -69,8 +69,8 @@ class FolderUnit:
             data, problem = None, None
             if name is not None:
                 data, problem = _content(self.roots, name, self.newest_ns)
-            place = None if name is None else repr(name)
-            yield Record(self.first + row, data, fields, problem, place)
+            location = None if name is None else repr(name)
+            yield Record(self.first + row, data, fields, problem, location)
 
 
 def _content(roots: ImageRoots, name: str, newest_ns: int) -> tuple[bytes | None, str | None]:

@@ -150,8 +150,8 @@ class TableSource:
         table, handle = self.tables[split], self.handles.get(split)
         if handle is None:
             names = (columns.image, *columns.fields)
-            places = range(start, len(table), _CHUNK_ROWS)
-            chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in places)
+            starts = range(start, len(table), _CHUNK_ROWS)
+            chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in starts)
             items = (
                 item_from_row(row, columns.image, columns.fields, self.allowed)
                 for row in chain.from_iterable(chunks)

@@ -41,7 +41,7 @@ _REFUSALS: dict[type[Exception], str] = {
 }
 
 
-def patiently(call: Callable[[], ValueT], repo: str, access: HubAccess) -> ValueT:
+def with_retries(call: Callable[[], ValueT], repo: str, access: HubAccess) -> ValueT:
     """Call and retry for as long as `access` allows; translate what the Hub refuses."""
     patience = ReadingPatience(f"dataset {repo!r}", access.give_up_after_s)
     while True:
@@ -125,6 +125,6 @@ def _temporary(exc: BaseException) -> TemporaryError:
     status = _status(exc)
     if status is None:
         return TemporaryError("no connection to the Hub")
-    said = getattr(exc, "server_message", None) or ""
-    pause_s = asked_pause_s(headers_of(exc), said)
+    message = getattr(exc, "server_message", None) or ""
+    pause_s = asked_pause_s(headers_of(exc), message)
     return TemporaryError(f"the Hub answers {status}", retry_after_s=pause_s)

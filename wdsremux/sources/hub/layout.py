@@ -14,7 +14,7 @@ from huggingface_hub import HfApi
 
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.redaction import shown_cause
-from wdsremux.sources.hub.errors import builder_error, patiently
+from wdsremux.sources.hub.errors import builder_error, with_retries
 from wdsremux.sources.hub.image_folders import LeftOut, is_image_folder, left_out
 from wdsremux.stores.hub.ranges import HubAccess
 
@@ -65,14 +65,16 @@ def hub_layout(
     """
     repo, revision = repo_and_revision(dataset_id, revision)
     commit = _commit_of(repo, revision, access)
-    builder = patiently(lambda: _builder(repo, subset, commit, access), repo, access)
+    builder = with_retries(lambda: _builder(repo, subset, commit, access), repo, access)
     prefix = f"hf://datasets/{repo}@{commit}/"
     notes: tuple[str, ...] = ()
     if is_image_folder(builder) and not _has_configs(builder):
         found = _left_out(builder, repo, commit, access)
         if found.is_narrowed:
             every = {"train": "**"}
-            builder = patiently(lambda: _builder(repo, subset, commit, access, every), repo, access)
+            builder = with_retries(
+                lambda: _builder(repo, subset, commit, access, every), repo, access
+            )
             found = _left_out(builder, repo, commit, access)
         notes = found.notes()
     splits = _splits(builder, prefix)
@@ -96,7 +98,7 @@ def _has_configs(builder: Any) -> bool:
 def _left_out(builder: Any, repo: str, commit: str, access: HubAccess) -> LeftOut:
     prefix = f"hf://datasets/{repo}@{commit}/"
     api = HfApi(token=access.token, library_name="wdsremux")
-    files = patiently(
+    files = with_retries(
         lambda: api.list_repo_files(repo, repo_type="dataset", revision=commit), repo, access
     )
     data_files = {
@@ -108,7 +110,7 @@ def _left_out(builder: Any, repo: str, commit: str, access: HubAccess) -> LeftOu
 
 def _commit_of(repo: str, revision: str | None, access: HubAccess) -> str:
     api = HfApi(token=access.token, library_name="wdsremux")
-    info = patiently(lambda: api.dataset_info(repo, revision=revision), repo, access)
+    info = with_retries(lambda: api.dataset_info(repo, revision=revision), repo, access)
     if not info.sha:
         raise SourceError(
             f"dataset {repo!r} has no commit yet; upload its files, or check its name"

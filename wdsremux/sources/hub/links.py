@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from huggingface_hub import HfApi, hf_hub_url
 
-from wdsremux.sources.hub.errors import patiently
+from wdsremux.sources.hub.errors import with_retries
 from wdsremux.stores.hub.ranges import HubAccess, HubFile, PendingRange, range_client
 from wdsremux.stores.hub.reader import read_range
 from wdsremux.stores.patience import ReadingPatience, TemporaryError
@@ -74,7 +74,7 @@ class HubFetcher:
         def ask() -> list[Any]:
             return api.get_paths_info(repo, names, repo_type="dataset", revision=commit)
 
-        entries = patiently(ask, repo, self.access)
+        entries = with_retries(ask, repo, self.access)
         # A folder has no size.
         return {e.path: e.size for e in entries if getattr(e, "size", None) is not None}
 

@@ -20,7 +20,7 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
 from wdsremux.sources.dtypes import dtypes_from_features, notes_on_lists, with_listed_images
-from wdsremux.sources.hub.errors import patiently
+from wdsremux.sources.hub.errors import with_retries
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.parquet.image_paths import ImageFolder
 from wdsremux.sources.parquet.index import (
@@ -130,7 +130,7 @@ def _remote_files(
                 layout.repo, paths, repo_type="dataset", revision=layout.commit
             )
 
-        for entry in patiently(ask, layout.repo, access):
+        for entry in with_retries(ask, layout.repo, access):
             sizes[entry.path], oids[entry.path] = entry.size, entry.blob_id
     missing = [name for name in names if name not in sizes]
     if missing:

@@ -97,8 +97,8 @@ def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> I
             if image is None:
                 image, problem = part.images.read(path)
         fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
-        place = f"{part.file!r}, row {part.first_row + start + i}"
-        yield Record(first + start + i, image, fields, problem, place)
+        location = f"{part.file!r}, row {part.first_row + start + i}"
+        yield Record(first + start + i, image, fields, problem, location)
 
 
 def _field_values(column: pa.Array, name: str, part: RowGroup) -> list[Any]:

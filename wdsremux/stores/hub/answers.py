@@ -18,7 +18,7 @@ HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
 TEMPORARY_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504)
 LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
-_PAUSE_SAID = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
+_PAUSE_IN_MESSAGE = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
 _PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 """In a `ratelimit` header: only an exhausted limit is the reason of a refusal."""
 _UNIT_S = {"second": 1, "minute": 60, "hour": 3600}
@@ -40,12 +40,12 @@ def headers_of(exc: BaseException | None) -> Mapping[str, str]:
     return dict(found)
 
 
-def asked_pause_s(headers: Mapping[str, str], said: str = "") -> float:
+def asked_pause_s(headers: Mapping[str, str], message: str = "") -> float:
     """Return the pause that a refusal asks for; 0 where it asks for none.
 
-    `said` is the message of the Hub.
+    `message` is the message of the Hub.
     """
-    found = _PAUSE_SAID.search(said)
+    found = _PAUSE_IN_MESSAGE.search(message)
     if found is not None:
         return (int(found[1]) if found[1].isdigit() else 1) * _UNIT_S[found[2]]
     fields = {name.lower(): value.strip() for name, value in headers.items()}

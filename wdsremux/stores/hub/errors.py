@@ -68,12 +68,12 @@ def _error(doing: str, exc: Exception) -> StoreError:
 
 
 def _refusal(doing: str, status: int, exc: Exception) -> StoreError:
-    said = _said(exc)
+    message = _message(exc)
     if status in TEMPORARY_STATUSES:
         what = "asks to slow down (429)" if status == 429 else f"answers {status}"
         return UnreachableStoreError(
             f"cannot {doing}: the Hub {what}; run the same command again later",
-            retry_after_s=asked_pause_s(headers_of(exc), said) if status == 429 else 0.0,
+            retry_after_s=asked_pause_s(headers_of(exc), message) if status == 429 else 0.0,
         )
     if status == OVERTAKEN:
         return StoreError(
@@ -90,10 +90,12 @@ def _refusal(doing: str, status: int, exc: Exception) -> StoreError:
         ),
         404: "the repository does not exist, or the token has no access (404); check the name",
     }.get(status, f"the Hub answers {status}; {_LOOK}")
-    return StoreError(f"cannot {doing}: {reason}{f' (message of the Hub: {said})' if said else ''}")
+    return StoreError(
+        f"cannot {doing}: {reason}{f' (message of the Hub: {message})' if message else ''}"
+    )
 
 
-def _said(exc: BaseException) -> str:
+def _message(exc: BaseException) -> str:
     """Return the message of the Hub about a refusal, such as exhausted storage."""
-    said = (getattr(each, "server_message", None) for each in causes(exc))
-    return redacted(next((message for message in said if isinstance(message, str)), ""))
+    messages = (getattr(each, "server_message", None) for each in causes(exc))
+    return redacted(next((each for each in messages if isinstance(each, str)), ""))

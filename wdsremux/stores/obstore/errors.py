@@ -54,8 +54,8 @@ def _error(what: str, exc: Exception) -> StoreError:
             f"{what}: the server answers {status}; check the name and the credentials"
         )
     if isinstance(exc, BaseError) and "BadScheme" not in str(exc):
-        said = f"the server answers {status}" if status else "no answer from the server"
-        return UnreachableStoreError(f"{what}: {said}; run the same command again later")
+        cause = f"the server answers {status}" if status else "no answer from the server"
+        return UnreachableStoreError(f"{what}: {cause}; run the same command again later")
     reason = f"{type(exc).__name__} of obstore; check the spelling"
     if isinstance(exc, BaseError):
         reason = (

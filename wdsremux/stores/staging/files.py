@@ -104,23 +104,23 @@ def scratch_folder(address: str) -> Iterator[Path]:
     Removes those of killed runs to the same address. Those of running ones are locked: not every
     store keeps other runs away.
     """
-    place = staging_folder(address, None)
-    for left in place.parent.glob(f"{place.name}-*"):
+    base = staging_folder(address, None)
+    for left in base.parent.glob(f"{base.name}-*"):
         with contextlib.suppress(OSError, StoreError):
             # In a shared folder, another user may have created one of that name.
             if left.lstat().st_uid == os.getuid() and not left.is_symlink():
                 with folder_lock(left / "lock"):
                     shutil.rmtree(left)
     with contextlib.ExitStack() as stack:
-        with scratch_errors(place.parent):
-            folder = _locked_folder(place, stack)
+        with scratch_errors(base.parent):
+            folder = _locked_folder(base, stack)
         yield folder
 
 
-def _locked_folder(place: Path, stack: contextlib.ExitStack) -> Path:
+def _locked_folder(base: Path, stack: contextlib.ExitStack) -> Path:
     """Create a folder of our own, which the stack unlocks and removes."""
     for tries_left in reversed(range(_TRIES)):
-        folder = Path(tempfile.mkdtemp(prefix=f"{place.name}-", dir=place.parent))
+        folder = Path(tempfile.mkdtemp(prefix=f"{base.name}-", dir=base.parent))
         # The next run removes what cannot be removed now.
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:

@@ -114,7 +114,7 @@ class StagedStore(Store):
             try:
                 self.flush()
                 self._clear()
-                self._look_at_room()
+                self._check_room()
                 yield died
                 self.flush()
             except WdsremuxError:
@@ -222,7 +222,7 @@ class StagedStore(Store):
         with contextlib.suppress(OSError):
             file.path.unlink()
 
-    def _look_at_room(self) -> None:
+    def _check_room(self) -> None:
         free = FolderStore(self.folder).free_bytes()
         if free is not None and free < self._max_bytes:
             self._notify(

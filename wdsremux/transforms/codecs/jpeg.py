@@ -71,8 +71,8 @@ def read_header(data: bytes) -> JpegHeader:
             frame = (marker, start)
     if frame is None:
         raise DecodeError("broken JPEG: no frame header")
-    kind, place = frame
-    precision, height, width, components = struct.unpack_from(">BHHB", data, place)
+    kind, offset = frame
+    precision, height, width, components = struct.unpack_from(">BHHB", data, offset)
     if not width or not height:
         raise DecodeError(f"broken JPEG: its header says {width} x {height} pixels")
     # The last segment was the first scan's header, which begins with its number of components.
@@ -140,13 +140,13 @@ def _tag(tiff: bytes) -> int | None:
     try:
         (directory,) = struct.unpack_from(order + "I", tiff, 4)
         (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for place in range(directory + 2, directory + 2 + 12 * entries, 12):
-            tag, kind, count = struct.unpack_from(order + "HHI", tiff, place)
+        for offset in range(directory + 2, directory + 2 + 12 * entries, 12):
+            tag, kind, count = struct.unpack_from(order + "HHI", tiff, offset)
             if tag == _ORIENTATION:
                 if kind != _SHORT or count != 1:
                     return None
                 # Out of range is not missing: it hides the tag in XMP.
-                found = struct.unpack_from(order + "H", tiff, place + 8)[0] or 9
+                found = struct.unpack_from(order + "H", tiff, offset + 8)[0] or 9
     except struct.error:
         return None
     return found

@@ -102,14 +102,14 @@ def function_from_text(text: str) -> FunctionSpec:
     A package is imported when the module is in one. Raises UsageError when there is no such file
     or module; whether it has the name is seen when it is loaded.
     """
-    place, _, name = text.rpartition(":")
-    if not place or not name:
+    module, _, name = text.rpartition(":")
+    if not module or not name:
         raise UsageError(
             f"transform {text!r} is not FILE.py:NAME or MODULE:NAME; add the name of the function"
         )
-    if place.endswith(".py") or "/" in place or os.sep in place:
-        return _spec_from_file(Path(place), name)
-    return _spec_from_module(place, name)
+    if module.endswith(".py") or "/" in module or os.sep in module:
+        return _spec_from_file(Path(module), name)
+    return _spec_from_module(module, name)
 
 
 def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:

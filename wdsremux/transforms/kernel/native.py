@@ -85,9 +85,9 @@ class NativeJpeg:
     ) -> bytes | bytearray:
         divisor, *rows = scale
         turns = plan.transposed | plan.mirrored << 1 | plan.inverted << 2
-        words = (divisor, tuple(rows), plan.box, plan.target, turns, filters, output, quality)
+        request = (divisor, tuple(rows), plan.box, plan.target, turns, filters, output, quality)
         try:
-            return cast("bytes | bytearray", self._image.render(*words))
+            return cast("bytes | bytearray", self._image.render(*request))
         except self._unreadable as exc:
             raise UnreadableError from exc
 

@@ -122,8 +122,8 @@ class Step:
     def usage(cls) -> str:
         """Return how the step is written, for example "hflip[=P]"."""
         text = closing = ""
-        for place, each in enumerate(fields(cls)):
-            mark = "," if place else "="
+        for index, each in enumerate(fields(cls)):
+            mark = "," if index else "="
             optional = each.default is not MISSING
             text += ("[" if optional else "") + mark + each.name.upper()
             closing += "]" if optional else ""

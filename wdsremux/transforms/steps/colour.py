@@ -41,8 +41,8 @@ class ColorJitter(Step):
             (self.s, picture.saturation, factors[2]),
             (self.h, picture.hue, shift),
         )
-        for place in order:
-            strength, change, factor = changes[place]
+        for index in order:
+            strength, change, factor = changes[index]
             if strength:
                 change(factor)
 

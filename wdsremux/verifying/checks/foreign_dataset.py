@@ -122,8 +122,8 @@ def _check_same_names(shards: Sequence[Item], found: Collector) -> None:
 def _splits_of(name: str) -> frozenset[str]:
     """Return the splits `datasets` puts a file into by the keywords in its name."""
     folder, _, base = name.rpartition("/")
-    places = (*folder_ranks(folder), *file_ranks(base))
-    return frozenset(place.split for place in places)
+    ranks = (*folder_ranks(folder), *file_ranks(base))
+    return frozenset(rank.split for rank in ranks)
 
 
 def _check_splits(shards: Sequence[Item], found: Collector) -> None:

@@ -38,7 +38,7 @@ from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
 
 
-class OurDataset:
+class OwnDataset:
     """Reads the metadata of a dataset once, and holds only a summary of each shard."""
 
     def __init__(self, folder: Folder, found: Collector, holders: KeyRegister) -> None:

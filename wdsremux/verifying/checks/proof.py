@@ -6,7 +6,7 @@ Apart from `shard`, which reads the bytes: this asks the store about them.
 from wdsremux.stores.base import Proof, ProofLevel, Sums
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.verifying.checks.reading import finding_of
-from wdsremux.verifying.checks.shard import Verdict
+from wdsremux.verifying.checks.shard import ShardResult
 from wdsremux.verifying.checks.shard_tasks import ShardTask
 from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import Collector
@@ -15,7 +15,7 @@ LASTING = frozenset(("crc64nvme", "etag"))
 """Parts of a receipt that the store reports of an object until it is overwritten."""
 
 
-def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
+def prove_shard(task: ShardTask, folder: RemoteFolder) -> ShardResult:
     """Ask whether a store has a shard as it is recorded, and report differences.
 
     Raises StoreError when the store cannot be reached.
@@ -26,7 +26,7 @@ def prove_shard(task: ShardTask, folder: RemoteFolder) -> Verdict:
         level = _level(task, folder, found)
     except OSError as exc:
         found.take(finding_of(exc, task.name))
-    return Verdict(task, found.findings(), found.counts, task.samples or 0, proof=level)
+    return ShardResult(task, found.findings(), found.counts, task.samples or 0, proof=level)
 
 
 def _level(task: ShardTask, folder: RemoteFolder, found: Collector) -> ProofLevel:

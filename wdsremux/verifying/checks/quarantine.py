@@ -31,13 +31,13 @@ def quarantine(folder: UntrustedFolder, file: str, findings: Sequence[Finding]) 
     try:
         source = folder.open_folder(parent)
         try:
-            target = _open_quarantine(folder)
+            quarantine_fd = _open_quarantine(folder)
             try:
-                name = _free_name(target, base)
-                _write(target, f"{name}.json", findings)
-                os.rename(base, name, src_dir_fd=source, dst_dir_fd=target)
+                name = _free_name(quarantine_fd, base)
+                _write(quarantine_fd, f"{name}.json", findings)
+                os.rename(base, name, src_dir_fd=source, dst_dir_fd=quarantine_fd)
             finally:
-                os.close(target)
+                os.close(quarantine_fd)
         finally:
             os.close(source)
     except OSError as exc:

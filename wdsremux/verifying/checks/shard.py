@@ -35,7 +35,7 @@ class CheckContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ShardResult:
     """The outcome for one shard."""
 
     task: ShardTask
@@ -49,7 +49,7 @@ class Verdict:
     """How certain the outcome is where the shard was not read."""
 
 
-def check_shard(task: ShardTask, context: CheckContext) -> Verdict:
+def check_shard(task: ShardTask, context: CheckContext) -> ShardResult:
     """Read a shard and report what is wrong with it."""
     check = _Check(task, context)
     try:
@@ -59,7 +59,9 @@ def check_shard(task: ShardTask, context: CheckContext) -> Verdict:
         check.found.add(Code.SHARD_MISSING, "it disappeared during the check")
     except OSError as exc:
         check.found.take(check.finding_of(exc))
-    return Verdict(task, check.found.findings(), check.found.counts, check.samples, check.mixture)
+    return ShardResult(
+        task, check.found.findings(), check.found.counts, check.samples, check.mixture
+    )
 
 
 class _Check:

@@ -9,7 +9,7 @@ from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.walk import Member, TarFault, TarWalk
 from wdsremux.dataset.entry import SampleEntry
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.verifying.checks.loader_traps import check_case, check_names, has_dotted_key
+from wdsremux.verifying.checks.loader_compatibility import check_case, check_names, has_dotted_key
 from wdsremux.verifying.checks.member_contents import (
     MAX_IMAGE_BYTES,
     MAX_TEXT_BYTES,

@@ -7,7 +7,7 @@ import pytest
 from support.corpora import jpegs, write_parquet_dataset
 
 from wdsremux.converting.bench import measure
-from wdsremux.converting.bench.measure import Bench, Estimate, _Budget, _parts, bench, estimate
+from wdsremux.converting.bench.measure import Bench, Estimate, _parts, _TimeBudget, bench, estimate
 from wdsremux.converting.bench.pace import Pace
 from wdsremux.converting.bench.profile import STAGES, Profile
 from wdsremux.core.errors import SourceError
@@ -64,7 +64,7 @@ def test_only_steady_rows_are_in_the_rate():
 def test_the_start_of_workers_counts_towards_the_requested_time(monkeypatch):
     now = iter([0.0, 5.0, 5.0, 19.0])
     monkeypatch.setattr(measure.time, "perf_counter", lambda: next(now))
-    budget = _Budget(20)
+    budget = _TimeBudget(20)
     assert budget.part(0.45, rest=0.3, starts_s=0.0) == pytest.approx(9.0)
     assert budget.part(0.45, rest=0.3, starts_s=5.0) == pytest.approx(6.0)
     assert budget.part(0.15, rest=0.0, starts_s=5.0) == pytest.approx(1.0)

@@ -12,7 +12,7 @@ from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.sources.hf_datasets.loadable import open_loadable
 from wdsremux.sources.hf_datasets.stream import RowStream
-from wdsremux.sources.hub.errors import patiently
+from wdsremux.sources.hub.errors import with_retries
 from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.stores.hub.answers import HttpError
 from wdsremux.stores.hub.ranges import HubAccess
@@ -219,5 +219,5 @@ def test_messages_of_datasets_are_reported_without_signed_urls(tmp_path, monkeyp
 
 def test_messages_of_the_hub_are_reported_without_signed_urls():
     with pytest.raises(SourceError) as caught:
-        patiently(failing(OSError(SIGNED)), "u/n", HubAccess())
+        with_retries(failing(OSError(SIGNED)), "u/n", HubAccess())
     assert_tells_no_secret(caught)

@@ -10,7 +10,7 @@ from support.verified import SHARD, entry_path, make_dataset
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.stores.reading.untrusted import UntrustedFolder
-from wdsremux.verifying.checks.own_dataset import OurDataset
+from wdsremux.verifying.checks.own_dataset import OwnDataset
 from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import Collector
 from wdsremux.verifying.verify import verify
@@ -31,7 +31,7 @@ def test_duplicate_keys_are_reported_once_with_their_offsets(tmp_path):
     twin = replace(entry, summary=replace(entry.summary, name="train-000009.tar"))
     found = Collector()
     with UntrustedFolder(out) as folder, closing(KeyRegister()) as keys:
-        dataset = OurDataset(folder, found, keys)
+        dataset = OwnDataset(folder, found, keys)
         dataset._register_keys(entry)
         dataset._register_keys(twin)
     doubles = found.findings()

@@ -20,7 +20,7 @@ class _OtherBytesError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class RebuildRequest:
     """Shards of a series to make again: one, or a run of shards without any record."""
 
     series: Series
@@ -51,12 +51,12 @@ class Order:
 
 
 @dataclass(slots=True)
-class _OpenOrder:
-    """The order whose batches are arriving."""
+class _OpenRequest:
+    """The request whose batches are arriving."""
 
     index: int
-    """Among the orders."""
-    order: Order
+    """Among the requests."""
+    request: RebuildRequest
     start: int
     writer: SeriesWriter
     out: Container[int]
@@ -66,7 +66,7 @@ class _OpenOrder:
     """Whether its bytes turned out to differ."""
 
 
-class Remaking:
+class ShardRebuilder:
     """One run over the shards that have to be made again."""
 
     def __init__(
@@ -85,19 +85,19 @@ class Remaking:
         self._observer = observer
         self._splits = {rows.name: number for number, rows in enumerate(conversion.series)}
         self._first_rows: dict[int, int] = {}
-        self._orders: Sequence[Order] = ()
-        self._open: _OpenOrder | None = None
+        self._requests: Sequence[RebuildRequest] = ()
+        self._open: _OpenRequest | None = None
         self.made: dict[str, ShardSummary] = {}
         """What was published, by name."""
 
-    def run(self, orders: Sequence[Order], *, gives_up: bool) -> None:
+    def run(self, requests: Sequence[RebuildRequest], *, gives_up: bool) -> None:
         """Make shards again and publish those with the recorded bytes.
 
         With `gives_up`, the first shard with other bytes ends the run. Raises SourceError or
         TransformError.
         """
-        self._orders = orders
-        rows = sum(order.stop - self._start_of(order) for order in orders)
+        self._requests = requests
+        rows = sum(request.stop - self._start_of(request) for request in requests)
         self._observer(Begun(rows, 0, self._c.workers, self._c.engine_name))
         batches = self._c.batches(self._tasks())
         try:
@@ -111,26 +111,26 @@ class Remaking:
             batches.close()
 
     def _tasks(self) -> Iterator[Task]:
-        """Yield the tasks of all orders, each with the index of its order as its series."""
+        """Yield the tasks of all requests, each with the index of its request as its series."""
         c = self._c
-        for index, order in enumerate(self._orders):
-            number = self._splits.get(order.series.split)
+        for index, request in enumerate(self._requests):
+            number = self._splits.get(request.series.split)
             if number is None:
                 continue
-            base = self._first_row(order.series)
+            base = self._first_row(request.series)
             # To the end of the batch: a batch function must see all of its rows.
-            stop = c.batch_end(base, order.stop)
+            stop = c.batch_end(base, request.stop)
             stop = stop if c.stop is None else min(stop, c.stop)
-            for task in c.tasks(number, base, self._start_of(order), stop):
+            for task in c.tasks(number, base, self._start_of(request), stop):
                 poison = tuple(
                     (row, reason)
                     for row, reason in self._poison.items()
                     if task.first <= row < task.stop
                 )
-                yield replace(task, series=index, copy=order.series.copy, poison=poison)
+                yield replace(task, series=index, copy=request.series.copy, poison=poison)
 
-    def _start_of(self, order: Order) -> int:
-        return self._first_row(order.series) if order.start is None else order.start
+    def _start_of(self, request: RebuildRequest) -> int:
+        return self._first_row(request.series) if request.start is None else request.start
 
     def _first_row(self, series: Series) -> int:
         """Return the position of a split's first row."""
@@ -144,12 +144,12 @@ class Remaking:
         opened = self._opened(batch.series)
         if opened.is_lost:
             return
-        order = opened.order
-        packed = _within(batch.packed[order.series.copy], opened)
+        request = opened.request
+        packed = _within(batch.packed[request.series.copy], opened)
         try:
-            if order.rejected is None:
+            if request.rejected is None:
                 packed, rejected = _without_duplicates(opened, packed, batch.rejected)
-                opened.writer.reject(item for item in rejected if item.position < order.stop)
+                opened.writer.reject(item for item in rejected if item.position < request.stop)
             opened.writer.add(packed)
         except (_OtherBytesError, UsageError):
             # A sample that now exceeds the bound has changed, too.
@@ -158,54 +158,54 @@ class Remaking:
             Advanced(batch.rows, len(packed.keys), (), batch.input_bytes, len(packed.payload))
         )
 
-    def _opened(self, index: int) -> _OpenOrder:
+    def _opened(self, index: int) -> _OpenRequest:
         if self._open is not None and self._open.index == index:
             return self._open
         self._close()
-        order = self._orders[index]
-        start = self._start_of(order)
-        plan = self._c.plan(self._splits[order.series.split], order.series.copy)
+        request = self._requests[index]
+        start = self._start_of(request)
+        plan = self._c.plan(self._splits[request.series.split], request.series.copy)
         writer = SeriesWriter(
             self._c.store,
             replace(plan, fingerprint=self._fingerprint),
             start=start,
-            number=order.number,
+            number=request.number,
             on_shard=self._note_shard,
-            approve=order.approve,
+            approve=request.approve,
         )
-        known = order.rejected or ()
+        known = request.rejected or ()
         writer.reject(known)
         out = frozenset(item.position for item in known)
-        self._open = _OpenOrder(index, order, start, writer, out, self._register(order))
+        self._open = _OpenRequest(index, request, start, writer, out, self._register(request))
         return self._open
 
-    def _register(self, order: Order) -> KeyRegister | None:
+    def _register(self, request: RebuildRequest) -> KeyRegister | None:
         """Return the owners of keys, where keys decide which rows are rejected."""
-        if order.rejected is not None or self._c.job.columns.key is None:
+        if request.rejected is not None or self._c.job.columns.key is None:
             return None
         register = KeyRegister()
         recorded = {record.name: record.summaries[0] for record in self._records}
         for name, summary in (recorded | self.made).items():
-            if self._is_before(summary, order):
+            if self._is_before(summary, request):
                 entry = self._records.read(entry_name(name))
                 register.add(entry.keys if entry is not None else ())
         return register
 
-    def _is_before(self, shard: ShardSummary, order: Order) -> bool:
-        """Return whether a shard's rows precede those of an order, in the same copy."""
+    def _is_before(self, shard: ShardSummary, request: RebuildRequest) -> bool:
+        """Return whether a shard's rows precede those of a request, in the same copy."""
         place = self._splits.get(shard.split, -1), shard.number
-        return shard.copy == order.series.copy and place < (order.series.number, order.number)
+        return shard.copy == request.series.copy and place < (request.series.number, request.number)
 
     def _note_shard(self, summary: ShardSummary) -> None:
         self.made[summary.name] = summary
         self._observer(ShardDone(summary))
 
     def _close(self) -> None:
-        """Finish the open order, whose rows have all arrived."""
+        """Finish the open request, whose rows have all arrived."""
         if self._open is not None and not self._open.is_lost:
-            order = self._open.order
+            request = self._open.request
             try:
-                self._open.writer.finish(order.stop, is_last=order.is_last)
+                self._open.writer.finish(request.stop, is_last=request.is_last)
             except _OtherBytesError:
                 self._open.is_lost = True
         self._drop()
@@ -219,23 +219,23 @@ class Remaking:
         self._open = None
 
 
-def _within(packed: PackedSamples, opened: _OpenOrder) -> PackedSamples:
-    """Return the samples of an order's rows, without those of other shards and rejected ones."""
+def _within(packed: PackedSamples, opened: _OpenRequest) -> PackedSamples:
+    """Return the samples of a request's rows, without those of other shards and rejected ones."""
     numbers = {
         number
         for number, position in enumerate(packed.positions)
-        if not opened.start <= position < opened.order.stop or position in opened.out
+        if not opened.start <= position < opened.request.stop or position in opened.out
     }
     return packed_without(packed, numbers) if numbers else packed
 
 
 def _without_duplicates(
-    opened: _OpenOrder, packed: PackedSamples, rejected: Sequence[Rejected]
+    opened: _OpenRequest, packed: PackedSamples, rejected: Sequence[Rejected]
 ) -> tuple[PackedSamples, Sequence[Rejected]]:
     """Return the samples with new keys, and all rejected records."""
     if opened.register is None:
         return packed, rejected
     (packed,), doubles = opened.register.without_duplicates([packed])
-    copy = opened.order.series.copy
+    copy = opened.request.series.copy
     every = (*rejected, *(replace(item, copy=copy) for item in doubles))
     return packed, sorted(every, key=lambda item: item.position)

@@ -1,6 +1,6 @@
 import pytest
 
-from wdsremux.verifying.checks.loader_traps import has_dotted_key
+from wdsremux.verifying.checks.loader_compatibility import has_dotted_key
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support.standing_datasets import publish_shard
 from support.store_conformance import publish
 from support.summaries import summary_of
 
-from wdsremux.converting.second_place import Forwarder
+from wdsremux.converting.forwarding import Forwarder
 from wdsremux.core.errors import StoreError
 from wdsremux.core.events import Begun, Note, ShardDone
 from wdsremux.dataset.entry import entry_name

@@ -140,7 +140,7 @@ class _ConversionRun:
         self._observer(begun)
         for shard in self.shards():
             self._space.add(shard)
-        self._look_at_space()
+        self._check_space()
 
     def shards(self) -> list[ShardSummary]:
         """Return all shards: series by series, copy by copy, in order."""
@@ -247,9 +247,9 @@ class _ConversionRun:
         self._made.append(shard)
         self._observer(ShardDone(shard))
         self._space.add(shard)
-        self._look_at_space()
+        self._check_space()
 
-    def _look_at_space(self) -> None:
+    def _check_space(self) -> None:
         warning = self._space.warning()
         if warning is not None:
             self._observer(Note(warning))
