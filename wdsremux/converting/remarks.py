@@ -14,8 +14,8 @@ from wdsremux.core.records import Remark
 from wdsremux.dataset.ledger import Ledger
 
 _FIRST = " (first in row "
-_MAX_TEXTS = 64
-"""Texts may contain names from the source."""
+_MAX_REMARKS = 64
+"""Bounded, since remarks may contain names from the source."""
 
 
 class RemarkLog:
@@ -33,7 +33,7 @@ class RemarkLog:
         """
         known = self._texts()
         new = [each for each in remarks if each.text not in known and is_new(each.first)]
-        new = new[: max(0, _MAX_TEXTS - len(known))]
+        new = new[: max(0, _MAX_REMARKS - len(known))]
         if not new:
             return
         notes = [f"{each.text}{_FIRST}{each.first})" for each in new]

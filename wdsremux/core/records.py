@@ -28,7 +28,7 @@ class Record:
     location: str | None = None
     """Where the row is stored, for messages: a file, or a file and a part of it."""
     remarks: tuple[tuple[str, int], ...] = ()
-    """What of the row is left out: texts of `Remark`, and how many times."""
+    """What of the row is left out: messages of `Remark`, and how many times."""
 
 
 class Unit(Protocol):
@@ -170,7 +170,7 @@ class Batch:
     unpacked: tuple[str, ...] = ()
     """Columns that the user's function added and that are not packed."""
     remarks: tuple[Remark, ...] = ()
-    """By text, each once."""
+    """Each message once."""
 
     @property
     def size_bytes(self) -> int:

@@ -11,7 +11,7 @@ from wdsremux.core.records import Record, Rejected, Remark, Stage
 from wdsremux.dataset.shards.packing import SamplePacker
 
 MAX_REMARKS = 32
-"""Texts of one batch; they may contain names from the source."""
+"""For one batch; bounded, since they may contain names from the source."""
 
 
 class RejectedRecordError(Exception):
