@@ -13,12 +13,12 @@ SHORT_COMMIT = 7
 def summary_of(conversion: Conversion, out: str | Path) -> str:
     """Return "user/name @ d665ad3 · train 2,700 rows, 9 files, 217 MB · image → jpg · out"."""
     bound = size(conversion.bounds.max_bytes)
-    parts = [
-        _name(conversion),
-        _rows(conversion),
-        _columns(conversion),
-        f"{out}, shards up to {bound}",
-    ]
+    return f"{source_summary(conversion)} · {out}, shards up to {bound}"
+
+
+def source_summary(conversion: Conversion) -> str:
+    """Return "user/name @ d665ad3 · train 2,700 rows, 9 files, 217 MB · image → jpg"."""
+    parts = (_name(conversion), _rows(conversion), _columns(conversion))
     return " · ".join(part for part in parts if part)
 
 

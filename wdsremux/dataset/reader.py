@@ -22,12 +22,13 @@ from wdsremux.core.manifest import (
     ShardSummary,
 )
 from wdsremux.core.option_values import did_you_mean
+from wdsremux.core.records import Rejected
 from wdsremux.core.tar.blocks import BlockReader, read_at
 from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.walk import TarFault, TarWalk
 from wdsremux.dataset.entry import SampleEntry, ShardEntry, entry_name
 from wdsremux.dataset.ownership import owner_of
-from wdsremux.dataset.reading import EntryFuture, entries_ahead
+from wdsremux.dataset.reading import EntryFuture, entries_ahead, rejected_lines
 from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import Folder, is_safe_name
 from wdsremux.stores.registry import open_folder
@@ -127,6 +128,10 @@ class Output:
         with self.open(shard) as file:
             location = (sample.offset, sample.size_bytes, sample.crc32)
             return members_of(self.sample_bytes(file, shard, location))[1]
+
+    def rejected(self) -> Iterator[tuple[Rejected, bytes]]:
+        """Yield the rejected rows with their lines of rejected.jsonl."""
+        return rejected_lines(self._folder)
 
     def _validated(self, shard: ShardSummary, name: str, give: EntryFuture) -> ShardEntry:
         try:

@@ -1,18 +1,15 @@
 """Rejected records, which are stored twice: in the entries and in rejected.jsonl."""
 
 import hashlib
-import io
-import json
 from bisect import bisect_right
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, field
 
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.dataset.ledger import REJECTED_NAME, rejected_line
-from wdsremux.dataset.reading import MAX_LINE_BYTES
+from wdsremux.dataset.ledger import rejected_line
+from wdsremux.dataset.reading import rejected_lines
 from wdsremux.processing.recovery import is_poison
 from wdsremux.repairing.shard_records import ShardRecord
 from wdsremux.stores.reading.untrusted import UntrustedFolder
@@ -42,7 +39,7 @@ class Rejections:
         records = list(records)
         lost = {record.name for record in records if not record.has_entry}
         owners = _Owners(records)
-        for item, line in _lines(folder):
+        for item, line in rejected_lines(folder):
             if is_poison(item):
                 self.poison[item.position] = item.reason
             name = owners.of(item)
@@ -95,29 +92,3 @@ def _sum_of(rejected: Iterable[Rejected]) -> bytes:
     for item in rejected:
         tally.add(rejected_line(item))
     return tally.digest.digest()
-
-
-def _lines(folder: UntrustedFolder) -> Iterator[tuple[Rejected, bytes]]:
-    """Yield the lines of rejected.jsonl that are as wdsremux writes them."""
-    try:
-        opened = folder.open(REJECTED_NAME)
-    except OSError:
-        return
-    with io.BufferedReader(opened) as file:
-        while line := file.readline(MAX_LINE_BYTES):
-            item = _parsed(line)
-            if item is not None and rejected_line(item) == line:
-                yield item, line
-
-
-def _parsed(line: bytes) -> Rejected | None:
-    try:
-        raw: Any = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    names = {each.name for each in fields(Rejected)}
-    if not isinstance(raw, dict) or raw.keys() != names:
-        return None
-    are_numbers = type(raw["position"]) is int and type(raw["copy"]) is int
-    are_strings = isinstance(raw["stage"], str) and isinstance(raw["reason"], str)
-    return Rejected(**raw) if are_numbers and are_strings else None

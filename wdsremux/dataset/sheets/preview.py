@@ -1,0 +1,86 @@
+"""A contact sheet of a finished output: samples from all over it, with their labels."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.manifest import ShardSummary
+from wdsremux.core.option_values import counted, size
+from wdsremux.dataset.entry import ShardEntry
+from wdsremux.dataset.reader import Output, image_extension, open_output
+from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow
+from wdsremux.dataset.sheets.thumbnails import packed_image
+from wdsremux.transforms.base import DecodeError
+from wdsremux.transforms.codecs.codec import Codec
+
+
+def preview_output(out: str, samples: int, split: str | None = None) -> Sheet:
+    """Return a sheet of about `samples` rows, spread evenly; the copies of a row side by side.
+
+    Raises UsageError for an unknown split, CorruptDataError, StoreError.
+    """
+    with open_output(out) as output:
+        shards = output.shards(split)
+        totals = output.manifest.totals
+        shown = f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}"
+        rows = tuple(_rows(output, shards, samples))
+        facts = (f"{shown}, {size(totals.size_bytes)}",)
+        return Sheet(output.manifest.head.name, facts, rows)
+
+
+def spread(total: int, wanted: int) -> list[int]:
+    """Return up to `wanted` different numbers from 0 to total - 1, evenly spread."""
+    count = min(total, wanted)
+    return [at * total // count for at in range(count)]
+
+
+def label_of(fields: Mapping[str, object]) -> str:
+    """Return the label of a sample's JSON in words; empty without one."""
+    label = fields.get("label_name")
+    label = fields.get("label") if label is None else label
+    return "" if label is None else str(label)
+
+
+def fields_of(members: Mapping[str, bytes]) -> dict[str, object]:
+    """Return the JSON of a sample; empty where it has none that can be read."""
+    try:
+        fields = json.loads(members.get("json", b"{}"))
+    except (ValueError, RecursionError):
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _rows(output: Output, shards: Sequence[ShardSummary], wanted: int) -> Iterator[SheetRow]:
+    firsts = [shard for shard in shards if shard.copy == 0]
+    starts = [0]
+    for shard in firsts:
+        starts.append(starts[-1] + shard.samples)
+    numbers = spread(starts[-1], wanted)
+    for shard, start in zip(firsts, starts, strict=False):
+        own = [number - start for number in numbers if start <= number < start + shard.samples]
+        if not own:
+            continue
+        entry = output.entry(shard)
+        for number in own:
+            yield _row(output, shards, entry, number)
+
+
+def _row(
+    output: Output, shards: Sequence[ShardSummary], entry: ShardEntry, number: int
+) -> SheetRow:
+    position, split = entry.positions[number], entry.summary.split
+    images: list[SheetImage] = []
+    problem, label = "", ""
+    holding = [s for s in shards if s.split == split and s.start <= position < s.stop]
+    for _, copied in output.entries(holding):
+        found = [sample for sample in copied.samples() if sample.position == position]
+        for sample in found:
+            try:
+                members = output.members(copied.summary, sample)
+                label = label or label_of(fields_of(members))
+                name = image_extension(members)
+                if name is not None:
+                    images.append(packed_image(members[name], Codec()))
+            except (CorruptDataError, DecodeError) as exc:
+                problem = str(exc)
+    return SheetRow(entry.keys[number], label, None, tuple(images), problem)
