@@ -40,6 +40,8 @@ ALLOWED = {
     ("wdsremux/dataset/indexes/energon.py", "TEXT"): "a type of SQL",
     ("wdsremux/stores/s3/sending.py", "text"): "a media type",
     ("wdsremux/transforms/codecs/png_chunks.py", "text"): "a kind of PNG chunk",
+    ("wdsremux/dataset/sheets/charts.py", "text"): "an element of SVG",
+    ("wdsremux/dataset/sheets/html.py", "text"): "an element of SVG, a property of CSS",
     ("wdsremux/transforms/base.py", "words"): "numbers of 64 bits",
 }
 

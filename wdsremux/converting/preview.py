@@ -14,8 +14,7 @@ from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reader import image_extension, members_of
 from wdsremux.dataset.sheets.overview import Overview
 from wdsremux.dataset.sheets.preview import fields_of, label_of, spread
-from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow
-from wdsremux.dataset.sheets.thumbnails import original_image, packed_image
+from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow, original_image, packed_image
 from wdsremux.processing.opening import Transform, open_conversion
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import pieces

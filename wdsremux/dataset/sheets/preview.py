@@ -8,8 +8,7 @@ from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import counted, size
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.reader import Output, image_extension, open_output
-from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow
-from wdsremux.dataset.sheets.thumbnails import packed_image
+from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow, packed_image
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.codecs.codec import Codec
 

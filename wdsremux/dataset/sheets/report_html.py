@@ -100,7 +100,7 @@ def _rejected(overview: Overview, images: Mapping[int, SheetImage | str]) -> Ite
     if not total:
         return
     cut = ", counted in the first of them" if overview.is_rejected_cut else ""
-    yield f"<h2>{counted(total, 'rejected row')}{cut}</h2>"
+    yield f"<h2>Rejected: {total:,}{cut}</h2>"
     if not images:
         yield '<p class="faint">Run the report with --source SOURCE to see their images.</p>'
     for kind in overview.rejected:
