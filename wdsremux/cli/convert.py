@@ -10,12 +10,13 @@ from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.cli.parser import Parser
 from wdsremux.core.events import Advanced, Begun, Done, Event, Note, ShardDone
 from wdsremux.core.option_values import size
+from wdsremux.stores.schemes import SCHEMES
 
 SOURCE_HELP = (
     "Hub dataset (user/name) · image folder · folder or pattern of .parquet or "
     ".tar files, 'x-{000..009}.tar' · demo: (see wdsremux help sources)"
 )
-OUT_HELP = "folder or s3:// gs:// az:// hf:// URL; the same command resumes"
+OUT_HELP = f"folder or {' '.join(f'{name}://' for name in SCHEMES)} URL; the same command resumes"
 EXAMPLE = """
 examples:
   wdsremux convert user/dataset out/dataset --step resize=256 --step center-crop=224

@@ -13,6 +13,7 @@ from typing import Any
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import TransformError
 from wdsremux.processing.engines.base import WorkerDiedError
+from wdsremux.stores.schemes import SCHEMES
 from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE, extension, native_version
 
 LIBRARIES = (
@@ -47,13 +48,23 @@ class Option:
     """What it is good for, and how to get it."""
 
 
+def _store_packages() -> dict[str, str]:
+    """Return the schemes that need a package, by package."""
+    needed: dict[str, list[str]] = {}
+    for row in SCHEMES.values():
+        for package in row.extra:
+            needed.setdefault(package, []).append(f"{row.name}://")
+    return {package: " and ".join(schemes) for package, schemes in needed.items()}
+
+
 OPTIONS = (
     Option(
         "cykooz-resizer", "resamples several times as fast as Pillow: pip install cykooz-resizer"
     ),
-    Option("boto3", "reads and writes S3: pip install boto3"),
-    Option("awscrt", "fast checksums for S3: pip install awscrt"),
-    Option("obstore", "reads and writes gs:// and az://: pip install obstore"),
+    *(
+        Option(package, f"reads and writes {schemes}: pip install {package}")
+        for package, schemes in _store_packages().items()
+    ),
     Option("shtab", "prints completion scripts for your shell: pip install shtab"),
     Option("hf-xet", "faster downloads of Hub datasets that are not Parquet: pip install hf-xet"),
     Option("webdataset", "reads the shards when you train: pip install webdataset"),

@@ -10,13 +10,11 @@ from wdsremux.cli.flags import add_own_options, own_options
 from wdsremux.converting.meter import duration
 from wdsremux.core.escaping import escaped
 from wdsremux.core.option_values import counted, listed, size
+from wdsremux.stores.schemes import FORMS
 from wdsremux.syncing.options import SyncOptions
 from wdsremux.syncing.report import SyncReport
 
-PLACES = (
-    "a folder (also on NFS or SMB) · s3://BUCKET/PREFIX · gs://BUCKET/PREFIX · "
-    "az://CONTAINER/PREFIX · hf://datasets/USER/NAME[@BRANCH]"
-)
+PLACES = f"a folder (also on NFS or SMB) · {FORMS}"
 MAX_NAMES = 10
 """How many names a line shows."""
 

@@ -1,10 +1,7 @@
-"""From URLs to stores: the only file that knows every store."""
-
-# ruff: noqa: PLC0415 (local imports keep each store out of the way of those who do not use it)
+"""From paths and URLs to stores."""
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from wdsremux.core.errors import UsageError
@@ -13,52 +10,11 @@ from wdsremux.stores.base import Store
 from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.stores.reading.untrusted import Folder, UntrustedFolder
+from wdsremux.stores.schemes import SCHEMES
 
 READING_GIVE_UP_AFTER_S = 60.0
 """Reading an output behind a URL stops when its server cannot be reached for this long."""
 PARALLEL = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Scheme:
-    """One kind of store, by the scheme of its URLs."""
-
-    name: str
-    open: Callable[[str, int], Store]
-    """Takes the URL and how many parts of files may be uploaded at a time."""
-    help: str
-    """The form of its URLs."""
-    packages: str
-    """The packages that it needs, as `pip install` takes them."""
-
-
-def _open_s3(url: str, parallel: int) -> Store:
-    from wdsremux.stores.s3.store import open_s3
-
-    return open_s3(url, jobs=parallel)
-
-
-def _open_object_store(url: str, _parallel: int) -> Store:
-    from wdsremux.stores.obstore.store import open_object_store
-
-    return open_object_store(url)
-
-
-def _open_hub_store(url: str, _parallel: int) -> Store:
-    from wdsremux.stores.hub.store import open_hub_store
-
-    return open_hub_store(url)
-
-
-SCHEMES = {
-    row.name: row
-    for row in (
-        Scheme("s3", _open_s3, "s3://BUCKET/PREFIX", "boto3 awscrt"),
-        Scheme("gs", _open_object_store, "gs://BUCKET/PREFIX", "obstore"),
-        Scheme("az", _open_object_store, "az://CONTAINER/PREFIX", "obstore"),
-        Scheme("hf", _open_hub_store, "hf://datasets/USER/NAME[@BRANCH]", "huggingface-hub"),
-    )
-}
 
 
 def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Store:
@@ -83,13 +39,15 @@ def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Stor
         raise UsageError(
             f"{scheme}:// is not supported for outputs; use a folder or one of {known}"
         )
+    module, _, name = SCHEMES[scheme].opener.partition(":")
     try:
-        return SCHEMES[scheme].open(url, parallel)
+        store: Store = getattr(import_module(module), name)(url, parallel)
     except ModuleNotFoundError as exc:
         raise UsageError(
             f"{url!r} needs the package {exc.name!r}, which is not installed; "
-            f"pip install {SCHEMES[scheme].packages}"
+            f"pip install {' '.join(SCHEMES[scheme].extra)}"
         ) from exc
+    return store
 
 
 def open_folder(out: str | os.PathLike[str], *, is_cold: bool = False) -> Folder:

@@ -1,14 +1,18 @@
 """Words for targets: which part they open, and what is said when it is not there."""
 
+import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from wdsremux.cli.main import main
 from wdsremux.core.errors import UsageError
 from wdsremux.stores.folder.store import FolderStore
 from wdsremux.stores.hub.store import HubStore
 from wdsremux.stores.registry import open_store
+from wdsremux.stores.schemes import SCHEMES
 
 
 def test_a_path_is_a_folder():
@@ -60,6 +64,23 @@ def test_a_url_with_a_possible_secret_is_refused_without_showing_it(words):
     with pytest.raises(UsageError, match=r"may hold a secret; name [a-z0-9]+://BUCKET") as caught:
         open_store(words)
     assert "SECRET" not in str(caught.value)
+
+
+def test_each_scheme_names_the_packages_of_its_extra():
+    project = tomllib.loads(Path(__file__).parents[3].joinpath("pyproject.toml").read_text())
+    extras = {
+        extra: {re.match(r"[\w-]+", line)[0] for line in requirements}
+        for extra, requirements in project["project"]["optional-dependencies"].items()
+    }
+    assert {name: {*row.extra} for name, row in SCHEMES.items() if row.extra} == extras
+
+
+@pytest.mark.parametrize("command", ["convert", "sync"])
+def test_help_names_every_scheme(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = capsys.readouterr().out
+    assert all(f"{name}://" in shown for name in SCHEMES)
 
 
 def test_a_mistyped_url_is_not_a_folder():

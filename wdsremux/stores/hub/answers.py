@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from huggingface_hub.errors import HfHubHTTPError
 
 from wdsremux.core.errors import causes
+from wdsremux.stores.schemes import SCHEMES
 
 # The base of what the HTTP library raises: httpx's in huggingface_hub 1, httpx2's in 2.
 HttpError: type[Exception] = HfHubHTTPError.__bases__[0]
 
 TEMPORARY_STATUSES = (408, 409, 425, 429, 500, 502, 503, 504)
-LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
+LOG_IN = SCHEMES["hf"].login_hint
 
 _PAUSE_IN_MESSAGE = re.compile(r"retry this action in (\d+|an?) (second|minute|hour)")
 _PAUSE_LEFT = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")

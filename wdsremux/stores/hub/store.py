@@ -40,7 +40,7 @@ GIT_ATTRIBUTES = ".gitattributes"
 _URL = re.compile(r"hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<branch>[^@]+?))?/?")
 
 
-def open_hub_store(url: str) -> "HubStore":
+def open_hub_store(url: str, _parallel: int = 1) -> "HubStore":
     """Return the repository that `hf://datasets/user/name[@branch]` names, without a request."""
     match = _URL.fullmatch(url)
     if match is None:

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.stores.schemes import SCHEMES
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _NO_BUCKET = "the bucket or container does not exist; create it, or check its name"
 _TEMPORARY = ("408", "409", "425", "429", "5")
-_LOGIN = {
-    "gs": "set GOOGLE_APPLICATION_CREDENTIALS or run `gcloud auth application-default login`",
-    "az": "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or run `az login`",
-}
 
 
 @contextlib.contextmanager
@@ -31,7 +28,7 @@ def translating_errors(doing: str, url: str) -> Iterator[None]:
 
 def login_of(url: str) -> str:
     """Return how to log in to what a URL names."""
-    return _LOGIN.get(url.partition(":")[0], "check the credentials")
+    return SCHEMES[url.partition(":")[0]].login_hint
 
 
 def _error(what: str, exc: Exception) -> StoreError:

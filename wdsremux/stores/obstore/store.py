@@ -40,7 +40,7 @@ SHA256_NOTE = "wdsremuxsha256"
 """Letters and digits only: Azure wants a valid identifier."""
 
 
-def open_object_store(url: str) -> "CloudStore":
+def open_object_store(url: str, _parallel: int = 1) -> "CloudStore":
     """Return the store that `gs://BUCKET/PREFIX` or `az://CONTAINER/PREFIX` names."""
     url = url.rstrip("/")
     if not url.partition("://")[2]:

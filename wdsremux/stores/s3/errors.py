@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from botocore import exceptions as boto
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
+from wdsremux.stores.schemes import SCHEMES
 
 KEYS_REFUSED = (
     "AuthFailure", "AuthorizationHeaderMalformed", "ExpiredToken", "ExpiredTokenException",
@@ -85,10 +86,7 @@ def s3_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreErro
 
 def no_credentials(what: str) -> StoreError:
     """Return the error for a machine without credentials."""
-    return StoreError(
-        f"cannot {what}: no credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY"
-    )
+    return StoreError(f"cannot {what}: no credentials were found; {SCHEMES['s3'].login_hint}")
 
 
 def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> StoreError:

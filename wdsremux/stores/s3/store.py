@@ -42,7 +42,7 @@ UNKNOWN = Abilities(
 
 
 def open_s3(
-    url: str, *, jobs: int = 4, part_bytes: int = PART_BYTES, timeout_s: float = 60
+    url: str, jobs: int = 4, *, part_bytes: int = PART_BYTES, timeout_s: float = 60
 ) -> "S3Store":
     """Return the store that "s3://BUCKET/PREFIX" names; asks the server once whether it exists.
 
