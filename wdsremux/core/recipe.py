@@ -138,7 +138,9 @@ class Recipe(Options):
     reencode: bool = option(False, switch_from)
     """decode and encode every image, even a JPEG that could be packed unchanged"""
     max_pixels: int = option(DEFAULT_MAX_PIXELS, number_from(1), metavar="N")
-    """reject images with more pixels before they are decoded"""
+    """reject images with more pixels, or whose decode takes more than 8 bytes for each of these (at
+    least 1.5 GB), before they are decoded
+    """
     kernel: Literal["auto", "native", "portable"] = option(
         "auto", choices=("auto", "native", "portable")
     )

@@ -9,8 +9,10 @@ from PIL import Image
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import DecodeError, EncodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats
+from wdsremux.transforms.codecs.decode_cost import check_decode_bytes, decode_bytes
 from wdsremux.transforms.codecs.depth import Depth, Range, is_deep_colour
-from wdsremux.transforms.codecs.pillow_formats import NAMES, ImageKind, read_orientation
+from wdsremux.transforms.codecs.image_kinds import NAMES, ImageKind
+from wdsremux.transforms.codecs.pillow_formats import read_orientation
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
 from wdsremux.transforms.kernel.choice import Kernel
@@ -95,7 +97,7 @@ class Codec:
     matte: tuple[int, int, int] = (255, 255, 255)
     """Colour (red, green, blue) behind transparency and around padded or rotated images."""
     max_pixels: int = DEFAULT_MAX_PIXELS
-    """Images with more pixels are refused before they are decoded."""
+    """Images with more pixels, or more bytes to decode than that allows, are refused before."""
     depth_range: Range | None = None
     """Values of black and white where there are more than 8 bits per value; None is the rule."""
     kernel: Kernel = "portable"
@@ -113,21 +115,24 @@ class Codec:
         """Read the header of a stored image.
 
         Raises:
-            DecodeError: not an image, a broken header, or more than `max_pixels`.
+            DecodeError: not an image, a broken header, more than `max_pixels`, or more bytes to
+                decode than that allows.
 
         """
         kind = _kind(data)
         header = jpeg.read_header(data) if kind == "jpeg" else None
         if header is not None:
             check_pixels(header.size, self.max_pixels)
+            check_decode_bytes(header.decode_bytes, self.max_pixels)
             if header.is_simple:
                 return StoredJpeg(data, header, self._profiles, self.kernel)
         image = pillow_formats.open_image(data, kind)
         check_pixels(image.size, self.max_pixels)
+        check_decode_bytes(decode_bytes(image, kind, data), self.max_pixels)
         # Asked before the image is loaded, which the orientation may need.
         depth = Depth(self.depth_range, data if is_deep_colour(image) else None)
         orientation = header.orientation if header else read_orientation(image, kind)
-        return StoredOther(image, kind, orientation, self.matte, self._profiles, depth)
+        return StoredOther(image, (data, kind), orientation, self.matte, self._profiles, depth)
 
     def decode(self, data: bytes) -> Pixels:
         """Return a stored image as H×W×3 uint8 sRGB, upright; raises DecodeError.

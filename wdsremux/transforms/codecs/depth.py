@@ -5,6 +5,7 @@ from 0..65535 (12-bit TIFFs from 0..4095), 32-bit integers from 0..65535, floats
 `--depth-range` names other values. Without it, values outside of the range reject the image.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -14,9 +15,12 @@ from PIL import Image, TiffImagePlugin
 
 from wdsremux.core.option_values import text_from_range
 from wdsremux.transforms.base import DecodeError
+from wdsremux.transforms.codecs.parts import Part, parts_of
 
 Range = tuple[float, float]
 """The values of black and of white."""
+
+Values = npt.NDArray[np.generic]
 
 _BITS_PER_SAMPLE = 258
 _DARK = 8
@@ -39,9 +43,12 @@ class Depth:
 
     def eight_bit(self, image: Image.Image) -> Image.Image:
         """Return a gray image of 16 or 32 bits as mode L. Raises DepthError."""
-        values = np.asarray(image)
-        kind, rule = _kind_of(image, values)
-        return Image.fromarray(self._scaled(values, kind, rule))
+
+        def values(part: Part) -> Values:
+            return np.asarray(image.crop(part))
+
+        kind, rule = _kind_of(image)
+        return Image.fromarray(self._scaled(values, image.size, kind, rule))
 
     def colour(self, image: Image.Image) -> Image.Image:
         """Return a decoded image; 16-bit colours, of which Pillow keeps 8 bits, by the range.
@@ -61,20 +68,31 @@ class Depth:
                 f"--depth-range does not apply to 16-bit {image.format} images in colour; convert "
                 "them to PNG"
             )
-        bgr = self._scaled(values[:, :, :3], "16-bit images in colour", (0.0, 65535.0))
-        scaled = Image.fromarray(np.ascontiguousarray(bgr[:, :, ::-1]))
+        rgb = values[:, :, 2::-1]
+
+        def colours(part: Part) -> Values:
+            left, top, right, bottom = part
+            return rgb[top:bottom, left:right]
+
+        kind = "16-bit images in colour"
+        scaled = Image.fromarray(self._scaled(colours, image.size, kind, (0.0, 65535.0), 3))
         if values.shape[2] == 4:
             scaled.putalpha(Image.fromarray((values[:, :, 3] // 257).astype(np.uint8)))
         scaled.info = {n: v for n, v in image.info.items() if n == "icc_profile"}
         return scaled
 
     def _scaled(
-        self, values: npt.NDArray[np.generic], kind: str, rule: Range
+        self,
+        values: Callable[[Part], Values],
+        size: tuple[int, int],
+        kind: str,
+        rule: Range,
+        channels: int = 1,
     ) -> npt.NDArray[np.uint8]:
+        """Return the values of all parts as 8 bits, H×W or H×W×channels."""
         low, high = self.range or rule
-        numbers = values.astype(np.float64)
-        finite = numbers[np.isfinite(numbers)]
-        least, most = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        ends = [_ends(values(part)) for part in parts_of(*size)]
+        least, most = min(least for least, _ in ends), max(most for _, most in ends)
         if self.range is None and not low <= least <= most <= high:
             found = text_from_range((least, most))
             raise DepthError(
@@ -83,9 +101,14 @@ class Depth:
                 f"--depth-range {found}"
             )
         self._note(kind, (low, high), most)
-        numbers = np.nan_to_num(numbers, nan=low, posinf=high, neginf=low)
-        scaled = (np.clip(numbers, low, high) - low) * 255.0 / (high - low)
-        return np.rint(scaled).astype(np.uint8)
+        shape = (size[1], size[0], channels) if channels > 1 else (size[1], size[0])
+        result = np.empty(shape, np.uint8)
+        for left, top, right, bottom in parts_of(*size):
+            numbers = values((left, top, right, bottom)).astype(np.float64)
+            numbers = np.nan_to_num(numbers, nan=low, posinf=high, neginf=low)
+            scaled = (np.clip(numbers, low, high) - low) * 255.0 / (high - low)
+            result[top:bottom, left:right] = np.rint(scaled).astype(np.uint8)
+        return result
 
     def _note(self, kind: str, used: Range, most: float) -> None:
         low, high = used
@@ -97,8 +120,10 @@ class Depth:
         )
 
     def _note_dark_colour(self, image: Image.Image) -> None:
-        extrema = image.convert("RGB").getextrema()
-        most = max(high for _, high in extrema)  # type: ignore[misc]  # RGB has pairs
+        most = 0
+        for part in parts_of(*image.size):
+            extrema = image.crop(part).convert("RGB").getextrema()
+            most = max(most, *(int(high) for _, high in extrema))  # type: ignore[misc]  # RGB has pairs
         if 0 < most < 256 // _DARK:
             self.remarks.add(_dark("16-bit images in colour", (0.0, 65535.0)))
 
@@ -111,9 +136,20 @@ def _dark(kind: str, used: Range) -> str:
     )
 
 
-def _kind_of(image: Image.Image, values: npt.NDArray[np.generic]) -> tuple[str, Range]:
+def _ends(values: Values) -> Range:
+    """Return the least and the largest finite value; 0 and 0 where none is."""
+    finite = values[np.isfinite(values)]
+    return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Return whether an image is gray with more than 8 bits per value."""
+    return image.mode.startswith("I;16") or image.mode in ("I", "F")
+
+
+def _kind_of(image: Image.Image) -> tuple[str, Range]:
     """Return the kind of a deep image, for messages, and its rule."""
-    if values.dtype.kind == "f":
+    if image.mode == "F":
         return "float images", (0.0, 1.0)
     if image.mode == "I":
         return "32-bit images", (0.0, 65535.0)

@@ -9,6 +9,7 @@ import numpy as np
 import simplejpeg
 
 from wdsremux.transforms.base import DecodeError, Pixels
+from wdsremux.transforms.codecs.decode_cost import jpeg_decode_bytes
 from wdsremux.transforms.codecs.pillow_formats import orientation_from_metadata
 
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -44,6 +45,8 @@ class JpegHeader:
     """The embedded ICC profile."""
     data_start: int
     """Where the first scan begins."""
+    decode_bytes: int
+    """About how many bytes decoding it takes at its peak."""
 
 
 class StrayBytesError(Exception):
@@ -76,13 +79,16 @@ def read_header(data: bytes) -> JpegHeader:
     if not width or not height:
         raise DecodeError(f"broken JPEG: its header says {width} x {height} pixels")
     # The last segment was the first scan's header, which begins with its number of components.
-    if kind == _PROGRESSIVE or data[start : start + 1] < bytes((components,)):
+    held = kind == _PROGRESSIVE or data[start : start + 1] < bytes((components,))
+    if held:
         _check_scans(data, stop)
     profile = b"".join(chunks[number] for number in sorted(chunks)) or None
     gray = components == 1 and profile is None
     simple = kind in _HUFFMAN_DCT and precision == 8 and (components == 3 or gray)
     orientation = _orientation(data, app1)
-    return JpegHeader((width, height), simple, orientation, profile, stop)
+    factors = data[place + 7 : place + 6 + 3 * components : 3]
+    needed = jpeg_decode_bytes((width, height), [(f >> 4, f & 15) for f in factors], held=held)
+    return JpegHeader((width, height), simple, orientation, profile, stop, needed)
 
 
 def _check_scans(data: bytes, first_data: int) -> None:

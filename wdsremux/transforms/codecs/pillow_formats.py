@@ -1,17 +1,14 @@
-"""Decodes images with Pillow, as 8-bit sRGB; defines the policy for unusual modes."""
+"""Opens and decodes images with Pillow, which leaves unusual modes to `modes`."""
 
 import io
 import struct
 import zlib
-from typing import Literal
 
-import numpy as np
 from PIL import (
     AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageCms,
     ImageFile,
     Jpeg2KImagePlugin,
     JpegImagePlugin,
@@ -22,22 +19,11 @@ from PIL import (
 
 from wdsremux.transforms.base import DecodeError, Pixels
 from wdsremux.transforms.codecs.depth import Depth
+from wdsremux.transforms.codecs.image_kinds import NAMES, ImageKind
+from wdsremux.transforms.codecs.modes import pixels_from_image
 from wdsremux.transforms.codecs.png_chunks import png_without_harmful_chunks
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.strictness import strict_pillow
-
-ImageKind = Literal["jpeg", "png", "webp", "gif", "bmp", "tiff", "jp2", "avif"]
-
-NAMES: dict[ImageKind, str] = {
-    "jpeg": "JPEG",
-    "png": "PNG",
-    "webp": "WebP",
-    "gif": "GIF",
-    "bmp": "BMP",
-    "tiff": "TIFF",
-    "jp2": "JPEG 2000",
-    "avif": "AVIF",
-}
 
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF")
 """What `Image.open` may take bytes from elsewhere for: of EPS, Pillow would start Ghostscript."""
@@ -79,9 +65,6 @@ Warnings are included because users may turn warnings into errors. So is MemoryE
 
 _ORIENTATION = 0x0112
 _XMP_TAG = 700
-_GRAY = frozenset(("1", "L", "LA", "La"))
-_TRANSPARENT = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))
-_MAY_HAVE_A_TRANSPARENT_COLOUR = frozenset(("1", "L", "P", "RGB"))
 
 
 def open_image(data: bytes, kind: ImageKind) -> ImageFile.ImageFile:
@@ -139,70 +122,6 @@ def load(image: ImageFile.ImageFile, kind: ImageKind) -> None:
 def _broken(kind: ImageKind, exc: BaseException) -> DecodeError:
     cut = "truncated" in str(exc)
     return DecodeError(f"{'truncated' if cut else 'broken'} {NAMES[kind]}: {exc}")
-
-
-def pixels_from_image(
-    image: Image.Image,
-    matte: tuple[int, int, int],
-    profiles: ProfileCache,
-    depth: Depth | None = None,
-) -> Pixels:
-    """Return a decoded image of any mode as H×W×3 uint8 sRGB, transparent parts on the matte.
-
-    Raises ValueError or OSError for a mode that cannot be converted to RGB.
-    """
-    profile = image.info.get("icc_profile")
-    colour, alpha = _without_alpha(image)
-    colour = _srgb(_eight_bit(colour, depth or Depth()), profile or b"", profiles)
-    if alpha is not None:
-        canvas = Image.new("RGB", colour.size, matte)
-        canvas.paste(colour, mask=alpha)
-        colour = canvas
-    return np.array(colour)
-
-
-def _without_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Split an image into its colours and its opacity; None when it is opaque."""
-    marked = image.info.get("transparency")
-    if image.mode in _TRANSPARENT or (
-        image.mode in _MAY_HAVE_A_TRANSPARENT_COLOUR and marked is not None
-    ):
-        if image.mode == "La":
-            image = image.convert("LA")  # the only conversion from that mode
-        gray = image.mode in _GRAY
-        both = image.convert("LA" if gray else "RGBA")
-        return both.convert("L" if gray else "RGB"), both.getchannel("A")
-    if image.mode.startswith("I;16") and isinstance(marked, int):
-        opaque = np.asarray(image) != marked
-        return image, Image.fromarray(opaque.astype(np.uint8) * np.uint8(255))
-    return image, None
-
-
-def _eight_bit(image: Image.Image, depth: Depth) -> Image.Image:
-    """Return an image of mode L, RGB, CMYK or LAB."""
-    if image.mode in ("L", "RGB", "CMYK", "LAB"):
-        return image
-    if image.mode == "1":
-        return image.convert("L")
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        return depth.eight_bit(image)
-    return image.convert("RGB")
-
-
-def _srgb(image: Image.Image, profile: bytes, profiles: ProfileCache) -> Image.Image:
-    """Return the image in mode RGB, by its profile if it has a useful one."""
-    transform = profiles.transform(profile, image.mode) if profile else None
-    if transform is None and image.mode == "LAB":
-        transform = profiles.lab()
-    if transform is None:
-        return image.convert("RGB")
-    try:
-        converted = ImageCms.applyTransform(image, transform)
-    except ImageCms.PyCMSError as exc:
-        raise ValueError(f"cannot apply its colour profile: {exc}") from exc
-    if converted is None:  # only where it works in place
-        raise ValueError("cannot apply its colour profile")
-    return converted
 
 
 def decoded_pixels(

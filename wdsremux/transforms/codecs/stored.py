@@ -8,7 +8,7 @@ from PIL import ImageFile
 from wdsremux.transforms.base import DecodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats, profiles
 from wdsremux.transforms.codecs.depth import Depth
-from wdsremux.transforms.codecs.pillow_formats import ImageKind
+from wdsremux.transforms.codecs.image_kinds import ImageKind
 from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.kernel.native import NativeJpeg, PlaneKernel
 from wdsremux.transforms.pending_geometry import Size
@@ -111,16 +111,17 @@ class StoredOther:
     def __init__(
         self,
         image: ImageFile.ImageFile,
-        kind: ImageKind,
+        file: tuple[bytes, ImageKind],
         orientation: int,
         matte: tuple[int, int, int],
         cache: profiles.ProfileCache,
         depth: Depth,
     ) -> None:
+        """`file` holds the bytes that the image was opened from, and their format."""
         self.size = image.size
         self.orientation = orientation
-        self._image = image
-        self._kind = kind
+        self._image: ImageFile.ImageFile | None = image
+        self._data, self._kind = file
         self._matte = matte
         self._cache = cache
         self._depth = depth
@@ -137,8 +138,12 @@ class StoredOther:
         """Return RGB pixels."""
         if divisor != 1:
             raise ValueError(f"this format is decoded at full size only, not at 1/{divisor}")
+        # Pillow's own pixels are freed with its image: the steps need the memory.
+        image, self._image = self._image, None
+        if image is None:
+            image = pillow_formats.open_image(self._data, self._kind)
         return pillow_formats.decoded_pixels(
-            self._image, self._kind, self._matte, self._cache, self._depth
+            image, self._kind, self._matte, self._cache, self._depth
         )
 
     def finish(self, pixels: Pixels) -> Pixels:

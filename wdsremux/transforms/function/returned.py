@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from wdsremux.transforms.base import Pixels
-from wdsremux.transforms.codecs.pillow_formats import pixels_from_image
+from wdsremux.transforms.codecs.modes import pixels_from_image
 from wdsremux.transforms.codecs.profiles import ProfileCache
 
 ALLOWED = (
