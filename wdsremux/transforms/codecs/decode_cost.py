@@ -93,6 +93,7 @@ def jpeg_decode_bytes(size: tuple[int, int], sampling: list[tuple[int, int]], *,
     pixels = (4 + _RGB_BYTES) * width * height
     if not held:
         return pixels
-    wide, high = max(h for h, _ in sampling) or 1, max(v for _, v in sampling) or 1
+    wide = max([1, *(h for h, _ in sampling)])
+    high = max([1, *(v for _, v in sampling)])
     blocks = sum(-(-width * h // (8 * wide)) * -(-height * v // (8 * high)) for h, v in sampling)
     return pixels + 128 * blocks

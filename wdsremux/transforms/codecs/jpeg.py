@@ -86,7 +86,7 @@ def read_header(data: bytes) -> JpegHeader:
     gray = components == 1 and profile is None
     simple = kind in _HUFFMAN_DCT and precision == 8 and (components == 3 or gray)
     orientation = _orientation(data, app1)
-    factors = data[place + 7 : place + 6 + 3 * components : 3]
+    factors = data[offset + 7 : offset + 6 + 3 * components : 3]
     needed = jpeg_decode_bytes((width, height), [(f >> 4, f & 15) for f in factors], held=held)
     return JpegHeader((width, height), simple, orientation, profile, stop, needed)
 

@@ -157,3 +157,9 @@ def odd(mode):
         )
         return ImageCms.applyTransform(image, transform)
     return image.convert(mode)
+
+
+def test_a_frame_header_without_its_components_is_a_broken_image():
+    broken = b"\xff\xd8\xff\xc2\x00\x08\x08\x00\x10\x00\x10\x03\xff\xda\x00\x03\x01\xff\xd9"
+    with pytest.raises(DecodeError):
+        Codec().decode(broken)
