@@ -24,10 +24,10 @@ def main() -> None:
     )
 
 
-def run(*words: str) -> None:
+def run(*arguments: str) -> None:
     """Show a command and run it."""
-    print(f"\n$ wdsremux {' '.join(words)}", flush=True)
-    code = subprocess.run([sys.executable, "-m", "wdsremux", *words], check=False).returncode
+    print(f"\n$ wdsremux {' '.join(arguments)}", flush=True)
+    code = subprocess.run([sys.executable, "-m", "wdsremux", *arguments], check=False).returncode
     if code:
         sys.exit(code)
 

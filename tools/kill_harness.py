@@ -68,10 +68,10 @@ class Harness:
 
     def start(self, out: Path) -> subprocess.Popen[bytes]:
         """Start the command in a process group of its own."""
-        words = [word.replace("{out}", str(out)) for word in self.command]
+        arguments = [word.replace("{out}", str(out)) for word in self.command]
         with (self.folder / "errors.txt").open("wb") as errors:
             return subprocess.Popen(
-                words,
+                arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -163,14 +163,14 @@ def command_from(options: argparse.Namespace) -> list[str]:
     if options.command:
         return list(options.command)
     wdsremux = str(Path(sys.executable).with_name("wdsremux"))
-    words = options.words or list(DEFAULTS)
-    return [wdsremux, "convert", options.source, "{out}", "--progress", "none", *words]
+    arguments = options.arguments or list(DEFAULTS)
+    return [wdsremux, "convert", options.source, "{out}", "--progress", "none", *arguments]
 
 
 def parsed() -> argparse.Namespace:
     """Read the command line."""
-    words = sys.argv[1:]
-    at = words.index("--") if "--" in words else len(words)
+    arguments = sys.argv[1:]
+    at = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=None, help="of the moments; printed")
@@ -179,9 +179,9 @@ def parsed() -> argparse.Namespace:
     parser.add_argument(
         "--command", action="store_true", help="what follows -- is a whole command, with {out}"
     )
-    options = parser.parse_args(words[:at])
-    options.words = words[at + 1 :]
-    options.command = options.words if options.command else []
+    options = parser.parse_args(arguments[:at])
+    options.arguments = arguments[at + 1 :]
+    options.command = options.arguments if options.command else []
     return options
 
 

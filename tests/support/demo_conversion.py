@@ -1,6 +1,6 @@
 """A small conversion of the demo, to be disturbed, and what it comes to undisturbed."""
 
-from support.runs import step_words, tree
+from support.runs import step_options, tree
 
 SHARD = r"validation-000001\.tar"
 """Regular expression for the second of three."""
@@ -9,9 +9,9 @@ SHARD = r"validation-000001\.tar"
 class Conversion:
     """A conversion of the demo into three small shards, and its undisturbed output."""
 
-    words = (
+    arguments = (
         *("--split", "validation", "--max-shard-samples", 10, "--workers", 2),
-        *("--engine", "threads", "--progress", "none", *step_words("resize=48x48")),
+        *("--engine", "threads", "--progress", "none", *step_options("resize=48x48")),
     )
 
     def __init__(self, command, folder):
@@ -21,7 +21,7 @@ class Conversion:
         self.whole = tree(self.reference)
 
     def run(self, out):
-        return self.command.run("convert", "demo:", out, *self.words)
+        return self.command.run("convert", "demo:", out, *self.arguments)
 
     def assert_only_whole_files(self, out):
         """Check that what stands is as it should be, and that nothing else is left."""
@@ -33,7 +33,7 @@ class Conversion:
         assert tree(out) == self.whole
 
 
-def told(ended):
+def reported(ended):
     """Return the error of a run that ended for the target's sake."""
     assert ended.returncode == 5, ended
     assert "Traceback" not in ended.stderr

@@ -55,11 +55,11 @@ class FaultyMount:
 
     def order(self, *faults, room=None):
         """Fail so from now on, and let go on what waits; `room` is how many bytes fit."""
-        self._told({"faults": [asdict(fault) for fault in faults], "room": room})
+        self._request({"faults": [asdict(fault) for fault in faults], "room": room})
 
-    def place(self, words):
+    def place(self, arguments):
         """Return a path that no other test has."""
-        return self.path / re.sub(r"\W+", "-", words)
+        return self.path / re.sub(r"\W+", "-", arguments)
 
     def used(self):
         """Return how many bytes lie here."""
@@ -78,14 +78,14 @@ class FaultyMount:
     @property
     def struck(self):
         """How many calls have gone wrong since the last order."""
-        return self._told(None)["struck"]
+        return self._request(None)["struck"]
 
     @property
     def waiting(self):
         """What waits: operations and names."""
-        return self._told(None)["waiting"]
+        return self._request(None)["waiting"]
 
-    def _told(self, order):
+    def _request(self, order):
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         return self._answer()

@@ -56,9 +56,9 @@ class ForkedCommand:
         self._process.wait(DEADLINE_S)
         self._process.stdout.close()
 
-    def run(self, *words, faults=None):
+    def run(self, *arguments, faults=None):
         """Run the command to its end."""
-        order = {"words": [*map(str, words)], "faults": faults and faults.to_json()}
+        order = {"arguments": [*map(str, arguments)], "faults": faults and faults.to_json()}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -115,7 +115,7 @@ def _run(order, errors):
             Layer(Faults.from_json(order["faults"])).install()
         from wdsremux.cli.main import main
 
-        code = main(order["words"])
+        code = main(order["arguments"])
         sys.stderr.flush()
     finally:
         os._exit(code)

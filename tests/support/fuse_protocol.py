@@ -134,15 +134,15 @@ def _attr(status):
 
 def directory_out(entries, first, max_bytes):
     """Tell of the entries of a folder, as many from a number on as find room."""
-    told = b""
+    reported = b""
     for number, (name, inode, mode) in enumerate(entries[first:], first + 1):
         raw = os.fsencode(name)
         entry = struct.pack("=QQII", inode, number, len(raw), stat.S_IFMT(mode) >> 12) + raw
         entry += bytes(-len(entry) % 8)
-        if len(told) + len(entry) > max_bytes:
+        if len(reported) + len(entry) > max_bytes:
             break
-        told += entry
-    return told
+        reported += entry
+    return reported
 
 
 def statfs_out(total_bytes, free_bytes, block_bytes=512):

@@ -90,14 +90,14 @@ class Server:
     def obey(self, order):
         """Answer an order with what the one before has come to; null only asks."""
         waiting = [f"{request.op} {self.files.name(request)}" for request in self.waiting.values()]
-        told = {"struck": self.struck, "waiting": waiting}
+        reported = {"struck": self.struck, "waiting": waiting}
         if order is not None:
             self.faults, self.struck = [Fault(**fault) for fault in order["faults"]], 0
             self.files.room = order["room"]
             requests, self.waiting = [*self.waiting.values()], {}
             for request in requests:
                 self.take(request)
-        tell(told)
+        tell(reported)
 
     def take(self, request):
         """Do as a request wants, and answer it unless it wants no answer or has to wait."""

@@ -24,13 +24,13 @@ def wait_until(condition, what, deadline_s=DEADLINE_S):
 class Running:
     """A `wdsremux` command in a process group of its own; a context manager that leaves nothing."""
 
-    def __init__(self, *words, env=None):
-        self.words = [*map(str, words)]
+    def __init__(self, *arguments, env=None):
+        self.arguments = [*map(str, arguments)]
         self._env = {**os.environ, **(env or {})}
 
     def __enter__(self):
         self._process = subprocess.Popen(
-            [COMMAND, *self.words],
+            [COMMAND, *self.arguments],
             env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -14,10 +14,10 @@ FOUNDING = ("center-crop-scale=0.7,1.0", "resize=256x256", "hflip", "sharpen")
 TIMEOUT_S = 120
 
 
-def wdsremux(*words, env=None, cwd=None, timeout=TIMEOUT_S):
+def wdsremux(*arguments, env=None, cwd=None, timeout=TIMEOUT_S):
     """Run the installed command to its end and return the finished process."""
     return subprocess.run(
-        [COMMAND, *map(str, words)],
+        [COMMAND, *map(str, arguments)],
         env={**os.environ, **(env or {})},
         cwd=cwd,
         capture_output=True,
@@ -27,14 +27,14 @@ def wdsremux(*words, env=None, cwd=None, timeout=TIMEOUT_S):
     )
 
 
-def convert(source, out, *words, code=0, **options):
+def convert(source, out, *arguments, code=0, **options):
     """Run `wdsremux convert` and demand its exit code."""
-    done = wdsremux("convert", source, out, "--progress", "none", *words, **options)
+    done = wdsremux("convert", source, out, "--progress", "none", *arguments, **options)
     assert done.returncode == code, done.stderr
     return done
 
 
-def step_words(*steps):
+def step_options(*steps):
     return [word for step in steps for word in ("--step", step)]
 
 

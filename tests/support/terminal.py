@@ -13,12 +13,12 @@ import time
 from support.runs import COMMAND, TIMEOUT_S
 
 
-def on_a_terminal(words, columns, *, interrupt_when=None, **environment):
+def on_a_terminal(arguments, columns, *, interrupt_when=None, **environment):
     """Return (exit code, everything that was shown); press Ctrl-C when a condition on it holds."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     with subprocess.Popen(
-        [COMMAND, *map(str, words)],
+        [COMMAND, *map(str, arguments)],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

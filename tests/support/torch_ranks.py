@@ -78,16 +78,16 @@ def ways(out):
     found = {}
     for start in ("fork", "spawn"):
         batches = wdsremux.pipeline(out, shuffle=True, batch_size=16, columns=("position",))
-        words = {"num_workers": 2, "multiprocessing_context": start}
-        plain = DataLoader(batches, batch_size=None, **words)
+        options = {"num_workers": 2, "multiprocessing_context": start}
+        plain = DataLoader(batches, batch_size=None, **options)
         found[f"plain {start}"] = [batch for (some,) in plain for batch in some.tolist()]
         batches.set_epoch(0)
         own = batches.loader(2, multiprocessing_context=start)
         found[f"loader {start}"] = [batch for (some,) in own for batch in some.tolist()]
         found[f"second epoch {start}"] = [batch for (some,) in own for batch in some.tolist()]
         split = wdsremux.load(out, decode="torch")
-        words |= {"batch_size": 16, "collate_fn": wdsremux.collate}
-        seen = list(DataLoader(split, shuffle=True, **words))
+        options |= {"batch_size": 16, "collate_fn": wdsremux.collate}
+        seen = list(DataLoader(split, shuffle=True, **options))
         assert seen[0]["image"].shape[:2] == (16, 3)
         found[f"load {start}"] = [one for batch in seen for one in batch["position"].tolist()]
     labels = torch.tensor(split.column("label"))

@@ -54,9 +54,9 @@ def test_every_python_snippet_is_python(path):
 def test_every_command_that_is_named_exists_and_takes_the_options(path):
     commands = make_parser().commands()
     named = re.findall(r"wdsremux ([a-z]+)((?: [^`\n|]*)?)", path.read_text())
-    shown = [(name, words) for name, words in named if name in commands]
-    for name, words in shown:
-        for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", words.split("#")[0]):
+    shown = [(name, arguments) for name, arguments in named if name in commands]
+    for name, arguments in shown:
+        for option in re.findall(r"(?<!\S)--[a-z][a-z-]*", arguments.split("#")[0]):
             assert option in commands[name].options(), f"{path.name}: {name} {option}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import Measure, interleaved, measured, summary
-from scene import FOUNDING, HERE, Scene, rows_of, size_of, step_words, wdsremux
+from scene import FOUNDING, HERE, Scene, rows_of, size_of, step_options, wdsremux
 from serving import server
 
 LATENCY_S = 0.03
@@ -61,7 +61,7 @@ def _ratio(figures: Mapping[str, Any], above: str, below: str) -> float:
 
 def copies(scene: Scene) -> dict[str, Any]:
     """Time four copies against one."""
-    source, steps = scene.dataset("inet"), step_words(FOUNDING)
+    source, steps = scene.dataset("inet"), step_options(FOUNDING)
     figures = _walls(
         scene,
         {
@@ -98,12 +98,12 @@ def verify(scene: Scene) -> dict[str, Any]:
     _checked(scene, scene.convert(source, out, "--max-shard-size", f"{shard_mb}MB"))
     shards = sorted(str(path) for path in out.glob("*.tar"))
     workers = str(scene.workers)
-    words = ("--depth", "bytes", "--workers", workers)
+    arguments = ("--depth", "bytes", "--workers", workers)
     in_parallel = 'n=$1; shift; printf "%s\\n" "$@" | xargs -P "$n" -n 1 sha256sum'
     figures = _walls(
         scene,
         {
-            "verify": lambda _out: wdsremux("verify", str(out), *words),
+            "verify": lambda _out: wdsremux("verify", str(out), *arguments),
             "sha256sum": lambda _out: ["sh", "-c", in_parallel, "sh", workers, *shards],
         },
     )
@@ -127,9 +127,9 @@ def start_up(scene: Scene) -> dict[str, Any]:
     return _result("wdsremux --help, ms over a bare interpreter", "<= 150", value, figures)
 
 
-def _answers(scene: Scene, script: str, *words: str) -> list[dict[str, Any]]:
+def _answers(scene: Scene, script: str, *arguments: str) -> list[dict[str, Any]]:
     """Run one of our scripts in each round and return what it answers."""
-    command = [sys.executable, str(HERE / script), *words]
+    command = [sys.executable, str(HERE / script), *arguments]
     found = []
     for _ in range(scene.rounds):
         out = scene.scratch()
@@ -155,8 +155,8 @@ def hand_over(scene: Scene) -> dict[str, Any]:
     source = str(scene.dataset("inet"))
     figures, medians = {}, {}
     for engine in ("processes", "threads"):
-        words = ("--engine", engine, "--workers", str(scene.workers), "--samples", samples)
-        found = _answers(scene, "hand_over.py", "--src", source, *words)
+        arguments = ("--engine", engine, "--workers", str(scene.workers), "--samples", samples)
+        found = _answers(scene, "hand_over.py", "--src", source, *arguments)
         for name in ("beyond_us", "hash_and_write_us"):
             figures[f"{engine}: {name}"] = summary([each[name] for each in found], 2)
         medians[engine] = statistics.median(each["beyond_us"] for each in found)
@@ -173,7 +173,7 @@ def hub(scene: Scene) -> dict[str, Any]:
         repo.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(scene.dataset("inet"), repo)
     rows = rows_of(repo)
-    words = ("--latency-s", str(LATENCY_S), "--bandwidth", str(BANDWIDTH))
+    arguments = ("--latency-s", str(LATENCY_S), "--bandwidth", str(BANDWIDTH))
     streaming = [sys.executable, str(HERE / "hub_rows.py"), "bench/inet"]
 
     def timed(make: Callable[[Path], list[str]], url: str) -> Callable[[], float]:
@@ -186,7 +186,7 @@ def hub(scene: Scene) -> dict[str, Any]:
 
         return run
 
-    with server("hub", str(root), *words) as url:
+    with server("hub", str(root), *arguments) as url:
         runs = {
             "wdsremux convert (rows/s)": timed(lambda out: scene.convert("bench/inet", out), url),
             "datasets streaming (rows/s)": timed(lambda _out: streaming, url),
@@ -220,11 +220,11 @@ def memory(scene: Scene) -> dict[str, Any]:
     for engine in ("threads",) if scene.is_smoke else ("threads", "processes"):
         for times in (1, 2 if scene.is_smoke else MEMORY_TIMES):
             source = scene.dataset("inet", times)
-            words = (*step_words(FOUNDING), "--engine", engine)
+            arguments = (*step_options(FOUNDING), "--engine", engine)
             peaks = []
             for _ in range(scene.rounds if times == 1 else 1):
                 out = scene.scratch()
-                measure = _checked(scene, scene.convert(source, out, *words))
+                measure = _checked(scene, scene.convert(source, out, *arguments))
                 peaks.append(measure.peak_pss_bytes / 1e6)
                 shutil.rmtree(out, ignore_errors=True)
             figures[f"{engine}, rows x {times} (MB)"] = summary(peaks, 1)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scene import FOUNDING, HERE, Scene, step_words
+from scene import FOUNDING, HERE, Scene, step_options
 
 FIND_ABSENT = (
     "import importlib.util as u, sys\nprint(*[n for n in sys.argv[1:] if u.find_spec(n) is None])"
@@ -25,7 +25,7 @@ class Contestant:
     """Modules."""
     is_heavy: bool = False
     """Whether it runs in the environment that `make bench-peers` makes."""
-    words: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
     """Further words of its command."""
     script: str = ""
     """Below this folder; ours have none."""
@@ -47,25 +47,25 @@ class Contestant:
     def command(self, scene: Scene, source: Path, out: Path, more: Sequence[str] = ()) -> list[str]:
         """Return its command line."""
         if not self.script:
-            return scene.convert(source, out, *step_words(FOUNDING), *self.words)
+            return scene.convert(source, out, *step_options(FOUNDING), *self.arguments)
         python = str(scene.peers_python) if self.is_heavy else sys.executable
         ways = ("--src", str(source), "--out", str(out), "--workers", str(scene.workers))
-        return [python, str(HERE / self.script), *ways, *self.words, *more]
+        return [python, str(HERE / self.script), *ways, *self.arguments, *more]
 
 
-def _peer(name: str, title: str, needs: str, *words: str, heavy: bool = True) -> Contestant:
+def _peer(name: str, title: str, needs: str, *arguments: str, heavy: bool = True) -> Contestant:
     script = f"peers/{name}.py"
-    return Contestant(name, title, tuple(needs.split()), heavy, words, script)
+    return Contestant(name, title, tuple(needs.split()), heavy, arguments, script)
 
 
 CONTESTANTS = (
     Contestant(
-        "wdsremux_threads", "wdsremux, threads", words=("--engine", "threads"), does_hires=True
+        "wdsremux_threads", "wdsremux, threads", arguments=("--engine", "threads"), does_hires=True
     ),
     Contestant(
         "wdsremux_processes",
         "wdsremux, processes",
-        words=("--engine", "processes"),
+        arguments=("--engine", "processes"),
         does_hires=True,
     ),
     Contestant(
@@ -75,7 +75,7 @@ CONTESTANTS = (
         "founding_decode",
         "founding script as published (decodes in the parent)",
         ("datasets",),
-        words=("--decode",),
+        arguments=("--decode",),
         script="peers/founding.py",
     ),
     Contestant(

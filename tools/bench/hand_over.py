@@ -1,8 +1,8 @@
 """Tells what the main process costs when its workers only hand over ready samples, as JSON.
 
-Each worker gives the same 256 finished samples again and again; positions and keys go on. What the
-main process spends on ordering, assigning, reading pipes and noting down is told apart from hashing
-and writing, by the CPU clock.
+Each worker returns the same 256 finished samples repeatedly; positions and keys advance. What the
+main process spends on ordering, assigning, reading pipes and recording is measured separately from
+hashing and writing, by the CPU clock.
 """
 
 import argparse
@@ -115,9 +115,9 @@ class Clock:
         file.commit = self._timed(file.commit)  # type: ignore[method-assign]
 
     def _timed(self, call: Callable[..., None]) -> Callable[..., None]:
-        def timed(*words: Any) -> None:
+        def timed(*arguments: Any) -> None:
             began = time.thread_time()
-            call(*words)
+            call(*arguments)
             self.spent_s += time.thread_time() - began
 
         return timed
@@ -145,8 +145,8 @@ def main() -> None:
     # process's own. With processes the threads that read the pipes are.
     times = cpu_s if given.engine == "processes" else main_s
     beyond_s = times[Done] - times[Begun] - clock.spent_s
-    told = {"beyond_us": 1e6 * beyond_s / done, "hash_and_write_us": 1e6 * clock.spent_s / done}
-    print(json.dumps({"samples": done, **told}))
+    reported = {"beyond_us": 1e6 * beyond_s / done, "hash_and_write_us": 1e6 * clock.spent_s / done}
+    print(json.dumps({"samples": done, **reported}))
 
 
 if __name__ == "__main__":

@@ -94,8 +94,8 @@ def main() -> None:
     for path, number, first, count in row_groups(given.src):
         todo.put((path, number, first))
         rows += count
-    words = (str(library), todo, given.out)
-    threads = [threading.Thread(target=work, args=words) for _ in range(given.workers)]
+    work_arguments = (str(library), todo, given.out)
+    threads = [threading.Thread(target=work, args=work_arguments) for _ in range(given.workers)]
     for thread in threads:
         todo.put(None)
         thread.start()

@@ -41,11 +41,11 @@ SHARD_SIZE = "16MB"
 def prepared(corpus: Path, src: Path, peers_python: Path) -> None:
     """Make the datasets that are not there yet: tars, and the formats of others."""
     if not (src / "wds" / "index.json").exists():
-        words: dict[str, Any] = {"max_shard_size": SHARD_SIZE, "progress": "none"}
+        arguments: dict[str, Any] = {"max_shard_size": SHARD_SIZE, "progress": "none"}
         copies = src / "copies"
-        wdsremux.convert(corpus / "inet", copies, steps=FOUNDING, copies=COPIES, **words)
+        wdsremux.convert(corpus / "inet", copies, steps=FOUNDING, copies=COPIES, **arguments)
         # Packed again as they are: one split of all copies, which other loaders can read.
-        wdsremux.convert(copies, src / "wds", **words)
+        wdsremux.convert(copies, src / "wds", **arguments)
     if peers_python.exists() and not (src / "mds").exists():
         command = [str(peers_python), str(PEERS / "loading_stores.py"), "--src", str(src)]
         done = measured(command, src)
@@ -101,14 +101,14 @@ def main() -> None:
         }
         for way, answers in found.items()
     }
-    told = {
+    reported = {
         "machine": machine(),
         "versions": versions(given.peers_python),
         "commit": commit(),
         "workers": given.workers,
         "results": results,
     }
-    given.out.write_text(json.dumps(told, indent=1) + "\n")
+    given.out.write_text(json.dumps(reported, indent=1) + "\n")
     for way, result in sorted(results.items(), key=lambda one: one[1]["cpu_s_per_1000"]["median"]):
         cost = result["cpu_s_per_1000"]
         print(f"{way:24} {cost['median']:.3f} ({cost['min']:.3f} to {cost['max']:.3f})")

@@ -73,12 +73,12 @@ def versions(peers_python: Path) -> dict[str, Any]:
 
 def commit() -> str:
     """Return the commit, with a + where the tree differs from it."""
-    words = ("git", "-C", str(ROOT))
+    arguments = ("git", "-C", str(ROOT))
     head = subprocess.run(
-        [*words, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+        [*arguments, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
     )
     changes = subprocess.run(
-        [*words, "status", "--porcelain", "--untracked-files=no"],
+        [*arguments, "status", "--porcelain", "--untracked-files=no"],
         capture_output=True,
         text=True,
         check=False,

@@ -226,9 +226,9 @@ def make(
     with ProcessPoolExecutor(jobs) as pool:
         found = list(pool.map(made, orders, chunksize=8))
     write(out / kind, found, files=10)
-    told = summary(kind, found, len(paths))
-    note.write_text(json.dumps({**told, "made_of": wanted}, indent=1) + "\n")
-    return told
+    reported = summary(kind, found, len(paths))
+    note.write_text(json.dumps({**reported, "made_of": wanted}, indent=1) + "\n")
+    return reported
 
 
 def photos_in(folder: Path) -> tuple[str, ...]:
@@ -258,8 +258,8 @@ def main() -> None:
     given.out.mkdir(parents=True, exist_ok=True)
     paths = photos_in(given.photos)
     for kind in given.only.split(","):
-        told = make(kind, given.out, paths, images=given.images, seed=given.seed, jobs=given.jobs)
-        print(json.dumps(told), flush=True)
+        result = make(kind, given.out, paths, images=given.images, seed=given.seed, jobs=given.jobs)
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

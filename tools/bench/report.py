@@ -125,8 +125,8 @@ def draw(race: Json, path: Path) -> None:
         name = entry["name"]
         colour = BOUND if name == LIMIT else OURS if name.startswith("wdsremux") else THEIRS
         right = TITLES + (WIDTH - TITLES - 6 * GAP) * rate / most
-        words = entry["title"].split(" (")[0]
-        pen.text((TITLES - GAP, top + BAR // 2), words, INK, font, anchor="rm")
+        arguments = entry["title"].split(" (")[0]
+        pen.text((TITLES - GAP, top + BAR // 2), arguments, INK, font, anchor="rm")
         pen.rectangle((TITLES, top, right, top + BAR), colour)
         pen.text((right + GAP // 2, top + BAR // 2), f"{rate:.0f}", INK, font, anchor="lm")
     path.parent.mkdir(parents=True, exist_ok=True)

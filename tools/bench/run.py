@@ -46,16 +46,16 @@ class Entry:
 
     def to_json(self, images: int) -> dict[str, Any]:
         """Return what the results tell of it."""
-        told: dict[str, Any] = {
+        reported: dict[str, Any] = {
             "name": self.contestant.name,
             "title": self.contestant.title,
             "status": self.status,
             "command": self.command,
         }
         if self.status != "measured":
-            return told
+            return reported
         walls = [each.wall_s for each in self.measures]
-        return told | {
+        return reported | {
             "wall_s": summary(walls),
             "images_per_s": summary([images / wall for wall in walls], 1),
             "cpu_s_per_1000": summary([1000 * each.cpu_s / images for each in self.measures]),
@@ -82,7 +82,7 @@ def race(scene: Scene, kind: str, names: Sequence[str], times: int) -> dict[str,
         for entry in rng.sample(entries, len(entries)):
             if entry.status == "measured":
                 _run(scene, entry, source, images)
-                _say(f"{kind} round {number + 1}: {entry.contestant.name} {_told(entry)}")
+                _say(f"{kind} round {number + 1}: {entry.contestant.name} {_result_text(entry)}")
     return {
         "kind": kind,
         "images": images,
@@ -94,7 +94,7 @@ def race(scene: Scene, kind: str, names: Sequence[str], times: int) -> dict[str,
 def _run(scene: Scene, entry: Entry, source: Path, images: int) -> None:
     """Run a contestant once."""
     out = scene.scratch()
-    with _more_words(scene, entry.contestant, source) as more:
+    with _more_arguments(scene, entry.contestant, source) as more:
         command = entry.contestant.command(scene, source, out, more)
         entry.command = shown(command, scene.work)
         measure = measured(command, scene.work / "log", scene.environment())
@@ -109,7 +109,7 @@ def _run(scene: Scene, entry: Entry, source: Path, images: int) -> None:
 
 
 @contextmanager
-def _more_words(scene: Scene, contestant: Contestant, source: Path) -> Iterator[list[str]]:
+def _more_arguments(scene: Scene, contestant: Contestant, source: Path) -> Iterator[list[str]]:
     """Give what a contestant needs beside its command: a server of the images, the limit's code."""
     if contestant.name == "limit":
         yield ["--library", str(scene.work / "limit.so")]
@@ -145,7 +145,7 @@ def _samples_in(out: Path) -> int:
     return totals["samples"] + totals["rejected"]
 
 
-def _told(entry: Entry) -> str:
+def _result_text(entry: Entry) -> str:
     return f"{entry.measures[-1].wall_s:.2f} s" if entry.status == "measured" else entry.status
 
 
@@ -153,9 +153,9 @@ def _summary_of(scene: Scene, kind: str) -> dict[str, Any]:
     note = scene.corpus / f"{kind}.json"
     if not note.is_file():
         return {}
-    told: dict[str, Any] = json.loads(note.read_text())
-    told.pop("made_of", None)
-    return told
+    reported: dict[str, Any] = json.loads(note.read_text())
+    reported.pop("made_of", None)
+    return reported
 
 
 def _say(text: str) -> None:

@@ -67,9 +67,9 @@ class Scene:
             "WANDB_MODE": "disabled",
         }
 
-    def convert(self, source: str | Path, out: Path, *words: str) -> list[str]:
+    def convert(self, source: str | Path, out: Path, *arguments: str) -> list[str]:
         """Return the command that converts with our workers."""
-        options = ("--workers", str(self.workers), "--progress", "none", *words)
+        options = ("--workers", str(self.workers), "--progress", "none", *arguments)
         return wdsremux("convert", str(source), str(out), *options)
 
 
@@ -82,12 +82,12 @@ def _link(file: Path, to: Path) -> None:
         shutil.copyfile(file, to)
 
 
-def wdsremux(*words: str) -> list[str]:
+def wdsremux(*arguments: str) -> list[str]:
     """Return a command line of ours."""
-    return [sys.executable, "-m", "wdsremux", *words]
+    return [sys.executable, "-m", "wdsremux", *arguments]
 
 
-def step_words(steps: Sequence[str]) -> list[str]:
+def step_options(steps: Sequence[str]) -> list[str]:
     """Return steps as flags."""
     return [word for step in steps for word in ("--step", step)]
 

@@ -29,9 +29,9 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def server(*words: str) -> Iterator[str]:
+def server(*arguments: str) -> Iterator[str]:
     """Run a server while the block runs, and give its URL."""
-    command = [sys.executable, __file__, *words]
+    command = [sys.executable, __file__, *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -39,7 +39,7 @@ def server(*words: str) -> Iterator[str]:
             assert process.stdout  # noqa: S101 (asked for above)
             url = process.stdout.readline().strip()
             if not url:
-                raise RuntimeError(f"the server did not start: {' '.join(words)}")
+                raise RuntimeError(f"the server did not start: {' '.join(arguments)}")
             yield url
         finally:
             assert process.stdin  # noqa: S101 (asked for above)

@@ -62,9 +62,13 @@ def commands_of(source: Path, bucket: str, endpoint: str) -> dict[str, list[str]
             *(str(source), f"{to}/"),
         ],
     }
-    installed = {name: shutil.which(words[0], path=_path()) for name, words in found.items()}
+    installed = {
+        name: shutil.which(arguments[0], path=_path()) for name, arguments in found.items()
+    }
     return {
-        name: [str(installed[name]), *words[1:]] for name, words in found.items() if installed[name]
+        name: [str(installed[name]), *arguments[1:]]
+        for name, arguments in found.items()
+        if installed[name]
     }
 
 
@@ -82,12 +86,12 @@ def empty_bucket(server: SeaweedFS) -> Iterator[str]:
         server.client().delete_bucket(Bucket=bucket)
 
 
-def cpu_s(words: list[str], env: Mapping[str, str], scratch: Path) -> float:
+def cpu_s(arguments: list[str], env: Mapping[str, str], scratch: Path) -> float:
     """Run a command, which must succeed, and return its CPU seconds."""
-    done = measured(words, scratch, env)
+    done = measured(arguments, scratch, env)
     if done.exit_code:
-        raise SystemExit(f"{words[0]}: {done.stderr[-2000:]}")
-    print(f"{done.cpu_s:8.2f} s  {Path(words[0]).name}", file=sys.stderr)
+        raise SystemExit(f"{arguments[0]}: {done.stderr[-2000:]}")
+    print(f"{done.cpu_s:8.2f} s  {Path(arguments[0]).name}", file=sys.stderr)
     return done.cpu_s
 
 
@@ -97,8 +101,8 @@ def copying(server: SeaweedFS, source: Path, rounds: int, scratch: Path) -> dict
 
     def run(name: str) -> float:
         with empty_bucket(server) as bucket:
-            words = commands_of(source, bucket, server.url)[name]
-            return cpu_s(words, server.settings(), scratch)
+            arguments = commands_of(source, bucket, server.url)[name]
+            return cpu_s(arguments, server.settings(), scratch)
 
     found = interleaved({name: lambda name=name: run(name) for name in names}, rounds)
     return {
@@ -110,8 +114,8 @@ def copying(server: SeaweedFS, source: Path, rounds: int, scratch: Path) -> dict
 def requests_of(server: SeaweedFS, source: Path, name: str, scratch: Path) -> dict[str, int]:
     """Count the requests of one copy, by method."""
     with empty_bucket(server) as bucket, FaultProxy(server.port) as proxy:
-        words = commands_of(source, bucket, proxy.url)[name]
-        cpu_s(words, server.settings(proxy.url), scratch)
+        arguments = commands_of(source, bucket, proxy.url)[name]
+        cpu_s(arguments, server.settings(proxy.url), scratch)
         return counted(proxy)
 
 
@@ -126,14 +130,14 @@ def growth(server: SeaweedFS, source: Path, shards: int, scratch: Path) -> dict[
     found: dict[str, Any] = {"shards": shards}
     with empty_bucket(server) as bucket, FaultProxy(server.port) as proxy:
         to, us = f"s3://{bucket}/data", (sys.executable, "-m", "wdsremux")
-        for name, words in {
+        for name, arguments in {
             "sync": ("sync", str(source), to),
             "sync again": ("sync", str(source), to),
             "verify": ("verify", to),
             "ls --samples": ("ls", to, "--samples"),
         }.items():
             proxy.seen.clear()
-            taken_s = cpu_s([*us, *words], server.settings(proxy.url), scratch)
+            taken_s = cpu_s([*us, *arguments], server.settings(proxy.url), scratch)
             found[name] = {"cpu_s": round(taken_s, 2), "requests": counted(proxy)}
     return found
 

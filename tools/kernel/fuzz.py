@@ -42,9 +42,9 @@ def seeds() -> Iterator[bytes]:
             {"mode": "CMYK"},
         ):
             file = io.BytesIO()
-            words = dict(options)
-            image.convert(str(words.pop("mode", "RGB"))).save(
-                file, "JPEG", quality=40 + 10 * number, **words
+            arguments = dict(options)
+            image.convert(str(arguments.pop("mode", "RGB"))).save(
+                file, "JPEG", quality=40 + 10 * number, **arguments
             )
             yield draw.randbytes(REQUEST_BYTES) + file.getvalue()
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 from support.corpora import jpeg, write_parquet_dataset
-from support.runs import step_words, wdsremux
+from support.runs import step_options, wdsremux
 
 pytestmark = pytest.mark.integration
 
-STEPS = step_words("random-resized-crop=24", "hflip")
+STEPS = step_options("random-resized-crop=24", "hflip")
 
 
 @pytest.fixture(scope="module")
@@ -18,17 +18,17 @@ def source(tmp_path_factory):
 
 def test_bench_shows_speed_time_and_size(source, tmp_path):
     env = {"TMPDIR": str(tmp_path)}
-    words = (source, *STEPS, "--workers", 2, "--seconds", 1)
-    done = wdsremux("bench", *words, "--json", env=env)
+    arguments = (source, *STEPS, "--workers", 2, "--seconds", 1)
+    done = wdsremux("bench", *arguments, "--json", env=env)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert found["conversion"]["rows"] == 60
     assert found["conversion"]["engine"] == "threads"
     assert set(found["one_worker"]["ms_per_image"]) >= {"read", "decode", "encode"}
     assert found["loading"]["shards_images_per_s"] > 0
-    told = wdsremux("bench", *words, env=env).stdout
-    assert "one core: " in told
-    assert "loading to pixels: " in told
+    reported = wdsremux("bench", *arguments, env=env).stdout
+    assert "one core: " in reported
+    assert "loading to pixels: " in reported
     assert list(tmp_path.iterdir()) == []
 
 
@@ -50,8 +50,8 @@ def test_bench_runs_a_function_in_processes(source, tmp_path):
         "    batch['image'] = [image.resize((8, 8)) for image in batch['image']]\n"
         "    return batch\n"
     )
-    words = ("--transform", f"{function}:small", "--workers", 1, "--seconds", 1, "--json")
-    done = wdsremux("bench", source, *words)
+    arguments = ("--transform", f"{function}:small", "--workers", 1, "--seconds", 1, "--json")
+    done = wdsremux("bench", source, *arguments)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["conversion"]["engine"] == "processes"
 
@@ -59,13 +59,13 @@ def test_bench_runs_a_function_in_processes(source, tmp_path):
 def test_imports_of_a_function_are_excluded_from_rates(source, tmp_path):
     function = tmp_path / "aug.py"
     function.write_text("import time\ntime.sleep(1)\ndef same(batch):\n    return batch\n")
-    words = (source, tmp_path / "out", "--transform", f"{function}:same", "--workers", 1)
-    done = wdsremux("convert", *words, "--dry-run", "--progress", "json")
+    arguments = (source, tmp_path / "out", "--transform", f"{function}:same", "--workers", 1)
+    done = wdsremux("convert", *arguments, "--dry-run", "--progress", "json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["measured"]["start_seconds"] >= 1
     assert found["seconds"] >= 1
-    assert "1 process, after " in wdsremux("convert", *words, "--dry-run").stdout
+    assert "1 process, after " in wdsremux("convert", *arguments, "--dry-run").stdout
 
 
 def test_bench_of_a_wrong_option_is_a_usage_error(source):

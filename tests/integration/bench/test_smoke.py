@@ -13,9 +13,9 @@ ROOT = Path(__file__).parents[3]
 TIMEOUT_S = 280
 
 
-def tool(name, *words):
+def tool(name, *arguments):
     """Run one of tools/bench to its end and return what it printed."""
-    command = [sys.executable, str(ROOT / "tools" / "bench" / name), *map(str, words)]
+    command = [sys.executable, str(ROOT / "tools" / "bench" / name), *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, cwd=ROOT
     )

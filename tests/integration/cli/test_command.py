@@ -15,7 +15,7 @@ from support.runs import (
     entries,
     manifest,
     shards,
-    step_words,
+    step_options,
     tree,
     wdsremux,
 )
@@ -34,7 +34,7 @@ def source(tmp_path_factory):
 
 
 def test_the_founding_augmentation_of_the_demo(tmp_path):
-    done = convert("demo:", tmp_path / "out", "--split", "all", *step_words(*FOUNDING))
+    done = convert("demo:", tmp_path / "out", "--split", "all", *step_options(*FOUNDING))
     assert done.stderr == ""
     found = manifest(tmp_path / "out")
     assert found["splits"]["train"]["samples"] == 270
@@ -49,7 +49,7 @@ def test_help_lists_the_exit_codes():
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("arguments", "code"),
     [
         (("convert",), 2),
         (("convert", "no/such/folder/at/all", "out"), 3),
@@ -60,9 +60,9 @@ def test_help_lists_the_exit_codes():
         (("convert", "{source}", "out", "--max-shard-size", "1KB"), 2),
     ],
 )
-def test_each_kind_of_failure_has_its_exit_code_and_no_traceback(source, tmp_path, words, code):
+def test_each_kind_of_failure_has_its_exit_code_and_no_traceback(source, tmp_path, arguments, code):
     (tmp_path / "a-file").touch()
-    done = wdsremux(*(str(word).format(source=source) for word in words), cwd=tmp_path)
+    done = wdsremux(*(str(word).format(source=source) for word in arguments), cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
 
@@ -207,9 +207,9 @@ def test_the_lock_of_a_killed_run_is_taken_over(slow_run, source, tmp_path):
 def test_after_a_run_that_died_worker_processes_take_over(slow_run, source, tmp_path):
     os.killpg(slow_run.pid, signal.SIGKILL)
     slow_run.communicate(timeout=TIMEOUT_S)
-    words = ("--overwrite", "--progress", "log", *step_words("resize=16"))
-    first = wdsremux("convert", source, tmp_path / "out", *words)
-    second = wdsremux("convert", source, tmp_path / "out", *words)
+    arguments = ("--overwrite", "--progress", "log", *step_options("resize=16"))
+    first = wdsremux("convert", source, tmp_path / "out", *arguments)
+    second = wdsremux("convert", source, tmp_path / "out", *arguments)
     assert "processes" in first.stderr
     assert "threads" in second.stderr
 
@@ -217,10 +217,10 @@ def test_after_a_run_that_died_worker_processes_take_over(slow_run, source, tmp_
 def test_the_folder_of_the_source_is_refused_as_output_and_unchanged(source, tmp_path):
     convert(source, tmp_path / "out")
     before = tree(tmp_path / "out")
-    for words in ((), ("--overwrite",)):
-        done = convert(tmp_path / "out", tmp_path / "out", *words, code=2)
+    for arguments in ((), ("--overwrite",)):
+        done = convert(tmp_path / "out", tmp_path / "out", *arguments, code=2)
         assert "is the folder of the source" in done.stderr
-        convert(f"{tmp_path}/out/train-*.tar", tmp_path / "out", *words, code=2)
+        convert(f"{tmp_path}/out/train-*.tar", tmp_path / "out", *arguments, code=2)
     assert tree(tmp_path / "out") == before
 
 
@@ -266,8 +266,10 @@ def test_a_mistyped_path_is_announced_as_a_hub_dataset(tmp_path):
 def test_a_split_that_is_left_out_is_reported_once(tmp_path):
     write_parquet_dataset(tmp_path / "in", rows=6)
     write_parquet_dataset(tmp_path / "in", rows=3, split="validation")
-    words = ("convert", tmp_path / "in", tmp_path / "out", "--progress", "log")
-    done = wdsremux(*words)
+    arguments = ("convert", tmp_path / "in", tmp_path / "out", "--progress", "log")
+    done = wdsremux(*arguments)
     assert done.returncode == 0, done.stderr
     assert "split left out: validation (3 rows); --split all converts every split" in done.stderr
-    assert "left out: validation" not in wdsremux(*words, "--overwrite", "--split", "all").stderr
+    assert (
+        "left out: validation" not in wdsremux(*arguments, "--overwrite", "--split", "all").stderr
+    )

@@ -47,9 +47,9 @@ def dataset(hub):
     return repo
 
 
-def run(words, folder):
-    assert words[0] == "wdsremux"
-    done = wdsremux(*words[1:], cwd=folder)
+def run(arguments, folder):
+    assert arguments[0] == "wdsremux"
+    done = wdsremux(*arguments[1:], cwd=folder)
     assert done.returncode == 0, done.stderr
     return done
 
@@ -70,8 +70,8 @@ def run_python(code, folder):
 def test_the_quick_start_runs_as_it_is_printed(tmp_path):
     quick_start = README[README.index("## Quick start") : README.index("## A plan")]
     (tmp_path / "augment.py").write_text(block_with(quick_start, "image.rotate"))
-    for words in commands_of(quick_start):
-        run(words, tmp_path)
+    for arguments in commands_of(quick_start):
+        run(arguments, tmp_path)
     found = entries(tmp_path / "out" / "demo")
     assert {(entry["width"], entry["height"]) for entry in found} == {(224, 224)}
     assert len(found) == 270
@@ -99,14 +99,14 @@ def test_the_commands_of_a_page_run_in_order(dataset, tmp_path, topic):
         (tmp_path / "augment.py").write_text(blocks(PAGES[topic], "python")[0])
     if "convert" not in commands[0]:
         convert(dataset, "out/dataset", cwd=tmp_path)
-    for words in commands:
+    for arguments in commands:
         places = {"user/dataset": dataset, "/mnt/nas/dataset": str(tmp_path / "nas")}
-        run([places.get(word, word) for word in words], tmp_path)
+        run([places.get(word, word) for word in arguments], tmp_path)
 
 
 def test_the_pattern_that_is_printed_is_the_one_that_loaders_take(dataset, tmp_path):
-    words = ("--max-shard-samples", "25", "--progress", "log")
-    done = convert(dataset, "out/demo", *words, cwd=tmp_path)
+    arguments = ("--max-shard-samples", "25", "--progress", "log")
+    done = convert(dataset, "out/demo", *arguments, cwd=tmp_path)
     (pattern,) = set(re.findall(r"out/demo/train-\{\d+\.\.\d+\}\.tar", done.stdout))
     assert pattern == "out/demo/train-{000000..000002}.tar"
 
@@ -162,8 +162,8 @@ def keep_some(batch):
 @pytest.mark.parametrize(("name", "mode"), [("keep_bright", "sample"), ("keep_some", "batch")])
 def test_rows_left_out_by_the_function_are_recorded(dataset, tmp_path, name, mode):
     (tmp_path / "rejecting.py").write_text(REJECTING)
-    words = ("--transform", f"rejecting.py:{name}", "--transform-mode", mode, "--max-errors", 0)
-    convert(dataset, tmp_path / "out", *words, cwd=tmp_path)
+    arguments = ("--transform", f"rejecting.py:{name}", "--transform-mode", mode, "--max-errors", 0)
+    convert(dataset, tmp_path / "out", *arguments, cwd=tmp_path)
     totals = manifest(tmp_path / "out")["totals"]
     assert totals["rejected"] > 0
     assert totals["samples"] + totals["rejected"] == 60

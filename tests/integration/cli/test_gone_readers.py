@@ -39,25 +39,25 @@ def buffering(request, monkeypatch):
         monkeypatch.setenv("PYTHONUNBUFFERED", "1")
 
 
-def unread(*words, both=False):
+def unread(*arguments, both=False):
     """Return (exit code, stderr) of the command whose stdout nobody reads, and stderr if `both`."""
     ours, theirs = os.pipe()
     os.close(ours)
     try:
-        return ended(words, theirs, both=both)
+        return ended(arguments, theirs, both=both)
     finally:
         os.close(theirs)
 
 
-def full(*words, both=False):
+def full(*arguments, both=False):
     """Return (exit code, stderr) of the command with its stdout, and its stderr if `both`, on a full disk."""
     with Path("/dev/full").open("wb") as file:
-        return ended(words, file, both=both)
+        return ended(arguments, file, both=both)
 
 
-def ended(words, out, *, both=False):
+def ended(arguments, out, *, both=False):
     done = subprocess.run(
-        [COMMAND, *map(str, words)],
+        [COMMAND, *map(str, arguments)],
         stdout=out,
         stderr=out if both else subprocess.PIPE,
         text=True,
@@ -76,9 +76,9 @@ def test_a_conversion_completes_without_readers(made, tmp_path, progress, nobody
     assert manifest(out)["totals"] == manifest(made)["totals"]
 
 
-def closed(*words):
+def closed(*arguments):
     """Return the exit code of the command when it has no standard stream at all."""
-    line = shlex.join([COMMAND, *map(str, words)])
+    line = shlex.join([COMMAND, *map(str, arguments)])
     return subprocess.run(["sh", "-c", f"exec {line} <&- >&- 2>&-"], check=False).returncode
 
 
@@ -111,7 +111,7 @@ def test_a_conversion_that_fails_without_readers_keeps_its_code(tmp_path):
 
 @pytest.mark.usefixtures("buffering")
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["--help"],
         ["convert", "--help"],
@@ -127,9 +127,9 @@ def test_a_conversion_that_fails_without_readers_keeps_its_code(tmp_path):
     ],
     ids=" ".join,
 )
-def test_a_result_without_a_reader_ends_quietly(made, words):
-    words = [word.format(made=made) for word in words]
-    assert unread(*words) == (0, "")
+def test_a_result_without_a_reader_ends_quietly(made, arguments):
+    arguments = [word.format(made=made) for word in arguments]
+    assert unread(*arguments) == (0, "")
 
 
 def test_the_exit_code_reports_damage_without_a_reader(damaged):
@@ -137,7 +137,7 @@ def test_the_exit_code_reports_damage_without_a_reader(damaged):
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["--help"],
         ["--version"],
@@ -150,8 +150,8 @@ def test_the_exit_code_reports_damage_without_a_reader(damaged):
     ],
     ids=" ".join,
 )
-def test_a_result_that_cannot_be_written_is_one_error_line(made, words):
-    code, errors = full(*(word.format(made=made) for word in words))
+def test_a_result_that_cannot_be_written_is_one_error_line(made, arguments):
+    code, errors = full(*(word.format(made=made) for word in arguments))
     assert code == 5
     assert errors == (
         "wdsremux: cannot write to stdout: No space left on device; "

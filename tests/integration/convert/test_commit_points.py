@@ -13,7 +13,7 @@ import pytest
 from support.corpora import write_parquet_dataset
 from support.faults import Faults
 from support.mixing import MIX
-from support.runs import published, step_words, tree
+from support.runs import published, step_options, tree
 
 pytestmark = pytest.mark.integration
 
@@ -36,22 +36,22 @@ def source(tmp_path_factory):
     return folder
 
 
-STEPS = step_words("random-resized-crop=24", "hflip")
+STEPS = step_options("random-resized-crop=24", "hflip")
 RICH = (
     *STEPS, "--copies", 2, "--key-column", "caption", "--max-shard-samples", 8,
     "--max-errors", "100%", "--workers", 2, "--engine", "threads",
 )  # fmt: skip
 
 
-def words_for(source, out, words):
-    return ["convert", str(source), str(out), "--progress", "none", *words]
+def arguments_for(source, out, arguments):
+    return ["convert", str(source), str(out), "--progress", "none", *arguments]
 
 
 class Case:
     """One command: its undisturbed output, and runs of it that are killed."""
 
-    def __init__(self, command, source, words, folder):
-        self.command, self.source, self.words, self.folder = command, source, words, folder
+    def __init__(self, command, source, arguments, folder):
+        self.command, self.source, self.arguments, self.folder = command, source, arguments, folder
         self.trace = folder / "trace"
         out = folder / "reference"
         done = self.run(out, Faults(str(out), trace=str(self.trace)))
@@ -63,8 +63,8 @@ class Case:
         ]
 
     def run(self, out, faults=None):
-        words = words_for(self.source, out, self.words)
-        return self.command.run(*words, faults=faults or Faults(str(out)))
+        arguments = arguments_for(self.source, out, self.arguments)
+        return self.command.run(*arguments, faults=faults or Faults(str(out)))
 
     def kill(self, out, moment, *, power_cut=False):
         """Run the command killed at a moment; what is published then must be whole."""
@@ -126,9 +126,9 @@ def test_killed_repeatedly_the_same_command_finishes_with_the_same_bytes(rich, t
 
 def test_with_worker_processes_and_a_batch_function(command, source, tmp_path):
     (tmp_path / "mixing.py").write_text(MIX)
-    words = ("--transform", f"{tmp_path}/mixing.py:mix", "--batch-size", 8, "--workers", 2)
-    words += ("--max-errors", "100%", "--max-shard-samples", 8, "--key-column", "caption")
-    case = Case(command, source, words, tmp_path)
+    arguments = ("--transform", f"{tmp_path}/mixing.py:mix", "--batch-size", 8, "--workers", 2)
+    arguments += ("--max-errors", "100%", "--max-shard-samples", 8, "--key-column", "caption")
+    case = Case(command, source, arguments, tmp_path)
     # The calls are those of the run with threads: here a part of them is enough.
     case.check_every_moment(range(5, len(case.moments), 16))
 
@@ -136,6 +136,6 @@ def test_with_worker_processes_and_a_batch_function(command, source, tmp_path):
 def test_with_a_source_on_the_hub(command, hub, tmp_path):
     repo, folder = hub.new_repo()
     write_parquet_dataset(folder, rows=22, row_group_size=6, files=2)
-    words = (*STEPS, "--max-shard-samples", 15, "--workers", 2, "--engine", "threads")
-    case = Case(command, repo, words, tmp_path)
+    arguments = (*STEPS, "--max-shard-samples", 15, "--workers", 2, "--engine", "threads")
+    case = Case(command, repo, arguments, tmp_path)
     case.check_every_moment(range(2, len(case.moments), 7))

@@ -71,9 +71,9 @@ def test_the_limit_is_exact_to_the_record(tmp_path, write, bad, limit, code):
     assert "the first was row 4 (decode)" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out" / "index.json").exists()
-    told = [item["position"] for item in rejected(tmp_path / "out")]
-    assert len(told) == len(set(told)) > 0
-    assert told[0] == 4
+    reported = [item["position"] for item in rejected(tmp_path / "out")]
+    assert len(reported) == len(set(reported)) > 0
+    assert reported[0] == 4
 
 
 @pytest.mark.parametrize("limit", ["-1", "101%", "many", "1.5", ""])

@@ -36,11 +36,11 @@ if __name__ == "__main__":
 """
 
 
-def run(tmp_path, *words):
+def run(tmp_path, *arguments):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, script, tmp_path / "out", *words],
+        [sys.executable, script, tmp_path / "out", *arguments],
         capture_output=True,
         text=True,
         check=False,

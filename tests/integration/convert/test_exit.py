@@ -43,9 +43,9 @@ def test_ctrl_c_in_the_middle_of_a_stream_ends_it(hub, tmp_path, write):
     repo, folder = hub.new_repo()
     write(folder, rows=1500)
     hub.configure(latency_s=0.01, bandwidth=300_000)
-    words = ["--progress", "none", "--workers", "2", "--max-shard-samples", "50"]
+    arguments = ["--progress", "none", "--workers", "2", "--max-shard-samples", "50"]
     with subprocess.Popen(
-        [COMMAND, "convert", repo, str(tmp_path / "out"), *words],
+        [COMMAND, "convert", repo, str(tmp_path / "out"), *arguments],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

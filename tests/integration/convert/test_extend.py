@@ -10,13 +10,22 @@ from support.corpora import hf_columns, hf_schema, jpegs, write_parquet_dataset
 from support.faults import Faults
 from support.forked import ForkedCommand
 from support.mixing import MIX
-from support.runs import convert, manifest, published, rejected, shards, step_words, tree, wdsremux
+from support.runs import (
+    convert,
+    manifest,
+    published,
+    rejected,
+    shards,
+    step_options,
+    tree,
+    wdsremux,
+)
 
 pytestmark = pytest.mark.integration
 
 OLD, NEW = 30, 50
 SMALL = ("--max-shard-samples", 9, "--max-errors", "100%")
-STEPS = step_words("random-resized-crop=24", "hflip")
+STEPS = step_options("random-resized-crop=24", "hflip")
 
 
 class Growing:
@@ -60,15 +69,15 @@ def verify(out):
     assert done.returncode == 0, done.stdout
 
 
-def assert_extended(source, out, fresh, *words, breaks=(OLD,)):
+def assert_extended(source, out, fresh, *arguments, breaks=(OLD,)):
     """Extend an output and check that only shards came, the very ones of a new conversion with breaks."""
     before = shards(out)
-    convert(source, out, *words, "--extend")
+    convert(source, out, *arguments, "--extend")
     after = shards(out)
     assert before.items() < after.items()
     assert manifest(out)["recipe"]["break_at"] == list(breaks)
     at = [word for row in breaks for word in ("--break-at", row)]
-    convert(source, fresh, *words, *at)
+    convert(source, fresh, *arguments, *at)
     assert shards(fresh) == after
     assert published(fresh).keys() == published(out).keys()
     verify(out)
@@ -76,15 +85,15 @@ def assert_extended(source, out, fresh, *words, breaks=(OLD,)):
 
 @pytest.mark.parametrize("case", ["plain", "keys and copies", "batches"])
 def test_added_files_give_the_shards_of_a_conversion_with_a_break(source, function, tmp_path, case):
-    words = {
+    arguments = {
         "plain": STEPS,
         "keys and copies": (*STEPS, "--copies", 2, "--key-column", "caption"),
         "batches": ("--transform", function, "--batch-size", 8),
     }[case]
-    words = (*SMALL, *words)
-    convert(source.folder, tmp_path / "out", *words)
+    arguments = (*SMALL, *arguments)
+    convert(source.folder, tmp_path / "out", *arguments)
     source.grow()
-    assert_extended(source.folder, tmp_path / "out", tmp_path / "fresh", *words)
+    assert_extended(source.folder, tmp_path / "out", tmp_path / "fresh", *arguments)
     assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
     assert manifest(tmp_path / "out")["totals"]["rows"] == NEW
 
@@ -114,21 +123,21 @@ def test_an_extended_output_is_finished_for_the_command_with_and_without_the_opt
 
 
 def test_an_output_can_be_extended_again_and_again(source, tmp_path):
-    words = (*SMALL, *STEPS)
-    convert(source.folder, tmp_path / "out", *words)
+    arguments = (*SMALL, *STEPS)
+    convert(source.folder, tmp_path / "out", *arguments)
     source.grow()
-    convert(source.folder, tmp_path / "out", *words, "--extend")
+    convert(source.folder, tmp_path / "out", *arguments, "--extend")
     source.grow(11)
     breaks = (OLD, NEW)
-    assert_extended(source.folder, tmp_path / "out", tmp_path / "fresh", *words, breaks=breaks)
+    assert_extended(source.folder, tmp_path / "out", tmp_path / "fresh", *arguments, breaks=breaks)
     assert [item["position"] for item in rejected(tmp_path / "out")] == [7, OLD + 3, NEW + 3]
 
 
 def test_shards_of_an_extended_output_can_be_repaired(source, function, tmp_path):
-    words = (*SMALL, "--transform", function, "--batch-size", 8)
-    convert(source.folder, tmp_path / "out", *words)
+    arguments = (*SMALL, "--transform", function, "--batch-size", 8)
+    convert(source.folder, tmp_path / "out", *arguments)
     source.grow()
-    convert(source.folder, tmp_path / "out", *words, "--extend")
+    convert(source.folder, tmp_path / "out", *arguments, "--extend")
     whole = tree(tmp_path / "out")
     names = sorted(shards(tmp_path / "out"))
     for name in (names[1], names[3], names[4], names[-1]):
@@ -200,8 +209,8 @@ def test_inserted_rows_are_refused(tmp_path):
     write_parquet_dataset(tmp_path / "in", rows=10, files=1, split="validation")
     convert(tmp_path / "in", tmp_path / "out", *SMALL, "--split", "all")
     source.grow()
-    words = (*SMALL, "--split", "all", "--extend")
-    done = convert(tmp_path / "in", tmp_path / "out", *words, code=7)
+    arguments = (*SMALL, "--split", "all", "--extend")
+    done = convert(tmp_path / "in", tmp_path / "out", *arguments, code=7)
     assert "--split all cannot be extended: the rows that were added would shift" in done.stderr
 
 
@@ -223,9 +232,9 @@ def test_killed_at_any_moment_an_extension_resumes_with_and_without_the_option(s
     with ForkedCommand() as command:
 
         def run(out, *more, **faults):
-            words = (*SMALL, "--progress", "none", "--workers", 1, "--engine", "threads", *more)
+            arguments = (*SMALL, "--progress", "none", "--workers", 1, "--engine", "threads", *more)
             layer = Faults(str(out), **faults)
-            return command.run("convert", source.folder, out, *words, faults=layer)
+            return command.run("convert", source.folder, out, *arguments, faults=layer)
 
         begun = tmp_path / "begun"
         assert run(begun).returncode == 0

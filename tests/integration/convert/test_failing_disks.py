@@ -11,7 +11,7 @@ import pytest
 from support.corpora import jpeg, write_parquet_dataset
 from support.disks import SmallDisk
 from support.faults import Failure, Faults
-from support.runs import published, step_words, tree
+from support.runs import published, step_options, tree
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ class Case:
         images = [jpeg(i, 100, 100, noisy=True) for i in range(30)]
         images[4] = b"broken"
         self.source = write_parquet_dataset(folder / "in", images=images).folder
-        self.words = (*step_words("hflip"), "--max-shard-samples", 10, "--max-errors", "100%")
+        self.arguments = (*step_options("hflip"), "--max-shard-samples", 10, "--max-errors", "100%")
         assert self.run(folder / "reference").returncode == 0
         self.reference = tree(folder / "reference")
 
@@ -37,8 +37,8 @@ class Case:
         return self.run_with(out, faults)
 
     def run_with(self, out, faults, progress="none"):
-        words = ("--progress", progress, "--workers", 2, "--engine", "threads", *self.words)
-        return self.command.run("convert", self.source, out, *words, faults=faults)
+        arguments = ("--progress", progress, "--workers", 2, "--engine", "threads", *self.arguments)
+        return self.command.run("convert", self.source, out, *arguments, faults=faults)
 
     def assert_only_whole_files(self, out):
         """Check that what stands is as it should be, and that nothing else is left."""
@@ -56,7 +56,7 @@ def case(command, tmp_path_factory):
     return Case(command, tmp_path_factory.mktemp("case"))
 
 
-def told(ended):
+def reported(ended):
     """Return the error of a run that ended for the target's sake."""
     assert ended.returncode == 5, ended
     assert "Traceback" not in ended.stderr
@@ -91,7 +91,7 @@ def told(ended):
 )
 def test_every_failing_call_says_where_and_what_to_do(case, tmp_path, op, number, name, remedy):
     out = tmp_path / "out"
-    text = told(case.run(out, Failure(op, number, name)))
+    text = reported(case.run(out, Failure(op, number, name)))
     assert re.search(rf"^wdsremux: cannot \w+ '{re.escape(str(out))}[^']*': ", text)
     assert os.strerror(number) in text
     assert text.endswith(f"{remedy}, {AGAIN}")
@@ -106,7 +106,7 @@ def test_a_short_write_is_continued(case, tmp_path):
 
 
 def test_a_short_write_and_then_no_room_is_a_full_disk(case, tmp_path):
-    text = told(case.run(tmp_path / "out", Failure("write", errno.ENOSPC, SHARD, short=True)))
+    text = reported(case.run(tmp_path / "out", Failure("write", errno.ENOSPC, SHARD, short=True)))
     assert "No space left on device" in text
     case.assert_only_whole_files(tmp_path / "out")
     case.assert_finishes(tmp_path / "out")
@@ -118,7 +118,7 @@ def test_a_disk_lost_in_the_middle_is_one_error_and_the_run_resumes(case, tmp_pa
     out = tmp_path / "out"
     first_done = ".wdsremux/train-000000.msgpack"
     gone = [Failure(op, number, after=first_done) for op in EVERY_WRITE]
-    text = told(case.run(out, *gone))
+    text = reported(case.run(out, *gone))
     assert os.strerror(number) in text
     assert published(out).items() <= case.reference.items()
     case.assert_finishes(out)
@@ -157,7 +157,7 @@ def test_a_read_only_disk_is_one_error_before_anything_is_read(case, small_disk)
     faults = (
         None if small_disk.is_real else Faults(str(out), failures=[Failure("mkdir", errno.EROFS)])
     )
-    text = told(case.run_with(out, faults))
+    text = reported(case.run_with(out, faults))
     assert text.endswith(f"Read-only file system; make the folder writable, {AGAIN}")
     small_disk.make_writable()
     small_disk.grow(4_000_000)
@@ -174,7 +174,7 @@ def test_a_disk_that_becomes_read_only_between_two_runs_is_one_error(case, small
     faults = (
         None if small_disk.is_real else Faults(str(out), failures=[Failure("open", errno.EROFS)])
     )
-    assert "Read-only file system" in told(case.run_with(out, faults))
+    assert "Read-only file system" in reported(case.run_with(out, faults))
     assert tree(out) == before
     small_disk.make_writable()
     case.assert_finishes(out)
@@ -190,14 +190,14 @@ LIMITED = """
 
 
 def test_a_limit_on_the_size_of_files_names_both_remedies(case, tmp_path):
-    words = ["convert", case.source, tmp_path / "out", "--progress", "none", *case.words]
+    arguments = ["convert", case.source, tmp_path / "out", "--progress", "none", *case.arguments]
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(LIMITED), *map(str, words)],
+        [sys.executable, "-c", textwrap.dedent(LIMITED), *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
         timeout=60,
     )
-    assert f"raise the file size limit or lower --max-shard-size, {AGAIN}" in told(ended)
+    assert f"raise the file size limit or lower --max-shard-size, {AGAIN}" in reported(ended)
     case.assert_only_whole_files(tmp_path / "out")
     case.assert_finishes(tmp_path / "out")

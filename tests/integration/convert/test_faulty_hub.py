@@ -5,7 +5,7 @@ import time
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
 from support.forms import write_class_folders, write_table_beside_images, write_tars, write_zip
-from support.runs import convert, entries, manifest, rejected, samples, shards, step_words
+from support.runs import convert, entries, manifest, rejected, samples, shards, step_options
 
 pytestmark = [
     pytest.mark.integration,
@@ -15,7 +15,7 @@ pytestmark = [
 ]
 
 KINDS = ("cut", "503", "429", "500", "short", "reset", "stall")
-WORDS = (*step_words("random-resized-crop=24", "hflip"), "--max-shard-size", "40KB")
+WORDS = (*step_options("random-resized-crop=24", "hflip"), "--max-shard-size", "40KB")
 
 
 def disturb(hub, kinds, *, most, rate=0.5, **changes):
@@ -45,18 +45,18 @@ def test_all_rows_arrive_in_order_and_once(hub, parquet, undisturbed, tmp_path, 
     most = 3 if kind == "stall" else 12
     # So often that all faults come before the last of the few answers that the run needs.
     disturb(hub, (kind,), most=most, rate=0.75, stall_s=60)
-    words = ("--workers", 2, "--give-up-after", 3) if kind == "stall" else ("--workers", 2)
-    convert(repo, tmp_path / "out", *WORDS, *words)
+    arguments = ("--workers", 2, "--give-up-after", 3) if kind == "stall" else ("--workers", 2)
+    convert(repo, tmp_path / "out", *WORDS, *arguments)
     assert hub.faults == most
     assert [entry["position"] for entry in entries(tmp_path / "out")] == list(range(150))
     assert rejected(tmp_path / "out") == []
     assert shards(tmp_path / "out") == undisturbed
 
 
-@pytest.mark.parametrize("words", [("--workers", 0), ("--workers", 2, "--engine", "processes")])
-def test_every_engine_survives_mixed_faults(hub, parquet, undisturbed, tmp_path, words):
+@pytest.mark.parametrize("arguments", [("--workers", 0), ("--workers", 2, "--engine", "processes")])
+def test_every_engine_survives_mixed_faults(hub, parquet, undisturbed, tmp_path, arguments):
     disturb(hub, ("cut", "503", "429", "short", "reset"), most=20)
-    convert(parquet[0], tmp_path / "out", *WORDS, *words)
+    convert(parquet[0], tmp_path / "out", *WORDS, *arguments)
     assert hub.faults >= 10
     assert shards(tmp_path / "out") == undisturbed
 

@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from support.demo_conversion import SHARD, told
+from support.demo_conversion import SHARD, reported
 from support.faulty_mount import Fault
 from support.running import Running
 from support.runs import published, tree, wdsremux
@@ -59,7 +59,7 @@ def test_a_refusing_mount_is_one_error_and_the_same_command_resumes(
     conversion, mount, out, fault, remedy
 ):
     with mount.failing(fault):
-        text = told(conversion.run(out))
+        text = reported(conversion.run(out))
     assert re.search(rf"cannot write '{out}/[^']*': {os.strerror(fault.errno)}", text)
     assert text.endswith(f"{remedy}, then run the same command again: finished shards are kept")
     conversion.assert_only_whole_files(out)
@@ -69,7 +69,7 @@ def test_a_refusing_mount_is_one_error_and_the_same_command_resumes(
 def test_a_full_mount_is_reported_in_bytes_and_the_run_resumes(conversion, mount, out):
     sizes = [path.stat().st_size for path in sorted(conversion.reference.glob("*.tar"))]
     mount.order(room=mount.used() + sizes[0] + sizes[1])
-    text = told(conversion.run(out))
+    text = reported(conversion.run(out))
     assert f"cannot write '{out}/validation-000001.tar': No space left on device" in text
     needed, free = map(int, re.findall(r"\d+(?= bytes,| are free)", text))
     assert sizes[0] > needed - free > 0
@@ -84,11 +84,11 @@ def test_a_full_mount_is_reported_in_bytes_and_the_run_resumes(conversion, mount
 
 def test_a_mount_that_becomes_read_only_keeps_the_finished_shards(conversion, mount, out):
     with mount.failing(Fault(CHANGES, errno=errno.EROFS, after=ONE_SHARD)):
-        text = told(conversion.run(out))
+        text = reported(conversion.run(out))
         assert "Read-only file system; make the folder writable" in text
         # The lock is all that could not be taken away.
         assert set(tree(out)) - set(published(out)) == {".wdsremux/lock"}
-        assert "Read-only file system" in told(conversion.run(out))
+        assert "Read-only file system" in reported(conversion.run(out))
     assert published(out).items() < conversion.whole.items()
     assert "validation-000000.tar" in published(out)
     conversion.assert_finishes(out)
@@ -104,9 +104,9 @@ def test_short_writes_and_short_reads_change_no_byte(conversion, mount, out):
 
 def test_the_installed_command_resumes_after_a_full_quota(conversion, mount, out):
     with mount.failing(Fault("flush", SHARD, errno=errno.EDQUOT)):
-        told(wdsremux("convert", "demo:", out, *conversion.words))
+        reported(wdsremux("convert", "demo:", out, *conversion.arguments))
     conversion.assert_only_whole_files(out)
-    done = wdsremux("convert", "demo:", out, *conversion.words)
+    done = wdsremux("convert", "demo:", out, *conversion.arguments)
     assert done.returncode == 0, done.stderr
     assert tree(out) == conversion.whole
 
@@ -116,7 +116,7 @@ def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind
     conversion, mount, out, op
 ):
     mount.order(Fault(op, SHARD, stalls=True, times=1))
-    with Running("convert", "demo:", out, *conversion.words) as running:
+    with Running("convert", "demo:", out, *conversion.arguments) as running:
         running.wait_for(lambda: mount.waiting, "a call that waits")
         running.send(signal.SIGINT)
         code, errors = running.ended(20)
@@ -138,7 +138,7 @@ def test_a_run_that_waits_for_the_mount_can_be_stopped_and_leaves_nothing_behind
 )
 def test_a_mount_that_cannot_be_listed_is_one_error(conversion, mount, out, sick):
     with mount.failing(sick):
-        text = told(conversion.run(out))
+        text = reported(conversion.run(out))
     assert re.search(rf"^wdsremux: cannot \w+ '{out}[^']*': {os.strerror(sick.errno)}", text)
     conversion.assert_finishes(out)
 
@@ -148,6 +148,6 @@ def test_an_unreadable_file_stops_the_run_which_resumes(conversion, mount, out, 
     copied(conversion.reference, out)
     (out / "index.json").unlink()
     with mount.failing(Fault("read", re.escape(name), errno=errno.EIO)):
-        text = told(conversion.run(out))
+        text = reported(conversion.run(out))
     assert re.search(rf"cannot read '{out}/.*{name}': Input/output error; check the disk", text)
     conversion.assert_finishes(out)

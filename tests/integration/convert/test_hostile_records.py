@@ -51,8 +51,8 @@ def convert_rows(rows, out, **options):
 @pytest.mark.parametrize("steps", [(), ("resize=16",)], ids=["stored", "resized"])
 def test_a_bad_image_is_rejected_with_position_and_reason(tmp_path, image, stage, steps):
     corpus = write_parquet_dataset(tmp_path / "in", images=[GOOD, image, GOOD])
-    words = [word for step in steps for word in ("--step", step)]
-    convert(corpus.folder, tmp_path / "out", *SKIP_ALL, *words)
+    arguments = [word for step in steps for word in ("--step", step)]
+    convert(corpus.folder, tmp_path / "out", *SKIP_ALL, *arguments)
     (item,) = rejected(tmp_path / "out")
     assert (item["position"], item["stage"]) == (1, stage)
     assert item["reason"]
@@ -202,8 +202,8 @@ def numbered(tmp_path):
 
 def test_an_exception_for_one_image_is_a_rejected_record_with_its_line(numbered, tmp_path):
     source, functions = numbered
-    words = ("--transform", functions + "fails", "--transform-mode", "image", "--workers", 1)
-    done = convert(source, tmp_path / "out", *words, code=6)
+    arguments = ("--transform", functions + "fails", "--transform-mode", "image", "--workers", 1)
+    done = convert(source, tmp_path / "out", *arguments, code=6)
     assert "row 0" in done.stderr
     assert "no luck today" in done.stderr
     assert "functions.py" in done.stderr
@@ -223,8 +223,8 @@ def test_a_function_that_breaks_its_contract_is_one_clear_error(
     numbered, tmp_path, name, mode, says
 ):
     source, functions = numbered
-    words = ("--transform", functions + name, "--transform-mode", mode, "--workers", 1)
-    done = convert(source, tmp_path / "out", *words, code=4)
+    arguments = ("--transform", functions + name, "--transform-mode", mode, "--workers", 1)
+    done = convert(source, tmp_path / "out", *arguments, code=4)
     assert says in done.stderr
     assert name in done.stderr
     assert "Traceback" not in done.stderr
@@ -232,8 +232,15 @@ def test_a_function_that_breaks_its_contract_is_one_clear_error(
 
 def test_what_the_function_leaves_out_counts_as_rejected_but_not_as_error(numbered, tmp_path):
     source, functions = numbered
-    words = ("--transform", functions + "leaves_out", "--transform-mode", "image", "--workers", 1)
-    done = convert(source, tmp_path / "out", *words, "--max-errors", 0, code=6)
+    arguments = (
+        "--transform",
+        functions + "leaves_out",
+        "--transform-mode",
+        "image",
+        "--workers",
+        1,
+    )
+    done = convert(source, tmp_path / "out", *arguments, "--max-errors", 0, code=6)
     assert "no sample" in done.stderr
     assert "not today" in done.stderr
 
@@ -243,8 +250,8 @@ def test_a_record_that_kills_its_worker_is_rejected_and_no_other_is_lost(
     numbered, tmp_path, name, mode
 ):
     source, functions = numbered
-    words = ("--transform", functions + name, "--transform-mode", mode, "--workers", 2)
-    convert(source, tmp_path / "out", *words, *SKIP_ALL)
+    arguments = ("--transform", functions + name, "--transform-mode", mode, "--workers", 2)
+    convert(source, tmp_path / "out", *arguments, *SKIP_ALL)
     (item,) = rejected(tmp_path / "out")
     assert item["position"] == 7
     assert "SIGKILL" in item["reason"] or "SIGSEGV" in item["reason"]

@@ -102,8 +102,8 @@ def test_a_revision_is_read_as_it_was_and_pinned(parquet, tmp_path, by):
     HfApi().create_branch(repo, branch="old", repo_type="dataset")
     commit = HfApi().dataset_info(repo).sha
     HfApi().delete_file(corpus.files[1], repo, repo_type="dataset")
-    words = [f"hf://datasets/{repo}@old"] if by == "@" else [repo, "--revision", "old"]
-    convert(words[0], tmp_path / "out", *words[1:])
+    arguments = [f"hf://datasets/{repo}@old"] if by == "@" else [repo, "--revision", "old"]
+    convert(arguments[0], tmp_path / "out", *arguments[1:])
     assert_is_corpus(tmp_path / "out", corpus)
     assert manifest(tmp_path / "out")["source"]["commit"] == commit
     convert(repo, tmp_path / "new")
@@ -130,8 +130,8 @@ def test_one_of_several_subsets_must_be_named(hub, tmp_path):
     for name, corpus in corpora.items():
         convert(repo, tmp_path / name, "--subset", name)
         assert [sample["jpg"] for sample in samples(tmp_path / name)] == corpus.images
-    for words in ((), ("--subset", "huge")):
-        done = convert(repo, tmp_path / "out", *words, code=2)
+    for arguments in ((), ("--subset", "huge")):
+        done = convert(repo, tmp_path / "out", *arguments, code=2)
         assert "small, big" in done.stderr
         assert "--subset" in done.stderr
         assert "Traceback" not in done.stderr
@@ -170,8 +170,8 @@ class TestAccess:
         (folder / ".private").touch()
         hub.configure(token=TOKEN)
         (tmp_path / "token").write_text(TOKEN)
-        words = ("--engine", "processes", "--workers", 2)
-        convert(repo, tmp_path / "out", *words, env={"HF_TOKEN_PATH": tmp_path / "token"})
+        arguments = ("--engine", "processes", "--workers", 2)
+        convert(repo, tmp_path / "out", *arguments, env={"HF_TOKEN_PATH": tmp_path / "token"})
         assert [sample["jpg"] for sample in samples(tmp_path / "out")] == form.images
 
     def test_without_the_token_the_error_says_how_to_log_in(self, hub, tmp_path, write):
@@ -259,8 +259,8 @@ def test_every_image_is_fetched_once_for_all_copies(hub, parquet, tmp_path):
     sent = []
     for copies in (1, 3):
         hub.reset()
-        words = ("--copies", copies, "--step", "random-crop=8", "--workers", 1)
-        convert(parquet[0], tmp_path / str(copies), *words)
+        arguments = ("--copies", copies, "--step", "random-crop=8", "--workers", 1)
+        convert(parquet[0], tmp_path / str(copies), *arguments)
         sent.append(hub.sent)
     assert sent[1] == pytest.approx(sent[0], rel=0.01)
 

@@ -132,8 +132,8 @@ def packed(tmp_path_factory):
     for name, (content, _) in kinds().items():
         (folder / name).write_bytes(content)
     matte = "#{:02x}{:02x}{:02x}".format(*MATTE)
-    words = ("--reencode", "--matte", matte, "--quality", 98, "--subsampling", "444")
-    convert(folder, out, *words, "--max-errors", 0)
+    arguments = ("--reencode", "--matte", matte, "--quality", 98, "--subsampling", "444")
+    convert(folder, out, *arguments, "--max-errors", 0)
     return {json.loads(sample["json"])["file_name"]: sample["jpg"] for sample in samples(out)}
 
 
@@ -161,11 +161,11 @@ class TestPassingThrough:
         assert "packed unchanged, with their EXIF orientation tag" in note
         assert note in done.stdout
 
-    @pytest.mark.parametrize("words", [("--reencode",), ("--step", "hflip=0")])
-    def test_reencode_and_any_step_encode_again(self, tmp_path, words):
+    @pytest.mark.parametrize("arguments", [("--reencode",), ("--step", "hflip=0")])
+    def test_reencode_and_any_step_encode_again(self, tmp_path, arguments):
         image = turned(6)
         source = write_parquet_dataset(tmp_path / "in", images=[image]).folder
-        convert(source, tmp_path / "out", *words)
+        convert(source, tmp_path / "out", *arguments)
         (sample,) = samples(tmp_path / "out")
         assert sample["jpg"] != image
         assert json.loads(sample["json"])["width"] == 64

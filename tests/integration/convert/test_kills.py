@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
 from support.mixing import MIX
-from support.runs import step_words
+from support.runs import step_options
 
 pytestmark = pytest.mark.integration
 
 HARNESS = Path(__file__).parents[3] / "tools" / "kill_harness.py"
-STEPS = step_words("random-resized-crop=24", "hflip")
+STEPS = step_options("random-resized-crop=24", "hflip")
 
 
-def harness(folder, *words, kills, source=None, seed=1, code=0):
+def harness(folder, *arguments, kills, source=None, seed=1, code=0):
     """Run the harness; return what it says."""
     options = ["--kills", kills, "--seed", seed, "--folder", folder]
     options += ["--source", source] if source is not None else ["--command"]
-    command = [sys.executable, HARNESS, *options, "--", *words]
+    command = [sys.executable, HARNESS, *options, "--", *arguments]
     done = subprocess.run(
         [*map(str, command)], capture_output=True, text=True, check=False, timeout=280
     )
@@ -38,23 +38,23 @@ def source(tmp_path_factory):
 
 
 def test_killed_25_times_at_random_the_command_finishes_with_the_same_bytes(source, tmp_path):
-    words = (*STEPS, "--max-shard-samples", 40, "--workers", 2, "--engine", "threads")
-    said = harness(tmp_path, *words, kills=25, source=source)
+    arguments = (*STEPS, "--max-shard-samples", 40, "--workers", 2, "--engine", "threads")
+    said = harness(tmp_path, *arguments, kills=25, source=source)
     assert "25 kills (seed 1): " in said
 
 
 def test_it_holds_for_worker_processes_copies_and_keys(source, tmp_path):
     (tmp_path / "mixing.py").write_text(MIX)
-    words = ("--transform", f"{tmp_path}/mixing.py:mix", "--batch-size", 16, "--copies", 2)
-    words += ("--key-column", "caption", "--max-shard-samples", 60, "--workers", 2)
-    assert "4 kills" in harness(tmp_path / "work", *words, kills=4, source=source)
+    arguments = ("--transform", f"{tmp_path}/mixing.py:mix", "--batch-size", 16, "--copies", 2)
+    arguments += ("--key-column", "caption", "--max-shard-samples", 60, "--workers", 2)
+    assert "4 kills" in harness(tmp_path / "work", *arguments, kills=4, source=source)
 
 
 def test_it_holds_for_a_source_on_the_hub(hub, tmp_path):
     repo, folder = hub.new_repo()
     write_parquet_dataset(folder, rows=200, row_group_size=32)
-    words = (*STEPS, "--max-shard-samples", 40, "--workers", 2, "--engine", "threads")
-    assert "2 kills" in harness(tmp_path, *words, kills=2, source=repo)
+    arguments = (*STEPS, "--max-shard-samples", 40, "--workers", 2, "--engine", "threads")
+    assert "2 kills" in harness(tmp_path, *arguments, kills=2, source=repo)
 
 
 WRITES_IN_PLACE = """

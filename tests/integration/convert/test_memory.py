@@ -36,12 +36,12 @@ def assert_flat(peaks):
     assert many < few * 1.1, f"{few / 1e6:.1f} MB became {many / 1e6:.1f} MB"
 
 
-def convert_command(source, out, *words):
-    return [COMMAND, "convert", source, out, "--progress", "none", *SHARDS, *words]
+def convert_command(source, out, *arguments):
+    return [COMMAND, "convert", source, out, "--progress", "none", *SHARDS, *arguments]
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ("--workers", 2, "--step", "resize=24"),
         ("--workers", 2, "--engine", "processes", "--step", "resize=24"),
@@ -49,10 +49,10 @@ def convert_command(source, out, *words):
     ],
     ids=["threads", "processes", "in the process"],
 )
-def test_memory_is_flat_over_parquet(folders, tmp_path, words):
+def test_memory_is_flat_over_parquet(folders, tmp_path, arguments):
     assert_flat(
         [
-            peak_bytes(convert_command(folder, tmp_path / str(number), *words))
+            peak_bytes(convert_command(folder, tmp_path / str(number), *arguments))
             for number, folder in enumerate(folders)
         ]
     )

@@ -76,14 +76,14 @@ class Poisoned:
         self.source, self.folder = source, folder
         (folder / "functions.py").write_text(FUNCTIONS)
 
-    def convert(self, name, poison, *words, workers=2, out="out"):
+    def convert(self, name, poison, *arguments, workers=2, out="out"):
         """Convert and return the output folder; `poison` is how rows kill, by row."""
         mode = "sample" if name == "one" else "batch"
         function = ("--transform", f"{self.folder}/functions.py:{name}", "--transform-mode", mode)
         limits = ("--batch-size", BATCH, "--max-errors", "100%", "--max-shard-samples", 5)
         poison = ",".join(f"{row}:{how}" for row, how in poison.items())
         convert(
-            self.source, self.folder / out, *function, *limits, *words, "--workers", workers,
+            self.source, self.folder / out, *function, *limits, *arguments, "--workers", workers,
             env={"POISON": poison},
         )  # fmt: skip
         return self.folder / out

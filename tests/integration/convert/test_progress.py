@@ -34,7 +34,7 @@ def slow(image):
 
 
 @pytest.fixture
-def words(source, tmp_path):
+def arguments(source, tmp_path):
     """Return a command that takes long enough to be watched."""
     (tmp_path / "slow.py").write_text(SLOW)
     function = ["--transform", f"{tmp_path}/slow.py:slow", "--transform-mode", "image"]
@@ -43,8 +43,8 @@ def words(source, tmp_path):
 
 
 @pytest.mark.parametrize("flag", [[], ["--progress", "bar"]], ids=["auto", "bar"])
-def test_a_terminal_gets_a_bar_with_every_figure(words, flag):
-    code, shown = on_a_terminal([*words, *flag], columns=140)
+def test_a_terminal_gets_a_bar_with_every_figure(arguments, flag):
+    code, shown = on_a_terminal([*arguments, *flag], columns=140)
     assert code == 0, shown
     seen = [match.groupdict() for match in FIELDS.finditer(shown)]
     assert seen, shown
@@ -56,15 +56,15 @@ def test_a_terminal_gets_a_bar_with_every_figure(words, flag):
     assert "599 samples of 600 rows" in shown
 
 
-def test_a_terminal_that_does_not_know_its_width_gets_a_bar_too(words):
-    code, shown = on_a_terminal(words, columns=0)
+def test_a_terminal_that_does_not_know_its_width_gets_a_bar_too(arguments):
+    code, shown = on_a_terminal(arguments, columns=0)
     assert code == 0, shown
     assert "600 of 600 rows" in shown
     assert "images/s" in shown
 
 
-def test_a_log_gets_lines_and_no_bar(words):
-    done = wdsremux(*words)
+def test_a_log_gets_lines_and_no_bar(arguments):
+    done = wdsremux(*arguments)
     assert done.returncode == 0
     assert "converting 600 rows in this process" in done.stderr
     assert "\r" not in done.stderr
@@ -72,8 +72,8 @@ def test_a_log_gets_lines_and_no_bar(words):
     assert "1 rejected" in done.stdout
 
 
-def test_json_is_an_object_a_line_with_every_figure(words):
-    done = wdsremux(*words, "--progress", "json")
+def test_json_is_an_object_a_line_with_every_figure(arguments):
+    done = wdsremux(*arguments, "--progress", "json")
     assert done.returncode == 0
     events = [json.loads(line) for line in done.stderr.splitlines()]
     assert [event["event"] for event in events].count("shard") == 6
@@ -87,15 +87,15 @@ def test_json_is_an_object_a_line_with_every_figure(words):
             assert figures <= set(event)
 
 
-def test_none_is_silent(words):
-    done = wdsremux(*words, "--progress", "none")
+def test_none_is_silent(arguments):
+    done = wdsremux(*arguments, "--progress", "none")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_run_stopped_by_an_error_resumes(words):
-    first = wdsremux(*words, "--progress", "none", "--on-error", "fail")
+def test_a_run_stopped_by_an_error_resumes(arguments):
+    first = wdsremux(*arguments, "--progress", "none", "--on-error", "fail")
     assert first.returncode == 6
-    done = wdsremux(*words, "--progress", "log")
+    done = wdsremux(*arguments, "--progress", "log")
     assert done.returncode == 0
     assert "599 samples of 600 rows" in done.stdout
 

@@ -212,8 +212,8 @@ def test_an_unused_column_of_a_function_is_reported_once(form, tmp_path):
         observer=events.append,
     )
     notes = [event.text for event in events if isinstance(event, Note)]
-    told = "the function returned 'mean', not packed: name it in extra_columns"
-    assert notes.count(told) == 1
+    reported = "the function returned 'mean', not packed: name it in extra_columns"
+    assert notes.count(reported) == 1
 
 
 def test_a_function_of_images_adds_no_column(form, tmp_path):

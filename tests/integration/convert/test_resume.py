@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from huggingface_hub import HfApi
 from support.corpora import jpeg, jpegs, write_parquet_dataset, write_table
-from support.runs import convert, shards, step_words, tree, wdsremux
+from support.runs import convert, shards, step_options, tree, wdsremux
 
 from wdsremux.converting.run import convert as run_conversion
 from wdsremux.core.events import Note, ShardDone
@@ -45,26 +45,26 @@ def test_a_batch_read_again_duplicates_no_key_and_no_error(tmp_path):
     source = keyed_source(tmp_path / "in")
     function = tmp_path / "f.py"
     function.write_text(BATCHES)
-    words = ("--key-column", "name", "--max-errors", "2", "--max-shard-size", "20KB")
-    words += ("--transform", f"{function}:same", "--batch-size", "16", "--workers", 1)
-    convert(source, tmp_path / "out", *words)
+    arguments = ("--key-column", "name", "--max-errors", "2", "--max-shard-size", "20KB")
+    arguments += ("--transform", f"{function}:same", "--batch-size", "16", "--workers", 1)
+    convert(source, tmp_path / "out", *arguments)
     whole = tree(tmp_path / "out")
     assert len(shards(tmp_path / "out")) > 4
     remove_tail(tmp_path / "out", 2)
-    convert(source, tmp_path / "out", *words)
+    convert(source, tmp_path / "out", *arguments)
     assert tree(tmp_path / "out") == whole
 
 
 def test_a_copy_with_less_progress_catches_up(tmp_path):
     source = keyed_source(tmp_path / "in")
-    words = ("--key-column", "name", "--max-errors", "2", "--max-shard-size", "20KB")
-    words += ("--copies", 2, *step_words("hflip"))
-    convert(source, tmp_path / "out", *words)
+    arguments = ("--key-column", "name", "--max-errors", "2", "--max-shard-size", "20KB")
+    arguments += ("--copies", 2, *step_options("hflip"))
+    convert(source, tmp_path / "out", *arguments)
     whole = tree(tmp_path / "out")
     victim = sorted(name for name in shards(tmp_path / "out") if "-c1-" in name)[1]
     (tmp_path / "out" / victim).unlink()
     (tmp_path / "out" / "index.json").unlink()
-    convert(source, tmp_path / "out", *words)
+    convert(source, tmp_path / "out", *arguments)
     assert tree(tmp_path / "out") == whole
 
 
@@ -72,12 +72,12 @@ def test_what_is_done_already_is_counted_over_all_splits(tmp_path):
     source = tmp_path / "in"
     write_parquet_dataset(source, rows=40, split="train")
     write_parquet_dataset(source, rows=30, split="validation", seed=1)
-    words = ("--split", "all", "--max-shard-size", "20KB", "--progress", "json")
-    wdsremux("convert", source, tmp_path / "out", *words)
+    arguments = ("--split", "all", "--max-shard-size", "20KB", "--progress", "json")
+    wdsremux("convert", source, tmp_path / "out", *arguments)
     (tmp_path / "out" / "index.json").unlink()
     last = max(name for name in shards(tmp_path / "out") if name.startswith("validation"))
     (tmp_path / "out" / last).unlink()
-    done = wdsremux("convert", source, tmp_path / "out", *words)
+    done = wdsremux("convert", source, tmp_path / "out", *arguments)
     report = json.loads(done.stderr.splitlines()[-1])
     assert report["event"] == "done"
     assert report["rows"] == report["rows_in_all"] == 70
@@ -86,12 +86,12 @@ def test_what_is_done_already_is_counted_over_all_splits(tmp_path):
 @pytest.mark.parametrize("name", ["train-000001.tar", ".wdsremux/train-000001.msgpack"])
 def test_a_lost_file_of_a_finished_output_needs_repair(tmp_path, name):
     source = write_parquet_dataset(tmp_path / "in").folder
-    words = ("--max-shard-size", "20KB", "--progress", "log")
-    wdsremux("convert", source, tmp_path / "out", *words)
+    arguments = ("--max-shard-size", "20KB", "--progress", "log")
+    wdsremux("convert", source, tmp_path / "out", *arguments)
     whole = tree(tmp_path / "out")
     (tmp_path / "out" / name).unlink()
     left = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.tar")}
-    done = wdsremux("convert", source, tmp_path / "out", *words)
+    done = wdsremux("convert", source, tmp_path / "out", *arguments)
     assert done.returncode == 6
     assert "train-000001.tar; run `wdsremux repair" in done.stderr
     assert wdsremux("repair", tmp_path / "out").returncode == 0
@@ -132,14 +132,14 @@ def test_a_resumed_run_rereads_at_most_one_row_group(hub, tmp_path):
     repo, folder = hub.new_repo()
     images = [jpeg(i, 100, 100, noisy=True) for i in range(96)]
     corpus = write_parquet_dataset(folder, images=images, row_group_size=8)
-    words = ("--max-shard-samples", 21, "--workers", 3)
-    convert(repo, tmp_path / "out", *words)
+    arguments = ("--max-shard-samples", 21, "--workers", 3)
+    convert(repo, tmp_path / "out", *arguments)
     assert groups_read(hub, corpus) == list(range(12))
     whole = tree(tmp_path / "out")
     for shards_kept in (1, 3):
         remove_tail(tmp_path / "out", shards_kept)
         hub.reset()
-        convert(repo, tmp_path / "out", *words)
+        convert(repo, tmp_path / "out", *arguments)
         assert tree(tmp_path / "out") == whole
         # The shards end in the middle of a group: this one comes again, and none before it.
         assert groups_read(hub, corpus) == list(range(shards_kept * 21 // 8, 12))
@@ -161,8 +161,8 @@ def test_a_changed_file_of_the_source_is_named_with_both_sizes(tmp_path):
 def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_resumes(hub, tmp_path):
     repo, folder = hub.new_repo()
     corpus = write_parquet_dataset(folder, rows=60)
-    words = ("--max-shard-samples", 20)
-    convert(repo, tmp_path / "out", *words)
+    arguments = ("--max-shard-samples", 20)
+    convert(repo, tmp_path / "out", *arguments)
     whole = tree(tmp_path / "out")
     remove_tail(tmp_path / "out", 1)
     HfApi().upload_file(
@@ -171,10 +171,10 @@ def test_a_changed_file_on_the_hub_is_named_and_its_old_commit_resumes(hub, tmp_
         repo_id=repo,
         repo_type="dataset",
     )
-    done = convert(repo, tmp_path / "out", *words, code=7)
+    done = convert(repo, tmp_path / "out", *arguments, code=7)
     assert f"the source has changed: file {corpus.files[1]!r}: bytes was" in done.stderr
     revision = re.search(r"pass --revision (\w{40}) to resume", done.stderr)[1]
-    convert(repo, tmp_path / "out", *words, "--revision", revision)
+    convert(repo, tmp_path / "out", *arguments, "--revision", revision)
     assert tree(tmp_path / "out") == whole
 
 
@@ -189,17 +189,17 @@ class NearlyFullStore(FolderStore):
 
 def notes_of(conversion):
     """Return what a conversion tells, each event as its type or, of a note, its text."""
-    told = []
-    run_conversion(conversion, told.append)
-    return [event.text if isinstance(event, Note) else type(event) for event in told]
+    reported = []
+    run_conversion(conversion, reported.append)
+    return [event.text if isinstance(event, Note) else type(event) for event in reported]
 
 
 def test_a_disk_that_is_too_small_is_reported_before_the_first_shard(tmp_path):
     images = [jpeg(i, 100, 100, noisy=True) for i in range(40)]
     source = write_parquet_dataset(tmp_path / "in", images=images).folder
     made = open_conversion(source, tmp_path / "out", Recipe(max_shard_samples=10), Run(), None)
-    told = notes_of(replace(made, store=NearlyFullStore(tmp_path / "out")))
-    warnings = [i for i, event in enumerate(told) if str(event).startswith("the disk ")]
+    reported = notes_of(replace(made, store=NearlyFullStore(tmp_path / "out")))
+    warnings = [i for i, event in enumerate(reported) if str(event).startswith("the disk ")]
     assert len(warnings) == 1
-    assert told[warnings[0]].startswith("the disk may fill up: the rows take ")
-    assert warnings[0] < told.index(ShardDone)
+    assert reported[warnings[0]].startswith("the disk may fill up: the rows take ")
+    assert warnings[0] < reported.index(ShardDone)

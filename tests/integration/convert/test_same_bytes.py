@@ -2,11 +2,11 @@
 
 import pytest
 from support.corpora import write_parquet_dataset
-from support.runs import convert, shards, step_words, tree
+from support.runs import convert, shards, step_options, tree
 
 pytestmark = pytest.mark.integration
 
-RANDOM_STEPS = step_words("random-resized-crop=24", "hflip", "color-jitter=0.4,0.4,0.4,0.1")
+RANDOM_STEPS = step_options("random-resized-crop=24", "hflip", "color-jitter=0.4,0.4,0.4,0.1")
 SMALL_SHARDS = ("--max-shard-size", "40KB")
 
 
@@ -32,8 +32,8 @@ def test_the_number_of_workers_changes_no_byte(corpus, reference, tmp_path, work
 
 
 def test_processes_give_the_bytes_of_threads(corpus, reference, tmp_path):
-    words = (*RANDOM_STEPS, *SMALL_SHARDS, "--workers", 2, "--engine", "processes")
-    convert(corpus.folder, tmp_path / "out", *words)
+    arguments = (*RANDOM_STEPS, *SMALL_SHARDS, "--workers", 2, "--engine", "processes")
+    convert(corpus.folder, tmp_path / "out", *arguments)
     assert tree(tmp_path / "out") == reference
 
 
@@ -78,10 +78,10 @@ def mix(batch):
 def test_a_batch_function_sees_the_same_rows_together_on_every_run(corpus, tmp_path):
     function = tmp_path / "mixing.py"
     function.write_text(BATCH_FUNCTION)
-    words = ("--transform", f"{function}:mix", "--batch-size", 32, *SMALL_SHARDS)
+    arguments = ("--transform", f"{function}:mix", "--batch-size", 32, *SMALL_SHARDS)
     trees = []
     for workers in (0, 1, 3):
         out = tmp_path / f"out{workers}"
-        convert(corpus.folder, out, *words, "--workers", workers)
+        convert(corpus.folder, out, *arguments, "--workers", workers)
         trees.append(tree(out))
     assert trees[0] == trees[1] == trees[2]

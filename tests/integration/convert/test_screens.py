@@ -45,10 +45,10 @@ class Case:
         self.source = source
 
     def run(self, name, **keywords):
-        words = ("convert", self.source, self.out, "--transform", f"{self.functions}:{name}")
+        arguments = ("convert", self.source, self.out, "--transform", f"{self.functions}:{name}")
         small = ("--batch-size", 10, "--max-shard-samples", 40, "--workers", 2)
         places = {"OUT": str(self.out), "HOLD": str(self.hold), **keywords.pop("env", {})}
-        return on_a_terminal((*words, *small), self.columns, **keywords, **places)
+        return on_a_terminal((*arguments, *small), self.columns, **keywords, **places)
 
     def interrupt(self):
         self.hold.touch()

@@ -79,7 +79,7 @@ class Case:
         self.started, self.hold = folder / "started", folder / "started.hold"
         self.env = {"STARTED": str(self.started)}
 
-    def words(self, name, *more, mode="image"):
+    def arguments(self, name, *more, mode="image"):
         function = f"{self.folder}/functions.py:{name}"
         small = ("--max-shard-samples", "30", "--progress", "none")
         return (
@@ -96,7 +96,7 @@ class Case:
 
     def run(self, name, *more, mode="image"):
         self.hold.touch()
-        return Running(*self.words(name, *more, mode=mode), env=self.env)
+        return Running(*self.arguments(name, *more, mode=mode), env=self.env)
 
     def has_started(self):
         return self.started.exists()
@@ -109,12 +109,12 @@ class Case:
 
     def go_on(self, errors):
         """Run the command that was told, to its end."""
-        told = errors.split(" with:\n")[1].splitlines()[0]
+        reported = errors.split(" with:\n")[1].splitlines()[0]
         self.hold.unlink(missing_ok=True)
-        _, *words = shlex.split(told)
-        done = wdsremux(*words, env=self.env)
+        _, *arguments = shlex.split(reported)
+        done = wdsremux(*arguments, env=self.env)
         assert done.returncode == 0, done.stderr
-        return told
+        return reported
 
 
 @pytest.fixture
@@ -151,8 +151,8 @@ def test_a_signal_ends_the_run_in_the_middle_of_a_long_call(case, name, number, 
 def test_the_printed_command_finishes_with_the_bytes_of_an_uninterrupted_run(
     case, tmp_path, number
 ):
-    words = ("--batch-size", "4", "--workers", "2")
-    with case.run("same", *words, mode="batch") as run:
+    arguments = ("--batch-size", "4", "--workers", "2")
+    with case.run("same", *arguments, mode="batch") as run:
         run.wait_for((case.out / "train-000002.tar").exists, "the third shard")
         run.send(number)
         code, errors = run.ended(STOPS_WITHIN_S)
@@ -162,7 +162,7 @@ def test_the_printed_command_finishes_with_the_bytes_of_an_uninterrupted_run(
     case.go_on(errors)
     finished = tree(case.out)
     (tmp_path / "out").rename(tmp_path / "resumed")
-    done = wdsremux(*case.words("same", *words, mode="batch"), env=case.env)
+    done = wdsremux(*case.arguments("same", *arguments, mode="batch"), env=case.env)
     assert done.returncode == 0
     assert tree(case.out) == finished
 
@@ -172,14 +172,14 @@ def test_the_printed_command_does_not_overwrite_again(case, tmp_path, source_of_
     convert(case.source, case.out, "--step", "resize=8")
     (tmp_path / "run.toml").write_text("overwrite = true\n")
     option = ["--overwrite"] if source_of_option == "flag" else ["--config", tmp_path / "run.toml"]
-    words = ("--batch-size", "4", "--workers", "1", *option)
-    with case.run("same", *words, mode="batch") as run:
+    arguments = ("--batch-size", "4", "--workers", "1", *option)
+    with case.run("same", *arguments, mode="batch") as run:
         run.wait_for((case.out / "train-000001.tar").exists, "the second shard")
         run.send(signal.SIGINT)
         _, errors = run.ended(STOPS_WITHIN_S)
     before = (case.out / "train-000000.tar").stat().st_mtime_ns
-    told = case.go_on(errors)
-    assert "--overwrite" not in told
+    reported = case.go_on(errors)
+    assert "--overwrite" not in reported
     assert (case.out / "train-000000.tar").stat().st_mtime_ns == before
 
 
@@ -204,7 +204,7 @@ def test_a_second_signal_stops_at_once(case, second):
         run.send(second)
         code, errors = run.ended(STOPS_WITHIN_S)
     assert code == 128 + second
-    # Had it waited, it would have told how to go on.
+    # Had it waited, it would have shown the command that resumes.
     assert errors == ""
 
 
@@ -214,8 +214,8 @@ def test_a_server_that_does_not_answer_does_not_hold_the_run_up(hub, tmp_path, p
     write_parquet_dataset(folder, rows=60)
     silent = {"fault_rate": 1, "fault_kinds": ("stall",), "fault_match": "/cdn/", "stall_s": 60}
     hub.configure(**(silent if phase == "footers" else {"latency_s": 0.3}))
-    words = ("convert", repo, tmp_path / "out", "--workers", 2, "--progress", "log")
-    with Running(*words) as run:
+    arguments = ("convert", repo, tmp_path / "out", "--workers", 2, "--progress", "log")
+    with Running(*arguments) as run:
         if phase == "rows":
             run.wait_for((tmp_path / "out/.wdsremux/recipe.json").exists, "the end of the footers")
             hub.configure(**silent)
@@ -228,8 +228,8 @@ def test_a_server_that_does_not_answer_does_not_hold_the_run_up(hub, tmp_path, p
 
 
 def test_a_killed_worker_is_replaced_and_no_record_is_rejected(case, tmp_path):
-    words = ("--batch-size", "4", "--workers", "2")
-    with case.run("same", *words, mode="batch") as run:
+    arguments = ("--batch-size", "4", "--workers", "2")
+    with case.run("same", *arguments, mode="batch") as run:
         run.wait_for((case.out / "train-000001.tar").exists, "the second shard")
         for worker in run.children():
             worker.kill()
@@ -239,5 +239,5 @@ def test_a_killed_worker_is_replaced_and_no_record_is_rejected(case, tmp_path):
     assert rejected(case.out) == []
     found = tree(case.out)
     (tmp_path / "out").rename(tmp_path / "disturbed")
-    assert wdsremux(*case.words("same", *words, mode="batch"), env=case.env).returncode == 0
+    assert wdsremux(*case.arguments("same", *arguments, mode="batch"), env=case.env).returncode == 0
     assert tree(case.out) == found

@@ -214,5 +214,12 @@ def test_a_folder_beside_the_function_shadows_no_library(tmp_path):
     (tmp_path / "f.py").write_text("def same(image):\n    return image\n")
     source = datasets.Dataset.from_dict({"image": [jpeg(1)]}).cast_column("image", datasets.Image())
     source.save_to_disk(tmp_path / "in")
-    words = ("--transform", f"{tmp_path}/f.py:same", "--transform-mode", "image", "--workers", 1)
-    convert(tmp_path / "in", tmp_path / "out", *words)
+    arguments = (
+        "--transform",
+        f"{tmp_path}/f.py:same",
+        "--transform-mode",
+        "image",
+        "--workers",
+        1,
+    )
+    convert(tmp_path / "in", tmp_path / "out", *arguments)

@@ -139,8 +139,8 @@ def test_a_run_that_is_killed_is_not_started_again(source, tmp_path, env):
 
 
 def test_with_the_threads_engine_a_crash_ends_the_run(source, tmp_path, env):
-    words = (*STEPS, "--engine", "threads")
-    done = wdsremux("convert", source, tmp_path / "out", *words, env=env("SIGSEGV"))
+    arguments = (*STEPS, "--engine", "threads")
+    done = wdsremux("convert", source, tmp_path / "out", *arguments, env=env("SIGSEGV"))
     assert done.returncode == -signal.SIGSEGV
     assert "starting it again" not in done.stderr
 
@@ -207,14 +207,14 @@ def test_the_lock_names_the_process_that_does_the_work(source, tmp_path, env):
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [("--help",), ("--no-such-option",), ("nowhere", "out")],
     ids=["help", "usage", "source"],
 )
-def test_exit_code_and_messages_are_those_of_the_work(tmp_path, words):
+def test_exit_code_and_messages_are_those_of_the_work(tmp_path, arguments):
     done = subprocess.run(
-        [COMMAND, "convert", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+        [COMMAND, "convert", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     codes = {"--help": 0, "--no-such-option": 2, "nowhere": 3}
-    assert done.returncode == codes[words[0]], done.stderr
+    assert done.returncode == codes[arguments[0]], done.stderr
     assert "Traceback" not in done.stderr

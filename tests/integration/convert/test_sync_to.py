@@ -51,8 +51,8 @@ class Case:
         self.events = []
         opened = registry.open_store
 
-        def open_store(words, **_):
-            return self.remote if str(words) == "mem://place" else opened(words)
+        def open_store(arguments, **_):
+            return self.remote if str(arguments) == "mem://place" else opened(arguments)
 
         monkeypatch.setattr(registry, "open_store", open_store)
         monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.001)
@@ -68,7 +68,7 @@ class Case:
         )
 
     @property
-    def told(self):
+    def reported(self):
         return [event.text for event in self.events if isinstance(event, Note)]
 
 
@@ -86,7 +86,7 @@ def test_shards_are_sent_as_they_close_and_the_index_last(case, reference):
     assert published[-1] == "index.json"
     # The sync at the end finds that these are there.
     assert len(published) == len(set(published)) == len(reference)
-    assert case.told[-1].startswith("the copy at mem://bucket/prefix is complete")
+    assert case.reported[-1].startswith("the copy at mem://bucket/prefix is complete")
     for name in reference.keys() - {"index.json"}:
         assert case.remote.files[name] == (case.out / name).read_bytes()
     index = json.loads(case.remote.files["index.json"])
@@ -112,7 +112,7 @@ def test_a_failure_is_printed_last_with_the_command_that_resumes(case, reference
     assert f"resume with: wdsremux sync {case.out} mem://place" in str(caught.value)
     assert tree(case.out) == reference
     assert any(isinstance(event, Done) for event in case.events)
-    assert "converting without uploading" in case.told[0]
+    assert "converting without uploading" in case.reported[0]
     assert "index.json" not in case.remote.files
 
 
@@ -138,7 +138,7 @@ def test_another_dataset_is_replaced_only_at_the_end(case, source, reference):
         (name, (case.out / "index.json").exists())
     )
     case.convert()
-    assert "already holds shards" in case.told[0]
+    assert "already holds shards" in case.reported[0]
     assert all(is_done for _, is_done in seen)
     assert {name for name, _ in seen} >= {*SHARDS, "index.json"}
     assert case.remote.files["index.json"] != before["index.json"]
@@ -204,8 +204,8 @@ def test_only_an_output_in_a_folder_can_be_copied(case):
 
 def test_a_folder_on_another_disk_gets_the_very_same_files(source, reference, tmp_path):
     out, nas = tmp_path / "out", tmp_path / "nas"
-    words = ("--step", "resize=16", "--max-shard-samples", 10, "--workers", 1)
-    done = run("convert", source, out, *words, "--engine", "threads", "--sync-to", nas)
+    arguments = ("--step", "resize=16", "--max-shard-samples", 10, "--workers", 1)
+    done = run("convert", source, out, *arguments, "--engine", "threads", "--sync-to", nas)
     assert done.returncode == 0, done.stderr
     assert tree(out) == tree(nas) == reference
     assert f"wdsremux verify {nas}" in done.stderr

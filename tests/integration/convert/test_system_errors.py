@@ -43,9 +43,9 @@ def photos_in(folder):
     return folder
 
 
-def convert(command, source, out, *words):
+def convert(command, source, out, *arguments):
     quiet = ("--progress", "none", "--give-up-after", "1", "--engine", "threads", "--workers", "1")
-    return command.run("convert", source, out, *quiet, *words)
+    return command.run("convert", source, out, *quiet, *arguments)
 
 
 def assert_is_one_error(ended, *codes):
@@ -80,8 +80,8 @@ def test_a_function_whose_file_cannot_be_read_is_wrong_usage(
     source, file = photos_in(tmp_path / "photos"), place / "function.py"
     file.write_text(FUNCTION)
     mount.order(Fault(call, errno=number))
-    words = ("--transform", f"{file}:same", "--dry-run")
-    assert_is_one_error(command.run("convert", source, tmp_path / "out", *words), 2)
+    arguments = ("--transform", f"{file}:same", "--dry-run")
+    assert_is_one_error(command.run("convert", source, tmp_path / "out", *arguments), 2)
 
 
 @pytest.fixture
@@ -98,8 +98,8 @@ def test_long_names_and_loops_of_links_are_errors_of_what_they_name(command, pla
     for path in places:
         assert_is_one_error(convert(command, path, tmp_path / "out"), 3)
         assert convert(command, source, path).returncode == 5
-        words = ("--transform", f"{path}.py:same")
-        assert convert(command, source, tmp_path / "out", *words).returncode == 2
+        arguments = ("--transform", f"{path}.py:same")
+        assert convert(command, source, tmp_path / "out", *arguments).returncode == 2
         for name in ("verify", "show", "ls", "repair", "index"):
             assert command.run(name, path).returncode in (2, 6)
         assert_is_one_error(command.run("sync", source, path), 2, 3, 5)
@@ -122,8 +122,8 @@ def test_a_function_may_change_the_working_directory(tmp_path, workers):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "function.py").write_text(CHANGES_FOLDER)
     photos_in(tmp_path / "photos")
-    words = ("--transform", "code/function.py:same", "--transform-mode", "image")
-    done = wdsremux("convert", "photos", "out", *words, "--workers", workers, cwd=tmp_path)
+    arguments = ("--transform", "code/function.py:same", "--transform-mode", "image")
+    done = wdsremux("convert", "photos", "out", *arguments, "--workers", workers, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "index.json").exists()
     assert not (tmp_path / "code" / "out").exists()

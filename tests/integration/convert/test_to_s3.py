@@ -12,7 +12,7 @@ from support.corpora import write_parquet_dataset
 from support.fault_proxy import FaultProxy
 from support.remote_store import MemoryRemote
 from support.running import Running
-from support.runs import step_words, tree
+from support.runs import step_options, tree
 from support.runs import wdsremux as run
 
 import wdsremux
@@ -106,10 +106,10 @@ def bytes_in(folder):
     return sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
 
 
-def words_to(bucket, source, staging):
-    steps = step_words(*OPTIONS["steps"])
-    words = ("--max-shard-samples", "10", "--workers", "1", "--engine", "threads")
-    return ("convert", source, bucket.url, *steps, *words, "--staging", staging)
+def arguments_for(bucket, source, staging):
+    steps = step_options(*OPTIONS["steps"])
+    arguments = ("--max-shard-samples", "10", "--workers", "1", "--engine", "threads")
+    return ("convert", source, bucket.url, *steps, *arguments, "--staging", staging)
 
 
 def without_place(bucket):
@@ -119,7 +119,7 @@ def without_place(bucket):
 
 def test_the_objects_are_the_files_of_a_local_conversion(bucket, source, reference, tmp_path):
     out, local = reference
-    done = run(*words_to(bucket, source, tmp_path / "staging"))
+    done = run(*arguments_for(bucket, source, tmp_path / "staging"))
     assert done.returncode == 0, done.stderr
     assert f"  train: {bucket.url}/train-{{000000..{SHARDS - 1:06d}}}.tar" in done.stdout
     assert "  train, aws: pipe:aws " in done.stdout
@@ -152,7 +152,7 @@ def test_killed_repeatedly_other_machines_finish_with_the_same_objects(
     rng = random.Random(6)  # noqa: S311
     for number, at in enumerate(sorted(rng.sample(range(len(in_order)), 3))):
         held = proxy.add("hold", method="PUT", match=re.escape(in_order[at]))
-        with Running(*words_to(bucket, source, tmp_path / str(number))) as running:
+        with Running(*arguments_for(bucket, source, tmp_path / str(number))) as running:
             running.wait_for(held.reached.is_set, f"the sending of {in_order[at]}")
             running.kill_group()
             running.ended()
@@ -187,9 +187,9 @@ def test_an_outage_is_survived_or_ends_in_an_error(proxy, bucket, source, refere
     proxy.add("status", 503, method="PUT", match=r"train-000005\.tar", times=5)
     events.clear()
     wdsremux.convert(source, bucket.url, **options)
-    told = [event.text for event in events if isinstance(event, Note)]
-    assert "the conversion continues, and the upload is tried again" in told[0]
-    assert told[1:] == [f"{bucket.url} can be reached again"]
+    reported = [event.text for event in events if isinstance(event, Note)]
+    assert "the conversion continues, and the upload is tried again" in reported[0]
+    assert reported[1:] == [f"{bucket.url} can be reached again"]
     assert bucket.differs_from(reference[1]) == {"index.json"}
 
 
@@ -232,7 +232,7 @@ def test_a_refusal_stops_the_conversion_with_its_reason(source, tmp_path, monkey
 
 def test_a_signal_ends_the_run_in_the_middle_of_sending(proxy, bucket, source, tmp_path):
     held = proxy.add("hang", 1000, method="PUT", match=r"train-000002\.tar")
-    with Running(*words_to(bucket, source, tmp_path)) as running:
+    with Running(*arguments_for(bucket, source, tmp_path)) as running:
         running.wait_for(held.reached.is_set, "the third shard")
         running.send(signal.SIGTERM)
         code, errors = running.ended(STOPS_WITHIN_S)

@@ -47,8 +47,8 @@ def make(folder, fields, entries, *, copies=1, class_names=None):
     assert len(shards) > len(entries) * copies, "a test of several shards"
 
 
-def load(folder, cache, *words, streaming):
-    return datasets.load_dataset(str(folder), *words, streaming=streaming, cache_dir=str(cache))
+def load(folder, cache, *arguments, streaming):
+    return datasets.load_dataset(str(folder), *arguments, streaming=streaming, cache_dir=str(cache))
 
 
 @pytest.fixture(params=[False, True], ids=["whole", "streaming"])

@@ -25,8 +25,8 @@ def made(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("made") / "out", rows=60)
 
 
-def positions(out, **words):
-    return [one for (some,) in wdsremux.pipeline(out, **WORDS | words) for one in some.tolist()]
+def positions(out, **arguments):
+    return [one for (some,) in wdsremux.pipeline(out, **WORDS | arguments) for one in some.tolist()]
 
 
 def used_bytes(cache):

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import datasets
 import pytest
 from support.corpora import CLASS_NAMES, write_parquet_dataset
-from support.runs import convert, manifest, samples, shards, step_words
+from support.runs import convert, manifest, samples, shards, step_options
 
 # The readers of others leave their files to the garbage collector, and wids has deprecations.
 pytestmark = [
@@ -30,8 +30,8 @@ def corpora(tmp_path_factory):
 @pytest.fixture(scope="module")
 def out(corpora, tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / "out"
-    words = ("--split", "all", "--max-shard-size", "40KB", *step_words("resize=24x24"))
-    convert(corpora[0].folder, out, *words)
+    arguments = ("--split", "all", "--max-shard-size", "40KB", *step_options("resize=24x24"))
+    convert(corpora[0].folder, out, *arguments)
     assert len(shards(out)) > 2
     return out
 

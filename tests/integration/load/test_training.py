@@ -33,15 +33,15 @@ def outs(tmp_path_factory):
     return found
 
 
-def run(*arguments, **words):
+def run(*arguments, **options):
     command = [sys.executable, "-W", "error", str(PROGRAM), *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=250, check=False, **words
+        command, capture_output=True, text=True, timeout=250, check=False, **options
     )
 
 
-def answer(*arguments, **words):
-    done = run(*arguments, **words)
+def answer(*arguments, **options):
+    done = run(*arguments, **options)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 

@@ -2,7 +2,7 @@
 
 import pytest
 from support.faults import Faults
-from support.mended import cut, entry, make, remove, shard, state
+from support.repairable import cut, entry, make, remove, shard, state
 from support.runs import tree
 
 pytestmark = pytest.mark.integration
@@ -22,7 +22,7 @@ def damaged(made, folder):
     return out
 
 
-def words(out):
+def arguments(out):
     return "repair", out, "--workers", 1, "--engine", "threads", "--progress", "none"
 
 
@@ -34,13 +34,13 @@ def test_killed_at_any_moment_the_next_repair_completes(command, made, tmp_path,
         moment += 5 if power_cut else 2  # neither divides the calls that a file takes
         out = damaged(made, tmp_path / f"killed-{moment}")
         faults = Faults(str(out), kill_at=moment, power_cut=power_cut)
-        ended = command.run(*words(out), faults=faults)
+        ended = command.run(*arguments(out), faults=faults)
         for name, there in tree(out).items():
             is_unfinished = name.endswith((".wdsremux-tmp", "lock"))
             assert is_unfinished or there in (whole[name], bad.get(name)), (moment, name)
         if not ended.was_killed:
             break
-        done = command.run(*words(out))
+        done = command.run(*arguments(out))
         assert done.returncode == 0, (moment, done.stderr)
         assert tree(out) == whole, moment
     assert ended.returncode == 0, ended.stderr
@@ -51,10 +51,10 @@ def test_a_full_disk_is_reported_and_loses_nothing(command, made, tmp_path):
     out = damaged(made, tmp_path / "out")
     used = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     before = tree(out)
-    ended = command.run(*words(out), faults=Faults(str(out), room=used + 4000))
+    ended = command.run(*arguments(out), faults=Faults(str(out), room=used + 4000))
     assert ended.returncode == 5
     assert "free some space" in ended.stderr
     kept = {name: there for name, there in tree(out).items() if before.get(name) != there}
     assert set(kept) <= {str(entry(made.out, 2).relative_to(made.out))}
-    assert command.run(*words(out)).returncode == 0
+    assert command.run(*arguments(out)).returncode == 0
     assert tree(out) == tree(made.out)

@@ -6,7 +6,7 @@ import re
 import pytest
 from PIL import Image
 from support.corpora import write_parquet_dataset
-from support.mended import Made, entry, images, make, remove, shard, state
+from support.repairable import Made, entry, images, make, remove, shard, state
 from support.runs import tree
 from support.runs import wdsremux as command
 from support.verified import edit_json, flip
@@ -180,8 +180,8 @@ def rows_of_dicts():
 
 def test_an_iterable_must_be_passed_again(tmp_path):
     made = Made(tmp_path)
-    words = {"workers": 0, "max_shard_size": "20KB", "max_errors": "50%"}
-    wdsremux.convert(rows_of_dicts(), made.out, **words)
+    arguments = {"workers": 0, "max_shard_size": "20KB", "max_errors": "50%"}
+    wdsremux.convert(rows_of_dicts(), made.out, **arguments)
     whole = tree(made.out)
     assert "wdsremux.repair(out, source=...)" in refusal(made, UsageError)
     remove(shard(made.out, 2))

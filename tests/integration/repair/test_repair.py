@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import HfApi
 from PIL import Image
 from support.corpora import jpeg, write_parquet_dataset
-from support.mended import DAMAGES, KINDS, Made, cut, entry, images, make, remove, shard, state
+from support.repairable import DAMAGES, KINDS, Made, cut, entry, images, make, remove, shard, state
 from support.runs import tree
 from support.runs import wdsremux as command
 from support.verified import flip
@@ -217,8 +217,8 @@ def test_foreign_files_beside_the_dataset_are_reported_and_kept(made, tmp_path):
     before = tree(out)
     done = command("repair", out, "--progress", "none")
     assert done.returncode == 1
-    told = [line.split()[:5] for line in done.stdout.splitlines()[:-1]]
-    assert told == [
+    reported = [line.split()[:5] for line in done.stdout.splitlines()[:-1]]
+    assert reported == [
         ["not", "repaired:", "W119", "warning", ".rsync.tmp:"],
         ["not", "repaired:", "W107", "error", "train-000099.tar:"],
     ]
@@ -263,8 +263,8 @@ def test_a_hub_dataset_is_read_at_the_commit_it_was_made_from(hub, tmp_path):
     repo, folder = hub.new_repo()
     write_parquet_dataset(folder, images=images(), row_group_size=10)
     out = tmp_path / "out"
-    words = {"workers": 2, "max_errors": "50%", "max_shard_size": "20KB"}
-    wdsremux.convert(f"hf://datasets/{repo}@main", out, **words)
+    arguments = {"workers": 2, "max_errors": "50%", "max_shard_size": "20KB"}
+    wdsremux.convert(f"hf://datasets/{repo}@main", out, **arguments)
     whole = tree(out)
     remove(shard(out, 1), entry(out, 1), entry(out, 2))
     flip(shard(out, 3), 900)
@@ -339,8 +339,8 @@ def test_one_copy_is_made_again_at_the_scale_that_all_share(tmp_path, copy):
     # Large enough for DCT scaling: one copy alone would be decoded smaller than both together.
     photos = [jpeg(i, 640, 480, noisy=True) for i in range(12)]
     write_parquet_dataset(tmp_path / "in", images=photos)
-    words = {"copies": 2, "steps": ["random-resized-crop=64"], "workers": 0}
-    wdsremux.convert(tmp_path / "in", tmp_path / "out", **words)
+    arguments = {"copies": 2, "steps": ["random-resized-crop=64"], "workers": 0}
+    wdsremux.convert(tmp_path / "in", tmp_path / "out", **arguments)
     whole = tree(tmp_path / "out")
     (tmp_path / "out" / f"train-c{copy}-000000.tar").unlink()
     assert wdsremux.repair(tmp_path / "out", workers=0).exit_code == 0

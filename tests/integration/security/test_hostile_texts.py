@@ -5,7 +5,7 @@ import socket
 
 import pytest
 from support.corpora import write_parquet_dataset
-from support.mended import Made, images, state
+from support.repairable import Made, images, state
 from support.runs import wdsremux as command
 from support.verified import flip
 
@@ -40,14 +40,14 @@ def edited(out, change):
         file.write_text(json.dumps(raw))
 
 
-def shown(*words):
+def shown(*arguments):
     """Run a command, and demand that nothing on the terminal is anybody else's."""
-    done = command(*words, timeout=100)
-    told = done.stdout + done.stderr
-    assert "Traceback" not in told
-    assert all(char.isprintable() or char in "\n\t" for char in told), told
-    assert not [line for line in told.splitlines() if line.startswith("wdsremux: all is well")]
-    return told
+    done = command(*arguments, timeout=100)
+    reported = done.stdout + done.stderr
+    assert "Traceback" not in reported
+    assert all(char.isprintable() or char in "\n\t" for char in reported), reported
+    assert not [line for line in reported.splitlines() if line.startswith("wdsremux: all is well")]
+    return reported
 
 
 def commands(out, tmp_path, whole):
@@ -77,8 +77,8 @@ CHANGES = {
 def test_strings_of_a_manifest_are_shown_escaped(whole, out, tmp_path, change):
     edited(out, change)
     flip(min(out.glob("*.tar")), 600)
-    for words in commands(out, tmp_path, whole):
-        shown(*words)
+    for arguments in commands(out, tmp_path, whole):
+        shown(*arguments)
 
 
 @pytest.mark.parametrize("name", ["convert", "repair", "sync"])
@@ -86,12 +86,12 @@ def test_the_contents_of_a_lock_are_shown_escaped(whole, out, name):
     lock = {"host": EVIL, "pid": EVIL, "boot": "x", "started": 1}
     state(out, "lock").write_text(json.dumps(lock))
     assert lock["host"] != socket.gethostname()
-    words = {
+    arguments = {
         "convert": ("convert", whole.source, out),
         "repair": ("repair", out),
         "sync": ("sync", whole.out, out),
     }
-    assert "\\x1b]0;owned\\x07\\nwdsremux: all is well\\u202e" in shown(*words[name])
+    assert "\\x1b]0;owned\\x07\\nwdsremux: all is well\\u202e" in shown(*arguments[name])
 
 
 def test_only_loaders_that_wdsremux_makes_are_shown(out, tmp_path, whole):
@@ -104,11 +104,11 @@ def test_only_loaders_that_wdsremux_makes_are_shown(out, tmp_path, whole):
     raw = json.loads((out / "index.json").read_bytes())
     raw["published"] = {"at": "s3://bucket/folder", "loaders": loaders, "receipts": {}}
     (out / "index.json").write_text(json.dumps(raw))
-    told = shown("show", out)
-    assert "pipe:s5cmd --endpoint-url https://server.example:9000 cat" in told
-    assert "loader URLs not shown, since wdsremux did not make them: aws, x\\x1b" in told
-    told += "".join(shown(*words) for words in commands(out, tmp_path, whole))
-    assert "evil.example" not in told
+    reported = shown("show", out)
+    assert "pipe:s5cmd --endpoint-url https://server.example:9000 cat" in reported
+    assert "loader URLs not shown, since wdsremux did not make them: aws, x\\x1b" in reported
+    reported += "".join(shown(*arguments) for arguments in commands(out, tmp_path, whole))
+    assert "evil.example" not in reported
 
 
 @pytest.mark.parametrize(

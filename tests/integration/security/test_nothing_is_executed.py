@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from datasets import Dataset, Image
 from support.corpora import jpeg, write_parquet_dataset
-from support.mended import Made, entry, images, state
+from support.repairable import Made, entry, images, state
 from support.runs import wdsremux as command
 from support.verified import flip, sample, write_tar
 
@@ -52,22 +52,22 @@ def pickled(mark):
     return data
 
 
-def used(source, folder, *words):
+def used(source, folder, *arguments):
     """Convert a source, look into what came of it, and demand that no bug was met."""
     out = folder / "converted"
     options = ("--progress", "none", "--max-errors", "100%", "--workers", 0)
-    code = run("convert", source, out, *options, *words)
+    code = run("convert", source, out, *options, *arguments)
     for name in ("verify", "show", "ls", "index", "repair"):
         for place in (out, source):
             run(name, place)
     return code
 
 
-def run(*words):
+def run(*arguments):
     """Run the command line in this process, demand that no bug is met, and return its exit code."""
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        code = main([*map(str, words)])
+        code = main([*map(str, arguments)])
     assert code != 70, said.getvalue()
     return code
 
@@ -123,13 +123,13 @@ def objects(pickled):
     return data.getvalue().split(b"\x80", 1)[0] + pickled
 
 
-@pytest.mark.parametrize("words", [(), ("--source-kind", "loadable")])
-def test_members_of_tars_are_not_unpickled(tmp_path, pickled, words):
+@pytest.mark.parametrize("arguments", [(), ("--source-kind", "loadable")])
+def test_members_of_tars_are_not_unpickled(tmp_path, pickled, arguments):
     array = objects(pickled)
     contents = {"pkl": pickled, "pickle": pickled, "pyd": pickled, "pth": pickled, "npy": array}
     samples = [sample(f"{number:04}", **contents) for number in range(3)]
     write_tar(tmp_path / "in" / "train-0000.tar", [member for each in samples for member in each])
-    used(tmp_path / "in", tmp_path, *words)
+    used(tmp_path / "in", tmp_path, *arguments)
     loaded = wdsremux.load(tmp_path / "in") if (tmp_path / "in" / "index.json").exists() else []
     assert [one["pkl"] for one in loaded] == [pickled] * len(loaded)
 
@@ -164,10 +164,10 @@ def test_no_shell_is_started_for_a_pipe(tmp_path, mark):
     index = {"wids_version": 1, "shardlist": [{"url": pipe, "nsamples": 1}]}
     (tmp_path / "in" / "index.json").write_text(json.dumps(index))
     used(tmp_path / "in", tmp_path)
-    for words in (pipe, f"{pipe}|", f"|touch '{mark}'", f"file:{pipe}", f"simplecache::{pipe}"):
-        run("convert", words, tmp_path / "other", "--give-up-after", "1s")
-        run("sync", words, tmp_path / "other")
-        run("verify", words)
+    for arguments in (pipe, f"{pipe}|", f"|touch '{mark}'", f"file:{pipe}", f"simplecache::{pipe}"):
+        run("convert", arguments, tmp_path / "other", "--give-up-after", "1s")
+        run("sync", arguments, tmp_path / "other")
+        run("verify", arguments)
     made = Made(tmp_path / "made")
     write_parquet_dataset(made.source, images=images(8, ()))
     made.convert()
@@ -204,8 +204,8 @@ def test_files_of_the_state_are_not_unpickled(tmp_path, pickled):
     for place in (made.out / "index.json", entry(made.out), *(state(made.out, n) for n in names)):
         out = made.copy(tmp_path / f"copy of {place.name}")
         (out / place.relative_to(made.out)).write_bytes(pickled)
-        for words in (("repair", out), ("sync", out, tmp_path / "there"), ("verify", out)):
-            run(*words)
+        for arguments in (("repair", out), ("sync", out, tmp_path / "there"), ("verify", out)):
+            run(*arguments)
 
 
 def test_modules_in_the_folder_are_not_imported(tmp_path, code):
@@ -222,11 +222,11 @@ def test_modules_in_the_folder_are_not_imported(tmp_path, code):
     entries = "[fsspec.specs]\nfile = json:Bomb\n[console_scripts]\nwdsremux = json:main\n"
     (made.out / "evil-1.0.dist-info" / "entry_points.txt").write_text(entries)
     flip(min(made.out.glob("*.tar")), 700)
-    for words in (
+    for arguments in (
         ("show", "."), ("verify", ".", "--depth", "pixels"), ("repair", ".", "--engine", "processes", "--workers", "1"),
         ("sync", ".", "../there"), ("convert", "../in", "../new", "--engine", "processes", "--workers", "1"),
         ("doctor",),
     ):  # fmt: skip
-        done = command(*words, cwd=made.out)
+        done = command(*arguments, cwd=made.out)
         assert "Traceback" not in done.stderr
         assert done.returncode in (0, 1), done.stderr

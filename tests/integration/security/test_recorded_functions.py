@@ -5,7 +5,7 @@ import json
 
 import pytest
 from support.corpora import write_parquet_dataset
-from support.mended import Made, images, make, remove, shard, state
+from support.repairable import Made, images, make, remove, shard, state
 from support.runs import tree
 from support.runs import wdsremux as command
 
@@ -36,14 +36,14 @@ def made(tmp_path):
     return made
 
 
-def record(out, words, text=None):
+def record(out, arguments, text=None):
     """Let the dataset record another function, with a fingerprint that is right again."""
-    name = words.rpartition(":")[2]
+    name = arguments.rpartition(":")[2]
     for file in (out / "index.json", state(out, "recipe.json")):
         head = json.loads(file.read_bytes())
         sha256 = hashlib.sha256(text.encode()).hexdigest() if text else "0" * 64
         head["recipe"]["transform"] = {"name": name, "sha256": sha256}
-        head["place"]["transform"] = words
+        head["place"]["transform"] = arguments
         head["fingerprint"] = fingerprint_of(head)
         file.write_text(json.dumps(head))
 
@@ -70,13 +70,13 @@ def test_a_recorded_function_is_shown_and_not_run(made):
     assert "--transform FILE.py:NAME" in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--trust-recorded"], ["--transform", "{file}:mix"]])
-def test_it_is_run_when_trusted(tmp_path, words):
+@pytest.mark.parametrize("arguments", [["--trust-recorded"], ["--transform", "{file}:mix"]])
+def test_it_is_run_when_trusted(tmp_path, arguments):
     made = make("batch", tmp_path)
     whole = tree(made.out)
     remove(shard(made.out))
-    words = [word.format(file=tmp_path / "mixing.py") for word in words]
-    done = command("repair", made.out, "--progress", "none", *words)
+    arguments = [word.format(file=tmp_path / "mixing.py") for word in arguments]
+    done = command("repair", made.out, "--progress", "none", *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     assert tree(made.out) == whole
 
@@ -101,15 +101,15 @@ def test_a_module_within_the_dataset_is_never_run_nor_imported(made, tmp_path, m
     (made.out / "package" / "helper.py").write_text(text)
     (made.out / "helper.py").write_text(text)
     monkeypatch.chdir(made.out)
-    for words in ("helper:mix", "package.helper:mix", "package:mix"):
-        record(made.out, words, text)
+    for arguments in ("helper:mix", "package.helper:mix", "package:mix"):
+        record(made.out, arguments, text)
         assert "inside the dataset" in refused(made.out, trust_recorded=True)
         assert "trust" in refused(made.out)
     assert not mark.exists()
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         "subprocess:getoutput",
         "os:system",
@@ -125,7 +125,7 @@ def test_a_module_within_the_dataset_is_never_run_nor_imported(made, tmp_path, m
         "{wdsremux}:convert",
     ],
 )
-def test_an_installed_function_is_never_run(made, words):
+def test_an_installed_function_is_never_run(made, arguments):
     import subprocess
 
     from PIL import ImageShow
@@ -134,7 +134,9 @@ def test_an_installed_function_is_never_run(made, words):
 
     record(
         made.out,
-        words.format(subprocess=subprocess.__file__, pil=ImageShow.__file__, wdsremux=api.__file__),
+        arguments.format(
+            subprocess=subprocess.__file__, pil=ImageShow.__file__, wdsremux=api.__file__
+        ),
     )
     assert "--transform FILE.py:NAME" in refused(made.out, trust_recorded=True)
 
@@ -172,9 +174,9 @@ def test_a_function_of_a_module_of_the_user_is_run_when_trusted(tmp_path, monkey
     made.convert()
     whole = tree(made.out)
     remove(shard(made.out))
-    command_words = ("repair", made.out, "--progress", "none")
-    assert command(*command_words, cwd=tmp_path).returncode == 2
-    done = command(*command_words, "--trust-recorded", cwd=tmp_path)
+    command_line = ("repair", made.out, "--progress", "none")
+    assert command(*command_line, cwd=tmp_path).returncode == 2
+    done = command(*command_line, "--trust-recorded", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert tree(made.out) == whole
 
@@ -192,6 +194,14 @@ def test_extending_and_measuring_run_only_what_this_command_line_names(made, tmp
 
 
 def test_a_recorded_function_with_invalid_utf8_is_not_run(made):
-    for words in ("", ":", "a.py:", "nothing.py:mix", "\0.py:mix", "..:mix", "no such module:mix"):
-        record(made.out, words)
+    for arguments in (
+        "",
+        ":",
+        "a.py:",
+        "nothing.py:mix",
+        "\0.py:mix",
+        "..:mix",
+        "no such module:mix",
+    ):
+        record(made.out, arguments)
         assert "--transform" in refused(made.out, trust_recorded=True)

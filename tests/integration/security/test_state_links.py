@@ -4,7 +4,7 @@ import os
 
 import pytest
 from support.corpora import write_parquet_dataset
-from support.mended import Made, images, remove, shard, state
+from support.repairable import Made, images, remove, shard, state
 from support.runs import tree
 from support.runs import wdsremux as command
 
@@ -54,8 +54,8 @@ COMMANDS = {
 
 
 def run(name, whole, here):
-    words = COMMANDS[name].replace("WHOLE", str(whole.folder)).replace("HERE", str(here))
-    return command(*words.split(), timeout=100)
+    arguments = COMMANDS[name].replace("WHOLE", str(whole.folder)).replace("HERE", str(here))
+    return command(*arguments.split(), timeout=100)
 
 
 @pytest.mark.parametrize("kind", ["link", "hard link", "pipe"])

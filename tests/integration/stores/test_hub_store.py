@@ -36,19 +36,19 @@ def access(hub, monkeypatch):
 
 
 @pytest.fixture
-def words(access):
+def repo_url(access):
     """Name a repository that is not there yet."""
     return f"hf://datasets/u/out{next(NUMBERS)}"
 
 
 @pytest.fixture
-def target(words):
-    return open_hub_store(words)
+def target(repo_url):
+    return open_hub_store(repo_url)
 
 
-def folder_of(hub, words):
+def folder_of(hub, repo_url):
     """Return where the stand-in keeps a repository."""
-    return hub.store.root / words.removeprefix("hf://datasets/")
+    return hub.store.root / repo_url.removeprefix("hf://datasets/")
 
 
 def outgoing(tmp_path, name, content):
@@ -62,14 +62,14 @@ def put(target, file):
     return target.put(file.name, file.path, file.sums)
 
 
-def commits(hub, words):
+def commits(hub, repo_url):
     """Return how many commits a repository has."""
-    return 1 + len(superseded(hub, words))
+    return 1 + len(superseded(hub, repo_url))
 
 
-def superseded(hub, words):
+def superseded(hub, repo_url):
     """Return the commits that others followed, each as a folder."""
-    folder = hub.store.meta / "commits" / words.removeprefix("hf://datasets/")
+    folder = hub.store.meta / "commits" / repo_url.removeprefix("hf://datasets/")
     return list(folder.glob("*"))
 
 
@@ -77,43 +77,43 @@ class TestHubStore(StoreConformance):
     """The contract, by commits."""
 
 
-def test_reading_creates_nothing(access, words, target, tmp_path):
+def test_reading_creates_nothing(access, repo_url, target, tmp_path):
     big = outgoing(tmp_path, "a.tar", b"x" * 2000)
     assert listed(target) == []
     assert target.prove("a.tar", big.sums).level == "absent"
     target.remove("a.tar")
     with pytest.raises(FileNotFoundError):
         target.open("a.tar")
-    assert not folder_of(access, words).exists()
+    assert not folder_of(access, repo_url).exists()
 
 
-def test_a_repository_is_created_private(access, words, target):
+def test_a_repository_is_created_private(access, repo_url, target):
     publish(target, "README.md", b"text")
-    assert (folder_of(access, words) / ".private").exists()
+    assert (folder_of(access, repo_url) / ".private").exists()
 
 
-def test_an_existing_repository_keeps_its_visibility(access, words, target):
-    folder_of(access, words).mkdir(parents=True)
+def test_an_existing_repository_keeps_its_visibility(access, repo_url, target):
+    folder_of(access, repo_url).mkdir(parents=True)
     publish(target, "README.md", b"text")
-    assert not (folder_of(access, words) / ".private").exists()
+    assert not (folder_of(access, repo_url) / ".private").exists()
 
 
-def test_a_branch_is_created_and_main_is_unchanged(words, target):
+def test_a_branch_is_created_and_main_is_unchanged(repo_url, target):
     publish(target, "a.tar", b"on main")
-    other = open_hub_store(f"{words}@v1/next")
+    other = open_hub_store(f"{repo_url}@v1/next")
     publish(other, "a.tar", b"on the branch")
     assert content_of(target, "a.tar") == b"on main"
     assert content_of(other, "a.tar") == b"on the branch"
-    assert other.url == f"{words}@v1/next"
+    assert other.url == f"{repo_url}@v1/next"
 
 
 @pytest.mark.parametrize("size", [10, 5000], ids=["in Git", "by LFS"])
 def test_a_file_is_verified_by_a_checksum_without_a_download(access, target, tmp_path, size):
     sent = outgoing(tmp_path, "a.tar", b"x" * size)
-    told = []
-    proof = target.put(sent.name, sent.path, sent.sums, told.append)
+    reported = []
+    proof = target.put(sent.name, sent.path, sent.sums, reported.append)
     assert proof.level == "checksum"
-    assert sum(told) == size
+    assert sum(reported) == size
     access.reset()
     later = Sums(size, sent.sums.sha256, proof.receipt)
     assert target.prove("a.tar", later).level == "checksum"
@@ -133,30 +133,30 @@ def test_a_small_file_without_a_local_copy_is_unverified(target, tmp_path):
         target.prove("README.md", sent.sums, sent.path)
 
 
-def test_existing_files_are_not_sent_again(access, words, target, tmp_path):
+def test_existing_files_are_not_sent_again(access, repo_url, target, tmp_path):
     sent = [outgoing(tmp_path, "a.tar", b"x" * 5000), outgoing(tmp_path, "index.json", b"{}")]
     target.put_many(sent)
     access.reset()
-    told = []
-    proofs = target.put_many(sent, told.append)
+    reported = []
+    proofs = target.put_many(sent, reported.append)
     assert [proof.level for proof in proofs.values()] == ["checksum"] * 2
-    assert sum(told) == 5002
-    assert commits(access, words) == 1
+    assert sum(reported) == 5002
+    assert commits(access, repo_url) == 1
     assert access.count("PUT") == 0
 
 
 def test_many_files_take_few_commits_with_the_index_last(
-    access, words, target, tmp_path, monkeypatch
+    access, repo_url, target, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("wdsremux.stores.hub.store.COMMIT_FILES", 4)
     monkeypatch.setattr("wdsremux.stores.hub.store.BATCH_BYTES", 4000)
     seen = [outgoing(tmp_path, f"train-{n:06d}.tar", b"%d" % n * 2000) for n in range(9)]
     target.put_many([*seen, outgoing(tmp_path, "index.json", b"{}")])
-    assert commits(access, words) == 3
+    assert commits(access, repo_url) == 3
     assert len(listed(target)) == 10
-    assert not [each for each in superseded(access, words) if (each / "index.json").exists()]
+    assert not [each for each in superseded(access, repo_url) if (each / "index.json").exists()]
     target.remove_many([each.name for each in seen])
-    assert commits(access, words) == 4
+    assert commits(access, repo_url) == 4
     assert [name for name, _ in listed(target)] == ["index.json"]
 
 
@@ -183,8 +183,8 @@ def test_a_file_that_differs_from_its_record_is_not_committed(target, tmp_path):
     assert listed(target) == []
 
 
-def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(words, tmp_path):
-    one, other = open_hub_store(words), open_hub_store(words)
+def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(repo_url, tmp_path):
+    one, other = open_hub_store(repo_url), open_hub_store(repo_url)
     with one.lock(), other.lock():
         put(one, outgoing(tmp_path, "a.tar", b"one" * 1000))
         put(one, outgoing(tmp_path, "b.tar", b"one"))
@@ -193,8 +193,8 @@ def test_of_two_writers_the_later_one_is_stopped_and_overwrites_nothing(words, t
     assert content_of(one, "a.tar") == b"one" * 1000
 
 
-def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(words, tmp_path):
-    one, other = open_hub_store(words), open_hub_store(words)
+def test_two_writers_of_the_same_bytes_do_not_disturb_each_other(repo_url, tmp_path):
+    one, other = open_hub_store(repo_url), open_hub_store(repo_url)
     same = outgoing(tmp_path, "a.tar", b"same" * 1000)
     with one.lock(), other.lock():
         put(one, same)
@@ -220,9 +220,9 @@ def test_a_commit_with_a_lost_response_is_followed_by_the_next(access, target, t
     assert [name for name, _ in listed(target)] == ["b.tar"]
 
 
-def test_the_hubs_own_file_is_not_listed(access, words, target):
+def test_the_hubs_own_file_is_not_listed(access, repo_url, target):
     publish(target, "a.tar")
-    (folder_of(access, words) / ".gitattributes").write_text("*.tar filter=lfs\n")
+    (folder_of(access, repo_url) / ".gitattributes").write_text("*.tar filter=lfs\n")
     access.store.changed()
     assert [name for name, _ in listed(target)] == ["a.tar"]
 
@@ -313,22 +313,24 @@ def test_arguments_that_name_no_repository_are_refused(bad):
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_load_dataset_gives_the_rows_of_a_dataset_that_was_synced(access, words, target, tmp_path):
+def test_load_dataset_gives_the_rows_of_a_dataset_that_was_synced(
+    access, repo_url, target, tmp_path
+):
     out = tmp_path / "out"
     wdsremux.convert("demo:", out, max_shard_size="200KB", limit=20)
-    report = wdsremux.sync(out, words)
+    report = wdsremux.sync(out, repo_url)
     assert set(report.levels) == {"checksum"}
-    made = commits(access, words)
-    assert wdsremux.sync(out, words).files == 0
-    assert commits(access, words) == made <= 3
-    repo = words.removeprefix("hf://datasets/")
+    made = commits(access, repo_url)
+    assert wdsremux.sync(out, repo_url).files == 0
+    assert commits(access, repo_url) == made <= 3
+    repo = repo_url.removeprefix("hf://datasets/")
     rows = datasets.load_dataset(repo, cache_dir=str(tmp_path / "cache"))["train"]
     assert len(rows) == 20
     assert rows[19]["jpg"].size
     got = hf_hub_download(repo, "index.json", repo_type="dataset", cache_dir=tmp_path / "hub")
     assert Path(got).read_bytes() == content_of(target, "index.json")
     assert HfApi().repo_info(repo, repo_type="dataset").private
-    for path in folder_of(access, words).rglob("*"):
+    for path in folder_of(access, repo_url).rglob("*"):
         assert not path.is_file() or TOKEN.encode() not in path.read_bytes()
 
 

@@ -162,10 +162,10 @@ def test_a_busy_server_is_reported_as_temporary(target, proxy, large):
         target.put(NAME, *large)
     proxy.faults.clear()
     proxy.seen.clear()
-    told = []
-    assert target.put(NAME, *large, told.append).level == "checksum"
+    reported = []
+    assert target.put(NAME, *large, reported.append).level == "checksum"
     assert proxy.count("PUT", part_number(1)) == 0
-    assert sum(told) == large[1].size_bytes
+    assert sum(reported) == large[1].size_bytes
 
 
 def test_a_hanging_connection_is_closed_and_retried(seaweedfs, proxy, small):
@@ -327,20 +327,20 @@ class TestRefusals:
         return refuse
 
     def test_an_unknown_key(self, refusal):
-        words = refusal(AWS_ACCESS_KEY_ID="AKWRONG")
-        assert "refuses the keys (InvalidAccessKeyId); check AWS_PROFILE" in words
+        arguments = refusal(AWS_ACCESS_KEY_ID="AKWRONG")
+        assert "refuses the keys (InvalidAccessKeyId); check AWS_PROFILE" in arguments
 
     def test_a_wrong_secret(self, refusal):
-        words = refusal(AWS_SECRET_ACCESS_KEY="wrong-secret")  # noqa: S106
-        assert "refuses the keys (SignatureDoesNotMatch)" in words
+        arguments = refusal(AWS_SECRET_ACCESS_KEY="wrong-secret")  # noqa: S106
+        assert "refuses the keys (SignatureDoesNotMatch)" in arguments
 
     def test_a_wrong_token(self, refusal):
-        words = refusal(AWS_SESSION_TOKEN="wrong-token")  # noqa: S106
-        assert "refuses the keys" in words
+        arguments = refusal(AWS_SESSION_TOKEN="wrong-token")  # noqa: S106
+        assert "refuses the keys" in arguments
 
     def test_a_missing_bucket(self, refusal):
-        words = refusal("s3://no-such-bucket/data")
-        assert "bucket 'no-such-bucket' does not exist at '127.0.0.1:" in words
+        arguments = refusal("s3://no-such-bucket/data")
+        assert "bucket 'no-such-bucket' does not exist at '127.0.0.1:" in arguments
 
     def test_a_clock_that_is_wrong(self, refusal, monkeypatch):
         from botocore.crt import auth
@@ -352,8 +352,8 @@ class TestRefusals:
         assert "set the clock" in refusal()
 
     def test_no_keys_at_all(self, refusal):
-        words = refusal(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
-        assert "no credentials were found; set AWS_PROFILE" in words
+        arguments = refusal(AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+        assert "no credentials were found; set AWS_PROFILE" in arguments
 
     def test_a_stopped_server_is_retried(self, seaweedfs):
         url = f"http://127.0.0.1:{free_ports(1)[0]}"

@@ -76,9 +76,9 @@ def test_the_store_is_opened_by_its_url(s3_url):
     publish(open_store(s3_url + "/"), "a.tar")
     assert listed(open_store(s3_url)) == [("a.tar", 7)]
     assert open_store(s3_url + "/").url == s3_url
-    for words in ("s3://", "s3:///prefix"):
+    for arguments in ("s3://", "s3:///prefix"):
         with pytest.raises(UsageError, match="does not name a bucket"):
-            open_store(words)
+            open_store(arguments)
 
 
 def test_a_file_is_verified_by_its_receipt_alone(target, large):
@@ -99,10 +99,10 @@ def test_existing_objects_are_not_sent_again(target, large, monkeypatch):
     target._bucket.ask = lambda operation, *a, **k: (
         asked.append(operation) or ask(operation, *a, **k)
     )
-    told = []
-    assert target.put("a.tar", *large, told.append).level == "checksum"
+    reported = []
+    assert target.put("a.tar", *large, reported.append).level == "checksum"
     assert set(asked) == {"head_object"}
-    assert told == [len(LARGE)]
+    assert reported == [len(LARGE)]
 
 
 def test_a_small_new_file_needs_one_request(seaweedfs, tmp_path):

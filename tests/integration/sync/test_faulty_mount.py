@@ -7,7 +7,7 @@ import re
 import tarfile
 
 import pytest
-from support.demo_conversion import SHARD, told
+from support.demo_conversion import SHARD, reported
 from support.faulty_mount import Fault, FaultyMount
 from support.running import Running
 from support.runs import tree, wdsremux
@@ -71,7 +71,7 @@ def test_a_bit_flipped_in_transit_is_detected_and_not_published(command, convers
     flips = Fault("write", SHARD, byte=20_000, flips=True)
     with mount.failing(flips):
         ended = command.run("sync", conversion.reference, out, "--give-up-after", 0.1)
-    assert "000001.tar': the bytes read back differ from those written" in told(ended)
+    assert "000001.tar': the bytes read back differ from those written" in reported(ended)
     conversion.assert_only_whole_files(out)
     assert "index.json" not in tree(out)
     done = command.run("sync", conversion.reference, out)
@@ -105,7 +105,7 @@ def test_a_sync_to_a_faulty_mount_leaves_complete_files_and_the_next_one_finishe
 ):
     with mount.failing(fault):
         ended = command.run("sync", conversion.reference, out, "--give-up-after", 0.1)
-    text = told(ended)
+    text = reported(ended)
     assert f"cannot write '{out}/" in text
     assert os.strerror(fault.errno) in text
     conversion.assert_only_whole_files(out)
@@ -122,7 +122,7 @@ def test_a_sync_that_waits_for_the_mount_holds_the_lock_and_finishes(
     with Running("sync", conversion.reference, out) as first:
         first.wait_for(lambda: mount.waiting, "a call that waits")
         second = command.run("sync", conversion.reference, out)
-        assert f"is being written by process {first.pid} " in told(second)
+        assert f"is being written by process {first.pid} " in reported(second)
         mount.order()
         assert first.ended()[0] == 0
     assert tree(out) == conversion.whole
@@ -134,9 +134,9 @@ def standing(conversion, out):
     return copied(conversion.reference, out)
 
 
-def findings(out, *words):
+def findings(out, *arguments):
     """Return code, place and sample of what `verify` finds."""
-    done = wdsremux("verify", out, "--json", *words)
+    done = wdsremux("verify", out, "--json", *arguments)
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)["findings"]
     return [(each["code"], each["shard"], each["key"]) for each in found]
@@ -149,10 +149,10 @@ def key_at(shard, offset):
     return names[-1].split(".")[0]
 
 
-@pytest.mark.parametrize("words", [(), ("--deep",), ("--depth", "pixels")])
-def test_a_bit_flipped_on_reading_names_its_sample(mount, standing, words):
+@pytest.mark.parametrize("arguments", [(), ("--deep",), ("--depth", "pixels")])
+def test_a_bit_flipped_on_reading_names_its_sample(mount, standing, arguments):
     with mount.failing(Fault("read", SHARD, byte=20_000, flips=True)):
-        found = findings(standing, *words)
+        found = findings(standing, *arguments)
     [(code, shard, key)] = found
     assert (code, shard) == ("W201", "validation-000001.tar")
     assert key == key_at(standing / shard, 20_000)

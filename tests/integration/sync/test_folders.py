@@ -30,10 +30,10 @@ def other(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("other") / "out", rows=20, broken=(3,))
 
 
-def moments_of(command, words, root, folder):
+def moments_of(command, arguments, root, folder):
     """Return how many calls of an undisturbed sync change something."""
     trace = folder / "trace"
-    done = command.run("sync", *words, faults=Faults(str(root), trace=str(trace)))
+    done = command.run("sync", *arguments, faults=Faults(str(root), trace=str(trace)))
     assert done.returncode == 0, done.stderr
     return len(trace.read_text().splitlines())
 
@@ -169,6 +169,6 @@ def test_an_interrupted_sync_shows_the_command_that_resumes(made, tmp_path, numb
         running.send(number)
         code, errors = running.ended(10)
         assert code == 128 + number
-        command = shlex.join(["wdsremux", *running.words])
+        command = shlex.join(["wdsremux", *running.arguments])
         assert f"Resume with:\n{command}" in errors
     assert published(nas) == tree(nas)

@@ -55,9 +55,9 @@ def test_a_round_trip_through_s3_keeps_every_byte(made, s3_url, tmp_path):
     product.sync(s3_url, tmp_path / "back")
     assert tree(tmp_path / "back") == tree(made)
     assert product.verify(s3_url).exit_code == 0
-    told = done.stdout + done.stderr + json.dumps(index_at(s3_url))
-    assert SECRET not in told
-    assert KEY not in told
+    reported = done.stdout + done.stderr + json.dumps(index_at(s3_url))
+    assert SECRET not in reported
+    assert KEY not in reported
 
 
 def test_a_second_sync_sends_nothing(made, seaweedfs):

@@ -56,6 +56,6 @@ def test_no_value_of_any_field_stops_verify(made, tmp_path, capfd, name, value):
     for place in places(json.loads(raw)):
         path.write_text(written(raw, place, value))
         code = main(["verify", str(out), "--depth", "pixels", "--workers", "1"])
-        told = capfd.readouterr()
-        assert code in (0, 1, 6), (place, told.err)
-        assert "Traceback" not in told.err
+        reported = capfd.readouterr()
+        assert code in (0, 1, 6), (place, reported.err)
+        assert "Traceback" not in reported.err

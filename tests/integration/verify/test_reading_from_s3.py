@@ -129,24 +129,24 @@ def test_load_reads_the_samples_of_the_folder(carried, proxy, made):
     assert proxy.count("GET", A_SHARD) == 4
 
 
-def run(capsys, *words):
+def run(capsys, *arguments):
     """Return (exit code, stdout, stderr) of a command."""
-    code = main([str(word) for word in words])
-    told = capsys.readouterr()
-    return code, told.out, told.err
+    code = main([str(word) for word in arguments])
+    reported = capsys.readouterr()
+    return code, reported.out, reported.err
 
 
 def test_the_commands_work_on_a_url(carried, made, proxy, capsys):
-    for words in (("ls",), ("ls", "--samples"), ("show",), ("show", "12", "--json")):
-        name, *options = words
+    for arguments in (("ls",), ("ls", "--samples"), ("show",), ("show", "12", "--json")):
+        name, *options = arguments
         there, here = run(capsys, name, carried, *options), run(capsys, name, made, *options)
         assert there[0] == here[0] == 0, there
         assert without_place(there[1]) == without_place(here[1])
-    _, told, _ = run(capsys, "cat", carried, "000000012.json")
-    assert json.loads(told)["position"] == 12
-    code, told, _ = run(capsys, "verify", carried)
+    _, reported, _ = run(capsys, "cat", carried, "000000012.json")
+    assert json.loads(reported)["position"] == 12
+    code, reported, _ = run(capsys, "verify", carried)
     assert code == 0
-    assert told.startswith("clean: 38 samples in 5 shards, 5 by checksum, ")
+    assert reported.startswith("clean: 38 samples in 5 shards, 5 by checksum, ")
     code, _, err = run(capsys, "repair", carried)
     assert (code, "repair the local copy" in err) == (2, True)
 
@@ -175,13 +175,13 @@ def test_shards_of_other_tools_are_indexed_there(seaweedfs, made, proxy, tmp_pat
 
 def test_keys_and_secrets_are_not_shown(carried, capsys, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong-secret-987")
-    for words in (("verify",), ("cat", "12")):
-        code, out, err = run(capsys, words[0], carried, *words[1:])
+    for arguments in (("verify",), ("cat", "12")):
+        code, out, err = run(capsys, arguments[0], carried, *arguments[1:])
         assert code == 5
         assert not re.search(f"{KEY}|{SECRET}|wrong-secret-987|Traceback", out + err)
     monkeypatch.undo()
-    for words in (("verify", "--json"),):
-        code, out, err = run(capsys, words[0], carried, *words[1:])
+    for arguments in (("verify", "--json"),):
+        code, out, err = run(capsys, arguments[0], carried, *arguments[1:])
         assert code == 0
         assert not re.search(f"{KEY}|{SECRET}", out + err)
 

@@ -57,8 +57,8 @@ class Routes(Writes):
             match = pattern.match(self.url_path)
             if match and self.command in methods:
                 self.route = name
-                words = {k: unquote(v) if v else v for k, v in match.groupdict().items()}
-                getattr(self, f"r_{name}")(**words)
+                arguments = {k: unquote(v) if v else v for k, v in match.groupdict().items()}
+                getattr(self, f"r_{name}")(**arguments)
                 return
         raise HubError(404, f"Sorry, we can't find {self.command} {self.url_path}")
 

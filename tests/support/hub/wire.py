@@ -175,11 +175,11 @@ class Wire(BaseHTTPRequestHandler):
             status = 206
             headers = {**headers, "Content-Range": f"bytes {start}-{stop - 1}/{blob.size}"}
         length = stop - start
-        told = length // 2 if self.fault == "short" else length  # well-formed, but too short
+        reported = length // 2 if self.fault == "short" else length  # well-formed, but too short
         headers = {
             **headers,
             "Content-Type": "application/octet-stream",
-            "Content-Length": told,
+            "Content-Length": reported,
             "Last-Modified": self.date_time_string(int(blob.mtime_ns / 1e9)),
             "Content-Disposition": f"inline; filename*=UTF-8''{quote(blob.path.rsplit('/', 1)[-1])}",
         }

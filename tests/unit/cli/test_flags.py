@@ -27,14 +27,14 @@ def parser():
     return made
 
 
-def given(*words, file=None):
+def given(*arguments, file=None):
     """Return (options of the recipe, options of the run) of a command line."""
-    return options_given(parser().parse_args(words), file or {})
+    return options_given(parser().parse_args(arguments), file or {})
 
 
-def made(*words, file=None):
+def made(*arguments, file=None):
     """Return the Recipe and the Run of a command line."""
-    recipe_options, run_options = given(*words, file=file)
+    recipe_options, run_options = given(*arguments, file=file)
     return Recipe.from_options(recipe_options), Run.from_options(run_options)
 
 
@@ -112,14 +112,14 @@ def test_an_empty_string_is_a_value():
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [["--qualty", "90"], ["--format", "tiff"], ["--qual", "90"], ["--workers"], ["--overwrite=no"]],
 )
-def test_an_invalid_flag_ends_with_status_2(words, capsys):
+def test_an_invalid_flag_ends_with_status_2(arguments, capsys):
     with pytest.raises(SystemExit) as caught:
-        parser().parse_args(words)
+        parser().parse_args(arguments)
     assert caught.value.code == 2
-    assert words[0].split("=")[0] in capsys.readouterr().err
+    assert arguments[0].split("=")[0] in capsys.readouterr().err
 
 
 def test_a_file_sets_options_by_the_names_of_their_flags(tmp_path):

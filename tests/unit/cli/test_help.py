@@ -13,10 +13,10 @@ from wdsremux.verifying.findings import Code
 SCREEN_LINES = 60
 
 
-def shown(capsys, *words):
+def shown(capsys, *arguments):
     """Return what a command prints; help ends the process by itself."""
     try:
-        code = main(words)
+        code = main(arguments)
     except SystemExit as end:
         code = end.code
     assert code == 0
@@ -78,7 +78,7 @@ def test_completion_knows_commands_and_all_options(capsys, shell):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "reported"),
     [
         ("convert a b --force", "; use --overwrite;"),
         ("convert a b --num-workers 4", "; use --workers;"),
@@ -88,11 +88,11 @@ def test_completion_knows_commands_and_all_options(capsys, shell):
         ),
     ],
 )
-def test_options_of_other_tools_are_answered_with_the_equivalent(capsys, words, told):
+def test_options_of_other_tools_are_answered_with_the_equivalent(capsys, arguments, reported):
     with pytest.raises(SystemExit) as end:
-        main(words.split())
+        main(arguments.split())
     assert end.value.code == 2
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
 
 
 def test_help_imports_nothing_heavy():

@@ -7,7 +7,7 @@ from wdsremux.sources.registry import parse
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "reported"),
     [
         (
             "convert a.parquet b.parquet out",
@@ -38,15 +38,15 @@ from wdsremux.sources.registry import parse
         ("convert a b --format jpg", "; did you mean jpeg?;"),
     ],
 )
-def test_an_extra_argument_is_refused_with_a_suggestion(capsys, words, told):
+def test_an_extra_argument_is_refused_with_a_suggestion(capsys, arguments, reported):
     with pytest.raises(SystemExit) as end:
-        main(words.split())
+        main(arguments.split())
     assert end.value.code == 2
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "reported"),
     [
         ("demo", "; the demo is demo:"),
         (
@@ -60,7 +60,7 @@ def test_an_extra_argument_is_refused_with_a_suggestion(capsys, words, told):
         ("nothing here", "; check the spelling, or set its kind with --source-kind"),
     ],
 )
-def test_an_unusable_source_is_refused_with_a_suggestion(words, told):
+def test_an_unusable_source_is_refused_with_a_suggestion(arguments, reported):
     with pytest.raises(SourceError) as refused:
-        parse(words, Recipe())
-    assert str(refused.value).endswith(told)
+        parse(arguments, Recipe())
+    assert str(refused.value).endswith(reported)

@@ -11,7 +11,7 @@ from wdsremux.cli import supervisor
 def ended(monkeypatch):
     """Return a function that runs the supervisor with children of given exit codes."""
 
-    def run(*codes, oom_kills, words=("convert", "in", "out")):
+    def run(*codes, oom_kills, arguments=("convert", "in", "out")):
         commands, ends, counts = [], list(codes), list(oom_kills)
 
         def child(command):
@@ -20,14 +20,14 @@ def ended(monkeypatch):
 
         monkeypatch.setattr(supervisor, "_run", child)
         monkeypatch.setattr(supervisor, "_out_of_memory_kills", lambda: counts.pop(0))
-        return supervisor._supervised(words), commands
+        return supervisor._supervised(arguments), commands
 
     return run
 
 
 def test_a_run_killed_for_memory_is_started_again_with_what_it_has_made(ended, capsys):
-    words = ("convert", "in", "out", "--overwrite", "--config", "run.toml")
-    code, commands = ended(-signal.SIGKILL, 0, oom_kills=[3, 4, 4], words=words)
+    arguments = ("convert", "in", "out", "--overwrite", "--config", "run.toml")
+    code, commands = ended(-signal.SIGKILL, 0, oom_kills=[3, 4, 4], arguments=arguments)
     assert code == 0
     assert commands[1] == ["convert", "--no-overwrite", "in", "out", "--config", "run.toml"]
     errors = capsys.readouterr().err

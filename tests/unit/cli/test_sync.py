@@ -14,10 +14,10 @@ def made(tmp_path_factory):
     return make_dataset(tmp_path_factory.mktemp("made") / "out")
 
 
-def run(capsys, *words):
-    code = main([str(word) for word in words])
-    told = capsys.readouterr()
-    return code, told.out.splitlines(), told.err
+def run(capsys, *arguments):
+    code = main([str(word) for word in arguments])
+    reported = capsys.readouterr()
+    return code, reported.out.splitlines(), reported.err
 
 
 def test_a_sync_ends_with_what_was_sent_and_the_next_with_nothing(made, tmp_path, capsys):
@@ -36,17 +36,17 @@ def test_a_sync_ends_with_what_was_sent_and_the_next_with_nothing(made, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "reported"),
     [
         (["--jobs", "0"], "jobs"),
         (["--bandwidth", "fast"], "bandwidth"),
         (["--give-up-after", "x"], "give_up_after"),
     ],
 )
-def test_a_wrong_option_ends_with_2(made, tmp_path, capsys, words, told):
-    code, _, err = run(capsys, "sync", made, tmp_path / "nas", *words)
+def test_a_wrong_option_ends_with_2(made, tmp_path, capsys, arguments, reported):
+    code, _, err = run(capsys, "sync", made, tmp_path / "nas", *arguments)
     assert code == 2
-    assert told in err.replace("-", "_")
+    assert reported in err.replace("-", "_")
     assert not (tmp_path / "nas").exists()
 
 

@@ -19,11 +19,11 @@ def out(made, tmp_path):
     return copied(made, tmp_path / "out")
 
 
-def run(capsys, *words):
+def run(capsys, *arguments):
     """Return (exit code, lines of stdout, stderr)."""
-    code = main([str(word) for word in words])
-    told = capsys.readouterr()
-    return code, told.out.splitlines(), told.err
+    code = main([str(word) for word in arguments])
+    reported = capsys.readouterr()
+    return code, reported.out.splitlines(), reported.err
 
 
 def test_a_clean_dataset_ends_with_0_and_one_line(made, capsys):
@@ -55,18 +55,20 @@ def test_a_place_without_a_dataset_ends_with_6(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [("--subset", "2/1"), ("--workers", "0"), ("--subset", "x")], ids=str
+    "arguments", [("--subset", "2/1"), ("--workers", "0"), ("--subset", "x")], ids=str
 )
-def test_invalid_options_end_with_2(made, capsys, words):
-    code, _, err = run(capsys, "verify", made, *words)
+def test_invalid_options_end_with_2(made, capsys, arguments):
+    code, _, err = run(capsys, "verify", made, *arguments)
     assert code == 2
-    assert words[0] in err
+    assert arguments[0] in err
 
 
-@pytest.mark.parametrize("words", [("--depth", "deep"), ("--workers", "x"), ("--dept", "bytes")])
-def test_unknown_options_end_with_2(made, words):
+@pytest.mark.parametrize(
+    "arguments", [("--depth", "deep"), ("--workers", "x"), ("--dept", "bytes")]
+)
+def test_unknown_options_end_with_2(made, arguments):
     with pytest.raises(SystemExit) as ended:
-        main(["verify", str(made), *words])
+        main(["verify", str(made), *arguments])
     assert ended.value.code == 2
 
 

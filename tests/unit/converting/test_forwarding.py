@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.finished_datasets import publish_shard
 from support.remote_store import MemoryRemote
-from support.standing_datasets import publish_shard
 from support.store_conformance import publish
 from support.summaries import summary_of
 
@@ -41,7 +41,7 @@ class Case:
         self.forwarder(ShardDone(replace(shard, size_bytes=len(data), sha256=digest)))
 
     @property
-    def told(self):
+    def reported(self):
         return [event.text for event in self.events if isinstance(event, Note)]
 
 
@@ -86,7 +86,7 @@ def test_a_destination_of_another_run_is_left_alone(case):
         case.close_shard(0)
         case.forwarder.finish()
     assert case.remote.published == []
-    assert "the output is being written by another run; converting without" in case.told[0]
+    assert "the output is being written by another run; converting without" in case.reported[0]
 
 
 @pytest.mark.parametrize("name", ["index.json", "others-000000.tar"])
@@ -97,7 +97,7 @@ def test_nothing_is_sent_over_an_existing_dataset(case, name):
     case.close_shard(0)
     case.forwarder.finish()
     assert case.remote.published == before
-    assert case.told == [
+    assert case.reported == [
         "mem://bucket/prefix already holds shards: it is synced after the conversion"
     ]
 
@@ -123,7 +123,7 @@ def test_after_a_refusal_nothing_more_is_sent(case):
     case.forwarder.finish()
     case.close_shard(3)
     assert case.remote.published[-1] == entry_name("train-000000.tar")
-    [note] = [text for text in case.told if "quota" in text]
+    [note] = [text for text in case.reported if "quota" in text]
     assert note.startswith("the quota is used up; converting without uploading")
 
 
@@ -143,7 +143,7 @@ def test_an_unreadable_file_ends_only_the_sending(case, monkeypatch, lost):
         publish_shard(case.folder, shard)
         case.forwarder(ShardDone(shard))
     case.forwarder.finish()
-    [note] = case.told
+    [note] = case.reported
     assert "Input/output error; converting without uploading" in note
 
 
@@ -154,7 +154,7 @@ def test_a_bug_ends_only_the_sending(case):
     case.remote.before_put = fail
     case.forwarder(BEGUN)
     case.forwarder.finish()
-    [note] = case.told[-1:]
+    [note] = case.reported[-1:]
     assert note.startswith("ZeroDivisionError('a bug'); converting without uploading")
 
 

@@ -7,7 +7,7 @@ from wdsremux.core.errors import CorruptDataError, UsageError
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "reported"),
     [
         (
             "split left out: validation; --split all converts every split",
@@ -33,8 +33,8 @@ from wdsremux.core.errors import CorruptDataError, UsageError
         ("the same command resumes", "the same call resumes"),
     ],
 )
-def test_options_are_named_as_keyword_arguments(text, told):
-    assert in_python(text) == told
+def test_options_are_named_as_keyword_arguments(text, reported):
+    assert in_python(text) == reported
 
 
 def test_an_error_keeps_its_type():

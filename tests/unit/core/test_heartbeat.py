@@ -12,24 +12,24 @@ def test_a_heartbeat_without_a_listener_does_nothing():
 
 
 def test_a_listener_gets_the_allowed_time():
-    heard = []
+    messages = []
 
     def work():
-        listen(heard.append)
+        listen(messages.append)
         heartbeat()
         heartbeat(within_s=30)
         listen(None)
         heartbeat()
 
     contextvars.Context().run(work)
-    assert heard == [None, 30]
+    assert messages == [None, 30]
 
 
 def test_a_thread_reports_only_within_its_context():
-    heard = []
+    messages = []
 
     def work():
-        listen(heard.append)
+        listen(messages.append)
         for target in (heartbeat, contextvars.copy_context().run):
             args = (1,) if target is heartbeat else (heartbeat, 2)
             thread = threading.Thread(target=target, args=args)
@@ -37,4 +37,4 @@ def test_a_thread_reports_only_within_its_context():
             thread.join()
 
     contextvars.Context().run(work)
-    assert heard == [2]
+    assert messages == [2]

@@ -48,11 +48,11 @@ anything = st.recursive(
     ),
     max_leaves=6,
 )
-words = st.sampled_from(
+arguments = st.sampled_from(
     ["int64", "uint8", "float32", "float64", "bool", "string", "binary", "null", "timestamp"]
 )
 dtypes = st.recursive(
-    words | st.just("unsupported") | st.just({"class_label": ["a", "b"]}),
+    arguments | st.just("unsupported") | st.just({"class_label": ["a", "b"]}),
     lambda inner: (
         st.builds(lambda d: {"list": d}, inner)
         | st.builds(lambda d: {"struct": d}, st.dictionaries(st.text(), inner, max_size=3))
@@ -218,7 +218,7 @@ def test_a_dtype_is_declared_as_in_the_json(dtype, in_json):
 KINDS = {"int64": int, "uint8": int, "float64": float, "bool": bool, "string": str}
 
 
-@given(words, anything)
+@given(arguments, anything)
 def test_values_in_the_json_have_the_declared_type(dtype, value):
     try:
         converted = converter(dtype)(value)

@@ -29,9 +29,9 @@ def test_options_with_choices_offer_those_of_their_fields():
 
 @pytest.mark.parametrize(("given", "near"), [("worker", "workers"), ("step", "steps")])
 def test_an_unknown_option_is_refused_with_a_similar_one_and_all_known(tmp_path, given, near):
-    with pytest.raises(UsageError, match=f"option '{given}'; did you mean {near}\\?; ") as told:
+    with pytest.raises(UsageError, match=f"option '{given}'; did you mean {near}\\?; ") as reported:
         convert("demo:", tmp_path / "out", **{given: 2})
-    assert all(f" {name}" in str(told.value) for name in get_type_hints(ConvertOptions))
+    assert all(f" {name}" in str(reported.value) for name in get_type_hints(ConvertOptions))
     assert not (tmp_path / "out").exists()
 
 

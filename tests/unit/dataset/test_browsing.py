@@ -46,11 +46,11 @@ def out(request, made, target):
     return str(made) if request.param == "folder" else URL
 
 
-def run(capsysbinary, *words):
+def run(capsysbinary, *arguments):
     """Return (exit code, bytes of stdout, stderr)."""
-    code = main([str(word) for word in words])
-    told = capsysbinary.readouterr()
-    return code, told.out, told.err.decode()
+    code = main([str(word) for word in arguments])
+    reported = capsysbinary.readouterr()
+    return code, reported.out, reported.err.decode()
 
 
 def in_tars(folder):
@@ -65,8 +65,8 @@ def in_tars(folder):
 
 
 def test_ls_lists_shards_and_their_sum(out, made, capsysbinary):
-    code, told, _ = run(capsysbinary, "ls", out)
-    lines = told.decode().splitlines()
+    code, reported, _ = run(capsysbinary, "ls", out)
+    lines = reported.decode().splitlines()
     assert code == 0
     assert [line.split()[0] for line in lines[:-1]] == sorted(p.name for p in made.glob("*.tar"))
     assert lines[0].endswith("rows 0 to 9")
@@ -74,8 +74,8 @@ def test_ls_lists_shards_and_their_sum(out, made, capsysbinary):
 
 
 def test_ls_of_samples_shows_the_location_of_each(out, made, target, capsysbinary):
-    code, told, _ = run(capsysbinary, "ls", out, "--samples")
-    lines = [line.split("\t") for line in told.decode().splitlines()]
+    code, reported, _ = run(capsysbinary, "ls", out, "--samples")
+    lines = [line.split("\t") for line in reported.decode().splitlines()]
     assert code == 0
     real = in_tars(made)
     assert len(lines) == 38
@@ -84,10 +84,10 @@ def test_ls_of_samples_shows_the_location_of_each(out, made, target, capsysbinar
     assert target.shards_asked() == set()
 
 
-@pytest.mark.parametrize("words", [(), ("--samples",)], ids=str)
-def test_ls_for_programs_is_one_object_a_line(out, capsysbinary, words):
-    _, told, _ = run(capsysbinary, "ls", out, "--json", "--split", "train", *words)
-    values = [json.loads(line) for line in told.splitlines()]
+@pytest.mark.parametrize("arguments", [(), ("--samples",)], ids=str)
+def test_ls_for_programs_is_one_object_a_line(out, capsysbinary, arguments):
+    _, reported, _ = run(capsysbinary, "ls", out, "--json", "--split", "train", *arguments)
+    values = [json.loads(line) for line in reported.splitlines()]
     assert sum(value.get("samples", 1) for value in values) == 38
     assert all(value["split"] == "train" and value["bytes"] > 0 for value in values)
 
@@ -99,9 +99,9 @@ def test_cat_returns_every_member_byte_for_byte(out, made, capsysbinary):
 
 def test_cat_reads_the_image_of_a_key_or_row_by_one_small_request(target, made, capsysbinary):
     content = in_tars(made)["000000012.jpg"][2]
-    for words in ("000000012", "12", "12.jpg", "12.JPG"):
+    for arguments in ("000000012", "12", "12.jpg", "12.JPG"):
         target.asked.clear()
-        assert run(capsysbinary, "cat", URL, words) == (0, content, "")
+        assert run(capsysbinary, "cat", URL, arguments) == (0, content, "")
         ((_, _, size),) = [asked for asked in target.asked if asked[0].endswith(".tar")]
         assert size < len(content) + 3000
 
@@ -113,7 +113,7 @@ def test_where_keys_are_rows_only_the_entry_that_holds_the_row_is_read(target, c
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "reported"),
     [
         ("000000040", "rows are 0 to 39"),
         ("nothing", "rows are 0 to 39"),
@@ -121,10 +121,12 @@ def test_where_keys_are_rows_only_the_entry_that_holds_the_row_is_read(target, c
         ("12.png", "has no .png; it has .jpg, .json"),
     ],
 )
-def test_a_missing_sample_is_reported_with_the_existing_ones(out, capsysbinary, words, told):
-    code, written, err = run(capsysbinary, "cat", out, words)
+def test_a_missing_sample_is_reported_with_the_existing_ones(
+    out, capsysbinary, arguments, reported
+):
+    code, written, err = run(capsysbinary, "cat", out, arguments)
     assert (code, written) == (2, b"")
-    assert told in err
+    assert reported in err
 
 
 def test_an_unknown_key_is_reported_with_similar_ones(tmp_path, capsysbinary):
@@ -149,8 +151,8 @@ def test_a_row_of_several_copies_needs_a_key(tmp_path, capsysbinary):
     assert code == 2
     assert "row 2 has 2 samples: '000000002-c0'" in err
     assert err.endswith("; pass a key\n")
-    code, told, _ = run(capsysbinary, "cat", out, "000000002-c1.json")
-    assert (code, json.loads(told)["copy"]) == (0, 1)
+    code, reported, _ = run(capsysbinary, "cat", out, "000000002-c1.json")
+    assert (code, json.loads(reported)["copy"]) == (0, 1)
 
 
 def test_a_row_that_one_copy_rejected_is_found_in_the_other(tmp_path, capsysbinary):
@@ -166,8 +168,8 @@ def test_a_row_that_one_copy_rejected_is_found_in_the_other(tmp_path, capsysbina
     once = [row for row in range(12) if ((row, 0) in left_out) != ((row, 1) in left_out)]
     assert once
     for row in once:
-        code, told, _ = run(capsysbinary, "cat", out, f"{row}.json")
-        assert (code, (row, json.loads(told)["copy"]) in left_out) == (0, False)
+        code, reported, _ = run(capsysbinary, "cat", out, f"{row}.json")
+        assert (code, (row, json.loads(reported)["copy"]) in left_out) == (0, False)
 
 
 def test_shards_of_other_tools_are_readable_with_an_index(tmp_path, capsysbinary):
@@ -188,22 +190,22 @@ def test_a_damaged_sample_is_not_returned(made, tmp_path, capsysbinary):
     flip(out / SHARD, 700)
     first = run(capsysbinary, "ls", out, "--samples")[1].decode().split(f"\t{SHARD}\t0\t")[0]
     key = first.split("\n")[-1]
-    code, told, err = run(capsysbinary, "cat", out, key)
-    assert (code, told) == (6, b"")
+    code, reported, err = run(capsysbinary, "cat", out, key)
+    assert (code, reported) == (6, b"")
     assert f"cannot read '{SHARD}'" in err
     assert "byte 0 differs from its recorded CRC-32" in err
 
 
 @pytest.mark.parametrize("command", ["ls", "show", "cat"])
 def test_an_unfinished_output_ends_with_6(made, tmp_path, capsysbinary, command):
-    words = ["1"] if command == "cat" else []
+    arguments = ["1"] if command == "cat" else []
     for place in (tmp_path, tmp_path / "missing"):
-        code, told, err = run(capsysbinary, command, place, *words)
-        assert (code, told) == (6, b"")
+        code, reported, err = run(capsysbinary, command, place, *arguments)
+        assert (code, reported) == (6, b"")
         assert str(place) in err
     out = copied(made, tmp_path / "out")
     (out / "index.json").unlink()
-    code, _, err = run(capsysbinary, command, out, *words)
+    code, _, err = run(capsysbinary, command, out, *arguments)
     assert (code, "is not finished" in err) == (6, True)
 
 
@@ -229,8 +231,8 @@ def test_a_malicious_entry_ends_with_6(made, tmp_path, capsysbinary):
     sizes = array("Q", [1 << 60, *entry.sizes[1:]])
     path.write_bytes(replace(entry, summary=huge, sizes=sizes).to_bytes())
     edit_json(out / "index.json", lambda value: value["shardlist"][1].update(filesize=1 << 61))
-    for words in (("cat", out, "10"), ("show", out, "10"), ("ls", out, "--samples")):
-        code, _, err = run(capsysbinary, *words)
+    for arguments in (("cat", out, "10"), ("show", out, "10"), ("ls", out, "--samples")):
+        code, _, err = run(capsysbinary, *arguments)
         assert (code, "wdsremux verify` for details" in err) == (6, True)
 
 
@@ -246,8 +248,8 @@ def test_a_shard_whose_name_leads_out_is_not_opened(made, tmp_path, capsysbinary
         if not name.startswith("/"):
             place.write_bytes(moved.to_bytes())
         edit_json(out / "index.json", lambda value, url=name: value["shardlist"][1].update(url=url))
-        code, told, err = run(capsysbinary, "cat", out, "10")
-        assert (code, told) == (6, b"")
+        code, reported, err = run(capsysbinary, "cat", out, "10")
+        assert (code, reported) == (6, b"")
         assert "cannot read" in err
 
 
@@ -273,8 +275,8 @@ def test_an_unreachable_server_ends_with_5(target, capsysbinary):
 
 
 def test_show_summarises_the_output(out, capsysbinary):
-    code, told, _ = run(capsysbinary, "show", out)
-    lines = told.decode().splitlines()
+    code, reported, _ = run(capsysbinary, "show", out)
+    lines = reported.decode().splitlines()
     assert code == 0
     assert lines[0].startswith("dataset: 38 samples in 5 shards, ")
     assert lines[1].startswith("split 'train': 38 samples in 5 shards, ")
@@ -286,8 +288,8 @@ def test_show_summarises_the_output(out, capsysbinary):
 
 
 def test_show_summarises_a_sample(out, capsysbinary):
-    code, told, _ = run(capsysbinary, "show", out, "12")
-    lines = told.decode().splitlines()
+    code, reported, _ = run(capsysbinary, "show", out, "12")
+    lines = reported.decode().splitlines()
     assert code == 0
     assert lines[0] == "sample '000000012': row 12, copy 0"
     assert "image: JPEG, 24 × 20, RGB" in lines
@@ -300,9 +302,9 @@ def test_show_summarises_a_sample(out, capsysbinary):
 def test_control_sequences_of_a_terminal_are_escaped(tmp_path, capsysbinary):
     write_tar(tmp_path / "out/a.tar", sample("k", caption=b"x") + sample("\x1b[2J"))
     index(tmp_path / "out")
-    told = run(capsysbinary, "ls", tmp_path / "out", "--samples")[1]
-    told += run(capsysbinary, "show", tmp_path / "out", "\x1b[2J")[1]
-    assert b"\x1b" not in told
+    reported = run(capsysbinary, "ls", tmp_path / "out", "--samples")[1]
+    reported += run(capsysbinary, "show", tmp_path / "out", "\x1b[2J")[1]
+    assert b"\x1b" not in reported
 
 
 class Terminal(io.TextIOWrapper):

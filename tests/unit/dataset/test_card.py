@@ -17,11 +17,11 @@ ODD_NAMES = (
     "2024-01-01", "0x1F", "1_000", ".inf", "x" * 300, "many words " * 30, "true", "<<",
 )  # fmt: skip
 
-words = st.sampled_from(["int64", "uint8", "float64", "bool", "string"])
+arguments = st.sampled_from(["int64", "uint8", "float64", "bool", "string"])
 names = st.text(st.characters(codec="utf-8"), max_size=12)
 class_names = st.lists(names, min_size=1, max_size=5, unique=True)
 dtypes = st.recursive(
-    words | class_names.map(lambda found: {"class_label": found}),
+    arguments | class_names.map(lambda found: {"class_label": found}),
     lambda inner: (
         st.builds(lambda d: {"list": d}, inner)
         | st.builds(

@@ -44,7 +44,7 @@ def source(*files, kind="parquet", **more):
     return {"kind": kind, **more, "files": list(files)}
 
 
-def told(old, new):
+def reported(old, new):
     return head_difference(head_of(source=old), head_of(source=new), "source")
 
 
@@ -52,7 +52,7 @@ A, B, C = file("a.parquet"), file("b.parquet"), file("c.parquet")
 
 
 def test_equal_sources_have_no_difference():
-    assert told(source(A, B), source(A, B)) is None
+    assert reported(source(A, B), source(A, B)) is None
 
 
 @pytest.mark.parametrize(
@@ -71,24 +71,24 @@ def test_equal_sources_have_no_difference():
     ],
 )
 def test_a_changed_source_is_reported_by_its_first_changed_file(new, text):
-    assert told(source(A, B), new) == (
+    assert reported(source(A, B), new) == (
         f"the source has changed: {text}; restore the source to resume"
     )
 
 
 def test_files_in_another_order_are_reported():
-    assert 'files[a.parquet].name was "a.parquet", now it is "b.parquet"' in told(
+    assert 'files[a.parquet].name was "a.parquet", now it is "b.parquet"' in reported(
         source(A, B), source(B, A)
     )
 
 
 def test_another_kind_of_source_is_reported():
-    text = told(source(A), source(A, kind="tars"))
+    text = reported(source(A), source(A, kind="tars"))
     assert 'source.kind was "parquet", now it is "tars"' in text
 
 
 def test_an_appended_file_may_be_added_by_extending():
-    assert told(source(A, B), source(A, B, C)) == (
+    assert reported(source(A, B), source(A, B, C)) == (
         "the source has changed: file 'c.parquet' is new; restore the source to resume, "
         "or pass --extend to add shards for the new rows"
     )
@@ -103,14 +103,14 @@ def hub(commit, *files):
 
 
 def test_another_commit_with_the_same_files_is_named_by_revision():
-    assert told(hub(ONE, HUB_A), hub(OTHER, HUB_A)) == (
+    assert reported(hub(ONE, HUB_A), hub(OTHER, HUB_A)) == (
         f"the source has changed: commit was {ONE}, now it is {OTHER}; "
         f"pass --revision {ONE} to resume"
     )
 
 
 def test_another_commit_is_reported_by_its_changed_file():
-    text = told(hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "oid": "c" * 40}))
+    text = reported(hub(ONE, HUB_A), hub(OTHER, {**HUB_A, "oid": "c" * 40}))
     assert f"file 'a': oid was {'a' * 40}, now it is {'c' * 40} (commit was {ONE}" in text
     assert text.endswith(f"pass --revision {ONE} to resume")
 
@@ -144,17 +144,18 @@ def test_added_files_come_after_unchanged_old_ones(old, new, added):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("arguments", "reported"),
     [
         ("augment.py:turn", "'augment.py', the file of your function 'turn', has changed since; "),
         (None, ": your function 'turn' has changed since; restore it to resume"),
     ],
 )
-def test_a_changed_function_is_reported_by_its_file(words, told):
+def test_a_changed_function_is_reported_by_its_file(arguments, reported):
     old, new = (
         head_of(
-            options={"transform": {"name": "turn", "sha256": sha256}}, origin={"transform": words}
+            options={"transform": {"name": "turn", "sha256": sha256}},
+            origin={"transform": arguments},
         )
         for sha256 in ("3abc", "84f2")
     )
-    assert told in head_difference(old, new, "recipe")
+    assert reported in head_difference(old, new, "recipe")

@@ -5,10 +5,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from support.finished_datasets import HEAD, finished, publish_series, publish_shard
 from support.memory_store import MemoryStore
 from support.remote_store import MemoryRemote
 from support.samples import rejected
-from support.standing_datasets import HEAD, finished, publish_series, publish_shard
 from support.store_conformance import publish
 from support.summaries import manifest_of, summary_of
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from support.finished_datasets import HEAD, finished, publish_series, publish_shard
 from support.memory_store import MemoryStore
-from support.standing_datasets import HEAD, finished, publish_series, publish_shard
 from support.store_conformance import publish
 from support.summaries import manifest_of, summary_of
 

@@ -196,7 +196,7 @@ class SlowWorkers(Workers):
 
 
 @pytest.mark.parametrize(
-    ("workers", "words"),
+    ("workers", "arguments"),
     [
         (
             SlowWorkers(range(100), 48),
@@ -205,8 +205,8 @@ class SlowWorkers(Workers):
         (SlowWorkers(batch_rows=16, kills_together=(3, 9)), "alone; raise --record-timeout"),
     ],
 )
-def test_a_too_short_record_timeout_is_named_as_the_cause(workers, words):
-    with pytest.raises(TransformError, match=words) as caught:
+def test_a_too_short_record_timeout_is_named_as_the_cause(workers, arguments):
+    with pytest.raises(TransformError, match=arguments) as caught:
         [
             *Recovery(workers.batch_rows)(
                 task_of([48]), None, WorkerOverdueError("no progress for 1 s"), workers

@@ -35,9 +35,9 @@ def target(tmp_path):
 
 
 def test_a_file_is_verified_by_reading_it_back(target, path):
-    told = []
-    proof = target.put("a.tar", path, sums_of(CONTENT), told.append)
-    assert (proof.level, sum(told)) == ("reread", len(CONTENT))
+    reported = []
+    proof = target.put("a.tar", path, sums_of(CONTENT), reported.append)
+    assert (proof.level, sum(reported)) == ("reread", len(CONTENT))
     assert (target.root / "a.tar").read_bytes() == CONTENT
     assert target.prove("a.tar", sums_of(CONTENT)).level == "reread"
     assert [item.name for item in target.root.iterdir()] == ["a.tar"]

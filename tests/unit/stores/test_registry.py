@@ -21,10 +21,10 @@ def test_a_path_is_a_folder():
 
 
 def test_a_hub_dataset_is_a_store_with_or_without_a_branch():
-    for words in ("hf://datasets/user/name", "hf://datasets/user/name@branch"):
-        target = open_store(words)
+    for arguments in ("hf://datasets/user/name", "hf://datasets/user/name@branch"):
+        target = open_store(arguments)
         assert isinstance(target, HubStore)
-        assert target.url == words
+        assert target.url == arguments
 
 
 def test_an_unknown_scheme_creates_no_folder_of_that_name():
@@ -35,7 +35,7 @@ def test_an_unknown_scheme_creates_no_folder_of_that_name():
 
 
 @pytest.mark.parametrize(
-    ("words", "library", "part", "packages"),
+    ("arguments", "library", "part", "packages"),
     [
         ("s3://bucket/folder", "boto3", "s3", "boto3 awscrt"),
         ("gs://bucket/folder", "obstore", "obstore", "obstore"),
@@ -43,26 +43,26 @@ def test_an_unknown_scheme_creates_no_folder_of_that_name():
     ],
 )
 def test_a_missing_library_is_named_with_its_install_command(
-    monkeypatch, words, library, part, packages
+    monkeypatch, arguments, library, part, packages
 ):
     for name in [*sys.modules]:
         if name.startswith((f"wdsremux.stores.{part}", f"{library}.")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(UsageError, match=rf"{library}.*pip install {packages}$"):
-        open_store(words)
+        open_store(arguments)
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         "s3://me:SECRET@bucket/folder", "s3://me:SEC/SECRET@bucket", "gs://me:SECRET@bucket/folder",
         "az://container/folder?sv=1&sig=SECRET", Path("s3://me:SECRET@bucket"),
     ],
 )  # fmt: skip
-def test_a_url_with_a_possible_secret_is_refused_without_showing_it(words):
+def test_a_url_with_a_possible_secret_is_refused_without_showing_it(arguments):
     with pytest.raises(UsageError, match=r"may hold a secret; name [a-z0-9]+://BUCKET") as caught:
-        open_store(words)
+        open_store(arguments)
     assert "SECRET" not in str(caught.value)
 
 

@@ -160,10 +160,10 @@ def test_repeated_bytes_are_not_progress():
 
 
 def test_bytes_are_reported_once_even_if_resent():
-    told = []
+    reported = []
     target, _, _ = patient(away=3, reaches=[2, 1, 3, 4])
-    target.put("a.tar", None, SUMS, told.append)
-    assert told == [2, 0, 1, 1]
+    target.put("a.tar", None, SUMS, reported.append)
+    assert reported == [2, 0, 1, 1]
 
 
 def test_a_file_that_is_not_there_is_not_waited_for():
@@ -197,6 +197,6 @@ def test_acquiring_a_lock_is_retried_while_the_store_is_unreachable():
 
 
 def test_reports_of_zero_bytes_are_passed_on():
-    told = []
-    HighWaterMark(told.append, lambda: None)(0)
-    assert told == [0]
+    reported = []
+    HighWaterMark(reported.append, lambda: None)(0)
+    assert reported == [0]

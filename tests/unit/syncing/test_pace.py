@@ -93,10 +93,10 @@ def test_sleeping_jobs_wake_up_at_the_end():
 
 
 def test_the_same_outage_of_many_jobs_is_reported_once_per_interval():
-    clock, told = Clock(), []
-    notifier = Notifier(told.append, clock)
+    clock, reported = Clock(), []
+    notifier = Notifier(reported.append, clock)
     for text in ("one", "other"):
         notifier.note(text)
     clock.now = SAME_NOTE_AFTER_S + 1
     notifier.note("still")
-    assert told == [Note("one"), Note("still")]
+    assert reported == [Note("one"), Note("still")]

@@ -41,18 +41,18 @@ class Breaking(RemoteMemory):
         return Cut(file.read())
 
 
-def hands(target, folder, told):
-    return FetchedFiles(RetryingStore(target, 600, sleep=lambda _: None), folder, told.append)
+def hands(target, folder, reported):
+    return FetchedFiles(RetryingStore(target, 600, sleep=lambda _: None), folder, reported.append)
 
 
 def test_a_fetched_file_is_removed_after_use(tmp_path):
-    target, told = RemoteMemory(), []
+    target, reported = RemoteMemory(), []
     target.files["a.tar"] = CONTENT
-    with hands(target, tmp_path, told).hold(SHARD) as (path, sums):
+    with hands(target, tmp_path, reported).hold(SHARD) as (path, sums):
         assert path.read_bytes() == CONTENT
         assert sums == Sums(len(CONTENT), DIGEST)
     assert list(tmp_path.iterdir()) == []
-    assert sum(told) == len(CONTENT)
+    assert sum(reported) == len(CONTENT)
 
 
 @pytest.mark.parametrize("error", [UnreachableStoreError("it broke"), OSError("it broke")])
@@ -92,7 +92,7 @@ def test_a_local_file_is_used_in_its_folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "reported"),
     [
         (CONTENT, None),
         (CONTENT[:-1], "2097151 bytes, but 2097152 are recorded"),
@@ -100,12 +100,12 @@ def test_a_local_file_is_used_in_its_folder(tmp_path):
         (None, "is missing"),
     ],
 )
-def test_the_damage_of_a_shard_is_reported(tmp_path, content, told):
+def test_the_damage_of_a_shard_is_reported(tmp_path, content, reported):
     path = tmp_path / "a.tar"
     if content is not None:
         path.write_bytes(content)
     problem = damage_of(path, SHARD)
-    assert problem is None if told is None else told in problem
+    assert problem is None if reported is None else reported in problem
 
 
 def test_an_entry_is_compared_with_its_shard(tmp_path):

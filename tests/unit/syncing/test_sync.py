@@ -253,10 +253,10 @@ def test_a_move_to_a_folder_is_known_by_every_path_to_it(out, tmp_path):
 
 
 def test_the_observer_gets_every_byte_and_file(out, place):
-    told = []
-    report = sync(out, URL, observer=told.append)
-    (begun,) = [event for event in told if isinstance(event, SyncBegun)]
-    sent = [event for event in told if isinstance(event, SyncAdvanced)]
+    reported = []
+    report = sync(out, URL, observer=reported.append)
+    (begun,) = [event for event in reported if isinstance(event, SyncBegun)]
+    sent = [event for event in reported if isinstance(event, SyncAdvanced)]
     assert begun.files == sum(event.files for event in sent) == report.files - 1
     assert sum(event.size_bytes for event in sent) == report.size_bytes
     assert report.size_bytes - begun.size_bytes == len(place.files["index.json"])

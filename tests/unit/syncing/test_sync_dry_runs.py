@@ -49,9 +49,9 @@ def test_a_dry_run_says_why_each_file_would_be_sent(out, place):
     }
     del place.files["index.json"]
     place.level = "unverified"
-    told = planned(sync(out, URL, dry_run=True))
-    assert (told[whole], told[cut], told[gone]) == ("unverified", "differs", "missing")
-    assert told["index.json"] == "missing"
+    reported = planned(sync(out, URL, dry_run=True))
+    assert (reported[whole], reported[cut], reported[gone]) == ("unverified", "differs", "missing")
+    assert reported["index.json"] == "missing"
 
 
 def test_a_dry_run_lists_what_delete_and_move_would_remove(out, other, place, tmp_path):

@@ -33,8 +33,8 @@ def unlike(tmp_path_factory):
 def test_another_wdsremux_dataset_is_replaced_only_with_delete(out, unlike, place, dry_run):
     sync(unlike, URL)
     before = dict(place.files)
-    told = r"holds another dataset, 'dataset' of 'iterable', and this one is .*--delete"
-    with pytest.raises(RecipeMismatchError, match=told):
+    reported = r"holds another dataset, 'dataset' of 'iterable', and this one is .*--delete"
+    with pytest.raises(RecipeMismatchError, match=reported):
         sync(out, URL, dry_run=dry_run)
     assert place.files == before
     sync(out, URL, delete=True)
@@ -163,16 +163,16 @@ def test_a_damaged_own_index_is_replaced(out, place):
 
 
 @pytest.mark.parametrize(
-    ("prepare", "told"),
+    ("prepare", "reported"),
     [
         (lambda out: (out / "index.json").unlink(), "is not finished"),
         (shutil.rmtree, "has no index.json.*wdsremux index"),
         (lambda out: (out / "index.json").write_text("{}"), "was not written by wdsremux"),
     ],
 )
-def test_an_unfinished_dataset_is_refused(out, place, prepare, told):
+def test_an_unfinished_dataset_is_refused(out, place, prepare, reported):
     prepare(out)
-    with pytest.raises(SourceError, match=told):
+    with pytest.raises(SourceError, match=reported):
         sync(out, URL)
     assert place.files == {}
 
@@ -189,14 +189,14 @@ def test_names_that_lead_elsewhere_are_refused(out, place, name):
 
 
 def test_wrong_options_are_named(out, place, tmp_path):
-    for options, told in (
+    for options, reported in (
         ({"jobs": 0}, "jobs"),
         ({"jobs": 65}, "jobs"),
         ({"bandwidth": "fast"}, "bandwidth"),
         ({"give_up_after": "never"}, "give-up-after"),
         ({"move": "yes"}, "move"),
     ):
-        with pytest.raises(UsageError, match=told):
+        with pytest.raises(UsageError, match=reported):
             sync(out, URL, **options)
     with pytest.raises(UsageError, match="are the same"):
         sync(out, out / ".." / out.name)
@@ -215,15 +215,15 @@ def test_wrong_options_are_named(out, place, tmp_path):
 
 
 def test_an_unreachable_destination_is_retried_and_reported_once(out, place):
-    told, failures = [], iter(range(3))
+    reported, failures = [], iter(range(3))
 
     def fail(operation, name):
         if operation == "put" and next(failures, None) is not None:
             raise UnreachableStoreError("cannot reach 'mem://place'")
 
     place.before = fail
-    sync(out, URL, observer=told.append)
-    notes = [event.text for event in told if isinstance(event, Note)]
+    sync(out, URL, observer=reported.append)
+    notes = [event.text for event in reported if isinstance(event, Note)]
     assert notes == ["cannot reach 'mem://place'; trying again for 600 s"]
 
 

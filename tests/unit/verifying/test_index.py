@@ -170,9 +170,9 @@ def test_observers_get_every_byte_of_both_passes(out):
     # Behind a hole, which the first reading jumps over.
     with (out / "00001.tar").open("r+b") as file:
         file.truncate(1 << 22)
-    told = []
-    index(out, observer=told.append)
-    begun, *advanced = told
+    reported = []
+    index(out, observer=reported.append)
+    begun, *advanced = reported
     sizes = [path.stat().st_size for path in out.glob("*.tar")]
     assert (begun.shards, begun.size_bytes) == (3, 2 * sum(sizes))
     assert sum(event.size_bytes for event in advanced) == begun.size_bytes

@@ -17,17 +17,17 @@ def test_errors_of_a_shard_are_kept_one_by_one_and_then_counted(monkeypatch):
     found = Collector("s.tar")
     for i in range(5):
         found.add(Code.SAMPLE_DAMAGED, key=str(i))
-    told = found.findings()
-    assert [finding.key for finding in told] == ["0", "1", "2", None]
-    assert told[-1].detail == "and 2 more like it"
+    reported = found.findings()
+    assert [finding.key for finding in reported] == ["0", "1", "2", None]
+    assert reported[-1].detail == "and 2 more like it"
 
 
 def test_a_warning_of_a_shard_is_shown_once_with_its_count():
     found = Collector("s.tar")
     for i in range(5):
         found.add(Code.ODD_NAME, f"'a {i}'", offset=i)
-    (told,) = found.findings()
-    assert (told.offset, told.detail) == (0, "'a 0', and 4 more in this shard")
+    (reported,) = found.findings()
+    assert (reported.offset, reported.detail) == (0, "'a 0', and 4 more in this shard")
 
 
 def test_warnings_of_a_folder_are_shown_one_by_one():
@@ -68,8 +68,8 @@ def test_the_kept_findings_do_not_depend_on_the_order_of_shards():
         gathering = ShardFindings(4)
         for place in order:
             gathering.take(place, shards[place], {Code.SAMPLE_DAMAGED: 10 * place})
-        told = [(finding.shard, finding.offset) for finding in gathering.findings()]
-        assert told == [("1", 0), ("2", 0), ("2", 1), ("3", 0)]
+        reported = [(finding.shard, finding.offset) for finding in gathering.findings()]
+        assert reported == [("1", 0), ("2", 0), ("2", 1), ("3", 0)]
         assert gathering.counts == {Code.SAMPLE_DAMAGED: 60}
 
 
@@ -95,5 +95,5 @@ def test_a_collector_knows_the_codes_of_every_file(monkeypatch):
 def test_long_details_are_shortened():
     found = Collector("s.tar")
     found.add(Code.IMAGE_SIZE, "x" * 10**6)
-    (told,) = found.findings()
-    assert told.detail == "x" * 997 + "..."
+    (reported,) = found.findings()
+    assert reported.detail == "x" * 997 + "..."

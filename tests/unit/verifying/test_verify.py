@@ -277,8 +277,8 @@ def test_counts_are_exact_beyond_the_findings_that_are_kept(out, monkeypatch):
     for workers in (1, 4):
         report = verify(out, workers=workers)
         assert report.counts == whole.counts
-        told = [(finding.code, finding.shard) for finding in report.findings]
-        assert told == [
+        reported = [(finding.code, finding.shard) for finding in report.findings]
+        assert reported == [
             (Code.CARD_MISSING, "README.md"),
             (Code.SAMPLE_DAMAGED, "train-000000.tar"),
             (Code.SAMPLE_DAMAGED, "train-000000.tar"),
@@ -338,10 +338,10 @@ def test_a_moved_shard_is_not_a_missing_shard(tmp_path):
 def test_an_unfinished_copy_of_a_sync_is_not_clean(tmp_path, monkeypatch):
     out, put = make_dataset(tmp_path / "out", rows=20, broken=()), FolderStore.put
 
-    def put_shards_only(self, name, *words):
+    def put_shards_only(self, name, *arguments):
         if name.endswith(".msgpack"):
             raise StoreError("the disk is full")
-        return put(self, name, *words)
+        return put(self, name, *arguments)
 
     monkeypatch.setattr(FolderStore, "put", put_shards_only)
     with pytest.raises(StoreError):

@@ -45,9 +45,9 @@ def test_a_changed_copy_is_reported(target):
     manifest["published"] = {"at": URL, "loaders": {}, "receipts": receipts}
     target.files["index.json"] = json.dumps(manifest).encode()
     target.level = "unverified"
-    told = {finding.shard: finding.detail for finding in verify(URL).findings}
-    assert told.pop(SHARD) == "it was overwritten since it was uploaded"
-    assert set(told.values()) == {"the server tells no checksum"}
+    reported = {finding.shard: finding.detail for finding in verify(URL).findings}
+    assert reported.pop(SHARD) == "it was overwritten since it was uploaded"
+    assert set(reported.values()) == {"the server tells no checksum"}
 
 
 def test_the_receipts_of_the_manifest_are_passed_to_the_store(target):

@@ -53,10 +53,10 @@ class InMemory(torch.utils.data.Dataset[Any]):
         return rgb(data), label
 
 
-def loaded(dataset: Any, workers: int, **words: Any) -> DataLoader[Any]:
+def loaded(dataset: Any, workers: int, **arguments: Any) -> DataLoader[Any]:
     """Return the DataLoader that all ways have."""
-    words = {"batch_size": BATCH, **words}
-    return DataLoader(dataset, num_workers=workers, persistent_workers=workers > 0, **words)
+    arguments = {"batch_size": BATCH, **arguments}
+    return DataLoader(dataset, num_workers=workers, persistent_workers=workers > 0, **arguments)
 
 
 def floor(src: Path, workers: int) -> Epoch:

@@ -55,8 +55,8 @@ def test_a_bucket_with_dots_is_named_in_the_path():
 def test_odd_names_reach_the_command_as_they_are(prefix):
     found = urls(f"s3://bucket/{prefix}", "aws")
     assert len(found) == 3
-    words = shlex.split(found[0].removeprefix("pipe:"))
-    assert words == ["aws", "s3", "cp", f"s3://bucket/{prefix}/train-000000.tar", "-"]
+    arguments = shlex.split(found[0].removeprefix("pipe:"))
+    assert arguments == ["aws", "s3", "cp", f"s3://bucket/{prefix}/train-000000.tar", "-"]
 
 
 def test_odd_names_are_quoted_for_the_web():
@@ -101,11 +101,11 @@ def test_odd_names_reach_the_tools_of_azure_as_they_are(prefix):
     for form, name in (("az", prefix), ("azcopy", quote(prefix))):
         found = urls(f"az://$web/{prefix}", form, endpoint=AZURE)
         assert len(found) == 3
-        words = shlex.split(found[0].removeprefix("pipe:"))
+        arguments = shlex.split(found[0].removeprefix("pipe:"))
         if form == "az":
-            assert words[-2:] == ["$web", f"--name={name}/train-000000.tar"]
+            assert arguments[-2:] == ["$web", f"--name={name}/train-000000.tar"]
         else:
-            assert words[2] == f"{AZURE}/%24web/{name}/train-000000.tar"
+            assert arguments[2] == f"{AZURE}/%24web/{name}/train-000000.tar"
 
 
 def test_signatures_of_azure_are_not_shown():

@@ -12,10 +12,10 @@ from wdsremux.core.errors import CorruptDataError
 from wdsremux.dataset.loading.decoding import SampleDecoder, rgb, rgb_into
 
 
-def encoded(mode, form="JPEG", **words):
+def encoded(mode, form="JPEG", **arguments):
     pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
     file = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(file, form, **words)
+    Image.fromarray(pixels).convert(mode).save(file, form, **arguments)
     return file.getvalue()
 
 

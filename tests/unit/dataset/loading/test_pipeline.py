@@ -87,12 +87,12 @@ def test_an_epoch_reads_the_copy_of_its_number(tmp_path):
 
 
 def test_a_state_continues_in_another_pipeline(made):
-    words = {"batch_size": 5, "shuffle": True, "seed": 1, "epoch": 4}
-    whole = positions(wdsremux.pipeline(made, **words))
-    first = wdsremux.pipeline(made, **words)
+    arguments = {"batch_size": 5, "shuffle": True, "seed": 1, "epoch": 4}
+    whole = positions(wdsremux.pipeline(made, **arguments))
+    first = wdsremux.pipeline(made, **arguments)
     batches = iter(first)
     seen = positions([next(batches) for _ in range(3)])
-    second = wdsremux.pipeline(made, **words | {"epoch": 0})
+    second = wdsremux.pipeline(made, **arguments | {"epoch": 0})
     second.load_state_dict(first.state_dict())
     assert seen + positions(second) == whole
     # At the end, both are at the start of the next epoch.
@@ -102,18 +102,18 @@ def test_a_state_continues_in_another_pipeline(made):
 
 
 @pytest.mark.parametrize(
-    "words", [{"batch_size": 6}, {"seed": 2}, {"shuffle": 7}, {"remainder": "pad"}], ids=str
+    "arguments", [{"batch_size": 6}, {"seed": 2}, {"shuffle": 7}, {"remainder": "pad"}], ids=str
 )
-def test_a_state_of_other_batches_is_refused(made, words):
+def test_a_state_of_other_batches_is_refused(made, arguments):
     own = {"batch_size": 5, "shuffle": True}
     state = wdsremux.pipeline(made, **own).state_dict()
-    (name,) = words
+    (name,) = arguments
     with pytest.raises(UsageError, match=f"the state was taken with {name}="):
-        wdsremux.pipeline(made, **own | words).load_state_dict(state)
+        wdsremux.pipeline(made, **own | arguments).load_state_dict(state)
 
 
 @pytest.mark.parametrize(
-    ("words", "problem"),
+    ("arguments", "problem"),
     [
         ({"decode": "jpeg"}, "decode='jpeg' is not one of 'pil', 'rgb', 'torch'"),
         ({"columns": "image"}, "columns='image': pass a sequence of names"),
@@ -132,9 +132,9 @@ def test_a_state_of_other_batches_is_refused(made, words):
     ],
     ids=str,
 )
-def test_wrong_options_are_refused_before_a_worker_starts(made, words, problem):
+def test_wrong_options_are_refused_before_a_worker_starts(made, arguments, problem):
     with pytest.raises(UsageError, match=problem):
-        wdsremux.pipeline(made, **words)
+        wdsremux.pipeline(made, **arguments)
 
 
 def test_a_column_that_is_missing_is_named_with_those_that_exist(made):
@@ -166,13 +166,13 @@ def test_a_damaged_sample_ends_the_epoch_with_its_location(made, tmp_path):
 @pytest.mark.parametrize("cache", [False, True])
 def test_behind_a_url_the_same_batches_come(made, tmp_path, monkeypatch, cache):
     target = named(RangedStore(made), monkeypatch)
-    words = {"batch_size": 8, "shuffle": True}
+    arguments = {"batch_size": 8, "shuffle": True}
     if cache:
-        words["cache_dir"] = tmp_path / "cache"
+        arguments["cache_dir"] = tmp_path / "cache"
     expected = positions(wdsremux.pipeline(made, batch_size=8, shuffle=True))
-    assert positions(wdsremux.pipeline(URL, **words)) == expected
+    assert positions(wdsremux.pipeline(URL, **arguments)) == expected
     target.asked.clear()
-    assert positions(wdsremux.pipeline(URL, **words)) == expected
+    assert positions(wdsremux.pipeline(URL, **arguments)) == expected
     assert (target.shards_asked() == set()) is cache
 
 

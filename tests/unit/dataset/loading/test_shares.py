@@ -71,7 +71,7 @@ def test_after_any_resume_the_workers_read_exactly_the_rest(samples, batch_size,
 
 
 @pytest.mark.parametrize(
-    ("words", "problem"),
+    ("arguments", "problem"),
     [
         ({"rank": 4}, r"rank=4 is not in range\(4\)"),
         ({"rank": -1}, "rank=-1 is not in range"),
@@ -81,10 +81,16 @@ def test_after_any_resume_the_workers_read_exactly_the_rest(samples, batch_size,
     ],
     ids=str,
 )
-def test_an_impossible_division_is_refused(words, problem):
-    words = {"samples": 9, "rank": 0, "world_size": 4, "batch_size": 2, "remainder": "keep"} | words
+def test_an_impossible_division_is_refused(arguments, problem):
+    arguments = {
+        "samples": 9,
+        "rank": 0,
+        "world_size": 4,
+        "batch_size": 2,
+        "remainder": "keep",
+    } | arguments
     with pytest.raises(UsageError, match=problem):
-        share_of(words.pop("samples"), **words)
+        share_of(arguments.pop("samples"), **arguments)
 
 
 def test_batches_may_be_requested_in_any_order():

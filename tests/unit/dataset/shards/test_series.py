@@ -158,14 +158,16 @@ def test_a_shard_is_published_before_its_entry():
 
 
 def test_a_shard_is_reported_once_its_entry_is_published():
-    target, told = MemoryStore(), []
+    target, reported = MemoryStore(), []
     writer = SeriesWriter(
-        target, plan_of(Bounds(10_240)), on_shard=lambda s: told.append((s.name, len(target.files)))
+        target,
+        plan_of(Bounds(10_240)),
+        on_shard=lambda s: reported.append((s.name, len(target.files))),
     )
     writer.add(packed_of([(4000, 10)] * 2))
-    assert told == [("train-000000.tar", 2)]
+    assert reported == [("train-000000.tar", 2)]
     writer.finish(2)
-    assert told == [("train-000000.tar", 2), ("train-000001.tar", 4)]
+    assert reported == [("train-000000.tar", 2), ("train-000001.tar", 4)]
 
 
 def test_a_sample_over_the_bound_is_refused_by_its_name():

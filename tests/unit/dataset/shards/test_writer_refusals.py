@@ -85,9 +85,9 @@ def test_a_refused_sample_can_be_corrected_and_written(tmp_path):
     with ShardWriter(tmp_path) as shards:
         with pytest.raises(UsageError):
             shards.write({"__key__": "a", "jpg": None, "json": {}})
-        shards.write({"__key__": "a", "jpg": b"mended"})
+        shards.write({"__key__": "a", "jpg": b"corrected"})
     [tar] = shards_in(tmp_path).values()
-    assert [(name, data) for name, _, data in members_of(tar)] == [("a.jpg", b"mended")]
+    assert [(name, data) for name, _, data in members_of(tar)] == [("a.jpg", b"corrected")]
 
 
 def test_a_sample_over_the_bound_is_refused_and_the_others_are_kept(tmp_path):

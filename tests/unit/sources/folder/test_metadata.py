@@ -103,7 +103,7 @@ def test_a_metadata_row_without_a_file_has_no_image(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "words"),
+    ("name", "text", "arguments"),
     [
         ("metadata.csv", "a,b\n1,2\n", "file_name"),
         ("metadata.csv", "file_name,a\n1.png,2,3\n", "3 cells"),
@@ -114,10 +114,10 @@ def test_a_metadata_row_without_a_file_has_no_image(tmp_path):
         ("metadata.parquet", "no parquet", "metadata.parquet"),
     ],
 )
-def test_invalid_metadata_is_named(tmp_path, name, text, words):
+def test_invalid_metadata_is_named(tmp_path, name, text, arguments):
     root = write_images(tmp_path, ["1.png"])
     (root / name).write_text(text)
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=arguments):
         open_folder(root)
 
 

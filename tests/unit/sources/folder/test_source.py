@@ -53,10 +53,10 @@ def test_an_image_that_takes_the_labels_from_all_others_is_named(tmp_path, caplo
     assert not caplog.messages
     write_images(tmp_path, ["stray.png"])
     assert [c.name for c in open_folder(tmp_path).features()] == ["image", "file_name"]
-    (told,) = caplog.messages
+    (reported,) = caplog.messages
     assert (
         "1 of 4 images are outside the class folders or deeper in them, for example 'stray.png'"
-        in told
+        in reported
     )
 
 

@@ -69,15 +69,15 @@ def test_a_file_without_images_gives_rows_without_images(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "words"),
+    ("first", "second", "arguments"),
     [
         ([1999], ["1999-2000"], "column 'x' is int64 in '0.parquet' and string in '1.parquet'"),
         ([{"a": 1}], [{"a": "1"}], "column 'x' is struct in '0.parquet' and struct in"),
         ([[1]], [1], "column 'x' is list in '0.parquet' and int64 in '1.parquet'"),
     ],
 )
-def test_types_without_a_common_one_are_refused_with_both_files(tmp_path, first, second, words):
-    with pytest.raises(SourceError, match=words):
+def test_types_without_a_common_one_are_refused_with_both_files(tmp_path, first, second, arguments):
+    with pytest.raises(SourceError, match=arguments):
         opened(tmp_path, {"x": first}, {"x": second})
 
 

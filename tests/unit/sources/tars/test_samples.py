@@ -32,7 +32,7 @@ def found(data, start=0):
 
 
 def with_header(data, offset, **fields):
-    """Return the tar with fields of one header changed and its checksum mended."""
+    """Return the tar with fields of one header changed and its checksum corrected."""
     places = {"size": (124, 12), "kind": (156, 1), "name": (0, 100), "flag": (482, 1)}
     block = bytearray(data[offset : offset + 512])
     for name, value in fields.items():

@@ -86,15 +86,15 @@ def test_an_existing_name_with_braces_is_not_a_pattern(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("pattern", "words"),
+    ("pattern", "arguments"),
     [
         ("train-{000000..000003}.tar", r"train-000003.tar"),
         ("none-*.tar", "no file"),
         ("train-{0.tar", "braces"),
     ],
 )
-def test_a_pattern_that_finds_too_little_names_what_is_missing(shards, pattern, words):
-    with pytest.raises(SourceError, match=words):
+def test_a_pattern_that_finds_too_little_names_what_is_missing(shards, pattern, arguments):
+    with pytest.raises(SourceError, match=arguments):
         open_tars(shards / pattern)
 
 

@@ -26,7 +26,7 @@ def answered(status, said=None, **headers):
     return HfHubHTTPError(text, response=Answer(status, headers), server_message=said)
 
 
-def told(raised):
+def reported(raised):
     """Return the error that an exception of the client becomes."""
     with pytest.raises(StoreError) as caught, translating_errors("write to hf://datasets/u/n"):
         raise raised
@@ -38,8 +38,8 @@ def told(raised):
 
 @pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504])
 def test_temporary_errors_are_unreachable(status):
-    assert type(told(answered(status))) is UnreachableStoreError
-    assert str(status) in str(told(answered(status)))
+    assert type(reported(answered(status))) is UnreachableStoreError
+    assert str(status) in str(reported(answered(status)))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_temporary_errors_are_unreachable(status):
     ],
 )
 def test_permanent_errors_name_their_remedy(status, says):
-    error = told(answered(status))
+    error = reported(answered(status))
     assert type(error) is StoreError
     assert says in str(error)
 
@@ -62,7 +62,7 @@ def test_permanent_errors_name_their_remedy(status, says):
 def test_messages_of_the_hub_are_shown_without_tokens_and_urls():
     said = "No space left\nfor hf_SECRETtoken, authorization: Bearer SECRET, see https://hub/SECRET"
     assert "(message of the Hub: No space left for …, authorization: … see …)" in str(
-        told(answered(403, said))
+        reported(answered(403, said))
     )
 
 
@@ -83,14 +83,14 @@ COMMITS = "You have exceeded the rate limit for repository commits (128 per hour
     ],
 )
 def test_the_pause_requested_by_the_hub_is_reported(answer, pause_s):
-    assert told(answer).retry_after_s == pause_s
+    assert reported(answer).retry_after_s == pause_s
 
 
 def test_wrapped_errors_of_an_upload_are_inspected():
     wrapped = RuntimeError("Error while uploading 'a.tar' to the Hub.")
     wrapped.__cause__ = answered(503)
     assert status_of(wrapped) == 503
-    assert type(told(wrapped)) is UnreachableStoreError
+    assert type(reported(wrapped)) is UnreachableStoreError
 
 
 def test_a_broken_connection_is_unreachable():
@@ -99,15 +99,15 @@ def test_a_broken_connection_is_unreachable():
         HttpError("SECRET"),
         RuntimeError("the client has been closed"),
     ):
-        assert type(told(raised)) is UnreachableStoreError
+        assert type(reported(raised)) is UnreachableStoreError
 
 
 def test_offline_mode_and_a_missing_local_file_are_reported():
-    assert "unset HF_HUB_OFFLINE" in str(told(OfflineModeIsEnabled("x")))
+    assert "unset HF_HUB_OFFLINE" in str(reported(OfflineModeIsEnabled("x")))
     assert "'a.tar': No such file; make it readable" in str(
-        told(FileNotFoundError(2, "No such file", "a.tar"))
+        reported(FileNotFoundError(2, "No such file", "a.tar"))
     )
-    assert "not good" in str(told(ValueError("not\ngood")))
+    assert "not good" in str(reported(ValueError("not\ngood")))
 
 
 @pytest.mark.parametrize(

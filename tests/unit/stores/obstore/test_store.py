@@ -84,10 +84,10 @@ class TestCloudStore(StoreConformance):
 @pytest.mark.parametrize("size", [0, 1000, 1001, 50_000])
 def test_a_file_is_stored_and_reported(target, tmp_path, size):
     path, sums = file_of(tmp_path, b"x" * size)
-    told = []
-    proof = target.put("a.tar", path, sums, told.append)
+    reported = []
+    proof = target.put("a.tar", path, sums, reported.append)
     assert content_of(target, "a.tar") == path.read_bytes()
-    assert sum(told) == size
+    assert sum(reported) == size
     # The ETags of a store in memory are numbers: the file is read back.
     assert proof.level == "reread"
     assert target.prove("a.tar", replace(sums, receipt=proof.receipt)).level == "etag"
@@ -271,10 +271,10 @@ def test_refusals_are_reported_without_secrets(raised, kind, says):
 def test_urls_of_google_and_azure_open_their_stores(monkeypatch):
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
     monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "a2V5")
-    for words in ("gs://bucket/some/folder/", "az://container/folder", "gs://bucket"):
-        target = open_store(words)
+    for arguments in ("gs://bucket/some/folder/", "az://container/folder", "gs://bucket"):
+        target = open_store(arguments)
         assert isinstance(target, CloudStore)
-        assert target.url == words.rstrip("/")
+        assert target.url == arguments.rstrip("/")
 
 
 def test_missing_settings_are_named(monkeypatch):

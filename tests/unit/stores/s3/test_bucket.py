@@ -41,9 +41,9 @@ def of_profile(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
-    def open_bucket(profile, words="s3://bucket/data/pets/"):
+    def open_bucket(profile, arguments="s3://bucket/data/pets/"):
         monkeypatch.setenv("AWS_PROFILE", profile)
-        return Bucket(words)
+        return Bucket(arguments)
 
     return open_bucket
 

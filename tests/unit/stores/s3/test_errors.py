@@ -12,7 +12,7 @@ from wdsremux.stores.s3.errors import RefusalError, s3_error
 SIGNED_URL = "https://s3.example/bucket/key?X-Amz-Signature=secret-signature"
 
 
-def told(exc):
+def reported(exc):
     return s3_error(exc, "write 's3://bucket/a.tar'", "bucket", "https://s3.example")
 
 
@@ -21,7 +21,7 @@ def refused(code, status):
         "Error": {"Code": code, "Message": "token secret-signature"},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
-    return told(boto.ClientError(answer, "PutObject"))
+    return reported(boto.ClientError(answer, "PutObject"))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_busy_server_is_retried(code, status):
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "words"),
+    ("code", "status", "arguments"),
     [
         ("NoSuchBucket", 404, "bucket 'bucket' does not exist at 's3.example'; create it"),
         ("InvalidAccessKeyId", 403, "refuses the keys (InvalidAccessKeyId); check AWS_PROFILE"),
@@ -51,11 +51,11 @@ def test_a_busy_server_is_retried(code, status):
         ("{bucket.__class__}", 400, "({bucket.__class__}); see the documentation"),
     ],
 )
-def test_a_permanent_refusal_says_what_to_do(code, status, words):
+def test_a_permanent_refusal_says_what_to_do(code, status, arguments):
     error = refused(code, status)
     assert isinstance(error, RefusalError)
     assert str(error).startswith("cannot write 's3://bucket/a.tar': ")
-    assert words in str(error)
+    assert arguments in str(error)
     assert "secret" not in str(error)
 
 
@@ -72,7 +72,7 @@ def test_a_permanent_refusal_says_what_to_do(code, status, words):
     ],
 )
 def test_a_failed_connection_is_retried(exc):
-    error = told(exc)
+    error = reported(exc)
     assert isinstance(error, UnreachableStoreError)
     assert "no connection to 's3.example'" in str(error)
     assert "secret" not in str(error)
@@ -88,15 +88,17 @@ def test_a_login_in_the_endpoint_is_not_shown():
 
 
 def test_an_untrusted_certificate_is_not_retried():
-    error = told(boto.SSLError(endpoint_url=SIGNED_URL, error="[SSL: CERTIFICATE_VERIFY_FAILED]"))
+    error = reported(
+        boto.SSLError(endpoint_url=SIGNED_URL, error="[SSL: CERTIFICATE_VERIFY_FAILED]")
+    )
     assert not isinstance(error, UnreachableStoreError)
     assert "AWS_CA_BUNDLE" in str(error)
 
 
 def test_missing_keys_and_an_invalid_name_are_reported():
-    assert "no credentials were found" in str(told(boto.NoCredentialsError()))
-    assert isinstance(told(boto.ParamValidationError(report="x")), UsageError)
-    error = told(boto.TokenRetrievalError(provider="sso", error_msg="secret"))
+    assert "no credentials were found" in str(reported(boto.NoCredentialsError()))
+    assert isinstance(reported(boto.ParamValidationError(report="x")), UsageError)
+    error = reported(boto.TokenRetrievalError(provider="sso", error_msg="secret"))
     assert type(error) is StoreError
     assert "TokenRetrievalError" in str(error)
     assert "secret" not in str(error)

@@ -41,13 +41,13 @@ class Case:
         self.allowed = threading.Semaphore(0)
         self.sizes = []
         """What lay in the staging folder when each file was sent."""
-        self.told = []
+        self.reported = []
         self.remote = MemoryRemote(self.wait_for_leave)
         self.target = StagedStore(
             self.remote,
             self.folder,
             max_bytes,
-            notify=self.told.append,
+            notify=self.reported.append,
             **options,
         )
 
@@ -116,7 +116,7 @@ def test_writers_wait_while_the_staging_folder_is_full(case):
     thread.join(PATIENCE_S)
     assert done.is_set()
     assert case.remote.published == ["a.tar"]
-    assert case.told == []
+    assert case.reported == []
 
 
 def test_staged_bytes_never_exceed_the_bound(case):
@@ -136,7 +136,7 @@ def test_a_shard_larger_than_the_bound_is_staged_alone_with_one_note(case):
         publish(case.target, name, b"x" * 150)
     assert listed(case.target) == [("a.tar", 150), ("b.tar", 150)]
     assert max(case.sizes) == 150
-    [note] = case.told
+    [note] = case.reported
     assert "--staging-max 100 B is too small for the shards being written" in note
 
 
@@ -146,7 +146,7 @@ def test_a_discarded_file_frees_its_bytes(case):
     staged.discard()
     publish(case.target, "b.tar", b"x" * 90)
     assert case.target._staged_bytes() == 90
-    assert case.told == []
+    assert case.reported == []
 
 
 def test_reading_waits_only_for_the_requested_file(case):
@@ -162,11 +162,11 @@ def test_reading_ahead_waits_in_the_thread_that_reads(case, monkeypatch):
     tellers = set()
     case.target._notify = lambda _text: tellers.add(threading.current_thread())
 
-    def fail_until_it_is_told(_name, _path):
+    def fail_until_reported(_name, _path):
         if not tellers:
             raise UnreachableStoreError("cannot reach mem://bucket: refused")
 
-    case.remote.before_put = fail_until_it_is_told
+    case.remote.before_put = fail_until_reported
     publish(case.target, "a.msgpack", b"entry")
     assert list(read_ahead(case.target, ["a.msgpack"], 100)) == [b"entry"]
     assert tellers == {threading.current_thread()}
@@ -329,12 +329,12 @@ def test_the_folder_is_private_to_its_owner(case):
     staged.discard()
 
 
-@pytest.mark.parametrize(("free", "is_told"), [(99, True), (100, False), (None, False)])
-def test_less_space_than_the_bound_is_reported_at_the_start(case, monkeypatch, free, is_told):
+@pytest.mark.parametrize(("free", "is_reported"), [(99, True), (100, False), (None, False)])
+def test_less_space_than_the_bound_is_reported_at_the_start(case, monkeypatch, free, is_reported):
     monkeypatch.setattr("wdsremux.stores.folder.store.FolderStore.free_bytes", lambda _self: free)
     with case.target.lock():
         pass
-    assert [text.startswith("99 B is free in") for text in case.told] == [True] * is_told
+    assert [text.startswith("99 B is free in") for text in case.reported] == [True] * is_reported
 
 
 def test_receipts_are_requested_for_files_of_any_run(case):
@@ -353,7 +353,7 @@ def test_shards_of_known_size_only_are_unverified(case):
     for name in ("a.tar", "a.msgpack", "b.tar"):
         publish(case.target, name)
     case.target.receipts({"a.tar": sums_of(b"content")})
-    [note] = case.told
+    [note] = case.reported
     assert note.startswith("2 uploaded shards could not be verified")
     assert "wdsremux verify --deep mem://bucket/prefix" in note
 

@@ -23,7 +23,7 @@ class Case:
     def __init__(self, folder):
         self.folder = folder
         self.remote = MemoryRemote()
-        self.told = []
+        self.reported = []
         self.sent = []
         self.uploader = self.new_uploader(PATIENCE_S)
 
@@ -31,7 +31,7 @@ class Case:
         return Uploader(
             self.remote,
             give_up_after_s=give_up_after_s,
-            notify=self.told.append,
+            notify=self.reported.append,
             on_sent=lambda parcel, _proof: self.sent.append(parcel.name),
         )
 
@@ -88,7 +88,7 @@ def test_an_outage_is_survived_and_reported_at_start_and_end(case):
     case.add("b.tar")
     case.uploader.flush()
     assert case.remote.published == ["a.tar", "b.tar"]
-    assert case.told == [
+    assert case.reported == [
         "cannot reach mem://bucket: refused; the conversion continues, and the upload is tried again",
         "mem://bucket/prefix can be reached again",
     ]
@@ -238,9 +238,9 @@ def test_stopping_waits_until_no_upload_runs(case, monkeypatch, is_sending_long)
 
 
 def test_stopping_an_idle_uploader_returns_at_once(case):
-    told = []
-    case.uploader.stop(lambda: told.append(True))
-    assert told == [True]
+    reported = []
+    case.uploader.stop(lambda: reported.append(True))
+    assert reported == [True]
 
 
 def test_a_batching_store_gets_all_waiting_files(case):

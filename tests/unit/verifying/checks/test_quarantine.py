@@ -96,5 +96,5 @@ def test_damaged_shards_are_moved_even_if_findings_are_only_counted(out, monkeyp
     report = verify(out, "bytes", quarantine=True)
     assert report.quarantined == tuple(f"{PLACE}/{name}" for name in shards)
     for name in shards:
-        told = json.loads((out / PLACE / f"{name}.json").read_bytes())
-        assert {finding["shard"] for finding in told} == {name}
+        reported = json.loads((out / PLACE / f"{name}.json").read_bytes())
+        assert {finding["shard"] for finding in reported} == {name}

@@ -1,4 +1,4 @@
-"""Datasets to be damaged and mended: how they are made, and what can happen to them."""
+"""Datasets to damage and repair: how they are made, and what can happen to them."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -71,8 +71,8 @@ def _batch(made):
 def _copies(made):
     write_parquet_dataset(made.source, images=images())
     made.folder.joinpath("mixing.py").write_text(MIXING)
-    words = {"transform": f"{made.folder}/mixing.py:mix", "batch_size": 16}
-    made.options = {"steps": ["hflip"], "copies": 2, **words}
+    arguments = {"transform": f"{made.folder}/mixing.py:mix", "batch_size": 16}
+    made.options = {"steps": ["hflip"], "copies": 2, **arguments}
 
 
 def _keys(made):
