@@ -58,6 +58,8 @@ class Columns:
     key: str | None
     added: tuple[Column, ...] = ()
     """Extra columns that the source does not have: the user's function adds them."""
+    every_image: bool = False
+    """Whether records hold all images of a list, not only the first."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -182,10 +184,15 @@ def _word(dtype: Dtype) -> str:
     return dtype if isinstance(dtype, str) else next(iter(dtype))
 
 
+def _item_dtype(dtype: Dtype) -> Dtype:
+    """Return the dtype of a list's items, and any other dtype as it is."""
+    return dtype["list"] if isinstance(dtype, dict) and "list" in dtype else dtype
+
+
 def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str | None) -> str:
     if wanted:
         column = _named(by_name, wanted, "--image-column")
-        if column.dtype not in ("image", "binary", "string"):
+        if _item_dtype(column.dtype) not in ("image", "binary", "string"):
             raise UsageError(
                 f"--image-column {wanted!r} holds {_word(column.dtype)}, not images; "
                 f"the source has {_list(by_name)}"
@@ -195,7 +202,8 @@ def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str |
     if len(found) == 1:
         return found[0]
     if not found:
-        can_be_named = any(c.dtype in ("binary", "string") for c in features)
+        plain = ("binary", "string", {"list": "binary"}, {"list": "string"})
+        can_be_named = any(c.dtype in plain for c in features)
         advice = "; name one with --image-column" if can_be_named else ""
         raise UsageError(f"no image column found{advice}. The source has {_list(by_name)}")
     raise UsageError(

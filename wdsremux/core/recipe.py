@@ -101,6 +101,8 @@ class Recipe(Options):
     """kind of SOURCE; recognised by default"""
     image_column: str | None = option(None, metavar="NAME")
     """column with the image; found by its type by default"""
+    image_list: Literal["first", "each"] = option("first", choices=("first", "each"))
+    """where a row has a list of images: pack the first, or each as a sample of its own"""
     label_column: str | None = option(None, metavar="NAME")
     """column with the label; found by its type or name by default, '' for none"""
     extra_columns: tuple[str, ...] | None = option(None, names_from_text, metavar="A,B")

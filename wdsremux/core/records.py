@@ -27,6 +27,8 @@ class Record:
     """Why the row could not be read; the record is then rejected with this reason."""
     location: str | None = None
     """Where the row is stored, for messages: a file, or a file and a part of it."""
+    others: tuple[tuple[bytes | None, str | None], ...] = ()
+    """The further images of a list, each with its problem, where all were asked for."""
     remarks: tuple[tuple[str, int], ...] = ()
     """What of the row is left out: messages of `Remark`, and how many times."""
 

@@ -129,10 +129,13 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         # Only a batch function can see which rows are in one batch.
         "batch_size": recipe.batch_size if job.batches_rows else None,
     }
+    # Without these options an output is the same as one that is older than they are.
     if recipe.depth_range is None:
-        del fields["depth_range"]  # as in outputs that are older than this option
+        del fields["depth_range"]
     else:
         fields["depth_range"] = list(recipe.depth_range)
+    if recipe.image_list == "first":
+        del fields["image_list"]
     if job.function is None:
         fields |= {"transform_mode": None, "transform_input": None}
     return fields

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.columns import choose_columns, remarks_on
+from wdsremux.core.columns import Columns, choose_columns, remarks_on
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
 from wdsremux.core.recipe import Recipe, Run
@@ -16,6 +16,7 @@ from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import remarks_on_splits, series_from_text
+from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
 from wdsremux.stores import registry
 from wdsremux.transforms.function.call import (
@@ -68,6 +69,18 @@ def with_careful_engine(conversion: Conversion, run: Run) -> Conversion:
     return replace(conversion, engine=engine, engine_name=name, workers=workers)
 
 
+def _every_image(source: Source, columns: Columns) -> Source:
+    """Return a source with a row for each image of a list. Raises UsageError."""
+    from wdsremux.sources.rows.every_image import EveryImage
+
+    if columns.key is not None:
+        raise UsageError(
+            f"--image-list each cannot be combined with --key-column {columns.key}: all images of "
+            "a row would have the same key; leave --key-column out"
+        )
+    return EveryImage(source)
+
+
 def open_conversion(
     source: SourceLike | SourceRef,
     out: str | Path,
@@ -83,6 +96,9 @@ def open_conversion(
     features, options = opened.features(), column_options(recipe)
     adds_columns = function is not None and recipe.transform_mode != "image"
     columns = choose_columns(features, options, has_function=adds_columns)
+    if recipe.image_list == "each":
+        columns = replace(columns, every_image=True)
+        opened = _every_image(opened, columns)
     job = job_from_recipe(recipe, columns, function)
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)

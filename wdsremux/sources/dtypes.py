@@ -4,7 +4,7 @@ JSON form: {"label": {"_type": "ClassLabel", "names": ["cat", "dog"]}}, as in Pa
 Card form: [{"name": "label", "dtype": {"class_label": {"names": {"0": "cat", "1": "dog"}}}}].
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wdsremux.core.columns import Column, Dtype
@@ -68,17 +68,6 @@ def with_listed_images(columns: Sequence[Column]) -> tuple[Column, ...]:
     if any(column.dtype == "image" for column in columns):
         return tuple(columns)
     return tuple(Column(c.name, "image") if c.dtype == {"list": "image"} else c for c in columns)
-
-
-def notes_on_lists(before: Sequence[Column], after: Sequence[Column]) -> Iterator[str]:
-    """Yield a note on columns that became images and were lists of them."""
-    images = {column.name for column in after if column.dtype == "image"}
-    for column in before:
-        if column.name in images and isinstance(column.dtype, dict) and "list" in column.dtype:
-            yield (
-                f"column {column.name!r} holds lists of images: the first of each list is packed, "
-                "others are left out"
-            )
 
 
 def _class_label(label: Any) -> Dtype:

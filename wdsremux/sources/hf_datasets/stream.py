@@ -116,7 +116,7 @@ class RowStream:
                 "name one of these with --split"
             )
         rows = islice(self._rows(self._streams[split]), start, None)
-        items = (item_from_row(row, columns.image, columns.fields, self._allowed) for row in rows)
+        items = (item_from_row(row, columns, self._allowed) for row in rows)
         yield from bundled(items, start)
 
     def _find_columns(self) -> tuple[Column, ...]:

@@ -17,11 +17,17 @@ from typing import Any
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.records import Record, Unit
-from wdsremux.sources.dtypes import notes_on_lists, with_listed_images
+from wdsremux.sources.dtypes import with_listed_images
 from wdsremux.sources.hf_datasets.saved import load_saved
 from wdsremux.sources.hf_datasets.stream import RowStream, columns_from
 from wdsremux.sources.rows.links import AllowedFiles
-from wdsremux.sources.rows.unit import UNIT_ROWS, StreamUnit, bundled, item_from_row
+from wdsremux.sources.rows.unit import (
+    UNIT_ROWS,
+    StreamUnit,
+    bundled,
+    item_from_row,
+    plain_columns,
+)
 
 MAX_PICKLE_BYTES = 1 << 16
 """A table with a larger pickle holds its rows in memory: its rows are sent to the workers."""
@@ -78,8 +84,7 @@ class TableUnit:
     """Number of its first row in the table."""
     rows: int
     size_bytes: int
-    image: str
-    fields: tuple[str, ...]
+    columns: Columns
     allowed: AllowedFiles
 
     @property
@@ -89,11 +94,11 @@ class TableUnit:
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield the records of rows start..stop-1."""
-        table = _opened(self.handle)
+        table, names = _opened(self.handle), (self.columns.image, *self.columns.fields)
         for at in range(start, stop, _CHUNK_ROWS):
             end = min(at + _CHUNK_ROWS, stop)
-            rows = _rows(table, (self.image, *self.fields), self.offset + at, self.offset + end)
-            items = (item_from_row(row, self.image, self.fields, self.allowed) for row in rows)
+            rows = _rows(table, names, self.offset + at, self.offset + end)
+            items = (item_from_row(row, self.columns, self.allowed) for row in rows)
             yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
 
 
@@ -131,14 +136,11 @@ class TableSource:
 
     def features(self) -> Sequence[Column]:
         """Return the columns."""
-        return with_listed_images(self._declared())
-
-    def _declared(self) -> tuple[Column, ...]:
-        return columns_from(next(iter(self.tables.values())).features)
+        return with_listed_images(columns_from(next(iter(self.tables.values())).features))
 
     def notes(self) -> Sequence[str]:
-        """Return what has no rows, and which columns are read in part."""
-        return (*self.remarks, *notes_on_lists(self._declared(), self.features()))
+        """Return which splits have no rows."""
+        return self.remarks
 
     def units(self, split: str, columns: Columns, start: int) -> Iterator[Unit]:
         """Yield units of 256 rows; rows before `start` are not read."""
@@ -153,8 +155,7 @@ class TableSource:
             starts = range(start, len(table), _CHUNK_ROWS)
             chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in starts)
             items = (
-                item_from_row(row, columns.image, columns.fields, self.allowed)
-                for row in chain.from_iterable(chunks)
+                item_from_row(row, columns, self.allowed) for row in chain.from_iterable(chunks)
             )
             yield from bundled(items, start)
             return
@@ -163,7 +164,7 @@ class TableSource:
             rows = min(UNIT_ROWS, len(table) - first)
             size_bytes = rows * row_bytes
             yield TableUnit(
-                first, handle, first, rows, size_bytes, columns.image, columns.fields, self.allowed
+                first, handle, first, rows, size_bytes, plain_columns(columns), self.allowed
             )
 
 

@@ -19,7 +19,7 @@ from wdsremux.core.columns import Column
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
-from wdsremux.sources.dtypes import dtypes_from_features, notes_on_lists, with_listed_images
+from wdsremux.sources.dtypes import dtypes_from_features, with_listed_images
 from wdsremux.sources.hub.errors import with_retries
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.parquet.image_paths import ImageFolder
@@ -111,8 +111,7 @@ def open_hub(layout: HubLayout, access: HubAccess) -> Source:
     columns = _guessed(schema.columns, files[first], found[first], images)
     index = {split: [found[name] for name in each] for split, each in layout.splits.items()}
     head = {"kind": "hub", "repo": layout.repo, "commit": layout.commit}
-    notes = tuple(notes_on_lists(schema.columns, columns))
-    return RowGroupSource(head, index, columns, images, make_units, schema.targets, notes)
+    return RowGroupSource(head, index, columns, images, make_units, schema.targets)
 
 
 def _remote_files(

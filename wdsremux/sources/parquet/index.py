@@ -149,6 +149,7 @@ class RowGroupSource:
                         file.name,
                         first - before,
                         targets,
+                        columns.every_image,
                     )
                     for unit in self.make_units(file, part, first):
                         if unit.first + unit.rows > start:

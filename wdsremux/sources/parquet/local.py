@@ -16,7 +16,7 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
-from wdsremux.sources.dtypes import notes_on_lists, with_listed_images
+from wdsremux.sources.dtypes import with_listed_images
 from wdsremux.sources.parquet.image_paths import ImageFolder
 from wdsremux.sources.parquet.index import (
     FileIndex,
@@ -126,7 +126,7 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
 
     files = {split: [index[name] for name in each] for split, each in layout.splits.items()}
     columns = _columns(base, files, schema.columns, images)
-    notes = (*_notes(names, layout), *notes_on_lists(schema.columns, columns))
+    notes = tuple(_notes(names, layout))
     return RowGroupSource(
         {"kind": "parquet"}, files, columns, images, make_units, schema.targets, notes
     )

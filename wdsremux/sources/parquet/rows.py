@@ -5,9 +5,11 @@ Streams in small batches, so that memory follows the batch and the page, not the
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wdsremux.core.columns import Dtype
@@ -16,7 +18,8 @@ from wdsremux.core.records import Record
 from wdsremux.sources.parquet.image_paths import ImageFolder
 from wdsremux.sources.parquet.merging import conformed
 from wdsremux.sources.parquet.schema import dtype_from_arrow, entries_type
-from wdsremux.sources.rows.embedded import embedded_image
+from wdsremux.sources.rows.embedded import embedded_image, remark_on_list
+from wdsremux.sources.rows.links import Content
 
 BATCH_ROWS = 64
 BATCH_BYTES = 8 * 10**6
@@ -44,6 +47,7 @@ class RowGroup:
     """Row of the file at which it begins."""
     targets: Mapping[str, Dtype] = field(default_factory=dict)
     """Dtypes of wanted columns that are not the same in all files."""
+    every_image: bool = False
 
     @property
     def columns(self) -> list[str]:
@@ -88,17 +92,26 @@ def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> I
     nulls = pa.nulls(len(batch))
     present = set(batch.schema.names)
     columns = {n: batch.column(n) if n in present else nulls for n in part.columns}
-    stored, paths = image_values(columns[part.image], part.image)
+    lists = image_lists(columns[part.image], part.image)
     values = [_field_values(columns[name], name, part) for name in part.fields]
-    for i, data in enumerate(stored):
-        image, problem, path = data, None, paths[i]
-        if image is None and path:
-            image = embedded_image(path)
-            if image is None:
-                image, problem = part.images.read(path)
+    for i, images in enumerate(lists):
+        image, problem = _content(*images[0], part.images) if images else (None, None)
+        others: tuple[Content, ...] = ()
+        if part.every_image:
+            others = tuple(_content(*each, part.images) for each in images[1:])
         fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
         location = f"{part.file!r}, row {part.first_row + start + i}"
-        yield Record(first + start + i, image, fields, problem, location)
+        lost = 0 if part.every_image else len(images) - 1
+        remarks = remark_on_list(part.image, max(0, lost))
+        yield Record(first + start + i, image, fields, problem, location, others, remarks)
+
+
+def _content(data: bytes | None, path: str | None, images: ImageFolder) -> Content:
+    """Return the image of a row or its problem: its bytes, or what its path names."""
+    if data is not None or not path:
+        return data, None
+    data = embedded_image(path)
+    return (data, None) if data is not None else images.read(path)
 
 
 def _field_values(column: pa.Array, name: str, part: RowGroup) -> list[Any]:
@@ -117,8 +130,6 @@ def _field_values(column: pa.Array, name: str, part: RowGroup) -> list[Any]:
 def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[str | None]]:
     """Return stored bytes and paths of an image column: a struct of both, bytes, or paths."""
     column = _plain(column)
-    if dtype_from_arrow(column.type) in ({"list": "image"}, {"list": "binary"}):
-        column = _first_items(column)
     kind, types = column.type, pa.types
     nulls: list[Any] = [None] * len(column)
     if types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
@@ -136,10 +147,15 @@ def image_values(column: pa.Array, name: str) -> tuple[list[bytes | None], list[
     )
 
 
-def _first_items(column: pa.Array) -> pa.Array:
-    """Return the first item of each list, null of an empty one."""
-    firsts = [values[0] if values else None for values in column.to_pylist()]
-    return pa.array(firsts, column.type.value_type)
+def image_lists(column: pa.Array, name: str) -> list[list[tuple[bytes | None, str | None]]]:
+    """Return the stored bytes and paths of each row: one pair, or those of a list."""
+    column = _plain(column)
+    dtype = dtype_from_arrow(column.type)
+    if not isinstance(dtype, dict) or "list" not in dtype:
+        return [[pair] for pair in zip(*image_values(column, name), strict=True)]
+    lengths = [length or 0 for length in pc.list_value_length(column).to_pylist()]
+    pairs = zip(*image_values(column.flatten(), name), strict=True)
+    return [list(islice(pairs, length)) for length in lengths]
 
 
 def python_values(column: pa.Array, name: str) -> list[Any]:

@@ -1,7 +1,4 @@
-"""Images inside other values: base64 in a string, the first image of a list.
-
-Short because both readers of rows, of Parquet and of streams, share it.
-"""
+"""Images inside other values: base64 in a string, the images of a list."""
 
 import base64
 import binascii
@@ -36,6 +33,22 @@ def embedded_image(value: str) -> bytes | None:
 
 def _payload(value: str) -> str:
     return value.partition(",")[2] if value.startswith("data:") else value.lstrip()
+
+
+def others_of(value: Any) -> tuple[Any, ...]:
+    """Return the items of a list of images after the first; nothing of other values."""
+    return tuple(value[1:]) if isinstance(value, list | tuple) else ()
+
+
+def remark_on_list(column: str, others: int) -> tuple[tuple[str, int], ...]:
+    """Return the remark on a row of whose list of images only the first is packed."""
+    if not others:
+        return ()
+    text = (
+        f"images left out: column {shown(column)} holds lists, of which the first image is packed; "
+        "--image-list each packs all"
+    )
+    return ((text, others),)
 
 
 def first_of(value: Any) -> Any:

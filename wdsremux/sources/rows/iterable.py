@@ -95,10 +95,7 @@ class IterableSource:
                 f"an iterable has no split {split!r}, only 'train'; leave --split out"
             )
         rows = islice(self._all_rows(), start, None)
-        yield from bundled(
-            (item_from_row(row, columns.image, columns.fields, AllowedFiles(None)) for row in rows),
-            start,
-        )
+        yield from bundled((item_from_row(row, columns, AllowedFiles(None)) for row in rows), start)
 
     def _all_rows(self) -> Iterator[Row]:
         if not self._is_once and self._was_read:

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from wdsremux.core.columns import Column, Columns
 from wdsremux.core.records import Record
-from wdsremux.sources.rows.embedded import embedded_image, first_of
-from wdsremux.sources.rows.links import AllowedFiles, Content, Link, contents
+from wdsremux.sources.rows.embedded import embedded_image, first_of, others_of, remark_on_list
+from wdsremux.sources.rows.links import Content, Link, AllowedFiles, contents
 from wdsremux.sources.rows.pictures import DecodedImage, UnreadableImage, detached, is_file_dict
+
+StreamImage = bytes | DecodedImage | Link | UnreadableImage | None
 
 UNIT_ROWS = 256
 UNIT_BYTES = 16 << 20
@@ -21,17 +24,17 @@ _LINKED_BYTES = 100_000
 class StreamRow:
     """A row for a worker."""
 
-    image: bytes | DecodedImage | Link | UnreadableImage | None
+    image: StreamImage
     fields: Mapping[str, Any]
+    others: tuple[StreamImage, ...] = ()
+    """The further images of a list, where all were asked for."""
+    remarks: tuple[tuple[str, int], ...] = ()
 
     @property
     def held_bytes(self) -> int:
         """About how many bytes are sent with it."""
         strings = (value for value in self.fields.values() if isinstance(value, str | bytes))
-        held = len(self.image) if isinstance(self.image, bytes) else 0
-        if isinstance(self.image, DecodedImage):
-            held = self.image.size_bytes
-        return held + sum(map(len, strings))
+        return sum(map(_held_bytes, (self.image, *self.others))) + sum(map(len, strings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ class StreamUnit:
     @property
     def size_bytes(self) -> int:
         """Bytes that it holds or will fetch, roughly."""
-        linked = sum(isinstance(item.image, Link) for item in self.items)
+        images = (image for item in self.items for image in (item.image, *item.others))
+        linked = sum(isinstance(image, Link) for image in images)
         return sum(item.held_bytes for item in self.items) + linked * _LINKED_BYTES
 
     @property
@@ -60,10 +64,22 @@ class StreamUnit:
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield the records of rows start..stop-1; fetches and encodes what is not yet bytes."""
         chosen = self.items[start:stop]
-        fetched = contents([item.image for item in chosen if isinstance(item.image, Link)])
+        images = [image for item in chosen for image in (item.image, *item.others)]
+        fetched = contents([image for image in images if isinstance(image, Link)])
+
+        def content(image: StreamImage) -> Content:
+            return next(fetched) if isinstance(image, Link) else _held(image)
+
         for position, item in enumerate(chosen, self.first + start):
-            image, problem = next(fetched) if isinstance(item.image, Link) else _held(item.image)
-            yield Record(position, image, item.fields, problem)
+            image, problem = content(item.image)
+            others = tuple(map(content, item.others))
+            yield Record(position, image, item.fields, problem, others=others, remarks=item.remarks)
+
+
+def _held_bytes(image: StreamImage) -> int:
+    if isinstance(image, DecodedImage):
+        return image.size_bytes
+    return len(image) if isinstance(image, bytes) else 0
 
 
 def _held(image: bytes | DecodedImage | UnreadableImage | None) -> Content:
@@ -75,17 +91,26 @@ def _held(image: bytes | DecodedImage | UnreadableImage | None) -> Content:
     return (None, image.reason) if isinstance(image, UnreadableImage) else (image, None)
 
 
-def item_from_row(
-    row: Mapping[str, Any], image: str, fields: Iterable[str], allowed: AllowedFiles
-) -> StreamRow:
+def item_from_row(row: Mapping[str, Any], columns: Columns, allowed: AllowedFiles) -> StreamRow:
     """Return the wanted columns of a row; its image may have any supported form."""
-    return StreamRow(_image(row.get(image), allowed), {name: row.get(name) for name in fields})
+    value = row.get(columns.image)
+    others = others_of(value)
+    return StreamRow(
+        _image(first_of(value), allowed),
+        {name: row.get(name) for name in columns.fields},
+        tuple(_image(each, allowed) for each in others) if columns.every_image else (),
+        () if columns.every_image else remark_on_list(columns.image, len(others)),
+    )
 
 
-def _image(
-    value: Any, allowed: AllowedFiles
-) -> bytes | DecodedImage | Link | UnreadableImage | None:
-    value = detached(first_of(value))
+def plain_columns(columns: Columns) -> Columns:
+    """Return columns for a unit: class names, which may be many, are left out."""
+    extras = tuple(Column(name, "null") for name in columns.fields)
+    return Columns(columns.image, None, extras, None, every_image=columns.every_image)
+
+
+def _image(value: Any, allowed: AllowedFiles) -> StreamImage:
+    value = detached(value)
     if is_file_dict(value):
         # Bytes take precedence: the path beside them is only the original file name.
         value = value.get("path") if value.get("bytes") is None else value["bytes"]

@@ -97,7 +97,9 @@ def test_the_first_image_of_a_saved_list_is_read(tmp_path):
     table.save_to_disk(tmp_path / "s")
     source = open_saved(tmp_path / "s")
     assert [record.image for record in records(source, "images")] == [PNG, PNG]
-    assert "the first of each list is packed" in source.notes()[0]
+    units = source.units("train", Columns("images", None, (), None), 0)
+    remarks = [record.remarks for unit in units for record in unit.read(0, unit.rows)]
+    assert [count for each in remarks for _, count in each] == [1]
 
 
 def test_a_saved_split_without_rows_is_reported(tmp_path):

@@ -32,11 +32,25 @@ def images(source, column):
     ],
     ids=["structs", "bytes"],
 )
-def test_the_first_image_of_a_list_is_read_with_a_note(tmp_path, values):
+def test_the_first_image_of_a_list_is_read_and_others_are_counted(tmp_path, values):
     source = opened(tmp_path, images=values, text=["a", "b", "c"])
     assert [c.name for c in source.features() if c.dtype == "image"] == ["images"]
     assert images(source, "images") == JPEGS
-    assert source.notes()[0].startswith("column 'images' holds lists of images: the first")
+    (unit,) = source.units("train", Columns("images", None, (), None), 0)
+    remarks = [remark for record in unit.read(0, 3) for remark in record.remarks]
+    assert [count for _, count in remarks] == [1, 1, 1]
+    assert "--image-list each" in remarks[0][0]
+
+
+@pytest.mark.parametrize("kind", [pa.list_(FILE), pa.large_list(FILE), pa.list_(FILE, 2)])
+def test_all_images_of_lists_are_read_where_they_are_asked_for(tmp_path, kind):
+    rows = [[{"bytes": each, "path": None} for each in (one, JPEGS[0])] for one in JPEGS]
+    source = opened(tmp_path, images=pa.array(rows, kind))
+    (unit,) = source.units("train", Columns("images", None, (), None, every_image=True), 0)
+    records = list(unit.read(1, 3))
+    assert [record.image for record in records] == JPEGS[1:]
+    assert [record.others for record in records] == [((JPEGS[0], None),)] * 2
+    assert not any(record.remarks for record in records)
 
 
 def test_an_empty_list_is_a_row_without_an_image(tmp_path):
