@@ -33,6 +33,7 @@ class ConvertOptions(TypedDict, total=False):
     extra_columns: str | list[str] | tuple[str, ...]
     key_column: str
     image_root: str
+    zip_encoding: str
     steps: str | list[str] | tuple[str, ...]
     transform_mode: Literal["batch", "sample", "image"]
     transform_input: Literal["pil", "numpy", "bytes"]

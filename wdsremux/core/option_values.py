@@ -1,5 +1,6 @@
 """Parses the strings of options; every parser raises ValueError that says what to write."""
 
+import codecs
 import math
 import os
 import re
@@ -158,6 +159,14 @@ def colour_from_text(value: object) -> tuple[int, int, int]:
 def text_from_colour(colour: tuple[int, int, int]) -> str:
     """Return the string that `colour_from_text` reads as this colour: white, else #rrggbb."""
     return "white" if colour == (255, 255, 255) else f"#{bytes(colour).hex()}"
+
+
+def encoding_from_text(value: object) -> str:
+    """Return the name of a character encoding as Python has it: "GBK" is "gbk"."""
+    try:
+        return codecs.lookup(str(value)).name
+    except LookupError:
+        raise ValueError("write an encoding such as gbk, shift_jis or cp437") from None
 
 
 def range_from_text(value: object) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from wdsremux.core.option_values import (
     MB,
     ErrorLimit,
     colour_from_text,
+    encoding_from_text,
     error_limit_from_text,
     names_from_text,
     number_from,
@@ -113,6 +114,8 @@ class Recipe(Options):
     """column whose values become the keys of the samples; the row number by default"""
     image_root: str | None = option(None, metavar="DIR")
     """folder that image paths are relative to; the folder of the dataset by default"""
+    zip_encoding: str | None = option(None, encoding_from_text, metavar="NAME")
+    """encoding of names in zips that are not marked as UTF-8, such as gbk, shift_jis or cp437"""
     steps: tuple[str, ...] = option((), strings, metavar="NAME[=ARGS]", repeat="step")
     """built-in step; repeat it for several, in order (list: wdsremux steps)"""
     transform: str | None = option(None, metavar="FILE.py:NAME")

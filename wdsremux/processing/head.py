@@ -134,6 +134,8 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         del fields["depth_range"]
     else:
         fields["depth_range"] = list(recipe.depth_range)
+    if recipe.zip_encoding is None:
+        del fields["zip_encoding"]
     if recipe.image_list == "first":
         del fields["image_list"]
     if job.function is None:

@@ -255,7 +255,11 @@ def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:
     # The Hub has answered: hours of work shall not end on a few minutes of lost network.
     if run.give_up_after == Run().give_up_after:
         access = HubAccess(ONCE_READ_GIVE_UP_AFTER_S)
-    return open_hub(layout, access) if layout.is_parquet else open_hub_stream(layout, access)
+    return (
+        open_hub(layout, access)
+        if layout.is_parquet
+        else open_hub_stream(layout, access, recipe.zip_encoding)
+    )
 
 
 def _open_parquet(location: str, recipe: Recipe, _run: Run) -> Source:
@@ -297,6 +301,7 @@ def _open_loadable(location: str, recipe: Recipe, run: Run) -> Source:
         subset=recipe.subset,
         give_up_after_s=run.give_up_after,
         image_root=recipe.image_root,
+        zip_encoding=recipe.zip_encoding,
     )
 
 

@@ -14,15 +14,15 @@ from typing import Any
 
 from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
-from wdsremux.core.image_formats import is_image_name
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.dtypes import dtypes_from_features
 from wdsremux.sources.hf_datasets.stream import RowStream, Shape, bounded_retries
+from wdsremux.sources.hf_datasets.zipped_images import ZippedImages, open_zips
 from wdsremux.sources.hub.errors import builder_error, reason_of
 from wdsremux.sources.hub.image_folders import drop_split_labels
 from wdsremux.sources.hub.layout import HubLayout
 from wdsremux.sources.hub.links import HubFetcher
-from wdsremux.sources.rows.links import AllowedFiles, open_zip
+from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.sources.rows.roots import image_roots
 from wdsremux.sources.tars.schema import KEY_COLUMN
 from wdsremux.stores.hub.ranges import HubAccess
@@ -38,7 +38,8 @@ def open_loadable(
     subset: str | None = None,
     give_up_after_s: float = 120.0,
     image_root: str | os.PathLike[str] | None = None,
-) -> RowStream:
+    zip_encoding: str | None = None,
+) -> RowStream | ZippedImages:
     """Open a folder or a file of this machine that `load_dataset` understands.
 
     Paths in its rows start from `image_root`, or from its folder, and are bounded by both.
@@ -68,6 +69,13 @@ def open_loadable(
             f"({redacted(str(exc))})"
         ) from shown_cause(exc)
     except Exception as exc:  # noqa: BLE001 (any builder of `datasets` may raise anything)
+        zips = _only_zips(found)
+        if zips:  # names such as ../x.jpg hide the images from `datasets`
+            facts = {"kind": "loadable", "format": "imagefolder", "subset": "default"}
+            facts |= _listing(folder, zips)
+            zipped = open_zips({"train": zips}, facts, AllowedFiles(str(folder)), zip_encoding)
+            if zipped is not None:
+                return zipped
         raise SourceError(
             f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
             "pass Parquet, CSV, JSON, WebDataset tars or a folder of images"
@@ -81,7 +89,7 @@ def open_loadable(
     }
     roots = image_roots(folder, image_root)
     allowed = AllowedFiles(roots.base, remedy=REMEDY, others=(str(folder), *roots.others))
-    return _open_builder(builder, facts, allowed, give_up_after_s)
+    return _Opening(facts, allowed, give_up_after_s, zip_encoding).of(builder)
 
 
 def _refuse_damaged_zips(path: Path) -> None:
@@ -94,7 +102,16 @@ def _refuse_damaged_zips(path: Path) -> None:
             )
 
 
-def open_hub_stream(layout: HubLayout, access: HubAccess) -> RowStream:
+def _only_zips(path: Path) -> list[str]:
+    """Return the zips of a source that has no other files."""
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    shown = sorted(str(each) for each in files if not each.name.startswith("."))
+    return shown if all(name.lower().endswith(".zip") for name in shown) else []
+
+
+def open_hub_stream(
+    layout: HubLayout, access: HubAccess, zip_encoding: str | None = None
+) -> RowStream | ZippedImages:
     """Open a dataset of the Hub that is not Parquet, pinned to its commit.
 
     Raises:
@@ -109,7 +126,8 @@ def open_hub_stream(layout: HubLayout, access: HubAccess) -> RowStream:
         "format": _format(layout.builder),
     }
     allowed = AllowedFiles(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
-    return _open_builder(layout.builder, facts, allowed, access.give_up_after_s, layout.notes)
+    opened = _Opening(facts, allowed, access.give_up_after_s, zip_encoding)
+    return opened.of(layout.builder, layout.notes)
 
 
 def _format(builder: Any) -> str:
@@ -129,37 +147,49 @@ def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     return {"files": len(set(names)), "bytes": total, "listing": digest.hexdigest()}
 
 
-def _open_builder(
-    builder: Any,
-    facts: Mapping[str, Any],
-    allowed: AllowedFiles,
-    give_up_after_s: float,
-    notes: tuple[str, ...] = (),
-) -> RowStream:
-    form = _format(builder)
-    with bounded_retries(give_up_after_s):
-        try:
-            zipped = _ZippedImages.of(builder, allowed) if form == "imagefolder" else None
-            if form == "imagefolder" and zipped is None:
-                drop_split_labels(builder)
-            streams = builder.as_streaming_dataset()
-        except SourceError:
-            raise
-        except Exception as exc:  # noqa: BLE001 (a decoder of `datasets` may raise anything)
-            name = facts.get("repo", "the source")
-            raise SourceError(
-                f"`datasets` cannot stream {name!r}: {redacted(str(exc) or repr(exc))}; check its "
-                "files, and whether `datasets.load_dataset` can open it"
-            ) from shown_cause(exc)
-    streams = {str(split): stream for split, stream in streams.items()}
-    features = next(iter(streams.values())).features
-    declared = dtypes_from_features(features.to_dict()) if features is not None else {}
-    shape = None
-    if form == "webdataset":
-        shape = _webdataset_shape(declared)
-    elif zipped and list(declared) == ["image"]:
-        shape = Shape(zipped.columns, zipped.row)
-    return RowStream(streams, facts, allowed, shape, give_up_after_s, notes)
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """Opens what a builder of `datasets` describes."""
+
+    facts: Mapping[str, Any]
+    allowed: AllowedFiles
+    give_up_after_s: float
+    zip_encoding: str | None
+
+    def of(self, builder: Any, notes: tuple[str, ...] = ()) -> RowStream | ZippedImages:
+        """Return the images of zips, or the rows that `datasets` streams. Raises SourceError."""
+        form = _format(builder)
+        with bounded_retries(self.give_up_after_s):
+            try:
+                zipped = self._zipped(builder, notes) if form == "imagefolder" else None
+                if zipped is not None:
+                    return zipped
+                if form == "imagefolder":
+                    drop_split_labels(builder)
+                streams = builder.as_streaming_dataset()
+            except SourceError:
+                raise
+            except Exception as exc:  # noqa: BLE001 (a decoder of `datasets` may raise anything)
+                name = self.facts.get("repo", "the source")
+                raise SourceError(
+                    f"`datasets` cannot stream {name!r}: {redacted(str(exc) or repr(exc))}; check "
+                    "its files, and whether `datasets.load_dataset` can open it"
+                ) from shown_cause(exc)
+        streams = {str(split): stream for split, stream in streams.items()}
+        features = next(iter(streams.values())).features
+        declared = dtypes_from_features(features.to_dict()) if features is not None else {}
+        shape = _webdataset_shape(declared) if form == "webdataset" else None
+        return RowStream(streams, self.facts, self.allowed, shape, self.give_up_after_s, notes)
+
+    def _zipped(self, builder: Any, notes: tuple[str, ...]) -> ZippedImages | None:
+        files = {str(split): [*map(str, names)] for split, names in _files_of(builder).items()}
+        if not all(name.lower().endswith(".zip") for names in files.values() for name in names):
+            return None
+        return open_zips(files, self.facts, self.allowed, self.zip_encoding, notes)
+
+
+def _files_of(builder: Any) -> Mapping[Any, Sequence[Any]]:
+    return builder.config.data_files or {}
 
 
 def _at(row: Any, path: tuple[str, ...]) -> Any:
@@ -189,70 +219,3 @@ def _webdataset_shape(declared: Mapping[str, Dtype]) -> Shape:
     columns = tuple(Column(name, dtype) for name, (_, dtype) in found.items())
     paths = {name: path for name, (path, _) in found.items()}
     return Shape(columns, lambda row: {name: _at(row, path) for name, path in paths.items()})
-
-
-@dataclass(frozen=True, slots=True)
-class _ZippedImages:
-    """Image folders in zips: `datasets` 5 streams every file of them, and fails on the labels."""
-
-    numbers: Mapping[str, int]
-
-    @classmethod
-    def of(cls, builder: Any, allowed: AllowedFiles) -> "_ZippedImages | None":
-        """Return the classes when all data files are zips; `builder` is then set to omit labels."""
-        files = [str(name) for names in builder.config.data_files.values() for name in names]
-        if not files or not all(name.lower().endswith(".zip") for name in files):
-            return None
-        builder.config.drop_labels = True
-        members = [name for file in files for name in _members(file, allowed) if _is_row(name)]
-        names = sorted({_folder(name) for name in members})
-        depths = {_plain(name).count("/") for name in members}
-        numbers = {name: number for number, name in enumerate(names)}
-        return cls(numbers if len(names) > 1 and len(depths) == 1 else {})
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        """The image and, if the zips have class folders, its label."""
-        label = Column("label", {"class_label": [_class_name(each) for each in self.numbers]})
-        return (Column("image", "image"), *([label] if self.numbers else []))
-
-    def row(self, row: Row) -> Row | None:
-        """Return a row with its label, by the folder of its image; None for another file."""
-        member = str(row["image"]["path"]).partition("::")[0].removeprefix("zip://")
-        if not _is_row(member):
-            return None
-        return {**row, "label": self.numbers.get(_folder(member))}
-
-
-def _members(file: str, allowed: AllowedFiles) -> list[str]:
-    """Return the names in a zip. Raises SourceError."""
-    try:
-        return open_zip(file, allowed.fetcher).namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as exc:
-        raise SourceError(
-            f"cannot read the zip {file.rpartition('/')[2]!r}: {exc}; it is incomplete or not a "
-            "zip: download it again"
-        ) from shown_cause(exc)
-
-
-def _plain(member: str) -> str:
-    """Return the name of a member with "/" between folders, as Windows programs do not write it."""
-    return member.replace("\\", "/")
-
-
-def _folder(member: str) -> str:
-    return _plain(member).rpartition("/")[0].rpartition("/")[2]
-
-
-def _class_name(folder: str) -> str:
-    """Return the name of a class folder: zips without the UTF-8 flag may still hold UTF-8."""
-    try:
-        return folder.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return folder
-
-
-def _is_row(member: str) -> bool:
-    parts = _plain(member).split("/")
-    is_hidden = any(part.startswith((".", "__")) for part in parts)
-    return is_image_name(member) and not is_hidden

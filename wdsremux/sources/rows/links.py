@@ -80,10 +80,14 @@ class Link:
 
     path: str
     allowed: AllowedFiles
+    member: str = ""
+    """Of the zip at the path; "" where the path itself says it."""
 
     @property
     def parts(self) -> tuple[str, str]:
         """Return (member of a zip or "", full path of the file)."""
+        if self.member:
+            return self.member, self.allowed.absolute(self.path)
         inner, chained, outer = self.path.partition("::")
         if chained and inner.startswith("zip://"):
             return inner.removeprefix("zip://"), self.allowed.absolute(outer)

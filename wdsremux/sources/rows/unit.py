@@ -9,7 +9,7 @@ from typing import Any
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.records import Record
 from wdsremux.sources.rows.embedded import embedded_image, first_of, others_of, remark_on_list
-from wdsremux.sources.rows.links import Content, Link, AllowedFiles, contents
+from wdsremux.sources.rows.links import AllowedFiles, Content, Link, contents
 from wdsremux.sources.rows.pictures import DecodedImage, UnreadableImage, detached, is_file_dict
 
 StreamImage = bytes | DecodedImage | Link | UnreadableImage | None
@@ -29,6 +29,7 @@ class StreamRow:
     others: tuple[StreamImage, ...] = ()
     """The further images of a list, where all were asked for."""
     remarks: tuple[tuple[str, int], ...] = ()
+    location: str | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -73,7 +74,7 @@ class StreamUnit:
         for position, item in enumerate(chosen, self.first + start):
             image, problem = content(item.image)
             others = tuple(map(content, item.others))
-            yield Record(position, image, item.fields, problem, others=others, remarks=item.remarks)
+            yield Record(position, image, item.fields, problem, item.location, others, item.remarks)
 
 
 def _held_bytes(image: StreamImage) -> int:
