@@ -1,7 +1,7 @@
 """A source whose rows have lists of images, as one row for each image.
 
 How many images a list has is known only when its row is read, so the rows are read in the calling
-process, and their number is unknown before.
+process, and their number is unknown before. Short because it wraps any source and adds only this.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
