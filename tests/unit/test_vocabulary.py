@@ -1,11 +1,13 @@
 """Messages, help and pages use the plain terms of the field: a deny list keeps quaint ones out.
 
-Checked are all strings of the package that are not docstrings, the docstrings below option fields
-(they are the help of the command line), the help pages, the README and the CHANGELOG.
+Checked are all strings, docstrings and comments of the package, the help pages, the README, the
+CHANGELOG, and the names of tests.
 """
 
 import ast
+import io
 import re
+import tokenize
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 DENIED = {
-    r"\b(?:is|are|was) no (?!longer|more)\b": "is not a …",
+    r"(?<!\bthere )\b(?:is|are|was) no\b(?! longer| more)": "is not a …",
     r"\bwhoever\b": "name the actor",
     r"\bnobody\b": "name the actor",
     r"\bmend(?:s|ed|ing)?\b": "repair, fix",
@@ -33,31 +35,38 @@ DENIED = {
     r"\bwords\b": "arguments, string",
     r"\bwishes?\b": "options",
     r"\bto blame\b": "at fault",
+    r"\bsomebody\b": "name the actor",
+    r"\bof (?:others|ours)\b": "of other tools, of wdsremux",
 }
+IN_NAMES = re.compile(
+    r"_(?:whoever|nobod(?:y|ys)|somebody|anew|told|tells?|telling|stands?|standing|lies|lying"
+    r"|mend(?:s|ed|ing)?|carr(?:y|ies|ied)|go(?:es)?_on|going_on|so_(?:many|much|long)|heeds?"
+    r"|words|texts?|(?<!there_)(?:is|are)_no|(?:is|are)_none_(?:of|to))(?=_|$)"
+)
+"""Quaint words in the names of tests."""
 ALLOWED = {
     # (file below the root, the phrase): why
     ("wdsremux/sources/tars/survey.py", "text"): "a kind of member",
     ("wdsremux/dataset/indexes/energon.py", "TEXT"): "a type of SQL",
     ("wdsremux/stores/s3/sending.py", "text"): "a media type",
     ("wdsremux/transforms/codecs/png_chunks.py", "text"): "a kind of PNG chunk",
-    ("wdsremux/dataset/sheets/charts.py", "text"): "an element of SVG",
-    ("wdsremux/dataset/sheets/html.py", "text"): "an element of SVG, a property of CSS",
     ("wdsremux/transforms/base.py", "words"): "numbers of 64 bits",
+    ("wdsremux/stores/loader_forms.py", "given "): "an option of another tool",
+    ("wdsremux/dataset/sheets/charts.py", "text"): "an element of SVG",
+    ("wdsremux/dataset/sheets/html.py", "text"): "an element of SVG, and CSS",
+    ("wdsremux/transforms/steps/drawn.py", "text"): "the opposite of an image",
 }
 
 
 def strings_of(path):
-    """Yield (line, string) for every string that a user may read."""
-    tree = ast.parse(path.read_text())
-    docs = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                docs.add(first.value)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in docs:
+    """Yield (line, string) for every string with a space, docstring and comment of a file."""
+    source = path.read_text()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             yield node.lineno, node.value
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
 
 
 def denied(text):
@@ -76,13 +85,13 @@ PACKAGES = sorted(
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_messages_and_help_use_plain_terms(package):
+def test_messages_docstrings_and_comments_use_plain_terms(package):
     found = [
         f"{path.relative_to(ROOT)}:{line}: {phrase!r}: write {instead}"
         for path in sorted((ROOT / "wdsremux" / package).rglob("*.py"))
         for line, text in strings_of(path)
         for phrase, instead in denied(text)
-        if " " in text.strip() and (str(path.relative_to(ROOT)), phrase) not in ALLOWED
+        if (str(path.relative_to(ROOT)), phrase) not in ALLOWED
     ]
     assert not found, "\n".join(found)
 
@@ -98,5 +107,15 @@ def test_pages_use_plain_terms(page):
         for number, line in enumerate(page.read_text().splitlines(), 1)
         for phrase, instead in denied(line)
         if (str(page.relative_to(ROOT)), phrase) not in ALLOWED
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_names_of_tests_are_plain_sentences():
+    found = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for name in re.findall(r"def (test_\w+)", path.read_text())
+        if IN_NAMES.search(name)
     ]
     assert not found, "\n".join(found)

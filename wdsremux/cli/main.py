@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except StopRequest as exc:
         console.err(_stopped(command_line, arguments))
         return exc.exit_code
-    except Exception:  # the outermost border: whatever comes here is a bug of ours
+    except Exception:  # the outermost boundary: an exception here is a bug of wdsremux
         console.err(traceback.format_exc())
         return _fail("this is a bug in wdsremux; please report it with the lines above", 70)
     return code
@@ -59,8 +59,8 @@ def command() -> NoReturn:
         console.flush()
     if "datasets" in sys.modules or code in STOPPED_CODES:
         # The Parquet streams of `datasets` can hang or abort the interpreter at exit
-        # (apache/arrow#45214), and threads that wait for a source can delay it. Nothing of ours
-        # is open any more.
+        # (apache/arrow#45214), and threads that wait for a source can delay it. No file of
+        # wdsremux is open any more.
         os._exit(code)
     sys.exit(code)
 

@@ -113,7 +113,7 @@ def _ranges(conversion: Conversion, wanted: int, spots: int) -> Iterator[tuple[i
 
 
 def _converted(conversion: Conversion, ranges: list[tuple[int, int]]) -> dict[int, _Packed]:
-    """Convert the rows, each in the batch that `convert` gives it to the function."""
+    """Convert the rows, each in the batch in which `convert` passes it to the function."""
     found: dict[int, _Packed] = {}
     with closing(conversion.batches(_tasks(conversion, ranges))) as batches:
         for batch in batches:

@@ -156,7 +156,7 @@ class _Bar:
             self._bar.write(text, file=self._out)
 
     def close(self, text: str | None = None) -> None:
-        """Leave the bar as it is, with a last text, and go to the next line."""
+        """Leave the bar as it is, with a last message, and go to the next line."""
         self._clear()
         if self._bar is not None:
             if text is not None:

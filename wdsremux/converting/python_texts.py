@@ -1,7 +1,7 @@
 """Notes and errors of a conversion as a caller from Python reads them.
 
-Texts name options as the command line does; here `--split all` becomes `split="all"`, and an error
-of the user's function begins with the user's own frames.
+Messages name options as the command line does; here `--split all` becomes `split="all"`, and an
+error of the user's function begins with the user's own frames.
 """
 
 import re
@@ -21,18 +21,18 @@ ErrorT = TypeVar("ErrorT", bound=WdsremuxError)
 _COMMAND = re.compile(r"(`wdsremux [^`]*`)")
 _OPTION = re.compile(r"--(no-)?([a-z][a-z-]*[a-z])(?:[ =]('[^']*'|[^\s;,:()`]+))?")
 _NEIGHBOURS = re.compile(r"(\w=\S+) (?=\w+=)")
-_WORDS = {"the same command": "the same call", "this command again": "this call again"}
+_PHRASES = {"the same command": "the same call", "this command again": "this call again"}
 
 
 def in_python(text: str) -> str:
-    """Return a text with options as keyword arguments; commands in backticks stay."""
+    """Return a message with options as keyword arguments; commands in backticks stay."""
     parts = _COMMAND.split(text)
     parts[::2] = map(_rewritten, parts[::2])
     return "".join(parts)
 
 
 def noting_in_python(observer: Observer) -> Observer:
-    """Return an observer that gets notes in the words of Python."""
+    """Return an observer that gets notes that name keyword arguments."""
 
     def observe(event: Event) -> None:
         observer(Note(in_python(event.text)) if isinstance(event, Note) else event)
@@ -41,7 +41,7 @@ def noting_in_python(observer: Observer) -> Observer:
 
 
 def error_in_python(exc: ErrorT) -> ErrorT:
-    """Return an error to raise in place of another, in the words of Python.
+    """Return an error to raise in place of another; it names keyword arguments.
 
     One of the user's function begins with the frames of the user's code.
     """
@@ -51,8 +51,8 @@ def error_in_python(exc: ErrorT) -> ErrorT:
 
 
 def _rewritten(text: str) -> str:
-    for words, instead in _WORDS.items():
-        text = text.replace(words, instead)
+    for phrase, instead in _PHRASES.items():
+        text = text.replace(phrase, instead)
     return _NEIGHBOURS.sub(r"\1, ", _OPTION.sub(_keyword, text))
 
 

@@ -1,7 +1,7 @@
 """What was seen in rows that are packed: reported at its first row, counted, kept in the manifest.
 
-The first row of a text does not depend on workers, because batches arrive in order, nor on an
-interruption, because the text is added to the stored head before the shard with the row is
+The first row of a remark does not depend on workers, because batches arrive in order, nor on an
+interruption, because the remark is added to the stored head before the shard with the row is
 published. Counts are those of one run: the manifest does not have them.
 """
 
@@ -52,7 +52,7 @@ class RemarkLog:
 
 
 def text_of(note: str) -> str:
-    """Return the text of a remark's note; any other note as it is."""
+    """Return the message of a remark's note; any other note as it is."""
     return note.rpartition(_FIRST)[0] or note
 
 

@@ -130,7 +130,7 @@ def remarks_on(
 
 
 def _made_by_us(by_name: Mapping[str, Column]) -> set[str]:
-    """Return the fields that an earlier conversion of ours wrote: they are computed again."""
+    """Return the fields that an earlier conversion wrote: they are computed again."""
     every = {"width", "height", "position"}
     return every | {"label_name", "copy"} if every <= by_name.keys() else set()
 

@@ -1,4 +1,4 @@
-"""Every error a user can meet, with the exit code the command line gives it.
+"""Every error a user can meet, with its exit code on the command line.
 
     WdsremuxError
     ├── UsageError           2   an option, a configuration file or an argument is wrong

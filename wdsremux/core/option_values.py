@@ -84,7 +84,7 @@ def is_url(out: "str | os.PathLike[str]") -> bool:
 
 
 def did_you_mean(word: str, candidates: Iterable[str]) -> str:
-    """Return "; did you mean X?" where an unknown word is a slip of a known one, else ""."""
+    """Return "; did you mean X?" where an unknown name is a misspelling of a known one, else ""."""
     known = [each for each in candidates if _is_slip(word.lstrip("-"), each.lstrip("-"))]
     if not known:
         return ""
@@ -93,7 +93,7 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str:
 
 
 def _is_slip(word: str, known: str) -> bool:
-    """Return whether a word is the beginning of a known one, or differs in a letter or two."""
+    """Return whether a name is the beginning of a known one, or differs in a letter or two."""
     if len(word) >= MIN_PREFIX_CHARS and known.startswith(word):
         return True
     return _slips(word, known) <= (1 if len(word) < LONG_WORD_CHARS else 2)

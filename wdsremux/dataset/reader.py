@@ -214,7 +214,7 @@ def image_extension(members: Iterable[str]) -> str | None:
 
 
 def _manifest_of(folder: Folder, location: str) -> Manifest:
-    """Return the manifest of a finished output of ours, or of an indexed one."""
+    """Return the manifest of a finished or an indexed output."""
     try:
         data = folder.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
     except OSError as exc:

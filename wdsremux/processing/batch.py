@@ -57,7 +57,7 @@ class BatchBuilder:
     remarks: dict[str, Remark] = field(default_factory=dict)
 
     def remark(self, position: int, text: str, count: int = 1) -> None:
-        """Count what was seen in a row; beyond a number of texts, others are not kept."""
+        """Count what was seen in a row; beyond a number of messages, others are not kept."""
         known = self.remarks.get(text)
         if known is not None:
             self.remarks[text] = replace(known, count=known.count + count)

@@ -44,13 +44,13 @@ class Contents:
     """Bytes of every file in the dataset's two folders."""
     index: bytes | None
     manifest: Manifest | None
-    """None without an index, or without one of ours."""
+    """None without an index of wdsremux."""
     shards: Mapping[str, ShardSummary]
     """Records of shards whose file exists with its size."""
 
     @property
     def has_state(self) -> bool:
-        """Whether a run or a sync of ours has begun at this store."""
+        """Whether a run or a sync of wdsremux has begun at this store."""
         return any(name.startswith(f"{STATE_FOLDER}/") for name in self.sizes)
 
     def receipt(self, shard: ShardSummary) -> Mapping[str, str]:

@@ -34,9 +34,9 @@ def refuse_same_place(here: Store, there: Store) -> None:
 
 
 def refuse_foreign(shards: Mapping[str, int], there: Contents, url: str) -> None:
-    """Refuse to replace files of others that have the names of ours.
+    """Refuse to replace foreign files that have the names of our files.
 
-    `shards` holds the size of each of ours.
+    `shards` holds the size of each of our files.
     """
     if there.manifest is not None or there.has_state:
         return
@@ -51,7 +51,7 @@ def refuse_foreign(shards: Mapping[str, int], there: Contents, url: str) -> None
 
 
 def other_file(url: str, name: str) -> UsageError:
-    """Return the refusal to replace a file that is not known to be ours."""
+    """Return the refusal to replace a file that may be of another tool."""
     return UsageError(
         f"{url!r} contains a file {name!r} that is not part of this dataset; "
         "choose an empty folder, or remove the file there"
@@ -59,7 +59,7 @@ def other_file(url: str, name: str) -> UsageError:
 
 
 def refuse_other(here: Manifest, there: Contents, url: str) -> None:
-    """Refuse to replace another finished dataset of ours: it may be the only copy.
+    """Refuse to replace another finished dataset of wdsremux: it may be the only copy.
 
     The same source with another recipe is the same dataset made again, and so is one whose source
     has grown.

@@ -64,12 +64,12 @@ def test_the_quota_of_a_version_1_group_counts_in_whole_cpus(tmp_path, quota, pe
 
 
 @pytest.mark.parametrize("text", ["", "max", "nonsense 100000", "100000 0", "a b c"])
-def test_an_unreadable_quota_is_no_limit(tmp_path, text):
+def test_an_unreadable_quota_is_ignored(tmp_path, text):
     assert usable_cpus(group_v2(tmp_path, text)) == 8
 
 
 @pytest.mark.parametrize(("quota", "period"), [("", ""), ("100000", "0"), ("x", "100000")])
-def test_an_unreadable_version_1_quota_is_no_limit(tmp_path, quota, period):
+def test_an_unreadable_version_1_quota_is_ignored(tmp_path, quota, period):
     assert usable_cpus(group_v1(tmp_path, quota, period)) == 8
 
 

@@ -104,7 +104,7 @@ def test_rows_are_counted_from_where_the_series_begins():
     assert totals_by_split(shards)["train"].rows == 15
 
 
-def test_no_shards_are_no_totals():
+def test_without_shards_there_are_no_totals():
     assert totals_by_split([]) == {}
     assert manifest_of([]).totals == Totals(0, 0, 0, 0, 0)
     assert manifest_of([]).patterns() == {}

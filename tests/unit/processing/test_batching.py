@@ -89,5 +89,5 @@ def test_a_task_is_closed_by_its_bytes_too():
     assert [task.stop - task.first for task in tasks(iter(found), 1, 0)] == [2, 2]
 
 
-def test_no_pieces_are_no_tasks():
+def test_without_pieces_there_are_no_tasks():
     assert list(tasks(iter([]), 16, 0)) == []

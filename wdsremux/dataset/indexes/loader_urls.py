@@ -38,8 +38,8 @@ def loader_urls(
 def own_loaders(published: Mapping[str, Any], patterns: Mapping[str, Sequence[str]]) -> Loaders:
     """Return those of a manifest's recorded URLs that `loader_urls` makes for these shards.
 
-    A `pipe:` runs a shell when a loader opens it: of a manifest from elsewhere nothing may be shown
-    as ours that is not. Where the server is may be recorded; how it is written is not.
+    A `pipe:` runs a shell when a loader opens it: of a manifest from elsewhere only URLs that
+    wdsremux makes may be shown. Where the server is may be recorded; how it is written is not.
     """
     at, recorded = published.get("at"), published.get("loaders")
     if not isinstance(at, str) or not isinstance(recorded, dict):

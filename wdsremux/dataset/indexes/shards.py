@@ -1,7 +1,7 @@
 """What every index is made from: where the samples and members of a shard are.
 
 A shard that wdsremux wrote is described by its entry, so no shard is read again. In shards of
-others, members may have any name and place: their headers are read, but no content.
+other tools, members may have any name and offset: their headers are read, but no content.
 """
 
 from collections.abc import Iterable, Iterator

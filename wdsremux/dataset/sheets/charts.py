@@ -35,7 +35,7 @@ def bars(rows: Sequence[tuple[str, int]], title: str) -> str:
 
 
 def histogram(values: Sequence[int], title: str, shown: Sequence[str]) -> str:
-    """Return a histogram; `shown` are the smallest and the largest value in words."""
+    """Return a histogram; `shown` are the labels of the smallest and the largest value."""
     low, high = min(values), max(values)
     bins = min(_BINS, high - low + 1)
     counts = [0] * bins
@@ -52,7 +52,7 @@ def histogram(values: Sequence[int], title: str, shown: Sequence[str]) -> str:
 
 
 def curve(points: Sequence[tuple[float, float]], title: str, shown: Sequence[str]) -> str:
-    """Return a curve through points; `shown` are the first and the last x in words."""
+    """Return a curve through points; `shown` are the labels of the first and the last x."""
     wide = max(x for x, _ in points) or 1.0
     high = max(y for _, y in points) or 1.0
     path = " ".join(

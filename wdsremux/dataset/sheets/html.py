@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wdsremux.core.escaping import escaped
 from wdsremux.transforms.codecs.codec import sniff
 
-# Blue and orange differ for people who cannot tell red from green.
+# Blue and orange differ for people who cannot distinguish red from green.
 _STYLE = """
 :root { color-scheme: light dark; --back: #fbfbfa; --card: #ffffff; --text: #1d1f21;
   --faint: #5c6166; --line: #dcdfe3; --bar: #2f6db3; --other: #c05a00; }

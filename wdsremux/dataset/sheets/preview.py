@@ -34,7 +34,7 @@ def spread(total: int, wanted: int) -> list[int]:
 
 
 def label_of(fields: Mapping[str, object]) -> str:
-    """Return the label of a sample's JSON in words; empty without one."""
+    """Return the label of a sample's JSON as a string; empty without one."""
     label = fields.get("label_name")
     label = fields.get("label") if label is None else label
     return "" if label is None else str(label)

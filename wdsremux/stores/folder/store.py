@@ -158,7 +158,7 @@ class FolderStore(Store):
                 state.rmdir()
 
     def _sweep(self) -> None:
-        """Remove temporary files of ours; only the holder of the lock may."""
+        """Remove temporary files of wdsremux; only the holder of the lock may."""
         for folder in (self.root, self.root / STATE_FOLDER):
             with translating_errors("read", folder):
                 left = [path for path in folder.iterdir() if _is_temporary(path.name)]

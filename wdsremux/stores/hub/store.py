@@ -114,7 +114,7 @@ class HubStore(Store):
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[bool]:
-        """Make the Hub refuse commits of ours after one of another writer, until the block ends.
+        """Make the Hub refuse our commits after one of another writer, until the block ends.
 
         Never yields that a run died: such a run leaves only whole commits.
         """

@@ -2,7 +2,7 @@
 
 Credentials are found as obstore finds them: in the environment, or where the tools of the provider
 put them. obstore returns no checksums, so for files that are sent in parts only the size and the
-SHA-256 that we noted beside it can be compared, which is not a proof. Where the ETag of a file that
+SHA-256 that we stored with it can be compared, which is not a proof. Where the ETag of a file that
 was sent in one piece is its MD5, it is a proof. Other files are read back once they are sent; later
 an unchanged ETag proves them.
 """
@@ -125,7 +125,7 @@ class CloudStore(Store):
             return Proof("etag", "MD5", {"md5": md5})
         if meta["e_tag"] and meta["e_tag"] == sums.receipt.get("etag"):
             return Proof("etag", "ETag of the object that was read back", sums.receipt)
-        how = "size and the SHA-256 noted beside it" if noted else "size"
+        how = "size and the SHA-256 stored with it" if noted else "size"
         return Proof("unverified", how, is_noted=noted is not None)
 
     def open(self, name: str) -> BinaryIO:
@@ -206,7 +206,7 @@ class CloudStore(Store):
         )
 
     def _head(self, name: str) -> tuple[Mapping[str, Any], str | None] | None:
-        """Return the metadata of a file, and the SHA-256 noted beside it, if any."""
+        """Return the metadata of a file, and the SHA-256 stored with it, if any."""
         with self._translating_errors("ask for", name):
             try:
                 found = obstore.get(self._store, name, options={"head": True})

@@ -52,7 +52,7 @@ def may_be_an_interrupt(exc: BaseException) -> bool:
 def own_frames(exc: BaseException) -> list[tuple[str, int, str]]:
     """Return (file, line, name) of the frames of an exception that are not ours.
 
-    Errors of ours have none: frames of libraries in between would be taken for the user's.
+    Errors of wdsremux have none: frames of libraries in between would be taken for the user's.
     """
     if isinstance(exc, WdsremuxError):
         return []

@@ -64,7 +64,7 @@ class FunctionSpec:
         """
         if self.function is not None:
             return self.function
-        assert self.file is not None  # noqa: S101 (given or named)
+        assert self.file is not None  # noqa: S101 (passed or named)
         if _sha256_of_file(Path(self.file)) != self.sha256:
             raise TransformError(f"{self.origin} was changed during the run; start it again")
         for own in self.modules:

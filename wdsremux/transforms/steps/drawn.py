@@ -1,4 +1,4 @@
-"""What the steps do to one image, in words: which crop, which flip, which factor was drawn.
+"""What the steps do to one image, as text: which crop, which flip, which factor was drawn.
 
 The steps run on a picture without pixels, with the random stream of the row, so nothing is decoded
 and the answer is what `convert` does.

@@ -1,7 +1,7 @@
 """Built-in steps that change where pixels are: crops, sizes, flips, turns.
 
 Crops, resizes and flips that follow each other become one resampling (antialiased bicubic).
-What is said to be torchvision's draws as its class of that name in torchvision.transforms.v2 does.
+A step documented as torchvision's draws like the class of that name in torchvision.transforms.v2.
 """
 
 import math

@@ -23,10 +23,10 @@ from wdsremux.transforms.resample import render
 _SPARE = 1.5
 """Pixels that a decoded fraction of the size must have for each wanted one, along each side.
 
-High-resolution photos come within 48 dB of the full decode with 1.5; with 1.0 it is seen.
+High-resolution photos come within 48 dB of the full decode with 1.5; 1.0 is visibly worse.
 """
 _PLANE_SUBSAMPLINGS = ("444", "420")
-"""What the native kernel encodes; JPEGs of others are encoded from RGB."""
+"""What the native kernel encodes; other JPEGs are encoded from RGB."""
 
 
 class View(Protocol):

@@ -1,1 +1,1 @@
-"""What `verify` looks at: a dataset of ours, a folder that others made, one shard."""
+"""What `verify` looks at: a dataset of wdsremux, a folder of another tool, one shard."""

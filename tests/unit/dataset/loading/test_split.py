@@ -101,7 +101,7 @@ def test_the_key_is_that_of_ls_and_its_original_string_is_kept(tmp_path):
     assert not set(listed) & {f"caption {i}" for i in range(4)}
 
 
-def test_a_field_named_key_text_is_unchanged(tmp_path):
+def test_the_json_field_of_the_original_key_is_unchanged(tmp_path):
     own = {"json": b'{"key": "own", "key_text": "mine"}'}
     write_tar(tmp_path / "out/a.tar", sample("k", **own))
     index(tmp_path / "out")

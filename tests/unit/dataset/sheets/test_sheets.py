@@ -76,7 +76,7 @@ def test_a_picture_has_all_rows_and_a_fixed_width():
     assert many.height > 5 * one.height / 2
 
 
-def test_a_thumbnail_is_small_and_keeps_the_size_of_the_original_in_words():
+def test_a_thumbnail_is_small_and_shows_the_size_of_the_original():
     shown = original_image(image(1000, 500), Codec())
     assert Image.open(io.BytesIO(shown.data)).size == (320, 160)
     assert shown.size.startswith("1000 × 500")

@@ -14,12 +14,12 @@ def with_orientation(value):
     return saved(scene(40, 24), "JPEG", exif=exif)
 
 
-def test_the_header_tells_the_stored_size():
+def test_the_stored_size_is_read_from_the_jpeg_header():
     assert read_header(saved(scene(40, 24), "JPEG")).size == (40, 24)
 
 
 @pytest.mark.parametrize("value", range(1, 9))
-def test_the_header_tells_the_orientation(value):
+def test_the_orientation_is_read_from_the_header(value):
     assert read_header(with_orientation(value)).orientation == value
 
 
