@@ -9,7 +9,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import FileIO
 from pathlib import Path
 
@@ -26,8 +26,10 @@ TEMPORARY_SUFFIX = ".wdsremux-tmp"
 class LocalFile(UnfinishedFile):
     """A file under its temporary name."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, check: Callable[[], None] = lambda: None) -> None:
+        """`check` raises StoreError where the file must not be published any more."""
         self._path = root / name
+        self._check = check
         # Random: two writers of the same file in one process must not share a temporary file.
         mark = f"{socket.gethostname()[:32]}-{os.getpid()}-{os.urandom(3).hex()}"
         mark = mark.replace(os.sep, "_")
@@ -78,6 +80,7 @@ class LocalFile(UnfinishedFile):
         self.seal()
         folder = self._folder
         with self._or_discarded():
+            self._check()
             os.replace(self._temporary.name, self._path.name, src_dir_fd=folder, dst_dir_fd=folder)
             _sync(folder)
         self._end()

@@ -2,8 +2,8 @@
 
 The kernel drops `flock` when its holder dies, so a lock of a killed run is taken over at once. On
 mounts where `flock` does not reach the other hosts, the content of the file does: a lock of another
-host is never taken over, since this host cannot see whether its holder lives. Two hosts that begin
-at the same moment on such a mount can both believe that they hold it.
+host is taken over only where a lease says that it is abandoned. Two hosts that begin at the same
+moment on such a mount can both believe that they hold it, until one checks its lease.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from typing import Any
 from wdsremux.core.errors import StoreError
 from wdsremux.core.escaping import escaped
 from wdsremux.stores.copying import write_all
+from wdsremux.stores.folder.lease import LEASE_FIELD, LEASE_S, FolderLease
 from wdsremux.stores.reading.untrusted import open_below
 
 MAX_SHOWN = 100
@@ -25,20 +26,22 @@ MAX_SHOWN = 100
 
 
 @contextlib.contextmanager
-def folder_lock(path: Path) -> Iterator[bool]:
+def folder_lock(path: Path, lease: FolderLease | None = None) -> Iterator[bool]:
     """Hold the lock file `path` while the block runs; its folder must exist.
 
-    Yields whether the holder before died holding the lock, since this machine started. Raises
-    StoreError naming host and process of the holder.
+    Yields whether the holder before died holding the lock, since this machine started or on
+    another host. With a lease, the lock is renewed. Raises StoreError naming host and process of
+    the holder.
     """
-    handle, died = _acquired(path)
+    handle, died = _acquired(path, lease)
     try:
-        yield died
+        with contextlib.nullcontext() if lease is None else lease.renewed():
+            yield died
     finally:
         _release(handle, path)
 
 
-def _acquired(path: Path) -> tuple[int, bool]:
+def _acquired(path: Path, lease: FolderLease | None) -> tuple[int, bool]:
     while True:
         handle = _opened(path)
         try:
@@ -49,18 +52,20 @@ def _acquired(path: Path) -> tuple[int, bool]:
                 os.close(handle)  # its holder removed it in the meantime
                 continue
             holder = _holder(handle)
-            if holder and not _is_dead(holder, had_flock=has_flock is True):
+            is_dead = _is_dead(holder, had_flock=has_flock is True)
+            is_abandoned = not is_dead and lease is not None and lease.is_abandoned(holder)
+            if holder and not (is_dead or is_abandoned):
                 raise refusal(str(path), holder)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.close(handle)
             raise
         try:
-            _sign(handle)
+            _sign(handle, {} if lease is None else {LEASE_FIELD: LEASE_S})
         except BaseException:
             _release(handle, path)
             raise
-        return handle, bool(holder) and holder.get("boot") == _boot_id()
+        return handle, is_abandoned or (bool(holder) and holder.get("boot") == _boot_id())
 
 
 def _opened(path: Path) -> int:
@@ -69,11 +74,11 @@ def _opened(path: Path) -> int:
     return open_below(folder.parent, f"{folder.name}/{path.name}", os.O_RDWR | os.O_CREAT, 0o644)
 
 
-def _sign(handle: int) -> None:
+def _sign(handle: int, fields: dict[str, float]) -> None:
     """Write who we are into the lock file."""
     os.ftruncate(handle, 0)
     os.lseek(handle, 0, os.SEEK_SET)
-    write_all(handle, json.dumps(this_process()).encode())
+    write_all(handle, json.dumps(this_process() | fields).encode())
 
 
 def _release(handle: int, path: Path) -> None:
@@ -83,8 +88,10 @@ def _release(handle: int, path: Path) -> None:
     """
     with contextlib.suppress(OSError):
         # Removed while it is still held: no other run can take a file that is about to
-        # be removed. Not when it was removed by hand, and this is the lock of another run.
-        if _is_same_file(handle, path):
+        # be removed. Not when it is the lock of another run: it was removed by hand, or taken over.
+        holder = _holder(handle)
+        is_ours = not holder or holder.items() >= this_process().items()
+        if is_ours and _is_same_file(handle, path):
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         os.close(handle)

@@ -13,6 +13,7 @@ from wdsremux.stores.base import Proof, Store, Sums, read_bounded
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of
 from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
 from wdsremux.stores.folder.file import TEMPORARY_SUFFIX, LocalFile, sync_folder
+from wdsremux.stores.folder.lease import FolderLease
 from wdsremux.stores.folder.lock import folder_lock
 from wdsremux.stores.folder.mounts import reads_from_disk
 from wdsremux.stores.reading.untrusted import open_below, open_folder_below
@@ -34,13 +35,20 @@ class FolderStore(Store):
         """`url` is the folder as the user wrote it."""
         self.root = root
         self.url = str(root) if url is None else url
+        self._lease: FolderLease | None = None
+        """That of the lock, while this store holds it."""
 
     def stage(self, name: str) -> LocalFile:
         """Begin a new file."""
         path = self.root / name
         with translating_errors("write", path):
             _make_folder(path.parent)
-            return LocalFile(self.root, name)
+            return LocalFile(self.root, name, self._check_lock)
+
+    def _check_lock(self) -> None:
+        """Raise StoreError if another run has taken over the lock that this store holds."""
+        if self._lease is not None:
+            self._lease.check()
 
     def put(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
@@ -143,12 +151,15 @@ class FolderStore(Store):
             _make_folder(state)
         try:
             with contextlib.ExitStack() as stack:
+                lease = FolderLease(state / "lock")
                 with translating_errors("lock", state):
-                    died = stack.enter_context(folder_lock(state / "lock"))
+                    died = stack.enter_context(folder_lock(state / "lock", lease))
+                self._lease = lease
                 self._sweep()
                 try:
                     yield died
                 finally:
+                    self._lease = None
                     # What a failing disk refuses has been reported already.
                     with contextlib.suppress(StoreError):
                         self._sweep()
