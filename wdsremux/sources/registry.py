@@ -17,6 +17,7 @@ from urllib.parse import unquote
 from wdsremux.core.errors import SourceError, StoreError, UsageError, system_errors_as
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
 from wdsremux.core.option_values import is_url
+from wdsremux.core.paths import exists, is_file, is_folder
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.sources.base import Source
 
@@ -98,16 +99,16 @@ class SourceRef:
             return
         path, folder = Path(self.location).expanduser(), Path(out).expanduser()
         with system_errors_as(SourceError, "read", self.location):
-            is_folder = path.is_dir()
-            parent = path if is_folder else path.parent
-            is_local = path.exists() or _GLOB.search(path.name)
-            is_in_folder = is_local and parent.is_dir()
+            is_whole = is_folder(path)
+            parent = path if is_whole else path.parent
+            is_local = exists(path) or _GLOB.search(path.name)
+            is_in_folder = is_local and is_folder(parent)
         with system_errors_as(StoreError, "write", out):
-            if is_in_folder and folder.is_dir() and parent.samefile(folder):
+            if is_in_folder and is_folder(folder) and parent.samefile(folder):
                 raise UsageError(
                     f"OUT {str(out)!r} is the folder of the source; choose another folder"
                 )
-            below = is_folder and not is_url(out) and path.resolve() in folder.resolve().parents
+            below = is_whole and not is_url(out) and path.resolve() in folder.resolve().parents
         if below:
             raise UsageError(
                 f"OUT {str(out)!r} is inside the source {self.location!r}: shards would mix with "
@@ -163,12 +164,12 @@ def _kind_of(location: str) -> str:
     if location.startswith(HUB):
         return "hub"
     path = Path(location).expanduser()
-    if path.is_dir():
+    if is_folder(path):
         return _kind_of_folder(path)
     for suffix, kind in ((".tar", "tars"), (".parquet", "parquet")):
         if location.endswith(suffix):
             return kind
-    if path.is_file():
+    if is_file(path):
         return "loadable"
     if _REPO_ID.fullmatch(location):
         return "hub"
@@ -194,7 +195,7 @@ def _suggestion(location: str) -> str:
 
 
 def _kind_of_folder(path: Path) -> str:
-    if any((path / name).is_file() for name in SAVED_FILES):
+    if any(is_file(path / name) for name in SAVED_FILES):
         return "saved"
     if next(path.glob("*.tar"), None) is not None:
         return "tars"
@@ -224,7 +225,7 @@ def _has_archive(path: Path) -> bool:
     return any(
         entry.suffix.lower() in ARCHIVES and not entry.name.startswith(".")
         for entry in path.iterdir()
-        if entry.is_file()
+        if is_file(entry)
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
+from wdsremux.core.paths import is_file, is_folder
 from wdsremux.core.records import Record
 from wdsremux.sources.folder.metadata import SplitTable
 from wdsremux.sources.folder.opened_tables import open_tables
@@ -83,7 +84,7 @@ def _content(roots: ImageRoots, name: str, newest_ns: int) -> tuple[bytes | None
             f"the file {name!r} is outside of the source's folder, or a link to a file outside; "
             "allow its folder with --image-root"
         )
-    if not path.is_file():
+    if not is_file(path):
         return None, f"the file {name!r} does not exist"
     try:
         with path.open("rb", buffering=0) as file:
@@ -220,7 +221,7 @@ def open_folder(
 
     """
     root = Path(path).resolve()
-    if not root.is_dir():
+    if not is_folder(root):
         raise SourceError(f"the folder {str(path)!r} does not exist; check the path")
     roots = image_roots(root, image_root)
     rule, summary = survey(root, roots.folders)

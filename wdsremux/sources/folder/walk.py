@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 
 from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import is_image_name
+from wdsremux.core.paths import is_folder
 from wdsremux.sources.split_rules import (
     Rule,
     SplitRank,
@@ -148,7 +149,7 @@ def _kind(roots: Sequence[Path], entry: "os.DirEntry[str]") -> Kind:
     if not entry.is_symlink():
         return "file" if wanted and entry.is_file(follow_symlinks=False) else "other"
     target = Path(os.path.realpath(entry.path))
-    if not target.is_dir():
+    if not is_folder(target):
         # A dangling link, or one to a file outside, stays a row: reading it reports why.
         return "file" if wanted else "other"
     if target.is_relative_to(roots[0]):

@@ -14,6 +14,7 @@ from typing import Any
 
 from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
+from wdsremux.core.paths import exists, is_file, is_folder
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.dtypes import dtypes_from_features
 from wdsremux.sources.hf_datasets.stream import RowStream, Shape, bounded_retries
@@ -54,10 +55,9 @@ def open_loadable(
 
     # Not resolved: a link of a Hub cache snapshot has the extension that its blob lacks.
     found = Path(os.path.abspath(path))  # noqa: PTH100 (see above)
-    if not found.exists():
+    if not exists(found):
         raise SourceError(f"the file or folder {str(path)!r} does not exist; check the path")
-    folder = found if found.is_dir() else found.parent
-    files = None if found.is_dir() else [found.name]
+    folder, files = (found, None) if is_folder(found) else (found.parent, [found.name])
     _refuse_damaged_zips(found)
     try:
         builder = datasets.load_dataset_builder(str(folder), subset, data_files=files)
@@ -94,9 +94,9 @@ def open_loadable(
 
 def _refuse_damaged_zips(path: Path) -> None:
     """Refuse zips that are incomplete or not zips: `datasets` does not name the file."""
-    zips = path.glob("**/*.zip") if path.is_dir() else (p for p in [path] if p.suffix == ".zip")
+    zips = path.glob("**/*.zip") if is_folder(path) else (p for p in [path] if p.suffix == ".zip")
     for each in sorted(zips):
-        if each.is_file() and not zipfile.is_zipfile(each):
+        if is_file(each) and not zipfile.is_zipfile(each):
             raise SourceError(
                 f"{each.name!r} is incomplete or not a zip; download it again, or remove it"
             )
@@ -140,7 +140,7 @@ def _listing(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     digest, total = hashlib.sha256(), 0
     for name in sorted(set(names), key=os.fsencode):
         path = Path(name)
-        size = path.stat().st_size if path.is_file() else 0
+        size = path.stat().st_size if is_file(path) else 0
         shown = os.fsencode(path.relative_to(folder) if path.is_relative_to(folder) else name)
         digest.update(b"%d:%s %d\n" % (len(shown), shown, size))
         total += size

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wdsremux.core.errors import SourceError
+from wdsremux.core.paths import is_file
 
 
 def load_saved(root: Path, name: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
@@ -39,7 +40,7 @@ def load_saved(root: Path, name: str) -> tuple[Mapping[str, Any], tuple[str, ...
 def _folders(root: Path) -> list[str]:
     """Return the folders of the splits, "." for a dataset without splits."""
     listing = root / "dataset_dict.json"
-    if not listing.is_file():
+    if not is_file(listing):
         return ["."]
     splits = list(json.loads(listing.read_text())["splits"])
     bad = next((each for each in splits if Path(each).name != each), None)

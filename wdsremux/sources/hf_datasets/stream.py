@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
+from wdsremux.core.paths import is_file
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.dtypes import dtypes_from_features
 from wdsremux.sources.rows.digest import digest_of_rows
@@ -168,7 +168,7 @@ def _unchanged(row: Row) -> Row:
 
 def _may_exist(path: str, allowed: AllowedFiles) -> bool:
     full = allowed.absolute(path)
-    return allowed.allows(full) and ("://" in full or Path(full).is_file())
+    return allowed.allows(full) and ("://" in full or is_file(full))
 
 
 def _undecoded(stream: Any) -> Any:

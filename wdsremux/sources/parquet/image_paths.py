@@ -7,6 +7,7 @@ Short because local and remote tables share it.
 from dataclasses import dataclass
 from pathlib import Path
 
+from wdsremux.core.paths import is_file
 from wdsremux.sources.rows.embedded import shown
 from wdsremux.sources.rows.roots import ImageRoots
 
@@ -51,7 +52,7 @@ class ImageFolder:
                 f"image path {shown(path)} is outside of its folder; choose another with "
                 "--image-root"
             )
-        return found if found.is_file() else None
+        return found if is_file(found) else None
 
 
 class _LeavesRootError(ValueError):

@@ -17,6 +17,7 @@ from fsspec.utils import glob_translate
 from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.front_matter import front_matter
+from wdsremux.core.paths import is_file
 from wdsremux.sources.dtypes import dtypes_from_card
 from wdsremux.sources.split_rules import (
     Rule,
@@ -47,7 +48,7 @@ class Layout:
 def card_from_folder(folder: Path) -> Card:
     """Return the YAML front matter of the folder's README.md; empty when there is none."""
     path = folder / "README.md"
-    if not path.is_file():
+    if not is_file(path):
         return {}
     try:
         card = front_matter(path.read_text(encoding="utf-8", errors="replace").encode())

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted
+from wdsremux.core.paths import is_file, is_folder
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.base import Source
 from wdsremux.sources.dtypes import with_listed_images
@@ -135,18 +136,19 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
 def _found(location: str) -> tuple[Path, list[str], bool]:
     """Return the base folder, the names of the files below it, and whether a folder was asked."""
     path = Path(location).expanduser()
-    if path.is_dir():
+    is_in_folder = is_folder(path)
+    if is_in_folder:
         found = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
-    elif path.is_file():
+    elif is_file(path):
         return path.parent, [path.name], False
     else:
         # Path.glob takes no absolute pattern.
         found = [Path(name) for name in glob(str(path), recursive=True)]  # noqa: PTH207
-    names = [file for file in found if file.suffix == ".parquet" and file.is_file()]
+    names = [file for file in found if file.suffix == ".parquet" and is_file(file)]
     if not names:
         raise SourceError(f"no .parquet file at {location!r}: pass a folder, a file or a glob")
-    base = path if path.is_dir() else _fixed_head(path)
-    return base, [file.relative_to(base).as_posix() for file in names], path.is_dir()
+    base = path if is_in_folder else _fixed_head(path)
+    return base, [file.relative_to(base).as_posix() for file in names], is_in_folder
 
 
 def _fixed_head(pattern: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import is_image_name
+from wdsremux.core.paths import is_file
 from wdsremux.core.redaction import redacted, shown_cause
 from wdsremux.sources.rows.digest import digest_of_rows
 from wdsremux.sources.rows.links import AllowedFiles
@@ -77,7 +78,7 @@ class IterableSource:
             return
         for row, column in product(self._head, self._columns):
             value = row.get(column.name)
-            if isinstance(value, str) and is_image_name(value) and not Path(value).is_file():
+            if isinstance(value, str) and is_image_name(value) and not is_file(value):
                 raise SourceError(
                     f"column {column.name!r} names image files that cannot be read, for "
                     f"example {value!r}; pass paths that are absolute or relative to "

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from wdsremux.core.image_formats import is_image_name
+from wdsremux.core.paths import is_file
 from wdsremux.sources.rows.embedded import shown
 
 Content = tuple[bytes | None, str | None]
@@ -141,7 +142,7 @@ def _existing(path: str) -> Path | None:
     """Return the file at a path; tables may leave out the extension."""
     extensions = ("",) if is_image_name(path) else ("", *_USUAL_EXTENSIONS)
     found = (Path(path + extension) for extension in extensions)
-    return next((file for file in found if file.is_file()), None)
+    return next((file for file in found if is_file(file)), None)
 
 
 def _zip_member(path: str, member: str, fetcher: Fetcher | None) -> Content:

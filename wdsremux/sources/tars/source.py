@@ -13,6 +13,7 @@ from braceexpand import braceexpand
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted, listed
+from wdsremux.core.paths import exists, is_folder
 from wdsremux.core.records import Record
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import ordered, split_of_file
@@ -203,7 +204,7 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     shards = _by_split(paths)
     index = read_wids_index(paths[0].parent)
     there = {path.name for path in paths}
-    if Path(pattern).is_dir():
+    if is_folder(pattern):
         _refuse_missing(paths[0].parent, index.missing(there))
     counts = {name: n for name, n in index.samples.items() if name in there}
     if len(there) < len(paths):
@@ -217,14 +218,14 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
 
 def _paths(pattern: str) -> list[Path]:
     folder = Path(pattern)
-    if folder.is_dir():
+    if is_folder(folder):
         found = sorted(map(str, folder.glob("*.tar")), key=os.fsencode)
         if not found:
             raise SourceError(
                 f"no .tar file in the folder {pattern!r}; pass a pattern such as 'x/*.tar'"
             )
         return [Path(name) for name in found]
-    if folder.exists():
+    if exists(folder):
         return [folder]
     try:
         names = list(braceexpand(pattern))
@@ -232,7 +233,7 @@ def _paths(pattern: str) -> list[Path]:
         raise SourceError(f"the braces of {pattern!r} do not match; write {{000..009}}") from exc
     paths = []
     for name in names:
-        matches = [name] if Path(name).exists() else sorted(glob(name), key=os.fsencode)  # noqa: PTH207 (any path)
+        matches = [name] if exists(name) else sorted(glob(name), key=os.fsencode)  # noqa: PTH207 (any path)
         if not matches:
             raise SourceError(f"no file {name!r}; check the pattern {pattern!r}")
         paths += matches

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.core.paths import is_folder
 from wdsremux.stores.reading.untrusted import NotAFileError
 
 _PASSING = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
@@ -17,7 +18,7 @@ def free_bytes(root: Path) -> int | None:
     """Return the room on the file system where a folder is, or is going to be."""
     folder = root.absolute()
     try:
-        while not folder.is_dir() and folder != folder.parent:
+        while not is_folder(folder) and folder != folder.parent:
             folder = folder.parent
         usage = shutil.disk_usage(folder)
     except OSError:

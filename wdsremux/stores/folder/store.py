@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError
 from wdsremux.core.manifest import STATE_FOLDER
+from wdsremux.core.paths import exists, is_folder
 from wdsremux.stores.base import Proof, Store, Sums, read_bounded
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of
 from wdsremux.stores.folder.disk_errors import disk_error, free_bytes, translating_errors
@@ -197,9 +198,9 @@ def _is_private(name: str) -> bool:
 
 def _make_folder(folder: Path) -> None:
     """Create a folder, and those above it, so that they survive a power cut."""
-    if folder.is_dir():
+    if is_folder(folder):
         return
-    if folder.is_symlink() or folder.exists():
+    if folder.is_symlink() or exists(folder):
         raise StoreError(
             f"cannot write below {str(folder)!r}, which is not a folder; choose another output, or "
             "move it away"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wdsremux.core.errors import TransformError, UsageError, system_errors_as
+from wdsremux.core.paths import is_file
 from wdsremux.transforms.function.errors import described
 from wdsremux.transforms.function.imported import module_of, refuse_changed
 from wdsremux.transforms.function.source_hash import OwnModule, own_modules, source_sha256
@@ -132,8 +133,8 @@ def function_from_callable(function: Callable[..., Any]) -> FunctionSpec:
 def _spec_from_file(path: Path, name: str) -> FunctionSpec:
     path = path.expanduser().absolute()
     with system_errors_as(UsageError, "read transform file", path):
-        is_file = path.is_file()
-    if not is_file:
+        is_there = is_file(path)
+    if not is_there:
         raise UsageError(f"transform file {path.name!r} does not exist in {str(path.parent)!r}")
     sha256 = _sha256_of_file(path)
     folder = str(path.parent)
