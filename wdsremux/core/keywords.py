@@ -38,6 +38,7 @@ class ConvertOptions(TypedDict, total=False):
     transform_mode: Literal["batch", "sample", "image"]
     transform_input: Literal["pil", "numpy", "bytes"]
     batch_size: int
+    batch_memory: str | int
     copies: int
     seed: int
     format: Literal["jpeg", "png", "webp"]

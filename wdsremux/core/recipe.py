@@ -130,6 +130,10 @@ class Recipe(Options):
     """images for your function: PIL, NumPy HxWx3 uint8 RGB, or the stored bytes"""
     batch_size: int = option(256, number_from(1), metavar="ROWS")
     """rows per call of a batch function"""
+    batch_memory: int | None = option(256 * MB, size_from_text, show=text_from_size, metavar="SIZE")
+    """a call of a batch function gets fewer rows once their images, all copies together, have this
+    size (decoded: 3 bytes per pixel)
+    """
     copies: int = option(1, number_from(1, 1000), metavar="N")
     """copies of every image, augmented differently, each in its own series of shards"""
     seed: int = option(42, number_from(0, 2**63 - 1), metavar="N")

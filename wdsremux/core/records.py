@@ -96,6 +96,8 @@ class Task:
     """Positions to reject without processing, each with its reason: they killed a worker."""
     copy: int | None = None
     """The only copy to make; None for all."""
+    counts_from: int | None = None
+    """Position that batches of rows are counted from; None for the first row."""
     is_probe: bool = False
     """Rows run one by one and each yields an empty batch: this finds the row that kills workers."""
 
@@ -103,6 +105,11 @@ class Task:
     def first(self) -> int:
         """Position of the first row."""
         return self.pieces[0].first
+
+    @property
+    def counted_from(self) -> int:
+        """Position that batches of rows are counted from."""
+        return self.first if self.counts_from is None else self.counts_from
 
     @property
     def stop(self) -> int:

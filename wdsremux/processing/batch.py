@@ -9,6 +9,7 @@ from wdsremux.core.errors import TransformError
 from wdsremux.core.json_values import Convert, ValueFormError
 from wdsremux.core.records import Record, Rejected, Remark, Stage
 from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.transforms.function.call import Row
 
 MAX_REMARKS = 32
 """For one batch; bounded, since they may contain names from the source."""
@@ -55,6 +56,37 @@ class BatchBuilder:
     unpacked: set[str] = field(default_factory=set)
     """Columns that the user's function adds and that are not packed."""
     remarks: dict[str, Remark] = field(default_factory=dict)
+    locations: dict[int, str | None] = field(default_factory=dict)
+    """Where each row of the batch is stored, by its position."""
+    input_bytes: int = 0
+    """Stored image bytes read."""
+    row_bytes: int = 0
+    """Bytes of the images of all rows, as the function gets them."""
+    rows: list[list[Row]] = field(init=False)
+    """For each copy, the rows that wait for the function."""
+
+    def __post_init__(self) -> None:
+        self.rows = [[] for _ in self.copies]
+
+    @property
+    def first(self) -> int:
+        """Position of the first row."""
+        return next(iter(self.locations))
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last row."""
+        return next(reversed(self.locations)) + 1
+
+    def begin(self, record: Record) -> None:
+        """Count a record, whose image is not kept."""
+        self.locations[record.position] = record.location
+        self.input_bytes += len(record.image or b"")
+
+    def taken_rows(self) -> list[list[Row]]:
+        """Return the rows that wait, which no longer do."""
+        rows, self.rows = self.rows, [[] for _ in self.copies]
+        return rows
 
     def remark(self, position: int, text: str, count: int = 1) -> None:
         """Count what was seen in a row; beyond a number of messages, others are not kept."""
@@ -68,16 +100,20 @@ class BatchBuilder:
         """Record for each copy that a record is left out."""
         self.rejected.extend(Rejected(position, copy, error.stage, error.reason) for copy in copies)
 
-    def rejected_in(self, records: Iterable[Record]) -> tuple[Rejected, ...]:
+    def rejected_in_order(self) -> tuple[Rejected, ...]:
         """Return the rejects in order; their reasons name the file of the row.
 
         The reasons of rows that the user leaves out or that killed a worker are not changed.
         """
         if not self.rejected:
             return ()
-        locations = {r.position: r.location for r in records if r.position not in self.poison}
         found = sorted(self.rejected, key=lambda item: (item.position, item.copy))
-        return tuple(_located(item, locations.get(item.position)) for item in found)
+        return tuple(
+            item
+            if item.position in self.poison
+            else _located(item, self.locations.get(item.position))
+            for item in found
+        )
 
 
 def _located(item: Rejected, location: str | None) -> Rejected:

@@ -59,6 +59,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         mode=recipe.transform_mode,
         input=recipe.transform_input,
         batch_size=recipe.batch_size,
+        batch_memory=recipe.batch_memory,
         copies=recipe.copies,
         seed=recipe.seed,
         reencode=recipe.reencode,
@@ -138,6 +139,8 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         del fields["zip_encoding"]
     if recipe.image_list == "first":
         del fields["image_list"]
+    if not job.batches_rows or fields["batch_memory"] is None:
+        fields.pop("batch_memory")
     if job.function is None:
         fields |= {"transform_mode": None, "transform_input": None}
     return fields
@@ -202,7 +205,10 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     recorded = head.versions.get("kernel")
     # Without the native kernel the portable one is tried: what is not a JPEG, it makes alike.
     options["kernel"] = "auto" if kernel_of(recorded) == "native" else "portable"
-    return Recipe.from_options(options)
+    recipe = Recipe.from_options(options)
+    # An older output has no such bound.
+    is_bounded = "batch_memory" in effective
+    return recipe if is_bounded else replace(recipe, batch_memory=None)
 
 
 def _type_text(dtype: Any) -> str:

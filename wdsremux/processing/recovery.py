@@ -145,4 +145,4 @@ def rows_of(task: Task, low: int, high: int) -> Task:
         stop = min(piece.stop, high - piece.unit.first)
         if start < stop:
             kept.append(Piece(piece.unit, start, stop))
-    return replace(task, pieces=tuple(kept))
+    return replace(task, pieces=tuple(kept), counts_from=task.counted_from)

@@ -4,6 +4,7 @@ Record -> decode -> steps -> user's function -> encode -> bytes of the sample in
 """
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,8 @@ class WorkerJob:
     mode: Mode = "batch"
     input: Input = "pil"
     batch_size: int = 256
+    batch_memory: int | None = None
+    """A batch gets no further row once its images have this number of bytes."""
     copies: int = 1
     seed: int = 42
     reencode: bool = False
@@ -99,91 +102,88 @@ class Worker:
         Raises SourceError when a unit cannot be read, TransformError when the user's function
         breaks its contract.
         """
-        poison = dict(task.poison)
+        builder = self._begun(task)
+        for record in _records_of(task):
+            self._add(record, builder)
+            if not self._job.batches_rows or self._is_full(builder, task):
+                self._run(builder, is_probe=task.is_probe)
+            if task.is_probe or self._is_full(builder, task):
+                yield self._batch(builder, task)
+                builder = self._begun(task)
+        if builder.locations:
+            self._run(builder, is_probe=task.is_probe)
+            yield self._batch(builder, task)
+
+    def _begun(self, task: Task) -> BatchBuilder:
+        """Return an empty batch."""
         copies = range(self._job.copies) if task.copy is None else (task.copy,)
-        for records in self._chunks(task):
-            builder = BatchBuilder(
-                [SamplePacker() for _ in range(self._job.copies)], copies, poison
-            )
-            if task.is_probe:
-                yield self._probed(records, builder, task.series)
-            else:
-                yield self._batch(records, builder, task.series)
+        packers = [SamplePacker() for _ in range(self._job.copies)]
+        return BatchBuilder(packers, copies, dict(task.poison))
 
-    def _probed(self, records: list[Record], builder: BatchBuilder, series: int) -> Batch:
-        """Process records and discard the result: the batch only shows that the worker lives."""
-        # A function may fail on a batch of one row: later it gets the whole batch.
-        with contextlib.suppress(TransformError):
-            self._batch(records, builder, series)
-        return Batch(records[0].position, len(records), (), series=series)
+    def _is_full(self, builder: BatchBuilder, task: Task) -> bool:
+        """Return whether a batch ends after its last row.
 
-    def _chunks(self, task: Task) -> Iterator[list[Record]]:
-        max_rows = self._job.batch_size if self._job.batches_rows else CHUNK_ROWS
+        Batches of a function depend on rows and images only: on --batch-size, counted from where
+        the task was cut, and on the bytes of the images that the function gets.
+        """
+        job, rows = self._job, len(builder.locations)
+        if not job.batches_rows:
+            return rows >= CHUNK_ROWS or builder.input_bytes >= CHUNK_BYTES
+        is_end = (builder.stop - task.counted_from) % job.batch_size == 0
+        return is_end or (job.batch_memory is not None and builder.row_bytes >= job.batch_memory)
+
+    def _batch(self, builder: BatchBuilder, task: Task) -> Batch:
+        """Return the result of a batch; that of a probe only shows that the worker lives."""
+        first, rows = builder.first, len(builder.locations)
         if task.is_probe:
-            max_rows = 1
-        max_bytes = None if self._job.batches_rows else CHUNK_BYTES
-        held: list[Record] = []
-        size = 0
-        for piece in task.pieces:
-            for record in piece.unit.read(piece.start, piece.stop):
-                heartbeat()
-                held.append(record)
-                size += len(record.image or b"")
-                if len(held) == max_rows or (max_bytes is not None and size >= max_bytes):
-                    yield held
-                    held, size = [], 0
-        if held:
-            yield held
-
-    def _batch(self, records: list[Record], builder: BatchBuilder, series: int) -> Batch:
-        if self._job.batches_rows:
-            self._together(records, builder)
-        else:
-            for record in records:
-                self._together([record], builder)
+            return Batch(first, rows, (), series=task.series)
         return Batch(
-            first=records[0].position,
-            rows=len(records),
+            first=first,
+            rows=rows,
             packed=tuple(packer.packed() for packer in builder.packers),
-            rejected=builder.rejected_in(records),
-            series=series,
-            input_bytes=sum(len(record.image or b"") for record in records),
+            rejected=builder.rejected_in_order(),
+            series=task.series,
+            input_bytes=builder.input_bytes,
             unpacked=tuple(sorted(map(str, builder.unpacked))),
             remarks=tuple(builder.remarks.values()),
         )
 
-    def _together(self, records: list[Record], builder: BatchBuilder) -> None:
-        """Process the records of one call of the user's function; one record without it."""
-        for copy, rows in zip(builder.copies, self._rows(records, builder), strict=True):
-            for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
-                if isinstance(outcome, Rejected):
-                    builder.rejected.append(outcome)
-                    continue
-                if self._added is not None:
-                    builder.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
-                try:
-                    self._pack(outcome, copy, builder.packers[copy])
-                except RejectedRecordError as exc:
-                    if isinstance(exc, RejectedFieldError):
-                        exc.attribute(row.fields)
-                    builder.reject(outcome.position, [copy], exc)
+    def _run(self, builder: BatchBuilder, *, is_probe: bool) -> None:
+        """Run the function on the rows that wait, and pack what it returns."""
+        # A function may fail on a batch of one row: after a probe it gets the whole batch.
+        with contextlib.suppress(*((TransformError,) if is_probe else ())):
+            for copy, rows in zip(builder.copies, builder.taken_rows(), strict=True):
+                for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
+                    self._take(row, outcome, copy, builder)
 
-    def _rows(self, records: list[Record], builder: BatchBuilder) -> list[list[Row]]:
-        """Return the rows of each copy to make: decoded, with the steps applied."""
-        rows: list[list[Row]] = [[] for _ in builder.copies]
-        for record in records:
-            heartbeat()
-            try:
-                if record.position in builder.poison:
-                    raise RejectedRecordError("transform", builder.poison[record.position])
-                for text, count in record.remarks:
-                    builder.remark(record.position, text, count)
-                images = self._images(record, builder)
-                for own, image in zip(rows, images, strict=True):
-                    own.append(Row(record.position, image, dict(record.fields)))
-            except RejectedRecordError as exc:
-                builder.reject(record.position, builder.copies, exc)
-        return rows
+    def _take(self, row: Row, outcome: Row | Rejected, copy: int, builder: BatchBuilder) -> None:
+        """Pack the outcome of a row."""
+        if isinstance(outcome, Rejected):
+            builder.rejected.append(outcome)
+            return
+        if self._added is not None:
+            builder.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
+        try:
+            self._pack(outcome, copy, builder.packers[copy])
+        except RejectedRecordError as exc:
+            if isinstance(exc, RejectedFieldError):
+                exc.attribute(row.fields)
+            builder.reject(outcome.position, [copy], exc)
+
+    def _add(self, record: Record, builder: BatchBuilder) -> None:
+        """Decode a record and apply the steps; it waits for the function."""
+        heartbeat()
+        builder.begin(record)
+        try:
+            if record.position in builder.poison:
+                raise RejectedRecordError("transform", builder.poison[record.position])
+            for text, count in record.remarks:
+                builder.remark(record.position, text, count)
+            images = self._images(record, builder)
+            for rows, image in zip(builder.rows, images, strict=True):
+                rows.append(Row(record.position, image, dict(record.fields)))
+        except RejectedRecordError as exc:
+            builder.reject(record.position, builder.copies, exc)
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         if self._function is None or not rows:
@@ -199,6 +199,7 @@ class Worker:
         if record.image is None:
             raise RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
         if self._function is not None and job.input == "bytes":
+            builder.row_bytes += job.copies * len(record.image)
             return [record.image] * len(copies)
         try:
             return self._pictures(record.image, record.position, builder)
@@ -226,6 +227,8 @@ class Worker:
         if self._steps:
             rngs = [sample_rng(job.seed, c, position) for c in range(job.copies)]
             apply_steps(self._steps, pictures, rngs, job.codec.matte)
+        # Counted for all copies, too, and before anything can fail: batches must not depend on it.
+        builder.row_bytes += sum(3 * math.prod(picture.size) for picture in pictures)
         finished = [self._finished(pictures[copy]) for copy in copies]
         for remark in sorted(frame.remarks):
             builder.remark(position, remark)
@@ -305,3 +308,9 @@ class Worker:
         if self._job.copies > 1:
             entry["copy"] = copy
         return entry
+
+
+def _records_of(task: Task) -> Iterator[Record]:
+    """Yield the records of a task, in order."""
+    for piece in task.pieces:
+        yield from piece.unit.read(piece.start, piece.stop)

@@ -5,6 +5,7 @@ import sys
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
 from support.peak_memory import peak_bytes
+from support.pictures import photo
 from support.runs import COMMAND
 
 pytestmark = pytest.mark.integration
@@ -56,6 +57,26 @@ def test_memory_is_flat_over_parquet(folders, tmp_path, arguments):
             for number, folder in enumerate(folders)
         ]
     )
+
+
+SHRINKS = """
+def shrink(batch):
+    batch["image"] = [image.resize((64, 64)) for image in batch["image"]]
+    return batch
+"""
+
+
+def test_memory_of_a_batch_function_is_bounded_over_large_photos(tmp_path):
+    (tmp_path / "shrink.py").write_text(SHRINKS)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    photo("coffee").resize((4000, 3000)).save(photos / "0.jpg")
+    for number in range(1, 24):
+        (photos / f"{number}.jpg").hardlink_to(photos / "0.jpg")
+    function = f"{tmp_path / 'shrink.py'}:shrink"
+    words = ("--workers", 1, "--transform", function, "--batch-memory", "70MB")
+    # Two photos of 36 MB: as arrays and PIL images 170 MB. All of them take 2 GB.
+    assert peak_bytes(convert_command(photos, tmp_path / "out", *words)) < 600e6
 
 
 GENERATOR = """

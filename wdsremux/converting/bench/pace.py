@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from wdsremux.core.errors import SourceError
-from wdsremux.core.records import Batch, Record, Rejected, Task
+from wdsremux.core.records import Batch, Rejected, Task
 from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.processing.batch import BatchBuilder
 from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.function.call import Row
@@ -83,15 +84,14 @@ class MarkingWorker(Worker):
     def _is_over(self) -> bool:
         return self._ends_s is not None and self._clock() >= self._ends_s
 
-    def _chunks(self, task: Task) -> Iterator[list[Record]]:
-        for chunk in super()._chunks(task):
-            start = 0
-            while start < len(chunk):
-                stop = start + self._batch_rows
-                if task.is_probe or len(chunk) - stop < FIRST_ROWS:
-                    stop = len(chunk)  # a function may fail on a single row
-                yield chunk[start:stop]
-                start = stop
+    def _is_full(self, builder: BatchBuilder, task: Task) -> bool:
+        if super()._is_full(builder, task):
+            return True
+        # A function may fail on a single row: none is left over.
+        size = self._job.batch_size
+        end = builder.stop + -(builder.stop - task.counted_from) % size
+        left = min(end, task.stop) - builder.stop
+        return len(builder.locations) >= self._batch_rows and left >= FIRST_ROWS
 
 
 class LoadingWorker(MarkingWorker):

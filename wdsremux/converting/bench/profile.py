@@ -273,10 +273,8 @@ class _TimedWorker(Worker):
         super().__init__(replace(job, codec=_TimedCodec.of(job.codec, watch)))
         self._watch = watch
 
-    def _chunks(self, task: Task) -> Iterator[list[Record]]:
-        for chunk in super()._chunks(task):
-            for start in range(0, len(chunk), SLICE_ROWS):
-                yield chunk[start : start + SLICE_ROWS]
+    def _is_full(self, builder: BatchBuilder, task: Task) -> bool:
+        return super()._is_full(builder, task) or len(builder.locations) >= SLICE_ROWS
 
     def _images(self, record: Record, builder: BatchBuilder) -> Sequence[Pixels | bytes]:
         with self._watch.during("transform"):
