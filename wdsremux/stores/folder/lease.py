@@ -117,7 +117,7 @@ class FolderLease:
             os.close(handle)
 
     def _seen(self) -> tuple[bytes, int] | None:
-        """Return content and time in ns; opened anew, for NFS asks the server only then."""
+        """Return content and time in ns; opened again, for NFS asks the server only then."""
         try:
             with FileIO(self._open(os.O_RDONLY), "rb") as file:
                 content = file.read(MAX_LOCK_BYTES) or b""
