@@ -1,6 +1,6 @@
 """Programs of data-parallel training that tests run in processes of their own; they need torch.
 
-python torch_ranks.py ranks OUT…             four ranks, every number of workers
+python torch_ranks.py ranks OUT...             four ranks, every number of workers
 python torch_ranks.py train OUT WORKERS [STATE]   writes a state with each batch, until it is killed
 python torch_ranks.py ways OUT               the other ways to use what wdsremux gives
 """

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 DENIED = {
-    r"(?<!\bthere )\b(?:is|are|was) no\b(?! longer| more)": "is not a …",
+    r"(?<!\bthere )\b(?:is|are|was) no\b(?! longer| more)": "is not a ...",
     r"\bwhoever\b": "name the actor",
     r"\bnobody\b": "name the actor",
     r"\bmend(?:s|ed|ing)?\b": "repair, fix",
@@ -35,6 +35,7 @@ DENIED = {
     r"\bwords\b": "arguments, string",
     r"\bwishes?\b": "options",
     r"\bto blame\b": "at fault",
+    r"\u2026": '"..."',
     r"\bsomebody\b": "name the actor",
     r"\bof (?:others|ours)\b": "of other tools, of wdsremux",
 }

@@ -239,7 +239,7 @@ def _dataset_lines(manifest: Manifest) -> Iterator[str]:
         )
     if manifest.head.class_names is not None:
         shown = json.dumps(manifest.head.class_names[:20])[1:-1]
-        more = ", …" if manifest.head.class_names[20:] else ""
+        more = ", ..." if manifest.head.class_names[20:] else ""
         yield f"classes ({len(manifest.head.class_names)}): {shown}{more}"
     for title, fields in (
         ("recipe", manifest.head.options),

@@ -40,7 +40,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
     parser.add_argument(
         "--index",
-        metavar="KIND,…",
+        metavar="KIND,...",
         dest="kinds",
         help="indexes for other loaders: wids, dali, energon, webshart, timm, open_clip, or all; "
         "existing ones are replaced",

@@ -48,7 +48,7 @@ def convert(
     of these forms. None for an image leaves the sample out, and so does raising `RejectSample`. A
     parameter named `rng` gets a `numpy.random.Generator` that depends on seed, copy and row only.
 
-    `out` is a folder, or a URL such as "s3://bucket/folder", "gs://…", "az://…" and
+    `out` is a folder, or a URL such as "s3://bucket/folder", "gs://...", "az://..." and
     "hf://datasets/user/name".
 
     The other options are those of `wdsremux convert --help`, with `_` for `-`, as strings

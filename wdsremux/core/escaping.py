@@ -27,3 +27,11 @@ def escaped_lines(text: str, keep: str = _LINE_BREAKS) -> str:
 
 def _shown(char: str) -> str:
     return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+
+
+def shown_bytes(data: bytes | bytearray, most: int = 12) -> str:
+    """Return the first bytes for a message: quoted where they are printable, else hexadecimal."""
+    first, is_cut = bytes(data[:most]), len(data) > most
+    if first.isascii() and first.decode("ascii").isprintable():
+        return f"'{first.decode('ascii')}{'...' if is_cut else ''}'"
+    return f"the bytes {first.hex(' ')}{' ...' if is_cut else ''}"

@@ -12,6 +12,8 @@ from decimal import Decimal
 from typing import Any
 
 from wdsremux.core.columns import Dtype
+from wdsremux.core.escaping import shown_bytes
+from wdsremux.core.option_values import shortened
 
 Json = Any
 Convert = Callable[[Any], Json]
@@ -75,8 +77,9 @@ def _odd_label(value: Any) -> Json:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 80 else text[:77] + '...'}"
+    if isinstance(value, bytes | bytearray):
+        return f"bytes that begin with {shown_bytes(value)}" if value else "empty bytes"
+    return f"{type(value).__name__} {shortened(repr(value))}"
 
 
 def _plain(value: Any) -> Any:

@@ -124,7 +124,7 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
-def shortened(text: str, most_chars: int) -> str:
+def shortened(text: str, most_chars: int = 100) -> str:
     """Return a string of at most that many characters; "..." at its end says that it was cut."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 3]}..."
 

@@ -1,7 +1,7 @@
 """Removes secrets from messages of libraries and servers before they are shown or recorded.
 
 HTTP clients name the requested URL in their errors: a signed URL is a credential. What looks like a
-key, a token or a URL is replaced by "…".
+key, a token or a URL is replaced by "[hidden]".
 Short because sources, stores and transforms share it.
 """
 
@@ -9,6 +9,7 @@ import re
 
 from wdsremux.core.errors import causes
 from wdsremux.core.escaping import escaped
+from wdsremux.core.option_values import shortened
 
 MAX_CHARS = 300
 
@@ -24,7 +25,7 @@ _SECRETS = re.compile(
 
 def redacted(text: str, max_chars: int = MAX_CHARS) -> str:
     """Return a string in one line, without secrets, cut to `max_chars`."""
-    return escaped(_SECRETS.sub("…", " ".join(text.split())))[:max_chars]
+    return shortened(escaped(_SECRETS.sub("[hidden]", " ".join(text.split()))), max_chars)
 
 
 def shown_cause(exc: BaseException) -> BaseException | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError
+from wdsremux.core.option_values import shortened
 from wdsremux.stores.base import Sums
 from wdsremux.stores.reading.untrusted import open_below
 
@@ -36,7 +37,7 @@ def refuse_name(name: str) -> None:
             )
         if len(os.fsencode(part)) > MAX_NAME_BYTES:
             raise StoreError(
-                f"cannot write {name[:40]!r}…: the name is longer than {MAX_NAME_BYTES} bytes"
+                f"cannot write {shortened(name)!r}: the name is longer than {MAX_NAME_BYTES} bytes"
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from wdsremux.core.option_values import shortened
 from wdsremux.verifying.findings import Code, Finding
 
 Depth = Literal["entries", "bytes", "samples", "pixels"]
@@ -48,7 +49,7 @@ class Collector:
             self.codes.setdefault(finding.shard, set()).add(code)
         if self.counts[code] <= (1 if _is_reported_once(code, self._shard) else MAX_ERRORS):
             if len(finding.detail) > MAX_DETAIL_CHARS:
-                finding = replace(finding, detail=f"{finding.detail[: MAX_DETAIL_CHARS - 3]}...")
+                finding = replace(finding, detail=shortened(finding.detail, MAX_DETAIL_CHARS))
             self.kept.append(finding)
 
     def has(self, *codes: Code) -> bool:

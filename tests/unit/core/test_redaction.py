@@ -10,11 +10,11 @@ SIGNED = "https://cdn.example/a.tar?X-Amz-Credential=AKIA&X-Amz-Signature=SECRET
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        (f"403 for url '{SIGNED}'", "403 for url …"),
-        ("pool(host='cdn', port=443): url: /a.tar?Signature=SECRET (no)", "url: … (no)"),
-        ("s3://name:SECRET@host/bucket", "…"),
-        ("Authorization: Bearer SECRET, hf_SECRETtoken", "Authorization: … …"),
-        ("key AKIASECRETSECRETSECR is out", "key … is out"),
+        (f"403 for url '{SIGNED}'", "403 for url [hidden]"),
+        ("pool(host='cdn', port=443): url: /a.tar?Signature=SECRET (no)", "url: [hidden] (no)"),
+        ("s3://name:SECRET@host/bucket", "[hidden]"),
+        ("Authorization: Bearer SECRET, hf_SECRETtoken", "Authorization: [hidden] [hidden]"),
+        ("key AKIASECRETSECRETSECR is out", "key [hidden] is out"),
     ],
 )
 def test_keys_tokens_and_urls_are_redacted(text, shown):

@@ -1,6 +1,6 @@
 """The index of NVIDIA DALI: `train-000000.idx` beside each tar, so that it need not scan them.
 
-Format: v1.2 as `wds2idx` of DALI 2.4 writes it, and `fn.readers.webdataset(index_paths=…)` reads:
+Format: v1.2 as `wds2idx` of DALI 2.4 writes it, and `fn.readers.webdataset(index_paths=...)` reads:
 a line `v1.2 SAMPLES`, then for each sample `FIELD OFFSET SIZE NAME` for each of its members.
 Short because each foreign format is a file of its own.
 """

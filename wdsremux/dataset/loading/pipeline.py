@@ -1,6 +1,6 @@
 """`pipeline`: one split of a finished output as a `webdataset` pipeline of batches for training.
 
-Its batches are numbered, and worker k of n makes the batches k, k + n, k + 2n, …: a `DataLoader`,
+Its batches are numbered, and worker k of n makes the batches k, k + n, k + 2n, ...: a `DataLoader`,
 which takes from its workers in turn, delivers the same batches in the same order for any n. All
 workers read all shards, by the sample ranges that the index holds.
 """

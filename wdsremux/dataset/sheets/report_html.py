@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 
-from wdsremux.core.option_values import counted, size
+from wdsremux.core.option_values import counted, shortened, size
 from wdsremux.dataset.sheets.charts import bars, curve, histogram
 from wdsremux.dataset.sheets.html import data_url, escape, heading, page, table
 from wdsremux.dataset.sheets.overview import Overview, RejectedKind, SplitOverview
@@ -155,4 +155,4 @@ def _head(overview: Overview) -> Iterator[str]:
 
 def _text(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 400 else f"{text[:397]}..."
+    return shortened(text, 400)

@@ -5,10 +5,10 @@ import binascii
 from typing import Any
 
 from wdsremux.core.image_formats import is_image_start
+from wdsremux.core.option_values import shortened
 
 _LEAST_CHARS = 64
 _START_CHARS = 24
-_MAX_SHOWN = 100
 
 
 def has_embedded_start(value: Any) -> bool:
@@ -60,4 +60,4 @@ def first_of(value: Any) -> Any:
 
 def shown(path: str) -> str:
     """Return a path for a message: quoted, and shortened when it is not one."""
-    return repr(path if len(path) <= _MAX_SHOWN else f"{path[:_MAX_SHOWN]}…")
+    return repr(shortened(path))

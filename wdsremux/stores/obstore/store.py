@@ -1,4 +1,4 @@
-"""Google Cloud Storage and Azure as stores, by obstore: `gs://bucket/prefix`, `az://container/…`.
+"""Google Cloud Storage and Azure as stores, by obstore: `gs://bucket/prefix`, `az://container/...`.
 
 Credentials are found as obstore finds them: in the environment, or where the tools of the provider
 put them. obstore returns no checksums, so for files that are sent in parts only the size and the

@@ -6,6 +6,7 @@ from typing import Literal
 
 from PIL import Image
 
+from wdsremux.core.escaping import shown_bytes
 from wdsremux.core.option_values import DEFAULT_MAX_PIXELS
 from wdsremux.transforms.base import DecodeError, EncodeError, Pixels, rgb
 from wdsremux.transforms.codecs import jpeg, pillow_formats
@@ -64,7 +65,7 @@ def _is_avif(data: bytes) -> bool:
 def _kind(data: bytes) -> ImageKind:
     kind = sniff(data)
     if kind is None:
-        begin = f"begins with {data[:12]!r}" if data else "is empty"
+        begin = f"it begins with {shown_bytes(data)}" if data else "it is empty"
         raise DecodeError(
             f"not an image in a supported format ({', '.join(NAMES.values())}): {begin}"
         )

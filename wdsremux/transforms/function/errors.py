@@ -7,6 +7,7 @@ import traceback
 from pathlib import Path
 
 from wdsremux.core.errors import WdsremuxError
+from wdsremux.core.option_values import shortened
 from wdsremux.core.redaction import redacted
 
 _MAX_CHARS = 500
@@ -21,8 +22,7 @@ def described(exc: BaseException, file: str | None) -> str:
     """
     text = redacted(text_of(exc), _MAX_CHARS)
     what = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
-    if len(what) > _MAX_CHARS:
-        what = what[: _MAX_CHARS - 1] + "…"
+    what = shortened(what, _MAX_CHARS)
     where = _where(exc, file)
     return f"{what} ({where})" if where else what
 

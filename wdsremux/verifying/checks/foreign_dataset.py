@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES
+from wdsremux.core.option_values import shortened
 from wdsremux.core.tar.ustar import BLOCK_BYTES
 from wdsremux.sources.split_rules import file_ranks, folder_ranks
 from wdsremux.stores.reading.untrusted import Folder, Item
@@ -79,7 +80,7 @@ def _wids_index(folder: Folder, found: Collector) -> Mapping[str, Any]:
             return listed
         problem = "wids_version is not 1, or nsamples is missing"
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
-        problem = repr(exc)[:200]
+        problem = shortened(str(exc) or type(exc).__name__, 200)
     found.take(Finding(Code.INDEX_UNREADABLE, MANIFEST_NAME, detail=problem))
     return {}
 
@@ -100,7 +101,7 @@ def _compare_index(shards: Sequence[Item], index: Mapping[str, Any], found: Coll
         item = there.get(name)
         if item is None and "://" not in name:
             detail = "index.json lists it, but it is missing"
-            found.take(Finding(Code.INDEX_DISAGREES, name[:200], detail=detail))
+            found.take(Finding(Code.INDEX_DISAGREES, shortened(name, 200), detail=detail))
         size_bytes = listed.get("filesize")
         if item is not None and size_bytes is not None and size_bytes != item.size_bytes:
             detail = f"{item.size_bytes} bytes, index.json says {size_bytes!r}"

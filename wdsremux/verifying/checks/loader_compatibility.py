@@ -39,7 +39,7 @@ def check_names(member: Member, found: Collector) -> None:
 def check_case(member: Member, field: str, found: Collector) -> None:
     """Report an extension in upper case: readers do not agree on it."""
     if member.name.rpartition("/")[2].partition(".")[2] != field:
-        found.add(Code.UPPER_CASE, repr(member.name[:120]), offset=member.header)
+        found.add(Code.UPPER_CASE, repr(shortened(member.name)), offset=member.header)
 
 
 def has_dotted_key(fields: Iterable[str]) -> bool:

@@ -70,7 +70,7 @@ class Schema:
         odd = sorted(self.fields.keys() ^ value.keys())
         if odd:
             where = "is missing" if odd[0] in self.fields else "is not among the features"
-            found.add(Code.JSON_SCHEMA, f"{odd[0][:80]!r} {where}", key=key, offset=offset)
+            found.add(Code.JSON_SCHEMA, f"{shortened(odd[0])!r} {where}", key=key, offset=offset)
             return
         for name, dtype in self.fields.items():
             if not _is_label(dtype) and not _fits(value[name], dtype):
@@ -99,7 +99,7 @@ def text_problem(data: bytes, kind: Content) -> str | None:
         if kind == "number":
             int(text)
     except ValueError as exc:
-        return str(exc)[:100]
+        return shortened(str(exc))
     return None
 
 

@@ -50,11 +50,11 @@ class Mixture:
             self.names = frozenset(kinds)
         for name, kind in kinds.items():
             if kind is not None and self.kinds.setdefault(name, kind) != kind:
-                return f"{name[:80]!r} is {kind}, before it was {self.kinds[name]}"
+                return f"{shortened(name)!r} is {kind}, before it was {self.kinds[name]}"
         odd = sorted(self.names ^ kinds.keys())
         if odd:
             where = "is new" if odd[0] in kinds else "is missing"
-            return f"{odd[0][:80]!r} {where}"
+            return f"{shortened(odd[0])!r} {where}"
         return None
 
 

@@ -19,7 +19,7 @@ from wdsremux.core.manifest import (
     Manifest,
     ShardSummary,
 )
-from wdsremux.core.option_values import counted
+from wdsremux.core.option_values import counted, shortened
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.dataset.reading import EntryFuture, entries_ahead, moved_lines
@@ -104,7 +104,7 @@ class OwnDataset:
         except (CorruptDataError, RecursionError) as exc:
             problem = str(exc.__cause__ or exc)
         if problem is not None:
-            self._take(Code.MANIFEST_UNREADABLE, MANIFEST_NAME, problem[:200])
+            self._take(Code.MANIFEST_UNREADABLE, MANIFEST_NAME, shortened(problem, 200))
             return None, {}
         return manifest, json.loads(data)
 
@@ -174,7 +174,9 @@ class OwnDataset:
         if entry is None:
             self._take(Code.ENTRY_DAMAGED, name, problem or "")
         elif entry_name(entry.summary.name) != name:
-            self._take(Code.ENTRY_EXTRA, name, f"it describes {entry.summary.name[:200]!r}")
+            self._take(
+                Code.ENTRY_EXTRA, name, f"it describes {shortened(entry.summary.name, 200)!r}"
+            )
             return None
         return entry
 
@@ -252,7 +254,7 @@ class OwnDataset:
         """Return the task of reading a shard; None when it cannot be read."""
         name, entry = shard.name, self._entries.get(shard.name)
         if not is_safe_name(name) or "/" in name:
-            self._take(Code.UNSAFE_NAME, name[:200])
+            self._take(Code.UNSAFE_NAME, shortened(name, 200))
             return None
         there = self._items.get(name)
         if there is None and shard.name in self._moved:
@@ -282,5 +284,6 @@ def _difference(entry: ShardSummary, listed: ShardSummary) -> str:
     for field in (one for one in fields(ShardSummary) if one.compare):
         one, other = getattr(entry, field.name), getattr(listed, field.name)
         if one != other:
-            return f"{field.name} is {one!r} in the entry, {other!r} in index.json"[:400]
+            shown = shortened(repr(one)), shortened(repr(other))
+            return f"{field.name} is {shown[0]} in the entry, {shown[1]} in index.json"
     return ""

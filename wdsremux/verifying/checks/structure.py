@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from wdsremux.core.option_values import listed, shortened
 from wdsremux.core.tar.blocks import BlockReader
 from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.walk import Member, TarFault, TarWalk
@@ -128,7 +129,9 @@ class ShardWalk:
             return
         key, name = split_name(member.name)
         if not key:
-            self._found.add(Code.NAMELESS_MEMBER, repr(member.name[:120]), offset=member.header)
+            self._found.add(
+                Code.NAMELESS_MEMBER, repr(shortened(member.name)), offset=member.header
+            )
             return
         sample = self._note_member(member, key, name)
         kind = content_of(name, self._expected.depth)
@@ -144,7 +147,7 @@ class ShardWalk:
         if not self._expected.is_ours:
             check_case(member, name, self._found)
         if name in sample.fields:
-            self._found.add(Code.FIELD_TWICE, f".{name[:80]}", key=key, offset=member.header)
+            self._found.add(Code.FIELD_TWICE, f".{shortened(name)}", key=key, offset=member.header)
         if len(sample.fields) < MAX_FIELDS:
             sample.fields[name] = (member.data, member.size)
         return sample
@@ -173,13 +176,13 @@ class ShardWalk:
             sample.image_size = self._expected.images.size_of(data)
             sample.image_offset = offset
         except DecodeError as exc:
-            detail = f".{name}: {str(exc)[:200]}"
+            detail = f".{name}: {shortened(str(exc), 200)}"
             self._found.add(Code.IMAGE_BROKEN, detail, key=sample.key, offset=offset)
 
     def _check_json(self, sample: _Sample, name: str, data: bytes, offset: int) -> None:
         value = parsed_object(data)
         if value is None:
-            self._found.add(Code.JSON_BROKEN, f".{name[:80]}", key=sample.key, offset=offset)
+            self._found.add(Code.JSON_BROKEN, f".{shortened(name)}", key=sample.key, offset=offset)
             return
         schema = self._expected.schema
         if schema.fields is None:
@@ -213,15 +216,17 @@ class ShardWalk:
         known = self._expected.schema.members
         if known:
             if sample.fields.keys() != known:
-                detail = f"{sorted(sample.fields)[:20]}, not {sorted(known)}"
+                detail = (
+                    f"it has {listed(sorted(sample.fields), 20)}, not {listed(sorted(known), 20)}"
+                )
                 self._found.add(Code.MEMBERS_DIFFER, detail, key=sample.key, offset=sample.offset)
             return
         problem = self.mixture.note_members(sample.fields)
         if problem is not None:
             self._found.add(Code.MIXED_MEMBERS, problem, key=sample.key, offset=sample.offset)
         if has_dotted_key(sample.fields):
-            first = f"{sample.key[:80]}.{next(iter(sample.fields))[:80]}"
-            detail = f"{first!r} is read as the sample {sample.key[:80]!r}"
+            first = f"{shortened(sample.key)}.{shortened(next(iter(sample.fields)))}"
+            detail = f"{first!r} is read as the sample {shortened(sample.key)!r}"
             self._found.add(Code.DOTTED_KEY, detail, key=sample.key, offset=sample.offset)
 
     def _compare(self, sample: _Sample, entries: Iterator[SampleEntry]) -> None:
@@ -235,7 +240,7 @@ class ShardWalk:
             problem = "its members differ in name or offset"
         else:
             if sample.position is not None and sample.position != entry.position:
-                detail = f"{str(sample.position)[:40]}, but {entry.position} in the entry"
+                detail = f"{shortened(str(sample.position))}, but {entry.position} in the entry"
                 self._found.add(Code.JSON_DISAGREES, detail, key=sample.key, offset=sample.offset)
             return
         self._entries = None  # one difference shifts all that follow

@@ -191,7 +191,7 @@ def failing(error):
 
 
 def assert_tells_no_secret(caught):
-    assert "403 for url …" in str(caught.value)
+    assert "403 for url [hidden]" in str(caught.value)
     assert "SECRET" not in "".join(traceback.format_exception(caught.value))
 
 

@@ -54,7 +54,7 @@ def test_a_truncated_cmyk_jpeg_is_refused():
     [
         (
             b"<!DOCTYPE html><html>",
-            "not an image in a supported format .* begins with b'<!DOCTYPE ht'",
+            "not an image in a supported format .* it begins with '<!DOCTYPE ht...'",
         ),
         (b"", "not an image in a supported format .* is empty"),
         (b"\xff\xd8\xff\xe0", "truncated JPEG"),
