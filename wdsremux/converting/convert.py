@@ -134,7 +134,7 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         if died:
             observer(Note("the last run on this output was killed or crashed; resuming"))
             conversion = with_careful_engine(conversion, run)
-        return run_conversion(resumed(conversion, extend=run.extend), observer)
+        return run_conversion(resumed(conversion, run, observer), observer)
 
 
 def _observer(observer: Observer | None, shown: str | None) -> Observer:

@@ -8,10 +8,19 @@ makes, byte for byte.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from wdsremux.converting.function_change import (
+    accepted,
+    has_changed,
+    refuse_lost_shards,
+    with_recorded_changes,
+)
 from wdsremux.converting.remarks import with_remarks_of
 from wdsremux.core.errors import RecipeMismatchError, UsageError
+from wdsremux.core.events import Note, Observer
 from wdsremux.core.head import Head, fingerprint_of
 from wdsremux.core.manifest import Manifest
+from wdsremux.core.recipe import Run
+from wdsremux.dataset.function_changes import function_changes_of
 from wdsremux.dataset.head import added_files
 from wdsremux.dataset.ledger import Ledger, refuse_difference
 from wdsremux.processing.plan import Conversion
@@ -19,11 +28,12 @@ from wdsremux.processing.tasks import SeriesRows, series_from_text
 from wdsremux.transforms.kernel.choice import PORTABLE, kernel_of, native_version
 
 
-def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
-    """Return the conversion with the breaks that its output has.
+def resumed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
+    """Return the conversion with the breaks and the former functions that its output has.
 
-    With `extend`, rows that were added to the source get a break of their own. Raises UsageError
-    for an output that is not finished, RecipeMismatchError when more has changed than that.
+    With `run.extend`, rows that were added to the source get a break of their own; with
+    `run.accept_function_change`, another function continues the output. Raises UsageError for an
+    output that is not finished, RecipeMismatchError when more has changed than that.
     """
     ledger = Ledger(conversion.store)
     recorded = ledger.head()
@@ -34,16 +44,39 @@ def resumed(conversion: Conversion, *, extend: bool) -> Conversion:
     if breaks[: len(conversion.breaks)] == conversion.breaks:
         # The same command again does not repeat where the output was extended.
         conversion = with_breaks(conversion, breaks)
-    if extend and added_files(recorded.source, conversion.head.source):
-        conversion = _extended(conversion, ledger, recorded)
-        ledger.extend(with_remarks_of(conversion.head, recorded))
-        recorded = conversion.head
-    manifest = ledger.readable_manifest()
-    is_same = recorded.fingerprint == conversion.fingerprint
-    if is_same and manifest is not None and manifest.head.fingerprint != conversion.fingerprint:
-        # The manifest is still that of the shorter dataset if a run was killed since.
-        ledger.adopt(conversion.fingerprint, conversion.breaks)
+    conversion = with_recorded_changes(conversion, recorded)
+    begun, note = recorded, None
+    extends = run.extend and bool(added_files(recorded.source, conversion.head.source))
+    if run.accept_function_change and has_changed(conversion, recorded):
+        conversion, recorded, note = accepted(conversion, ledger, recorded, has_new_rows=extends)
+    if extends:
+        conversion = _extended(conversion, ledger, recorded, begun.fingerprint)
+        recorded = with_remarks_of(conversion.head, recorded)
+    if recorded is not begun:
+        _replace_head(conversion, ledger, recorded)
+    if note is not None:
+        observer(Note(note))
+    _adopt(conversion, ledger, recorded)
     return conversion
+
+
+def _replace_head(conversion: Conversion, ledger: Ledger, recorded: Head) -> None:
+    """Write the head of an output with more rows or another function, if nothing else differs."""
+    refuse_difference(recorded, conversion.head)
+    if function_changes_of(recorded):
+        ledger.forget_beyond(ledger.progress())
+    ledger.replace_head(recorded)
+
+
+def _adopt(conversion: Conversion, ledger: Ledger, recorded: Head) -> None:
+    """Give all entries the fingerprint of the head, if a run was killed since it was replaced."""
+    if recorded.fingerprint != conversion.fingerprint:
+        return
+    manifest = ledger.readable_manifest()
+    is_replaced = manifest is not None and manifest.head.fingerprint != conversion.fingerprint
+    if is_replaced or function_changes_of(recorded):
+        ledger.adopt(conversion.fingerprint, conversion.breaks)
+    refuse_lost_shards(conversion, ledger)
 
 
 def _with_kernel_of(conversion: Conversion, recorded: Head) -> Conversion:
@@ -76,9 +109,14 @@ def _breaks_of(head: Head) -> tuple[int, ...]:
     return tuple(breaks) if isinstance(breaks, list) else ()
 
 
-def _extended(conversion: Conversion, ledger: Ledger, recorded: Head) -> Conversion:
-    """Return the conversion with a break where the added rows begin."""
-    manifest, missing = ledger.finished(recorded.fingerprint)
+def _extended(
+    conversion: Conversion, ledger: Ledger, recorded: Head, fingerprint: str
+) -> Conversion:
+    """Return the conversion with a break where the added rows begin.
+
+    `fingerprint` is the one that the finished output has.
+    """
+    manifest, missing = ledger.finished(fingerprint)
     if manifest is None or missing:
         raise UsageError(
             "--extend needs a finished output; finish this one with the source as it was, or start "

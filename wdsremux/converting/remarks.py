@@ -40,7 +40,7 @@ class RemarkLog:
         known |= {each.text for each in new}
         head = self._ledger.head()
         if head is not None:
-            self._ledger.extend(replace(head, notes=(*head.notes, *notes)))
+            self._ledger.replace_head(replace(head, notes=(*head.notes, *notes)))
         for note in notes:
             self._observer(Note(note))
 

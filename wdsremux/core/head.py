@@ -18,6 +18,9 @@ DECIDING_FIELDS = ("format", "recipe", "source", "versions", "series")
 MAX_DEPTH = 64
 """Lists and objects within one another: a bound against JSON made to exhaust the stack."""
 
+FUNCTION_CHANGES = "function_changes"
+"""Option of a head that lists replaced functions; see `dataset.function_changes`."""
+
 _STRINGS = ("name", "fingerprint")
 _LISTS = ("class_names", "series", "notes")
 _OBJECTS = ("features", "recipe", "source", "versions", "place")
@@ -112,6 +115,9 @@ def head_problem(raw: Mapping[str, Any]) -> str | None:
     max_pixels = raw["recipe"].get("max_pixels")
     if max_pixels is not None and not _is_positive(max_pixels):
         return "the recipe's 'max_pixels' is not a number of pixels"
+    changes = raw["recipe"].get(FUNCTION_CHANGES, [])
+    if not isinstance(changes, list) or not all(map(_is_function_change, changes)):
+        return f"the recipe's {FUNCTION_CHANGES!r} is malformed"
     if not all(_is_dtype(dtype) for dtype in raw["features"].values()):
         return "'features' contains an unknown type"
     return None
@@ -143,6 +149,16 @@ def _is_positive(value: object) -> bool:
 
 def _are_strings(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_function_change(value: object) -> bool:
+    """Return whether a value is {"was": {...}, "until": {prefix: row}}."""
+    if not isinstance(value, dict) or value.keys() != {"was", "until"}:
+        return False
+    was, until = value["was"], value["until"]
+    return (
+        isinstance(was, dict) and isinstance(until, dict) and all(map(_is_positive, until.values()))
+    )
 
 
 def _is_dtype(dtype: object) -> bool:

@@ -64,6 +64,7 @@ class ConvertOptions(TypedDict, total=False):
     staging_max: str | int
     sync_to: str
     extend: bool
+    accept_function_change: bool
     overwrite: bool
     progress: Literal["auto", "bar", "log", "json", "none"]
 

@@ -215,6 +215,10 @@ class Run(Options):
     """copy finished shards to a second destination during the run, as `wdsremux sync` does"""
     extend: bool = option(False, switch_from)
     """add shards for rows that were appended to the source of a finished output"""
+    accept_function_change: bool = option(False, switch_from)
+    """keep the finished shards of an unfinished output and continue with your function as it is
+    now; the output records which rows the former one made
+    """
     overwrite: bool = option(False, switch_from)
     """remove what an earlier run wrote to OUT (and nothing else), then start from scratch"""
     progress: Literal["auto", "bar", "log", "json", "none"] = option(

@@ -55,8 +55,11 @@ def source_replacement(old: Head, new: Head) -> str | None:
     return None
 
 
-def head_difference(old: Head, new: Head, field: str) -> str | None:
-    """Say how a stored field of two heads differs, and how to resume; None when it is equal."""
+def head_difference(old: Head, new: Head, field: str, *, is_finished: bool = False) -> str | None:
+    """Say how a stored field of two heads differs, and how to resume; None when it is equal.
+
+    `is_finished` says that the old output has all its shards.
+    """
     # Through JSON: a head made in this process may hold tuples.
     was, now = (json.loads(json.dumps(head.to_json()[field])) for head in (old, new))
     if field == "source":
@@ -66,7 +69,7 @@ def head_difference(old: Head, new: Head, field: str) -> str | None:
         return None
     where, one, other = difference
     if where.startswith("recipe.transform.") and where != "recipe.transform.name":
-        return _function_difference(old, new)
+        return _function_difference(old, new, is_finished=is_finished)
     remedy = "pass the old value"
     if where == "versions.kernel":
         remedy = _remedy_for_kernel(one, other)
@@ -87,23 +90,33 @@ def _remedy_for_kernel(was: str, now: str) -> str:
     return "pass --kernel portable"
 
 
-def _function_difference(old: Head, new: Head) -> str:
+def _function_difference(old: Head, new: Head, *, is_finished: bool) -> str:
     """Say that the function has changed: by its file, or by the modules it imports."""
     was, now = (head.options["transform"] for head in (old, new))
-    if was["sha256"] == now["sha256"]:
-        before, after = was.get("modules") or {}, now.get("modules") or {}
-        changed = [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
-        return (
-            f"the output was started with another recipe: {', '.join(map(repr, changed))}, which "
-            f"your function {now['name']!r} imports, has changed since; restore it to resume"
-        )
+    modules, name = changed_modules(was, now), now["name"]
     file = str(new.origin.get("transform") or "").rpartition(":")[0]
-    name = new.options["transform"]["name"]
-    what = f"{file!r}, the file of your function {name!r}," if file else f"your function {name!r}"
+    if was["sha256"] == now["sha256"]:
+        what = f"{', '.join(map(repr, modules))}, which your function {name!r} imports,"
+    elif file:
+        what = f"{file!r}, the file of your function {name!r},"
+    else:
+        what = f"your function {name!r}"
+    accept = (
+        ""
+        if is_finished
+        else ", pass --accept-function-change to keep the finished shards and continue with the "
+        "new function"
+    )
     return (
         f"the output was started with another recipe: {what} has changed since; restore it to "
-        "resume"
+        f"resume{accept}"
     )
+
+
+def changed_modules(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the names of the modules that differ between two fingerprints of functions."""
+    before, after = was.get("modules") or {}, now.get("modules") or {}
+    return [n for n in sorted({*before, *after}) if before.get(n) != after.get(n)]
 
 
 def _source_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:

@@ -89,14 +89,16 @@ class Ledger:
             self._refuse_foreign()
             self.write(RECIPE_NAME, indented_json(head.to_json()))
             return
-        refuse_difference(recorded, head)
+        manifest = self.readable_manifest()
+        is_finished = manifest is not None and manifest.head.fingerprint == recorded.fingerprint
+        refuse_difference(recorded, head, is_finished=is_finished)
 
-    def extend(self, head: Head) -> None:
-        """Replace the head of an output by one that includes more rows."""
+    def replace_head(self, head: Head) -> None:
+        """Replace the head of an output by one with more rows, or with another function."""
         self.write(RECIPE_NAME, indented_json(head.to_json()))
 
     def adopt(self, fingerprint: str, breaks: Collection[int]) -> None:
-        """Update all entries after the output was extended.
+        """Update all entries after the head of the output was replaced.
 
         They get the new fingerprint, and the former last shard is no longer marked as the last.
         """
@@ -138,6 +140,13 @@ class Ledger:
             if sizes.get(shard.name) == shard.size_bytes:
                 found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
         return {series: SeriesProgress(_without_gap(shards)) for series, shards in found.items()}
+
+    def forget_beyond(self, progress: Mapping[tuple[str, int], SeriesProgress]) -> None:
+        """Remove the entries of shards after a gap: their rows are made again, with other bytes."""
+        kept = {entry_name(shard.name) for part in progress.values() for shard in part.shards}
+        for name in self._state_names():
+            if name.endswith(".msgpack") and name not in kept:
+                self._store.remove(name)
 
     def entries(self, shards: Iterable[ShardSummary] | None = None) -> Iterator[ShardEntry]:
         """Yield the entries that can be read, or those of some shards, in the order of their names.
@@ -276,11 +285,13 @@ class Ledger:
         return self._store.read(name, MAX_MANIFEST_BYTES)
 
 
-def refuse_difference(old: Head, new: Head) -> None:
+def refuse_difference(old: Head, new: Head, *, is_finished: bool = False) -> None:
     """Raise RecipeMismatchError naming the first field that decides bytes and has changed."""
     # A source of another kind has other columns: they are not options that the user changed.
     replacement = source_replacement(old, new)
-    differences = (head_difference(old, new, name) for name in DECIDING_FIELDS)
+    differences = (
+        head_difference(old, new, name, is_finished=is_finished) for name in DECIDING_FIELDS
+    )
     for difference in (replacement, *differences):
         if difference is not None:
             raise RecipeMismatchError(

@@ -7,7 +7,7 @@ from typing import Any
 
 from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.errors import UsageError
-from wdsremux.core.head import Head, fingerprint_of
+from wdsremux.core.head import FUNCTION_CHANGES, Head, fingerprint_of
 from wdsremux.core.json_values import card_dtype
 from wdsremux.core.recipe import Recipe
 from wdsremux.dataset.shards.series import prefix_of
@@ -183,7 +183,7 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     """
     effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
-    unknown = sorted(effective.keys() - known - {"added_columns"})
+    unknown = sorted(effective.keys() - known - {"added_columns", FUNCTION_CHANGES})
     if unknown:
         raise UsageError(
             f"the dataset was made with option {unknown[0]!r}, which this version of wdsremux does "

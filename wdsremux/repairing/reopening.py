@@ -1,7 +1,7 @@
 """The public `repair`: opens the source and function of a dataset again."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -12,6 +12,7 @@ from wdsremux.core.head import Head
 from wdsremux.core.keywords import RepairOptions, refuse_unknown
 from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Run
+from wdsremux.dataset.function_changes import function_changes_of, with_function_changes
 from wdsremux.processing import opening
 from wdsremux.processing.head import recipe_from_head
 from wdsremux.processing.opening import Transform, open_conversion, with_careful_engine
@@ -94,6 +95,8 @@ class _Reopening:
             raise SourceError(
                 f"{text}; if the source has moved, pass its new location with --source"
             ) from exc
+        changes = function_changes_of(head)
+        conversion = replace(conversion, head=with_function_changes(conversion.head, changes))
         return with_careful_engine(conversion, self.run) if after_death else conversion
 
     def _source(self, origin: Mapping[str, Any]) -> SourceLike:

@@ -24,6 +24,7 @@ from wdsremux.core.option_values import counted, listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, card_bytes
 from wdsremux.dataset.entry import ShardEntry, entry_name
+from wdsremux.dataset.function_changes import former_function
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.dataset.shards.series import prefix_of_shard, shard_name
 from wdsremux.processing.plan import Conversion
@@ -100,7 +101,7 @@ class _Repair:
         self._remade: list[str] = []
         self._moved: list[str] = []
         self._left: list[str] = []
-        self._mismatch: str | None = None
+        self._mismatches: list[str] = []
 
     def examine(self, shards: Sequence[str], workers: int) -> None:
         """Read the shards, rebuild entries, and find the shards to make again."""
@@ -128,9 +129,10 @@ class _Repair:
         requests = [_request(verdict) for verdict in self._to_make]
         if not self._is_partial:
             requests += [RebuildRequest(**gap._asdict()) for gap in self._records.gaps()]
+        requests.sort(key=lambda request: (request.series.number, request.number))
+        requests = self._without_former(requests)
         if not requests:
             return
-        requests.sort(key=lambda request: (request.series.number, request.number))
         conversion = self._reopened(reopen, requests)
         changes = changes_between(self._head, conversion.head)
         poison = self._rejections.poison | self._records.poison
@@ -152,20 +154,35 @@ class _Repair:
             name for request in requests for name in request.names if name not in rebuilder.made
         ]
         if lost:
-            self._mismatch = (
+            self._mismatches.append(
                 f"{listed(lost, MAX_NAMED)} cannot be rebuilt with the recorded bytes and was "
                 f"not published: {changes.text()}"
             )
+
+    def _without_former(self, requests: Sequence[RebuildRequest]) -> list[RebuildRequest]:
+        """Return the requests without those for shards that a former function made."""
+        former = [
+            (each, former_function(self._head, each.series.prefix, each.start)) for each in requests
+        ]
+        lost = [name for each, change in former if change is not None for name in each.names]
+        if lost:
+            change = next(change for _, change in former if change is not None)
+            self._mismatches.append(
+                f"{listed(lost, MAX_NAMED)} was made by the former function {change.label}, which "
+                "--accept-function-change replaced, and repair does not make its shards again: "
+                "restore the file from a copy, or convert again into another OUT"
+            )
+        return [each for each, change in former if change is None]
 
     def rebuild(self) -> None:
         """Write the files that are made from entries and head, once all shards exist.
 
         Raises RecipeMismatchError when a shard could not be made with its recorded bytes.
         """
-        if self._mismatch is not None:
+        if self._mismatches:
             repaired = len(self._remade) + len(self._files.written)
             also = f"; {counted(repaired, 'other file')} repaired" if repaired else ""
-            raise RecipeMismatchError(self._mismatch + also)
+            raise RecipeMismatchError("; ".join(self._mismatches) + also)
         self._note_left()
         if self._left:
             return
