@@ -16,14 +16,16 @@ from wdsremux.converting.function_change import (
 )
 from wdsremux.converting.remarks import with_remarks_of
 from wdsremux.core.errors import RecipeMismatchError, UsageError
-from wdsremux.core.events import Note, Observer
+from wdsremux.core.events import Note, Observer, Phase
 from wdsremux.core.head import Head, fingerprint_of
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Run
 from wdsremux.dataset.function_changes import function_changes_of
 from wdsremux.dataset.head import added_files
 from wdsremux.dataset.ledger import Ledger, refuse_difference
+from wdsremux.processing.opening import open_survey_engine
 from wdsremux.processing.plan import Conversion
+from wdsremux.processing.survey import needs_survey, surveyed, with_recorded_columns
 from wdsremux.processing.tasks import SeriesRows, series_from_text
 from wdsremux.transforms.kernel.choice import PORTABLE, kernel_of, native_version
 
@@ -37,8 +39,9 @@ def resumed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     """
     ledger = Ledger(conversion.store)
     recorded = ledger.head()
-    if recorded is None:
-        return conversion
+    if recorded is None or not ledger.is_begun():
+        return _with_new_columns(conversion, run, observer)
+    conversion = with_recorded_columns(conversion, recorded)
     conversion = _with_kernel_of(conversion, recorded)
     breaks = _breaks_of(recorded)
     if breaks[: len(conversion.breaks)] == conversion.breaks:
@@ -58,6 +61,14 @@ def resumed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
         observer(Note(note))
     _adopt(conversion, ledger, recorded)
     return conversion
+
+
+def _with_new_columns(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
+    """Return the conversion of a new output with the columns that its function adds."""
+    if not needs_survey(conversion):
+        return conversion
+    observer(Phase("running your function on the first rows"))
+    return surveyed(conversion, open_survey_engine(run))
 
 
 def _replace_head(conversion: Conversion, ledger: Ledger, recorded: Head) -> None:

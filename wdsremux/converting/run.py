@@ -4,7 +4,7 @@ One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -95,8 +95,6 @@ class _ConversionRun:
         self._space = SpaceWatch(conversion.store, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._remarks = RemarkLog(ledger, observer)
-        self._unpacked: set[str] = set()
-        """Columns whose absence from the output was reported."""
 
     def run(self) -> None:
         """Do all that is not done."""
@@ -211,17 +209,6 @@ class _ConversionRun:
         self._observer(
             Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes, batch.remarks)
         )
-        self._report_unpacked(batch.unpacked)
-
-    def _report_unpacked(self, names: Sequence[str]) -> None:
-        """Report once each column that the function adds and no option names."""
-        new = [name for name in names if name not in self._unpacked]
-        if new:
-            self._unpacked.update(new)
-            listed = ", ".join(map(repr, new))
-            self._observer(
-                Note(f"the function returned {listed}, not packed: name it in --extra-columns")
-            )
 
     def _series(self, number: int) -> _OpenSeries:
         if self._open is not None and self._open.number == number:

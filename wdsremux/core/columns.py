@@ -23,6 +23,9 @@ _RENAMED = re.compile(f"(source_)*({'|'.join(RESERVED)})")
 ADDED_TYPES = ("string", "int64", "float64", "bool")
 """Types of a column that the user's function adds, written as NAME:TYPE."""
 
+INFERRED: Dtype = "inferred"
+"""Type of a column that the user's function adds, until the first batch shows it."""
+
 LABEL_NAMES = ("label", "labels", "cls", "class", "target")
 """A column with such a name is the label where no column is a class label by its type."""
 
@@ -60,6 +63,10 @@ class Columns:
     """Extra columns that the source does not have: the user's function adds them."""
     every_image: bool = False
     """Whether records hold all images of a list, not only the first."""
+    required: tuple[str, ...] = ()
+    """Those of them that the function must return for every sample: the user named them."""
+    infers: bool = False
+    """Whether every column that the function adds is packed."""
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -93,7 +100,7 @@ def choose_columns(
     taken = {image, label.name if label else None}
     if options.extras is None:
         taken |= _made_by_us(by_name)
-        extras = tuple(c for c in features if c.name not in taken and _fits_json(c.dtype))
+        extras = tuple(c for c in features if c.name not in taken and fits_json(c.dtype))
         added: tuple[Column, ...] = ()
     else:
         names = dict.fromkeys(options.extras)
@@ -105,7 +112,15 @@ def choose_columns(
     _refuse_clashes(extras, added, label)
     if options.key:
         _named(by_name, options.key, "--key-column")
-    return Columns(image, label, extras, options.key or None, added)
+    return Columns(
+        image,
+        label,
+        extras,
+        options.key or None,
+        added,
+        required=tuple(column.name for column in added),
+        infers=has_function and options.extras is None,
+    )
 
 
 def remarks_on(
@@ -144,7 +159,7 @@ def _added(text: str) -> Column:
             f"--extra-columns {text!r}: the type must be {', '.join(ADDED_TYPES)}, or a list "
             f"such as {ADDED_TYPES[0]}[]"
         )
-    return Column(name, {"list": plain} if dtype.endswith("[]") else dtype or "string")
+    return Column(name, {"list": plain} if dtype.endswith("[]") else dtype or INFERRED)
 
 
 def _refuse_clashes(
@@ -224,16 +239,16 @@ def _label(
     if wanted:
         return _named(by_name, wanted, "--label-column")
     classes = [c for c in features if c.class_names is not None]
-    named = [c for n in LABEL_NAMES if (c := by_name.get(n)) and n != image and _fits_json(c.dtype)]
+    named = [c for n in LABEL_NAMES if (c := by_name.get(n)) and n != image and fits_json(c.dtype)]
     return next(iter([*(c for c in named if c in classes), *classes, *named]), None)
 
 
-def _fits_json(dtype: Dtype) -> bool:
+def fits_json(dtype: Dtype) -> bool:
     """Return whether a column is packed by default: bytes and images are not."""
     if isinstance(dtype, str):
         return dtype not in ("image", "binary", "unsupported")
     if "list" in dtype:
-        return _fits_json(dtype["list"])
+        return fits_json(dtype["list"])
     if "struct" in dtype:
-        return all(_fits_json(inner) for inner in dtype["struct"].values())
+        return all(fits_json(inner) for inner in dtype["struct"].values())
     return True

@@ -176,10 +176,10 @@ class Batch:
     """Number of the series the rows belong to."""
     input_bytes: int = 0
     """Stored image bytes read."""
-    unpacked: tuple[str, ...] = ()
-    """Columns that the user's function added and that are not packed."""
     remarks: tuple[Remark, ...] = ()
     """Each message once."""
+    returned: tuple[tuple[str, Any], ...] = ()
+    """Columns that the function added, and their dtypes; only where a survey asks for them."""
 
     @property
     def size_bytes(self) -> int:

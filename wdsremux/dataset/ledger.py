@@ -85,7 +85,7 @@ class Ledger:
         shards or an index that wdsremux did not write.
         """
         recorded = self.head()
-        if recorded is None or not self._is_begun():
+        if recorded is None or not self.is_begun():
             self._refuse_foreign()
             self.write(RECIPE_NAME, indented_json(head.to_json()))
             return
@@ -111,7 +111,7 @@ class Ledger:
                 )
                 self.write(entry_name(shard.name), adopted.to_bytes())
 
-    def _is_begun(self) -> bool:
+    def is_begun(self) -> bool:
         """Return whether a conversion has published anything: an entry, a shard, the index."""
         published = self._published()
         return any(name.endswith(".msgpack") for name in self._state_names()) or any(

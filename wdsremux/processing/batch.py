@@ -1,14 +1,15 @@
 """The state of a batch while a worker builds it."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from wdsremux.core.columns import RESERVED, Columns, fits_json
 from wdsremux.core.errors import TransformError
 from wdsremux.core.json_values import Convert, ValueFormError
 from wdsremux.core.records import Record, Rejected, Remark, Stage
 from wdsremux.dataset.shards.packing import SamplePacker
+from wdsremux.sources.inference import dtype_of
 from wdsremux.transforms.function.call import Row
 
 MAX_REMARKS = 32
@@ -53,8 +54,6 @@ class BatchBuilder:
     """The copies to make."""
     poison: Mapping[int, str]
     rejected: list[Rejected] = field(default_factory=list)
-    unpacked: set[str] = field(default_factory=set)
-    """Columns that the user's function adds and that are not packed."""
     remarks: dict[str, Remark] = field(default_factory=dict)
     locations: dict[int, str | None] = field(default_factory=dict)
     """Where each row of the batch is stored, by its position."""
@@ -125,20 +124,21 @@ def _located(item: Rejected, location: str | None) -> Rejected:
 class AddedColumns:
     """Checks the columns that the user's function returned beside the image."""
 
-    def __init__(self, label: str, read: Collection[str], wanted: Collection[str]) -> None:
-        """`label` names the function, `read` the columns it gets, `wanted` those it must add."""
+    def __init__(self, label: str, columns: Columns) -> None:
+        """`label` names the function."""
         self._label = label
-        self._read = frozenset(read)
-        self._wanted = frozenset(wanted)
-        self._known = self._read | self._wanted
+        self._read = frozenset(columns.fields)
+        self._required = frozenset(columns.required)
+        self._infers = columns.infers
+        self._known = self._read | {*RESERVED, *(column.name for column in columns.added)}
 
-    def unpacked(self, fields: Mapping[str, Any], position: int) -> AbstractSet[str]:
-        """Return the columns that the function added and that are not packed.
+    def late(self, fields: Mapping[str, Any], position: int) -> Iterator[str]:
+        """Yield a remark for each column that the function begins to add after the first batch.
 
         Raises TransformError if a column is missing that it must add: a misspelt name would be null
         in every sample.
         """
-        missing = sorted(self._wanted - fields.keys())
+        missing = sorted(self._required - fields.keys())
         if missing:
             came = ", ".join(repr(name) for name in fields if name not in self._read) or "none"
             raise TransformError(
@@ -146,4 +146,12 @@ class AddedColumns:
                 f"{position} (it adds: {came}); correct the name, or return the column for every "
                 "row, with None for a missing value"
             )
-        return fields.keys() - self._known
+        if self._infers:
+            for name in sorted(fields.keys() - self._known, key=str):
+                # Images and bytes were never to be packed; a null may become anything.
+                if fields[name] is not None and fits_json(dtype_of(fields[name])):
+                    yield (
+                        f"column {str(name)!r} of your function is not packed: the first batch did "
+                        "not have it; return it from the first row on, or name it in "
+                        f"--extra-columns as {name}:TYPE, with another OUT"
+                    )

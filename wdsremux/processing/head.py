@@ -175,9 +175,18 @@ def features_of(job: WorkerJob) -> dict[str, Any]:
     return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
 
 
+def with_added_columns(head: Head, job: WorkerJob) -> Head:
+    """Return a head with the columns that the function of a job adds, and its new fingerprint."""
+    added = {column.name: column.dtype for column in job.columns.added}
+    options = {**head.options, "added_columns": added}
+    head = replace(head, features=features_of(job), options=options)
+    return replace(head, fingerprint=fingerprint_of(head.to_json()))
+
+
 def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     """Return the recipe that a head was made of, with the source pinned to its commit.
 
+    Columns that the function adds are not part of it: see `survey.with_recorded_columns`.
     `transform` names the user's function now. Raises UsageError for options that this version does
     not have.
     """
@@ -190,17 +199,13 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
             "not have; repair it with the version that made it"
         )
     options = {name: value for name, value in effective.items() if name in known}
-    added = effective.get("added_columns", {})
     options |= {name: origin.get(name) for name in ("source_kind", "image_root", "subset")}
     options |= {
         "transform": transform,
         "revision": head.source.get("commit") or origin.get("revision"),
         # None would mean: find the column.
         "label_column": effective["label_column"] or "",
-        "extra_columns": [
-            *effective["extra_columns"],
-            *(f"{name}:{_type_text(dtype)}" for name, dtype in added.items()),
-        ],
+        "extra_columns": effective["extra_columns"],
     }
     recorded = head.versions.get("kernel")
     # Without the native kernel the portable one is tried: what is not a JPEG, it makes alike.
@@ -209,7 +214,3 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     # An older output has no such bound.
     is_bounded = "batch_memory" in effective
     return recipe if is_bounded else replace(recipe, batch_memory=None)
-
-
-def _type_text(dtype: Any) -> str:
-    return f"{dtype['list']}[]" if isinstance(dtype, dict) else str(dtype)

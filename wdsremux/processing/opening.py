@@ -81,6 +81,12 @@ def _every_image(source: Source, columns: Columns) -> Source:
     return EveryImage(source)
 
 
+def open_survey_engine(run: Run) -> Engine:
+    """Return an engine with one worker: what runs the function before the conversion begins."""
+    one = replace(run, workers=1 if run.workers is None else min(1, run.workers))
+    return open_engine(one, has_function=True)[0]
+
+
 def open_conversion(
     source: SourceLike | SourceRef,
     out: str | Path,

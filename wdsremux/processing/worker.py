@@ -94,7 +94,7 @@ class Worker:
         job, columns = self._job, self._job.columns
         if job.function is None:
             return None
-        return AddedColumns(job.function.label, columns.fields, [c.name for c in columns.added])
+        return AddedColumns(job.function.label, columns)
 
     def __call__(self, task: Task) -> Iterator[Batch]:
         """Yield the batches of a task, in order.
@@ -144,7 +144,6 @@ class Worker:
             rejected=builder.rejected_in_order(),
             series=task.series,
             input_bytes=builder.input_bytes,
-            unpacked=tuple(sorted(map(str, builder.unpacked))),
             remarks=tuple(builder.remarks.values()),
         )
 
@@ -162,7 +161,8 @@ class Worker:
             builder.rejected.append(outcome)
             return
         if self._added is not None:
-            builder.unpacked |= self._added.unpacked(outcome.fields, outcome.position)
+            for text in self._added.late(outcome.fields, outcome.position):
+                builder.remark(outcome.position, text)
         try:
             self._pack(outcome, copy, builder.packers[copy])
         except RejectedRecordError as exc:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from wdsremux.core.columns import Column
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import RecipeMismatchError, SourceError, UsageError
 from wdsremux.core.events import log_notes
@@ -17,6 +18,7 @@ from wdsremux.processing import opening
 from wdsremux.processing.head import recipe_from_head
 from wdsremux.processing.opening import Transform, open_conversion, with_careful_engine
 from wdsremux.processing.plan import Conversion
+from wdsremux.processing.survey import with_columns
 from wdsremux.repairing.consent import approved_function, refuse_other_file
 from wdsremux.repairing.repair import RepairObserver
 from wdsremux.repairing.repair import repair as run_repair
@@ -95,6 +97,10 @@ class _Reopening:
             raise SourceError(
                 f"{text}; if the source has moved, pass its new location with --source"
             ) from exc
+        added = head.options.get("added_columns", {})
+        conversion = with_columns(
+            conversion, [Column(name, dtype) for name, dtype in added.items()], required=()
+        )
         changes = function_changes_of(head)
         conversion = replace(conversion, head=with_function_changes(conversion.head, changes))
         return with_careful_engine(conversion, self.run) if after_death else conversion

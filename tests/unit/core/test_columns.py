@@ -151,13 +151,13 @@ def test_image_and_label_are_not_extras_even_when_they_are_named():
 
 def test_an_extra_named_twice_is_taken_once():
     assert chosen(extras=("caption", "caption")).extras == (Column("caption", "string"),)
-    assert chosen(extras=("new", "new"), has_function=True).added == (Column("new", "string"),)
+    assert chosen(extras=("new", "new"), has_function=True).added == (Column("new", "inferred"),)
 
 
 def test_extras_that_a_function_adds_are_kept_apart():
     columns = chosen(extras=("caption", "hash"), has_function=True)
     assert columns.extras == (Column("caption", "string"),)
-    assert columns.added == (Column("hash", "string"),)
+    assert columns.added == (Column("hash", "inferred"),)
     assert "hash" not in columns.fields
 
 
@@ -199,7 +199,7 @@ def test_class_names_come_in_label_order():
 
 @pytest.mark.parametrize(
     ("text", "dtype"),
-    [("new:int64", "int64"), ("new:float64[]", {"list": "float64"}), ("new", "string")],
+    [("new:int64", "int64"), ("new:float64[]", {"list": "float64"}), ("new", "inferred")],
 )
 def test_what_the_function_adds_has_the_type_it_is_given(text, dtype):
     assert chosen(extras=(text,), has_function=True).added == (Column("new", dtype),)

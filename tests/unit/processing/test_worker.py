@@ -30,10 +30,17 @@ class RecordsUnit:
 
 
 def batch_of(function, labels=(0, 1), mode="batch", added=("mean",), label="int64", **records):
+    """Run a function on one batch; without `added`, all that it adds is to be packed."""
     given = {"image": saved(scene(8, 8), "PNG"), **records}
     unit = RecordsUnit(tuple(Record(n, fields={"label": v}, **given) for n, v in enumerate(labels)))
     columns = Columns(
-        "image", Column("label", label), (), None, tuple(Column(n, "float64") for n in added)
+        "image",
+        Column("label", label),
+        (),
+        None,
+        tuple(Column(n, "float64") for n in added),
+        required=added,
+        infers=not added,
     )
     spec = None if function is None else function_from_callable(function)
     worker = Worker(WorkerJob(columns, Codec(), function=spec, mode=mode))
@@ -45,7 +52,7 @@ def test_columns_that_are_named_and_returned_are_packed():
     batch = batch_of(lambda rows: rows | {"mean": [0.5, None]})
     assert b'"mean":0.5' in batch.packed[0].payload
     assert b'"mean":null' in batch.packed[0].payload
-    assert batch.unpacked == ()
+    assert batch.remarks == ()
 
 
 def test_a_named_column_that_never_comes_is_an_error_with_what_came():
@@ -55,9 +62,15 @@ def test_a_named_column_that_never_comes_is_an_error_with_what_came():
         batch_of(lambda row: row, mode="sample")
 
 
-def test_columns_that_are_not_named_are_reported():
-    batch = batch_of(lambda rows: rows | {"mean": [1, 2], "b": [1, 2], "a": [1, 2]})
-    assert batch.unpacked == ("a", "b")
+def test_columns_that_come_too_late_are_reported_with_their_first_row_and_their_rows():
+    returned = {"b": [1, 2], "a": [None, 2], "raw": [b"", b""], "key": [1, 2]}
+    batch = batch_of(lambda rows: rows | returned, added=())
+    found = [(each.text[:11], each.first, each.count) for each in batch.remarks]
+    assert sorted(found) == [("column 'a' ", 1, 1), ("column 'b' ", 0, 2)]
+
+
+def test_columns_beside_those_that_are_named_are_left_out_without_a_report():
+    assert batch_of(lambda rows: rows | {"mean": [1, 2], "b": [1, 2]}).remarks == ()
 
 
 def reasons(batch):

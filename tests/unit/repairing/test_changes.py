@@ -62,8 +62,6 @@ def head_of(recipe, function=None):
 def test_the_recipe_of_a_head_reproduces_the_head(options, function):
     if function:
         options = options | {"batch_size": 32, "transform_input": "numpy"}
-        if options.get("extra_columns") == "caption":
-            options |= {"extra_columns": "caption,score:float64,tags:string[]"}
     head = head_of(Recipe.from_options(options), function)
     again = recipe_from_head(head, None)
     assert head_of(again, function).fingerprint == head.fingerprint
