@@ -112,7 +112,7 @@ def test_the_change_is_announced_with_the_changed_modules(project):
 def test_without_the_option_the_change_is_refused_and_the_option_is_named(project):
     stopped(project)
     (project / "aug.py").write_text(LARGE)
-    with pytest.raises(RecipeMismatchError, match="pass --accept-function-change to keep"):
+    with pytest.raises(RecipeMismatchError, match="pass accept_function_change=True to keep"):
         run(project)
 
 
@@ -121,7 +121,7 @@ def test_a_finished_output_has_no_row_for_a_new_function(project):
     (project / "aug.py").write_text(LARGE)
     with pytest.raises(RecipeMismatchError) as refused:
         run(project)
-    assert "--accept-function-change" not in str(refused.value)
+    assert "accept_function_change" not in str(refused.value)
     with pytest.raises(RecipeMismatchError, match="no row left for the new function"):
         run(project, accept_function_change=True)
 
@@ -130,7 +130,7 @@ def test_another_option_that_changed_is_still_refused_and_nothing_is_written(pro
     stopped(project)
     before = published(project / "out")
     (project / "aug.py").write_text(LARGE)
-    with pytest.raises(RecipeMismatchError, match="--quality was 90, now it is 80"):
+    with pytest.raises(RecipeMismatchError, match="quality was 90, now it is 80"):
         run(project, accept_function_change=True, quality=80)
     assert published(project / "out") == before
 
