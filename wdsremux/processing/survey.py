@@ -26,7 +26,7 @@ from wdsremux.sources.inference import dtype_of, merged
 from wdsremux.transforms.function.call import Row
 
 MAX_BATCHES = 8
-"""So many batches are looked at for a column that has only null in those before."""
+"""The function runs on up to this number of batches while a column has only nulls."""
 
 
 def needs_survey(conversion: Conversion) -> bool:
