@@ -80,7 +80,7 @@ def _replace_head(conversion: Conversion, ledger: Ledger, recorded: Head) -> Non
 
 
 def _adopt(conversion: Conversion, ledger: Ledger, recorded: Head) -> None:
-    """Write the fingerprint of the head into all entries, if a run was killed since it was replaced."""
+    """Write the fingerprint of the head into all entries that have a former one."""
     if recorded.fingerprint != conversion.fingerprint:
         return
     manifest = ledger.readable_manifest()
