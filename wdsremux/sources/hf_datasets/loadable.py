@@ -104,7 +104,7 @@ def _refuse_damaged_zips(path: Path) -> None:
 
 def _only_zips(path: Path) -> list[str]:
     """Return the zips of a source that has no other files."""
-    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    files = [each for each in path.rglob("*") if is_file(each)] if is_folder(path) else [path]
     shown = sorted(str(each) for each in files if not each.name.startswith("."))
     return shown if all(name.lower().endswith(".zip") for name in shown) else []
 

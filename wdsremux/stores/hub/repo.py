@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from http import HTTPStatus
 from typing import BinaryIO
 
 from huggingface_hub import (
@@ -13,7 +12,6 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
     constants,
-    get_session,
     hf_hub_url,
 )
 from huggingface_hub.errors import (
@@ -25,23 +23,23 @@ from huggingface_hub.errors import (
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, lazily
     are_progress_bars_disabled,
-    build_hf_headers,
     disable_progress_bars,
     enable_progress_bars,
-    hf_raise_for_status,
 )
 
-from wdsremux.core.errors import StoreError
+from wdsremux.core.errors import SourceError, StoreError, UnreachableStoreError
 from wdsremux.stores.hub.answers import status_of
 from wdsremux.stores.hub.errors import OVERTAKEN, is_nothing_there, translating_errors
+from wdsremux.stores.hub.ranges import HubAccess, HubFile, PendingRange, RangeClient
+from wdsremux.stores.patience import TemporaryError
 from wdsremux.stores.reading.range_file import open_ranges
 
 KIND = "dataset"
 MAIN = "main"
-READ_TIMEOUT_S = 30.0
 ASKED_FILES = 100
 """Files of one query."""
 
+_ACCESS = HubAccess(stall_timeout_s=30.0)
 _NOT_THERE = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
 
 
@@ -61,6 +59,7 @@ class HubRepo:
     def __init__(self, repo: str, branch: str) -> None:
         self._repo, self._branch = repo, branch
         self._api = HfApi(library_name="wdsremux")
+        self._ranges = RangeClient(_ACCESS)
         self._turn = threading.Lock()
         self._is_made = False
         self._head: str | None = None
@@ -159,10 +158,10 @@ class HubRepo:
 
     def open(self, name: str) -> BinaryIO:
         """Open a file of the newest commit. Raises FileNotFoundError."""
-        doing = f"read {name!r} of {self.url}"
+        shown = f"{name!r} of {self.url}"
         at = partial(hf_hub_url, self._repo, name, repo_type=KIND, endpoint=self._api.endpoint)
         found = None
-        with translating_errors(doing):
+        with translating_errors(f"read {shown}"):
             try:
                 found = self._api.get_hf_file_metadata(url=at(revision=self._branch))
             except _NOT_THERE as exc:
@@ -170,7 +169,8 @@ class HubRepo:
                     raise
         if found is None or found.size is None:
             raise FileNotFoundError(f"{self.url} has no file {name!r}")
-        return open_ranges(found.size, partial(_fetch, at(revision=found.commit_hash), doing))
+        file = HubFile(shown, at(revision=found.commit_hash), found.size, _ACCESS)
+        return open_ranges(found.size, partial(_fetch, self._ranges, file))
 
     def _newest(self) -> str | None:
         with translating_errors(f"ask {self.url}"):
@@ -203,22 +203,16 @@ def _no_bars() -> Iterator[None]:
         enable_progress_bars()
 
 
-def _fetch(url: str, doing: str, start: int, stop: int) -> bytes:
-    """Get bytes of a file at one commit. The client sends the token to the Hub only."""
-    headers = {
-        **build_hf_headers(library_name="wdsremux"),
-        "range": f"bytes={start}-{stop - 1}",
-        "accept-encoding": "identity",
-    }
-    with translating_errors(doing):
-        answer = get_session().get(
-            url, headers=headers, timeout=READ_TIMEOUT_S, follow_redirects=True
-        )
-        hf_raise_for_status(answer)
-    status, data = answer.status_code, bytes(answer.content)
-    if status != HTTPStatus.PARTIAL_CONTENT or len(data) != stop - start:
-        raise StoreError(
-            f"cannot {doing}: the Hub ignored the Range header ({status}); check for a proxy that "
-            "rewrites responses"
-        )
-    return data
+def _fetch(client: RangeClient, file: HubFile, start: int, stop: int) -> bytes:
+    """Get bytes of a file at one commit: one try."""
+    pending = PendingRange(start, stop)
+    try:
+        client.fill(file, pending)
+    except TemporaryError as exc:
+        raise UnreachableStoreError(
+            f"cannot read {file.name}: {exc}; run the same command again later",
+            retry_after_s=exc.retry_after_s,
+        ) from None
+    except SourceError as exc:
+        raise StoreError(str(exc)) from None
+    return bytes(pending.data)

@@ -7,9 +7,11 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.stores.hub import ranges
 from wdsremux.stores.hub import repo as repos
 from wdsremux.stores.hub.answers import HttpError
 from wdsremux.stores.hub.errors import OVERTAKEN
+from wdsremux.stores.hub.ranges import HubAccess, HubFile, RangeClient
 from wdsremux.stores.hub.repo import HubRepo, PlannedCommit
 
 # The HTTP library of the client.
@@ -19,7 +21,10 @@ http = importlib.import_module(HttpError.__module__.partition(".")[0])
 def answer(status, content=b"", **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     request = http.Request("GET", "https://hub/datasets/u/n/a?Signature=SECRET")
-    return http.Response(status, content=content, headers=headers, request=request)
+    if status == 206:
+        headers |= {"content-range": f"bytes 0-{len(content) - 1}/3"}
+    stream = http.ByteStream(content)
+    return http.Response(status, stream=stream, headers=headers, request=request)
 
 
 class Api:
@@ -88,15 +93,22 @@ def test_a_foreign_commit_is_not_accepted(api, repo):
 
 def read(monkeypatch, found):
     """Read the first two bytes of a file when the server gives what was found."""
-    session = SimpleNamespace(get=lambda *_, **__: found)
-    monkeypatch.setattr(repos, "get_session", lambda: session)
-    return repos._fetch("https://hub/a", "read 'a'", 0, 2)
+    session = http.Client(transport=http.MockTransport(lambda _request: found))
+    monkeypatch.setattr(ranges, "get_session", lambda: session)
+    access = HubAccess()
+    file = HubFile("'a'", "https://hub/a", 3, access)
+    return repos._fetch(RangeClient(access), file, 0, 2)
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
 def test_temporary_read_errors_are_unreachable(monkeypatch, status):
     with pytest.raises(UnreachableStoreError, match=f"cannot read 'a': .*{status}"):
         read(monkeypatch, answer(status))
+
+
+def test_an_answer_that_ends_early_is_unreachable(monkeypatch):
+    with pytest.raises(UnreachableStoreError, match="the answer ended 1 bytes early"):
+        read(monkeypatch, answer(206, b"x"))
 
 
 def test_a_pause_requested_while_reading_is_reported(monkeypatch):
@@ -109,11 +121,10 @@ def test_a_pause_requested_while_reading_is_reported(monkeypatch):
     ("found", "says"),
     [
         (answer(401), "hf auth login"),
-        (answer(403), "read or write access"),
-        (answer(404), "the repository does not exist"),
-        (answer(416), "the Hub answers 416"),
-        (answer(200, b"xyz"), r"ignored the Range header \(200\); check for a proxy"),
-        (answer(206, b"x"), r"ignored the Range header \(206\); check for a proxy"),
+        (answer(403), "request access on its page"),
+        (answer(404), "it has been removed"),
+        (answer(416), "its size has changed"),
+        (answer(200, b"xyz"), "ignored the Range header; check for a proxy"),
     ],
 )
 def test_permanent_read_errors_name_their_remedy(monkeypatch, found, says):
