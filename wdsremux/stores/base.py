@@ -1,10 +1,11 @@
 """The contract of a store: where finished files are published."""
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import Any, BinaryIO, Literal, Protocol
 
 from wdsremux.core.errors import CorruptDataError, UnreachableStoreError
 
@@ -14,7 +15,7 @@ ProofLevel = Literal["absent", "differs", "unverified", "etag", "checksum", "rer
 * `absent`, `differs`: it does not;
 * `unverified`: the store reports only its size, or what we noted beside it ourselves;
 * `etag`: the MD5 of the server (of the whole, or of the MD5s of the parts) is that of our bytes, or
-  the object has the ETag that it had when its bytes were read back;
+  the object has the ETag that it had when its bytes were proven;
 * `checksum`: a checksum that the server is known to compute itself is that of our bytes;
 * `reread`: the bytes were read back and have the same SHA-256.
 """
@@ -50,6 +51,23 @@ class Proof:
     def is_there(self) -> bool:
         """Whether the file exists and nothing shows that it differs."""
         return self.level not in ("absent", "differs")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """A published file as the store lists it."""
+
+    name: str
+    size_bytes: int
+    etag: str = ""
+    """What the store gives each version of a file, as in a receipt; empty where it lists none."""
+
+    def proof(self, sums: Sums) -> Proof | None:
+        """Return the proof that it has these bytes; None where the list alone does not prove it."""
+        known = sums.receipt.get("etag")
+        if not self.etag or self.etag != known or self.size_bytes != sums.size_bytes:
+            return None
+        return Proof("etag", "the ETag in the list", sums.receipt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +162,10 @@ class Store(Protocol):
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the published files of one folder, sorted by name."""
 
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """Yield the files that `list` yields, with what proves them where the store lists it."""
+        yield from (Version(name, size_bytes) for name, size_bytes in self.list(prefix))
+
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it does not exist."""
 
@@ -172,14 +194,24 @@ def read_bounded(file: BinaryIO, name: str, max_bytes: int) -> bytes:
 
     Memory is allocated as the bytes arrive: the size that a file claims may be wrong.
     """
+    # The buffer of a store would be fetched for a file of a few bytes.
+    raw: Any = file.raw if isinstance(file, io.BufferedReader) else file
     parts: list[bytes] = []
     left_bytes = max_bytes + 1
-    while left_bytes and (part := file.read(min(left_bytes, 1 << 20))):
+    while left_bytes and (part := raw.read(min(left_bytes, 1 << 20))):
         parts.append(part)
         left_bytes -= len(part)
-    if not left_bytes:
+    return bounded(b"".join(parts), name, max_bytes)
+
+
+def bounded(data: bytes, name: str, max_bytes: int) -> bytes:
+    """Return the content of a file, of which one byte more was asked for than it may have.
+
+    Raises CorruptDataError when it came.
+    """
+    if len(data) > max_bytes:
         raise CorruptDataError(
             f"cannot read {name!r}: it is larger than {max_bytes} bytes, the maximum for such a "
             "file; remove it, or check what wrote it"
         )
-    return b"".join(parts)
+    return data

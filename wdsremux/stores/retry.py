@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums
+from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums, Version
 from wdsremux.stores.patience import Patience
 from wdsremux.stores.spool import SpooledFile
 
@@ -89,6 +89,10 @@ class RetryingStore(Store):
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
         yield from self.tried(lambda: tuple(self.store.list(prefix)))
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """Yield the files that `list` yields, with what proves them where the store lists it."""
+        yield from self.tried(lambda: tuple(self.store.versions(prefix)))
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it does not exist."""

@@ -1,7 +1,7 @@
 """What a store holds of a dataset, and which of its files a sync sends."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.manifest import (
@@ -15,6 +15,7 @@ from wdsremux.dataset.card import CARD_NAME
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
 from wdsremux.dataset.validation import validated_manifest
+from wdsremux.stores.base import Version
 from wdsremux.stores.reading.untrusted import is_safe_name
 from wdsremux.stores.retry import RetryingStore
 
@@ -47,6 +48,8 @@ class Contents:
     """None without an index of wdsremux."""
     shards: Mapping[str, ShardSummary]
     """Records of shards whose file exists with its size."""
+    versions: Mapping[str, Version] = field(default_factory=dict)
+    """The same files as `sizes`, with what proves them where the store lists it."""
 
     @property
     def has_state(self) -> bool:
@@ -64,7 +67,8 @@ class Contents:
 
 def contents_of(store: RetryingStore) -> Contents:
     """List a store and read its `index.json`."""
-    sizes = dict((*store.list(), *store.list(STATE_FOLDER)))
+    versions = {v.name: v for v in (*store.versions(), *store.versions(STATE_FOLDER))}
+    sizes = {name: version.size_bytes for name, version in versions.items()}
     index = store.read(MANIFEST_NAME, MAX_MANIFEST_BYTES) if MANIFEST_NAME in sizes else None
     manifest = None
     if index is not None:
@@ -74,7 +78,7 @@ def contents_of(store: RetryingStore) -> Contents:
             manifest = None
     recorded = manifest.shards if manifest is not None else ()
     shards = {s.name: s for s in recorded if sizes.get(s.name) == s.size_bytes}
-    return Contents(sizes, index, manifest, shards)
+    return Contents(sizes, index, manifest, shards, versions)
 
 
 def finished_contents(store: RetryingStore) -> tuple[Contents, Manifest]:

@@ -153,8 +153,9 @@ def plan_of(ends: Endpoints, sender: FileSender, *, moves: bool, reads_all: bool
 
 def _check(ends: Endpoints, item: SyncFile, *, has_local_copy: bool) -> PresenceCheck:
     """Return the check for a file; a local shard is read only where its proof may need it."""
+    listed = ends.there.versions.get(item.name)
     if item.shard is None or not item.is_shard:
-        return PresenceCheck(item)
+        return PresenceCheck(item, listed=listed)
     moved = ends.moved.get(item.name)
     receipt = ends.there.receipt(item.shard)
     if not receipt and moved is not None and moved.sha256 == item.sha256:
@@ -163,7 +164,7 @@ def _check(ends: Endpoints, item: SyncFile, *, has_local_copy: bool) -> Presence
     is_at_hand = has_local_copy and ends.has_whole(item) and ends.dest.root is None
     root = ends.source.root
     path = root / item.name if root is not None and is_at_hand else None
-    return PresenceCheck(item, receipt, path)
+    return PresenceCheck(item, receipt, path, listed)
 
 
 def _take_proof(plan: TransferPlan, ends: Endpoints, item: SyncFile, proof: Proof) -> None:

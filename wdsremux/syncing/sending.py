@@ -3,12 +3,12 @@
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wdsremux.core.errors import CorruptDataError, StoreError
-from wdsremux.stores.base import OutgoingFile, Proof, Sums
-from wdsremux.stores.copying import BLOCK_BYTES
+from wdsremux.stores.base import OutgoingFile, Proof, Sums, Version
+from wdsremux.stores.copying import BLOCK_BYTES, read_blocks
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
 from wdsremux.syncing.options import SyncOptions
@@ -19,6 +19,7 @@ SURE = ("etag", "checksum", "reread")
 """Levels of proof that rest on more than our own notes."""
 BULK_BYTES = 4 << 30
 """Maximum size of files that are sent in one call; fetched files take space on this machine."""
+MD5_DIGITS = 32
 READ_BACK_BYTES = 16 << 20
 """Files up to this size are read over a network where the store cannot prove them."""
 
@@ -31,6 +32,8 @@ class PresenceCheck:
     receipt: Mapping[str, str] = field(default_factory=dict)
     path: Path | None = None
     """A file of this machine with the bytes of a shard, if there is one."""
+    listed: Version | None = None
+    """The file as the store lists it, which may prove it without a request."""
 
 
 class FileSender:
@@ -132,13 +135,18 @@ class FileSender:
         item = check.item
         if item.sha256 is not None:
             sums, path = Sums(item.size_bytes, item.sha256, check.receipt), check.path
+            listed = check.listed.proof(sums) if check.listed is not None else None
+            if listed is not None:
+                return listed
             if path is not None and damage_of(path, item) is not None:
                 path = None  # the copy may be damaged in the same way: it proves nothing
             proof = self._dest.prove(item.name, sums, path)
         else:
             try:
                 with self._files.hold(item) as (held, sums):
-                    proof = self._dest.prove(item.name, sums, held)
+                    proof = _listed_proof(check.listed, held, sums) or self._dest.prove(
+                        item.name, sums, held
+                    )
             except CorruptDataError:
                 return Proof("differs")  # sending it finds the same damage, and reports it
         max_bytes = self._max_read_back_bytes
@@ -159,6 +167,16 @@ class FileSender:
                 self._stop.check()
                 digest.update(block)
         return digest.hexdigest()
+
+
+def _listed_proof(listed: Version | None, path: Path, sums: Sums) -> Proof | None:
+    """Return the proof of a small file by the list of the store, where its ETag is an MD5."""
+    if listed is None or len(listed.etag) != MD5_DIGITS or sums.size_bytes > READ_BACK_BYTES:
+        return None
+    md5 = hashlib.md5(usedforsecurity=False)
+    for block in read_blocks(path):
+        md5.update(block)
+    return listed.proof(replace(sums, receipt={"etag": md5.hexdigest()}))
 
 
 def _groups(items: Sequence[SyncFile], max_files: int) -> Iterator[list[SyncFile]]:

@@ -247,15 +247,15 @@ def test_of_two_writers_one_is_refused(target, made, size, is_there):
         writing = {"on_bytes": intrude}
     else:
         writing = {}
-        ask = target._bucket.ask
+        put = target._bucket.put
 
-        def ask_late(operation, name, **details):
-            if operation == "put_object" and "IfMatch" in details and not others:
+        def put_late(name, data, details, sha256):
+            if "IfMatch" in details and not others:
                 others.append(None)
                 copy.copy(target).put(NAME, *other)
-            return ask(operation, name, **details)
+            return put(name, data, details, sha256)
 
-        target._bucket.ask = ask_late
+        target._bucket.put = put_late
     with pytest.raises(StoreError, match="another writer has replaced it"):
         target.put(NAME, *late, **writing)
     assert holds(target, other[0])

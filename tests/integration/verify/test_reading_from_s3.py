@@ -70,9 +70,11 @@ def put(server, url, body):
 def test_an_output_on_s3_is_verified_without_reading_a_shard(carried, proxy):
     report = wdsremux.verify(carried)
     assert report.findings == ()
-    assert report.proofs == {"checksum": 5}
+    assert report.proofs == {"etag": 5}
     assert proxy.count("GET", A_SHARD) == 0
-    assert proxy.count("HEAD", A_SHARD) == 5
+    assert proxy.count("HEAD", A_SHARD) == 0
+    assert proxy.count("GET", r"\.msgpack") == 5
+    assert proxy.count("HEAD", r"\.msgpack") == 0
     assert proxy.count("PUT") == 0
 
 
@@ -146,7 +148,7 @@ def test_the_commands_work_on_a_url(carried, made, proxy, capsys):
     assert json.loads(reported)["position"] == 12
     code, reported, _ = run(capsys, "verify", carried)
     assert code == 0
-    assert reported.startswith("clean: 38 samples in 5 shards, 5 by checksum, ")
+    assert reported.startswith("clean: 38 samples in 5 shards, 5 by ETag, ")
     code, _, err = run(capsys, "repair", carried)
     assert (code, "repair the local copy" in err) == (2, True)
 

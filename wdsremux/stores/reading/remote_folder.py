@@ -10,8 +10,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Self, TypeVar
 
-from wdsremux.core.errors import StoreError
-from wdsremux.stores.base import Proof, Store, Sums
+from wdsremux.core.errors import CorruptDataError, StoreError
+from wdsremux.stores.base import Proof, Store, Sums, Version
 from wdsremux.stores.reading.untrusted import Item, NotAFileError, TooLargeError, is_safe_name
 from wdsremux.stores.retry import RetryingStore
 
@@ -35,6 +35,8 @@ class RemoteFolder:
         self.store = RetryingStore(store, give_up_after_s)
         self._items: dict[str, list[Item]] = {}
         """As they were when they were first listed."""
+        self._versions: dict[str, Version] = {}
+        """The same files."""
 
     def __enter__(self) -> Self:
         return self
@@ -45,7 +47,9 @@ class RemoteFolder:
     def items(self, folder: str = "") -> list[Item]:
         """Return the files of a folder, sorted by name; raises StoreError."""
         if folder not in self._items:
-            found = (Item(name, "file", size) for name, size in self.store.list(folder))
+            versions = tuple(self.store.versions(folder))
+            self._versions |= {version.name: version for version in versions}
+            found = (Item(version.name, "file", version.size_bytes) for version in versions)
             self._items[folder] = sorted(found, key=lambda item: os.fsencode(item.name))
         return self._items[folder]
 
@@ -58,8 +62,7 @@ class RemoteFolder:
 
         Raises FileNotFoundError or NotAFileError, StoreError when the store cannot be asked.
         """
-        if not is_safe_name(name):
-            raise NotAFileError(errno.EINVAL, "the name leads out of the folder", name)
+        _refuse_unsafe(name)
         try:
             return RemoteFile(self.store.open(name), self)
         except StoreError as exc:
@@ -67,18 +70,20 @@ class RemoteFolder:
 
     def read(self, name: str, max_bytes: int) -> bytes | None:
         """Return a file's content, None without the file; raises TooLargeError, or as `open`."""
+        _refuse_unsafe(name)
         try:
-            file = self.open(name)
-        except FileNotFoundError:
-            return None
-        with file:
-            data = file.read(max_bytes + 1) or b""
-        if len(data) > max_bytes:
-            raise TooLargeError(errno.EFBIG, f"larger than {max_bytes} bytes", name)
-        return data
+            return self.store.read(name, max_bytes)
+        except CorruptDataError:
+            raise TooLargeError(errno.EFBIG, f"larger than {max_bytes} bytes", name) from None
+        except StoreError as exc:
+            raise self.refusal(exc) from exc
 
     def prove(self, name: str, sums: Sums) -> Proof:
         """Return how sure it is that a file has these bytes; raises as `open`, without reading."""
+        listed = self._versions.get(name)
+        proof = listed.proof(sums) if listed is not None else None
+        if proof is not None:
+            return proof
         try:
             return self.store.prove(name, sums)
         except StoreError as exc:
@@ -91,6 +96,11 @@ class RemoteFolder:
         except StoreError:
             return exc
         return OSError(errno.EIO, str(exc))
+
+
+def _refuse_unsafe(name: str) -> None:
+    if not is_safe_name(name):
+        raise NotAFileError(errno.EINVAL, "the name leads out of the folder", name)
 
 
 class RemoteFile(io.RawIOBase):

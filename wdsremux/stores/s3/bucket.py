@@ -4,15 +4,17 @@
 outages.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from wdsremux.core.errors import StoreError, UsageError
-from wdsremux.stores.s3.errors import no_credentials, s3_error
+from wdsremux.stores.s3.direct import direct_requests
+from wdsremux.stores.s3.errors import conflict, no_credentials, s3_error
 
 SCHEME = "s3://"
 TRIES = 3
@@ -30,7 +32,8 @@ class Bucket:
                 f"{url!r} does not name a bucket; write s3://BUCKET or s3://BUCKET/PREFIX"
             )
         self.url = f"{SCHEME}{self.bucket}/{self.prefix}".rstrip("/")
-        self._client = _client(self.url, timeout_s)
+        self._client, session = _client(self.url, timeout_s)
+        self._direct = direct_requests(self._client, session, self.bucket)
 
     @property
     def endpoint(self) -> str:
@@ -61,7 +64,9 @@ class Bucket:
         except (BotoCoreError, ClientError, OSError) as exc:
             raise self.error(exc, f"list {self.url!r}") from exc
 
-    def content(self, name: str, **details: Any) -> tuple[bytes, dict[str, Any]]:
+    def content(
+        self, name: str, max_bytes: int | None = None, **details: Any
+    ) -> tuple[bytes, dict[str, Any]]:
         """Return bytes of an object and the answer's other fields.
 
         `botocore` does not repeat a request once its answer has begun, so a broken one is requested
@@ -72,10 +77,34 @@ class Bucket:
             answer = self.ask("get_object", name, **details)
             left -= 1
             try:
-                return answer["Body"].read(), answer
+                return answer["Body"].read(max_bytes), answer
             except (BotoCoreError, OSError) as exc:
                 if not left:
                     raise self.error(exc, f"read {f'{self.url}/{name}'!r}") from exc
+
+    def put(
+        self, name: str, data: bytes, details: Mapping[str, Any], sha256: str | None = None
+    ) -> str:
+        """Put an object, or a part where `details` name an upload; return the answered ETag.
+
+        `sha256` is that of the data, if it is known. Raises as `ask`.
+        """
+        if self._direct is not None:
+            answer = self._direct.put(self.key(name), data, details, sha256)
+            if answer is not None and answer.is_conflict:
+                raise conflict(f"write {f'{self.url}/{name}'!r}")
+            if answer is not None:
+                return answer.etag
+        operation = "upload_part" if "UploadId" in details else "put_object"
+        return str(self.ask(operation, name, Body=data, **details).get("ETag", ""))
+
+    def data(self, name: str, max_bytes: int, **details: Any) -> bytes:
+        """Return up to `max_bytes` of an object, or of a range of it. Raises as `ask`."""
+        if self._direct is not None:
+            answer = self._direct.get(self.key(name), details, max_bytes)
+            if answer is not None and not answer.is_conflict:
+                return answer.data
+        return self.content(name, max_bytes, **details)[0]
 
     def check(self) -> None:
         """Raise StoreError if the bucket cannot be used, before any work is done."""
@@ -89,8 +118,11 @@ class Bucket:
         return s3_error(exc, what, self.bucket, self.endpoint)
 
 
-def _client(url: str, timeout_s: float) -> Any:
-    """Return a client with profile, keys, region and endpoint by boto3's usual chain."""
+def _client(url: str, timeout_s: float) -> tuple[Any, Any]:
+    """Return a client with profile, keys, region and endpoint by boto3's usual chain.
+
+    And the session of botocore that it belongs to.
+    """
     config = Config(
         connect_timeout=min(10, timeout_s),
         read_timeout=timeout_s,
@@ -103,7 +135,8 @@ def _client(url: str, timeout_s: float) -> Any:
     )
     what = f"use {url!r}"
     try:
-        session = boto3.session.Session()
+        core = botocore.session.get_session()
+        session = boto3.session.Session(botocore_session=core)
         client = session.client("s3", config=config)
         if session.get_credentials() is None:
             raise no_credentials(what)
@@ -116,7 +149,7 @@ def _client(url: str, timeout_s: float) -> Any:
             f"cannot {what}: the configuration for S3 cannot be used ({type(exc).__name__}); "
             "check AWS_PROFILE and the files in ~/.aws"
         ) from exc
-    return client
+    return client, core
 
 
 def _verb(operation: str) -> str:

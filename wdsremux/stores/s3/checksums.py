@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 import base64
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from awscrt import checksums
 
@@ -23,14 +24,21 @@ class Part:
     size_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Piece:
-    """The bytes of one part, or of a small file, and their checksums."""
+    """The bytes of one part, or of a small file; checksums are computed when they are needed."""
 
     data: bytes
-    md5: bytes
-    crc64: str
-    """Base64, as in S3's headers."""
+
+    @cached_property
+    def md5(self) -> bytes:
+        """The MD5: it takes three times the CPU of all others together."""
+        return md5(self.data)
+
+    @cached_property
+    def crc64(self) -> str:
+        """The CRC64NVME in base64, as in S3's headers."""
+        return crc64_text(self.data)
 
 
 def parts_of(size_bytes: int, part_bytes: int) -> list[Part]:
@@ -44,7 +52,9 @@ def parts_of(size_bytes: int, part_bytes: int) -> list[Part]:
 class FileSums:
     """The sums of a file that is read in order, part by part."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_md5: bool) -> None:
+        """`has_md5` adds what the ETag is made from: only for servers that check nothing better."""
+        self._has_md5 = has_md5
         self.size_bytes = 0
         self._sha256 = hashlib.sha256()
         self._crc64 = 0
@@ -55,8 +65,9 @@ class FileSums:
         self.size_bytes += len(data)
         self._sha256.update(data)
         self._crc64 = checksums.crc64nvme(data, self._crc64)
-        piece = piece_of(data)
-        self._md5s.append(piece.md5)
+        piece = Piece(data)
+        if self._has_md5:
+            self._md5s.append(piece.md5)
         return piece
 
     @property
@@ -80,11 +91,6 @@ class FileSums:
 def etag_of_parts(md5s: list[bytes]) -> str:
     """Return the ETag of an object that was sent in parts with these MD5s."""
     return f"{md5(b''.join(md5s)).hex()}-{len(md5s)}"
-
-
-def piece_of(data: bytes) -> Piece:
-    """Return bytes with their sums."""
-    return Piece(data, md5(data), crc64_text(data))
 
 
 def crc64_text(data: bytes) -> str:

@@ -89,6 +89,11 @@ def no_credentials(what: str) -> StoreError:
     return StoreError(f"cannot {what}: no credentials were found; {SCHEMES['s3'].login_hint}")
 
 
+def conflict(what: str) -> RefusalError:
+    """Return the error for a request whose condition was not met."""
+    return RefusalError(f"cannot {what}: {_REASONS[412]}", "PreconditionFailed", 412)
+
+
 def _refusal(exc: boto.ClientError, what: str, bucket: str, endpoint: str) -> StoreError:
     code = str(exc.response.get("Error", {}).get("Code", ""))[:60]
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

@@ -15,7 +15,7 @@ from wdsremux.stores.base import Sums
 from wdsremux.stores.copying import opened_file
 from wdsremux.stores.s3.abilities import Abilities
 from wdsremux.stores.s3.bucket import Bucket
-from wdsremux.stores.s3.checksums import FileSums, Piece, parts_of, piece_of
+from wdsremux.stores.s3.checksums import FileSums, Piece, parts_of
 from wdsremux.stores.s3.proof import SHA256_NOTE
 from wdsremux.stores.s3.uploads import (
     StoredPart,
@@ -60,8 +60,10 @@ class Sending:
         self._sums = sums
         self._settings = settings
         self._able = settings.abilities
-        self.read = FileSums()
+        self.read = FileSums(has_md5=not self._able.checks_crc64)
         """The sums of the bytes that were read and sent."""
+        self.etag = ""
+        """As the server answered, without quotes."""
         self.parts = parts_of(sums.size_bytes, settings.part_bytes)
 
     def run(self, existing: Mapping[str, Any] | None) -> None:
@@ -87,8 +89,10 @@ class Sending:
         receipt = {"part_bytes": str(self.parts[0].size_bytes)}
         if self._able.checks_crc64:
             receipt["crc64nvme"] = self.read.crc64
+            if self.etag:
+                receipt["etag"] = self.etag
         # Some servers have none for an empty object.
-        if self._able.etag_is_md5 and self.read.size_bytes:
+        elif self._able.etag_is_md5 and self.read.size_bytes:
             receipt["etag"] = self.read.etag
         return receipt
 
@@ -113,7 +117,9 @@ class Sending:
             piece = self.read.add(file.read(self._sums.size_bytes + 1))
             self._check_source()
             details = {**self._labels(), **checksum_of(piece, self._able), **condition}
-            put_checked(self._bucket, "put_object", self._name, piece, details)
+            # The signature needs the SHA-256, too: it is that of the whole file.
+            etag = put_checked(self._bucket, self._name, piece, details, self._sums.sha256)
+            self.etag = etag.strip('"')
             self._settings.on_bytes(len(piece.data))
 
     def _put_parts(self, file: BinaryIO, condition: Mapping[str, str]) -> None:
@@ -122,7 +128,8 @@ class Sending:
         try:
             parts = self._send_parts(file, upload, stored)
             self._check_source()
-            upload.complete(parts, self._sums.size_bytes, self.read.crc64, condition)
+            etag = upload.complete(parts, self._sums.size_bytes, self.read.crc64, condition)
+            self.etag = etag.strip('"')
         except StoreError as exc:
             # What may succeed later resumes from the stored parts.
             if not isinstance(exc, UnreachableStoreError):
@@ -143,7 +150,7 @@ class Sending:
             if 0 < first <= len(self.parts):
                 part = self.parts[first - 1]
                 file.seek(part.offset)
-                piece = piece_of(file.read(part.size_bytes))
+                piece = Piece(file.read(part.size_bytes))
                 file.seek(0)
                 if upload.holds(stored[first], piece):
                     _log.debug("%s: resumes with %d parts", self._name, len(stored))

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
-from wdsremux.stores.base import Proof, Store, Sums
+from wdsremux.stores.base import Proof, Store, Sums, Version, bounded
 from wdsremux.stores.lease import Lease
 from wdsremux.stores.reading.range_file import open_ranges
 from wdsremux.stores.s3.abilities import PROBE, Abilities, tried_abilities
@@ -157,7 +157,8 @@ class S3Store(Store):
         version = {"IfMatch": seen["ETag"]} if "ETag" in seen else {}
 
         def fetched(start: int, stop: int) -> bytes:
-            data, _ = self._bucket.content(name, Range=f"bytes={start}-{stop - 1}", **version)
+            asked = f"bytes={start}-{stop - 1}"
+            data = self._bucket.data(name, stop - start + 1, Range=asked, **version)
             if len(data) != stop - start:
                 raise StoreError(
                     f"cannot read {f'{self.url}/{name}'!r}: {stop - start} bytes were asked for "
@@ -167,18 +168,36 @@ class S3Store(Store):
 
         return open_ranges(seen["ContentLength"], fetched)
 
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a small file by one request; None when it does not exist."""
+        try:
+            data = self._bucket.data(name, max_bytes + 1)
+        except RefusalError as exc:
+            if exc.is_absent:
+                return None
+            raise
+        return bounded(data, name, max_bytes)
+
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        yield from ((file.name, file.size_bytes) for file in self.versions(prefix))
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """Yield the files of one folder, sorted by name, with their ETags."""
         folder = f"{prefix.rstrip('/')}/" if prefix else ""
         start = self._bucket.key(folder)
         found = [
-            (folder + item["Key"].removeprefix(start), item["Size"])
+            Version(
+                folder + item["Key"].removeprefix(start),
+                item["Size"],
+                str(item.get("ETag", "")).strip('"'),
+            )
             for page in self._bucket.pages("list_objects_v2", Prefix=start, Delimiter="/")
             for item in page.get("Contents", [])
             # Some consoles mark a folder by an empty object with its name.
             if item["Key"] != start
         ]
-        yield from sorted(item for item in found if not _is_private(item[0]))
+        yield from sorted(item for item in found if not _is_private(item.name))
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it does not exist."""
@@ -244,7 +263,9 @@ class S3Store(Store):
         proof = Proof("absent")
         if seen is not None:
             proof = self._proof(name, seen, replace(sums, receipt=receipt), None)
-            if proof.is_there and _shows_other_bytes(seen, receipt):
+            if proof.level == "checksum" and seen.get("ETag"):
+                receipt = {**receipt, "etag": str(seen["ETag"]).strip('"')}
+            elif proof.is_there and _shows_other_bytes(seen, receipt):
                 return self._read_back(name, seen, sums, receipt)
         if proof.is_there:
             return replace(proof, receipt=receipt)
@@ -265,10 +286,10 @@ class S3Store(Store):
         digest = hashlib.sha256()
         for start in range(0, sums.size_bytes, READ_BACK_BYTES):
             stop = min(sums.size_bytes, start + READ_BACK_BYTES)
-            data, _ = self._bucket.content(
-                name, Range=f"bytes={start}-{stop - 1}", IfMatch=seen["ETag"]
+            asked = f"bytes={start}-{stop - 1}"
+            digest.update(
+                self._bucket.data(name, stop - start + 1, Range=asked, IfMatch=seen["ETag"])
             )
-            digest.update(data)
         if digest.hexdigest() == sums.sha256:
             etag = str(seen["ETag"]).strip('"')
             return Proof("reread", "SHA-256 of the bytes read back", {**receipt, "etag": etag})

@@ -66,9 +66,9 @@ class Upload:
             **checksum_of(piece, self.abilities),
         }
         for _ in range(DAMAGED_TRIES):
-            answer = put_checked(self.bucket, "upload_part", self.name, piece, details)
-            etag = str(answer["ETag"]).strip('"')
-            if not self.abilities.etag_is_md5 or etag == piece.md5.hex():
+            etag = put_checked(self.bucket, self.name, piece, details).strip('"')
+            is_checked = self.abilities.checks_crc64 or not self.abilities.etag_is_md5
+            if is_checked or etag == piece.md5.hex():
                 return etag
         raise _damaged(self.bucket, self.name)
 
@@ -78,14 +78,14 @@ class Upload:
         size_bytes: int,
         crc64: str,
         condition: Mapping[str, str],
-    ) -> None:
-        """Make the parts one object under its final name."""
+    ) -> str:
+        """Make the parts one object under its final name; return its ETag, if there is one."""
         checks = {
             "ChecksumCRC64NVME": crc64,
             "ChecksumType": "FULL_OBJECT",
             "MpuObjectSize": size_bytes,
         }
-        self.bucket.ask(
+        answer = self.bucket.ask(
             "complete_multipart_upload",
             self.name,
             UploadId=self.id,
@@ -93,6 +93,7 @@ class Upload:
             **(checks if self.abilities.checks_crc64 else {}),
             **condition,
         )
+        return str(answer.get("ETag", ""))
 
     def abort(self) -> None:
         """Abort; a server that refuses keeps the parts until its own clean-up."""
@@ -159,21 +160,17 @@ def checksum_of(piece: Piece, abilities: Abilities) -> dict[str, str]:
 
 
 def put_checked(
-    bucket: Bucket, operation: str, name: str, piece: Piece, details: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Send bytes with their sums; again where the server says that others arrived.
+    bucket: Bucket, name: str, piece: Piece, details: Mapping[str, Any], sha256: str | None = None
+) -> str:
+    """Send bytes with their sums and return the ETag; again where others arrived by the server.
 
-    botocore repeats much, but not this.
+    botocore repeats much, but not this. MD5 is sent where no better checksum is in `details`.
     """
+    if "ChecksumCRC64NVME" not in details:
+        details = {**details, "ContentMD5": base64_text(piece.md5)}
     for _ in range(DAMAGED_TRIES):
         try:
-            return bucket.ask(
-                operation,
-                name,
-                Body=piece.data,
-                ContentMD5=base64_text(piece.md5),
-                **details,
-            )
+            return bucket.put(name, piece.data, details, sha256)
         except RefusalError as exc:
             if not exc.is_damage:
                 raise
