@@ -60,7 +60,7 @@ class Version:
     name: str
     size_bytes: int
     etag: str = ""
-    """What the store gives each version of a file, as in a receipt; empty where it lists none."""
+    """Differs for each version of a file, as that in receipts; empty where none is listed."""
 
     def proof(self, sums: Sums) -> Proof | None:
         """Return the proof that it has these bytes; None where the list alone does not prove it."""

@@ -19,7 +19,7 @@ from botocore.httpsession import get_cert_path
 from botocore.utils import get_environ_proxies
 
 MAX_FAILURES = 3
-"""After so many in sequence, every request is left to the client."""
+"""After this number in sequence, every request is left to the client."""
 MAX_PUT_ANSWER_BYTES = 1 << 16
 NOT_FOUND, CONFLICT = 404, 412
 """Refusals that say nothing against the next request."""
@@ -31,7 +31,7 @@ _FIELDS = {
     "IfNoneMatch": "if-none-match",
     "Range": "range",
 }
-"""Header fields by the names that boto3 gives them."""
+"""Header fields by their names in boto3."""
 
 _log = logging.getLogger(__name__)
 
