@@ -45,6 +45,7 @@ class ConvertOptions(TypedDict, total=False):
     quality: int
     subsampling: Literal["444", "422", "420"]
     reencode: bool
+    check: Literal["pixels", "structure", "none"]
     max_pixels: int
     depth_range: str | tuple[float, float]
     kernel: Literal["auto", "native", "portable"]

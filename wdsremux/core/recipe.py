@@ -147,6 +147,12 @@ class Recipe(Options):
     """chroma subsampling of JPEG"""
     reencode: bool = option(False, switch_from)
     """decode and encode every image, even a JPEG that could be packed unchanged"""
+    check: Literal["pixels", "structure", "none"] = option(
+        "pixels", choices=("pixels", "structure", "none")
+    )
+    """how stored JPEGs that are packed unchanged are checked: decoded at 1/8 of the scale (pixels),
+    complete by header and end marker (structure), or not beyond the header (none)
+    """
     max_pixels: int = option(DEFAULT_MAX_PIXELS, number_from(1), metavar="N")
     """reject images with more pixels, or whose decode takes more than 8 bytes for each of these (at
     least 1.5 GB), before they are decoded

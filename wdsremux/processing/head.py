@@ -63,6 +63,7 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         copies=recipe.copies,
         seed=recipe.seed,
         reencode=recipe.reencode,
+        check=recipe.check,
     )
 
 
@@ -139,6 +140,8 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         del fields["zip_encoding"]
     if recipe.image_list == "first":
         del fields["image_list"]
+    if not job.passes_through or recipe.check == "structure":
+        del fields["check"]
     if not job.batches_rows or fields["batch_memory"] is None:
         fields.pop("batch_memory")
     if job.function is None:
@@ -210,6 +213,7 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     recorded = head.versions.get("kernel")
     # Without the native kernel the portable one is tried: what is not a JPEG, it makes alike.
     options["kernel"] = "auto" if kernel_of(recorded) == "native" else "portable"
+    options.setdefault("check", "structure")  # as in older outputs
     recipe = Recipe.from_options(options)
     # An older output has no such bound.
     is_bounded = "batch_memory" in effective

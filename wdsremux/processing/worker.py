@@ -23,7 +23,14 @@ from wdsremux.processing.batch import (
     RejectedRecordError,
 )
 from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
-from wdsremux.transforms.codecs.codec import Codec, DecodeError, EncodeError, sniff, stored_size
+from wdsremux.transforms.codecs.codec import (
+    Check,
+    Codec,
+    DecodeError,
+    EncodeError,
+    sniff,
+    stored_size,
+)
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode, Row, UserFunction
 from wdsremux.transforms.function.errors import described
 from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
@@ -50,6 +57,8 @@ class WorkerJob:
     copies: int = 1
     seed: int = 42
     reencode: bool = False
+    check: Check = "pixels"
+    """How JPEGs that are packed unchanged are checked."""
 
     @property
     def batches_rows(self) -> bool:
@@ -218,7 +227,7 @@ class Worker:
         """Decode an image and apply the steps to each copy."""
         job, copies = self._job, builder.copies
         if job.passes_through and sniff(image) == "jpeg":
-            job.codec.check_whole(image)
+            job.codec.check_stored(image, job.check)
             return [image] * len(copies)
         frame = SourceImage(image, job.codec)
         # All copies, also if only one is made: they share the scale they are decoded at, and a

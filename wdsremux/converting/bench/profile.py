@@ -13,7 +13,7 @@ from wdsremux.core.records import Piece, Record, Rejected, Task, Unit
 from wdsremux.processing.batch import BatchBuilder
 from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import Pixels
-from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.transforms.codecs.codec import Check, Codec
 from wdsremux.transforms.codecs.stored import Stored
 from wdsremux.transforms.function.call import Row
 from wdsremux.transforms.kernel.native import Filter, PlaneKernel, Scale
@@ -257,9 +257,9 @@ class _TimedCodec(Codec):
         with self.watch.during("decode"):
             return _TimedStored(Codec.open(self, data), self.watch)
 
-    def check_whole(self, data: bytes) -> None:
+    def check_stored(self, data: bytes, check: Check) -> None:
         with self.watch.during("decode"):
-            Codec.check_whole(self, data)
+            Codec.check_stored(self, data, check)
 
     def encode(self, pixels: Pixels) -> bytes:
         with self.watch.during("encode"):

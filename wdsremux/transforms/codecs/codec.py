@@ -25,6 +25,9 @@ __all__ = ["Codec", "DecodeError", "EncodeError", "Format", "ImageKind", "sniff"
 Format = Literal["jpeg", "png", "webp"]
 """Formats of packed images."""
 
+Check = Literal["pixels", "structure", "none"]
+"""How JPEGs that are packed unchanged are checked."""
+
 _EXTENSIONS: dict[Format, str] = {"jpeg": "jpg", "png": "png", "webp": "webp"}
 _MAX_SIDES: dict[Format, int] = {"jpeg": 65_500, "png": 2**31 - 1, "webp": 16_383}
 _PNG_COMPRESS_LEVEL = 6
@@ -144,14 +147,20 @@ class Codec:
         plan = upright(stored.size, stored.orientation)
         return rgb(stored.finish(render(stored.decode(1), plan)))
 
-    def check_whole(self, data: bytes) -> None:
-        """Raise DecodeError for a JPEG that is truncated or too large; decodes nothing.
+    def check_stored(self, data: bytes, check: Check) -> None:
+        """Raise DecodeError for a JPEG that is too large, or that a check shows to be damaged.
 
-        Damage between header and end is not detected.
+        "pixels" decodes it at 1/8 of the scale, which reads all of the data for about half the time
+        of a decode. "structure" only looks for the end marker, and "none" reads the header.
         """
         header = jpeg.read_header(data)
         check_pixels(header.size, self.max_pixels)
+        if check == "none":
+            return
         jpeg.check_end(data, header)
+        if check == "pixels":
+            stored = self.open(data)
+            stored.decode(stored.max_divisor)
 
     def encode(self, pixels: Pixels) -> bytes:
         """Return H×W×3 RGB or H×W×4 RGBX uint8 pixels as a file, without metadata.

@@ -120,11 +120,11 @@ def test_more_pixels_than_pillow_warns_of_are_read_without_a_warning():
 
 def test_a_complete_jpeg_passes_and_a_truncated_or_large_one_does_not():
     data = photos()[0]
-    Codec().check_whole(data)
+    Codec().check_stored(data, "structure")
     with pytest.raises(DecodeError, match="truncated"):
-        Codec().check_whole(data[:-100])
+        Codec().check_stored(data[:-100], "structure")
     with pytest.raises(DecodeError, match="--max-pixels"):
-        Codec(max_pixels=1000).check_whole(data)
+        Codec(max_pixels=1000).check_stored(data, "structure")
 
 
 @pytest.mark.parametrize(("format_", "side"), [("jpeg", 65_501), ("webp", 16_384)])
