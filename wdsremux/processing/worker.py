@@ -114,9 +114,10 @@ class Worker:
         builder = self._begun(task)
         for record in _records_of(task):
             self._add(record, builder)
-            if not self._job.batches_rows or self._is_full(builder, task):
+            is_full = task.is_probe or self._is_full(builder, task)
+            if is_full or not self._job.batches_rows:
                 self._run(builder, is_probe=task.is_probe)
-            if task.is_probe or self._is_full(builder, task):
+            if is_full:
                 yield self._batch(builder, task)
                 builder = self._begun(task)
         if builder.locations:

@@ -95,3 +95,9 @@ def test_a_row_that_is_rejected_for_killing_a_worker_weighs_nothing():
 def test_stored_bytes_weigh_their_length():
     batches(whole(), input="bytes", batch_memory=1, codec=Codec(format="png"))
     assert [len(call) for call in CALLS] == [1] * len(SIDES)
+
+
+def test_a_probe_calls_the_function_with_each_row_alone():
+    found = batches(replace(whole(), is_probe=True))
+    assert CALLS == [[side] for side in SIDES]
+    assert [(batch.first, batch.rows) for batch in found] == [(row, 1) for row in range(len(SIDES))]
