@@ -99,5 +99,5 @@ def test_stored_bytes_weigh_their_length():
 
 def test_a_probe_calls_the_function_with_each_row_alone():
     found = batches(replace(whole(), is_probe=True))
-    assert CALLS == [[side] for side in SIDES]
+    assert [[side] for side in SIDES] == CALLS
     assert [(batch.first, batch.rows) for batch in found] == [(row, 1) for row in range(len(SIDES))]
