@@ -5,7 +5,7 @@ Record -> decode -> steps -> user's function -> encode -> bytes of the sample in
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from wdsremux.core.errors import TransformError
 from wdsremux.core.heartbeat import heartbeat
 from wdsremux.core.json_values import ValueFormError, converter, json_bytes, label_converter
 from wdsremux.core.keys import key_from_position, key_from_value
+from wdsremux.core.option_values import shortened
 from wdsremux.core.records import Batch, Record, Rejected, Stage, Task
 from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.processing.batch import (
@@ -174,7 +175,7 @@ class Worker:
             for text in self._added.late(outcome.fields, outcome.position):
                 builder.remark(outcome.position, text)
         try:
-            self._pack(outcome, copy, builder.packers[copy])
+            self._pack(outcome, row.fields, copy, builder)
         except RejectedRecordError as exc:
             if isinstance(exc, RejectedFieldError):
                 exc.attribute(row.fields)
@@ -253,16 +254,18 @@ class Worker:
                 return encoded
         return picture.pixels()
 
-    def _pack(self, row: Row, copy: int, packer: SamplePacker) -> None:
-        """Encode a row and append its sample."""
+    def _pack(self, row: Row, read: Mapping[str, Any], copy: int, builder: BatchBuilder) -> None:
+        """Encode a row and append its sample; `read` are the columns as the source has them."""
         encoded, width, height = self._encoded(row)
         key, key_text = self._key(row, copy)
-        entry = self._entry(row, copy)
+        entry = self._entry(row, read, builder) | self._label_of(row)
+        if self._job.copies > 1:
+            entry["copy"] = copy
         entry |= {"width": width, "height": height, "position": row.position}
         if key_text is not None:
             entry["key"] = key_text
         image_extension, json_extension = self._job.extensions
-        packer.add(
+        builder.packers[copy].add(
             row.position,
             key,
             ((image_extension, encoded), (json_extension, json_bytes(entry))),
@@ -298,26 +301,43 @@ class Worker:
             raise RejectedRecordError("pack", f"column {column!r}: {exc}") from exc
         return key + suffix, text
 
-    def _entry(self, row: Row, copy: int) -> dict[str, Any]:
-        """Return the JSON of a sample, except what depends on the encoded image."""
+    def _entry(self, row: Row, read: Mapping[str, Any], builder: BatchBuilder) -> dict[str, Any]:
+        """Return the extra columns of a sample.
+
+        A value of the source that does not have its column's type is null: an extra column does not
+        cost the image. One that the user's function returned rejects the row.
+        """
         entry: dict[str, Any] = {}
-        label = self._job.columns.label
-        try:
-            for name, json_name, convert in self._extras:
-                column, used = name, convert
+        for name, json_name, convert in self._extras:
+            try:
                 entry[json_name] = convert(row.fields.get(name))
-            if label is not None and self._label is not None:
-                column, used = label.name, self._label
-                entry["label"] = self._label(row.fields.get(label.name))
-                if label.class_names is not None:
-                    number = entry["label"]
-                    known = number is not None and number >= 0
-                    entry["label_name"] = label.class_names[number] if known else None
-        except ValueFormError as exc:
-            raise RejectedFieldError(column, used, exc) from exc
-        if self._job.copies > 1:
-            entry["copy"] = copy
+            except ValueFormError as exc:
+                error = RejectedFieldError(name, convert, exc)
+                error.attribute(read)
+                if error.stage == "transform":
+                    raise error from exc
+                entry[json_name] = None
+                kind = type(row.fields.get(name)).__name__
+                builder.remark(
+                    row.position,
+                    f"values left out (null): column {shortened(repr(name), 60)} does not hold "
+                    f"{kind} in the rows that decide its type",
+                )
         return entry
+
+    def _label_of(self, row: Row) -> dict[str, Any]:
+        """Return the label of a sample, and the name of its class."""
+        label = self._job.columns.label
+        if label is None or self._label is None:
+            return {}
+        try:
+            number = self._label(row.fields.get(label.name))
+        except ValueFormError as exc:
+            raise RejectedFieldError(label.name, self._label, exc) from exc
+        if label.class_names is None:
+            return {"label": number}
+        is_known = number is not None and number >= 0
+        return {"label": number, "label_name": label.class_names[number] if is_known else None}
 
 
 def _records_of(task: Task) -> Iterator[Record]:

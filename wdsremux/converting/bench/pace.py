@@ -6,14 +6,13 @@ Only `bench` and `--dry-run` use them; the conversion itself reads no clock.
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any
 
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Batch, Rejected, Task
-from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.processing.batch import BatchBuilder
 from wdsremux.processing.worker import Worker, WorkerJob
 from wdsremux.transforms.base import DecodeError
@@ -97,7 +96,7 @@ class MarkingWorker(Worker):
 class LoadingWorker(MarkingWorker):
     """A worker that loads images as training does: to pixels, which are then forgotten."""
 
-    def _pack(self, row: Row, _copy: int, _packer: SamplePacker) -> None:
+    def _pack(self, row: Row, _read: Mapping[str, Any], _copy: int, _builder: BatchBuilder) -> None:
         if isinstance(row.image, bytes):
             with suppress(DecodeError):  # the line would pack it as it is
                 self._job.codec.decode(row.image)

@@ -8,6 +8,7 @@ from wdsremux.core.errors import SourceError
 from wdsremux.core.tar.headers import is_sound, split_name
 from wdsremux.core.tar.ustar import BLOCK_BYTES as BLOCK
 from wdsremux.core.tar.walk import Member, SeekReader, TarFault, TarWalk
+from wdsremux.sources.tars.schema import MAX_MEMBERS
 
 _TAIL_BYTES = 1 << 20
 _NAMED = 5
@@ -90,14 +91,24 @@ def group_samples(members: Iterable[Member]) -> Iterator[Sample]:
             if sample is not None:
                 yield sample
             sample = Sample(key, member.header)
-        if name in sample.members:
-            sample.problem = f"two members of the sample {key!r} have the name {name!r}"
-        elif member.is_sparse:
-            sample.problem = f"the member {member.name!r} is stored as a sparse file; pack it again"
-        sample.members[name] = member
-        sample.end = member.end
+        _add(sample, name, member)
     if sample is not None:
         yield sample
+
+
+def _add(sample: Sample, name: str, member: Member) -> None:
+    sample.end = member.end
+    if len(sample.members) == MAX_MEMBERS:
+        sample.problem = (
+            f"the sample {sample.key!r} has more than {MAX_MEMBERS} members: what is before the "
+            "first dot of a name is the key; pack again with keys without dots"
+        )
+        return
+    if name in sample.members:
+        sample.problem = f"two members of the sample {sample.key!r} have the name {name!r}"
+    elif member.is_sparse:
+        sample.problem = f"the member {member.name!r} is stored as a sparse file; pack it again"
+    sample.members[name] = member
 
 
 def read_content(file: BinaryIO, tar: str, member: Member) -> bytes:

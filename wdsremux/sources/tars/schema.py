@@ -1,7 +1,8 @@
 """Which columns the members of WebDataset samples form, and how values are read from them."""
 
+import dataclasses
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,13 +10,20 @@ from wdsremux.core.columns import Column, Dtype
 from wdsremux.core.errors import SourceError
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
 from wdsremux.sources.inference import dtype_of, merged
+from wdsremux.sources.rows.embedded import shown
 
+LABEL_COLUMN = "label"
 KEY_COLUMN = "key"
 """The column with the samples' keys; in the JSON of what is made of them it is "source_key"."""
 
 _STRINGS = ("txt", "text", "transcript")
 _INTEGERS = ("cls", "cls2", "index", "inx", "id")
 _JSONS = ("json", "jsn")
+
+_LATE = "it begins after the samples that decide the columns"
+
+MAX_MEMBERS = 1000
+"""Of a sample: in a tar, all names may share what is before the first dot."""
 
 Form = Literal["image", "text", "integer", "json"]
 
@@ -51,6 +59,15 @@ class TarSchema:
 
     columns: tuple[Column, ...]
     origins: Mapping[str, Origin]
+    known: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """The fields that are columns or hold such; for JSON objects, with the keys that are."""
+
+    def with_label(self, names: Sequence[str]) -> "TarSchema":
+        """Return the schema with a label that does not come from the samples."""
+        label = Column(LABEL_COLUMN, {"class_label": list(names)})
+        others = tuple(c for c in self.columns if c.name != LABEL_COLUMN)
+        origins = {name: each for name, each in self.origins.items() if name != LABEL_COLUMN}
+        return TarSchema((label, *others), origins, self.known)
 
     def field_of(self, column: str, fields: Iterable[str]) -> str | None:
         """Return the field that holds a column's value among those a sample has."""
@@ -60,20 +77,22 @@ class TarSchema:
 
     def narrowed(self, names: Iterable[str]) -> "TarSchema":
         """Return what reading these columns needs; class names, which may be many, are left out."""
-        return TarSchema((), {name: self.origins[name] for name in names if name in self.origins})
+        origins = {name: self.origins[name] for name in names if name in self.origins}
+        return TarSchema((), origins, self.known)
 
-    def values(
+    def read(
         self, names: Sequence[str], key: str, fields: Iterable[str], fetch: Fetch
-    ) -> dict[str, Any]:
-        """Return the named columns of a sample; raises MemberValueError."""
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return the named columns of a sample and what is left out; raises MemberValueError."""
         values: dict[str, Any] = {}
         parsed: dict[str, Any] = {}
+        present = frozenset(fields)
         for name in names:
             values[name] = key if name == KEY_COLUMN else None
-            field = self.field_of(name, fields)
-            if field is None:
+            origin = self.origins.get(name)
+            field = next((f for f in origin.fields if f in present), None) if origin else None
+            if field is None or origin is None:
                 continue
-            origin = self.origins[name]
             if field not in parsed:
                 parsed[field] = parse(field, origin.form, fetch(field))
             whole = parsed[field]
@@ -81,7 +100,20 @@ class TarSchema:
                 values[name] = whole
             elif isinstance(whole, Mapping):
                 values[name] = whole.get(origin.key)
-        return values
+        return values, [*self._left_out(present, parsed)]
+
+    def _left_out(self, present: frozenset[str], parsed: Mapping[str, Any]) -> Iterator[str]:
+        """Yield what of a sample has no column: members, keys of JSON, further images."""
+        for field in sorted(present - self.known.keys()):
+            why = _LATE if form_of(field) else "it is not an image, text, a number or JSON"
+            yield f"members left out: {shown('.' + field)}: {why}"
+        for field, whole in parsed.items():
+            if self.known.get(field) and isinstance(whole, Mapping):
+                for key in sorted(map(str, whole.keys() - self.known[field])):
+                    yield f"JSON keys left out: {shown(key)}: {_LATE}"
+        for origin in self.origins.values():
+            if origin.form == "image" and len(present.intersection(origin.fields)) > 1:
+                yield "images left out: a sample has several of one name, the first is packed"
 
 
 def form_of(field: str) -> Form | None:
@@ -129,19 +161,29 @@ def infer_schema(
         if dtypes.get(name) == "int64":
             dtypes[name] = {"class_label": list(names)}
     columns = tuple(Column(name, dtype) for name, dtype in dtypes.items())
-    return TarSchema((*columns, Column(KEY_COLUMN, "string")), origins)
+    return TarSchema((*columns, Column(KEY_COLUMN, "string")), origins, _known(origins))
+
+
+def _known(origins: Mapping[str, Origin]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for origin in origins.values():
+        for name in origin.fields:
+            found.setdefault(name, set()).update([origin.key] if origin.key is not None else [])
+    return {name: frozenset(keys) for name, keys in found.items()}
 
 
 def refuse_dotted_keys(
     tar: str, seen: Sequence[Mapping[str, bytes | None]], schema: TarSchema
 ) -> None:
-    """Refuse tars in which dots before the extensions leave no column that is an image.
+    """Refuse tars in which dots before the extensions leave no column that is the image.
 
     Raises SourceError.
     """
     images = (field for sample in seen for field in sample if form_of(field) == "image")
     dotted = [field for field in images if "." in field]
-    if not dotted or any(column.dtype == "image" for column in schema.columns):
+    is_one = any(len(sample) == MAX_MEMBERS for sample in seen)  # all names share their start
+    has_image = any(column.dtype == "image" for column in schema.columns)
+    if not dotted or (has_image and not is_one):
         return
     raise SourceError(
         f"no column of {tar!r} is an image: member names have dots before the extension, and the "
@@ -197,10 +239,13 @@ class _Makers:
 
     def result(self) -> tuple[dict[str, Origin], dict[str, Dtype]]:
         origins, dtypes = dict(self.members), dict(self.whole)
-        if self.one_image and "image" in origins and origins["image"].form == "image":
-            # A later sample may have another format.
-            fields = dict.fromkeys((*origins["image"].fields, *sorted(IMAGE_EXTENSIONS)))
-            origins["image"] = Origin(tuple(fields), "image")
+        for column, origin in self.members.items():
+            if origin.form == "image" and (self.one_image or "." in origin.fields[0]):
+                # A later sample may have another format.
+                stem, dot, _ = origin.fields[0].rpartition(".")
+                others = (f"{stem}{dot}{extension}" for extension in sorted(IMAGE_EXTENSIONS))
+                fields = tuple(dict.fromkeys((*origin.fields, *others)))
+                origins[column] = Origin(fields, "image")
         for (field, key), dtype in self.keys.items():
             # A member of its own wins over a key of the same name.
             name = f"json_{key}" if key in origins or key == KEY_COLUMN else key
