@@ -105,7 +105,7 @@ class TarSchema:
     def _left_out(self, present: frozenset[str], parsed: Mapping[str, Any]) -> Iterator[str]:
         """Yield what of a sample has no column: members, keys of JSON, further images."""
         for field in sorted(present - self.known.keys()):
-            why = _LATE if form_of(field) else "it is not an image, text, a number or JSON"
+            why = _LATE if form_of(field) else "it is not an image, a string, a number or JSON"
             yield f"members left out: {shown('.' + field)}: {why}"
         for field, whole in parsed.items():
             if self.known.get(field) and isinstance(whole, Mapping):
