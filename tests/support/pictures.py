@@ -8,6 +8,8 @@ import numpy as np
 from PIL import Image
 
 import wdsremux
+from wdsremux.transforms.pending_geometry import whole
+from wdsremux.transforms.steps.picture import Picture
 
 PHOTOS = Path(wdsremux.__file__).parent / "sources" / "photos"
 KINDS = {
@@ -106,3 +108,9 @@ def icc_profile(space, gamma, primaries=SRGB):
 
 def _xyz(*values):
     return b"XYZ " + bytes(4) + struct.pack(">3i", *(round(value * 65536) for value in values))
+
+
+def picture_of(pixels):
+    """Return a picture of H×W×3 RGB or H×W×4 RGBX uint8 pixels, which are not copied."""
+    height, width = pixels.shape[:2]
+    return Picture(whole((width, height)), pixels)

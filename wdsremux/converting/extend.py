@@ -21,8 +21,8 @@ from wdsremux.core.head import Head, fingerprint_of
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Run
 from wdsremux.dataset.function_changes import function_changes_of
-from wdsremux.dataset.head import added_files
-from wdsremux.dataset.ledger import Ledger, refuse_difference
+from wdsremux.dataset.head import added_files, refuse_difference
+from wdsremux.dataset.ledger import Ledger
 from wdsremux.processing.opening import open_survey_engine
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.survey import needs_survey, surveyed, with_recorded_columns

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
-from wdsremux.core.head import Head
+from wdsremux.core.errors import RecipeMismatchError
+from wdsremux.core.head import DECIDING_FIELDS, Head
 from wdsremux.core.option_values import listed, shortened
 from wdsremux.core.recipe import Recipe
 
@@ -30,6 +31,20 @@ def first_difference(old: Any, new: Any, where: str = "") -> tuple[str, str, str
                 return found
         return None
     return None if old == new else (where, _short(old), _short(new))
+
+
+def refuse_difference(old: Head, new: Head, *, is_finished: bool = False) -> None:
+    """Raise RecipeMismatchError naming the first field that decides bytes and has changed."""
+    # A source of another kind has other columns: they are not options that the user changed.
+    replacement = source_replacement(old, new)
+    differences = (
+        head_difference(old, new, name, is_finished=is_finished) for name in DECIDING_FIELDS
+    )
+    for difference in (replacement, *differences):
+        if difference is not None:
+            raise RecipeMismatchError(
+                f"{difference}, pass another OUT, or pass --overwrite to start from scratch"
+            )
 
 
 def option_at(where: str) -> str:

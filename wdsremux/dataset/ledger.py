@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 
-from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
-from wdsremux.core.head import DECIDING_FIELDS, Head
+from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.head import Head
 from wdsremux.core.manifest import (
     MANIFEST_NAME,
     MAX_ENTRY_BYTES,
@@ -24,7 +24,7 @@ from wdsremux.core.option_values import listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.entry import ShardEntry, entry_name
-from wdsremux.dataset.head import head_difference, source_replacement
+from wdsremux.dataset.head import refuse_difference
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.prefetch import read_ahead
@@ -283,20 +283,6 @@ class Ledger:
 
     def _read(self, name: str) -> bytes | None:
         return self._store.read(name, MAX_MANIFEST_BYTES)
-
-
-def refuse_difference(old: Head, new: Head, *, is_finished: bool = False) -> None:
-    """Raise RecipeMismatchError naming the first field that decides bytes and has changed."""
-    # A source of another kind has other columns: they are not options that the user changed.
-    replacement = source_replacement(old, new)
-    differences = (
-        head_difference(old, new, name, is_finished=is_finished) for name in DECIDING_FIELDS
-    )
-    for difference in (replacement, *differences):
-        if difference is not None:
-            raise RecipeMismatchError(
-                f"{difference}, pass another OUT, or pass --overwrite to start from scratch"
-            )
 
 
 def rejected_line(item: Rejected) -> bytes:

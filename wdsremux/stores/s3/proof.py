@@ -30,6 +30,18 @@ def seen_object(bucket: Bucket, name: str) -> dict[str, Any] | None:
         raise
 
 
+def note_of(seen: Mapping[str, Any]) -> str | None:
+    """Return the SHA-256 that we noted when we sent an object, if we did."""
+    notes: Mapping[str, str] = seen.get("Metadata", {})
+    return notes.get(SHA256_NOTE)
+
+
+def shows_other_bytes(seen: Mapping[str, Any], receipt: Mapping[str, str]) -> bool:
+    """Return whether an ETag that is made from MD5s differs from that of our bytes."""
+    etag = str(seen.get("ETag", "")).strip('"')
+    return "etag" in receipt and etag not in ("", receipt["etag"])
+
+
 @dataclass(frozen=True, slots=True)
 class ProofRequest:
     """Whether an object that was seen has certain bytes."""
@@ -58,7 +70,7 @@ def proof_of(request: ProofRequest) -> Proof:
         proof = step(request)
         if proof is not None:
             return proof
-    noted = request.seen.get("Metadata", {}).get(SHA256_NOTE)
+    noted = note_of(request.seen)
     if noted is not None and noted != request.sums.sha256:
         return Proof("differs", "the SHA-256 noted when it was sent")
     return Proof("unverified", "only the size", is_noted=noted is not None)

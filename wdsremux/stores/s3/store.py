@@ -24,11 +24,12 @@ from wdsremux.stores.s3.checksums import MIB
 from wdsremux.stores.s3.errors import RefusalError
 from wdsremux.stores.s3.lock import LOCK, S3LockObject
 from wdsremux.stores.s3.proof import (
-    SHA256_NOTE,
     ProofRequest,
+    note_of,
     proof_of,
     recalled_receipt,
     seen_object,
+    shows_other_bytes,
 )
 from wdsremux.stores.s3.sending import Sending, SendSettings
 from wdsremux.stores.s3.uploads import abort_finished
@@ -54,20 +55,10 @@ def open_s3(
     return S3Store(bucket, jobs=jobs, part_bytes=part_bytes)
 
 
-def _unheard(_bytes: int) -> None:
-    pass
-
-
 class S3Store(Store):
     """Publishes files as objects of one bucket, below one prefix."""
 
-    def __init__(
-        self,
-        bucket: Bucket,
-        *,
-        jobs: int = 4,
-        part_bytes: int = PART_BYTES,
-    ) -> None:
+    def __init__(self, bucket: Bucket, *, jobs: int = 4, part_bytes: int = PART_BYTES) -> None:
         self.url = bucket.url
         host = urlsplit(bucket.endpoint).hostname or ""
         # Every client finds AWS by the URL of the bucket.
@@ -82,7 +73,7 @@ class S3Store(Store):
         self._is_locked = False
 
     def put(
-        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = _unheard
+        self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None] = lambda _: None
     ) -> Proof:
         """Publish a copy of a file; parts that came over from an earlier try are not sent again.
 
@@ -94,7 +85,7 @@ class S3Store(Store):
         if proof is not None:
             return proof
         existing = seen_object(self._bucket, name)
-        if existing is not None and _note(existing) == sums.sha256:
+        if existing is not None and note_of(existing) == sums.sha256:
             with contextlib.suppress(RefusalError):  # keys without the permission to write
                 self._abilities()
             proof = self._proof(name, existing, sums, path)
@@ -252,7 +243,12 @@ class S3Store(Store):
         proof = proof_of(
             ProofRequest(self._bucket, name, seen, sums, path, abilities, self._part_bytes)
         )
-        if self._tried is None or not proof.is_there or sums.receipt or _note(seen) != sums.sha256:
+        if (
+            self._tried is None
+            or not proof.is_there
+            or sums.receipt
+            or note_of(seen) != sums.sha256
+        ):
             return proof
         recalled = recalled_receipt(seen, self._tried, self._part_bytes)
         return replace(proof, receipt={**recalled, **proof.receipt})
@@ -265,11 +261,11 @@ class S3Store(Store):
             proof = self._proof(name, seen, replace(sums, receipt=receipt), None)
             if proof.level == "checksum" and seen.get("ETag"):
                 receipt = {**receipt, "etag": str(seen["ETag"]).strip('"')}
-            elif proof.is_there and _shows_other_bytes(seen, receipt):
+            elif proof.is_there and shows_other_bytes(seen, receipt):
                 return self._read_back(name, seen, sums, receipt)
         if proof.is_there:
             return replace(proof, receipt=receipt)
-        if seen is not None and _note(seen) == sums.sha256:
+        if seen is not None and note_of(seen) == sums.sha256:
             self.remove(name)
         raise StoreError(
             f"cannot write {f'{self.url}/{name}'!r}: the stored object differs from what was "
@@ -293,7 +289,7 @@ class S3Store(Store):
         if digest.hexdigest() == sums.sha256:
             etag = str(seen["ETag"]).strip('"')
             return Proof("reread", "SHA-256 of the bytes read back", {**receipt, "etag": etag})
-        if _note(seen) == sums.sha256:
+        if note_of(seen) == sums.sha256:
             self.remove(name)
         raise UnreachableStoreError(
             f"cannot write {f'{self.url}/{name}'!r}: it arrived damaged; check the network, then "
@@ -309,25 +305,13 @@ class S3Store(Store):
                 "it; run the same command again"
             ) from refusal
         proof = self._proof(name, seen, sums, path)
-        is_unknown = proof.level == "unverified" and _note(seen) != sums.sha256
+        is_unknown = proof.level == "unverified" and note_of(seen) != sums.sha256
         if not proof.is_there or (is_unknown and refusal.is_conflict):
             raise StoreError(
                 f"cannot write {f'{self.url}/{name}'!r}: another writer has replaced it in the "
                 "meantime; make sure that only one writes there, then run the same command again"
             ) from refusal
         return proof
-
-
-def _note(seen: Mapping[str, Any]) -> str | None:
-    """Return the SHA-256 that we noted when we sent an object, if we did."""
-    notes: Mapping[str, str] = seen.get("Metadata", {})
-    return notes.get(SHA256_NOTE)
-
-
-def _shows_other_bytes(seen: Mapping[str, Any], receipt: Mapping[str, str]) -> bool:
-    """Return whether an ETag that is made from MD5s differs from that of our bytes."""
-    etag = str(seen.get("ETag", "")).strip('"')
-    return "etag" in receipt and etag not in ("", receipt["etag"])
 
 
 def _is_private(name: str) -> bool:

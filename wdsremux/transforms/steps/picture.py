@@ -74,14 +74,6 @@ class Picture(PixelWork):
         self.matte = matte
         """Colour of padding."""
 
-    @classmethod
-    def from_pixels(
-        cls, pixels: Pixels, matte: tuple[int, int, int] = (255, 255, 255)
-    ) -> "Picture":
-        """Return a picture of H×W×3 RGB or H×W×4 RGBX uint8 pixels, which are not copied."""
-        height, width = pixels.shape[:2]
-        return cls(whole((width, height)), pixels, matte)
-
     @property
     def size(self) -> Size:
         """Width and height in pixels, with all pending geometry."""

@@ -4,17 +4,16 @@ import cv2
 import numpy as np
 import pytest
 from PIL import ImageFilter, ImageOps
-from support.pictures import noise, photo, psnr, worst
+from support.pictures import noise, photo, picture_of, psnr, worst
 
 from wdsremux.transforms.base import sample_rng
 from wdsremux.transforms.steps.catalogue import STEPS, apply_steps, steps_from_text
-from wdsremux.transforms.steps.picture import Picture
 
 COLOURS = [name for name, step in STEPS.items() if step.__module__.endswith("colour")]
 
 
 def stepped(pixels, *texts, seed=0):
-    picture = Picture.from_pixels(pixels)
+    picture = picture_of(pixels)
     apply_steps(steps_from_text(texts), [picture], [sample_rng(seed, 0, 0)], (255, 255, 255))
     return picture.pixels()
 

@@ -1,22 +1,21 @@
 import numpy as np
 import pytest
-from support.pictures import noise, worst
+from support.pictures import noise, picture_of, worst
 
 from wdsremux.transforms.base import StepError, sample_rng
 from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
-from wdsremux.transforms.steps.picture import Picture
 
 MATTE = (1, 2, 3)
 
 
 def stepped(pixels, *texts, seed=0):
-    picture = Picture.from_pixels(pixels)
+    picture = picture_of(pixels)
     apply_steps(steps_from_text(texts), [picture], [sample_rng(seed, 0, 0)], MATTE)
     return picture.pixels()
 
 
 def size_after(width, height, *texts, seed=0):
-    picture = Picture.from_pixels(np.zeros((height, width, 3), np.uint8))
+    picture = picture_of(np.zeros((height, width, 3), np.uint8))
     apply_steps(steps_from_text(texts), [picture], [sample_rng(seed, 0, 0)], MATTE)
     return picture.size
 
@@ -111,7 +110,7 @@ def test_a_small_image_reaches_every_position_of_a_random_crop():
 def test_a_random_resized_crop_keeps_to_its_ranges():
     shares, ratios = [], []
     for seed in range(300):
-        picture = Picture.from_pixels(np.zeros((300, 400, 3), np.uint8))
+        picture = picture_of(np.zeros((300, 400, 3), np.uint8))
         steps = steps_from_text(["random-resized-crop=8,0.2,0.5,0.5,2.0"])
         apply_steps(steps, [picture], [sample_rng(seed, 0, 0)], MATTE)
         left, top, right, bottom = picture.first_plan.box
@@ -131,7 +130,7 @@ def test_a_random_resized_crop_that_never_fits_takes_the_largest_allowed_centre(
         ((100, 100), (0, 0, 100, 100)),
     ):
         width, height = size
-        picture = Picture.from_pixels(np.zeros((height, width, 3), np.uint8))
+        picture = picture_of(np.zeros((height, width, 3), np.uint8))
         steps = steps_from_text(["random-resized-crop=8,1.0,1.0"])
         apply_steps(steps, [picture], [sample_rng(1, 0, 0)], MATTE)
         assert picture.first_plan.box == pytest.approx(box, abs=1)
@@ -140,7 +139,7 @@ def test_a_random_resized_crop_that_never_fits_takes_the_largest_allowed_centre(
 def test_a_centre_crop_scale_draws_its_share_and_keeps_the_centre():
     shares = []
     for seed in range(200):
-        picture = Picture.from_pixels(np.zeros((1000, 2000, 3), np.uint8))
+        picture = picture_of(np.zeros((1000, 2000, 3), np.uint8))
         steps = steps_from_text(["center-crop-scale=0.7,1.0"])
         apply_steps(steps, [picture], [sample_rng(seed, 0, 0)], MATTE)
         left, top, right, bottom = picture.first_plan.box

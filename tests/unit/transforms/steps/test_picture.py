@@ -3,7 +3,18 @@ from io import BytesIO
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from support.pictures import icc_profile, noise, opened, photo, photos, psnr, saved, scene, worst
+from support.pictures import (
+    icc_profile,
+    noise,
+    opened,
+    photo,
+    photos,
+    picture_of,
+    psnr,
+    saved,
+    scene,
+    worst,
+)
 
 from wdsremux.transforms.base import StepError
 from wdsremux.transforms.codecs.codec import Codec, DecodeError
@@ -163,7 +174,7 @@ def test_crop_resize_crop_and_flip_are_one_resampling_of_the_same_region():
 
 def test_a_second_resize_that_enlarges_keeps_what_the_first_threw_away_lost():
     pixels = noise(64, 64)
-    picture = Picture.from_pixels(pixels)
+    picture = picture_of(pixels)
     picture.resize(8, 8)
     picture.resize(64, 64)
     stepwise = pillow(pillow(pixels, (0, 0, 64, 64), (8, 8)), (0, 0, 8, 8), (64, 64))
@@ -233,7 +244,7 @@ def test_truncated_data_is_found_when_pixels_are_requested():
 )
 def test_a_crop_that_is_empty_or_outside_is_refused(box):
     with pytest.raises(ValueError, match="not inside 30 x 20"):
-        Picture.from_pixels(noise(30, 20)).crop(*box)
+        picture_of(noise(30, 20)).crop(*box)
 
 
 def test_a_resize_to_more_pixels_than_allowed_is_refused():
@@ -251,7 +262,7 @@ def test_pixels_can_be_replaced():
 
 def test_pixels_without_a_file_are_handled_alike():
     pixels = noise(30, 20)
-    picture = Picture.from_pixels(pixels)
+    picture = picture_of(pixels)
     picture.crop(3, 4, 10, 11)
     picture.flip_vertical()
     assert (picture.pixels() == pixels[4:15, 3:13][::-1]).all()
