@@ -68,6 +68,7 @@ def report(event: Done, out: str, seconds: float, record: RunRecord | None = Non
     lines.append(
         f"{totals.samples:,} samples of {totals.rows:,} {_plural(totals.rows)} in "
         f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, {totals.rejected} rejected"
+        + (f", {totals.expanded:,} added by your function" if totals.expanded else "")
     )
     if totals.rejected:
         lines += [] if record is None else record.lines()

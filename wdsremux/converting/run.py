@@ -201,6 +201,7 @@ class _ConversionRun:
         self._remarks.take(batch.remarks, lambda position: position >= min(starts))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
+            writer.expand((row, more) for of, row, more in batch.expanded if of == copy)
         self.rows += rows
         self._limit.take(rows, rejected)
         for writer, packed in zip(series.writers, packs, strict=True):
@@ -267,5 +268,6 @@ class _ConversionRun:
 
 def _check_sums(manifest: Manifest) -> None:
     totals = manifest.totals
-    if totals.samples + totals.rejected != totals.rows * manifest.head.copies:
+    expected = totals.rows * manifest.head.copies + totals.expanded
+    if totals.samples + totals.rejected != expected:
         raise AssertionError(f"rows were lost or duplicated: {totals}")

@@ -25,8 +25,10 @@ MAX_MANIFEST_BYTES = 1 << 27
 MAX_ENTRY_BYTES = 1 << 28
 INDEX_WRITER = "index"
 """The `writer` in the recipe of a manifest that `wdsremux index` made for foreign shards."""
-INDEX_VERSION = 2
-"""Of index.json; version 1, without this number and the SHA-256 of each entry, is read as well."""
+INDEX_VERSION = 3
+"""Of index.json with `expanded`; without it, the version is 2. Version 1, without this number and
+the SHA-256 of each entry, is read as well.
+"""
 _NUMBERED = re.compile(r"(.*?)(\d+)\.tar")
 
 
@@ -54,6 +56,8 @@ class ShardSummary:
     """Whether the series ends with this shard."""
     entry_sha256: str = field(default="", compare=False)
     """Of the shard's entry file; empty where index.json is of version 1, which has none."""
+    expanded: int = 0
+    """Samples beyond one for each row: samples + rejected = rows + expanded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +69,19 @@ class Totals:
     rejected: int
     size_bytes: int
     shards: int
+    expanded: int = 0
+    """Samples beyond one for each row and copy: a batch function may return more."""
 
     def to_json(self) -> dict[str, int]:
         """Return the totals as stored in the manifest."""
+        expanded = {"expanded": self.expanded} if self.expanded else {}
         return {
             "rows": self.rows,
             "samples": self.samples,
             "rejected": self.rejected,
             "bytes": self.size_bytes,
             "shards": self.shards,
+            **expanded,
         }
 
 
@@ -90,7 +98,7 @@ class Manifest:
 
     @cached_property
     def splits(self) -> Mapping[str, Totals]:
-        """Sums by split, in order; samples + rejected = rows × copies."""
+        """Sums by split, in order; samples + rejected = rows × copies + expanded."""
         return totals_by_split(self.shards)
 
     @property
@@ -103,6 +111,7 @@ class Manifest:
             rejected=sum(t.rejected for t in parts),
             size_bytes=sum(t.size_bytes for t in parts),
             shards=sum(t.shards for t in parts),
+            expanded=sum(t.expanded for t in parts),
         )
 
     def __repr__(self) -> str:
@@ -151,7 +160,8 @@ class Manifest:
             **self.head.to_json(),
         }
         if any(shard.entry_sha256 for shard in self.shards):
-            index["index_version"] = INDEX_VERSION
+            is_expanded = any(shard.expanded for shard in self.shards)
+            index["index_version"] = INDEX_VERSION if is_expanded else INDEX_VERSION - 1
         return index | {"published": self.published} if self.published else index
 
     def to_bytes(self) -> bytes:
@@ -203,6 +213,7 @@ def totals_by_split(shards: Iterable[ShardSummary]) -> dict[str, Totals]:
             rejected=sum(shard.rejected for shard in own),
             size_bytes=sum(shard.size_bytes for shard in own),
             shards=len(own),
+            expanded=sum(shard.expanded for shard in own),
         )
         for split, own in by_split.items()
     }
@@ -235,7 +246,9 @@ def _pattern(run: Sequence[str]) -> str:
 
 
 def _shard_to_json(shard: ShardSummary) -> dict[str, Any]:
-    entry = {"entry_sha256": shard.entry_sha256} if shard.entry_sha256 else {}
+    entry: dict[str, Any] = {"entry_sha256": shard.entry_sha256} if shard.entry_sha256 else {}
+    if shard.expanded:
+        entry["expanded"] = shard.expanded
     return {
         "url": shard.name,
         "nsamples": shard.samples,
@@ -270,4 +283,5 @@ def _shard_from_json(raw: Mapping[str, Any]) -> ShardSummary:
         stop=raw["stop"],
         is_last=raw["last"],
         entry_sha256=raw.get("entry_sha256", ""),
+        expanded=raw.get("expanded", 0),
     )

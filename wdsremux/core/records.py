@@ -168,7 +168,7 @@ class Batch:
     first: int
     """Position of the first row."""
     rows: int
-    """Rows read: samples + rejected = rows × copies."""
+    """Rows read: samples + rejected = rows × copies + expanded."""
     packed: tuple[PackedSamples, ...]
     """One per copy; empty for a copy that the task does not make."""
     rejected: tuple[Rejected, ...] = ()
@@ -178,6 +178,10 @@ class Batch:
     """Stored image bytes read."""
     remarks: tuple[Remark, ...] = ()
     """Each message once."""
+    expanded: tuple[tuple[int, int, int], ...] = ()
+    """Where a batch function returned more samples than rows: copy, row, samples beyond the first
+    that count for the row, whether they are packed or rejected.
+    """
     returned: tuple[tuple[str, Any], ...] = ()
     """Columns that the function added, and their dtypes; only where a survey asks for them."""
 

@@ -1,7 +1,7 @@
 """Looks into a finished output: which shards and samples it has, and what one sample holds."""
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nlargest
@@ -9,13 +9,16 @@ from itertools import islice
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.manifest import ShardSummary
+from wdsremux.core.option_values import listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import SampleEntry, ShardEntry
 from wdsremux.dataset.reader import Output, image_extension
 
+MAX_LABELS = 8
 NEAR_KEYS = 3
 """How many similar keys the error for an unknown key names."""
-_ROW_KEY = re.compile(r"(\d{9,18})(?:-c\d{1,9})?")
+_ROW_KEY = re.compile(r"(\d{9,18})(-\d{1,9})?(?:-c\d{1,9})?")
+"""A row; where a batch has another number of samples, its first row and the sample's number."""
 _POSITION = re.compile(r"\d{1,18}")
 
 
@@ -80,7 +83,9 @@ def _by_key(output: Output, key: str, split: str | None) -> tuple[FoundSample | 
     shards = output.shards(split)
     if output.has_row_keys:
         match = _ROW_KEY.fullmatch(key)
-        shards = _holding(shards, int(match[1])) if match is not None else []
+        batch = output.manifest.head.options.get("batch_size")
+        rows = batch if match is not None and match[2] and isinstance(batch, int) else 1
+        shards = _holding(shards, int(match[1]), rows) if match is not None else []
     near: list[str] = []
     for shard, entry in output.entries(shards):
         if key in entry.keys:
@@ -94,12 +99,12 @@ def _by_position(output: Output, position: int, split: str | None) -> FoundSampl
     found = []
     rejected: list[Rejected] = []
     for shard, entry in output.entries(_holding(output.shards(split), position)):
-        number = bisect_left(entry.positions, position)
-        if number < len(entry.positions) and entry.positions[number] == position:
-            found.append(FoundSample(shard, _nth(entry, number)))
+        first = bisect_left(entry.positions, position)
+        numbers = range(first, bisect_right(entry.positions, position))
+        found += [FoundSample(shard, _nth(entry, number)) for number in numbers]
         rejected += (one for one in entry.rejected if one.position == position)
     if len(found) > 1:
-        labels = ", ".join(one.label() for one in found)
+        labels = listed([one.label() for one in found], MAX_LABELS)
         instead = "a key or --split" if len({one.shard.split for one in found}) > 1 else "a key"
         raise UsageError(f"row {position} has {len(found)} samples: {labels}; pass {instead}")
     if rejected and not found:
@@ -108,8 +113,9 @@ def _by_position(output: Output, position: int, split: str | None) -> FoundSampl
     return found[0] if found else None
 
 
-def _holding(shards: Iterable[ShardSummary], position: int) -> list[ShardSummary]:
-    return [shard for shard in shards if shard.start <= position < shard.stop]
+def _holding(shards: Iterable[ShardSummary], position: int, rows: int = 1) -> list[ShardSummary]:
+    """Return the shards that have one of the rows from a position on."""
+    return [s for s in shards if s.start < position + rows and position < s.stop]
 
 
 def _nth(entry: ShardEntry, number: int) -> SampleEntry:

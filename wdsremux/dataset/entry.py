@@ -18,7 +18,8 @@ from wdsremux.core.manifest import STATE_FOLDER, ShardSummary
 from wdsremux.core.records import Rejected, Stage
 from wdsremux.core.tar import ustar
 
-ENTRY_FORMAT = 1
+ENTRY_FORMAT = 2
+"""Of an entry with `expanded`; without it, the format is 1."""
 
 
 def entry_name(shard: str) -> str:
@@ -82,7 +83,8 @@ class ShardEntry:
         s = self.summary
         packed: bytes = msgpack.packb(
             {
-                "format": ENTRY_FORMAT,
+                "format": ENTRY_FORMAT if s.expanded else ENTRY_FORMAT - 1,
+                **({"expanded": s.expanded} if s.expanded else {}),
                 "fingerprint": self.fingerprint,
                 "shard": s.name,
                 "split": s.split,
@@ -111,7 +113,7 @@ class ShardEntry:
         """Read an entry file. Raises CorruptDataError when it is damaged or of a later format."""
         try:
             raw = msgpack.unpackb(data, unicode_errors="surrogatepass")
-            if raw["format"] != ENTRY_FORMAT:
+            if raw["format"] not in (ENTRY_FORMAT - 1, ENTRY_FORMAT):
                 raise CorruptDataError(
                     f"cannot read entry {name!r}: format {raw['format']} needs a newer wdsremux"
                 )
@@ -149,6 +151,7 @@ class ShardEntry:
             stop=raw["stop"],
             is_last=raw["last"],
             entry_sha256=sha256,
+            expanded=raw.get("expanded", 0),
         )
         return cls(
             summary=summary,

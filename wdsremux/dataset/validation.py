@@ -37,7 +37,7 @@ def summary_problem(shard: ShardSummary) -> str | None:
         return "a name is longer than a file name can be"
     numbers = (
         shard.copy, shard.number, shard.samples, shard.rejected, shard.size_bytes,
-        shard.first_position, shard.last_position, shard.start, shard.stop,
+        shard.first_position, shard.last_position, shard.start, shard.stop, shard.expanded,
     )  # fmt: skip
     if not all(_is_count(number) for number in numbers):
         return "a field is not a whole number"
@@ -129,7 +129,8 @@ def _sizes(entry: ShardEntry) -> str | None:
 
 def _positions(entry: ShardEntry) -> str | None:
     positions = _numbers(entry.positions)
-    if (positions[1:] <= positions[:-1]).any():
+    repeated = int((positions[1:] == positions[:-1]).sum())
+    if (positions[1:] < positions[:-1]).any() or repeated > entry.summary.expanded:
         return "its positions do not ascend"
     shard = entry.summary
     rows = [rejected.position for rejected in entry.rejected]

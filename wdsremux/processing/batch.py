@@ -55,6 +55,8 @@ class BatchBuilder:
     poison: Mapping[int, str]
     rejected: list[Rejected] = field(default_factory=list)
     remarks: dict[str, Remark] = field(default_factory=dict)
+    expanded: list[tuple[int, int, int]] = field(default_factory=list)
+    """As in `Batch`."""
     locations: dict[int, str | None] = field(default_factory=dict)
     """Where each row of the batch is stored, by its position."""
     input_bytes: int = 0

@@ -133,7 +133,7 @@ def _look(conversion: Conversion, engine: Engine) -> _Found:
     batches = engine.map(partial(SurveyWorker, conversion.job), tasks, recovery)
     try:
         for number, batch in enumerate(batches, start=1):
-            found.rows += batch.rows - len(batch.rejected)
+            found.rows += batch.rows - len({item.position for item in batch.rejected})
             for name, dtype in batch.returned:
                 found.dtypes[name] = merged(found.dtypes.get(name, "null"), dtype)
             if found.is_settled or number >= MAX_BATCHES:
@@ -151,7 +151,13 @@ class SurveyWorker(Worker):
         self._known = {job.columns.image, *job.columns.fields}
         self._dtypes: dict[str, Dtype] = {}
 
-    def _take(self, row: Row, outcome: Row | Rejected, copy: int, builder: BatchBuilder) -> None:  # noqa: ARG002 (as in a worker)
+    def _take(
+        self,
+        read: Mapping[str, Any],  # noqa: ARG002 (as in a worker)
+        outcome: Row | Rejected,
+        copy: int,  # noqa: ARG002
+        builder: BatchBuilder,
+    ) -> None:
         if isinstance(outcome, Rejected):
             builder.rejected.append(outcome)
             return

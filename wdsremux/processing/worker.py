@@ -5,6 +5,7 @@ Record -> decode -> steps -> user's function -> encode -> bytes of the sample in
 
 import contextlib
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,6 +157,7 @@ class Worker:
             series=task.series,
             input_bytes=builder.input_bytes,
             remarks=tuple(builder.remarks.values()),
+            expanded=tuple(builder.expanded),
         )
 
     def _run(self, builder: BatchBuilder, *, is_probe: bool) -> None:
@@ -163,11 +165,22 @@ class Worker:
         # A function may fail on a batch of one row: after a probe it gets the whole batch.
         with contextlib.suppress(*((TransformError,) if is_probe else ())):
             for copy, rows in zip(builder.copies, builder.taken_rows(), strict=True):
-                for row, outcome in zip(rows, self._transformed(rows, copy), strict=True):
-                    self._take(row, outcome, copy, builder)
+                outcomes = self._transformed(rows, copy)
+                if self._function is not None:
+                    for position, text in self._function.taken_remarks():
+                        builder.remark(position, text)
+                if len(outcomes) > len(rows):
+                    samples = Counter(outcome.position for outcome in outcomes)
+                    more = ((copy, row, count - 1) for row, count in samples.items() if count > 1)
+                    builder.expanded.extend(more)
+                read = {row.position: row.fields for row in rows}
+                for outcome in outcomes:
+                    self._take(read[outcome.position], outcome, copy, builder)
 
-    def _take(self, row: Row, outcome: Row | Rejected, copy: int, builder: BatchBuilder) -> None:
-        """Pack the outcome of a row."""
+    def _take(
+        self, read: Mapping[str, Any], outcome: Row | Rejected, copy: int, builder: BatchBuilder
+    ) -> None:
+        """Pack an outcome of a row; `read` are the columns that the function got."""
         if isinstance(outcome, Rejected):
             builder.rejected.append(outcome)
             return
@@ -175,10 +188,10 @@ class Worker:
             for text in self._added.late(outcome.fields, outcome.position):
                 builder.remark(outcome.position, text)
         try:
-            self._pack(outcome, row.fields, copy, builder)
+            self._pack(outcome, read, copy, builder)
         except RejectedRecordError as exc:
             if isinstance(exc, RejectedFieldError):
-                exc.attribute(row.fields)
+                exc.attribute(read)
             builder.reject(outcome.position, [copy], exc)
 
     def _add(self, record: Record, builder: BatchBuilder) -> None:
@@ -293,8 +306,11 @@ class Worker:
         """Return the sample's key, and the column's value that it was made from, if any."""
         column = self._job.columns.key
         suffix = f"-c{copy}" if self._job.copies > 1 else ""
+        first, number = row.number or (row.position, None)
+        if number is not None:
+            suffix = f"-{number}{suffix}"
         if column is None:
-            return key_from_position(row.position) + suffix, None
+            return key_from_position(first) + suffix, None
         try:
             key, text = key_from_value(row.fields.get(column))
         except ValueError as exc:

@@ -61,6 +61,8 @@ class _OpenRequest:
     writer: SeriesWriter
     out: Container[int]
     """Positions of rows that are known to have been rejected."""
+    out_keys: Container[tuple[int, str | None]]
+    """The same with the keys of samples that were rejected for their key."""
     register: KeyRegister | None
     is_lost: bool = False
     """Whether its bytes turned out to differ."""
@@ -145,7 +147,10 @@ class ShardRebuilder:
         if opened.is_lost:
             return
         request = opened.request
-        packed = _within(batch.packed[request.series.copy], opened)
+        copy = request.series.copy
+        expanded = [(row, more) for of, row, more in batch.expanded if of == copy]
+        packed = _within(batch.packed[copy], opened, {row for row, _ in expanded})
+        opened.writer.expand(expanded)
         try:
             if request.rejected is None:
                 packed, rejected = _without_duplicates(opened, packed, batch.rejected)
@@ -176,7 +181,9 @@ class ShardRebuilder:
         known = request.rejected or ()
         writer.reject(known)
         out = frozenset(item.position for item in known)
-        self._open = _OpenRequest(index, request, start, writer, out, self._register(request))
+        keys = frozenset((item.position, item.key) for item in known)
+        register = self._register(request)
+        self._open = _OpenRequest(index, request, start, writer, out, keys, register)
         return self._open
 
     def _register(self, request: RebuildRequest) -> KeyRegister | None:
@@ -219,12 +226,17 @@ class ShardRebuilder:
         self._open = None
 
 
-def _within(packed: PackedSamples, opened: _OpenRequest) -> PackedSamples:
-    """Return the samples of a request's rows, without those of other shards and rejected ones."""
+def _within(packed: PackedSamples, opened: _OpenRequest, expanded: Container[int]) -> PackedSamples:
+    """Return the samples of a request's rows, without those of other shards and rejected ones.
+
+    Of a row with several samples, one may be rejected and the others packed.
+    """
     numbers = {
         number
-        for number, position in enumerate(packed.positions)
-        if not opened.start <= position < opened.request.stop or position in opened.out
+        for number, (position, key) in enumerate(zip(packed.positions, packed.keys, strict=True))
+        if not opened.start <= position < opened.request.stop
+        or (position, key) in opened.out_keys
+        or (position in opened.out and position not in expanded)
     }
     return packed_without(packed, numbers) if numbers else packed
 

@@ -3,10 +3,10 @@
 import sys
 
 import pytest
+from support.runs import convert, manifest, published
+from support.runs import wdsremux as command
 
 import wdsremux
-from tests.support.runs import convert, manifest, published
-from tests.support.runs import wdsremux as command
 from wdsremux.core.errors import CorruptDataError, RecipeMismatchError
 from wdsremux.core.events import Note, ShardDone
 

@@ -4,9 +4,9 @@ import io
 
 import pytest
 from PIL import Image
+from support.runs import convert, manifest, published
 
 import wdsremux
-from tests.support.runs import convert, manifest, published
 from wdsremux.core.errors import TransformError
 from wdsremux.core.events import Advanced, Note, ShardDone
 

@@ -16,8 +16,8 @@ class Bounds:
     """Size of the tar file: headers, padding and end blocks included."""
     max_samples: int | None = None
 
-    def fits(self, payload_bytes: int, samples: int, sample_bytes: int) -> bool:
-        """Return whether one more sample fits into a shard of this payload and sample count."""
-        if self.max_samples is not None and samples >= self.max_samples:
+    def fits(self, payload_bytes: int, samples: int, more_bytes: int, more: int = 1) -> bool:
+        """Return whether one more sample, or `more`, fit into a shard of this size and number."""
+        if self.max_samples is not None and samples + more > self.max_samples:
             return False
-        return ustar.file_bytes(payload_bytes + sample_bytes) <= self.max_bytes
+        return ustar.file_bytes(payload_bytes + more_bytes) <= self.max_bytes

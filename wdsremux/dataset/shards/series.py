@@ -95,20 +95,28 @@ class SeriesWriter:
         self._approve = approve
         self._shard: _OpenShard | None = None
         self._rejected: list[Rejected] = []
+        self._expanded: list[tuple[int, int]] = []
 
     def add(self, packed: PackedSamples) -> None:
-        """Append samples. Raises StoreError, or UsageError for a sample over the bound."""
-        payload = memoryview(packed.payload)
-        run = bisect_left(packed.positions, self._start)
-        begin = at = sum(packed.sizes[:run])
-        for i in range(run, len(packed.sizes)):
-            size = packed.sizes[i]
-            if not self._has_room(at - begin, i - run, size):
+        """Append samples; those of one row stay in one shard.
+
+        Raises StoreError, or UsageError for a sample over the bound.
+        """
+        payload, positions, sizes = memoryview(packed.payload), packed.positions, packed.sizes
+        run = i = bisect_left(positions, self._start)
+        begin = at = sum(sizes[:run])
+        while i < len(sizes):
+            size, end = sizes[i], i + 1
+            while end < len(sizes) and positions[end] == positions[i]:
+                size += sizes[end]
+                end += 1
+            if not self._has_room(at - begin, i - run, size, end - i):
                 self._append(packed, run, i, payload[begin:at])
-                self._roll(packed.positions[i], packed.keys[i], size)
+                self._roll(packed, i, end, size)
                 run, begin = i, at
             at += size
-        self._append(packed, run, len(packed.sizes), payload[begin:at])
+            i = end
+        self._append(packed, run, len(sizes), payload[begin:at])
 
     @property
     def pending(self) -> Sequence[Rejected]:
@@ -118,6 +126,10 @@ class SeriesWriter:
     def reject(self, rejected: Iterable[Rejected]) -> None:
         """Record rows without a sample; call it before `add` with the samples after them."""
         self._rejected.extend(r for r in rejected if r.position >= self._start)
+
+    def expand(self, expanded: Iterable[tuple[int, int]]) -> None:
+        """Count samples beyond one for a row, as (position, samples); call it before `add`."""
+        self._expanded.extend(item for item in expanded if item[0] >= self._start)
 
     def finish(self, stop: int, *, is_last: bool = True) -> None:
         """Publish the last shard; `stop` is the position after the last row.
@@ -133,23 +145,24 @@ class SeriesWriter:
             self._shard.staged.discard()
             self._shard = None
 
-    def _has_room(self, more_bytes: int, more_samples: int, size: int) -> bool:
+    def _has_room(self, more_bytes: int, more_samples: int, size: int, samples: int) -> bool:
         shard = self._shard
         return shard is not None and self._plan.bounds.fits(
-            shard.payload_bytes + more_bytes, len(shard.keys) + more_samples, size
+            shard.payload_bytes + more_bytes, len(shard.keys) + more_samples, size, samples
         )
 
-    def _roll(self, position: int, key: str, size: int) -> None:
-        """Publish the shard that is full, if any, and open the one that begins with a sample."""
+    def _roll(self, packed: PackedSamples, first: int, end: int, size: int) -> None:
+        """Publish the shard that is full, if any, and open the one that begins with a row.
+
+        The samples of the row are first..end-1.
+        """
+        position, samples = packed.positions[first], end - first
         if self._shard is not None:
             self._publish(self._shard, position, is_last=False)
         bounds = self._plan.bounds
-        if not bounds.fits(0, 0, size) and not self._plan.allow_oversize:
-            raise UsageError(
-                f"sample {key!r} (row {position}) needs a tar of {ustar.file_bytes(size)} "
-                f"bytes, more than --max-shard-size {bounds.max_bytes}; raise it, make the "
-                "images smaller, or pass --allow-oversize to write a shard with this sample alone"
-            )
+        is_oversize = not bounds.fits(0, 0, size) and not self._plan.allow_oversize
+        if is_oversize or samples > (bounds.max_samples or samples):
+            raise UsageError(_excess(packed.keys[first], position, size, samples, bounds))
         name = shard_name(self._plan.prefix, self._number)
         self._shard = _OpenShard(self._store.stage(name), self._number, self._start)
 
@@ -180,6 +193,7 @@ class SeriesWriter:
         self._number = shard.number + 1
         self._start = stop
         self._rejected = [r for r in self._rejected if r.position >= stop]
+        self._expanded = [item for item in self._expanded if item[0] >= stop]
         self._on_shard(replace(entry.summary, entry_sha256=hashlib.sha256(data).hexdigest()))
 
     def _entry(self, shard: _OpenShard, stop: int, *, is_last: bool) -> ShardEntry:
@@ -200,6 +214,7 @@ class SeriesWriter:
                 start=shard.start,
                 stop=stop,
                 is_last=is_last,
+                expanded=sum(more for position, more in self._expanded if position < stop),
             ),
             plan.fingerprint,
             plan.extensions,
@@ -210,3 +225,23 @@ class SeriesWriter:
             shard.members,
             rejected,
         )
+
+
+def _excess(key: str, position: int, size: int, samples: int, bounds: Bounds) -> str:
+    """Return the message for a row that no shard can hold."""
+    max_samples = bounds.max_samples
+    if max_samples is not None and samples > max_samples:
+        return (
+            f"row {position} has {samples} samples, which stay in one shard, more than "
+            f"--max-shard-samples {max_samples}; raise it, or return fewer samples"
+        )
+    what = (
+        f"sample {key!r} (row {position}) needs"
+        if samples == 1
+        else (f"the {samples} samples of row {position}, which stay in one shard, need")
+    )
+    return (
+        f"{what} a tar of {ustar.file_bytes(size)} bytes, more than --max-shard-size "
+        f"{bounds.max_bytes}; raise it, make the images smaller, or pass --allow-oversize to write "
+        "a shard with this sample alone"
+    )

@@ -15,6 +15,7 @@ from PIL import Image
 
 from wdsremux.core.errors import RejectSample, TransformError, UsageError
 from wdsremux.core.heartbeat import heartbeat
+from wdsremux.core.option_values import counted
 from wdsremux.core.records import Rejected, Stage
 from wdsremux.transforms.base import sample_rng
 from wdsremux.transforms.codecs.profiles import ProfileCache
@@ -24,6 +25,12 @@ from wdsremux.transforms.function.returned import (
     UnusableImageError,
     WrongReturnError,
     image_from_returned,
+)
+from wdsremux.transforms.function.returned_columns import (
+    columns_from_returned,
+    forgot_image,
+    kind_of,
+    rows_of_samples,
 )
 from wdsremux.transforms.function.spec import (
     FunctionSpec,
@@ -62,6 +69,10 @@ class Row:
     """H×W×3 uint8 RGB, or encoded bytes. Per image, the function may work on the array itself."""
     fields: dict[str, Any] = field(default_factory=dict)
     """The other columns."""
+    number: tuple[int, int] | None = None
+    """Where a batch function returned another number of rows: the first row of the batch, and the
+    number of the sample among those it returned.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +94,8 @@ class UserFunction:
 
     Per batch, it maps a dict of lists to a dict of lists as `datasets.map(batched=True)` does: the
     columns it returns replace or extend those it got, the others stay, and None in the image column
-    leaves a row out. Per sample, a dict becomes a dict, or None; per image, an image becomes an
-    image, or None.
+    leaves a row out; all columns together may also have another number of values. Per sample, a
+    dict becomes a dict, or None; per image, an image becomes an image, or None.
 
     Randomness belongs to (seed, copy, position): a function with a parameter `rng` gets a
     `numpy.random.Generator` (per batch that of the first row; with `rngs` a list, one per row), and
@@ -117,9 +128,15 @@ class UserFunction:
         self._function = spec.load()
         self._wanted = requested_streams(self._function, mode, spec.label)
         self._randomness = Randomness(self._function)
+        self._remarks: list[tuple[int, str]] = []
+
+    def taken_remarks(self) -> list[tuple[int, str]]:
+        """Return what runs since the last call should report: row and text."""
+        remarks, self._remarks = self._remarks, []
+        return remarks
 
     def run(self, rows: Sequence[Row], copy: int) -> list[Row | Rejected]:
-        """Return the outcome of each row, in order.
+        """Return the outcome of each row, in order; of each sample, where their numbers differ.
 
         Per batch all rows are one call; if it raises, each row is one. Returned rows hold H×W×3
         uint8 RGB or encoded bytes; use them before the next run, as the function may fill the same
@@ -142,10 +159,11 @@ class UserFunction:
         except Exception as exc:  # noqa: BLE001 (this is the boundary to the user's code)
             if len(call.rows) == 1:
                 return [self._failed(call, exc)]
-        return self._row_by_row(call)
+            reason = described(exc, self._spec.file)
+        return self._row_by_row(call, reason)
 
-    def _row_by_row(self, batch: _Call) -> list[Row | Rejected]:
-        """Call the function with each row of a batch that it failed on.
+    def _row_by_row(self, batch: _Call, reason: str) -> list[Row | Rejected]:
+        """Call the function with each row of a batch that it failed on, for a reason.
 
         Raises TransformError if it fails on every row: then no single record is at fault.
         """
@@ -168,6 +186,9 @@ class UserFunction:
                 f"{described(failures[0], self._spec.file)}; fix it, and try it on a few "
                 "rows with --workers 0 --limit 5"
             ) from failures[0]
+        if not any(isinstance(each, Rejected) for each in outcomes):
+            text = "your function failed on a batch, but on none of its rows alone: they were run "
+            self._remarks.append((batch.rows[0].position, f"{text}one by one ({reason})"))
         return outcomes
 
     def _failed(self, call: _Call, exc: Exception, suffix: str = "") -> Rejected:
@@ -179,15 +200,40 @@ class UserFunction:
         return _rejected(row, call.copy, "transform", reason)
 
     def _batch_outcomes(self, call: _Call) -> list[Row | Rejected]:
-        columns = self._columns(self._called(call), call)
-        if self._image_column not in columns:
-            raise self._forgot_image(call, columns)
+        names = {name for row in call.rows for name in row.fields}
+        try:
+            columns = columns_from_returned(
+                self._called(call), self._image_column, names, len(call.rows)
+            )
+        except WrongReturnError as exc:
+            raise self._broken(call, f"returned {exc}") from exc
         images = columns.pop(self._image_column)
+        if len(images) != len(call.rows):
+            return self._regrouped(call, images, columns)
         outcomes: list[Row | Rejected] = []
         for index, row in enumerate(call.rows):
             fields = row.fields | {name: values[index] for name, values in columns.items()}
             outcomes.append(self._outcome(row, images[index], fields, call.copy))
         return outcomes
+
+    def _regrouped(
+        self, call: _Call, images: Sequence[Any], columns: Mapping[str, Sequence[Any]]
+    ) -> list[Row | Rejected]:
+        """Return the outcomes of another number of samples than rows.
+
+        A row that no sample counts for is left out.
+        """
+        owners = rows_of_samples(len(images), len(call.rows))
+        outcomes: list[Row | Rejected] = []
+        for index, owner in enumerate(owners):
+            fields = {name: values[index] for name, values in columns.items()}
+            outcome = self._outcome(call.rows[owner], images[index], fields, call.copy)
+            if isinstance(outcome, Row):
+                outcome = replace(outcome, number=(call.rows[0].position, index))
+            outcomes.append(outcome)
+        reason = f"the function returned {counted(len(images), 'sample')} for {call.where}"
+        left = (row for number, row in enumerate(call.rows) if number not in {*owners})
+        return [*outcomes, *(_rejected(row, call.copy, "filter", reason) for row in left)]
 
     def _single(self, call: _Call) -> Row | Rejected:
         row = call.rows[0]
@@ -202,19 +248,12 @@ class UserFunction:
         if self._mode == "image":
             return self._outcome(row, returned, row.fields, call.copy)
         if not isinstance(returned, Mapping):
-            raise self._broken(call, f"returned {_kind(returned)}; return a dict, or None")
+            raise self._broken(call, f"returned {kind_of(returned)}; return a dict, or None")
         if self._image_column not in returned:
-            raise self._forgot_image(call, returned)
+            raise self._broken(call, f"returned {forgot_image(returned, self._image_column)}")
         fields = row.fields | dict(returned)
         image = fields.pop(self._image_column)
         return self._outcome(row, image, fields, call.copy)
-
-    def _forgot_image(self, call: _Call, returned: Mapping[str, Any]) -> TransformError:
-        """Return the error for a dict without the image: the untouched one would hide it."""
-        names = ", ".join(map(repr, returned)) or "nothing"
-        return self._broken(
-            call, f"returned {names} but not {self._image_column!r}; return the image too"
-        )
 
     def _called(self, call: _Call) -> Any:
         def once() -> Any:
@@ -262,26 +301,6 @@ class UserFunction:
             streams["rngs"] = [stream(row) for row in call.rows]
         return streams
 
-    def _columns(self, returned: Any, call: _Call) -> dict[str, list[Any]]:
-        """Return what a batch function returned as lists of the batch's length."""
-        if not isinstance(returned, Mapping):
-            forgot = "; is a `return` missing?" if returned is None else ""
-            raise self._broken(call, f"returned {_kind(returned)}, not a dict of lists{forgot}")
-        return {name: self._column(name, values, call) for name, values in returned.items()}
-
-    def _column(self, name: Any, values: Any, call: _Call) -> list[Any]:
-        if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__len__"):
-            raise self._broken(call, f"returned {_kind(values)} as column {name!r}, not a list")
-        is_plain = name != self._image_column and hasattr(values, "tolist")  # an array or a tensor
-        column = values.tolist() if is_plain else list(values)
-        if len(column) != len(call.rows):
-            raise self._broken(
-                call,
-                f"returned {len(column)} values in column {name!r} for {len(call.rows)} rows; "
-                "return one for each row, with None in place of an image that is left out",
-            )
-        return column
-
     def _outcome(self, row: Row, image: Any, fields: dict[str, Any], copy: int) -> Row | Rejected:
         if image is None:
             return _rejected(row, copy, "filter", _LEFT_OUT)
@@ -314,7 +333,3 @@ def _copied(fields: dict[str, Any]) -> dict[str, Any]:
         name: copying.deepcopy(value) if isinstance(value, list | dict) else value
         for name, value in fields.items()
     }
-
-
-def _kind(value: Any) -> str:
-    return "None" if value is None else f"a value of type {type(value).__name__!r}"

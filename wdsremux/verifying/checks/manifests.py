@@ -28,12 +28,14 @@ def check_manifest(manifest: Manifest, raw: Mapping[str, Any], found: Collector)
 
 def _check_sums(manifest: Manifest, found: Collector) -> None:
     for split, totals in manifest.splits.items():
-        if totals.samples + totals.rejected != totals.rows * manifest.head.copies:
+        expected = totals.rows * manifest.head.copies + totals.expanded
+        if totals.samples + totals.rejected != expected:
+            more = f" + {totals.expanded}" if totals.expanded else ""
             found.take(
                 _of_manifest(
                     Code.COUNTS_WRONG,
                     f"split {split!r}: {totals.samples} + {totals.rejected} is not "
-                    f"{totals.rows} × {manifest.head.copies}",
+                    f"{totals.rows} × {manifest.head.copies}{more}",
                 )
             )
 

@@ -42,6 +42,21 @@ def test_only_the_row_that_fails_alone_is_rejected():
     )
 
 
+def test_a_batch_that_fails_while_no_row_does_is_reported_once_with_its_first_row():
+    def work(batch):
+        if len(batch["label"]) > 1:
+            raise ValueError("only one")
+        return batch
+
+    made = UserFunction(function_from_callable(work), "batch", "numpy", "image", 42)
+    assert all(isinstance(each, Row) for each in made.run(rows(6), 0))
+    ((row, text),) = made.taken_remarks()
+    assert row == 10
+    assert text.startswith("your function failed on a batch, but on none of its rows alone")
+    assert "(ValueError: only one (test_batch_failures.py:" in text
+    assert made.taken_remarks() == []
+
+
 def test_the_other_rows_keep_their_pixels_and_get_what_the_function_returns_for_one():
     kept = [each for each in run(fails_on(2)) if isinstance(each, Row)]
     assert [each.position for each in kept] == [10, 11, 13, 14, 15]

@@ -297,8 +297,16 @@ class Odd:
     [
         ("batch", None, r"rows 10 to 12: it returned None, not a dict of lists; is a `return`"),
         ("batch", [1, 2, 3], "returned a value of type 'list', not a dict of lists"),
-        ("batch", {"picture": [None]}, r"1 values in column 'picture' for 3 rows; return one"),
-        ("batch", {"label": np.zeros(4)}, "4 values in column 'label' for 3 rows"),
+        (
+            "batch",
+            {"picture": [None]},
+            r"1 values in column 'picture' for 3 rows, but not column 'label'; return one",
+        ),
+        (
+            "batch",
+            {"picture": [None] * 3, "label": np.zeros(4)},
+            "4 values in column 'label' for 3 rows; return one for each row",
+        ),
         ("batch", {"label": "abc"}, "a value of type 'str' as column 'label', not a list"),
         ("batch", {"label": Odd()}, "a value of type 'Odd' as column 'label', not a list"),
         ("batch", {"picture": [None, 3, None]}, "row 11: it returned an int as image; return a"),
