@@ -131,7 +131,7 @@ class UserFunction:
         self._remarks: list[tuple[int, str]] = []
 
     def taken_remarks(self) -> list[tuple[int, str]]:
-        """Return what runs since the last call should report: row and text."""
+        """Return what runs since the last call should report: row and message."""
         remarks, self._remarks = self._remarks, []
         return remarks
 
