@@ -15,6 +15,12 @@ _RAISE_LIMIT = (
     f"OUT/{REJECTED_NAME} lists all; raise --max-errors and run this command again, or "
     "fix the cause and start from scratch with --overwrite"
 )
+_NAME_FOLDER = " and, if it has paths, --image-root"
+_CHECK_PATHS = {
+    **dict.fromkeys(("parquet", "folder", "saved", "loadable"), _NAME_FOLDER),
+    **dict.fromkeys(("iterable", "dataset"), " and, if it has paths, whether the files exist"),
+}
+"""What to check beside the column, by the kind of source: --image-root has no effect on others."""
 
 
 class ErrorLimitGuard:
@@ -79,7 +85,8 @@ class ErrorLimitGuard:
                 "rows, and start from scratch with --overwrite"
             )
         if self._errors == self.rows > 1 and first.stage in ("read", "decode"):
-            return "every row failed: check --image-column and, if it has paths, --image-root"
+            kind = str(self._c.head.source.get("kind"))
+            return f"every row failed: check --image-column{_CHECK_PATHS.get(kind, '')}"
         if self._errors == self.rows and first.stage == "transform":
             mode = f" and --transform-mode {self._c.job.mode}" if self._c.job.function else ""
             return f"every row failed: check the transform{mode}"

@@ -4,6 +4,7 @@ Short because `verify`, `index` and the reader of outputs share it.
 """
 
 import json
+import re
 from typing import Any, Literal
 
 from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, STATE_FOLDER
@@ -11,6 +12,9 @@ from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.reading.untrusted import Folder
 
 Owner = Literal["ours", "others", "none"]
+
+_TAR_NAME = re.compile(r"\.(?:tar|tar\.(?:gz|bz2|xz|zst|lz4|lzma|z)|tgz|tbz2|txz)$", re.IGNORECASE)
+"""A compressed tar counts: the finding says what to do with it."""
 
 
 def owner_of(folder: Folder) -> Owner:
@@ -22,8 +26,7 @@ def owner_of(folder: Folder) -> Owner:
     if _has_state(folder):
         return "ours"
     is_wids = isinstance(index, dict) and "shardlist" in index
-    # A compressed tar counts: the finding says what to do with it.
-    has_tar = any(".tar" in item.base or item.base.endswith(".tgz") for item in folder.tree())
+    has_tar = any(_TAR_NAME.search(item.base) for item in folder.tree())
     return "others" if is_wids or has_tar else "none"
 
 

@@ -232,7 +232,8 @@ def _manifest_of(folder: Folder, location: str) -> Manifest:
     owner = owner_of(folder)
     if owner == "none":
         raise CorruptDataError(
-            f"{location!r} contains no dataset: it has neither an index.json nor a shard"
+            f"{location!r} contains no dataset: it has neither an index.json nor a shard; "
+            "pass the folder that convert wrote"
         )
     if owner == "others":
         raise CorruptDataError(

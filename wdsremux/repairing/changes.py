@@ -8,6 +8,9 @@ from wdsremux.core.head import Head
 from wdsremux.dataset.head import first_difference, option_at
 from wdsremux.transforms.kernel.choice import HOW_TO_BUILD, PORTABLE
 
+CODE_HASH = "code hash"
+"""How messages call the SHA-256 of a function: of what its source means, not of its file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -19,7 +22,7 @@ class Changes:
     """Libraries, and all else that decides the bytes."""
 
     @property
-    def spare_no_shard(self) -> bool:
+    def affect_every_shard(self) -> bool:
         """Whether every shard is affected."""
         return self.function is not None or bool(self.others)
 
@@ -41,14 +44,18 @@ class Changes:
 def changes_between(old: Head, new: Head) -> Changes:
     """Compare the recorded head of a dataset with the one it would have now."""
     source = first_difference(_by_name(old.source), _by_name(new.source))
-    function = first_difference(
-        old.options["transform"], new.options["transform"], "its fingerprint"
-    )
+    function = first_difference(_with_code_hash(old), _with_code_hash(new))
     return Changes(
         None if source is None else f"the source has changed: {_shown(source)}",
-        None if function is None else f"the function has changed: {_shown(function)}",
+        None if function is None else f"the function has changed: its {_shown(function)}",
         tuple(_other_changes(old, new)),
     )
+
+
+def _with_code_hash(head: Head) -> dict[str, Any]:
+    """Return the recorded function with the name of its hash in messages."""
+    recorded = head.options["transform"] or {}
+    return {CODE_HASH if name == "sha256" else name: value for name, value in recorded.items()}
 
 
 def _other_changes(old: Head, new: Head) -> Iterator[str]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from wdsremux.core.errors import CorruptDataError, RecipeMismatchError, UsageError
 from wdsremux.core.escaping import escaped
 from wdsremux.core.head import Head
+from wdsremux.repairing.changes import CODE_HASH
 from wdsremux.transforms.function.source_hash import source_sha256
 
 NAME_IT = "pass it yourself: --transform FILE.py:NAME"
@@ -59,17 +60,16 @@ def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
     if not trusts:
         raise UsageError(
             f"its function comes from the dataset's own record and is not run without your "
-            f"consent: it was recorded as {escaped(spec)} with SHA-256 "
-            f"{escaped(recorded.get('sha256'))}, and is now {shown} with SHA-256 "
-            f"{found.sha256}. Check that file, then pass "
-            "--trust-recorded (Python: trust_recorded=True) to run it as recorded, or "
-            "--transform FILE.py:NAME (transform=) to run the one you name"
+            f"consent: it was recorded as {escaped(spec)} with the {CODE_HASH} "
+            f"{escaped(recorded.get('sha256'))}, and {shown} now has {found.sha256}. Read that "
+            "file, then pass --trust-recorded (Python: trust_recorded=True) to run it as recorded, "
+            "or --transform FILE.py:NAME (transform=) to run the one you name"
         )
     difference = {"name": found.name, "sha256": found.sha256}
     for field, now in difference.items():
         if recorded.get(field) != now:
             raise RecipeMismatchError(
-                f"the function has changed: its fingerprint.{field} was "
+                f"the function has changed: its {CODE_HASH if field == 'sha256' else field} was "
                 f"{escaped(recorded.get(field))}, now it is {escaped(now)} in {shown}; restore "
                 "it, or run the new one with --transform"
             )

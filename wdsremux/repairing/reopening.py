@@ -1,5 +1,6 @@
 """The public `repair`: opens the source and function of a dataset again."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,6 +56,8 @@ def repair(
     Raises CorruptDataError when too little is left, RecipeMismatchError when a shard cannot be made
     as it was, and what `convert` raises; files repaired by then stay.
     """
+    if not os.fspath(out):
+        raise UsageError("OUT is empty; write . for the current folder")
     if is_url(out):
         raise UsageError(
             f"repair works in a folder, not on {str(out)!r}: repair the local copy of the output, "

@@ -142,7 +142,7 @@ class _Repair:
         # Without a recorded SHA-256, only an unchanged conversion may make a shard.
         sure = [request for request in requests if request.sums is not None or changes == Changes()]
         try:
-            rebuilder.run(sure, gives_up=changes.spare_no_shard)
+            rebuilder.run(sure, gives_up=changes.affect_every_shard)
         except (SourceError, TransformError) as exc:
             if changes == Changes():
                 raise

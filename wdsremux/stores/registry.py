@@ -23,6 +23,8 @@ def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Stor
     Up to `parallel` parts of files are in memory and uploaded at a time.
     """
     url = os.fspath(out)
+    if not url:
+        raise UsageError("OUT is empty; write . for the current folder")
     scheme, _, rest = url.partition(":/")
     # URLs are shown and recorded as they were typed; for the Hub, an @ begins the branch.
     if scheme in SCHEMES and scheme != "hf" and set(rest) & set("?@"):

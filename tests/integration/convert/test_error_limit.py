@@ -166,3 +166,12 @@ def test_without_a_readable_row_more_errors_are_not_recommended(tmp_path):
     done = convert(source, tmp_path / "out", code=6)
     assert "every row failed: check --image-column" in done.stderr
     assert "raise --max-errors" not in done.stderr
+
+
+def test_a_folder_for_paths_is_recommended_only_where_it_has_an_effect(tmp_path):
+    source = write_parquet_dataset(tmp_path / "in", images=[BAD] * 20, row_group_size=20).folder
+    assert ", --image-root" in convert(source, tmp_path / "out", code=6).stderr
+    rows = [{"image": BAD}] * 20
+    with pytest.raises(wdsremux.WdsremuxError, match="whether the files exist") as caught:
+        wdsremux.convert(rows, tmp_path / "rows", image_column="image", workers=0)
+    assert "image_root" not in str(caught.value)

@@ -72,5 +72,5 @@ def test_an_epoch_from_the_hub_is_that_of_the_folder(hub, made, monkeypatch, tmp
     )
     (pattern,) = wdsremux.urls(url, as_patterns=True)
     assert pattern == f"{hub.url}/datasets/loader/out/resolve/main/train-{{000000..000006}}.tar"
-    with pytest.raises(wdsremux.WdsremuxError, match="records the forms 'http', 'curl'"):
+    with pytest.raises(wdsremux.WdsremuxError, match="has the forms 'http', 'curl'"):
         wdsremux.urls(url, form="aws")

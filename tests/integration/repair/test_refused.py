@@ -130,9 +130,9 @@ def test_a_changed_function_is_reported(tmp_path):
     file = tmp_path / "mixing.py"
     file.write_text(file.read_text().replace("mean) /", "mean * 0.5) /"))
     text = refusal(made, trust_recorded=True)
-    assert "the function has changed: its fingerprint.sha256 was" in text
+    assert "the function has changed: its code hash was" in text
     text = refusal(made, transform=f"{file}:mix")
-    assert "the function has changed: its fingerprint.sha256 was" in text
+    assert "the function has changed: its code hash was" in text
 
 
 def test_a_function_that_fails_now_is_reported_as_changed(tmp_path):

@@ -89,7 +89,7 @@ def changed(change):
 def test_equal_heads_have_no_change():
     changes = changed(lambda _head: None)
     assert changes == Changes()
-    assert not changes.spare_no_shard
+    assert not changes.affect_every_shard
     assert "nothing that is recorded has changed" in changes.text()
 
 
@@ -98,7 +98,7 @@ def test_a_changed_file_is_named():
     assert changes.text().startswith(
         "the source has changed: files.b.parquet.bytes was 20, now it is 21"
     )
-    assert not changes.spare_no_shard
+    assert not changes.affect_every_shard
 
 
 def test_an_added_or_removed_file_is_named():
@@ -110,7 +110,7 @@ def test_an_added_or_removed_file_is_named():
 
 def test_every_other_library_is_named():
     changes = changed(lambda head: head.versions.update(pillow="99", numpy="98"))
-    assert changes.spare_no_shard
+    assert changes.affect_every_shard
     assert "numpy was " in changes.text()
     assert "now it is 98" in changes.text()
     assert "now it is 99" in changes.text()
@@ -122,8 +122,8 @@ def test_a_changed_function_is_named_first():
         head.versions["pillow"] = "99"
 
     changes = changed(change)
-    assert changes.spare_no_shard
-    assert changes.text().startswith("the function has changed: its fingerprint.sha256 was")
+    assert changes.affect_every_shard
+    assert changes.text().startswith("the function has changed: its code hash was")
 
 
 def test_another_recipe_is_reported():

@@ -30,7 +30,9 @@ class Cursor:
     def move(self, epoch: int, batches: int) -> None:
         """Let the next iteration begin here."""
         if min(epoch, batches) < 0:
-            raise UsageError(f"batch {batches} of epoch {epoch} does not exist")
+            raise UsageError(
+                f"batch {batches} of epoch {epoch} does not exist; both numbers start at 0"
+            )
         self._next[0], self._next[1] = epoch, batches
         self._delivered = batches
 

@@ -188,8 +188,8 @@ class Pipeline(webdataset.DataPipeline):  # type: ignore[misc]  # webdataset has
         for name, value in own.items():
             if others.get(name) != value:
                 raise UsageError(
-                    f"the state was taken with {name}={others.get(name)!r}, not {value!r}: "
-                    "it says nothing about the batches of this pipeline"
+                    f"the state was saved with {name}={others.get(name)!r}, and this pipeline has "
+                    f"{name}={value!r}; make the pipeline with the old value to resume"
                 )
         self._cursor.move(state["epoch"], state["batches"])
 

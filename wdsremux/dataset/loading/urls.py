@@ -39,7 +39,10 @@ def urls(
         found = _recorded(output, patterns, form) if is_url(output.location) else None
     if found is None:
         if form is not None:
-            raise UsageError(f"form={form!r}: {output.location!r} is a folder; its urls are paths")
+            raise UsageError(
+                f"form={form!r}: {output.location!r} is a folder, whose URLs are paths; leave "
+                "form out"
+            )
         folder = os.path.abspath(os.path.expanduser(output.location))  # noqa: PTH100, PTH111 (keeps links)
         if not as_patterns:
             return [f"{folder}/{name}" for name in names]
@@ -56,12 +59,15 @@ def _recorded(output: Output, patterns: Sequence[str], form: str | None) -> list
     forms = manifest.published.get("loaders", {})
     if not forms:
         raise UsageError(
-            f"{output.location!r} records no form that loaders open; read it by pipeline"
+            f"{output.location!r} has no recorded URLs for other loaders; read it with "
+            "wdsremux.pipeline"
         )
     chosen = next(iter(forms)) if form is None else form
     if chosen not in forms:
         known = ", ".join(map(repr, forms))
-        raise UsageError(f"form={form!r}: {output.location!r} records the forms {known}")
+        raise UsageError(
+            f"form={form!r}: {output.location!r} has the forms {known}; choose one of them"
+        )
     wanted = set(patterns)
     return [
         url

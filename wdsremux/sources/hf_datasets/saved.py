@@ -45,7 +45,7 @@ def _folders(root: Path) -> list[str]:
     splits = list(json.loads(listing.read_text())["splits"])
     bad = next((each for each in splits if Path(each).name != each), None)
     if bad is not None:
-        raise ValueError(f"a split cannot be called {bad!r}")
+        raise ValueError(f"a split cannot be called {bad!r}; rename it")
     return splits
 
 

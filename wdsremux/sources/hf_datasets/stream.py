@@ -154,7 +154,8 @@ class RowStream:
                     return
                 except Exception as exc:  # noqa: BLE001 (any format, network or user function)
                     raise SourceError(
-                        f"the stream failed at row {number}: {redacted(repr(exc))}"
+                        f"the stream failed at row {number}: {redacted(repr(exc))}; fix the "
+                        "cause, then run the same command again: finished shards are kept"
                     ) from shown_cause(exc)
                 converted = self._convert(row)
                 if converted is not None:

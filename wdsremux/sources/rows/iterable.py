@@ -121,10 +121,13 @@ def _checked(rows: Iterator[Any]) -> Iterator[Row]:
             return
         except Exception as exc:  # noqa: BLE001 (user code may raise anything)
             raise SourceError(
-                f"the iterable failed at row {number}: {redacted(repr(exc))}"
+                f"the iterable failed at row {number}: {redacted(repr(exc))}; fix it, then run "
+                "this again: finished shards are kept"
             ) from shown_cause(exc)
         if not isinstance(row, Mapping):
-            raise SourceError(f"row {number} is a {type(row).__name__}, not a dict")
+            raise SourceError(
+                f"row {number} is a {type(row).__name__}, not a dict; pass one dict for each image"
+            )
         yield {str(name): detached(value) for name, value in row.items()}
         number += 1
 

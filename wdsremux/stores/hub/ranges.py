@@ -122,7 +122,10 @@ class RangeClient:
             if url:
                 self._remember(file, url)
         if url:
-            raise SourceError(f"cannot read {file.name}: the Hub redirects in circles")
+            raise SourceError(
+                f"cannot read {file.name}: the Hub redirects in circles; run the same command "
+                "again later"
+            )
 
     def _resolving(self, file: HubFile) -> threading.Lock:
         with self._lock:
@@ -189,9 +192,9 @@ def raise_for_status(status: int, headers: Mapping[str, str], file: HubFile) -> 
         200: "the server ignored the Range header; check for a proxy that rewrites responses",
         401: f"not logged in, or the token is refused; {LOG_IN}",
         403: f"access refused; request access on its page, and {LOG_IN}",
-        404: "it has been removed",
+        404: "it has been removed; check the repository",
         416: "its size has changed; start the run again",
-    }.get(status, f"the Hub answers {status}")
+    }.get(status, f"the Hub answers {status}; run the same command again later")
     raise SourceError(f"cannot read {file.name}: {reason}")
 
 

@@ -152,8 +152,8 @@ class S3Store(Store):
             data = self._bucket.data(name, stop - start + 1, Range=asked, **version)
             if len(data) != stop - start:
                 raise StoreError(
-                    f"cannot read {f'{self.url}/{name}'!r}: {stop - start} bytes were asked for "
-                    f"and {len(data)} came; the server ignores the Range header"
+                    f"cannot read {f'{self.url}/{name}'!r}: the server sent {len(data)} bytes "
+                    f"instead of {stop - start}; check for a proxy that changes the Range header"
                 )
             return data
 

@@ -108,7 +108,7 @@ def test_a_state_of_other_batches_is_refused(made, arguments):
     own = {"batch_size": 5, "shuffle": True}
     state = wdsremux.pipeline(made, **own).state_dict()
     (name,) = arguments
-    with pytest.raises(UsageError, match=f"the state was taken with {name}="):
+    with pytest.raises(UsageError, match=f"the state was saved with {name}="):
         wdsremux.pipeline(made, **own | arguments).load_state_dict(state)
 
 

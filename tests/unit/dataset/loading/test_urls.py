@@ -21,7 +21,7 @@ def test_webdataset_reads_the_list_and_the_pattern(tmp_path):
 
 def test_a_folder_has_no_other_form(tmp_path):
     out = make_dataset(tmp_path / "out", rows=3, broken=())
-    with pytest.raises(UsageError, match="is a folder; its urls are paths"):
+    with pytest.raises(UsageError, match="is a folder, whose URLs are paths"):
         wdsremux.urls(out, form="https")
     with pytest.raises(UsageError, match="no copy 1"):
         wdsremux.urls(out, copy=1)
