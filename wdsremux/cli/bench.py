@@ -26,6 +26,7 @@ def add_commands(commands: Any, source_help: str, *, every: bool) -> None:
     """Add both commands to the parser."""
     parser = commands.add_parser(
         "bench",
+        usage="wdsremux bench SOURCE [--seconds S] [--json] [OPTIONS of convert]",
         help="measure speed, time and size of a conversion on your data",
         description="Measure on the first rows of SOURCE: images/s of one core and of all workers, "
         "where the time goes, time and size of the whole, and how much faster images load from "

@@ -22,7 +22,7 @@ examples:
   wdsremux convert user/dataset out/dataset --step resize=256 --step center-crop=224
   wdsremux convert photos out/photos --transform augment.py:augment -j 8
 
-more: wdsremux convert --help-all · wdsremux help convert · function · resume · steps · exit-codes
+more: --help-all · wdsremux help TOPIC (function, sources, resume, steps, ...)
 """
 
 

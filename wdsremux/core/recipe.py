@@ -107,9 +107,8 @@ class Recipe(Options):
     label_column: str | None = option(None, metavar="NAME")
     """column with the label; found by its type or name by default, '' for none"""
     extra_columns: tuple[str, ...] | None = option(None, names_from_text, metavar="A,B")
-    """other columns to pack into the JSON, of the source and of your function; all except images
-    and bytes by default, '' for none; a column that your function adds is NAME, or NAME:TYPE to
-    set its type (string, int64, float64, bool, or TYPE[])
+    """other columns to pack into the JSON; all except images and bytes by default, '' for none;
+    NAME:TYPE sets the type of one that your function adds (string, int64, float64, bool, TYPE[])
     """
     key_column: str | None = option(None, metavar="NAME")
     """column whose values become the keys of the samples; the row number by default"""

@@ -1,4 +1,4 @@
-"""Removes shards whose copies are proven, and records the proof: the next run lacks the shard.
+"""Removes shards whose copies are verified, and records the proof: the next run lacks the shard.
 
 `.wdsremux/moved.jsonl` has a line for each shard, written and synced before its removal.
 """
@@ -41,7 +41,7 @@ class Mover:
         self.freed: list[str] = []
 
     def free(self, shard: ShardSummary, proof: Proof) -> None:
-        """Remove a shard whose copy is proven."""
+        """Remove a shard whose copy is verified."""
         line = {
             "name": shard.name,
             "sha256": shard.sha256,

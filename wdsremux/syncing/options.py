@@ -16,11 +16,11 @@ class SyncOptions(Options):
     delete: bool = option(False, switch_from)
     """at the end, remove dataset files at TO that FROM lacks; also replace another dataset"""
     checksum: bool = option(False, switch_from)
-    """read files at TO that their store cannot prove, and files of a folder, to find damage"""
+    """read files at TO that their store cannot verify, and files in folders, to find damage"""
     dry_run: bool = option(False, switch_from)
     """send nothing; print each file to send, its size and why, what would be removed, and totals"""
     move: bool = option(False, switch_from)
-    """remove each shard of FROM, a folder, once its copy is proven; index and entries stay"""
+    """remove each shard of FROM, a folder, once its copy is verified; keep index and entries"""
     jobs: int = option(4, number_from(1, 64), metavar="N")
     """number of files to send at a time"""
     bandwidth: int | None = option(None, size_from_text, metavar="SIZE")

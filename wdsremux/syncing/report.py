@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Why = Literal["missing", "differs", "unverified"]
-"""Why a file is sent: the destination lacks it, has another one, or cannot prove this one."""
+"""Why a file is sent: the destination lacks it, has another one, or cannot verify this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,9 @@ class SyncReport:
     stale: tuple[str, ...] = ()
     """Such files, without it."""
     freed: tuple[str, ...] = ()
-    """Shards that `move` has removed from the source, or would, if their copies are proven."""
+    """Shards that `move` has removed from the source, or would, if their copies are verified."""
     kept: tuple[str, ...] = ()
-    """Shards that it has not removed, since their copies are not proven."""
+    """Shards that it has not removed, since their copies are not verified."""
     left_alone: tuple[str, ...] = ()
     """Files at the destination that are not ours."""
     loaders: Mapping[str, Mapping[str, list[str]]] = field(default_factory=dict)

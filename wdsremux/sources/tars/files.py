@@ -88,7 +88,9 @@ def opened(path: str | Path) -> BinaryIO:
         # Unbuffered: the payload between two headers is not read, or only once.
         return Path(path).open("rb", buffering=0)
     except OSError as exc:
-        raise SourceError(f"cannot read the tar {str(path)!r}: {exc.strerror}") from exc
+        raise SourceError(
+            f"cannot read the tar {str(path)!r}: {exc.strerror}; check the path"
+        ) from exc
 
 
 def size_of(path: Path) -> int:
@@ -96,7 +98,9 @@ def size_of(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as exc:
-        raise SourceError(f"cannot read the tar {str(path)!r}: {exc.strerror}") from exc
+        raise SourceError(
+            f"cannot read the tar {str(path)!r}: {exc.strerror}; check the path"
+        ) from exc
 
 
 def check_size(path: Path) -> None:
