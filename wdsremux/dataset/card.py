@@ -5,6 +5,8 @@ the schema from the first five samples.
 Format: https://huggingface.co/docs/hub/datasets-cards, `datasets` 5 `Features._to_yaml_list`.
 """
 
+import fnmatch
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +16,8 @@ from wdsremux.core.manifest import Manifest
 
 CARD_NAME = "README.md"
 CARD_MARK = "<!-- card written by wdsremux; remove this line to edit the card yourself -->"
+KEY_FEATURE = {"name": "__key__", "dtype": "string"}
+"""The column in which `datasets` returns the keys of the samples, if the card lists it."""
 _MARK_START = b"<!-- card written by wdsremux"
 
 
@@ -28,8 +32,43 @@ def card_bytes(manifest: Manifest) -> bytes:
     return front_matter_bytes(_metadata(manifest)) + text.encode("utf-8", "replace")
 
 
+def plain_card_bytes(manifest: Manifest, names: Sequence[str]) -> bytes:
+    """Return a card that lists the data files and leaves the rest to `load_dataset`.
+
+    `names` are those of all tars in the folder.
+    """
+    files = [
+        {
+            "split": split,
+            "path": _paths([s.name for s in manifest.shards if s.split == split], names),
+        }
+        for split in manifest.splits
+    ]
+    header = front_matter_bytes(
+        {
+            "pretty_name": manifest.head.name,
+            "tags": ["webdataset"],
+            "configs": [{"config_name": "default", "data_files": files}],
+        }
+    )
+    title, totals = f"# {manifest.head.name}", manifest.totals
+    text = f"{totals.samples} samples in {totals.shards} WebDataset shards."
+    return header + f"{CARD_MARK}\n\n{title}\n\n{text}\n".encode("utf-8", "replace")
+
+
+def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:
+    """Return a glob that matches exactly a split's shards, or their names."""
+    prefix = re.sub(r"\d*\.tar$", "", own[0])
+    glob = f"{prefix}*.tar"
+    is_plain = not set(prefix) & set("*?[]{}")
+    if is_plain and [name for name in names if fnmatch.fnmatchcase(name, glob)] == list(own):
+        return glob
+    return list(own)
+
+
 def _metadata(manifest: Manifest) -> dict[str, Any]:
     features = [_feature(name, dtype) for name, dtype in manifest.head.features.items()]
+    features.append(KEY_FEATURE)
     configs, infos = [], []
     for config, copy in _configs(manifest):
         own = [s for s in manifest.shards if copy is None or s.copy == copy]

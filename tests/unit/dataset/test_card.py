@@ -71,6 +71,7 @@ def test_image_and_json_are_declared_by_their_members():
         {
             "webp": Image(),
             "json": {"label": ClassLabel(names=["cat", "dog"]), "tags": List(Value("string"))},
+            "__key__": Value("string"),
         }
     )
 

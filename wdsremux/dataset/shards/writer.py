@@ -12,6 +12,7 @@ from wdsremux.core.keys import is_safe_key
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.option_values import is_url, number_from, shard_size_from_text
 from wdsremux.core.tar import ustar
+from wdsremux.dataset.card import CARD_NAME, plain_card_bytes
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.shards.packing import SamplePacker
@@ -112,10 +113,15 @@ class ShardWriter:
             self._release()
         head = unrecorded_head(self._name, writer="ShardWriter")
         manifest = Manifest(head=head, shards=tuple(self._shards))
-        staged = self._store.stage(MANIFEST_NAME)
-        staged.write(manifest.to_bytes())
-        staged.commit()
+        if manifest.shards and not any(name == CARD_NAME for name, _ in self._store.list()):
+            self._publish(CARD_NAME, plain_card_bytes(manifest, [s.name for s in manifest.shards]))
+        self._publish(MANIFEST_NAME, manifest.to_bytes())
         return manifest
+
+    def _publish(self, name: str, data: bytes) -> None:
+        staged = self._store.stage(name)
+        staged.write(data)
+        staged.commit()
 
     def __enter__(self) -> Self:
         return self
