@@ -62,8 +62,7 @@ test-loaders: $(READY)
 	.venv-loaders/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	.venv-loaders/bin/python -m pip install --quiet --group loaders
 	rm -rf out/loaders
-	$(BIN)/wdsremux convert demo: out/loaders --max-shard-samples 50 --progress none
-	$(BIN)/wdsremux index out/loaders --index all
+	$(BIN)/wdsremux convert demo: out/loaders --max-shard-samples 50 --index all --progress none
 	.venv-loaders/bin/python tools/check_loaders.py out/loaders
 
 check: lint

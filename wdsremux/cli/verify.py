@@ -10,6 +10,7 @@ from wdsremux.cli import console
 from wdsremux.cli.byte_progress import byte_progress
 from wdsremux.converting.meter import duration
 from wdsremux.core.escaping import escaped
+from wdsremux.core.manifest import INDEX_WRITER
 from wdsremux.core.option_values import counted, size
 from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import DEPTHS, Report
@@ -35,15 +36,15 @@ def add_commands(commands: Any) -> None:
         help="make an index for shards of another tool, or for another loader",
         description="Make index.json, the entries and, if it is missing, a README.md for a "
         "folder of shards that another tool packed. The shards are not changed. With --index, "
-        "make indexes for other loaders; OUT may then be an output of wdsremux.",
+        "make indexes for other loaders; OUT may then be an output of wdsremux. Indexes that were "
+        "made before are renewed where they are missing, damaged or describe other shards.",
     )
     parser.add_argument("out", metavar="OUT", help="folder or URL with .tar shards")
     parser.add_argument(
         "--index",
         metavar="KIND,...",
         dest="kinds",
-        help="indexes for other loaders: wids, dali, energon, webshart, timm, open_clip, or all; "
-        "existing ones are replaced",
+        help="indexes for other loaders: wids, dali, energon, webshart, timm, open_clip, or all",
     )
     parser.set_defaults(command=_index)
 
@@ -119,11 +120,14 @@ def _index(arguments: argparse.Namespace) -> int:
     from wdsremux.verifying.index import index
 
     kinds = arguments.kinds or ()
-    totals = index(arguments.out, kinds=kinds, observer=byte_progress(sys.stderr)).totals
-    wrote = f"the indexes {arguments.kinds}" if kinds else f"{arguments.out}/index.json"
+    manifest = index(arguments.out, kinds=kinds, observer=byte_progress(sys.stderr))
+    totals = manifest.totals
+    done = f"wrote {arguments.out}/index.json"
+    if kinds or manifest.head.options.get("writer") != INDEX_WRITER:
+        done = f"the indexes {arguments.kinds or 'for other loaders'} are up to date"
     console.out_report(
         f"{counted(totals.samples, 'sample')} in {counted(totals.shards, 'shard')}, "
-        f"{size(totals.size_bytes)}: wrote {wrote}"
+        f"{size(totals.size_bytes)}: {done}"
     )
     return 0
 

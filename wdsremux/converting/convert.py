@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -17,6 +17,7 @@ from wdsremux.core.events import Event, Note, Observer, Opened, Phase, ignore_ev
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
+from wdsremux.dataset.indexes.registry import kinds_from_text
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.processing.opening import (
     Transform,
@@ -109,12 +110,14 @@ def convert_by(
     observer: Observer = ignore_event,
 ) -> Manifest:
     """Do what `convert` does, with parsed options."""
+    indexes = kinds_from_text(run.index)
     ref = parse(source, recipe)
     ref.refuse_output(out)
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
     observer(Phase(f"opening {ref.name}"))
     conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
+    conversion = replace(conversion, indexes=indexes)
     observer(Opened(summary_of(conversion, out)))
     if conversion.store.root is None:
         from wdsremux.converting.remote_output import with_remote_output  # noqa: PLC0415 (only outputs behind a network need it)

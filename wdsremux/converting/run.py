@@ -17,6 +17,7 @@ from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.option_values import listed
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
+from wdsremux.dataset.indexes.writing import StoredShards, note_kinds, write_indexes
 from wdsremux.dataset.ledger import Ledger, SeriesProgress
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.shards.packing import packed_from
@@ -33,8 +34,10 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     """
     ledger = Ledger(conversion.store)
     ledger.begin(conversion.head)
+    note_kinds(conversion.store, conversion.indexes)
     manifest, missing = ledger.finished(conversion.fingerprint)
     if manifest is not None and not missing:
+        write_indexes(conversion.store, StoredShards(conversion.store, manifest))
         observer(Done(manifest, 0))
         return manifest
     if missing:
@@ -60,6 +63,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
                 "no dataset card was written"
             )
         )
+    write_indexes(conversion.store, StoredShards(conversion.store, manifest))
     manifest = replace(manifest, published=conversion.published(manifest))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
     observer(Done(manifest, line.rows))

@@ -63,6 +63,7 @@ class ConvertOptions(TypedDict, total=False):
     record_timeout: str | float
     staging: str
     staging_max: str | int
+    index: str | list[str] | tuple[str, ...]
     sync_to: str
     extend: bool
     accept_function_change: bool

@@ -20,6 +20,8 @@ MANIFEST_NAME = "index.json"
 STATE_FOLDER = ".wdsremux"
 MOVED_NAME = f"{STATE_FOLDER}/moved.jsonl"
 """Journal of `sync --move`: which shards it moved where."""
+ENERGON_FOLDER = ".nv-meta"
+"""Folder that Megatron-Energon reads beside the shards."""
 MAX_MANIFEST_BYTES = 1 << 27
 """Bound on index.json and the other small files beside the shards, except entries."""
 MAX_ENTRY_BYTES = 1 << 28

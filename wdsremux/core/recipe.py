@@ -217,6 +217,10 @@ class Run(Options):
     """
     staging_max: int = option(4000 * MB, size_from_text, show=text_from_size, metavar="SIZE")
     """maximum size of the staging folder; the conversion pauses while it is full"""
+    index: tuple[str, ...] = option((), names_from_text, metavar="KIND,...")
+    """write the indexes of other loaders as well, without reading a shard again: dali, energon,
+    webshart, timm, open_clip, or all (see wdsremux help loaders)
+    """
     sync_to: str | None = option(None, metavar="TO")
     """copy finished shards to a second destination during the run, as `wdsremux sync` does"""
     extend: bool = option(False, switch_from)

@@ -12,6 +12,7 @@ from itertools import islice
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.head import Head
 from wdsremux.core.manifest import (
+    ENERGON_FOLDER,
     MANIFEST_NAME,
     MAX_ENTRY_BYTES,
     MAX_MANIFEST_BYTES,
@@ -25,6 +26,8 @@ from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, is_ours
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.head import refuse_difference
+from wdsremux.dataset.indexes.record import INDEXES_NAME, IndexRecord
+from wdsremux.dataset.indexes.registry import index_names
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.prefetch import read_ahead
@@ -224,7 +227,8 @@ class Ledger:
         if MANIFEST_NAME in published:
             # First: a manifest may exist only while all its shards do.
             self._store.remove(MANIFEST_NAME)
-        for name, _ in self._store.list():
+        published |= self._index_names(published)
+        for name, _ in (*self._store.list(), *self._store.list(ENERGON_FOLDER)):
             if name in published:
                 self._store.remove(name)
         card = self._read(CARD_NAME)
@@ -263,8 +267,18 @@ class Ledger:
         return [
             name
             for name, _ in self._store.list(STATE_FOLDER)
-            if name in (RECIPE_NAME, REJECTED_NAME) or name.endswith(".msgpack")
+            if name in (RECIPE_NAME, REJECTED_NAME, INDEXES_NAME) or name.endswith(".msgpack")
         ]
+
+    def _index_names(self, shards: Collection[str]) -> set[str]:
+        """Return the names that indexes of the recorded kinds have beside these shards."""
+        data = self._read(INDEXES_NAME)
+        try:
+            record = None if data is None else IndexRecord.from_bytes(data)
+        except CorruptDataError:
+            return set()
+        tars = [name for name in shards if name.endswith(".tar")]
+        return index_names(record.kinds, tars, self._prefixes() or ()) if record else set()
 
     def _prefixes(self) -> Collection[str] | None:
         """Return the prefixes of the series by recipe.json; None without such a file."""

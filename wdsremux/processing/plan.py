@@ -40,6 +40,8 @@ class Conversion:
     """Whether the kernel may be another one, that of the output as it was begun."""
     breaks: tuple[int, ...] = ()
     """Rows at which a new shard and a new batch begin, in order."""
+    indexes: tuple[str, ...] = ()
+    """Kinds of indexes for other loaders to write as well."""
     remarks: tuple[str, ...] = ()
     """Notes to show before the first row."""
     published: Callable[[Manifest], Mapping[str, Any]] = lambda _manifest: {}

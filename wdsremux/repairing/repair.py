@@ -25,6 +25,7 @@ from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, card_bytes
 from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.function_changes import former_function
+from wdsremux.dataset.indexes.writing import StoredShards, write_indexes
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.dataset.shards.series import prefix_of_shard, shard_name
 from wdsremux.processing.plan import Conversion
@@ -198,6 +199,9 @@ class _Repair:
         self._files.write_rejected(lambda: self._rejected_in(entries))
         if not self._files.write_card(card_bytes(manifest)):
             self._observer(Note(f"{CARD_NAME} was not written by wdsremux and was not changed"))
+        self._files.written += write_indexes(
+            self._store, StoredShards(self._store, manifest), is_checked=True
+        )
         self._files.write(MANIFEST_NAME, manifest.to_bytes())
         rows = sum(shards[name].stop - shards[name].start for name in self._remade)
         self._observer(Done(manifest, rows))

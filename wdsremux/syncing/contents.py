@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.manifest import (
+    ENERGON_FOLDER,
     MANIFEST_NAME,
     MAX_MANIFEST_BYTES,
     STATE_FOLDER,
@@ -13,6 +14,8 @@ from wdsremux.core.manifest import (
 )
 from wdsremux.dataset.card import CARD_NAME
 from wdsremux.dataset.entry import entry_name
+from wdsremux.dataset.indexes.record import INDEXES_NAME, FileRecord, IndexRecord
+from wdsremux.dataset.indexes.writing import read_record
 from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
 from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.base import Version
@@ -50,6 +53,12 @@ class Contents:
     """Records of shards whose file exists with its size."""
     versions: Mapping[str, Version] = field(default_factory=dict)
     """The same files as `sizes`, with what proves them where the store lists it."""
+    indexes: IndexRecord | None = None
+    """The record of the indexes for other loaders, if there is one that can be read."""
+    index_files: Mapping[str, FileRecord] = field(default_factory=dict)
+    """The files that it names."""
+    has_current_indexes: bool = False
+    """Whether they describe the shards."""
 
     @property
     def has_state(self) -> bool:
@@ -78,7 +87,23 @@ def contents_of(store: RetryingStore) -> Contents:
             manifest = None
     recorded = manifest.shards if manifest is not None else ()
     shards = {s.name: s for s in recorded if sizes.get(s.name) == s.size_bytes}
-    return Contents(sizes, index, manifest, shards, versions)
+    indexes = _indexes(store) if INDEXES_NAME in sizes else None
+    if indexes is not None and "energon" in indexes.kinds:
+        versions |= {version.name: version for version in store.versions(ENERGON_FOLDER)}
+        sizes = {name: version.size_bytes for name, version in versions.items()}
+    names = indexes.names(manifest) if indexes is not None and manifest is not None else ()
+    return Contents(
+        sizes=sizes,
+        index=index,
+        manifest=manifest,
+        shards=shards,
+        versions=versions,
+        indexes=indexes,
+        index_files={name: indexes.files[name] for name in names} if indexes is not None else {},
+        has_current_indexes=(
+            indexes is not None and manifest is not None and indexes.describes(manifest)
+        ),
+    )
 
 
 def finished_contents(store: RetryingStore) -> tuple[Contents, Manifest]:
@@ -120,6 +145,9 @@ def small_items(here: Contents, manifest: Manifest) -> Iterator[SyncFile]:
     for name in (RECIPE_NAME, REJECTED_NAME):
         if name in here.sizes:
             yield SyncFile(name, here.sizes[name])
+    if here.has_current_indexes:
+        for name in (*here.index_files, INDEXES_NAME):
+            yield SyncFile(name, here.sizes.get(name, 0))
 
 
 def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str]:
@@ -136,7 +164,20 @@ def stale_names(here: Contents, manifest: Manifest, there: Contents) -> list[str
     found = [*sorted(shards), *sorted(entry_name(shard) for shard in shards)]
     if there.manifest is not None:
         found += [name for name in (RECIPE_NAME, REJECTED_NAME) if name not in here.sizes]
+    found += _stale_indexes(here, manifest, there)
     return [name for name in found if name in there.sizes and name != CARD_NAME]
+
+
+def _stale_indexes(here: Contents, manifest: Manifest, there: Contents) -> list[str]:
+    """Return the indexes for other loaders at the destination that will describe other shards.
+
+    Those that were made there, for the shards that are copied, stay.
+    """
+    if there.indexes is None:
+        return []
+    if here.has_current_indexes:
+        return sorted({*there.index_files} - {*here.index_files})
+    return [] if there.indexes.describes(manifest) else [*there.index_files, INDEXES_NAME]
 
 
 def is_same_dataset(one: Manifest | None, other: Manifest) -> bool:
@@ -155,6 +196,13 @@ def _manifest(index: bytes) -> Manifest:
     if len(set(names)) != len(names):
         raise CorruptDataError(f"cannot read {MANIFEST_NAME!r}: it lists a shard twice")
     return manifest
+
+
+def _indexes(store: RetryingStore) -> IndexRecord | None:
+    try:
+        return read_record(store)
+    except CorruptDataError:
+        return None
 
 
 def _is_shard_name(name: str) -> bool:

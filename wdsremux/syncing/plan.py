@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from wdsremux.core.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from wdsremux.dataset.card import CARD_NAME, is_ours
+from wdsremux.dataset.indexes.record import INDEXES_NAME
 from wdsremux.dataset.ledger import RECIPE_NAME
 from wdsremux.stores.base import Proof
 from wdsremux.stores.retry import RetryingStore
@@ -88,6 +89,8 @@ class Endpoints:
     def is_recorded(self, item: SyncFile) -> bool:
         """Return whether the records of the destination say that it has a file."""
         theirs = self.there.manifest
+        if item.name in self.here.index_files or item.name == INDEXES_NAME:
+            return self._is_recorded_index(item.name)
         if theirs is None or item.shard is None:
             return is_same_dataset(theirs, self.manifest)
         recorded = self.there.shards.get(item.shard.name)
@@ -95,6 +98,11 @@ class Endpoints:
             return recorded is not None and recorded.sha256 == item.sha256
         # An entry is made of its shard and of the recipe's fingerprint.
         return recorded == item.shard and theirs.head.fingerprint == self.manifest.head.fingerprint
+
+    def _is_recorded_index(self, name: str) -> bool:
+        if name == INDEXES_NAME:
+            return self.here.indexes == self.there.indexes
+        return self.here.index_files[name] == self.there.index_files.get(name)
 
     def is_cheap_to_ask(self, item: SyncFile) -> bool:
         """Return whether a proof costs a request or a small read, not a download or a shard."""

@@ -7,12 +7,20 @@ missing files.
 import contextlib
 import hashlib
 import os
+import shlex
 import time
 from collections import Counter
 from pathlib import Path
 
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.events import SyncAdvanced, SyncBegun, SyncObserver, ignore_event, log_notes
+from wdsremux.core.events import (
+    Note,
+    SyncAdvanced,
+    SyncBegun,
+    SyncObserver,
+    ignore_event,
+    log_notes,
+)
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
 from wdsremux.core.option_values import counted
 from wdsremux.dataset.published import loaders_of
@@ -131,6 +139,11 @@ class _Sync:
     def run(self) -> SyncReport:
         """Do all of it, under the lock of the destination."""
         here, manifest = finished_contents(self._source)
+        if here.indexes is not None and not here.has_current_indexes:
+            kinds = ", ".join(here.indexes.kinds)
+            text = f"the indexes {kinds} describe other shards and are not copied"
+            renew = shlex.join(["wdsremux", "index", self._source.url])
+            self._notifier.notify(Note(f"{text}; renew them with `{renew}`"))
         with contextlib.ExitStack() as locked:
             if not self._options.dry_run:
                 if self._mover is not None:
@@ -154,7 +167,9 @@ class _Sync:
 
     def _ends(self, here: Contents, manifest: Manifest) -> Endpoints:
         there = contents_of(self._dest)
-        refuse_foreign({s.name: s.size_bytes for s in manifest.shards}, there, self._dest.url)
+        ours = {s.name: s.size_bytes for s in manifest.shards}
+        ours |= {name: one.size_bytes for name, one in here.index_files.items()}
+        refuse_foreign(ours, there, self._dest.url)
         if not self._options.delete:
             refuse_other(manifest, there, self._dest.url)
         return Endpoints(

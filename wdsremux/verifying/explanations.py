@@ -81,6 +81,10 @@ _TEXTS: dict[Code, tuple[str, str]] = {
         "`wdsremux sync --move` removed the local shard after its upload.",
         "The shard can be read at its new location only.",
     ),
+    Code.LOADER_INDEX: (
+        "The shards were made again, extended or copied without the file, or it was edited.",
+        "The loader that reads it fails, or reads wrong bytes; other loaders are not affected.",
+    ),
     Code.SAMPLE_DAMAGED: (_BYTES, "The image or label of this sample is wrong or unreadable."),
     Code.END_DAMAGED: (_BYTES, "All samples are intact; strict tar readers report an error."),
     Code.SHARD_SWAPPED: (

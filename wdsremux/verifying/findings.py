@@ -93,6 +93,10 @@ class Code(Enum):
     SHARD_MOVED = ("W123", "warning",
         "sync --move has moved a shard away", "wdsremux sync from there copies it back",
     )
+    LOADER_INDEX = ("W124", "error",
+        "an index for another loader is missing, damaged or describes other shards",
+        "wdsremux index OUT renews it",
+    )
 
     SAMPLE_DAMAGED = ("W201", "error", "bytes of a sample are damaged", _REPAIR_SHARD)
     END_DAMAGED = ("W202", "error",

@@ -3,30 +3,29 @@
 Afterwards `verify` can check every sample's bytes, and wids and `load_dataset` read the folder.
 """
 
-import fnmatch
 import hashlib
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckObserver, ignore_event
-from wdsremux.core.front_matter import front_matter_bytes
 from wdsremux.core.head import unrecorded_head
 from wdsremux.core.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
+    STATE_FOLDER,
     Manifest,
     ShardSummary,
 )
 from wdsremux.core.tar.blocks import BlockReader, CrcCuts
-from wdsremux.dataset.card import CARD_MARK, CARD_NAME
+from wdsremux.dataset.card import CARD_NAME, plain_card_bytes
 from wdsremux.dataset.entry import entry_name
-from wdsremux.dataset.indexes.registry import index_files, kinds_from_text
-from wdsremux.dataset.indexes.shards import IndexFile
+from wdsremux.dataset.indexes.record import INDEXES_NAME
+from wdsremux.dataset.indexes.registry import kinds_from_text
+from wdsremux.dataset.indexes.writing import write_indexes
 from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reader import listing, open_output
 from wdsremux.dataset.shards.key_register import KeyRegister
@@ -54,7 +53,8 @@ def index(
     """Write `index.json`, the entries and, if it is missing, a card beside shards of other tools.
 
     `kinds` names indexes of other loaders to write as well, or instead where the dataset has its
-    own index already: "dali,webshart" or "all". They are written again each time.
+    own index already: "dali,webshart" or "all". Kinds that were asked for before are renewed, where
+    their files are missing, damaged or describe other shards.
 
     Every shard is read twice: once for its structure, once for its SHA-256 and the samples' CRCs;
     `observer` is called for both, from several threads. A shard's split is the keyword in its name;
@@ -70,7 +70,8 @@ def index(
         raise CorruptDataError(f"cannot read {str(out)!r}: {exc.strerror or exc}") from exc
     with folder:
         with listing(str(out)):
-            is_indexed = bool(kinds) and owner_of(folder) == "ours"
+            renews = bool(kinds) or _has_indexes(folder)
+            is_indexed = renews and owner_of(folder) == "ours"
             names = [] if is_indexed else _shard_names(folder, str(out))
         store: Store
         if isinstance(folder, RemoteFolder):
@@ -82,28 +83,21 @@ def index(
             if names:
                 _Indexing(folder, store, name, observer).run(names)
             with open_output(out) as output:
-                write_files(store, index_files(output, kinds))
+                write_indexes(store, output, kinds, is_checked=True)
                 return output.manifest
 
 
-def write_files(store: Store, files: Iterable[IndexFile]) -> None:
-    """Publish files, each of them whole."""
-    for name, parts in files:
-        staged = store.stage(name)
-        try:
-            for part in parts:
-                staged.write(part)
-            staged.commit()
-        except BaseException:
-            staged.discard()
-            raise
+def _has_indexes(folder: Folder) -> bool:
+    """Return whether indexes for other loaders are recorded."""
+    return any(item.name == INDEXES_NAME for item in folder.items(STATE_FOLDER))
 
 
 def _shard_names(folder: Folder, out: str) -> list[tuple[str, str]]:
     """Return (split, name) of the shards, in the order of the index."""
     if owner_of(folder) == "ours":
         raise UsageError(
-            f"{out!r} is a dataset of wdsremux; `wdsremux repair` rebuilds its index and entries"
+            f"{out!r} is a dataset of wdsremux; `wdsremux repair` rebuilds its index and entries, "
+            "--index KIND makes indexes for other loaders"
         )
     items = [item for item in folder.tree() if item.name.endswith(".tar")]
     items = [item for item in items if not item.base.startswith(".")]
@@ -159,7 +153,7 @@ class _Indexing:
         try:
             manifest = self._manifest(list(self._summaries(names)))
             if not any(item.name == CARD_NAME for item in self._folder.items()):
-                self._write(CARD_NAME, _card(manifest, [name for _, name in names]))
+                self._write(CARD_NAME, plain_card_bytes(manifest, [name for _, name in names]))
             self._write(MANIFEST_NAME, manifest.to_bytes())
         except BaseException:
             for name in self._written:
@@ -244,34 +238,3 @@ def _refuse_errors(findings: Sequence[Finding]) -> None:
     if errors:
         more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
         raise CorruptDataError(f"cannot index a damaged shard: {errors[0].line()}{more}")
-
-
-def _card(manifest: Manifest, names: Sequence[str]) -> bytes:
-    """Return a card that lists the data files and leaves the rest to `load_dataset`."""
-    files = [
-        {
-            "split": split,
-            "path": _paths([s.name for s in manifest.shards if s.split == split], names),
-        }
-        for split in manifest.splits
-    ]
-    header = front_matter_bytes(
-        {
-            "pretty_name": manifest.head.name,
-            "tags": ["webdataset"],
-            "configs": [{"config_name": "default", "data_files": files}],
-        }
-    )
-    title, totals = f"# {manifest.head.name}", manifest.totals
-    text = f"{totals.samples} samples in {totals.shards} WebDataset shards."
-    return header + f"{CARD_MARK}\n\n{title}\n\n{text}\n".encode("utf-8", "replace")
-
-
-def _paths(own: Sequence[str], names: Sequence[str]) -> str | list[str]:
-    """Return a glob that matches exactly a split's shards, or their names."""
-    prefix = re.sub(r"\d*\.tar$", "", own[0])
-    glob = f"{prefix}*.tar"
-    is_plain = not set(prefix) & set("*?[]{}")
-    if is_plain and [name for name in names if fnmatch.fnmatchcase(name, glob)] == list(own):
-        return glob
-    return list(own)

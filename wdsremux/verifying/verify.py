@@ -24,6 +24,7 @@ from wdsremux.stores.reading.untrusted import Folder, UntrustedFolder
 from wdsremux.stores.registry import open_folder
 from wdsremux.transforms.base import quiet_libraries
 from wdsremux.verifying.checks.foreign_dataset import inspect_foreign
+from wdsremux.verifying.checks.loader_indexes import damaged_indexes
 from wdsremux.verifying.checks.member_contents import ImageCheck, Schema
 from wdsremux.verifying.checks.mixture import Mixture
 from wdsremux.verifying.checks.own_dataset import OwnDataset
@@ -186,7 +187,11 @@ class _Verification:
         if self._depth == "pixels":
             quiet_libraries()
         check: Check
-        if isinstance(self._folder, RemoteFolder) and not deep:
+        is_proven = isinstance(self._folder, RemoteFolder) and not deep
+        if not is_proven:
+            for finding in damaged_indexes(self._folder, self._plan.index_sums):
+                self._found.take(finding)
+        if isinstance(self._folder, RemoteFolder) and is_proven:
             check, size_bytes = partial(prove_shard, folder=self._folder), 0
         else:
             check, size_bytes = partial(check_shard, context=self._context()), _size_of(self._tasks)

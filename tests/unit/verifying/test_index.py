@@ -149,7 +149,7 @@ def test_a_run_that_fails_leaves_nothing_behind(out, monkeypatch):
     def fails(_manifest, _names):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(wdsremux.verifying.index, "_card", fails)
+    monkeypatch.setattr(wdsremux.verifying.index, "plain_card_bytes", fails)
     with pytest.raises(KeyboardInterrupt):
         index(out)
     assert state(out) == before

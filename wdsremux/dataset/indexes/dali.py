@@ -14,6 +14,13 @@ from wdsremux.dataset.indexes.shards import IndexBuilder, IndexedMember, Indexed
 class DaliIndex(IndexBuilder):
     """One file for each shard."""
 
+    reads_samples = True
+
+    @staticmethod
+    def shard_file(shard: str) -> str:
+        """Return the name of the index of a shard."""
+        return f"{shard.removesuffix('.tar')}.idx"
+
     def shard(self, shard: IndexedShard) -> Iterator[IndexFile]:
         """Yield the index of a shard. Raises UsageError for names that the format cannot hold."""
         lines = [f"v1.2 {len(shard.samples)}"]
@@ -21,7 +28,7 @@ class DaliIndex(IndexBuilder):
             " ".join(_fields(shard, one) for one in sample.members) for sample in shard.samples
         ]
         content = "".join(f"{line}\n" for line in lines).encode("ascii")
-        yield f"{shard.summary.name.removesuffix('.tar')}.idx", [content]
+        yield self.shard_file(shard.summary.name), [content]
 
 
 def _fields(shard: IndexedShard, member: IndexedMember) -> str:

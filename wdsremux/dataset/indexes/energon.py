@@ -11,16 +11,18 @@ import struct
 import tempfile
 import uuid
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
+from wdsremux.core.manifest import ENERGON_FOLDER as FOLDER
 from wdsremux.core.manifest import Manifest, indented_json
 from wdsremux.dataset.indexes.shards import IndexBuilder, IndexedShard, IndexFile
 
-FOLDER = ".nv-meta"
+FILES = (".info.json", "split.yaml", "dataset.yaml", "index.sqlite", "index.uuid")
+"""Of that folder."""
 PARTS = {"train": "train", "validation": "val", "val": "val", "valid": "val", "test": "test"}
 """Our splits as Energon names them; others keep their name."""
 READ_BYTES = 1 << 20
@@ -41,6 +43,18 @@ CREATE INDEX idx_sample_parts_full ON
 
 class EnergonIndex(IndexBuilder):
     """One file for each shard, and five for the dataset."""
+
+    reads_samples = True
+
+    @staticmethod
+    def shard_file(shard: str) -> str:
+        """Return the name of the index of a shard."""
+        return f"{shard}.idx"
+
+    @staticmethod
+    def dataset_files(_series: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the files of `.nv-meta`."""
+        return tuple(f"{FOLDER}/{name}" for name in FILES)
 
     def __init__(self, manifest: Manifest) -> None:
         super().__init__(manifest)
@@ -78,7 +92,7 @@ class EnergonIndex(IndexBuilder):
             ),
         )
         self._tar += 1
-        yield f"{shard.summary.name}.idx", [struct.pack(f"<{len(starts)}Q", *starts)]
+        yield self.shard_file(shard.summary.name), [struct.pack(f"<{len(starts)}Q", *starts)]
 
     def dataset(self) -> Iterator[IndexFile]:
         """Yield the files of `.nv-meta`."""

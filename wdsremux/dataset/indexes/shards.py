@@ -6,14 +6,15 @@ other tools, members may have any name and offset: their headers are read, but n
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from io import RawIOBase
+from typing import IO, Any, ClassVar, Protocol, cast
 
 from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.manifest import INDEX_WRITER, Manifest, ShardSummary
 from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.walk import SeekReader, TarFault, TarWalk
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.dataset.reader import Output
+from wdsremux.dataset.shards.series import prefix_of
 
 IndexFile = tuple[str, Iterable[bytes]]
 """Name relative to the dataset, and content in parts."""
@@ -52,8 +53,35 @@ class IndexedShard:
     """Offset after the last member: the zero blocks begin here."""
 
 
+class IndexSource(Protocol):
+    """A dataset to index: its manifest, the entries of its shards, and the shards."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """The manifest, which may not be published yet."""
+
+    def entries(self, shards: Iterable[ShardSummary]) -> Iterator[tuple[ShardSummary, ShardEntry]]:
+        """Yield shards with their entries, in order. Raises CorruptDataError."""
+
+    def open(self, shard: ShardSummary) -> IO[bytes] | RawIOBase:
+        """Open a shard for reading; the caller closes it."""
+
+
 class IndexBuilder:
     """Makes the files of one kind of index; by itself it makes none."""
+
+    reads_samples: ClassVar[bool] = False
+    """Whether it needs to know where each sample is."""
+
+    @staticmethod
+    def shard_file(_shard: str) -> str | None:
+        """Return the name of the file that a shard gets, if any."""
+        return None
+
+    @staticmethod
+    def dataset_files(_series: Iterable[str]) -> tuple[str, ...]:
+        """Return the names of the files of a dataset with these series, such as "train-c0"."""
+        return ()
 
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
@@ -67,11 +95,20 @@ class IndexBuilder:
         yield from ()
 
 
-def indexed_shards(output: Output) -> Iterator[IndexedShard]:
-    """Yield the shards of an output. Raises CorruptDataError, StoreError."""
-    is_own = output.manifest.head.options.get("writer") != INDEX_WRITER
-    for summary, entry in output.entries(output.manifest.shards):
-        yield _from_entry(entry) if is_own else _from_headers(output, summary)
+def series_of(manifest: Manifest) -> dict[str, list[ShardSummary]]:
+    """Return the shards of each series by its name: "train", with several copies "train-c0"."""
+    found: dict[str, list[ShardSummary]] = {}
+    for shard in manifest.shards:
+        name = prefix_of(shard.split, shard.copy, manifest.head.copies)
+        found.setdefault(name, []).append(shard)
+    return found
+
+
+def indexed_shards(source: IndexSource) -> Iterator[IndexedShard]:
+    """Yield the shards of a dataset. Raises CorruptDataError, StoreError."""
+    is_own = source.manifest.head.options.get("writer") != INDEX_WRITER
+    for summary, entry in source.entries(source.manifest.shards):
+        yield _from_entry(entry) if is_own else _from_headers(source, summary)
 
 
 def _from_entry(entry: ShardEntry) -> IndexedShard:
@@ -89,11 +126,11 @@ def _from_entry(entry: ShardEntry) -> IndexedShard:
     return IndexedShard(entry.summary, samples, sum(entry.sizes))
 
 
-def _from_headers(output: Output, summary: ShardSummary) -> IndexedShard:
+def _from_headers(source: IndexSource, summary: ShardSummary) -> IndexedShard:
     samples: list[IndexedSample] = []
     members: list[IndexedMember] = []
     key, start = "", 0
-    with output.open(summary) as file:
+    with source.open(summary) as file:
         walk = TarWalk(SeekReader(cast("Any", file)))
         try:
             for member in walk.members():

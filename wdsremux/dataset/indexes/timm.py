@@ -5,7 +5,7 @@ lengths; open_clip 3.3 and the resharder of DataComp, which want the samples of 
 Short because each foreign format is a file of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from wdsremux.core.manifest import ShardSummary, indented_json
 from wdsremux.dataset.indexes.shards import IndexBuilder, IndexFile
@@ -13,6 +13,11 @@ from wdsremux.dataset.indexes.shards import IndexBuilder, IndexFile
 
 class TimmIndex(IndexBuilder):
     """One file for the dataset. A split with copies is listed as a whole, and by copy."""
+
+    @staticmethod
+    def dataset_files(_series: Iterable[str]) -> tuple[str, ...]:
+        """Return the name of the file."""
+        return ("_info.json",)
 
     def dataset(self) -> Iterator[IndexFile]:
         """Yield `_info.json`."""
@@ -35,6 +40,11 @@ class TimmIndex(IndexBuilder):
 
 class OpenClipIndex(IndexBuilder):
     """One file for the dataset."""
+
+    @staticmethod
+    def dataset_files(_series: Iterable[str]) -> tuple[str, ...]:
+        """Return the name of the file."""
+        return ("sizes.json",)
 
     def dataset(self) -> Iterator[IndexFile]:
         """Yield `sizes.json`."""

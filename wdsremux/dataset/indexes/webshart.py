@@ -15,6 +15,13 @@ from wdsremux.dataset.indexes.shards import IndexBuilder, IndexedShard, IndexFil
 class WebshartIndex(IndexBuilder):
     """One file for each shard."""
 
+    reads_samples = True
+
+    @staticmethod
+    def shard_file(shard: str) -> str:
+        """Return the name of the index of a shard."""
+        return f"{shard.removesuffix('.tar')}.json"
+
     def shard(self, shard: IndexedShard) -> Iterator[IndexFile]:
         """Yield the index of a shard."""
         index = {
@@ -26,4 +33,4 @@ class WebshartIndex(IndexBuilder):
                 for member in sample.members
             },
         }
-        yield f"{shard.summary.name.removesuffix('.tar')}.json", [json.dumps(index).encode()]
+        yield self.shard_file(shard.summary.name), [json.dumps(index).encode()]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError
-from wdsremux.core.manifest import STATE_FOLDER
+from wdsremux.core.manifest import ENERGON_FOLDER, STATE_FOLDER
 from wdsremux.core.paths import exists, is_folder
 from wdsremux.stores.base import Proof, Store, Sums, read_bounded
 from wdsremux.stores.copying import hashed_blocks, refuse_name, sha256_of
@@ -171,7 +171,8 @@ class FolderStore(Store):
 
     def _sweep(self) -> None:
         """Remove temporary files of wdsremux; only the holder of the lock may."""
-        for folder in (self.root, self.root / STATE_FOLDER):
+        folders = [self.root / name for name in ("", STATE_FOLDER, ENERGON_FOLDER)]
+        for folder in (one for one in folders if is_folder(one) and not one.is_symlink()):
             with translating_errors("read", folder):
                 left = [path for path in folder.iterdir() if _is_temporary(path.name)]
             for path in left:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from wdsremux.core.errors import StoreError, WdsremuxError
+from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER
 from wdsremux.core.option_values import size
 from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums
 from wdsremux.stores.folder.store import FolderStore
@@ -21,15 +22,16 @@ from wdsremux.stores.retry import RetryingStore
 from wdsremux.stores.staging.files import StagedFile, staging_error
 from wdsremux.stores.staging.uploader import ENDS_WITHIN_S, Uploader
 
-RIDES_ALONG = (".tar", ".msgpack")
-"""Shards and their entries, which are published later. All other files count them."""
+WAITS_FOR_ALL = (MANIFEST_NAME, f"{STATE_FOLDER}/")
+"""Files that rely on others, unless they are entries: recipe, records and the manifest."""
 
 
 class StagedStore(Store):
     """Publishes files at a remote store, whole and in the order of their commits.
 
-    `commit` of a shard or an entry returns before it is published; that of any other file when it
-    is, and all before it. Reading waits for queued files. LockVersion to by one thread.
+    `commit` of the manifest and of the files in the state folder, except entries, returns when it
+    is published, and all before it; that of any other file before it is. Reading waits for queued
+    files. Written to by one thread.
     """
 
     def __init__(
@@ -195,7 +197,7 @@ class StagedStore(Store):
         uploader = self._running_uploader()
         self._open_bytes -= file.sums.size_bytes
         uploader.add(file)
-        if not file.name.endswith(RIDES_ALONG):
+        if file.name.startswith(WAITS_FOR_ALL) and not file.name.endswith(".msgpack"):
             uploader.flush()
 
     def release(self, reserved_bytes: int) -> None:

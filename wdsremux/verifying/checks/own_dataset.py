@@ -29,6 +29,7 @@ from wdsremux.dataset.validation import manifest_problem
 from wdsremux.stores.folder.file import TEMPORARY_SUFFIX
 from wdsremux.stores.reading.untrusted import Folder, Item, NotAFileError, is_safe_name
 from wdsremux.verifying.checks.cards import check_card
+from wdsremux.verifying.checks.loader_indexes import check_indexes
 from wdsremux.verifying.checks.manifests import check_head, check_manifest, check_series
 from wdsremux.verifying.checks.member_contents import parsed_object
 from wdsremux.verifying.checks.reading import RejectedLines, finding_of, read_file
@@ -69,6 +70,8 @@ class OwnDataset:
         shards = self._shards()
         check_series(list(shards.values()), self._found, is_finished=self._manifest is not None)
         self._check_items(shards)
+        manifest = self._manifest
+        sums = {} if manifest is None else check_indexes(self._folder, manifest, self._found)
         tasks = [task for shard in shards.values() if (task := self._task(shard)) is not None]
         return CheckPlan(
             tasks=tuple(tasks),
@@ -76,6 +79,7 @@ class OwnDataset:
             is_ours=self._is_ours,
             features=self._head.features if self._head else {},
             max_pixels=self._options.get("max_pixels"),
+            index_sums=sums,
         )
 
     @property

@@ -49,6 +49,8 @@ class CheckPlan:
     features: Mapping[str, Any] = field(default_factory=dict)
     """As in the manifest; empty when they are unknown."""
     max_pixels: int | None = None
+    index_sums: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the indexes for other loaders, by the names of their files."""
 
     def names_by_sum(self) -> dict[str, str]:
         """Return the names of the shards by their recorded SHA-256."""

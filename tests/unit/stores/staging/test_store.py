@@ -88,7 +88,16 @@ def test_shards_and_entries_are_committed_before_they_are_published(case):
     assert list(case.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [".wdsremux/recipe.json", "README.md", "index.json"])
+def test_the_files_that_only_loaders_read_ride_along_with_the_next_one_that_counts(case):
+    publish(case.target, "train-000000.idx", b"x")
+    publish(case.target, ".nv-meta/index.uuid", b"x")
+    publish(case.target, "README.md", b"x")
+    assert case.remote.published == []
+    case.allow(3)
+    assert listed(case.target) == [("README.md", 1), ("train-000000.idx", 1)]
+
+
+@pytest.mark.parametrize("name", [".wdsremux/recipe.json", "index.json"])
 def test_other_files_are_published_in_order_before_commit_returns(case, name):
     is_its_turn, gate = threading.Event(), threading.Event()
 
