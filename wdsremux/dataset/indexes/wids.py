@@ -3,6 +3,7 @@
 `index.json` lists all shards, and wids makes one dataset of them. Where there are several splits or
 copies, these files keep them apart.
 Format: wids 0.1.11 (`wids_specs.py`).
+Short because each foreign format is a file of its own.
 """
 
 from collections.abc import Iterable, Iterator
