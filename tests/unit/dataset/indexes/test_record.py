@@ -76,7 +76,7 @@ def test_one_series_needs_no_other_index_than_the_manifest(tmp_path):
 
 
 def test_an_unknown_kind_is_refused_before_anything_is_read(tmp_path):
-    with pytest.raises(UsageError, match="--index 'dalli' is unknown; did you mean dali"):
+    with pytest.raises(UsageError, match="index='dalli' is unknown; did you mean dali"):
         make_dataset(tmp_path / "out", rows=3, index="dalli")
     assert not (tmp_path / "out").exists()
 
