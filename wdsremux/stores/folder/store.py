@@ -201,7 +201,8 @@ def _make_folder(folder: Path) -> None:
     """Create a folder, and those above it, so that they survive a power cut."""
     if is_folder(folder):
         return
-    if folder.is_symlink() or exists(folder):
+    # Again: another thread may have created it in between.
+    if (folder.is_symlink() or exists(folder)) and not is_folder(folder):
         raise StoreError(
             f"cannot write below {str(folder)!r}, which is not a folder; choose another output, or "
             "move it away"

@@ -288,3 +288,16 @@ def test_a_failed_short_write_is_a_store_error_and_leaves_no_file(tmp_path):
     assert "raise the file size limit" in ended.stdout
     assert names_in(tmp_path) == ["a.tar"]
     assert content_of(FolderStore(tmp_path), "a.tar") == b"whole"
+
+
+def test_a_folder_that_another_thread_creates_meanwhile_is_used(tmp_path, monkeypatch):
+    real = store.is_folder
+
+    def created_after_the_answer(path):
+        answer = real(path)
+        Path(path).mkdir(exist_ok=True)
+        return answer
+
+    monkeypatch.setattr(store, "is_folder", created_after_the_answer)
+    publish(FolderStore(tmp_path), "below/file", b"x")
+    assert (tmp_path / "below/file").read_bytes() == b"x"
