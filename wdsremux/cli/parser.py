@@ -142,7 +142,8 @@ def _hint_of_flag(flag: str, command: str, options: Mapping[str, Sequence[str]])
         return f"; use {INSTEAD[flag]}"
     others = [name for name, known in options.items() if flag in known]
     if others:
-        return f"; {flag} is an option of {' and '.join(others)}, not of {command}"
+        named = " and ".join(filter(None, (", ".join(others[:-1]), others[-1])))
+        return f"; {flag} is an option of {named}, not of {command}"
     return did_you_mean(flag, (one for one in own if one.startswith("-")))
 
 

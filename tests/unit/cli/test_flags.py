@@ -173,7 +173,10 @@ def test_an_unknown_key_is_refused_with_the_known_ones(tmp_path, key, hint):
         options_from_file(path)
     text = str(caught.value)
     name = key.split(".")[0]
-    assert f"unknown option {name!r}{hint}; the options are allow-oversize, " in text
+    assert (
+        f"unknown option {name!r}{hint}; the options are accept-function-change, allow-oversize, "
+        in text
+    )
     assert "max-shard-size" in text
 
 

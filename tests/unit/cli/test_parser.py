@@ -30,7 +30,7 @@ from wdsremux.sources.registry import parse
         ("convert a b --sourc 3", "; did you mean --source-kind?;"),
         (
             "repair out --source-kind=tars",
-            "; --source-kind is an option of convert and bench, not of repair;",
+            "; --source-kind is an option of convert, preview and bench, not of repair;",
         ),
         ("index out --depth samples", "; --depth is an option of verify, not of index;"),
         ("verify a b", "wdsremux verify: unrecognized arguments: b; see wdsremux verify --help"),
