@@ -52,6 +52,13 @@ def _add_arguments(parser: argparse.ArgumentParser, *, every: bool) -> None:
         help="measure for 5 s; print time and size; write nothing",
     )
     parser.add_argument(
+        "--debug-row",
+        metavar="N",
+        type=int,
+        help="run row N, with its batch, in this process; show what your function gets, returns or "
+        "raises; write nothing",
+    )
+    parser.add_argument(
         "-v", "--verbose", action="store_true", help="show finished shards and rejected rows"
     )
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
@@ -85,6 +92,10 @@ def _convert(arguments: argparse.Namespace) -> int:
     run = Run.from_options(run_options)
     if arguments.dry_run:
         return bench.dry_run(arguments.source, arguments.out, recipe, run)
+    if arguments.debug_row is not None:
+        from wdsremux.cli.debug_row import show_row
+
+        return show_row(arguments.source, arguments.out, recipe, run, arguments.debug_row)
     if arguments.resume and run.progress != "none":
         console.err("--resume is not needed: the same command resumes")
     meter = Meter()

@@ -4,7 +4,7 @@ The first batch that has a column decides its type: the function runs on it once
 start. So the columns do not depend on the number of workers, and `recipe.json` records them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import tee
@@ -143,6 +143,13 @@ def _look(conversion: Conversion, engine: Engine) -> _Found:
     return found
 
 
+def add_dtypes(dtypes: dict[str, Dtype], fields: Mapping[str, Any], known: Container[str]) -> None:
+    """Widen the types of columns by the values of one sample; `known` are those of the source."""
+    for name, value in fields.items():
+        if name not in known:
+            dtypes[str(name)] = merged(dtypes.get(str(name), "null"), dtype_of(value))
+
+
 class SurveyWorker(Worker):
     """Runs the function, and returns the types of the columns it adds instead of samples."""
 
@@ -161,10 +168,7 @@ class SurveyWorker(Worker):
         if isinstance(outcome, Rejected):
             builder.rejected.append(outcome)
             return
-        for name, value in outcome.fields.items():
-            if name not in self._known:
-                known = self._dtypes.get(str(name), "null")
-                self._dtypes[str(name)] = merged(known, dtype_of(value))
+        add_dtypes(self._dtypes, outcome.fields, self._known)
 
     def _batch(self, builder: BatchBuilder, task: Task) -> Batch:
         dtypes, self._dtypes = self._dtypes, {}

@@ -135,6 +135,14 @@ class UserFunction:
         remarks, self._remarks = self._remarks, []
         return remarks
 
+    def argument(self, rows: Sequence[Row]) -> Any:
+        """Return what the function gets for rows: all of a batch, or one."""
+        return self._argument(rows)
+
+    def call(self, rows: Sequence[Row], copy: int) -> Any:
+        """Return what the function returns for rows, unchecked. Raises what it raises."""
+        return self._called(_Call(rows, copy))
+
     def run(self, rows: Sequence[Row], copy: int) -> list[Row | Rejected]:
         """Return the outcome of each row, in order; of each sample, where their numbers differ.
 
