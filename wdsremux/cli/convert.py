@@ -17,6 +17,10 @@ SOURCE_HELP = (
     ".tar files, 'x-{000..009}.tar' · demo: (see wdsremux help sources)"
 )
 OUT_HELP = f"folder or {' '.join(f'{name}://' for name in SCHEMES)} URL; the same command resumes"
+DEBUG_HELP = (
+    "run row N, with its batch, in this process; show what your function gets, returns or raises; "
+    "write nothing"
+)
 EXAMPLE = """
 examples:
   wdsremux convert user/dataset out/dataset --step resize=256 --step center-crop=224
@@ -55,8 +59,7 @@ def _add_arguments(parser: argparse.ArgumentParser, *, every: bool) -> None:
         "--debug-row",
         metavar="N",
         type=int,
-        help="run row N, with its batch, in this process; show what your function gets, returns or "
-        "raises; write nothing",
+        help=DEBUG_HELP if every else argparse.SUPPRESS,
     )
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show finished shards and rejected rows"
