@@ -1,12 +1,14 @@
 """Removes shards whose copies are verified, and records the proof: the next run lacks the shard.
 
-`.wdsremux/moved.jsonl` has a line for each shard, written and synced before its removal.
+`.wdsremux/moved.jsonl` has a line for each shard, written and synced before its removal. Its lines
+are in the order of the shards, whichever copy is proven first.
 """
 
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,10 +40,32 @@ class Mover:
         self._lock = threading.Lock()
         self._is_durable = False
         """Whether the name of the journal survives a power cut, as its lines do."""
+        self._order: deque[str] = deque()
+        self._settled: dict[str, tuple[ShardSummary, Proof] | None] = {}
+        """Shards whose turn has not come; None for those to keep."""
         self.freed: list[str] = []
 
+    def begin(self, names: Iterable[str]) -> None:
+        """Remove shards in this order; each of these waits until those ahead of it are settled."""
+        self._order.extend(names)
+
     def free(self, shard: ShardSummary, proof: Proof) -> None:
-        """Remove a shard whose copy is verified."""
+        """Remove a shard whose copy is verified, when its turn comes."""
+        self._settle(shard.name, (shard, proof))
+
+    def keep(self, name: str) -> None:
+        """Do not remove a shard, and let those behind it have their turn."""
+        self._settle(name, None)
+
+    def _settle(self, name: str, outcome: tuple[ShardSummary, Proof] | None) -> None:
+        with self._lock:
+            self._settled[name] = outcome
+            while self._order and self._order[0] in self._settled:
+                next_one = self._settled.pop(self._order.popleft())
+                if next_one is not None:
+                    self._remove(*next_one)
+
+    def _remove(self, shard: ShardSummary, proof: Proof) -> None:
         line = {
             "name": shard.name,
             "sha256": shard.sha256,
@@ -49,10 +73,9 @@ class Mover:
             "level": proof.level,
             "receipt": dict(proof.receipt),
         }
-        with self._lock:
-            self._note(json.dumps(line))
-            self._source.remove(shard.name)
-            self.freed.append(shard.name)
+        self._note(json.dumps(line))
+        self._source.remove(shard.name)
+        self.freed.append(shard.name)
 
     def record(self, shard: ShardSummary) -> None:
         """Record a shard that `free` would remove."""

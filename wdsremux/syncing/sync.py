@@ -185,9 +185,13 @@ class _Sync:
         self._notifier.notify(SyncBegun(len(self._sent_files), self._size_bytes()))
         if plan.takes_index_first:
             self._dest.remove(MANIFEST_NAME)
+        self._begin_move(ends, plan)
         self._free_present(ends, plan)
         # Together: where files are published by commits, the recipe needs no commit of its own.
         self._sender.send([*plan.first, *plan.shards], self._done)
+        if self._mover is not None:
+            for name in self._sender.damaged:
+                self._mover.keep(name)
         self._sender.send(plan.small, self._done)
         self._refuse_damage(plan)
         index = self._count_index(ends, plan)
@@ -226,6 +230,13 @@ class _Sync:
             if self._mover is not None and item.shard is not None:
                 self._mover.record(item.shard)
 
+    def _begin_move(self, ends: Endpoints, plan: TransferPlan) -> None:
+        """Settle in which order shards are removed: copies finish in any order."""
+        if self._mover is not None:
+            present = {name for name, (item, _) in plan.present.items() if ends.has_whole(item)}
+            names = [shard.name for shard in ends.manifest.shards if shard.name in present]
+            self._mover.begin([*names, *(item.name for item in plan.shards)])
+
     def _free_present(self, ends: Endpoints, plan: TransferPlan) -> None:
         for item, proof in plan.present.values():
             if ends.has_whole(item):
@@ -240,6 +251,7 @@ class _Sync:
             self._mover.free(item.shard, proof)
         else:
             self._kept.append(item.name)
+            self._mover.keep(item.name)
 
     def _refuse_damage(self, plan: TransferPlan) -> None:
         damaged = [*(plan.lost | self._sender.damaged).values()]

@@ -24,6 +24,12 @@ def folder(tmp_path):
     return target
 
 
+def mover_of(folder):
+    mover = Mover(folder.root, folder, "there")
+    mover.begin(shard.name for shard in SHARDS)
+    return mover
+
+
 def names_in(folder):
     return {path.name for path in folder.root.glob("*.tar")}
 
@@ -37,7 +43,7 @@ def test_the_folder_of_the_journal_is_synced_before_the_first_removal(folder, mo
         assert len(names_in(folder)) == 2
 
     monkeypatch.setattr(moving, "sync_folder", seen)
-    mover = Mover(folder.root, folder, "there")
+    mover = mover_of(folder)
     for shard in SHARDS:
         mover.free(shard, PROOF)
     assert synced == [folder.root / ".wdsremux"]
@@ -48,10 +54,12 @@ def test_the_folder_of_the_journal_is_synced_before_the_first_removal(folder, mo
 
 def test_a_journal_that_another_run_made_is_synced_too(folder, monkeypatch):
     """That one may have been killed before."""
-    Mover(folder.root, folder, "there").free(SHARDS[0], PROOF)
+    mover_of(folder).free(SHARDS[0], PROOF)
     synced = []
     monkeypatch.setattr(moving, "sync_folder", synced.append)
-    Mover(folder.root, folder, "there").free(SHARDS[1], PROOF)
+    mover = mover_of(folder)
+    mover.keep(SHARDS[0].name)
+    mover.free(SHARDS[1], PROOF)
     assert synced == [folder.root / ".wdsremux"]
 
 
@@ -61,5 +69,22 @@ def test_a_shard_stays_when_the_folder_of_the_journal_cannot_be_synced(folder, m
 
     monkeypatch.setattr(moving, "sync_folder", broken)
     with pytest.raises(StoreError):
-        Mover(folder.root, folder, "there").free(SHARDS[0], PROOF)
+        mover_of(folder).free(SHARDS[0], PROOF)
     assert len(names_in(folder)) == 2
+
+
+def test_shards_are_removed_in_their_order_whichever_copy_is_proven_first(folder):
+    mover = mover_of(folder)
+    mover.free(SHARDS[1], PROOF)
+    assert (mover.freed, len(names_in(folder))) == ([], 2)
+    mover.free(SHARDS[0], PROOF)
+    assert mover.freed == [shard.name for shard in SHARDS]
+    lines = (folder.root / MOVED_NAME).read_text().splitlines()
+    assert [SHARDS[0].name in lines[1], SHARDS[1].name in lines[2]] == [True, True]
+
+
+def test_a_shard_that_is_kept_lets_the_next_one_go(folder):
+    mover = mover_of(folder)
+    mover.free(SHARDS[1], PROOF)
+    mover.keep(SHARDS[0].name)
+    assert mover.freed == [SHARDS[1].name]
