@@ -32,6 +32,7 @@ class Fault:
     * "reset": reset both connections after `n` bytes of the request's body
     * "hang": after `n` bytes of the request's body, move nothing more
     * "flip": change one bit of byte `n` of the request's body
+    * "flip_answer": change one bit of byte `n` of the answer's body
     * "lose_answer": let the server do it, then reset the connection instead of passing the answer on
     * "cut_answer": reset the connection after `n` bytes of the answer's body
     * "hold": wait before the request goes on, until `release` is set
@@ -153,7 +154,8 @@ class FaultProxy:
             raise Broken
         writer.write(answer)
         if method != "HEAD" and b" 204 " not in answer.split(b"\r\n", 1)[0]:
-            await copy(body_of(above_reader, answer), writer, faults.get("cut_answer"))
+            flip = faults.get("flip_answer")
+            await copy(body_of(above_reader, answer), writer, faults.get("cut_answer"), flip)
         await writer.drain()
         return "close" not in field_of(head, "connection") + field_of(answer, "connection")
 
@@ -192,7 +194,7 @@ def field_of(head, name):
     return found[1].decode("latin-1").lower() if found else ""
 
 
-async def copy(body, writer, cut=None):
+async def copy(body, writer, cut=None, flip=None):
     """Pass an answer's body on, or the first `cut.n` bytes of it."""
     at = 0
     async for data, is_content in body:
@@ -200,8 +202,13 @@ async def copy(body, writer, cut=None):
             writer.write(data[: max(0, cut.n - at)])
             await writer.drain()
             raise Broken
+        if is_content and flip is not None and at <= flip.n < at + len(data):
+            changed = bytearray(data)
+            changed[flip.n - at] ^= 1
+            writer.write(bytes(changed))
+        else:
+            writer.write(data)
         at += len(data) if is_content else 0
-        writer.write(data)
         await writer.drain()
 
 

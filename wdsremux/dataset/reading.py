@@ -24,6 +24,16 @@ EntryFuture = Giver[tuple[ShardEntry | None, str | None]]
 
 def read_entry(folder: Folder, name: str, *, is_ours: bool) -> tuple[ShardEntry | None, str | None]:
     """Return (entry, None), or (None, what is wrong with it). Raises OSError."""
+    entry, problem = _read_entry(folder, name, is_ours=is_ours)
+    if problem is not None and folder.reads_at_once > 1:
+        # The network may have damaged it: a second copy decides.
+        entry, problem = _read_entry(folder, name, is_ours=is_ours)
+    return entry, problem
+
+
+def _read_entry(
+    folder: Folder, name: str, *, is_ours: bool
+) -> tuple[ShardEntry | None, str | None]:
     data = folder.read(name, MAX_ENTRY_BYTES)
     if data is None:
         return None, "it is missing"

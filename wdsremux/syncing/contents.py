@@ -1,5 +1,6 @@
 """What a store holds of a dataset, and which of its files a sync sends."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -78,13 +79,7 @@ def contents_of(store: RetryingStore) -> Contents:
     """List a store and read its `index.json`."""
     versions = {v.name: v for v in (*store.versions(), *store.versions(STATE_FOLDER))}
     sizes = {name: version.size_bytes for name, version in versions.items()}
-    index = store.read(MANIFEST_NAME, MAX_MANIFEST_BYTES) if MANIFEST_NAME in sizes else None
-    manifest = None
-    if index is not None:
-        try:
-            manifest = _manifest(index)
-        except CorruptDataError:
-            manifest = None
+    index, manifest = _read_manifest(store) if MANIFEST_NAME in sizes else (None, None)
     recorded = manifest.shards if manifest is not None else ()
     shards = {s.name: s for s in recorded if sizes.get(s.name) == s.size_bytes}
     indexes = _indexes(store) if INDEXES_NAME in sizes else None
@@ -104,6 +99,17 @@ def contents_of(store: RetryingStore) -> Contents:
             indexes is not None and manifest is not None and indexes.describes(manifest)
         ),
     )
+
+
+def _read_manifest(store: RetryingStore) -> tuple[bytes | None, Manifest | None]:
+    """Return `index.json` and what it says; None for what cannot be read."""
+    index = None
+    # The network may damage it: a second copy decides.
+    for _ in range(1 if store.root is not None else 2):
+        index = store.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
+        with contextlib.suppress(CorruptDataError):
+            return index, None if index is None else _manifest(index)
+    return index, None
 
 
 def finished_contents(store: RetryingStore) -> tuple[Contents, Manifest]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
-from wdsremux.core.manifest import MAX_ENTRY_BYTES
+from wdsremux.core.manifest import MAX_ENTRY_BYTES, ShardSummary
 from wdsremux.dataset.entry import ShardEntry
 from wdsremux.dataset.ledger import REJECTED_NAME
 from wdsremux.stores.base import Sums, read_bounded
@@ -17,6 +17,9 @@ from wdsremux.stores.copying import BLOCK_BYTES, opened_file
 from wdsremux.stores.reading.untrusted import open_below
 from wdsremux.stores.retry import RetryingStore
 from wdsremux.syncing.contents import SyncFile
+
+COPIES = 3
+"""How often a file without a record is fetched again until two copies agree."""
 
 
 class SourceFiles(Protocol):
@@ -94,7 +97,19 @@ class FetchedFiles:
         sums = _sums(path, item)
         if item.sha256 is not None and sums != Sums(item.size_bytes, item.sha256):
             raise CorruptDataError(f"{item.name!r} differs from its record")
-        return sums
+        return sums if _has_record(item) else self._compared(item, path, sums)
+
+    def _compared(self, item: SyncFile, path: Path, sums: Sums) -> Sums:
+        """Return the sums of a file without a record once its store, or a second copy, agrees."""
+        for _ in range(COPIES):
+            if self._source.prove(item.name, sums, path).level in ("etag", "checksum"):
+                return sums
+            self._source.tried(lambda: self._fetch(item, path))
+            again = _sums(path, item)
+            if again == sums:
+                return sums
+            sums = again
+        raise CorruptDataError(f"{item.name!r} arrives with other bytes each time")
 
     def _fetch(self, item: SyncFile, path: Path) -> None:
         try:
@@ -156,11 +171,18 @@ def _sums(path: Path, item: SyncFile) -> Sums:
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)
             size_bytes = file.tell()
+        if is_entry and item.shard is not None:
+            _check_entry_sum(digest.hexdigest(), item.name, item.shard)
     except FileNotFoundError as exc:
         raise CorruptDataError(f"{item.name!r} is missing") from exc
     except OSError as exc:
         raise CorruptDataError(f"{item.name!r} cannot be read: {exc.strerror or exc}") from exc
     return Sums(size_bytes, digest.hexdigest())
+
+
+def _has_record(item: SyncFile) -> bool:
+    """Return whether the SHA-256 of a file is known beforehand."""
+    return item.is_shard or (item.shard is not None and item.shard.entry_sha256 != "")
 
 
 def _check_entry(path: Path, item: SyncFile) -> None:
@@ -173,6 +195,11 @@ def _check_entry(path: Path, item: SyncFile) -> None:
         raise CorruptDataError(f"{item.name!r} is damaged") from exc
     if recorded != item.shard:
         raise CorruptDataError(f"{item.name!r} disagrees with index.json")
+
+
+def _check_entry_sum(sha256: str, name: str, shard: ShardSummary) -> None:
+    if shard.entry_sha256 not in ("", sha256):
+        raise CorruptDataError(f"{name!r} has another SHA-256 than recorded")
 
 
 def damage_of(path: Path, item: SyncFile) -> str | None:

@@ -27,6 +27,7 @@ _FIELDS = {
     "ContentType": "content-type",
     "ContentMD5": "content-md5",
     "ChecksumCRC64NVME": "x-amz-checksum-crc64nvme",
+    "ChecksumMode": "x-amz-checksum-mode",
     "IfMatch": "if-match",
     "IfNoneMatch": "if-none-match",
     "Range": "range",
@@ -44,6 +45,8 @@ class Answer:
     etag: str
     """As the server writes it; empty where it has none."""
     is_conflict: bool = False
+    crc64: str = ""
+    """CRC64NVME of the whole object in base64, where it was asked for and the server has it."""
 
 
 class DirectRequests:
@@ -123,7 +126,8 @@ class DirectRequests:
             return None
         if answer.status in (200, 206):
             self._failures = 0
-            return Answer(content, answer.headers.get("etag", ""))
+            crc64 = answer.headers.get("x-amz-checksum-crc64nvme", "")
+            return Answer(content, answer.headers.get("etag", ""), crc64=crc64)
         _log.debug("left to the client: status %d", answer.status)
         self._failures += answer.status not in (NOT_FOUND, CONFLICT)
         return Answer(b"", "", is_conflict=True) if answer.status == CONFLICT else None

@@ -162,7 +162,7 @@ class S3Store(Store):
     def read(self, name: str, max_bytes: int) -> bytes | None:
         """Return the content of a small file by one request; None when it does not exist."""
         try:
-            data = self._bucket.data(name, max_bytes + 1)
+            data = self._bucket.whole(name, max_bytes + 1)
         except RefusalError as exc:
             if exc.is_absent:
                 return None
