@@ -107,7 +107,7 @@ _TEXTS: dict[Code, tuple[str, str]] = {
         "Archives were concatenated, or the file was reused.",
         "Readers ignore these samples.",
     ),
-    Code.ENTRY_DIFFERS: (_STATE, "Samples are looked up at wrong places."),
+    Code.ENTRY_DIFFERS: (_STATE, "Samples are read at wrong offsets."),
     Code.JSON_BROKEN: (_OTHER_TOOL, "Loaders fail on this sample."),
     Code.JSON_SCHEMA: (_EDITED, "load_dataset fails, or your code misses a field."),
     Code.LABEL_RANGE: (_EDITED, "Training fails, or learns a wrong class."),
