@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
-from wdsremux.converting.meter import crew, duration
-from wdsremux.core.option_values import seconds_from_text, size
+from wdsremux.core.option_values import crew, duration, seconds_from_text, size
 from wdsremux.core.recipe import Recipe, Run
 
 if TYPE_CHECKING:

@@ -12,8 +12,11 @@ from wdsremux.cli import console
 from wdsremux.cli.snippets import SNIPPETS, snippet
 from wdsremux.core.errors import UsageError
 from wdsremux.core.escaping import escaped
-from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.core.option_values import counted, size
+
+if TYPE_CHECKING:
+    from wdsremux.core.manifest import Manifest, ShardSummary
+
 
 if TYPE_CHECKING:
     from wdsremux.dataset.browsing import FoundSample
@@ -125,7 +128,7 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _shard(shard: ShardSummary) -> dict[str, Any]:
+def _shard(shard: "ShardSummary") -> dict[str, Any]:
     """Return a shard as `ls --json` prints it."""
     return {
         "shard": shard.name,
@@ -182,7 +185,7 @@ def _image(content: bytes) -> dict[str, Any]:
         return {"problem": str(exc)}
 
 
-def _shard_lines(shards: list[ShardSummary]) -> Iterator[str]:
+def _shard_lines(shards: "list[ShardSummary]") -> Iterator[str]:
     width = max((len(escaped(shard.name)) for shard in shards), default=0)
     for shard in shards:
         rows = f"rows {shard.first_position} to {shard.last_position}"
@@ -222,7 +225,7 @@ def _sample_lines(facts: Mapping[str, Any]) -> Iterator[str]:
         yield f"json: {json.dumps(facts['json'], indent=2)}"
 
 
-def _dataset_lines(manifest: Manifest) -> Iterator[str]:
+def _dataset_lines(manifest: "Manifest") -> Iterator[str]:
     from wdsremux.dataset.indexes.loader_urls import own_loaders
 
     totals = manifest.totals

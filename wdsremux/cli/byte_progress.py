@@ -4,11 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO, cast
 
-from wdsremux.converting.meter import duration
 from wdsremux.converting.progress import LOG_EVERY_S, BestEffortStream
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Note, SyncBegun, SyncEvent
-from wdsremux.core.option_values import counted, size
+from wdsremux.core.option_values import counted, duration, size
 
 
 def byte_progress(out: TextIO) -> Callable[[CheckEvent | SyncEvent], None]:

@@ -3,14 +3,16 @@
 import argparse
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import bench, console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.cli.parser import Parser
-from wdsremux.core.events import Advanced, Begun, Done, Event, Note, ShardDone
 from wdsremux.core.option_values import size
 from wdsremux.stores.schemes import SCHEMES
+
+if TYPE_CHECKING:
+    from wdsremux.core.events import Event, Note
 
 SOURCE_HELP = (
     "Hub dataset (user/name) · image folder · folder or pattern of .parquet or "
@@ -88,6 +90,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     from wdsremux.converting import progress
     from wdsremux.converting.convert import convert_by
     from wdsremux.converting.meter import Meter
+    from wdsremux.core.events import Begun, Done, Event
     from wdsremux.core.recipe import Recipe, Run
 
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
@@ -124,8 +127,10 @@ def _convert(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _details(event: Event) -> Iterator[Note]:
+def _details(event: "Event") -> Iterator["Note"]:
     """Yield what --verbose shows: each finished shard and each rejected row."""
+    from wdsremux.core.events import Advanced, Note, ShardDone
+
     if isinstance(event, ShardDone):
         shard = event.shard
         yield Note(f"{shard.name}: {shard.samples:,} samples, {size(shard.size_bytes)}")

@@ -2,14 +2,15 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
-from wdsremux.cli.byte_progress import byte_progress
 from wdsremux.cli.flags import add_run_options, options_set
 from wdsremux.core.escaping import escaped
-from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Event
-from wdsremux.verifying.reports import RepairReport
+
+if TYPE_CHECKING:
+    from wdsremux.verifying.reports import RepairReport
+
 
 RUN_OPTIONS = ("workers", "engine", "give_up_after", "record_timeout", "progress")
 
@@ -49,7 +50,9 @@ def add_command(commands: Any) -> None:
 
 
 def _repair(arguments: argparse.Namespace) -> int:
+    from wdsremux.cli.byte_progress import byte_progress
     from wdsremux.converting.progress import observer
+    from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Event
     from wdsremux.core.recipe import Run
     from wdsremux.repairing.reopening import repair
 
@@ -77,7 +80,7 @@ def _repair(arguments: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def report_lines(report: RepairReport) -> list[str]:
+def report_lines(report: "RepairReport") -> list[str]:
     """Return the lines of a report: one for each file, and a closing one."""
     lines = [f"rebuilt: {name}" for name in report.remade]
     lines += [f"rebuilt: {name}" for name in report.rebuilt]

@@ -5,11 +5,11 @@ import shlex
 from dataclasses import dataclass, field
 
 from wdsremux.cli.snippets import snippet
-from wdsremux.converting.meter import duration, images_per_s
+from wdsremux.converting.meter import images_per_s
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import Advanced, Done, Event, Note
 from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
-from wdsremux.core.option_values import counted, size
+from wdsremux.core.option_values import counted, duration, size
 from wdsremux.core.records import Rejected
 
 MAX_REASONS = 5

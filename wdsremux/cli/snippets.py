@@ -4,12 +4,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.image_formats import IMAGE_EXTENSIONS
-from wdsremux.core.manifest import Manifest
 from wdsremux.core.option_values import is_url
+
+if TYPE_CHECKING:
+    from wdsremux.core.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class _SnippetInput:
     shards: int
 
 
-def snippet(kind: str, manifest: Manifest, out: str, split: str | None = None) -> str:
+def snippet(kind: str, manifest: "Manifest", out: str, split: str | None = None) -> str:
     """Return a snippet for one split, by default the first.
 
     Raises UsageError for a kind that cannot read an output at a URL.

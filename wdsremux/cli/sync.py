@@ -2,19 +2,19 @@
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
-from wdsremux.cli.byte_progress import byte_progress
 from wdsremux.cli.flags import add_own_options, own_options
-from wdsremux.converting.meter import duration
 from wdsremux.core.escaping import escaped
-from wdsremux.core.option_values import counted, listed, size
+from wdsremux.core.option_values import counted, duration, listed, size
 from wdsremux.stores.schemes import FORMS
 from wdsremux.syncing.options import SyncOptions
-from wdsremux.syncing.report import SyncReport
 
 PLACES = f"a folder (also on NFS or SMB) · {FORMS}"
+if TYPE_CHECKING:
+    from wdsremux.syncing.report import SyncReport
+
 MAX_NAMES = 10
 """How many names a line shows."""
 
@@ -35,6 +35,7 @@ def add_command(commands: Any) -> None:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
+    from wdsremux.cli.byte_progress import byte_progress
     from wdsremux.syncing.sync import sync_by
 
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
@@ -46,7 +47,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def report_lines(report: SyncReport) -> list[str]:
+def report_lines(report: "SyncReport") -> list[str]:
     """Return the lines of a report."""
     lines = _plan_lines(report) if report.is_dry_run else []
     lines += [
@@ -65,7 +66,7 @@ def report_lines(report: SyncReport) -> list[str]:
     return lines
 
 
-def _plan_lines(report: SyncReport) -> list[str]:
+def _plan_lines(report: "SyncReport") -> list[str]:
     """Return a line for each file: a plan is complete, however long it is."""
     lines = [f"would send {s.name}, {size(s.size_bytes)}: {s.why}" for s in report.sent_files]
     lines += [f"would remove {name} at {report.dest}" for name in report.removed]
@@ -78,7 +79,7 @@ def _named(what: str, names: tuple[str, ...]) -> list[str]:
     return [f"{what}: {listed(names, MAX_NAMES)}"]
 
 
-def _closing(report: SyncReport) -> str:
+def _closing(report: "SyncReport") -> str:
     present = f"{counted(report.present_files, 'file')}, {size(report.present_bytes)}"
     removal = ""
     if report.is_dry_run and report.removed:

@@ -7,11 +7,8 @@ from collections import Counter
 from typing import Any
 
 from wdsremux.cli import console
-from wdsremux.cli.byte_progress import byte_progress
-from wdsremux.converting.meter import duration
 from wdsremux.core.escaping import escaped
-from wdsremux.core.manifest import INDEX_WRITER
-from wdsremux.core.option_values import counted, size
+from wdsremux.core.option_values import counted, duration, size
 from wdsremux.verifying.findings import Code
 from wdsremux.verifying.reports import DEPTHS, Report
 
@@ -98,6 +95,7 @@ def _add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from wdsremux.cli.byte_progress import byte_progress
     from wdsremux.verifying.verify import verify
 
     report = verify(
@@ -117,6 +115,8 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _index(arguments: argparse.Namespace) -> int:
+    from wdsremux.cli.byte_progress import byte_progress
+    from wdsremux.core.manifest import INDEX_WRITER
     from wdsremux.verifying.index import index
 
     kinds = arguments.kinds or ()

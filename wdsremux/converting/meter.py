@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wdsremux.core.events import Advanced, Begun, Event, ShardDone
-from wdsremux.core.option_values import counted
+from wdsremux.core.option_values import counted, duration
 
 
 class Meter:
@@ -140,21 +140,6 @@ class Meter:
         return f"shard {current}" + ("" if whole is None else f" of ~{max(whole, current)}")
 
 
-def duration(seconds: float) -> str:
-    """Return a time for people: 42 s, 3 min 5 s, 2 h 10 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
 def images_per_s(rate: float) -> str:
     """Return a rate for people; a slow one is not rounded to zero."""
     return f"{rate:.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
-
-
-def crew(workers: int, engine: str) -> str:
-    """Return "1 process" or "2 threads": how many workers of an engine there are."""
-    return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any, TextIO, cast
 
-from wdsremux.converting.meter import Meter, crew
+from wdsremux.converting.meter import Meter
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import (
     Advanced,
@@ -22,6 +22,7 @@ from wdsremux.core.events import (
     ShardDone,
     ignore_event,
 )
+from wdsremux.core.option_values import crew
 
 LOG_EVERY_S = 10.0
 BAR_FORMAT = "{percentage:3.0f}%|{bar}| {desc}"

@@ -124,6 +124,21 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def crew(workers: int, engine: str) -> str:
+    """Return "1 process" or "2 threads": how many workers of an engine there are."""
+    return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: 42 s, 3 min 5 s, 2 h 10 min."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
 def shortened(text: str, most_chars: int = 100) -> str:
     """Return a string of at most that many characters; "..." at its end says that it was cut."""
     return text if len(text) <= most_chars else f"{text[: most_chars - 3]}..."

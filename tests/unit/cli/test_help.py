@@ -100,7 +100,8 @@ def test_help_imports_nothing_heavy():
         "import sys; from wdsremux.cli.main import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'numpy', 'PIL', 'datasets', 'pyarrow', 'huggingface_hub', 'tqdm', 'shtab', 'boto3'}\n"
+        "heavy = {'numpy', 'PIL', 'datasets', 'pyarrow', 'huggingface_hub', 'tqdm', 'shtab', 'boto3',"
+        " 'logging', 'hashlib', 'wdsremux.core.events'}\n"
         "sys.exit(', '.join(heavy & sys.modules.keys()) or 0)"
     )
     done = subprocess.run(

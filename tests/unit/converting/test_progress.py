@@ -11,10 +11,10 @@ from support.summaries import manifest_of, summary_of
 from wdsremux.cli.report import RunRecord, report
 from wdsremux.cli.snippets import snippet
 from wdsremux.converting import progress as render
-from wdsremux.converting.meter import Meter, duration
+from wdsremux.converting.meter import Meter
 from wdsremux.converting.progress import observer
 from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, ignore_event
-from wdsremux.core.option_values import size
+from wdsremux.core.option_values import duration, size
 from wdsremux.core.records import Rejected
 
 
