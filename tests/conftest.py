@@ -1,4 +1,4 @@
-"""What tests of several rooms share: the stand-in Hub. Builders live in tests/support."""
+"""What tests of several packages share: the fake Hub. Builders are in tests/support."""
 
 import os
 import tempfile
@@ -45,7 +45,7 @@ def pytest_configure(config):
 
 @pytest.fixture
 def hub(pytestconfig):
-    """Return the stand-in Hub with default options and zero counts; `new_repo` gives a place."""
+    """Return the fake Hub with default options and zero counts; `new_repo` makes a repository."""
     server = pytestconfig.stash[_HUB]
     server.start()
     server.fresh()
@@ -54,7 +54,7 @@ def hub(pytestconfig):
 
 @pytest.fixture(scope="session")
 def seaweedfs():
-    """Return a real S3 server that checks modern checksums and heeds conditions."""
+    """Return a real S3 server that checks modern checksums and respects conditions."""
     with SeaweedFS() as server:
         yield server
 

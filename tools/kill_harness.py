@@ -4,7 +4,7 @@
     python tools/kill_harness.py --kills 99 --seed 7 --source user/name -- --step resize=224
 
 Each kill is `kill -9` of the whole process group, after which every file under its final name must
-be whole. The same command then goes on; what finishes must be the tree of the undisturbed run, and
+be complete. The same command then resumes; the result must be that of an uninterrupted run, and
 the next conversion begins. Ends with 1 at the first difference, and leaves the folder to be looked
 at. Needs the development environment (`make setup`) and a system with process groups.
 """
@@ -47,7 +47,7 @@ def tree_of(folder: Path) -> dict[str, str]:
 
 
 def published_files(folder: Path) -> int:
-    """Return how many files stand under their final names."""
+    """Return how many published files there are."""
     found = 0
     for path in (folder, folder / ".wdsremux"):
         with contextlib.suppress(FileNotFoundError), os.scandir(path) as entries:
@@ -128,7 +128,7 @@ class Harness:
             raise HarnessError(f"orphans: {[worker.pid for worker in alive]}")
 
     def check_published(self, out: Path) -> None:
-        """Demand that what stands under a final name is whole."""
+        """Demand that published files are complete."""
         for name, digest in tree_of(out).items():
             if not name.endswith(PRIVATE) and self.reference.get(name) != digest:
                 raise HarnessError(f"{name} is not whole after kill {self.kills}, in {out}")
@@ -147,7 +147,7 @@ class Harness:
         shutil.rmtree(out)
 
     def run(self, kills: int) -> None:
-        """Kill so many runs, each conversion as often as it takes until it is finished."""
+        """Kill that many runs, each conversion as often as it takes until it is finished."""
         out = self.folder / "out"
         while self.kills < kills:
             if self.disturb(out):

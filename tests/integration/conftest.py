@@ -8,7 +8,7 @@ from support.forked import ForkedCommand
 
 @pytest.fixture(scope="module")
 def command():
-    """Return the command line in forked processes, which start fast and can be given faults."""
+    """Return the command line in forked processes, which start fast and can have faults injected."""
     with ForkedCommand() as forked:
         yield forked
 

@@ -24,7 +24,7 @@ class Conversion:
         return self.command.run("convert", "demo:", out, *self.arguments)
 
     def assert_only_whole_files(self, out):
-        """Check that what stands is as it should be, and that nothing else is left."""
+        """Check that the published files are correct, and that nothing else is left."""
         assert tree(out).items() < self.whole.items()
 
     def assert_finishes(self, out):

@@ -1,4 +1,4 @@
-"""Work for engines, written as source text, and its results; short, as it serves two test files."""
+"""Work for engines, written as source code, and its results; short, as it serves two test files."""
 
 import textwrap
 
@@ -38,5 +38,5 @@ def work_of(source, **names):
 
 
 def seen(batches):
-    """Return what tells batches of `work_of` apart: (first, rows)."""
+    """Return what distinguishes batches of `work_of`: (first, rows)."""
     return [(batch.first, batch.rows) for batch in batches]

@@ -1,6 +1,6 @@
-"""Stands between a client and an HTTP server, and breaks what it is told to break.
+"""A proxy between a client and an HTTP server that injects the faults it is configured with.
 
-Signatures cover the Host header, so it goes on as the client sent it: the server sees the proxy's.
+Signatures cover the Host header, so it is forwarded unchanged: the server sees the proxy's.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class Fault:
     * "flip_answer": change one bit of byte `n` of the answer's body
     * "lose_answer": let the server do it, then reset the connection instead of passing the answer on
     * "cut_answer": reset the connection after `n` bytes of the answer's body
-    * "hold": wait before the request goes on, until `release` is set
+    * "hold": wait before the request is forwarded, until `release` is set
     """
 
     action: str
@@ -226,7 +226,7 @@ async def body_of(reader, head, *, is_request=False):
 
 
 async def chunks(reader):
-    """Yield a body that tells the size of each piece before it, and what follows the last."""
+    """Yield a body that has the size of each piece before it, and what follows the last."""
     size = -1
     while size:
         line = await reader.readuntil(b"\r\n")
@@ -242,7 +242,7 @@ async def chunks(reader):
 
 
 async def exactly(reader, size):
-    """Yield so many bytes of content."""
+    """Yield that many bytes of content."""
     while size:
         data = await reader.read(min(size, CHUNK))
         if not data:

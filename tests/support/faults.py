@@ -27,11 +27,11 @@ class Failure:
     name: str = ""
     """Regular expression, searched in the name below the output folder."""
     skip: int = 0
-    """So many calls go well before."""
+    """Number of calls that succeed before."""
     times: int | None = None
-    """Only so many fail; None: all that follow."""
+    """Number of calls that fail; None: all that follow."""
     short: bool = False
-    """The first of them, a write, does half and says so; that is no error yet."""
+    """The first of them, a write, writes half and reports it; that is not an error yet."""
     after: str | None = None
     """Only once a file of this name was published."""
 
@@ -124,7 +124,7 @@ class Layer:
     # --- what every call goes through
 
     def name_of(self, path, dir_fd=None):
-        """Return the name below the output folder, "." for the folder; None for what lies elsewhere."""
+        """Return the name below the output folder, "." for the folder; None for a file elsewhere."""
         if isinstance(path, int):
             return self.names.get(path, self.folders.get(path))
         if dir_fd is not None:

@@ -26,7 +26,7 @@ class FaultyMount:
     """
 
     def __init__(self, folder, *, remembers=False):
-        """With `remembers` the kernel gives back what it has in memory as long as nobody asks it to forget.
+        """With `remembers` the kernel returns what it has in memory until it is asked to drop it.
 
         Without, each read and write reaches the server as it is, and a short one its caller.
         """
@@ -54,7 +54,7 @@ class FaultyMount:
             fuse_protocol.unmount(self.path)
 
     def order(self, *faults, room=None):
-        """Fail so from now on, and let go on what waits; `room` is how many bytes fit."""
+        """Fail like this from now on, and release waiting calls; `room` is how many bytes fit."""
         self._request({"faults": [asdict(fault) for fault in faults], "room": room})
 
     def place(self, arguments):

@@ -73,7 +73,7 @@ class FlippingProxy:
             ends = (self._pump(reader, above[1], "up"), self._pump(above[0], writer, "down"))
             both = [asyncio.ensure_future(end) for end in ends]
             try:
-                # Whoever closes first ends both.
+                # The first side that closes ends both.
                 await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 for end in both:

@@ -39,7 +39,7 @@ class Ended:
 
 
 class ForkedCommand:
-    """Runs `wdsremux WORDS` with faults; a context manager."""
+    """Runs `wdsremux ARGUMENTS` with faults; a context manager."""
 
     def __enter__(self):
         self._process = subprocess.Popen(

@@ -24,7 +24,7 @@ class Form:
 
 
 def pictures(rows):
-    """Return a form without a place: JPEGs that are all different, with labels and texts."""
+    """Return a form without a folder: JPEGs that are all different, with labels and strings."""
     labels = [i * len(NAMES) // rows for i in range(rows)]
     return Form(None, [jpeg(i) for i in range(rows)], labels, [f"picture {i}" for i in range(rows)])
 
@@ -43,7 +43,7 @@ def write_class_folders(folder, rows=8, split="train"):
 
 
 def write_with_metadata(folder, rows=8, kind="csv", split="train"):
-    """Write `{split}/NNN.jpg` and a metadata file that gives label and text."""
+    """Write `{split}/NNN.jpg` and a metadata file with label and text."""
     form = pictures(rows)
     lines = [
         {"file_name": f"{i:03}.jpg", "label": form.labels[i], "text": form.texts[i]}

@@ -16,7 +16,7 @@ class Passthrough:
     def __init__(self, root, open_flags):
         self.root, self.open_flags = os.path.realpath(root), open_flags
         self.nodes = {1: [os.open(root, os.O_PATH), 1]}
-        """Descriptor, and how often the kernel was told of it."""
+        """Descriptor, and how often the kernel looked it up."""
         self.numbers = {}
         """Node by device and inode, which nothing else gets as long as the descriptor is open."""
         self.last = 1
@@ -56,7 +56,7 @@ class Passthrough:
         return fuse.attr_out(os.fstat(self.nodes[request.node][0]))
 
     def setattr(self, request):
-        """Set size and mode; nobody here sets owners or times."""
+        """Set size and mode; owners and times are not set here."""
         valid, _, _, size = request.fields("2I2Q")
         if valid & fuse.SET_SIZE:
             os.truncate(self._path(request.node), size)

@@ -19,7 +19,7 @@ OPS = {
 """What is not here is refused with ENOSYS; then the kernel does without it."""
 
 NAME_AT = {"lookup": 0, "mkdir": 8, "unlink": 0, "rmdir": 0, "rename": 8, "create": 16}
-"""Where names stand in the body of a request."""
+"""Offsets of names in the body of a request."""
 
 BIG_WRITES = 1 << 5
 DIRECT_IO, KEEP_CACHE = 1 << 0, 1 << 1
@@ -90,7 +90,7 @@ class Connection:
         try:
             os.write(self.handle, head + payload)
         except OSError as exc:
-            if exc.errno != errno.ENOENT:  # nobody waits for it any more
+            if exc.errno != errno.ENOENT:  # the caller no longer waits for it
                 raise
 
     def answer_init(self, request):
@@ -106,17 +106,17 @@ def _libc():
 
 
 def unmount(mountpoint):
-    """Take a mount away, whoever still uses it; no error where there is none."""
+    """Remove a mount, even if it is in use; no error where there is none."""
     _libc().umount2(os.fsencode(mountpoint), MNT_DETACH)
 
 
 def entry_out(node, status):
-    """Tell of a name; it is asked for anew each time."""
+    """Answer with a name; it is looked up again each time."""
     return struct.pack("=4Q2I", node, 0, 0, 0, 0, 0) + _attr(status)
 
 
 def attr_out(status):
-    """Tell of a file; it is asked for anew each time."""
+    """Answer with a file; it is looked up again each time."""
     return struct.pack("=Q2I", 0, 0, 0) + _attr(status)
 
 
@@ -133,7 +133,7 @@ def _attr(status):
 
 
 def directory_out(entries, first, max_bytes):
-    """Tell of the entries of a folder, as many from a number on as find room."""
+    """Answer with entries of a folder, as many from a number on as fit."""
     reported = b""
     for number, (name, inode, mode) in enumerate(entries[first:], first + 1):
         raw = os.fsencode(name)
@@ -146,6 +146,6 @@ def directory_out(entries, first, max_bytes):
 
 
 def statfs_out(total_bytes, free_bytes, block_bytes=512):
-    """Tell of the room."""
+    """Answer with the free space."""
     blocks = [total_bytes // block_bytes, *(2 * [free_bytes // block_bytes]), 10**6, 10**6]
     return struct.pack("=5Q10I", *blocks, block_bytes, 255, block_bytes, *(7 * [0]))

@@ -31,13 +31,13 @@ class Fault:
     flips: bool = False
     """The lowest bit of that byte is turned round."""
     at_most: int | None = None
-    """So many bytes are read or written at once."""
+    """Number of bytes that are read or written at once."""
     stalls: bool = False
     """The call waits until other faults are ordered."""
     skip: int = 0
-    """So many calls go well before."""
+    """Number of calls that succeed before."""
     times: int | None = None
-    """Only so many go wrong; None: all that follow."""
+    """Number of calls that fail; None: all that follow."""
     after: str | None = None
     """Only once a file was renamed to a name in which this is found."""
 

@@ -1,4 +1,4 @@
-"""A function whose result depends on which rows it sees together, as the text of its file."""
+"""A function whose result depends on which rows it gets together, as the code of its file."""
 
 MIX = """
 import numpy as np

@@ -55,7 +55,7 @@ class RangedStore(MemoryStore):
         if self.is_away:
             raise UnreachableStoreError("the server is away")
         content = super().open(name).read()
-        # Real targets buffer much: nobody is to rely on small reads being small requests.
+        # Real stores buffer much: no reader may rely on small reads being small requests.
         return io.BufferedReader(_Ranges(self, name, content), 1 << 20)
 
     def list(self, prefix=""):

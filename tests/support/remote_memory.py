@@ -1,4 +1,4 @@
-"""A remote target in memory: it counts what it is asked, and breaks down when it is told to."""
+"""A remote store in memory: it counts requests, and fails on demand."""
 
 import hashlib
 import json
@@ -22,7 +22,7 @@ class RemoteMemory(MemoryStore):
         super().__init__()
         self.url, self.level = url, level
         self.notes = False
-        """Whether it tells what was noted when a file was sent."""
+        """Whether it returns what was recorded when a file was sent."""
         self.calls = []
         self.before = lambda _operation, _name: None
         self._counting = threading.Lock()

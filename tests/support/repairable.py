@@ -11,7 +11,7 @@ import wdsremux
 
 ROWS = 90
 BROKEN = (0, 1, 30, 31, 57, 89)
-"""At both ends, where no sample tells which rows a series has."""
+"""At both ends, where no sample shows which rows a series has."""
 
 MIXING = """
 import random

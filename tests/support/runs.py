@@ -54,7 +54,7 @@ def files_of(folder):
 
 
 def published(folder):
-    """Return the SHA-256 of every file that stands under its final name, by name."""
+    """Return the SHA-256 of every published file, by name."""
     private = ("lock", ".wdsremux-tmp")
     return {name: digest for name, digest in tree(folder).items() if not name.endswith(private)}
 

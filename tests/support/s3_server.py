@@ -1,6 +1,6 @@
 """Real S3 servers on this machine, for the time of a test session.
 
-`SeaweedFS` checks modern checksums and heeds conditions; the gateway of JuiceFS does neither.
+`SeaweedFS` checks modern checksums and respects conditions; the gateway of JuiceFS does neither.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ def moved(target):
 
 
 def free_ports(count):
-    """Return ports that nobody listens on, below those that the system gives to clients."""
+    """Return free ports below those that the system assigns to clients."""
     found = []
     with contextlib.ExitStack() as stack:
         while len(found) < count:
@@ -74,7 +74,7 @@ class S3Server:
             try:
                 self.start()
             except RuntimeError:
-                # Somebody else may have taken one of its ports in the meantime.
+                # Another process may have taken one of its ports in the meantime.
                 self.stop()
                 self.__init__()
                 self.start()
@@ -204,7 +204,7 @@ class SeaweedFS(S3Server):
             f"-master.port={port[2]}",
             f"-master.port.grpc={port[3]}",
             "-master.volumeSizeLimitMB=1024",
-            # After a restart the only master there is asks for votes for twice so long.
+            # After a restart the only master asks for votes for twice this time.
             "-master.electionTimeout=1s",
             "-master.heartbeatInterval=100ms",
             f"-volume.port={port[4]}",
@@ -239,9 +239,9 @@ class SeaweedFS(S3Server):
 
 
 class JuiceFS(S3Server):
-    """MinIO's S3 layer as it was: signatures and MD5 are checked, conditions are not heeded.
+    """MinIO's S3 layer of old: signatures and MD5 are checked, conditions are ignored.
 
-    As it comes it tells no ETags of what it stores, and forgets the metadata.
+    By default it returns no ETags of what it stores, and drops the metadata.
     """
 
     def __init__(self, *, keeps_etags=True):

@@ -1,4 +1,4 @@
-"""Runs of a SeriesWriter over the same rows, from the start or from where another run stood."""
+"""Runs of a SeriesWriter over the same rows, from the start or from where another run stopped."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ def plan_of(bounds=None, *, allow_oversize=False, **changes):
 
 @dataclass
 class Rows:
-    """The rows of a series: a pair of sizes gives a sample, None a rejected row."""
+    """The rows of a series: a pair of sizes is a sample, None a rejected row."""
 
     outcomes: list
     batch_rows: list = field(default_factory=lambda: [3, 1, 5])

@@ -1,6 +1,6 @@
 """What every Target must do: a test class that the tests of each target inherit.
 
-The heir gives a fixture `target`, a new and empty target; it may add what holds for it alone.
+The subclass has a fixture `target`, a new and empty store; it may add tests of its own.
 """
 
 import pytest

@@ -28,7 +28,7 @@ def summary_of(number=0, start=0, stop=10, *, split="train", copy=0, prefix=None
 
 
 def entry_of(summary, rejected=(), fingerprint="f" * 64):
-    """Return an entry with as many samples as its summary tells, of 100 and 20 bytes each."""
+    """Return an entry with as many samples as its summary says, of 100 and 20 bytes each."""
     positions = range(summary.start, summary.start + summary.samples)
     return ShardEntry(
         summary=summary,

@@ -25,7 +25,7 @@ class MemoryUnit:
 
 
 class MemorySource:
-    """Splits of units of given sizes; `units` is what a plan asks it."""
+    """Splits of units of given sizes; `units` records what a plan requests."""
 
     def __init__(self, splits, *, bytes_per_row=1000):
         self.splits = splits

@@ -1,4 +1,4 @@
-"""Datasets to be verified: ours, made once and copied; tars of others, member by member."""
+"""Datasets to verify: outputs, made once and copied; foreign tars, member by member."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""Property tests: no stop-watch (machines differ), and a failure tells how to see it again."""
+"""Property tests: no time limit (machines differ), and a failure says how to reproduce it."""
 
 from hypothesis import settings
 

@@ -150,7 +150,7 @@ def first_image(scene: Scene) -> dict[str, Any]:
 
 
 def hand_over(scene: Scene) -> dict[str, Any]:
-    """Measure the main process's CPU when workers only hand over ready samples."""
+    """Measure the main process's CPU when workers only return ready samples."""
     samples = "1024" if scene.is_smoke else "40000"
     source = str(scene.dataset("inet"))
     figures, medians = {}, {}
@@ -215,7 +215,7 @@ def quality(scene: Scene) -> dict[str, Any]:
 
 
 def memory(scene: Scene) -> dict[str, Any]:
-    """Measure peak memory of both engines, at so many rows and at 20 times as many."""
+    """Measure peak memory of both engines, with N rows and with 20 times as many."""
     figures: dict[str, Any] = {}
     for engine in ("threads",) if scene.is_smoke else ("threads", "processes"):
         for times in (1, 2 if scene.is_smoke else MEMORY_TIMES):

@@ -26,7 +26,7 @@ class Contestant:
     is_heavy: bool = False
     """Whether it runs in the environment that `make bench-peers` makes."""
     arguments: tuple[str, ...] = ()
-    """Further words of its command."""
+    """Further arguments of its command."""
     script: str = ""
     """Below this folder; ours have none."""
     does_hires: bool = False

@@ -1,4 +1,4 @@
-"""Tells how long after the start of a process the first image of a dataset was done, as JSON."""
+"""Prints how long after the start of a process the first image of a dataset was done, as JSON."""
 
 import argparse
 import json

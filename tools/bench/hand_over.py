@@ -1,4 +1,4 @@
-"""Tells what the main process costs when its workers only hand over ready samples, as JSON.
+"""Prints what the main process costs when its workers only return ready samples, as JSON.
 
 Each worker returns the same 256 finished samples repeatedly; positions and keys advance. What the
 main process spends on ordering, assigning, reading pipes and recording is measured separately from
@@ -71,7 +71,7 @@ class ReadyEngine:
 
 
 def ready_conversion(source: Path, out: Path, run: Run, samples: int) -> Conversion:
-    """Return a conversion of so many blank rows, with an engine that has them ready."""
+    """Return a conversion of that many blank rows, with an engine that has them ready."""
     conversion = open_conversion(str(source), out, Recipe(steps=FOUNDING), run, None)
     task = next(conversion.tasks(0, 0, 0, ROWS))
     batches = list(Worker(conversion.job)(task))

@@ -39,7 +39,7 @@ SHARD_SIZE = "16MB"
 
 
 def prepared(corpus: Path, src: Path, peers_python: Path) -> None:
-    """Make the datasets that are not there yet: tars, and the formats of others."""
+    """Make the datasets that are missing: tars, and the formats of other tools."""
     if not (src / "wds" / "index.json").exists():
         arguments: dict[str, Any] = {"max_shard_size": SHARD_SIZE, "progress": "none"}
         copies = src / "copies"

@@ -8,7 +8,7 @@ places256  256 x 256, quality 75-90, 4:2:0
 hires      an eighth as many, long side 1600-3000, quality 85-95
 
 The same photos, seed, Pillow and pyarrow give the same files. Real ImageNet is heavier (110 kB an
-image): entropy decoding, which nobody can avoid, takes a larger share there.
+image): entropy decoding, which cannot be avoided, takes a larger share there.
 """
 
 import argparse
@@ -50,7 +50,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """One image, and what the summary tells of it."""
+    """One image, and what the summary says of it."""
 
     data: bytes
     label: int
@@ -68,7 +68,7 @@ def photo(path: str) -> Image.Image:
 
 
 def detail(image: Image.Image) -> float:
-    """Tell how much there is to see."""
+    """Return how much detail there is."""
     small = image.convert("L").resize((96, 96), Image.Resampling.BOX)
     levels = np.asarray(small, np.float32)
     return float(np.abs(np.diff(levels, axis=0)).mean() + np.abs(np.diff(levels, axis=1)).mean())
@@ -198,7 +198,7 @@ def write(folder: Path, images: Sequence[Made], files: int) -> None:
 
 
 def summary(kind: str, images: Sequence[Made], photos: int) -> dict[str, object]:
-    """Return what the results tell of a dataset."""
+    """Return what the results record of a dataset."""
     size = sum(len(image.data) for image in images)
     pixels = sum(image.pixels for image in images)
     return {

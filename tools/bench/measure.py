@@ -93,7 +93,7 @@ class _Sampler(threading.Thread):
 def measured(
     command: Sequence[str], scratch: Path, env: Mapping[str, str] | None = None
 ) -> Measure:
-    """Run a command to its end and measure it; a failing one is told by its exit code."""
+    """Run a command to its end and measure it; a failing one is reported by its exit code."""
     scratch.mkdir(parents=True, exist_ok=True)
     out, err = scratch / "stdout", scratch / "stderr"
     with out.open("wb") as out_file, err.open("wb") as err_file:
@@ -111,7 +111,7 @@ def measured(
         timer = threading.Timer(TIMEOUT_S, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
         try:
-            # Unlike Popen.wait it tells the CPU time, of all descendants that were waited for.
+            # Unlike Popen.wait it returns the CPU time, of all descendants that were waited for.
             _, status, usage = os.wait4(process.pid, 0)
             wall_s = time.perf_counter() - began
         finally:

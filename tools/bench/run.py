@@ -45,7 +45,7 @@ class Entry:
     output_bytes: int = 0
 
     def to_json(self, images: int) -> dict[str, Any]:
-        """Return what the results tell of it."""
+        """Return what the results record of it."""
         reported: dict[str, Any] = {
             "name": self.contestant.name,
             "title": self.contestant.title,
@@ -110,7 +110,7 @@ def _run(scene: Scene, entry: Entry, source: Path, images: int) -> None:
 
 @contextmanager
 def _more_arguments(scene: Scene, contestant: Contestant, source: Path) -> Iterator[list[str]]:
-    """Give what a contestant needs beside its command: a server of the images, the limit's code."""
+    """Provide what a contestant needs beside its command: a server of images, the limit's code."""
     if contestant.name == "limit":
         yield ["--library", str(scene.work / "limit.so")]
     elif contestant.name == "img2dataset_local":

@@ -32,7 +32,7 @@ class Scene:
     is_smoke: bool = False
 
     def dataset(self, kind: str, times: int = 1) -> Path:
-        """Return a dataset, its files linked so many times; all of it is in the page cache then."""
+        """Return a dataset, its files linked that many times and read into the page cache."""
         source = self.corpus / kind
         files = sorted((source / "data").glob("*.parquet"))
         if not files:
@@ -83,7 +83,7 @@ def _link(file: Path, to: Path) -> None:
 
 
 def wdsremux(*arguments: str) -> list[str]:
-    """Return a command line of ours."""
+    """Return a command line of wdsremux."""
     return [sys.executable, "-m", "wdsremux", *arguments]
 
 

@@ -30,7 +30,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 
 @contextmanager
 def server(*arguments: str) -> Iterator[str]:
-    """Run a server while the block runs, and give its URL."""
+    """Run a server while the block runs, and yield its URL."""
     command = [sys.executable, __file__, *arguments]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -3,7 +3,7 @@
 python tools/kernel/fuzz.py --out out/fuzz --runs 1000000     libFuzzer; needs clang
 python tools/kernel/fuzz.py --out out/fuzz --smoke             seeds and their mutations; any cc
 
-Both check that all vector versions give equal bytes. A failure leaves the input that shows it.
+Both check that all vector versions return equal bytes. A failure keeps the input that shows it.
 """
 
 import argparse

@@ -33,7 +33,7 @@ def block_with(text, phrase):
 
 
 def commands_of(text):
-    """Return the commands of a text, in order, each as its words."""
+    """Return the commands of a page, in order, each as its arguments."""
     lines = [line for block in blocks(text, "console") for line in block.splitlines()]
     return [shlex.split(line[2:]) for line in lines if line.startswith("$ ")]
 

@@ -1,4 +1,4 @@
-"""The command when nobody takes what it says: a reader that went away, as `| head` does, or a full disk."""
+"""The command without a reader of its output: a closed pipe, as after `| head`, or a full disk."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def buffering(request, monkeypatch):
 
 
 def unread(*arguments, both=False):
-    """Return (exit code, stderr) of the command whose stdout nobody reads, and stderr if `both`."""
+    """Return (exit code, stderr) of the command with a closed stdout, and stderr if `both`."""
     ours, theirs = os.pipe()
     os.close(ours)
     try:

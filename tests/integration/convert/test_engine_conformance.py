@@ -23,7 +23,7 @@ WORKERS = 3
 
 
 def counting(results, size_bytes=0):
-    """Return a `make_work` that gives `results(item)` batches for an item."""
+    """Return a `make_work` that returns `results(item)` batches for an item."""
 
     def make_work():
         from wdsremux.core.records import Batch, PackedSamples

@@ -1,4 +1,4 @@
-"""--max-errors and --on-error: when a run stops for bad records, and how it goes on."""
+"""--max-errors and --on-error: when a run stops for bad records, and how it resumes."""
 
 import io
 import tarfile
@@ -21,7 +21,7 @@ GOOD, BAD = jpeg(1), b"no image"
 
 
 def images_with(bad, rows):
-    """Return images of which every fifth is bad, so many, from row 4 on."""
+    """Return that number of images, of which every fifth is bad, from row 4 on."""
     return [BAD if i % 5 == 4 and i // 5 < bad else GOOD for i in range(rows)]
 
 
@@ -30,7 +30,7 @@ def parquet(folder, bad, rows=300):
 
 
 def tars(folder, bad, rows=300):
-    """Write shards whose number of rows nobody knows."""
+    """Write shards of an unknown number of rows."""
     folder.mkdir()
     with tarfile.open(folder / "train-000000.tar", "w") as tar:
         for i, image in enumerate(images_with(bad, rows)):

@@ -41,7 +41,7 @@ class Case:
         return self.command.run("convert", self.source, out, *arguments, faults=faults)
 
     def assert_only_whole_files(self, out):
-        """Check that what stands is as it should be, and that nothing else is left."""
+        """Check that the published files are correct, and that nothing else is left."""
         assert tree(out) == published(out)
         assert tree(out).items() <= self.reference.items()
 

@@ -19,7 +19,7 @@ WORDS = (*step_options("random-resized-crop=24", "hflip"), "--max-shard-size", "
 
 
 def disturb(hub, kinds, *, most, rate=0.5, **changes):
-    """Let file contents fail from now on, at most so many times."""
+    """Let file contents fail from now on, at most that number of times."""
     hub.configure(fault_rate=rate, fault_kinds=kinds, fault_max=most, retry_after=0, **changes)
     hub.reset()
 

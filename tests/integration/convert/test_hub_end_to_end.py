@@ -24,7 +24,7 @@ TOKEN = "hf_thisisnobodystoken"  # noqa: S105
 
 
 def assert_holds(out, form, *, text=None):
-    """Demand the images as they were stored, the labels and the texts of a form, in order."""
+    """Demand the images as they were stored, the labels and the strings of a form, in order."""
     found = entries(out)
     assert [sample["jpg"] for sample in samples(out)] == form.images
     assert [entry["label"] for entry in found] == form.labels
@@ -63,7 +63,7 @@ def test_parquet_by_id(parquet, tmp_path, form):
 
 
 def without_names(found):
-    # A folder of images here tells the name of each file besides.
+    # A local folder of images also records the name of each file.
     return [{k: v for k, v in entry.items() if k != "file_name"} for entry in found]
 
 

@@ -1,4 +1,4 @@
-"""Datasets by ID from a stand-in Hub: the same rows as from disk, whatever the network does."""
+"""Datasets by ID from a fake Hub: the same rows as from disk, despite faults of the network."""
 
 import pickle
 import time

@@ -1,4 +1,4 @@
-"""Outputs of the native and the portable kernel: told apart, resumed and repaired with their own."""
+"""Outputs of the native and the portable kernel: distinguished, resumed and repaired."""
 
 from hashlib import sha256
 

@@ -1,4 +1,4 @@
-"""What `wdsremux.convert` tells a program: nothing but notes, unless it is asked for more."""
+"""What `wdsremux.convert` reports to a program: only notes by default."""
 
 import json
 import logging

@@ -150,7 +150,7 @@ def test_every_copy_of_a_killer_is_rejected(poisoned):
 
 
 def test_a_batch_function_gets_whole_batches_during_the_search(poisoned):
-    # Alone the function fails before the killer kills: that is no death, and nothing tells which row it was.
+    # Alone the function fails before the killer kills: that is not a death, and the row is unknown.
     function = ("--transform", f"{poisoned.folder}/functions.py:in_company")
     done = convert(
         poisoned.source, poisoned.folder / "out", *function, "--batch-size", BATCH,

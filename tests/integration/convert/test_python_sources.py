@@ -165,7 +165,7 @@ def test_a_closure_with_a_generator(form, tmp_path):
 
 
 class Sealed:
-    """As an object of C that tells nothing of itself."""
+    """As an object of C without any attributes."""
 
     __slots__ = ()
 

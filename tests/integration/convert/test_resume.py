@@ -1,4 +1,4 @@
-"""The same command goes on where a run stopped, whatever stands already."""
+"""The same command resumes where a run stopped, with any files that are finished."""
 
 import json
 import re
@@ -188,7 +188,7 @@ class NearlyFullStore(FolderStore):
 
 
 def notes_of(conversion):
-    """Return what a conversion tells, each event as its type or, of a note, its text."""
+    """Return what a conversion reports, each event as its type or, of a note, its message."""
     reported = []
     run_conversion(conversion, reported.append)
     return [event.text if isinstance(event, Note) else type(event) for event in reported]

@@ -1,4 +1,4 @@
-"""Promise 1: the same recipe gives the same bytes, however it is run."""
+"""Promise 1: the same recipe gives the same bytes with any run options."""
 
 import pytest
 from support.corpora import write_parquet_dataset

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: an end in time, nothing left behind, and the command that goes on."""
+"""Ctrl-C and SIGTERM: an end in time, nothing left behind, and the command that resumes."""
 
 import shlex
 import signal
@@ -108,7 +108,7 @@ class Case:
         assert left == []
 
     def go_on(self, errors):
-        """Run the command that was told, to its end."""
+        """Run the command that was printed, to its end."""
         reported = errors.split(" with:\n")[1].splitlines()[0]
         self.hold.unlink(missing_ok=True)
         _, *arguments = shlex.split(reported)

@@ -24,7 +24,7 @@ pytestmark = [
 
 
 def assert_holds(out, form, *, text=None):
-    """Demand the images as they were stored, the labels and the texts of a form, in order."""
+    """Demand the images as they were stored, the labels and the strings of a form, in order."""
     found = entries(out)
     assert [sample["jpg"] for sample in samples(out)] == form.images
     assert [entry["label"] for entry in found] == form.labels

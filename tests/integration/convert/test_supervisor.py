@@ -1,4 +1,4 @@
-"""A codec that crashes in a thread: the command goes on by itself, and rejects the record."""
+"""A codec that crashes in a thread: the command restarts itself, and rejects the record."""
 
 import contextlib
 import os
@@ -42,11 +42,11 @@ class Crashing(importlib.abc.MetaPathFinder):
         def exec_module(module):
             load(module)
             decode = module.simplejpeg.decode_jpeg
-            def fragile(data, *words, **options):
+            def fragile(data, *positional, **options):
                 how = os.environ["HOW"]
                 if MARK in data:
                     crash(how)
-                return decode(data, *words, **options)
+                return decode(data, *positional, **options)
             module.simplejpeg.decode_jpeg = fragile
         spec.loader.exec_module = exec_module
         return spec
@@ -86,7 +86,7 @@ def source(tmp_path_factory):
 
 @pytest.fixture
 def env(tmp_path):
-    """Return a function that gives the environment of a decoder which behaves as it is told."""
+    """Return a function that returns the environment of a decoder with the given behaviour."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(CRASHING_DECODER % MARK)
 

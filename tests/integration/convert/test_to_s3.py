@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 OPTIONS = {"steps": ["random-resized-crop=24", "hflip"], "max_shard_samples": 10}
 OPTIONS |= {"workers": 1, "engine": "threads", "progress": "none"}
 SHARDS = 8
-TOKEN = "hf_of_the_tests"  # noqa: S105 (of a stand-in)
+TOKEN = "hf_of_the_tests"  # noqa: S105 (of a fake)
 STOPS_WITHIN_S = 10
 """5 s are promised; a test machine may be busy with other things."""
 
@@ -50,7 +50,7 @@ def sha256(data):
 
 
 class Bucket:
-    """What lies at an s3:// URL, seen by another client."""
+    """The objects at an s3:// URL, seen by another client."""
 
     def __init__(self, client, url):
         self.client = client
@@ -198,7 +198,7 @@ def test_the_hub_gets_the_same_files(hub, source, reference, tmp_path, monkeypat
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     wdsremux.convert(source, "hf://datasets/u/pets", staging=str(tmp_path), **OPTIONS)
     found, local = tree(hub.store.root / "u/pets"), reference[1]
-    # ".private" is how the stand-in for the Hub keeps that the repository is.
+    # ".private" is how the fake Hub records that the repository is private.
     differing = {n for n in found.keys() | local if found.get(n) != local.get(n)}
     assert differing == {"index.json", ".private"}
 

@@ -1,4 +1,4 @@
-"""`datasets.load_dataset` reads a folder of ours by its card alone."""
+"""`datasets.load_dataset` reads an output by its card alone."""
 
 import datasets
 import pytest
@@ -25,7 +25,7 @@ ODD_CLASSES = ["0", "1: one", "null", "yes", "🐈", "two\nlines", "", "- item",
 
 
 def make(folder, fields, entries, *, copies=1, class_names=None):
-    """Write a dataset of ours: `entries` are the JSON objects of each split, `fields` their dtypes."""
+    """Write an output: `entries` are the JSON objects of each split, `fields` their dtypes."""
     target, shards, base = FolderStore(folder), [], 0
     for split, objects in entries.items():
         for copy in range(copies):

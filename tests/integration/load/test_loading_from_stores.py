@@ -1,4 +1,4 @@
-"""Pipelines over an S3 server and the stand-in Hub, with a cache that two processes share."""
+"""Pipelines over an S3 server and the fake Hub, with a cache that two processes share."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
 ]
 
-TOKEN = "hf_loadingloadingloading"  # noqa: S105 (of the stand-in)
+TOKEN = "hf_loadingloadingloading"  # noqa: S105 (of the fake)
 WORDS = {"shuffle": True, "batch_size": 8, "columns": ("position",)}
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.corpora import CLASS_NAMES, write_parquet_dataset
 from support.runs import convert, manifest, samples, shards, step_options
 
-# The readers of others leave their files to the garbage collector, and wids has deprecations.
+# Readers of other tools leave their files to the garbage collector, and wids has deprecations.
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

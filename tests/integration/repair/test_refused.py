@@ -31,7 +31,7 @@ def made(tmp_path):
 
 
 def refusal(made, error=RecipeMismatchError, **options):
-    """Lose a shard, demand that repair refuses and changes nothing, and return its words."""
+    """Lose a shard, demand that repair refuses and changes nothing, and return its message."""
     remove(shard(made.out, -2))
     before = tree(made.out)
     with pytest.raises(error) as caught:
@@ -217,7 +217,7 @@ def test_lost_files_of_intact_shards_need_no_source(made):
 
 def test_a_shard_without_a_recorded_checksum_needs_the_source(made):
     whole = tree(made.out)
-    # A bit of an image: without entry and manifest nobody can see it.
+    # A bit of an image: without entry and manifest it cannot be detected.
     flip(shard(made.out), 700)
     remove(entry(made.out), made.out / "index.json")
     source = made.source.rename(made.folder / "gone")

@@ -59,7 +59,7 @@ def test_a_flipped_bit_in_any_small_file_is_repaired(made, tmp_path, seed):
         try:
             wdsremux.repair(out, workers=0)
         except wdsremux.WdsremuxError as exc:
-            # Only the words for the place stand under no sum, and nobody can tell which are right.
+            # Only the locations in `place` have no checksum, and it is unknown which are right.
             assert "contradict each other: place" in str(exc)  # noqa: PT017
             (out / name).write_bytes(data)
         assert tree(out) == whole, name
@@ -268,7 +268,7 @@ def test_a_hub_dataset_is_read_at_the_commit_it_was_made_from(hub, tmp_path):
     whole = tree(out)
     remove(shard(out, 1), entry(out, 1), entry(out, 2))
     flip(shard(out, 3), 900)
-    # The branch goes on: what the dataset was made from is an old commit now.
+    # The branch gets a new commit: the dataset was made from an old one.
     other = write_parquet_dataset(tmp_path / "other", images=images(seed=6))
     HfApi().upload_folder(
         folder_path=other.folder, repo_id=repo, repo_type="dataset", commit_message="others"

@@ -38,7 +38,7 @@ def mark(tmp_path):
 
 @pytest.fixture
 def code(mark):
-    """Return Python text that makes the file."""
+    """Return Python code that creates the file."""
     return f"open({str(mark)!r}, 'w').close()\n"
 
 
@@ -135,7 +135,7 @@ def test_members_of_tars_are_not_unpickled(tmp_path, pickled, arguments):
 
 
 def with_extension(pickled):
-    """Return a table with a column whose type carries a pickle, as old releases of Arrow had it."""
+    """Return a table with a column whose type contains a pickle, as old releases of Arrow had it."""
     mark = {
         b"ARROW:extension:name": b"arrow.py_extension_type",
         b"ARROW:extension:metadata": pickled,

@@ -1,4 +1,4 @@
-"""Ranged reading of one file from a stand-in Hub."""
+"""Ranged reading of one file from a fake Hub."""
 
 import numpy as np
 import pytest

@@ -22,14 +22,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
 ]
 
-TOKEN = "hf_secretsecretsecret"  # noqa: S105 (of the stand-in)
+TOKEN = "hf_secretsecretsecret"  # noqa: S105 (of the fake)
 LFS_BYTES = 1000
 NUMBERS = itertools.count()
 
 
 @pytest.fixture
 def access(hub, monkeypatch):
-    """Make the stand-in want the token that we have, and keep what is not small by LFS."""
+    """Make the fake require the token that we have, and store what is not small by LFS."""
     hub.configure(token=TOKEN, user="u", lfs_threshold=LFS_BYTES)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     return hub
@@ -47,12 +47,12 @@ def target(repo_url):
 
 
 def folder_of(hub, repo_url):
-    """Return where the stand-in keeps a repository."""
+    """Return where the fake stores a repository."""
     return hub.store.root / repo_url.removeprefix("hf://datasets/")
 
 
 def outgoing(tmp_path, name, content):
-    """Return a file as it is carried."""
+    """Return a file as it is uploaded."""
     path = tmp_path / name.replace("/", "-")
     path.write_bytes(content)
     return OutgoingFile(name, path, Sums(len(content), hashlib.sha256(content).hexdigest()))

@@ -1,4 +1,4 @@
-"""What goes wrong between us and S3: repaired where it can be, told where it cannot."""
+"""Faults between the client and S3: repaired where possible, reported where not."""
 
 import copy
 import datetime as dt
@@ -66,7 +66,7 @@ def target(opened, proxy):
 
 @pytest.fixture
 def made(tmp_path):
-    """Make a file of so many bytes; returns its path and sums."""
+    """Make a file of that many bytes; returns its path and sums."""
 
     def make(size, seed=0):
         path = tmp_path / f"{size}-{seed}"
@@ -229,7 +229,7 @@ def test_a_killed_server_loses_no_part_it_had(target, proxy, seaweedfs, large):
     ("size", "is_there"), [(3 * PART + 1000, False), (3 * PART + 1000, True), (50_000, True)]
 )
 def test_of_two_writers_one_is_refused(target, made, size, is_there):
-    """Also where an older file stood, which both saw."""
+    """Also over an older file, which both saw."""
     if is_there:
         target.put(NAME, *made(100, seed=9))
     other = made(2000, seed=1)

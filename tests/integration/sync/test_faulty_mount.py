@@ -1,4 +1,4 @@
-"""Datasets carried to, and checked on, a real mount whose server fails."""
+"""Datasets copied to, and checked on, a real mount whose server fails."""
 
 import errno
 import json
@@ -143,7 +143,7 @@ def findings(out, *arguments):
 
 
 def key_at(shard, offset):
-    """Return the key of the sample in which a byte lies."""
+    """Return the key of the sample that contains a byte."""
     with tarfile.open(shard) as tar:
         names = [member.name for member in tar if member.offset <= offset]
     return names[-1].split(".")[0]

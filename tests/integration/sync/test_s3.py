@@ -20,7 +20,7 @@ from wdsremux.stores.s3.store import open_s3
 
 pytestmark = pytest.mark.integration
 
-TOKEN = "hf_secretsecretsecret"  # noqa: S105 (of the stand-in)
+TOKEN = "hf_secretsecretsecret"  # noqa: S105 (of the fake)
 SENT = r"/(train-|index|README|\.wdsremux/(?!lock|probe))"
 
 

@@ -1,4 +1,4 @@
-"""Every field of index.json and recipe.json replaced by what it cannot be: told, never a crash."""
+"""Every field of index.json and recipe.json replaced by an invalid value: reported, no crash."""
 
 import json
 
@@ -35,7 +35,7 @@ def places(value, path=()):
 
 
 def written(raw, place, value):
-    """Return a file with one field replaced; an infinite number as JSON can tell it."""
+    """Return a file with one field replaced; an infinite number as JSON can write it."""
     changed = json.loads(raw)
     inner = changed
     for name in place[:-1]:

@@ -1,4 +1,4 @@
-"""An output on the Hub is proven by its LFS SHA-256 and looked into where it lies."""
+"""An output on the Hub is verified by its LFS SHA-256 and read by its URL."""
 
 import itertools
 import json
@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning"),
 ]
 
-TOKEN = "hf_readingreadingreading"  # noqa: S105 (of the stand-in)
+TOKEN = "hf_readingreadingreading"  # noqa: S105 (of the fake)
 NUMBERS = itertools.count()
 
 
@@ -27,7 +27,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def url(hub, made, monkeypatch):
-    """Return where an output was carried to."""
+    """Return the URL that an output was copied to."""
     hub.configure(token=TOKEN, user="reader", lfs_threshold=1000)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     url = f"hf://datasets/reader/out{next(NUMBERS)}"

@@ -1,4 +1,4 @@
-"""An output on a real S3 server is proven, indexed and looked into where it lies."""
+"""An output on a real S3 server is verified, indexed and read by its URL."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def proxy(listening):
 
 @pytest.fixture(scope="module")
 def carried(seaweedfs, listening, made):
-    """Return the URL of an output that was carried to the server; nobody writes there."""
+    """Return the URL of an output that was copied to the server; no test writes there."""
     url = seaweedfs.new_place()
     wdsremux.sync(made, url)
     return url
@@ -154,7 +154,7 @@ def test_the_commands_work_on_a_url(carried, made, proxy, capsys):
 
 
 def without_place(text):
-    """Return what is told without the lines that only a carried output has."""
+    """Return what is shown without the lines that only a copied output has."""
     return [line for line in text.splitlines() if not line.startswith("loader ")]
 
 
@@ -171,7 +171,7 @@ def test_shards_of_other_tools_are_indexed_there(seaweedfs, made, proxy, tmp_pat
     assert wdsremux.verify(url, "samples", deep=True).exit_code == 0
     assert wdsremux.load(url)[11]["position"] == wdsremux.load(local)[11]["position"]
     report = wdsremux.verify(url)
-    # Nobody noted what the server said when the shards came.
+    # No receipt was recorded when the shards were sent.
     assert set(report.proofs) <= {"checksum", "etag", "unverified"}
 
 
@@ -194,7 +194,7 @@ def test_an_old_server_is_verified_by_etags_or_not_at_all(juicefs, made):
         wdsremux.sync(made, url)
         report = wdsremux.verify(url)
         assert (report.findings, report.proofs) == ((), {"etag": 5})
-        # Somebody else sends the same bytes as one part: its ETag is no MD5 of them.
+        # Another tool sends the same bytes as one part: its ETag is not their MD5.
         bucket, start = place(url)
         client = juicefs.client()
         key = {"Bucket": bucket, "Key": f"{start}/{SHARD}"}

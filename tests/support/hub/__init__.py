@@ -1,4 +1,4 @@
-"""A small local stand-in for the Hugging Face Hub (dataset repos only), standard library only.
+"""A small local fake of the Hugging Face Hub (dataset repos only), standard library only.
 
 Serves ROOT/<user>/<name>/...files... so that the unmodified `datasets` and `huggingface_hub` clients work
 through HF_ENDPOINT (streaming, downloads, uploads, push_to_hub):

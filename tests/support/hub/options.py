@@ -1,4 +1,4 @@
-"""How the stand-in behaves, and the one error its routes raise."""
+"""How the fake behaves, and the one error its routes raise."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,7 +19,7 @@ class Options:
     fault_max: int | None = None
     """At most this many faults in all."""
     dead_after: int | None = None
-    """After so many answers that carried file contents every connection is reset: the server has gone."""
+    """After that many answers with file contents every connection is reset: the server is stopped."""
     retry_after: int | None = 1
     """Seconds, sent with 429 and 503."""
     stall_s: float = 30.0

@@ -22,7 +22,7 @@ class Reads(Wire):
         authed = self.authed()
         folder = self.hub.store.repo_dir(repo)
         if folder is None or ((folder / ".private").exists() and not authed):
-            # As the Hub does: a stranger must not tell a private repo from a missing one.
+            # As the Hub does: without access, a private repo looks like a missing one.
             if self.bearer() is None:
                 login = {"WWW-Authenticate": 'Bearer realm="Authentication required"'}
                 raise HubError(401, "Invalid username or password.", "RepoNotFound", login)

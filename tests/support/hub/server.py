@@ -85,7 +85,7 @@ class Listener(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def stop(self, *, was_started):
-        """End at once, open connections included: kept-alive ones would go on being served."""
+        """End at once, open connections included: kept-alive ones would still be served."""
         if was_started:
             self.shutdown()
         self.server_close()
@@ -95,7 +95,7 @@ class Listener(ThreadingHTTPServer):
 
 
 class HubServer:
-    """A stand-in Hub over the repos below a folder; a context manager."""
+    """A fake Hub over the repos below a folder; a context manager."""
 
     def __init__(self, root, options=None, port=0):
         self.options = options or Options()

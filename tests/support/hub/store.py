@@ -24,7 +24,7 @@ MAIN = (None, "main", "HEAD", "refs/heads/main")
 
 
 class Blob(NamedTuple):
-    """One file of a repo as it lies on disk."""
+    """One file of a repo as it is stored on disk."""
 
     path: str
     size: int
@@ -32,7 +32,7 @@ class Blob(NamedTuple):
 
 
 def write_file(path, data):
-    """Write data so that nobody sees half of it."""
+    """Write data atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     tmp = path.with_name(f"{path.name}.{threading.get_ident()}.hub-tmp")
     tmp.write_bytes(data)
@@ -154,7 +154,7 @@ class Store:
         return self.hashes[blob]
 
     def is_lfs(self, name, size):
-        """Tell whether the Hub would keep this file out of git."""
+        """Return whether the Hub would keep this file out of git."""
         return bool(LFS_NAME.fullmatch(name)) or size >= self.options.lfs_min
 
     def entry(self, name, blob, *, expand=False):

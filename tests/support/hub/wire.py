@@ -98,7 +98,7 @@ class Wire(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def send_error_answer(self, error):
-        """Send an error as the Hub words it."""
+        """Send an error with the message of the Hub."""
         headers = {"X-Error-Code": error.code} if error.code else {}
         headers |= {"X-Error-Message": error.message, **error.headers}
         self.send_json({"error": error.message}, error.status, headers)
@@ -195,7 +195,7 @@ class Wire(BaseHTTPRequestHandler):
         return value[7:].strip() if value.lower().startswith("bearer ") else None
 
     def authed(self):
-        """Tell whether the request carries the valid token; a wrong one is an error, as on the Hub."""
+        """Return whether the request has the valid token; a wrong one is an error, as on the Hub."""
         valid, given = self.hub.options.token, self.bearer()
         if given and valid and given != valid:
             raise HubError(401, "Invalid credentials in Authorization header")

@@ -14,7 +14,7 @@ class Writes(Reads):
     """Everything uploads ask for."""
 
     def r_whoami(self):
-        """Tell whose token this is."""
+        """Answer with the owner of this token."""
         if not self.bearer() or (self.hub.options.token and not self.authed()):
             raise HubError(401, "Invalid username or password.")
         user = self.hub.options.user
@@ -88,7 +88,7 @@ class Writes(Reads):
         raise HubError(400, f"Xet is not modelled for {repo}@{revision}: set HF_HUB_DISABLE_XET=1")
 
     def r_preupload(self, repo, revision):
-        """Tell for each file whether its contents travel inside the commit or by LFS."""
+        """Answer for each file whether its contents are sent inside the commit or by LFS."""
         self.open_repo(repo, write=True)
         store, least = self.hub.store, self.hub.options.lfs_threshold
         # push_to_hub deletes each Parquet file after its pre-upload, so it cannot do without LFS.
@@ -106,11 +106,11 @@ class Writes(Reads):
         self.send_json({"files": found})
 
     def lfs_path(self, oid):
-        """Return where an uploaded object lies."""
+        """Return where an uploaded object is stored."""
         return self.hub.store.meta / "lfs" / oid[:2] / oid
 
     def r_lfs_batch(self, repo):
-        """Tell where to put the objects that are not here yet."""
+        """Answer with the URLs for the objects that are missing here."""
         self.open_repo(repo, write=True)
         asked = json.loads(self.body())
         chunk = self.hub.options.lfs_chunk if "multipart" in asked.get("transfers", []) else None

@@ -1,4 +1,4 @@
-"""What is said to nobody: dropped, and told only where it was the result."""
+"""Output without a reader: dropped, and an error only where it was the result."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Keys: safe for every reader, and different for different texts."""
+"""Keys: safe for every reader, and different for different strings."""
 
 import re
 

@@ -12,7 +12,7 @@ from support.summaries import manifest_of, summary_of
 from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.manifest import Manifest, Totals, indented_json, totals_by_split
 
-# A class may be called after a folder whose name is no Unicode: Python has surrogates for that.
+# A class may be named after a folder of invalid Unicode: Python has surrogates for that.
 names = st.text(
     st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC80, max_codepoint=0xDCFF),
     max_size=20,

@@ -1,4 +1,4 @@
-"""No text of a stranger carries a key or a signed URL into ours."""
+"""No message of a library or server brings a key or a signed URL into ours."""
 
 import pytest
 

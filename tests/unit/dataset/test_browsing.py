@@ -42,7 +42,7 @@ def target(made, monkeypatch):
 
 @pytest.fixture(params=["folder", "URL"])
 def out(request, made, target):
-    """Return the words for the same output in two places."""
+    """Return the paths of the same output in two stores."""
     return str(made) if request.param == "folder" else URL
 
 

@@ -1,4 +1,4 @@
-"""The dataset card: its YAML says what the shards hold, in the words of `datasets`."""
+"""The dataset card: its YAML describes the shards in the terms of `datasets`."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Entries: what is written is read again, and damage is told from it."""
+"""Entries: what is written is read back, and damage is detected."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ rejected_rows = st.builds(
     position=st.integers(0, 2**63),
     copy=st.integers(0, 999),
     stage=st.sampled_from(["read", "decode", "transform", "encode", "pack", "filter"]),
-    # A file name that is no Unicode, or a text of the user's, may hold lone surrogates.
+    # A file name of invalid Unicode, or a string of the user, may contain lone surrogates.
     reason=st.text(st.characters(codec=None)),
     key=st.none() | st.text(),
 )

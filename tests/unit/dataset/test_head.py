@@ -1,4 +1,4 @@
-"""What differs between two heads: told by the first thing, with both values and the way back."""
+"""What differs between two heads: the first difference, with both values and the remedy."""
 
 import pytest
 from support.summaries import head_of

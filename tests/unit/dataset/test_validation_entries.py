@@ -1,4 +1,4 @@
-"""Entries are read before they are believed: each way to be senseless is told."""
+"""Entries are validated before they are used: each invalid field is reported."""
 
 from array import array
 from dataclasses import fields, replace

@@ -1,4 +1,4 @@
-"""What a worker makes of records: columns that a function adds, and who is to blame for a value."""
+"""What a worker makes of records: added columns, and the source of an invalid value."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""From the head of a dataset back to its recipe, and what is told of changes."""
+"""From the head of a dataset back to its recipe, and the report of changes."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Words for targets: which part they open, and what is said when it is not there."""
+"""URLs of stores: which module they open, and the error for a missing one."""
 
 import re
 import sys

@@ -1,4 +1,4 @@
-"""Outages are ridden out, for so long; nothing else is tried twice."""
+"""Outages are retried for a bounded time; nothing else is retried."""
 
 import pytest
 from support.memory_store import MemoryStore

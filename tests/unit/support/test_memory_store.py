@@ -1,4 +1,4 @@
-"""The target that other tests stand on keeps the contract too."""
+"""The store that other tests use keeps the contract, too."""
 
 import pytest
 from support.memory_store import MemoryStore

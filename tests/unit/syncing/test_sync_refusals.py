@@ -1,4 +1,4 @@
-"""What a sync refuses: other datasets, damage, files of others, bad options, lost places."""
+"""What a sync refuses: other datasets, damage, foreign files, bad options, lost destinations."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""img2dataset from a local HTTP server; the harness starts that server and gives --urls.
+"""img2dataset from a local HTTP server; the harness starts that server and passes --urls.
 
 It does less: its own resize to 256 with a centred crop, no mirroring, no sharpening.
 """

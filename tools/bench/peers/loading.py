@@ -2,7 +2,7 @@
 
 python loading.py WAY --src FOLDER [--workers 2] [--epochs 2]
 
-Every way gives uint8 batches of 64 with their labels to the main process; the workers stay from
+Every reader returns uint8 batches of 64 with labels to the main process; the workers stay from
 epoch to epoch, and the first epoch is not counted. FOLDER holds what `tools/bench/loading.py` made.
 """
 

@@ -7,7 +7,7 @@ from work import arguments, augment, finish, parquet_files
 
 
 def work(batch: dict[str, Any]) -> dict[str, Any]:
-    """Augment a batch; the number of a row stands in the name of its image."""
+    """Augment a batch; the number of a row is in the name of its image."""
     keys = [Path(image["path"]).stem for image in batch["image"]]
     images = [
         augment(image["bytes"], int(key)) for image, key in zip(batch["image"], keys, strict=True)

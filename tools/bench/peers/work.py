@@ -78,5 +78,5 @@ def row_groups(src: Path) -> Iterator[tuple[Path, int, int, int]]:
 
 
 def finish(images: int) -> None:
-    """Tell the harness how many images were made: the last line of a peer's output."""
+    """Report to the harness how many images were made: the last line of a peer's output."""
     print(json.dumps({"images": images}), flush=True)

@@ -21,7 +21,7 @@ A, B = (1, 1), (2, 1)
 
 
 class Clock:
-    """A clock that goes on by a step whenever it is asked."""
+    """A clock that advances by a step whenever it is read."""
 
     def __init__(self, step=0.0):
         self.now, self.step = 0.0, step

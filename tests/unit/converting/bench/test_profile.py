@@ -18,7 +18,7 @@ from wdsremux.processing.worker import Worker
 
 
 class Clock:
-    """A clock that is told to go on."""
+    """A clock that advances on demand."""
 
     now = 0.0
 

@@ -1,4 +1,4 @@
-"""Indexes for other loaders: every offset is that of the tar, whoever wrote it."""
+"""Indexes for other loaders: every offset is that of the tar, of any writer."""
 
 import json
 import platform
@@ -28,7 +28,7 @@ def own(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def foreign(tmp_path_factory):
-    """Return shards of others, in two splits, with members that no entry can describe."""
+    """Return foreign shards, in two splits, with members that no entry can describe."""
     out = tmp_path_factory.mktemp("foreign") / "out"
     odd = [member("a.jpg", jpeg(1, 16, 16), pax=True), member("a.JSON", b'{"label": 1}', pax=True)]
     folder = [member("folder/", kind=tarfile.DIRTYPE)]

@@ -1,4 +1,4 @@
-"""Keys that are given once: the first row that has a key keeps it."""
+"""Duplicate keys: the first row that has a key keeps it."""
 
 import dataclasses
 import os
@@ -137,7 +137,7 @@ def test_a_killed_process_leaves_no_file_of_its_keys(tmp_path, whose):
         text=True,
         check=False,
     )
-    # They lay on disk, not in memory; but under no name.
+    # They were on disk, not in memory; but in a deleted file.
     assert killed.stdout == "[True]\n", killed.stderr
     assert killed.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []

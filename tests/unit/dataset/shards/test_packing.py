@@ -1,4 +1,4 @@
-"""Lots: samples laid out as they will stand in the tar."""
+"""Packed samples: laid out as they will be in the tar."""
 
 import zlib
 

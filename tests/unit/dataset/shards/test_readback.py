@@ -1,4 +1,4 @@
-"""A shard read back: its entry can be made of it, and what is no shard of ours is no entry."""
+"""A shard read back: its entry can be made from it, and a foreign shard has no entry."""
 
 import hashlib
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_an_entry_made_of_the_shard_is_the_one_that_was_written(tmp_path_factory
 
 
 def with_positions(data, entry):
-    """Return a shard of the same samples whose JSON tells the position, as ours does."""
+    """Return a shard of the same samples whose JSON has the position, as that of wdsremux."""
     contents = (data[at : at + size] for s in entry.samples() for _, at, size in s.members[:1])
     return tar_of(
         (key, image, JSON % position)

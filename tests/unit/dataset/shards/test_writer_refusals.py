@@ -1,4 +1,4 @@
-"""ShardWriter: what it refuses, in time for the caller to mend it."""
+"""ShardWriter: what it refuses, in time for the caller to correct it."""
 
 import numpy as np
 import pytest

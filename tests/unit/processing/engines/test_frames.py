@@ -18,7 +18,7 @@ from wdsremux.processing.engines.frames import (
 
 
 class Narrow(io.BytesIO):
-    """A pipe that takes and gives a few bytes at a time, as real ones may."""
+    """A pipe that accepts and returns a few bytes at a time, as real ones may."""
 
     def write(self, buffer):
         return super().write(buffer[:7])

@@ -146,7 +146,7 @@ def ordinary_work(item):
 
 
 def is_of_the_map(frame):
-    """Tell whether it is code of the map at work, or of a lock that the map calls itself."""
+    """Return whether it is code of the map at work, or of a lock that the map calls itself."""
     codes = [each.f_code for each in (frame, frame.f_back) if each is not None]
     if codes[0].co_filename.endswith("threading.py") and codes[0].co_name != "start":
         codes = codes[1:]

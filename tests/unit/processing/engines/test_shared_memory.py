@@ -111,7 +111,7 @@ def lowest_free():
 
 @pytest.fixture
 def limited():
-    """Return a function that leaves this process so many descriptors."""
+    """Return a function that leaves this process that many descriptors."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     yield lambda left: resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free() + left, before[1]))
     resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -193,7 +193,7 @@ def test_a_compressed_tar_is_called_so():
 
 
 def sparse_old():
-    """A GNU sparse member whose map goes on in one more block, before an honest one."""
+    """A GNU sparse member whose map continues in one more block, before a regular one."""
     data = packed([("s.jpg", b"x" * 512), ("s.json", b"{}"), ("a.jpg", b"1")])
     data = data[:512] + bytes(512) + data[512:]
     return with_header(data, 0, kind=b"S", flag=b"\1")

@@ -24,7 +24,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def without_flock(monkeypatch):
-    """A mount whose server knows no locks: the text of the file is all there is."""
+    """A mount whose server has no locks: only the content of the file counts."""
 
     def refuse(_handle, _how):
         raise OSError(errno.ENOLCK, "no locks available")
@@ -53,7 +53,7 @@ def assert_taken_over(path):
 
 
 def refusal(path):
-    """Return the words in which a second run is refused; the file must stay as it is."""
+    """Return the message by which a second run is refused; the file must be unchanged."""
     before = path.read_text()
     with pytest.raises(StoreError) as caught, folder_lock(path):
         pass
@@ -102,7 +102,7 @@ def test_a_lock_file_that_a_crash_cut_off_is_taken_over(path, text):
 
 
 def test_a_lock_released_by_the_kernel_is_taken_over(path):
-    # Whatever the file says of a process of this boot: flock was free, so nobody holds it.
+    # The file may name any process of this boot: flock was free, so the lock is stale.
     leave(path)
     assert_taken_over(path)
 

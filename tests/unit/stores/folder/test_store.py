@@ -17,7 +17,7 @@ from wdsremux.stores.folder.store import FolderStore
 
 
 def names_in(folder):
-    """Return all that lies in a folder, hidden files too."""
+    """Return all files of a folder, hidden ones too."""
     return sorted(path.name for path in folder.iterdir())
 
 
@@ -184,7 +184,7 @@ def test_every_failure_of_a_disk_comes_with_its_remedy(tmp_path, number, remedy)
 
 
 class FullDisk:
-    """Stands for a file on a disk that takes so many bytes in all."""
+    """A file on a disk that accepts that many bytes in all."""
 
     def __init__(self, room, number):
         self.room, self.number = room, number

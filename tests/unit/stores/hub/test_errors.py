@@ -1,4 +1,4 @@
-"""What the Hub's refusals are called, and that nothing secret is in their texts."""
+"""How refusals of the Hub are reported, and that no message contains a secret."""
 
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled

@@ -92,7 +92,7 @@ def test_a_foreign_commit_is_not_accepted(api, repo):
 
 
 def read(monkeypatch, found):
-    """Read the first two bytes of a file when the server gives what was found."""
+    """Read the first two bytes of a file when the server answers with the given response."""
     session = http.Client(transport=http.MockTransport(lambda _request: found))
     monkeypatch.setattr(ranges, "get_session", lambda: session)
     access = HubAccess()

@@ -1,4 +1,4 @@
-"""A target read as a folder: few requests, no name that escapes, failures told apart."""
+"""A store read as a folder: few requests, no name that escapes, failures distinguished."""
 
 import os
 import random

@@ -1,4 +1,4 @@
-"""What S3 refuses, in our words: for good or for now, and never with a secret."""
+"""How refusals of S3 are reported: permanent or temporary, and never with a secret."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What is believed of a server's words, and what is not."""
+"""Which answers of a server are trusted, and which are not."""
 
 import hashlib
 
@@ -23,7 +23,7 @@ OLD = Abilities(checks_crc64=False, etag_is_md5=False, keeps_existing=False, rep
 
 
 class Bucket:
-    """Tells the size of the parts, if it knows it; stores what it is given."""
+    """Returns the size of the parts, if it knows it; stores what it gets."""
 
     def __init__(self, part_bytes=None, parts=None):
         self.part_bytes, self.parts = part_bytes, parts
@@ -105,7 +105,7 @@ def test_a_forged_receipt_is_harmless(path, part_bytes):
 
 
 class Echo:
-    """A server that stores any checksum and gives it back."""
+    """A server that stores any checksum and returns it."""
 
     def __init__(self):
         self.stored = {}

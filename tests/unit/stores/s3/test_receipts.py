@@ -1,4 +1,4 @@
-"""Receipts recalled from what an object tells of itself: those that sending it gave."""
+"""Receipts recalled from the metadata of an object: those of the upload."""
 
 import pytest
 

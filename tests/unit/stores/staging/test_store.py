@@ -40,7 +40,7 @@ class Case:
         self.folder = folder / "staging"
         self.allowed = threading.Semaphore(0)
         self.sizes = []
-        """What lay in the staging folder when each file was sent."""
+        """The files in the staging folder when each file was sent."""
         self.reported = []
         self.remote = MemoryRemote(self.wait_for_leave)
         self.target = StagedStore(
@@ -308,7 +308,7 @@ def test_an_interrupt_under_the_lock_waits_for_nothing(case, monkeypatch):
     with pytest.raises(KeyboardInterrupt), case.target.lock():
         convert()
     assert not case.folder.exists()
-    # As long as the other end may still get what is being sent, nobody else writes there.
+    # While the other end may still receive an upload, no other run writes there.
     with pytest.raises(StoreError, match="being written by"), case.remote.lock():
         pass
     case.allow(1)

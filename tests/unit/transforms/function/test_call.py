@@ -1,4 +1,4 @@
-"""The user's function: what it is given, what becomes of what it returns, and how it is told off."""
+"""The user's function: its arguments, its results, and the errors about both."""
 
 import random
 import signal

@@ -269,7 +269,7 @@ def test_tensors_count_by_their_content(monkeypatch):
 
 
 class Sealed:
-    """As an object of C that tells nothing of itself."""
+    """As an object of C without any attributes."""
 
     __slots__ = ()
 

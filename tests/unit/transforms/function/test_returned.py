@@ -20,7 +20,7 @@ RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
 
 class Tensor:
-    """Stands in for a tensor of PyTorch."""
+    """A fake tensor of PyTorch."""
 
     def __init__(self, array, dtype="uint8"):
         self.array = array

@@ -118,7 +118,7 @@ def test_a_function_object_counts_with_the_own_modules_it_names(project):
 
     def made():
         names = {"helper": module}
-        exec("def work(batch):\n    return helper.f(batch)", names)  # noqa: S102 (our own text)
+        exec("def work(batch):\n    return helper.f(batch)", names)  # noqa: S102 (our own code)
         return fingerprint_of_callable(names["work"]).sha256
 
     before = made()

@@ -1,4 +1,4 @@
-"""Functions named as FILE.py:NAME or MODULE:NAME, and functions given as they are."""
+"""Functions named as FILE.py:NAME or MODULE:NAME, and function objects."""
 
 import functools
 import importlib
@@ -53,7 +53,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", sys.path.copy())
     for name in ("aug", "beside", "my_package", "my_package.steps"):
-        monkeypatch.delitem(sys.modules, name, raising=False)  # left by whoever ran before
+        monkeypatch.delitem(sys.modules, name, raising=False)  # left by an earlier test
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:

@@ -1,4 +1,4 @@
-"""What steps draw for an image, in words."""
+"""What steps draw for an image, as strings."""
 
 import numpy as np
 import pytest

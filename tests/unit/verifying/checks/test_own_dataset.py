@@ -1,4 +1,4 @@
-"""What the entries tell together: whose keys they are, and where their samples lie."""
+"""What the entries record together: the owners of keys, and the locations of samples."""
 
 import shutil
 from array import array
@@ -17,7 +17,7 @@ from wdsremux.verifying.verify import verify
 
 
 class Unsliced(array):
-    """Sizes that nobody may cut out: to sum them up for each key takes quadratic time."""
+    """Sizes that must not be summed for each key: that takes quadratic time."""
 
     def __getitem__(self, place):
         assert isinstance(place, int)
