@@ -67,13 +67,16 @@ class Columns:
     """Those of them that the function must return for every sample: the user named them."""
     infers: bool = False
     """Whether every column that the function adds is packed."""
+    tested: tuple[Column, ...] = ()
+    """Columns that decide whether a row is kept; they are read even if they are not packed."""
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Every column to read beside the image, each once, in a fixed order."""
         label = (self.label.name,) if self.label else ()
         key = (self.key,) if self.key else ()
-        return tuple(dict.fromkeys((*label, *(c.name for c in self.extras), *key)))
+        tested = (column.name for column in self.tested)
+        return tuple(dict.fromkeys((*label, *(c.name for c in self.extras), *key, *tested)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class ColumnOptions:
     label: str | None = None
     extras: tuple[str, ...] | None = None
     key: str | None = None
+    tested: tuple[str, ...] = ()
+    """Names in the condition of --where."""
 
 
 def choose_columns(
@@ -112,6 +117,8 @@ def choose_columns(
     _refuse_clashes(extras, added, label)
     if options.key:
         _named(by_name, options.key, "--key-column")
+    for name in options.tested:
+        _named(by_name, name, "--where")
     return Columns(
         image,
         label,
@@ -120,6 +127,7 @@ def choose_columns(
         added,
         required=tuple(column.name for column in added),
         infers=has_function and options.extras is None,
+        tested=tuple(by_name[name] for name in options.tested),
     )
 
 

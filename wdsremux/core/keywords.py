@@ -55,6 +55,9 @@ class ConvertOptions(TypedDict, total=False):
     allow_oversize: bool
     break_at: int | list[int] | tuple[int, ...]
     limit: int
+    where: str
+    min_size: int
+    max_aspect: float
     workers: int
     engine: Literal["auto", "threads", "processes"]
     on_error: Literal["skip", "fail"]

@@ -78,6 +78,17 @@ def error_limit_from_text(value: "str | int | ErrorLimit") -> ErrorLimit:
     return ErrorLimit(rows=int(match[1])) if match[1] else ErrorLimit(percent=float(match[2]))
 
 
+def aspect_from_text(value: str | float) -> float:
+    """Return the most that a longer side may have, in shorter sides: at least 1."""
+    try:
+        ratio = float(value)
+    except ValueError:
+        ratio = 0.0
+    if not 1 <= ratio < 1e6:
+        raise ValueError("write a ratio from 1 on, such as 2 or 1.5")
+    return ratio
+
+
 def is_url(out: "str | os.PathLike[str]") -> bool:
     """Return whether an output is a URL and not a folder."""
     return re.match(r"[a-z][a-z0-9+.-]*://", os.fspath(out)) is not None

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, TypeVar
 
+from wdsremux.core.conditions import condition_from_text
 from wdsremux.core.errors import UsageError
 from wdsremux.core.option_values import (
     DEFAULT_MAX_PIXELS,
     MB,
     ErrorLimit,
+    aspect_from_text,
     colour_from_text,
     encoding_from_text,
     error_limit_from_text,
@@ -185,6 +187,14 @@ class Recipe(Options):
     """start a new shard and a new batch at this row; --extend sets it where rows were added"""
     limit: int | None = option(None, number_from(1), metavar="N")
     """convert only the first N rows"""
+    where: str | None = option(None, condition_from_text, metavar="CONDITION")
+    """convert only rows for which a condition on columns is true, such as "label in ['cat', 'dog']
+    and width >= 256"; the others are listed as filtered, not as errors
+    """
+    min_size: int | None = option(None, number_from(1), metavar="PIXELS")
+    """convert only images whose shorter side has at least this many pixels"""
+    max_aspect: float | None = option(None, aspect_from_text, metavar="RATIO")
+    """convert only images whose longer side is at most this many times the shorter one"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

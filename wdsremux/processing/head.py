@@ -6,11 +6,13 @@ from importlib import metadata
 from typing import Any
 
 from wdsremux.core.columns import ColumnOptions, Columns
+from wdsremux.core.conditions import names_of, parsed_condition
 from wdsremux.core.errors import UsageError
 from wdsremux.core.head import FUNCTION_CHANGES, Head, fingerprint_of
 from wdsremux.core.json_values import card_dtype
 from wdsremux.core.recipe import Recipe
 from wdsremux.dataset.shards.series import prefix_of
+from wdsremux.processing.filters import RowFilter
 from wdsremux.processing.worker import WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.call import FunctionSpec
@@ -64,13 +66,24 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
         seed=recipe.seed,
         reencode=recipe.reencode,
         check=recipe.check,
+        filter=_filter(recipe, columns),
     )
+
+
+def _filter(recipe: Recipe, columns: Columns) -> RowFilter | None:
+    """Return what decides which rows are converted. Raises UsageError."""
+    if recipe.where is None and recipe.min_size is None and recipe.max_aspect is None:
+        return None
+    rows = RowFilter(recipe.where, columns.tested, recipe.min_size, recipe.max_aspect)
+    rows.prepared()
+    return rows
 
 
 def column_options(recipe: Recipe) -> ColumnOptions:
     """Return the column options of a recipe."""
+    tested = () if recipe.where is None else tuple(names_of(parsed_condition(recipe.where)))
     return ColumnOptions(
-        recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column
+        recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column, tested
     )
 
 
@@ -136,8 +149,9 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         del fields["depth_range"]
     else:
         fields["depth_range"] = list(recipe.depth_range)
-    if recipe.zip_encoding is None:
-        del fields["zip_encoding"]
+    for name in ("zip_encoding", "where", "min_size", "max_aspect"):
+        if fields[name] is None:
+            del fields[name]
     if recipe.image_list == "first":
         del fields["image_list"]
     if not job.passes_through or recipe.check == "structure":

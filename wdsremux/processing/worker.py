@@ -24,6 +24,7 @@ from wdsremux.processing.batch import (
     RejectedFieldError,
     RejectedRecordError,
 )
+from wdsremux.processing.filters import RowFilter
 from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codecs.codec import (
     Check,
@@ -61,6 +62,8 @@ class WorkerJob:
     reencode: bool = False
     check: Check = "pixels"
     """How JPEGs that are packed unchanged are checked."""
+    filter: RowFilter | None = None
+    """Which rows are converted; None for all."""
 
     @property
     def batches_rows(self) -> bool:
@@ -86,6 +89,7 @@ class Worker:
         quiet_libraries()
         self._job = job
         self._steps = steps_from_text(job.steps)
+        self._filter = None if job.filter is None else job.filter.prepared()
         self._function = self._user_function()
         columns = job.columns
         self._added = self._added_columns()
@@ -203,11 +207,24 @@ class Worker:
                 raise RejectedRecordError("transform", builder.poison[record.position])
             for text, count in record.remarks:
                 builder.remark(record.position, text, count)
+            self._leave_out(record)
             images = self._images(record, builder)
             for rows, image in zip(builder.rows, images, strict=True):
                 rows.append(Row(record.position, image, dict(record.fields)))
         except RejectedRecordError as exc:
             builder.reject(record.position, builder.copies, exc)
+
+    def _leave_out(self, record: Record) -> None:
+        """Raise RejectedRecordError for a row that the user does not want."""
+        if self._filter is None or record.problem is not None or record.image is None:
+            return
+        try:
+            reason = self._filter.reason_against(record.fields)
+            reason = reason or self._filter.reason_against_image(record.image)
+        except DecodeError as exc:
+            raise RejectedRecordError("decode", str(exc)) from exc
+        if reason is not None:
+            raise RejectedRecordError("filter", reason)
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         if self._function is None or not rows:
