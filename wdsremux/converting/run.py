@@ -121,11 +121,6 @@ class _ConversionRun:
             if self._register is not None:
                 self._register.close()
         if not self._made and not self._finished:
-            if self.rows:
-                raise SourceError(
-                    f"nothing was written: none of the {self.rows:,} rows became a sample; check "
-                    "--where, --min-size, --max-aspect and what your function leaves out"
-                )
             raise SourceError("the source has no rows: nothing was written")
 
     def _begin(self) -> None:
