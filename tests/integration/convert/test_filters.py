@@ -83,5 +83,5 @@ def test_a_wrong_filter_ends_the_run_before_it_begins(source, tmp_path, option, 
 
 
 def test_a_filter_that_keeps_nothing_says_so(source, tmp_path):
-    done = convert(source, tmp_path / "out", "--min-size", 5000, code=3)
+    done = convert(source, tmp_path / "out", "--min-size", 5000, code=6)
     assert "smaller than --min-size 5000" in done.stderr
