@@ -6,8 +6,8 @@ Dtypes are those of the dataset card: "int64", "float64", "string", "bool", "nul
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wdsremux.core.errors import UsageError
@@ -19,6 +19,8 @@ RESERVED = ("label", "label_name", "width", "height", "position", "copy", "key")
 """Names of our own JSON fields; a source column with such a name is written as source_NAME."""
 
 _RENAMED = re.compile(f"(source_)*({'|'.join(RESERVED)})")
+
+_COMPUTED = ("label_name", "width", "height", "position", "copy")
 
 ADDED_TYPES = ("string", "int64", "float64", "bool")
 """Types of a column that the user's function adds, written as NAME:TYPE."""
@@ -36,6 +38,8 @@ class Column:
 
     name: str
     dtype: Dtype
+    is_computed: bool = False
+    """Whether an earlier conversion wrote it, as the manifest or card of that says."""
 
     @property
     def class_names(self) -> tuple[str, ...] | None:
@@ -104,7 +108,7 @@ def choose_columns(
     label = _label(features, by_name, options.label, image)
     taken = {image, label.name if label else None}
     if options.extras is None:
-        taken |= _made_by_us(by_name)
+        taken |= _computed(features)
         extras = tuple(c for c in features if c.name not in taken and fits_json(c.dtype))
         added: tuple[Column, ...] = ()
     else:
@@ -143,7 +147,7 @@ def remarks_on(
         )
     if options.extras is None:
         by_name = {column.name: column for column in features}
-        taken = {columns.image, *columns.fields, *_made_by_us(by_name)}
+        taken = {columns.image, *columns.fields, *_computed(features)}
         left = {name: column for name, column in by_name.items() if name not in taken}
         if left:
             remarks.append(
@@ -152,10 +156,13 @@ def remarks_on(
     return tuple(remarks)
 
 
-def _made_by_us(by_name: Mapping[str, Column]) -> set[str]:
-    """Return the fields that an earlier conversion wrote: they are computed again."""
-    every = {"width", "height", "position"}
-    return every | {"label_name", "copy"} if every <= by_name.keys() else set()
+def of_our_output(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """Return the columns of an output of ours, with the fields marked that are computed again."""
+    return tuple(replace(c, is_computed=c.name in _COMPUTED) for c in columns)
+
+
+def _computed(features: Iterable[Column]) -> set[str]:
+    return {column.name for column in features if column.is_computed}
 
 
 def _added(text: str) -> Column:

@@ -15,6 +15,9 @@ from wdsremux.core.columns import Dtype
 from wdsremux.core.escaping import shown_bytes
 from wdsremux.core.option_values import shortened
 
+MAX_INTEGER = 2**63 - 1
+"""Larger ones are not packed as numbers: `load_dataset` cannot read them in JSON."""
+
 Json = Any
 Convert = Callable[[Any], Json]
 
@@ -47,7 +50,7 @@ def converter(dtype: Dtype) -> Convert:
         "null": _string,
         "timestamp": _string,
     }
-    return simple.get(dtype, _any)
+    return simple.get(dtype, _as_string)
 
 
 def card_dtype(dtype: Dtype) -> Dtype:
@@ -106,6 +109,7 @@ def _integer_of(dtype: str) -> Convert:
     digits = dtype.removeprefix("u").removeprefix("int")
     bits = int(digits) if digits.isdecimal() else 64
     low, high = (0, 2**bits - 1) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    high = min(high, MAX_INTEGER)
 
     def convert(value: Any) -> Json:
         number = _integer(value)
@@ -197,8 +201,19 @@ def _struct(inner: dict[str, Convert]) -> Convert:
     return convert
 
 
+def _as_string(value: Any) -> Json:
+    """Return a value of a column without a common dtype as a string, other than text as JSON.
+
+    Readers need one type for all rows.
+    """
+    found = _any(value)
+    if found is None or isinstance(found, str):
+        return found
+    return json.dumps(found, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
 def _any(value: Any) -> Json:
-    """Convert by the value alone, for columns of unknown dtype."""
+    """Convert by the value alone."""
     value = _plain(value)
     if isinstance(value, float):
         return _float(value)

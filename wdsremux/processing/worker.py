@@ -350,12 +350,9 @@ class Worker:
                 if error.stage == "transform":
                     raise error from exc
                 entry[json_name] = None
-                kind = type(row.fields.get(name)).__name__
-                builder.remark(
-                    row.position,
-                    f"values left out (null): column {shortened(repr(name), 60)} does not hold "
-                    f"{kind} in the rows that decide its type",
-                )
+                kind, column = type(row.fields.get(name)).__name__, shortened(repr(name), 60)
+                text = f"values left out (null): column {column} cannot hold {kind}"
+                builder.remark(row.position, text)
         return entry
 
     def _label_of(self, row: Row) -> dict[str, Any]:

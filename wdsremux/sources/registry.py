@@ -263,23 +263,25 @@ def _open_hub(location: str, recipe: Recipe, run: Run) -> Source:
     )
 
 
-def _open_parquet(location: str, recipe: Recipe, _run: Run) -> Source:
+def _open_parquet(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.parquet.local import open_parquet
 
     root = Path(recipe.image_root) if recipe.image_root else None
-    return open_parquet(location, subset=recipe.subset, image_root=root)
+    return open_parquet(
+        location, subset=recipe.subset, image_root=root, give_up_after_s=run.give_up_after
+    )
 
 
-def _open_saved(location: str, recipe: Recipe, _run: Run) -> Source:
+def _open_saved(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.hf_datasets.tables import open_saved
 
-    return open_saved(location, recipe.image_root)
+    return open_saved(location, recipe.image_root, run.give_up_after)
 
 
-def _open_folder(location: str, recipe: Recipe, _run: Run) -> Source:
+def _open_folder(location: str, recipe: Recipe, run: Run) -> Source:
     from wdsremux.sources.folder.source import open_folder
 
-    return open_folder(location, recipe.image_root)
+    return open_folder(location, recipe.image_root, run.give_up_after)
 
 
 def _open_tars(location: str, _recipe: Recipe, _run: Run) -> Source:

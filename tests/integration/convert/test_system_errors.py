@@ -127,3 +127,15 @@ def test_a_function_may_change_the_working_directory(tmp_path, workers):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "index.json").exists()
     assert not (tmp_path / "code" / "out").exists()
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT])
+def test_an_image_of_a_share_that_is_away_is_not_rejected(command, mount, place, tmp_path, number):
+    source, out = photos_in(place / "photos"), tmp_path / "out"
+    mount.order(Fault("read", "coffee", errno=number))
+    away = convert(command, source, out, "--max-errors", "100%")
+    assert away.returncode == 3, away
+    assert "the file 'coffee.jpg'" in away.stderr
+    mount.order()
+    assert convert(command, source, out).returncode == 0
+    assert not (out / ".wdsremux/rejected.jsonl").read_text()

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wdsremux.core.columns import RESERVED, Column, ColumnOptions, choose_columns, remarks_on
+from wdsremux.core.columns import (
+    RESERVED,
+    Column,
+    ColumnOptions,
+    choose_columns,
+    of_our_output,
+    remarks_on,
+)
 from wdsremux.core.errors import UsageError
 
 LABELS = {"class_label": ["cat", "dog"]}
@@ -212,12 +219,21 @@ def test_an_unknown_type_of_an_added_column_is_refused():
 
 def test_fields_of_an_earlier_conversion_are_recomputed():
     own = [Column(name, "int64") for name in ("width", "height", "position", "copy")]
-    found = choose_columns(
-        [Column("image", "image"), *own, Column("caption", "string")],
-        ColumnOptions(),
-        has_function=False,
-    )
+    every = (Column("image", "image"), *own, Column("caption", "string"))
+    found = choose_columns(of_our_output(every), ColumnOptions(), has_function=False)
     assert [column.name for column in found.extras] == ["caption"]
+
+
+def test_columns_that_only_have_the_names_of_our_fields_are_packed_under_others():
+    own = [Column(name, "int64") for name in ("width", "height", "position", "label_name")]
+    every = (Column("image", "image"), *own)
+    found = choose_columns(every, ColumnOptions(), has_function=False)
+    assert [column.json_name for column in found.extras] == [
+        "source_width",
+        "source_height",
+        "source_position",
+        "source_label_name",
+    ]
 
 
 def remarks(features=PETS, **options):

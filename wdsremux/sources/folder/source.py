@@ -10,6 +10,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from wdsremux.sources.folder.opened_tables import open_tables
 from wdsremux.sources.folder.survey import FolderSummary, notes_on, survey
 from wdsremux.sources.folder.unlisted import notes_on_unlisted
 from wdsremux.sources.folder.walk import FolderFile, walk
+from wdsremux.sources.rows.outages import DEFAULT_GIVE_UP_AFTER_S, is_outage, read_through_outages
 from wdsremux.sources.rows.roots import ImageRoots, image_roots
 from wdsremux.sources.split_rules import Rule, folder_ranks, ordered
 
@@ -48,6 +50,8 @@ class FolderUnit:
     size_bytes: int
     newest_ns: int
     """A file changed (ctime) after this is not the one that was listed."""
+    give_up_after_s: float
+    """How long a share may be away."""
 
     @property
     def rows(self) -> int:
@@ -69,13 +73,17 @@ class FolderUnit:
             name = self.images[row]
             data, problem = None, None
             if name is not None:
-                data, problem = _content(self.roots, name, self.newest_ns)
+                data, problem = read_through_outages(
+                    f"the file {name!r}",
+                    self.give_up_after_s,
+                    partial(_content, self.roots, name, self.newest_ns),
+                )
             location = None if name is None else repr(name)
             yield Record(self.first + row, data, fields, problem, location)
 
 
 def _content(roots: ImageRoots, name: str, newest_ns: int) -> tuple[bytes | None, str | None]:
-    """Return (content, problem) of a file."""
+    """Return (content, problem) of a file. Raises OSError when a share is away."""
     if "\0" in name or "://" in name:
         return None, f"{name!r} is not a file path"
     path = roots.find(name)
@@ -93,6 +101,8 @@ def _content(roots: ImageRoots, name: str, newest_ns: int) -> tuple[bytes | None
             # reveals copies that keep their mtime, and comes from the clock of one machine.
             changed_ns = os.fstat(file.fileno()).st_ctime_ns
     except OSError as exc:
+        if is_outage(exc):
+            raise
         return None, f"cannot read the file {name!r}: {exc.strerror}"
     if changed_ns > newest_ns:
         raise SourceError(
@@ -116,6 +126,7 @@ class FolderSource:
     counts: Mapping[str, int]
     roots: ImageRoots
     remarks: tuple[str, ...] = ()
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
     table_digests: Mapping[str, str] = field(default_factory=dict)
     """By name, the sha256 of tables that are not called metadata."""
 
@@ -175,6 +186,7 @@ class FolderSource:
             columns=columns.fields,
             size_bytes=average * len(chunk),
             newest_ns=self.summary.newest_ns,
+            give_up_after_s=self.give_up_after_s,
         )
 
     def _entries(self, split: str, columns: Columns) -> Iterable[Entry]:
@@ -207,7 +219,9 @@ def _decoded(name: str) -> str:
 
 
 def open_folder(
-    path: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    image_root: str | os.PathLike[str] | None = None,
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
 ) -> FolderSource:
     """Open a folder of images. Walks it once: names and sizes, and the metadata files, are read.
 
@@ -242,6 +256,7 @@ def open_folder(
         counts | tables.counts,
         roots,
         tuple(notes),
+        give_up_after_s,
         tables.digests,
     )
 

@@ -89,9 +89,14 @@ def _jsonl_rows(path: Path) -> Iterator[Row]:
 def _parquet_rows(path: Path) -> Iterator[Row]:
     import pyarrow.parquet as pq  # noqa: PLC0415 (heavy, and this kind is rare)
 
+    from wdsremux.sources.parquet.rows import python_values  # noqa: PLC0415 (brings pyarrow)
+
     with pq.ParquetFile(path) as file:
         for batch in file.iter_batches(batch_size=1024):
-            yield from batch.to_pylist()
+            names = batch.schema.names
+            columns = (python_values(batch.column(name), name) for name in names)
+            for values in zip(*columns, strict=True):
+                yield dict(zip(names, values, strict=True))
 
 
 def _json_rows(path: Path) -> Iterator[Row]:

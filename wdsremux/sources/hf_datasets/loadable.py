@@ -8,11 +8,11 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.columns import Column, Dtype
+from wdsremux.core.columns import Column, Dtype, of_our_output
 from wdsremux.core.errors import SourceError
 from wdsremux.core.paths import exists, is_file, is_folder
 from wdsremux.core.redaction import redacted, shown_cause
@@ -88,7 +88,12 @@ def open_loadable(
         **_listing(folder, names),
     }
     roots = image_roots(folder, image_root)
-    allowed = AllowedFiles(roots.base, remedy=REMEDY, others=(str(folder), *roots.others))
+    allowed = AllowedFiles(
+        roots.base,
+        remedy=REMEDY,
+        others=(str(folder), *roots.others),
+        give_up_after_s=give_up_after_s,
+    )
     return _Opening(facts, allowed, give_up_after_s, zip_encoding).of(builder)
 
 
@@ -126,8 +131,18 @@ def open_hub_stream(
         "format": _format(layout.builder),
     }
     allowed = AllowedFiles(f"hf://datasets/{layout.repo}@{layout.commit}", HubFetcher(access))
-    opened = _Opening(facts, allowed, access.give_up_after_s, zip_encoding)
+    opened = _Opening(
+        facts, allowed, access.give_up_after_s, zip_encoding, _is_ours(layout.features)
+    )
     return opened.of(layout.builder, layout.notes)
+
+
+def _is_ours(card_features: Mapping[str, Any] | None) -> bool:
+    """Return whether the features of a card are those of an output of ours: an image and JSON."""
+    entry = (card_features or {}).get("json")
+    if not isinstance(entry, Mapping) or len(card_features or {}) != 2:
+        return False
+    return {"width", "height", "position"} <= entry.keys()
 
 
 def _format(builder: Any) -> str:
@@ -155,6 +170,8 @@ class _Opening:
     allowed: AllowedFiles
     give_up_after_s: float
     zip_encoding: str | None
+    is_ours: bool = False
+    """Whether the dataset is an output of ours, as its card says."""
 
     def of(self, builder: Any, notes: tuple[str, ...] = ()) -> RowStream | ZippedImages:
         """Return the images of zips, or the rows that `datasets` streams. Raises SourceError."""
@@ -179,6 +196,8 @@ class _Opening:
         features = next(iter(streams.values())).features
         declared = dtypes_from_features(features.to_dict()) if features is not None else {}
         shape = _webdataset_shape(declared) if form == "webdataset" else None
+        if shape is not None and self.is_ours:
+            shape = replace(shape, columns=of_our_output(shape.columns))
         return RowStream(streams, self.facts, self.allowed, shape, self.give_up_after_s, notes)
 
     def _zipped(self, builder: Any, notes: tuple[str, ...]) -> ZippedImages | None:

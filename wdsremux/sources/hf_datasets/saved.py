@@ -50,4 +50,13 @@ def _folders(root: Path) -> list[str]:
 
 
 def _has_files(folder: Path) -> bool:
-    return bool(json.loads((folder / "state.json").read_text())["_data_files"])
+    return bool(table_files(folder))
+
+
+def table_files(folder: Path) -> list[Path]:
+    """Return the files of rows that the state of a saved table lists. Raises ValueError, OSError.
+
+    Their names are untrusted: only the last part of each is used.
+    """
+    state = json.loads((folder / "state.json").read_text())
+    return [folder / Path(each["filename"]).name for each in state["_data_files"]]

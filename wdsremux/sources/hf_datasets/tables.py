@@ -18,8 +18,9 @@ from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.records import Record, Unit
 from wdsremux.sources.dtypes import with_listed_images
-from wdsremux.sources.hf_datasets.saved import load_saved
+from wdsremux.sources.hf_datasets.saved import load_saved, table_files
 from wdsremux.sources.hf_datasets.stream import RowStream, columns_from
+from wdsremux.sources.parquet.rows import python_values
 from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.sources.rows.unit import (
     UNIT_ROWS,
@@ -105,7 +106,12 @@ class TableUnit:
 def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[str, Any]]:
     wanted = [name for name in dict.fromkeys(names) if name in table.column_names]
     try:
-        rows: list[dict[str, Any]] = table[start:stop].select(wanted).to_pylist()
+        chunk = table[start:stop].select(wanted)
+        values = {
+            name: [v for part in chunk.column(name).chunks for v in python_values(part, name)]
+            for name in wanted
+        }
+        rows = [{name: each[i] for name, each in values.items()} for i in range(len(chunk))]
     except Exception as exc:  # a foreign library that reads a foreign file may raise anything
         raise SourceError(
             f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it again"
@@ -251,7 +257,9 @@ class _SmallFile(io.BytesIO):
 
 
 def open_saved(
-    path: str | os.PathLike[str], image_root: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    image_root: str | os.PathLike[str] | None = None,
+    give_up_after_s: float = 120.0,
 ) -> TableSource:
     """Open a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote.
 
@@ -273,22 +281,29 @@ def open_saved(
             for each, name in names.items()
         },
         _facts(root),
-        AllowedFiles(str(Path(image_root or root).resolve()), remedy=_REMEDY, others=(str(root),)),
+        AllowedFiles(
+            str(Path(image_root or root).resolve()),
+            remedy=_REMEDY,
+            others=(str(root),),
+            give_up_after_s=give_up_after_s,
+        ),
         notes,
     )
 
 
 def _state_of(folder: Path) -> str:
     """Return a digest that changes when files of a saved table are overwritten."""
-    files = sorted(each for each in folder.iterdir() if each.suffix in (".arrow", ".json"))
-    states = [(each.name, each.stat()) for each in files]
+    files = [*table_files(folder), folder / "state.json", folder / "dataset_info.json"]
+    states = [(each.name, each.stat()) for each in files if each.exists()]
     facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _facts(root: Path) -> dict[str, Any]:
-    found = sorted((*root.glob("*.arrow"), *root.glob("*/*.arrow")), key=os.fsencode)
     states = sorted((*root.glob("state.json"), *root.glob("*/state.json")), key=os.fsencode)
+    # Not all .arrow files: `datasets` writes its caches beside them.
+    listed = {path for state in states for path in table_files(state.parent)}
+    found = sorted(listed, key=os.fsencode)
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in states))
     files = [{"name": p.relative_to(root).as_posix(), "bytes": p.stat().st_size} for p in found]
     # The state holds the fingerprint, which changes with every change of the rows.

@@ -29,6 +29,7 @@ from wdsremux.sources.parquet.layout import Layout, card_from_folder, dtypes_of,
 from wdsremux.sources.parquet.merging import MergedSchema
 from wdsremux.sources.parquet.rows import RowGroup, first_values, read_records
 from wdsremux.sources.parquet.schema import columns_from_schema, guessable, with_guessed_images
+from wdsremux.sources.rows.outages import DEFAULT_GIVE_UP_AFTER_S
 from wdsremux.sources.rows.roots import image_roots
 
 BUFFER_BYTES = 1 << 18
@@ -98,7 +99,13 @@ def open_file(path: str) -> pq.ParquetFile:
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER_BYTES)
 
 
-def open_parquet(location: str, *, subset: str | None, image_root: Path | None) -> Source:
+def open_parquet(
+    location: str,
+    *,
+    subset: str | None,
+    image_root: Path | None,
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S,
+) -> Source:
     """Open a folder, a file or a glob of .parquet files; reads all footers, in parallel.
 
     Splits are recognised as `load_dataset` does, also among the files of a glob: a file named
@@ -116,7 +123,7 @@ def open_parquet(location: str, *, subset: str | None, image_root: Path | None) 
         plain = layout_from_names(names, {}, None)
         layout = replace(plain, dtypes=dtypes_of(card, subset or "default"))
     roots = image_roots(base, image_root)
-    images = ImageFolder(roots.base, roots.others)
+    images = ImageFolder(roots.base, roots.others, give_up_after_s)
     index, schema = _index(base, _in_order(layout), layout.dtypes)
 
     def make_units(file: FileIndex, part: RowGroup, first: int) -> Iterator[Unit]:

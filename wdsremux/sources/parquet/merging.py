@@ -53,7 +53,8 @@ class MergedSchema:
             if merged != known:
                 self.dtypes[column.name], self.origins[column.name] = merged, file
         self.drifting |= self.dtypes.keys() - {column.name for column in columns}
-        self.wide |= {*wide}
+        names = {column.name for column in columns}
+        self.wide |= {path if path in names else path.split(".", 1)[0] for path in wide}
         self.files += 1
 
     @property
@@ -63,14 +64,28 @@ class MergedSchema:
 
     def _dtype(self, name: str) -> Dtype:
         dtype = self.dtypes[name]
-        is_integer = dtype in (*_INTEGERS, *_UNSIGNED)
-        return "string" if name in self.wide and is_integer else dtype
+        return _widened(dtype) if name in self.wide else dtype
 
     @property
     def targets(self) -> dict[str, Dtype]:
         """The dtypes that the values of drifting columns are converted to."""
         changed = self.drifting | self.wide
         return {name: self._dtype(name) for name in self.dtypes if name in changed}
+
+
+def _widened(dtype: Dtype) -> Dtype:
+    """Return a dtype with strings for the integers that int64 may not hold."""
+    if dtype in (*_INTEGERS, *_UNSIGNED):
+        return "string"
+    return _widened_within(dtype)
+
+
+def _widened_within(dtype: Dtype) -> Dtype:
+    if isinstance(dtype, str) or "class_label" in dtype:
+        return "string" if dtype == "uint64" else dtype
+    if "list" in dtype:
+        return {"list": _widened_within(dtype["list"])}
+    return {"struct": {name: _widened_within(each) for name, each in dtype["struct"].items()}}
 
 
 def merged_dtype(one: Dtype, other: Dtype) -> Dtype | None:

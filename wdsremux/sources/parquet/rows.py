@@ -21,6 +21,14 @@ from wdsremux.sources.parquet.schema import dtype_from_arrow, entries_type
 from wdsremux.sources.rows.embedded import embedded_image, remark_on_list
 from wdsremux.sources.rows.links import Content
 
+
+@dataclass(frozen=True, slots=True)
+class OutOfRangeValue:
+    """A value that Python cannot hold; no column has this type."""
+
+    reason: str
+
+
 BATCH_ROWS = 64
 BATCH_BYTES = 8 * 10**6
 """Upper bounds of a batch: rows, and bytes where rows are large."""
@@ -169,11 +177,36 @@ def python_values(column: pa.Array, name: str) -> list[Any]:
     except UnicodeDecodeError:
         stored = column.cast(pa.large_binary()).to_pylist()
         return [None if data is None else data.decode("utf-8", "replace") for data in stored]
-    except (ValueError, OverflowError) as exc:
-        raise SourceError(
-            f"column {name!r} ({column.type}) cannot be read: {exc}; exclude it with "
-            "--extra-columns, or write the file again"
-        ) from exc
+    except (ValueError, OverflowError, LookupError):
+        # Dates that Python cannot hold, a time zone that it does not know: value by value.
+        return [_python_value(value, name) for value in column]
+
+
+def _python_value(value: pa.Scalar, name: str) -> Any:
+    """Return a value; as a string, as Arrow writes it, where Python has no such value."""
+    kind = value.type
+    if not value.is_valid:
+        return None
+    if pa.types.is_struct(kind):
+        return {n: _python_value(each, name) for n, each in value.items()}
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
+        return [_python_value(each, name) for each in value.values]
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError, LookupError):
+        return _string_of(value, name)
+
+
+def _string_of(value: pa.Scalar, name: str) -> Any:
+    kind = value.type
+    try:
+        if pa.types.is_timestamp(kind) and kind.tz is not None:  # without a zone, Arrow writes UTC
+            return f"{value.cast(pa.timestamp(kind.unit)).cast(pa.string()).as_py()}Z"
+        found = value.cast(pa.string()).as_py()
+    except (ValueError, OverflowError, LookupError, NotImplementedError) as exc:
+        return OutOfRangeValue(f"{kind} in column {name!r}: {exc}")
+    is_out = found.startswith("<value out of range")  # what Arrow writes for it
+    return OutOfRangeValue(f"{kind} in column {name!r}: {found}") if is_out else found
 
 
 def _plain(column: pa.Array) -> pa.Array:

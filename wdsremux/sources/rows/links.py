@@ -10,13 +10,18 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from wdsremux.core.image_formats import is_image_name
 from wdsremux.core.paths import is_file
 from wdsremux.sources.rows.embedded import shown
+from wdsremux.sources.rows.outages import (
+    DEFAULT_GIVE_UP_AFTER_S,
+    is_outage,
+    read_through_outages,
+)
 
 Content = tuple[bytes | None, str | None]
 """The bytes, or None and what is wrong."""
@@ -54,6 +59,8 @@ class AllowedFiles:
     """Remedy for an image outside, for the message."""
     others: tuple[str, ...] = ()
     """Further local folders that paths may refer to."""
+    give_up_after_s: float = DEFAULT_GIVE_UP_AFTER_S
+    """How long a share may be away."""
 
     def absolute(self, path: str) -> str:
         """Return the full path: a relative one is below the root."""
@@ -111,7 +118,10 @@ def contents(links: Sequence[Link]) -> Iterator[Content]:
     fetched = {fetcher: fetcher.fetch(wanted) for fetcher, wanted in paths.items()}
     for link in links:
         if link.fetcher is None:
-            yield _local(link)
+            name, patience_s = link.path.partition("::")[0], link.allowed.give_up_after_s
+            yield read_through_outages(
+                f"the image file {shown(name)}", patience_s, partial(_local, link)
+            )
             continue
         content = next(fetched[link.fetcher])
         yield content, _missing(link) if content is None else None
@@ -135,6 +145,8 @@ def _local(link: Link) -> Content:
         file = _existing(path)
         return (None, _missing(link)) if file is None else (file.read_bytes(), None)
     except (OSError, ValueError) as exc:
+        if isinstance(exc, OSError) and is_outage(exc):
+            raise
         return None, f"cannot read the image file {name}: {exc}"
 
 

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.columns import Column, Columns
+from wdsremux.core.columns import Column, Columns, of_our_output
 from wdsremux.core.errors import SourceError
 from wdsremux.core.option_values import counted, listed
 from wdsremux.core.paths import is_folder
@@ -170,6 +170,8 @@ def open_tars(pattern: str | os.PathLike[str]) -> TarSource:
     names = sorted({each.class_name for parts in inner.values() for each in parts})
     if names:
         schema = schema.with_label(names)
+    if index.is_ours:
+        schema = replace(schema, columns=of_our_output(schema.columns))
     refuse_dotted_keys(paths[0].name, survey.samples, schema)
     notes = (*survey.notes(), *notes_on_ends(paths))
     classes = {name: number for number, name in enumerate(names)}

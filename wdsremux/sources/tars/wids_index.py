@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wdsremux.core.manifest import INDEX_WRITER
+
 
 @dataclass(frozen=True, slots=True)
 class WidsIndex:
@@ -19,6 +21,8 @@ class WidsIndex:
     samples: Mapping[str, int]
     """By file name, the number of samples, where it is recorded."""
     class_names: Mapping[str, Sequence[str]]
+    is_ours: bool = False
+    """Whether the tars are the output of a conversion of ours."""
 
     def missing(self, present: Collection[str]) -> list[str]:
         """Return the shards it lists that are not among the files present."""
@@ -39,7 +43,14 @@ def read_wids_index(folder: Path) -> WidsIndex:
         names = {"label": names}
     if not isinstance(names, dict):
         names = {}
-    return WidsIndex(listed, samples, {str(k): v for k, v in names.items() if _are_strings(v)})
+    classes = {str(k): v for k, v in names.items() if _are_strings(v)}
+    return WidsIndex(listed, samples, classes, _is_ours(index))
+
+
+def _is_ours(index: Mapping[str, Any]) -> bool:
+    recipe = index.get("recipe")
+    is_converted = isinstance(recipe, dict) and recipe.get("writer") != INDEX_WRITER
+    return index.get("info") == "made by wdsremux" and is_converted
 
 
 def _are_strings(value: Any) -> bool:

@@ -119,3 +119,15 @@ def test_a_split_of_a_saved_dataset_is_never_a_path(tmp_path, name):
     (tmp_path / "s/dataset_dict.json").write_text(json.dumps({"splits": [name]}))
     with pytest.raises(SourceError, match="cannot be called"):
         open_saved(tmp_path / "s")
+
+
+def test_a_cache_that_datasets_writes_does_not_change_a_saved_dataset(tmp_path):
+    table = datasets.Dataset.from_dict({"image": [PNG, PNG], "n": [1, 2]})
+    table.save_to_disk(tmp_path / "s")
+    source = open_saved(tmp_path / "s")
+    before = source.identity()
+    loaded = datasets.load_from_disk(tmp_path / "s")
+    loaded.map(lambda row: {"n": row["n"] + 1}, cache_file_name=str(tmp_path / "s/cache-1.arrow"))
+    assert (tmp_path / "s/cache-1.arrow").exists()
+    assert open_saved(tmp_path / "s").identity() == before
+    assert [record.image for record in records(source)] == [PNG, PNG]
