@@ -202,7 +202,7 @@ def _struct(inner: dict[str, Convert]) -> Convert:
 
 
 def _as_string(value: Any) -> Json:
-    """Return a value of a column without a common dtype as a string, other than text as JSON.
+    """Return a value of a column without a common dtype as a string: as JSON unless it is one.
 
     Readers need one type for all rows.
     """

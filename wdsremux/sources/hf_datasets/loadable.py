@@ -138,7 +138,7 @@ def open_hub_stream(
 
 
 def _is_ours(card_features: Mapping[str, Any] | None) -> bool:
-    """Return whether the features of a card are those of an output of ours: an image and JSON."""
+    """Return whether the features of a card are those of an output of wdsremux: an image and JSON."""
     entry = (card_features or {}).get("json")
     if not isinstance(entry, Mapping) or len(card_features or {}) != 2:
         return False
@@ -171,7 +171,7 @@ class _Opening:
     give_up_after_s: float
     zip_encoding: str | None
     is_ours: bool = False
-    """Whether the dataset is an output of ours, as its card says."""
+    """Whether the dataset is an output of wdsremux, as its card says."""
 
     def of(self, builder: Any, notes: tuple[str, ...] = ()) -> RowStream | ZippedImages:
         """Return the images of zips, or the rows that `datasets` streams. Raises SourceError."""

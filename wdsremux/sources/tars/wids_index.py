@@ -22,7 +22,7 @@ class WidsIndex:
     """By file name, the number of samples, where it is recorded."""
     class_names: Mapping[str, Sequence[str]]
     is_ours: bool = False
-    """Whether the tars are the output of a conversion of ours."""
+    """Whether the tars are the output of a conversion of wdsremux."""
 
     def missing(self, present: Collection[str]) -> list[str]:
         """Return the shards it lists that are not among the files present."""
