@@ -138,7 +138,7 @@ def open_hub_stream(
 
 
 def _is_ours(card_features: Mapping[str, Any] | None) -> bool:
-    """Return whether the features of a card are those of an output of wdsremux: an image and JSON."""
+    """Return whether a card has the features that wdsremux writes: an image and its JSON."""
     entry = (card_features or {}).get("json")
     if not isinstance(entry, Mapping) or len(card_features or {}) != 2:
         return False
