@@ -157,7 +157,7 @@ def remarks_on(
 
 
 def of_our_output(columns: Iterable[Column]) -> tuple[Column, ...]:
-    """Return the columns of an output of wdsremux, with the fields marked that are computed again."""
+    """Return the columns of an output of wdsremux; fields that it computes again are marked."""
     return tuple(replace(c, is_computed=c.name in _COMPUTED) for c in columns)
 
 
