@@ -4,7 +4,7 @@ import contextlib
 import io
 
 from wdsremux.core.errors import StoreError
-from wdsremux.stores.base import Store
+from wdsremux.stores.base import Proof, Store
 
 
 class MemoryStore(Store):
@@ -22,6 +22,13 @@ class MemoryStore(Store):
 
     def stage(self, name):
         return MemoryFile(self, name)
+
+    def put(self, name, path, _sums, on_bytes=lambda _: None):
+        staged = self.stage(name)
+        staged.write(path.read_bytes())
+        staged.commit()
+        on_bytes(len(self.files[name]))
+        return Proof("reread")
 
     def open(self, name):
         if name not in self.files:

@@ -3,9 +3,13 @@
 The subclass has a fixture `target`, a new and empty store; it may add tests of its own.
 """
 
+import hashlib
+from dataclasses import replace
+
 import pytest
 
-from wdsremux.core.errors import StoreError
+from wdsremux.core.errors import CorruptDataError, StoreError
+from wdsremux.stores.base import Sums
 
 
 def publish(target, name, content=b"content"):
@@ -173,6 +177,26 @@ class StoreConformance:
             target.open("index.json")
         with pytest.raises(FileNotFoundError):
             target.open(".wdsremux/recipe.json")
+
+    def test_a_small_file_is_read_whole_up_to_its_maximum_size(self, target):
+        publish(target, ".wdsremux/recipe.json", b"x" * 100)
+        assert target.read(".wdsremux/recipe.json", 100) == b"x" * 100
+        assert target.read("absent", 100) is None
+        with pytest.raises(CorruptDataError, match="larger than 99 bytes"):
+            target.read(".wdsremux/recipe.json", 99)
+
+    def test_the_listed_version_proves_only_the_bytes_of_a_receipt(self, target, tmp_path):
+        path = tmp_path / "to-send"
+        path.write_bytes(b"content")
+        sums = Sums(7, hashlib.sha256(b"content").hexdigest())
+        receipt = target.put("a.tar", path, sums).receipt
+        (version,) = target.versions()
+        assert (version.name, version.size_bytes) == ("a.tar", 7)
+        known = receipt.get("etag", "")
+        proof = version.proof(replace(sums, receipt=receipt))
+        assert (proof is not None) == bool(version.etag and known)
+        assert version.proof(sums) is None
+        assert version.proof(replace(sums, receipt={"etag": "another"})) is None
 
     def test_a_removed_file_is_gone(self, target):
         publish(target, "a.tar")

@@ -210,8 +210,13 @@ def bounded(data: bytes, name: str, max_bytes: int) -> bytes:
     Raises CorruptDataError when it came.
     """
     if len(data) > max_bytes:
-        raise CorruptDataError(
-            f"cannot read {name!r}: it is larger than {max_bytes} bytes, the maximum for such a "
-            "file; remove it, or check what wrote it"
-        )
+        raise too_large(name, max_bytes)
     return data
+
+
+def too_large(name: str, max_bytes: int) -> CorruptDataError:
+    """Return the error for a file that is larger than any of its kind."""
+    return CorruptDataError(
+        f"cannot read {name!r}: it is larger than {max_bytes} bytes, the maximum for such a file; "
+        "remove it, or check what wrote it"
+    )

@@ -55,8 +55,6 @@ def _error(what: str, exc: Exception) -> StoreError:
         return UnreachableStoreError(f"{what}: {cause}; run the same command again later")
     reason = f"{type(exc).__name__} of obstore; check the spelling"
     if isinstance(exc, BaseError):
-        reason = (
-            "its endpoint is an http:// URL; use https://, or set AZURE_ALLOW_HTTP=true or "
-            "GOOGLE_ALLOW_HTTP=true"
-        )
+        variable = "AZURE" if " az://" in what else "GOOGLE"
+        reason = f"its endpoint is an http:// URL; use https://, or set {variable}_ALLOW_HTTP=true"
     return StoreError(f"{what}: {reason}")

@@ -22,7 +22,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import ObjectStore, from_url
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
-from wdsremux.stores.base import Proof, Store, Sums
+from wdsremux.stores.base import Proof, Store, Sums, Version, too_large
 from wdsremux.stores.copying import hashed_blocks, read_blocks
 from wdsremux.stores.lease import Lease
 from wdsremux.stores.obstore.errors import login_of, translating_errors
@@ -122,7 +122,7 @@ class CloudStore(Store):
             return Proof("differs", "the SHA-256 noted when it was sent")
         md5 = sums.receipt.get("md5") or _md5_of(path, sums)
         if md5 and (meta["e_tag"] or "").strip('"').lower() == md5:
-            return Proof("etag", "MD5", {"md5": md5})
+            return Proof("etag", "MD5", {"md5": md5, "etag": meta["e_tag"] or ""})
         if meta["e_tag"] and meta["e_tag"] == sums.receipt.get("etag"):
             return Proof("etag", "ETag of the object that was read back", sums.receipt)
         how = "size and the SHA-256 stored with it" if noted else "size"
@@ -136,12 +136,30 @@ class CloudStore(Store):
         meta = found[0]
         return open_ranges(meta["size"], partial(self._fetch, name, meta["e_tag"]))
 
+    def read(self, name: str, max_bytes: int) -> bytes | None:
+        """Return the content of a small file by one request; None when it does not exist."""
+        with self._translating_errors("read", name):
+            try:
+                found = obstore.get(self._store, name)
+                if found.meta["size"] > max_bytes:
+                    raise too_large(name, max_bytes)
+                return bytes(found.bytes())
+            except FileNotFoundError:
+                return None
+
     def list(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Yield (name, size in bytes) of the files of one folder, sorted by name."""
+        yield from ((file.name, file.size_bytes) for file in self.versions(prefix))
+
+    def versions(self, prefix: str = "") -> Iterator[Version]:
+        """Yield the files of one folder, sorted by name, with their ETags."""
         with translating_errors("list", self.url):
             found = obstore.list_with_delimiter(self._store, prefix or None)["objects"]
-        listed = sorted((each["path"], each["size"]) for each in found)
-        yield from (file for file in listed if file[0] != LOCK)
+        yield from sorted(
+            Version(each["path"], each["size"], each["e_tag"] or "")
+            for each in found
+            if each["path"] != LOCK
+        )
 
     def remove(self, name: str) -> None:
         """Remove a published file; no error when it does not exist."""
