@@ -53,10 +53,13 @@ def _seconds(text: str) -> float:
 
 def _bench(arguments: argparse.Namespace) -> int:
     from wdsremux.converting.bench.measure import bench
+    from wdsremux.converting.progress import working
 
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
     recipe, run = Recipe.from_options(recipe_options), Run.from_options(run_options)
-    found = bench(arguments.source, recipe, run, seconds=arguments.seconds)
+    phase = f"measuring {arguments.source} for about {duration(arguments.seconds)}"
+    with working(phase, run.progress):
+        found = bench(arguments.source, recipe, run, seconds=arguments.seconds)
     console.out(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
     return 0
 
@@ -65,9 +68,11 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     """Print what `convert` would take; nothing is written."""
     from wdsremux.converting.bench.measure import estimate
     from wdsremux.converting.disk_space import free_at
+    from wdsremux.converting.progress import working
     from wdsremux.processing.opening import open_conversion
 
-    found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
+    with working(f"measuring {source}", run.progress):
+        found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
     free = free_at(out)
     if run.progress == "json":
         console.out(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))

@@ -107,6 +107,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     meter = Meter()
     show, began, record = progress.observer(run.progress), time.monotonic(), RunRecord()
     arguments.meter, arguments.is_quiet = meter, run.progress == "none"
+    arguments.close_progress = lambda: progress.close(show)
 
     def observe(event: Event) -> None:
         meter.note(event)
@@ -117,8 +118,9 @@ def _convert(arguments: argparse.Namespace) -> int:
         if isinstance(event, Begun):
             arguments.has_begun = run.overwrite
         if isinstance(event, Done) and run.progress != "none":
+            progress.close(show)
             seconds = time.monotonic() - began
-            console.out_report(report(event, arguments.out, seconds, record))
+            console.out_report(report(event, arguments.out, seconds, record, meter))
 
     try:
         convert_by(arguments.source, arguments.out, recipe, run, observer=observe)

@@ -55,6 +55,13 @@ def add_options(parser: argparse.ArgumentParser, *, every: bool = False) -> None
 
 def _add_own(group: Any) -> None:
     """Add what has no field of its own."""
+    _add_quiet(group, "print errors only; the same as --progress none")
+    group.add_argument(
+        "--config", metavar="FILE.toml", help="options from a TOML file; flags win over it"
+    )
+
+
+def _add_quiet(group: Any, text: str) -> None:
     group.add_argument(
         "-q",
         "--quiet",
@@ -62,10 +69,7 @@ def _add_own(group: Any) -> None:
         action="store_const",
         const="none",
         default=NOT_GIVEN,
-        help="print errors only; the same as --progress none",
-    )
-    group.add_argument(
-        "--config", metavar="FILE.toml", help="options from a TOML file; flags win over it"
+        help=text,
     )
 
 
@@ -99,6 +103,17 @@ def add_run_options(parser: argparse.ArgumentParser, names: Container[str]) -> N
     for field in fields(Run):
         if field.name in names:
             _add_flag(parser, field, docs[field.name])
+
+
+def add_progress(parser: argparse.ArgumentParser) -> None:
+    """Add --progress and -q to a command without other options of a run."""
+    add_run_options(parser, ("progress",))
+    _add_quiet(parser, "show no progress; the same as --progress none")
+
+
+def progress_of(arguments: argparse.Namespace) -> str:
+    """Return what --progress says. Raises UsageError."""
+    return Run.from_options(options_set(arguments, ("progress",))).progress
 
 
 def _add_flag(group: Any, field: Field[Any], doc: str | None) -> None:

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = argparse.Namespace()
     try:
         arguments = make_parser().parse(command_line)
-        with stop_on_signals(lambda: f"\n{_stopped(command_line, arguments)}"):
+        with stop_on_signals(lambda: _last_words(command_line, arguments)):
             code: int = arguments.command(arguments)
     except WdsremuxError as exc:
         code = _fail(str(exc), exc.exit_code)
@@ -63,6 +63,12 @@ def command() -> NoReturn:
         # wdsremux is open any more.
         os._exit(code)
     sys.exit(code)
+
+
+def _last_words(command_line: Sequence[str], arguments: argparse.Namespace) -> str:
+    """Return what to print before a run is ended that does not stop: stderr is given back first."""
+    getattr(arguments, "close_progress", lambda: None)()
+    return f"\n{_stopped(command_line, arguments)}"
 
 
 def _stopped(command_line: Sequence[str], arguments: argparse.Namespace) -> str:

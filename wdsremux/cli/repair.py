@@ -1,18 +1,17 @@
 """The command `repair`, and what it prints."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
-from wdsremux.cli.flags import add_run_options, options_set
+from wdsremux.cli.flags import add_progress, add_run_options, options_set, progress_of
 from wdsremux.core.escaping import escaped
 
 if TYPE_CHECKING:
     from wdsremux.verifying.reports import RepairReport
 
 
-RUN_OPTIONS = ("workers", "engine", "give_up_after", "record_timeout", "progress")
+RUN_OPTIONS = ("workers", "engine", "give_up_after", "record_timeout")
 
 
 def add_command(commands: Any) -> None:
@@ -46,36 +45,24 @@ def add_command(commands: Any) -> None:
         help="run the function that the dataset records if its file is unchanged and outside it",
     )
     add_run_options(parser, RUN_OPTIONS)
+    add_progress(parser)
     parser.set_defaults(command=_repair)
 
 
 def _repair(arguments: argparse.Namespace) -> int:
-    from wdsremux.cli.byte_progress import byte_progress
-    from wdsremux.converting.progress import observer
-    from wdsremux.core.events import CheckAdvanced, CheckBegun, CheckEvent, Event
-    from wdsremux.core.recipe import Run
+    from wdsremux.converting.progress import working
     from wdsremux.repairing.reopening import repair
 
-    run = options_set(arguments, RUN_OPTIONS)
-    shown = Run.from_options(run).progress
-    run.pop("progress", None)
-    show, show_check = observer(shown), byte_progress(sys.stderr)
-
-    def show_both(event: Event | CheckEvent) -> None:
-        if not isinstance(event, CheckBegun | CheckAdvanced):
-            show(event)
-        elif shown != "none":
-            show_check(event)
-
-    report = repair(
-        arguments.out,
-        shards=arguments.shard,
-        source=arguments.source,
-        transform=arguments.transform,
-        trust_recorded=arguments.trust_recorded,
-        observer=show_both,
-        **run,
-    )
+    with working(f"checking {arguments.out}", progress_of(arguments)) as show:
+        report = repair(
+            arguments.out,
+            shards=arguments.shard,
+            source=arguments.source,
+            transform=arguments.transform,
+            trust_recorded=arguments.trust_recorded,
+            observer=show,
+            **options_set(arguments, RUN_OPTIONS),
+        )
     console.out_report("\n".join(map(escaped, report_lines(report))))
     return report.exit_code
 

@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from wdsremux.cli.snippets import snippet
-from wdsremux.converting.meter import images_per_s
+from wdsremux.converting.meter import Meter, images_per_s
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import Advanced, Done, Event, Note
 from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
@@ -17,6 +17,8 @@ MAX_REASONS = 5
 MAX_KINDS = 1000
 """How many are counted: reasons may all differ."""
 LOADER_WORKERS = 4
+WORTH_SHOWING_S = 1.0
+"""A shorter start is not reported."""
 
 
 @dataclass(slots=True)
@@ -56,13 +58,21 @@ class RunRecord:
         return [*lines, "  ..."] if len(most) > MAX_REASONS else lines
 
 
-def report(event: Done, out: str, seconds: float, record: RunRecord | None = None) -> str:
-    """Return the closing report."""
+def report(
+    event: Done,
+    out: str,
+    seconds: float,
+    record: RunRecord | None = None,
+    meter: Meter | None = None,
+) -> str:
+    """Return the closing report; the rate is that of the meter, as in the bar."""
     manifest, totals = event.manifest, event.manifest.totals
     lines = []
     if event.rows:
-        rate = images_per_s(event.rows / seconds)
-        lines.append(f"{event.rows:,} {_plural(event.rows)} in {duration(seconds)}, {rate}")
+        rate = images_per_s(event.rows / seconds if meter is None else meter.rows_per_s)
+        start_s = 0.0 if meter is None else meter.start_s
+        after = f" after {duration(start_s)} to start" if start_s >= WORTH_SHOWING_S else ""
+        lines.append(f"{event.rows:,} {_plural(event.rows)} in {duration(seconds)}, {rate}{after}")
     else:
         lines.append(f"nothing to do: {out} is finished with this recipe")
     lines.append(

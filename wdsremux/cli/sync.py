@@ -1,11 +1,10 @@
 """The command `sync`, and what it prints."""
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
-from wdsremux.cli.flags import add_own_options, own_options
+from wdsremux.cli.flags import add_own_options, add_progress, own_options, progress_of
 from wdsremux.core.escaping import escaped
 from wdsremux.core.option_values import counted, duration, listed, size
 from wdsremux.stores.schemes import FORMS
@@ -31,16 +30,17 @@ def add_command(commands: Any) -> None:
     parser.add_argument("source", metavar="FROM", help=f"a finished dataset: {PLACES}")
     parser.add_argument("dest", metavar="TO", help="where to copy it: the same kinds of places")
     add_own_options(parser, SyncOptions)
+    add_progress(parser)
     parser.set_defaults(command=_sync)
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    from wdsremux.cli.byte_progress import byte_progress
+    from wdsremux.converting.progress import working
     from wdsremux.syncing.sync import sync_by
 
     options = SyncOptions.from_options(own_options(arguments, SyncOptions))
-    show_progress = byte_progress(sys.stderr)
-    report = sync_by(arguments.source, arguments.dest, options, show_progress)
+    with working(f"comparing with {arguments.dest}", progress_of(arguments)) as show:
+        report = sync_by(arguments.source, arguments.dest, options, show)
     (console.out if report.is_dry_run else console.out_report)(
         "\n".join(map(escaped, report_lines(report)))
     )

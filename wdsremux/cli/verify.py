@@ -2,11 +2,11 @@
 
 import argparse
 import json
-import sys
 from collections import Counter
 from typing import Any
 
 from wdsremux.cli import console
+from wdsremux.cli.flags import add_progress, progress_of
 from wdsremux.core.escaping import escaped
 from wdsremux.core.option_values import counted, duration, size
 from wdsremux.verifying.findings import Code
@@ -43,6 +43,7 @@ def add_commands(commands: Any) -> None:
         dest="kinds",
         help="indexes for other loaders: wids, dali, energon, webshart, timm, open_clip, or all",
     )
+    add_progress(parser)
     parser.set_defaults(command=_index)
 
 
@@ -58,6 +59,7 @@ def _add_verify(commands: Any) -> None:
         "out", metavar="OUT", help="folder or URL of a dataset, or of any .tar shards"
     )
     _add_verify_options(parser)
+    add_progress(parser)
     parser.set_defaults(command=_verify)
 
 
@@ -95,18 +97,19 @@ def _add_verify_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from wdsremux.cli.byte_progress import byte_progress
+    from wdsremux.converting.progress import working
     from wdsremux.verifying.verify import verify
 
-    report = verify(
-        arguments.out,
-        arguments.depth,
-        deep=arguments.deep,
-        subset=arguments.subset,
-        workers=arguments.workers,
-        quarantine=arguments.quarantine,
-        observer=byte_progress(sys.stderr),
-    )
+    with working(f"opening {arguments.out}", progress_of(arguments)) as show:
+        report = verify(
+            arguments.out,
+            arguments.depth,
+            deep=arguments.deep,
+            subset=arguments.subset,
+            workers=arguments.workers,
+            quarantine=arguments.quarantine,
+            observer=show,
+        )
     if arguments.json:
         console.out(json.dumps(report.to_json()))
     else:
@@ -115,12 +118,13 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _index(arguments: argparse.Namespace) -> int:
-    from wdsremux.cli.byte_progress import byte_progress
+    from wdsremux.converting.progress import working
     from wdsremux.core.manifest import INDEX_WRITER
     from wdsremux.verifying.index import index
 
     kinds = arguments.kinds or ()
-    manifest = index(arguments.out, kinds=kinds, observer=byte_progress(sys.stderr))
+    with working(f"opening {arguments.out}", progress_of(arguments)) as show:
+        manifest = index(arguments.out, kinds=kinds, observer=show)
     totals = manifest.totals
     done = f"wrote {arguments.out}/index.json"
     if kinds or manifest.head.options.get("writer") != INDEX_WRITER:

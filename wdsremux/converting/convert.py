@@ -115,7 +115,7 @@ def convert_by(
     ref.refuse_output(out)
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
-    observer(Phase(f"opening {ref.name}"))
+    observer(Phase(f"listing {ref.name}"))
     conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
     conversion = replace(conversion, indexes=indexes)
     observer(Opened(summary_of(conversion, out)))

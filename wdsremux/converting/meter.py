@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from wdsremux.core.events import Advanced, Begun, Event, ShardDone
-from wdsremux.core.option_values import counted, duration
+from wdsremux.core.heartbeat import Worked
+from wdsremux.core.option_values import counted, crew, duration
 
 
 class Meter:
@@ -19,7 +20,10 @@ class Meter:
         self._first: tuple[float, int] | None = None
         """When the first batch was written, and the rows by then: the start is in no rate."""
         self.rows_in_all: int | None = None
+        self._last = self._began
         self.rows = 0
+        self.ahead = 0
+        """Rows that workers have finished and that are not written yet."""
         self.rows_before = 0
         self.samples = 0
         self.rejected = 0
@@ -37,18 +41,43 @@ class Meter:
             self._first = None
             self.rows_in_all = event.rows
             self.rows = self.rows_before = event.done_rows
+            self.ahead = 0
             self.shards_before = event.done_shards
             self._max_shard_bytes = event.max_shard_bytes
             self._copies = event.copies
         elif isinstance(event, Advanced):
             self.rows += event.rows
+            self.ahead = max(0, self.ahead - event.rows)
             self.samples += event.samples
             self.rejected += len(event.rejected)
             self.output_bytes += event.output_bytes
-            self._first = self._first or (self._clock(), self.rows)
+            self._count()
+        elif isinstance(event, Worked):
+            self.ahead += event.rows
+            self._count()
         elif isinstance(event, ShardDone):
             self.shards += 1
             self._rows_in_shards[event.shard.copy] += event.shard.stop - event.shard.start
+
+    def _count(self) -> None:
+        self._last = self._clock()
+        self._first = self._first or (self._last, self.rows_done)
+
+    @property
+    def done(self) -> int:
+        """What a bar shows: rows."""
+        return self.rows_done
+
+    @property
+    def total(self) -> int | None:
+        """The whole of a bar."""
+        return self.rows_in_all
+
+    @property
+    def rows_done(self) -> int:
+        """Rows that are done, written or not."""
+        done = self.rows + self.ahead
+        return done if self.rows_in_all is None else min(done, max(self.rows, self.rows_in_all))
 
     @property
     def seconds(self) -> float:
@@ -58,18 +87,26 @@ class Meter:
     @property
     def rows_per_s(self) -> float:
         """Rows per second in this run, without the start of the workers where that is known."""
-        now = self._clock()
-        if self._first is not None and self.rows > self._first[1] and now > self._first[0]:
-            return (self.rows - self._first[1]) / (now - self._first[0])
-        return (self.rows - self.rows_before) / self.seconds
+        is_complete = self.rows_in_all is not None and self.rows >= self.rows_in_all
+        now = self._last if is_complete else self._clock()
+        if self._first is not None and self.rows_done > self._first[1] and now > self._first[0]:
+            return (self.rows_done - self._first[1]) / (now - self._first[0])
+        return (self.rows_done - self.rows_before) / max(now - self._began, 1e-9)
+
+    @property
+    def start_s(self) -> float:
+        """Seconds before the first rows were done; they are in no rate."""
+        return 0.0 if self._first is None else self._first[0] - self._began
 
     @property
     def eta_s(self) -> float | None:
         """Seconds left, if the total number of rows is known."""
         rate = self.rows_per_s
-        if self.rows_in_all is None or rate <= 0:
+        # Until rows were done twice, the rate includes the start of the workers.
+        is_known = self._first is not None and self.rows_done > self._first[1]
+        if self.rows_in_all is None or rate <= 0 or not is_known:
             return None
-        return max(self.rows_in_all - self.rows, 0) / rate
+        return max(self.rows_in_all - self.rows_done, 0) / rate
 
     @property
     def kept_rows(self) -> int:
@@ -88,7 +125,7 @@ class Meter:
         of = "" if self.rows_in_all is None else f" of {self.rows_in_all:,}"
         kept = f"Kept {counted(self.kept_shards, 'shard')} ({self.kept_rows:,}{of} rows)"
         # A shard may be finished before the rows of its last batch are reported.
-        lost = max(0, self.rows - self.kept_rows)
+        lost = max(0, self.rows_done - self.kept_rows)
         return f"{kept}; {counted(lost, 'row')} will be redone. " if lost else f"{kept}. "
 
     @property
@@ -124,7 +161,7 @@ class Meter:
     def line(self) -> str:
         """Return the sums as the bar and a line of `--progress log` show them."""
         of = f" of {self.rows_in_all:,}" if self.rows_in_all is not None else ""
-        parts = [f"{self.rows:,}{of} rows", images_per_s(self.rows_per_s), self._shard()]
+        parts = [f"{self.rows_done:,}{of} rows", images_per_s(self.rows_per_s), self._shard()]
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
         if self.eta_s:
@@ -143,3 +180,11 @@ class Meter:
 def images_per_s(rate: float) -> str:
     """Return a rate for people; a slow one is not rounded to zero."""
     return f"{rate:.0f} images/s" if rate >= 10 else f"{rate:.2g} images/s"
+
+
+def beginning(event: Begun) -> str:
+    """Return what a conversion does, as its first line."""
+    rows = "rows" if event.rows is None else f"{event.rows:,} row{'s' if event.rows != 1 else ''}"
+    resumed = f"; {event.done_rows:,} already done, resuming" if event.done_rows else ""
+    where = f"with {crew(event.workers, event.engine)}" if event.workers else "in this process"
+    return f"converting {rows} {where}{resumed}"

@@ -13,6 +13,7 @@ from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.converting.remarks import RemarkLog
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, Phase, ShardDone
+from wdsremux.core.heartbeat import receiving
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.option_values import listed
 from wdsremux.core.records import Batch, Task
@@ -105,8 +106,9 @@ class _ConversionRun:
         self._begin()
         batches = self._c.batches(self._tasks())
         try:
-            for batch in batches:
-                self._take(batch)
+            with receiving(self._observer):
+                for batch in batches:
+                    self._take(batch)
             self._close_series()
             self._limit.finish()
         except CorruptDataError:
@@ -138,6 +140,7 @@ class _ConversionRun:
             done_shards=len(self.shards()),
             max_shard_bytes=c.bounds.max_bytes,
             copies=c.job.copies,
+            function="" if c.job.function is None else c.job.function.label,
         )
         self._observer(begun)
         for shard in self.shards():

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wdsremux.core.escaping import escaped
+from wdsremux.core.heartbeat import Waiting, Worked
 from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.core.records import Rejected, Remark
 
@@ -45,6 +46,8 @@ class Begun:
     max_shard_bytes: int = 0
     """Largest size of a shard; 0 if it is not known."""
     copies: int = 1
+    function: str = ""
+    """Name of the user's function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +111,9 @@ class SyncAdvanced:
     files: int = 0
 
 
-Event = Note | Phase | Opened | Begun | Advanced | ShardDone | Done
-CheckEvent = CheckBegun | CheckAdvanced
-SyncEvent = Note | SyncBegun | SyncAdvanced
+Event = Note | Phase | Waiting | Opened | Begun | Worked | Advanced | ShardDone | Done
+CheckEvent = Phase | CheckBegun | CheckAdvanced
+SyncEvent = Note | Phase | Waiting | SyncBegun | SyncAdvanced
 Observer = Callable[[Event], None]
 CheckObserver = Callable[[CheckEvent], None]
 SyncObserver = Callable[[SyncEvent], None]

@@ -1,13 +1,41 @@
-"""Signs of progress between two results; only worker processes listen to them.
+"""Signs of progress between two results: heartbeats of a worker process, and signals to the run.
 
-Short because it joins layers that must not import each other: stores, transforms and engines.
+It joins layers that must not import each other: stores, transforms and engines. Signals go from the
+code of a worker to the run, whatever engine is between them.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
+from dataclasses import dataclass
 
 Report = Callable[[float | None], None]
 
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """Workers have finished rows; `Advanced` follows when their batch is written."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A server does not answer, and is tried again."""
+
+    what: str
+    """The file, dataset or URL that is read or written."""
+    reason: str
+    """What happened, with `what`."""
+    gone_s: float
+    """Seconds since it answered."""
+    limit_s: float
+    """Seconds after which the run gives up."""
+
+
+Signal = Worked | Waiting
+
+_receive: ContextVar[Callable[[Signal], None] | None] = ContextVar("wdsremux_signal", default=None)
 _report: ContextVar[Report | None] = ContextVar("wdsremux_heartbeat", default=None)
 
 
@@ -29,3 +57,22 @@ def heartbeat(within_s: float | None = None) -> None:
 def listen(report: Report | None) -> None:
     """Make heartbeats of this thread call `report`; None stops it."""
     _report.set(report)
+
+
+def signal(sent: Signal) -> bool:
+    """Pass a signal to the run; return whether there is one that receives it."""
+    receive = _receive.get()
+    if receive is None:
+        return False
+    receive(sent)
+    return True
+
+
+@contextlib.contextmanager
+def receiving(receive: Callable[[Signal], None]) -> Iterator[None]:
+    """Make signals of this thread call `receive` while the block runs."""
+    token = _receive.set(receive)
+    try:
+        yield
+    finally:
+        _receive.reset(token)

@@ -6,6 +6,7 @@ from typing import Any
 
 from wdsremux.core.columns import RESERVED, Columns, fits_json
 from wdsremux.core.errors import TransformError
+from wdsremux.core.heartbeat import Worked, signal
 from wdsremux.core.json_values import Convert, ValueFormError
 from wdsremux.core.records import Record, Rejected, Remark, Stage
 from wdsremux.dataset.shards.packing import SamplePacker
@@ -53,6 +54,8 @@ class BatchBuilder:
     copies: Sequence[int]
     """The copies to make."""
     poison: Mapping[int, str]
+    reported_rows: int = 0
+    """Rows that were reported to the run as done."""
     rejected: list[Rejected] = field(default_factory=list)
     remarks: dict[str, Remark] = field(default_factory=dict)
     expanded: list[tuple[int, int, int]] = field(default_factory=list)
@@ -96,6 +99,13 @@ class BatchBuilder:
             self.remarks[text] = replace(known, count=known.count + count)
         elif len(self.remarks) < MAX_REMARKS:
             self.remarks[text] = Remark(text, position, count)
+
+    def report_rows(self, stop: int) -> None:
+        """Report the rows before a position as done."""
+        rows = stop - self.first - self.reported_rows
+        if rows > 0:
+            self.reported_rows += rows
+            signal(Worked(rows))
 
     def reject(self, position: int, copies: Iterable[int], error: RejectedRecordError) -> None:
         """Record for each copy that a record is left out."""

@@ -179,7 +179,11 @@ class Worker:
                     builder.expanded.extend(more)
                 read = {row.position: row.fields for row in rows}
                 for outcome in outcomes:
+                    if copy == builder.copies[-1] and not is_probe:
+                        builder.report_rows(outcome.position)
                     self._take(read[outcome.position], outcome, copy, builder)
+            if not is_probe:
+                builder.report_rows(builder.stop)
 
     def _take(
         self, read: Mapping[str, Any], outcome: Row | Rejected, copy: int, builder: BatchBuilder

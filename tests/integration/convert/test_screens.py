@@ -4,6 +4,7 @@ import re
 
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
+from support.runs import convert
 from support.terminal import on_a_terminal, screen
 
 pytestmark = pytest.mark.integration
@@ -17,6 +18,11 @@ OUT, HOLD = pathlib.Path(os.environ["OUT"]), pathlib.Path(os.environ["HOLD"])
 def held(batch):
     while HOLD.exists() and (OUT / "train-000002.tar").exists():
         time.sleep(0.01)
+    return batch
+
+def prints(batch):
+    print(f"a print of {len(batch['image'])} rows")
+    os.system("echo a program of $$ prints, too > /dev/stderr")
     return batch
 
 def fails(batch):
@@ -46,7 +52,8 @@ class Case:
 
     def run(self, name, **keywords):
         arguments = ("convert", self.source, self.out, "--transform", f"{self.functions}:{name}")
-        small = ("--batch-size", 10, "--max-shard-samples", 40, "--workers", 2)
+        workers = keywords.pop("workers", 2)
+        small = ("--batch-size", 10, "--max-shard-samples", 40, "--workers", workers)
         places = {"OUT": str(self.out), "HOLD": str(self.hold), **keywords.pop("env", {})}
         return on_a_terminal((*arguments, *small), self.columns, **keywords, **places)
 
@@ -119,12 +126,57 @@ def test_an_error_begins_on_a_new_line_and_says_what_is_kept(case):
 
 def test_nothing_is_reported_as_kept_before_the_first_shard(tmp_path, source):
     case = Case(tmp_path, source, 80)
-    code, shown = case.run("held", interrupt_when=lambda shown: "opening" in shown)
+    code, shown = case.run("held", interrupt_when=lambda shown: "listing" in shown)
     assert code == 130, shown
     *_, message, command = screen(shown)
     assert message.endswith("Interrupted. Run it again with:")
     assert command.startswith("wdsremux convert ")
     assert "Kept" not in shown
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_function_prints_goes_above_the_bar(case, workers):
+    code, shown = case.run("prints", workers=workers)
+    assert code == 0, shown
+    lines = screen(shown)
+    assert lines.count("a print of 10 rows") == 39
+    assert lines.count("a print of 9 rows") == 1
+    assert (
+        len([each for each in lines if re.fullmatch(r"a program of \d+ prints, too", each)]) == 40
+    )
+    bars = [number for number, line in enumerate(lines) if line.startswith("100%|")]
+    assert len(bars) == 1
+    assert bars[0] > max(number for number, line in enumerate(lines) if "a print of" in line)
+    assert not [line for line in lines[: bars[0]] if "|" in line]
+
+
+@pytest.mark.parametrize("columns", [80, 140])
+def test_commands_that_read_or_write_bytes_show_a_bar_and_remove_it(tmp_path, source, columns):
+    out = tmp_path / "out"
+    convert(source, out, "--max-shard-samples", 40)
+    code, shown = on_a_terminal(["verify", out], columns)
+    assert code == 0, shown
+    assert "opening" in shown
+    assert " of 10 shards" in shown
+    (line,) = screen(shown)
+    assert line.startswith("clean: 399 samples in 10 shards")
+    code, shown = on_a_terminal(["sync", out, tmp_path / "copy"], columns)
+    assert " of 23 files, " in shown
+    (line,) = screen(shown)
+    assert line.startswith("sent 24 files")
+    assert "0 B of 0 B" not in shown
+
+
+@pytest.mark.parametrize("command", ["verify", "index", "repair", "sync"])
+def test_no_progress_is_shown_on_request(tmp_path, source, command):
+    out = tmp_path / "out"
+    convert(source, out)
+    words = [command, out] + [tmp_path / "copy"] * (command == "sync")
+    words += ["--index", "wids"] * (command == "index")
+    for quiet in (["-q"], ["--progress", "none"]):
+        code, shown = on_a_terminal([*words, *quiet], 80)
+        assert code == 0, shown
+        assert "\r" not in shown.replace("\r\n", "")
 
 
 def test_colour_is_off_where_it_is_not_wanted(tmp_path, source):

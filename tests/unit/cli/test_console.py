@@ -7,7 +7,6 @@ import os
 import pytest
 
 from wdsremux.cli import console
-from wdsremux.cli.byte_progress import byte_progress
 from wdsremux.converting.progress import observer
 from wdsremux.core.errors import StoreError
 from wdsremux.core.events import Advanced, Begun, Note, SyncAdvanced, SyncBegun
@@ -77,7 +76,7 @@ def test_progress_is_shown_or_not_and_never_raises(kind, number):
 @pytest.mark.parametrize("is_terminal", [False, True])
 def test_progress_of_bytes_never_raises(is_terminal):
     out = Refusing(errno.EPIPE, is_terminal=is_terminal)
-    tell = byte_progress(out)
+    tell = observer("auto", out)
     for event in (Note("text"), SyncBegun(1, 100), SyncAdvanced(50), Note("x"), SyncAdvanced(50)):
         tell(event)
     assert out.tries

@@ -10,10 +10,11 @@ from support.summaries import manifest_of, summary_of
 
 from wdsremux.cli.report import RunRecord, report
 from wdsremux.cli.snippets import snippet
-from wdsremux.converting import progress as render
+from wdsremux.converting import views
 from wdsremux.converting.meter import Meter
 from wdsremux.converting.progress import observer
 from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, ignore_event
+from wdsremux.core.heartbeat import Waiting, Worked
 from wdsremux.core.option_values import duration, size
 from wdsremux.core.records import Rejected
 
@@ -37,7 +38,7 @@ class Terminal(io.StringIO):
 def clock(monkeypatch):
     """Return the clock that lines are spaced by."""
     clock = Clock()
-    monkeypatch.setattr(render, "time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr(views, "time", SimpleNamespace(monotonic=clock))
     return clock
 
 
@@ -70,7 +71,10 @@ def test_a_slow_run_does_not_show_a_rate_of_zero():
 
 def test_no_time_remains_at_the_end(clock):
     meter = Meter(clock)
-    meter.note(begun(rows=200))
+    meter.note(begun(rows=300))
+    clock.now += 10
+    meter.note(advanced(rows=100))
+    assert "left" not in meter.line()  # the start of the workers may be a part of these 10 s
     clock.now += 10
     meter.note(advanced(rows=100))
     assert meter.line().endswith("10 s left")
@@ -95,8 +99,10 @@ def test_rates_are_those_of_this_run_alone():
     meter.note(advanced(rows=100))
     assert meter.rows == 600
     assert meter.rows_per_s == 50
-    assert meter.eta_s == 8
     assert meter.to_json()["mb_per_s"] == 1.5
+    clock.now += 1
+    meter.note(advanced(rows=100))
+    assert meter.eta_s == 3
 
 
 def test_the_remaining_time_is_shown_only_where_it_is_known():
@@ -115,8 +121,9 @@ def test_more_rows_than_expected_leave_no_remaining_time():
     clock = Clock()
     meter = Meter(clock)
     meter.note(begun(rows=50))
+    meter.note(advanced(rows=10))
     clock.now += 1
-    meter.note(advanced(rows=100))
+    meter.note(advanced(rows=90))
     assert meter.eta_s == 0
 
 
@@ -130,7 +137,39 @@ def test_a_line_shows_rows_rates_shards_rejected_and_remaining_time():
     meter.note(begun())
     clock.now += 10
     meter.note(advanced())
-    assert meter.line() == ("100 of 1,000 rows, 10 images/s, shard 1, 2 rejected, 1 min 30 s left")
+    clock.now += 10
+    meter.note(advanced())
+    assert meter.line() == ("200 of 1,000 rows, 10 images/s, shard 1, 4 rejected, 1 min 20 s left")
+
+
+def test_rows_count_when_workers_have_finished_them():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=1000))
+    clock.now += 60  # importing a function
+    meter.note(Worked(50))
+    clock.now += 1
+    meter.note(Worked(50))
+    assert (meter.done, meter.rows, meter.start_s) == (100, 0, 60)
+    assert meter.rows_per_s == 50
+    assert meter.eta_s == 18
+    meter.note(advanced(rows=60))
+    assert (meter.done, meter.rows) == (100, 60)
+    meter.note(Worked(5000))  # a worker that died began again
+    assert meter.done == 1000
+
+
+def test_the_rate_of_a_finished_run_stays():
+    clock = Clock()
+    meter = Meter(clock)
+    meter.note(begun(rows=200))
+    meter.note(advanced(rows=100))
+    clock.now += 1
+    meter.note(advanced(rows=100))
+    clock.now += 100
+    assert meter.rows_per_s == 100
+    lines = report(Done(manifest_of(), 200), "out", 101.0, None, meter).splitlines()
+    assert lines[0] == "200 rows in 1 min 41 s, 100 images/s"
 
 
 def test_a_line_of_a_source_of_unknown_length_shows_no_end():
@@ -179,7 +218,7 @@ def test_no_progress_has_no_observer():
     assert observer("none") is ignore_event
 
 
-@pytest.mark.parametrize(("out", "kind"), [(io.StringIO(), "_Log"), (Terminal(), "_Bar")])
+@pytest.mark.parametrize(("out", "kind"), [(io.StringIO(), "LogLines"), (Terminal(), "Bar")])
 def test_auto_is_a_bar_on_a_terminal_and_lines_elsewhere(out, kind):
     assert type(observer("auto", out)).__name__ == kind
 
@@ -355,3 +394,19 @@ def test_the_start_of_the_workers_is_excluded_from_rates():
     clock.now += 2
     meter.note(advanced(rows=100))
     assert meter.rows_per_s == 50
+
+
+def test_a_server_that_does_not_answer_is_a_line_and_the_status(clock):
+    out = io.StringIO()
+    show = observer("log", out)
+    show(begun(rows=1000))
+    clock.now += 1
+    show(Waiting("user/name", "cannot read user/name: no answer", 4.0, 1800.0))
+    show(Waiting("user/name", "cannot read user/name: no answer", 9.0, 1800.0))
+    clock.now += 25
+    assert show.status() == "user/name unreachable, retrying, 34 s of 30 min"
+    assert out.getvalue().splitlines()[1:] == [
+        "cannot read user/name: no answer; trying again for 29 min 56 s"
+    ]
+    show(advanced())
+    assert "100 of 1,000 rows" in show.status()

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from wdsremux.core.errors import TransformError
-from wdsremux.core.heartbeat import listen
+from wdsremux.core.heartbeat import Signal, Worked, listen, receiving
 from wdsremux.processing.engines.failures import failure_from_exception
 from wdsremux.processing.engines.frames import (
     BrokenFrameError,
@@ -52,6 +52,8 @@ class _Sender:
         self._lock = threading.Lock()
         self._sent_s = 0.0
         self._allowed_s: float | None = None
+        self._rows = 0
+        self._counted_s = 0.0
         self.timeout_s: float | None = None
         """Time limit for the next frame unless a heartbeat extends it; None for no limit."""
         self.memory: SharedMemoryWriter | None = None
@@ -74,6 +76,26 @@ class _Sender:
             return
         self.send(frame_of(FrameKind.ALIVE, wanted_s))
         self._allowed_s = wanted_s
+
+    def signal(self, sent: Signal) -> None:
+        """Send a signal; rows are summed up for a short time."""
+        if not isinstance(sent, Worked):
+            self._send_signal(sent)
+            return
+        self._rows += sent.rows
+        if time.monotonic() - self._counted_s >= _BEAT_EVERY_S:
+            self.send_rows()
+
+    def send_rows(self) -> None:
+        """Send the rows that are not reported yet: those of a batch come before it."""
+        if self._rows:
+            self._send_signal(Worked(self._rows))
+            self._rows, self._counted_s = 0, time.monotonic()
+
+    def _send_signal(self, sent: Signal) -> None:
+        # Heartbeats are not affected: the time limit that the last one has set is still valid.
+        with self._lock:
+            write_frame(self._outbox, frame_of(FrameKind.SIGNAL, sent))
 
 
 class _Worker:
@@ -101,12 +123,14 @@ class _Worker:
             return
         del start, program
         self._finish(frame_of(FrameKind.READY, self._memory.probe()))
-        while (frame := self._frames.get()) is not None:
-            self._finish(self._outcome(work, frame))
+        with receiving(self._sender.signal):
+            while (frame := self._frames.get()) is not None:
+                self._finish(self._outcome(work, frame))
 
     def _outcome(self, work: Work, frame: Frame) -> Frame:
         try:
             for result in work(frame.value()):
+                self._sender.send_rows()
                 self._sender.send(frame_of(FrameKind.RESULT, result))
                 del result  # a batch is large, and the next one may take its time
         except BaseException as exc:  # noqa: BLE001 (travels to the run, whatever it is)
@@ -163,8 +187,10 @@ def _claim_pipes() -> tuple[io.FileIO, io.FileIO]:
     except OSError:  # the run itself has no stderr
         os.dup2(nothing, 1)
     os.close(nothing)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A line is one write, also under PYTHONUNBUFFERED: those of workers do not mix.
+            stream.reconfigure(line_buffering=True, write_through=False)
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=inbox.close)
         os.register_at_fork(after_in_child=outbox.close)

@@ -49,6 +49,8 @@ class FrameKind(IntEnum):
     """To the worker: the probe was found; large payloads may be sent in shared memory."""
     UNUSED = 9
     """To the worker: the shared memory of this descriptor is no longer used."""
+    SIGNAL = 10
+    """From the worker: a `Signal` for the run."""
 
 
 _KINDS = frozenset(map(int, FrameKind))

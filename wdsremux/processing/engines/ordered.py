@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from typing import Generic, cast
 
+from wdsremux.core.heartbeat import Signal, Worked, receiving, signal
 from wdsremux.processing.engines.base import ItemT, ResultT
 
 DEFAULT_BUFFER_BYTES = 128_000_000
@@ -26,7 +27,8 @@ _JOIN_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 3.0
 """For all threads together, so that stopping a run is fast."""
 
-_WAKE_S = 1.0
+_WAKE_S = 0.2
+"""How often signals are passed on while there is no result."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,6 +90,10 @@ class OrderedMap(Generic[ItemT, ResultT]):
         """The caller waits for this: released when a result or an end arrives."""
         self._held_bytes = 0
         self._stopped = False
+        self._signals: deque[Signal] = deque()
+        self._rows = [0] * len(runners)
+        """Rows that each runner has finished; each item is written by one thread."""
+        self._reported_rows = 0
 
     def results(self) -> Generator[ResultT, None, None]:
         """Yield all results in order; closing the generator stops the runners."""
@@ -99,6 +105,7 @@ class OrderedMap(Generic[ItemT, ResultT]):
             while self._slots:
                 head = self._slots[0]
                 while self._wait_for(head):
+                    self._pass_on_signals()  # the rows of a result before the result
                     yield self._taken_from(head)
                 if head.error is not None:
                     raise head.error
@@ -136,7 +143,8 @@ class OrderedMap(Generic[ItemT, ResultT]):
 
     def _start_thread(self, runner: Runner[ItemT, ResultT]) -> None:
         name = f"wdsremux-runner-{len(self._threads)}"
-        thread = threading.Thread(target=self._serve, args=(runner,), name=name, daemon=True)
+        number = len(self._threads)
+        thread = threading.Thread(target=self._serve, args=(runner, number), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -146,7 +154,16 @@ class OrderedMap(Generic[ItemT, ResultT]):
             with self._lock:
                 if head.results or head.done:
                     return bool(head.results)
-            self._news.acquire(timeout=_WAKE_S)
+            if not self._news.acquire(timeout=_WAKE_S):
+                self._pass_on_signals()
+
+    def _pass_on_signals(self) -> None:
+        while self._signals:
+            signal(self._signals.popleft())
+        rows = sum(self._rows)
+        if rows > self._reported_rows:
+            more, self._reported_rows = rows - self._reported_rows, rows
+            signal(Worked(more))
 
     def _taken_from(self, head: _Slot[ItemT, ResultT]) -> ResultT:
         with self._lock:
@@ -177,11 +194,18 @@ class OrderedMap(Generic[ItemT, ResultT]):
 
     # --- in the runners' threads
 
-    def _serve(self, runner: Runner[ItemT, ResultT]) -> None:
+    def _serve(self, runner: Runner[ItemT, ResultT], number: int) -> None:
+        def receive(sent: Signal) -> None:
+            if isinstance(sent, Worked):
+                self._rows[number] += sent.rows
+            else:
+                self._signals.append(sent)
+
         try:
-            while (slot := self._todo.get()) is not None:
-                if not self._stopped:
-                    self._work_on(slot, runner)
+            with receiving(receive):
+                while (slot := self._todo.get()) is not None:
+                    if not self._stopped:
+                        self._work_on(slot, runner)
         finally:
             runner.close()
 

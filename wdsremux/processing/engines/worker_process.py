@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from wdsremux.core.errors import TransformError
+from wdsremux.core.heartbeat import signal as pass_on
 from wdsremux.processing.engines.base import WorkerDiedError, WorkerOverdueError
 from wdsremux.processing.engines.failures import exception_from_failure
 from wdsremux.processing.engines.frames import (
@@ -157,7 +158,7 @@ class WorkerProcess:
             self._deadline_s = math.inf
 
     def _receive(self, within_s: float | None) -> Frame:
-        """Wait for the next frame that is not a heartbeat.
+        """Wait for the next frame that is neither a heartbeat nor a signal, which is passed on.
 
         Raises WorkerDiedError, and TransformError for data that is not a frame.
         """
@@ -165,9 +166,12 @@ class WorkerProcess:
             while True:
                 self._expect_within(within_s)
                 frame = read_frame(self._from, self._take)
-                if frame.kind is not FrameKind.ALIVE:
+                if frame.kind is FrameKind.SIGNAL:
+                    pass_on(frame.value())
+                elif frame.kind is FrameKind.ALIVE:
+                    within_s = frame.value()
+                else:
                     return frame
-                within_s = frame.value()
         except BrokenFrameError as exc:
             self.kill()
             raise TransformError(
