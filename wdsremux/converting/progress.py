@@ -1,6 +1,7 @@
 """Shows what a command does: the observers that `--progress` names.
 
-Every command that may work for more than a few seconds uses one of them.
+Every command that may work for more than a few seconds uses one of them. Short because the views
+are modules of their own.
 """
 
 import contextlib
