@@ -66,7 +66,7 @@ def command() -> NoReturn:
 
 
 def _last_words(command_line: Sequence[str], arguments: argparse.Namespace) -> str:
-    """Return what to print before a run is ended that does not stop: stderr is given back first."""
+    """Return what to print before a run is ended that does not stop: stderr is restored first."""
     getattr(arguments, "close_progress", lambda: None)()
     return f"\n{_stopped(command_line, arguments)}"
 
