@@ -104,7 +104,7 @@ class Bar(View):
             self._bar.refresh()
 
     def _end_bar(self, text: str | None = None) -> None:
-        """Leave the bar as it is, with a last text, and go to the next line."""
+        """Leave the bar as it is, with a last message, and go to the next line."""
         if self._bar is None:
             return
         if text is not None:

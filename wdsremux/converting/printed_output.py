@@ -38,7 +38,7 @@ class PrintedOutput:
         return os.fdopen(os.dup(self._saved[2]), "w", encoding="utf-8", errors="replace")
 
     def close(self) -> None:
-        """Give stdout and stderr back, after everything that was printed was passed on."""
+        """Restore stdout and stderr after everything that was printed was passed on."""
         _flush()
         for fd, saved in self._saved.items():
             os.dup2(saved, fd)
@@ -62,7 +62,7 @@ class PrintedOutput:
                     return
             if lines:
                 self._write("\n".join(map(_line, lines)))
-            if not block:  # nobody has the other end any more
+            if not block:  # no process has the other end any more
                 return
 
 
