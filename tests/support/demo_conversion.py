@@ -34,7 +34,7 @@ class Conversion:
 
 
 def reported(ended):
-    """Return the error of a run that ended for the target's sake."""
+    """Return the error of a run that ended by an error of the store."""
     assert ended.returncode == 5, ended
     assert "Traceback" not in ended.stderr
     return ended.stderr.splitlines()[-1]

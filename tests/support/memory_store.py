@@ -1,4 +1,4 @@
-"""A target in memory: for tests of who publishes, not of where."""
+"""A store in memory: for tests of what publishes, not of where."""
 
 import contextlib
 import io
@@ -61,24 +61,24 @@ class MemoryStore(Store):
 class MemoryFile:
     """A file on its way."""
 
-    def __init__(self, target, name):
-        self._target = target
+    def __init__(self, store, name):
+        self._store = store
         self._name = name
         self._content = bytearray()
-        target.staged.add(name)
+        store.staged.add(name)
 
     def write(self, data):
-        if self._name not in self._target.staged:
+        if self._name not in self._store.staged:
             raise StoreError(f"cannot write {self._name!r}: the file is closed already")
-        if self._name == self._target.fail_on:
+        if self._name == self._store.fail_on:
             self.discard()
             raise StoreError(f"cannot write {self._name!r}: no space left")
         self._content += data
 
     def commit(self):
-        self._target.staged.remove(self._name)
-        self._target.files[self._name] = bytes(self._content)
-        self._target.published.append(self._name)
+        self._store.staged.remove(self._name)
+        self._store.files[self._name] = bytes(self._content)
+        self._store.published.append(self._name)
 
     def discard(self):
-        self._target.staged.discard(self._name)
+        self._store.staged.discard(self._name)

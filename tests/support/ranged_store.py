@@ -1,4 +1,4 @@
-"""A target in memory that behaves as one behind a network: read by ranges, able to prove."""
+"""A store in memory that behaves as a remote one: read by ranges, with checksums."""
 
 import hashlib
 import io
@@ -13,14 +13,12 @@ from wdsremux.stores.base import Proof
 URL = "memory://bucket/out"
 
 
-def named(target, monkeypatch):
-    """Let URL name a target, which is given up at once when it is away; return it."""
+def named(store, monkeypatch):
+    """Let URL name a store, which is given up at once when it is unreachable; return it."""
     real = registry.open_store
     monkeypatch.setattr(registry, "READING_GIVE_UP_AFTER_S", 0)
-    monkeypatch.setattr(
-        registry, "open_store", lambda out, **_: target if out == URL else real(out)
-    )
-    return target
+    monkeypatch.setattr(registry, "open_store", lambda out, **_: store if out == URL else real(out))
+    return store
 
 
 class RangedStore(MemoryStore):
@@ -85,8 +83,8 @@ class RangedStore(MemoryStore):
 class _Ranges(io.RawIOBase):
     """A file whose reads are noted."""
 
-    def __init__(self, target, name, content):
-        self.target, self.name, self.content, self.at = target, name, content, 0
+    def __init__(self, store, name, content):
+        self.store, self.name, self.content, self.at = store, name, content, 0
 
     def readable(self):
         return True
@@ -99,10 +97,10 @@ class _Ranges(io.RawIOBase):
         return self.at
 
     def readinto(self, buffer):
-        if self.target.broken is not None:
-            raise self.target.broken
+        if self.store.broken is not None:
+            raise self.store.broken
         data = self.content[self.at : self.at + len(buffer)]
-        self.target.asked.append((self.name, self.at, len(buffer)))
+        self.store.asked.append((self.name, self.at, len(buffer)))
         buffer[: len(data)] = data
         self.at += len(data)
         return len(data)

@@ -1,4 +1,4 @@
-"""A remote target in memory: what is put can be watched, held up, and refused."""
+"""A remote store in memory: a put can be watched, delayed and refused."""
 
 import hashlib
 

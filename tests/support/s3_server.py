@@ -39,7 +39,7 @@ def found(settings):
 
 
 def moved(target):
-    """Return a target with another prefix in its bucket: to open one each time takes long."""
+    """Return a store with another prefix in its bucket: opening one each time is slow."""
     bucket = copy.copy(target._bucket)
     bucket.prefix = f"{bucket.prefix}/{uuid.uuid4().hex[:16]}"
     bucket.url = f"s3://{bucket.bucket}/{bucket.prefix}"

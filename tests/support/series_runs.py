@@ -60,27 +60,27 @@ class Rows:
 class Written:
     """What a run published."""
 
-    target: MemoryStore
+    store: MemoryStore
     summaries: list
 
     @property
     def shards(self):
-        return {name: data for name, data in self.target.files.items() if name.endswith(".tar")}
+        return {name: data for name, data in self.store.files.items() if name.endswith(".tar")}
 
     @property
     def entries(self):
         """Entries in shard order."""
         names = [entry_name(name) for name in sorted(self.shards)]
-        return [ShardEntry.from_bytes(self.target.files[name], name) for name in names]
+        return [ShardEntry.from_bytes(self.store.files[name], name) for name in names]
 
 
 def write(rows, plan, *, start=None, number=0, read_from=None):
     """Write a series, or its rest from position `start` on; batches begin at row `read_from`."""
-    target, summaries = MemoryStore(), []
+    store, summaries = MemoryStore(), []
     start = rows.first if start is None else start
-    writer = SeriesWriter(target, plan, start=start, number=number, on_shard=summaries.append)
+    writer = SeriesWriter(store, plan, start=start, number=number, on_shard=summaries.append)
     for packed, out in rows.batches(start if read_from is None else read_from):
         writer.reject(out)
         writer.add(packed)
     writer.finish(rows.stop)
-    return Written(target, summaries)
+    return Written(store, summaries)

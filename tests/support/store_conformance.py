@@ -1,6 +1,6 @@
-"""What every Target must do: a test class that the tests of each target inherit.
+"""What every store must do: a test class that the tests of each store inherit.
 
-The subclass has a fixture `target`, a new and empty store; it may add tests of its own.
+The subclass has a fixture `target`, the new and empty store under test; it may add tests of its own.
 """
 
 import hashlib

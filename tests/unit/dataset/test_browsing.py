@@ -36,12 +36,12 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def target(made, monkeypatch):
+def store(made, monkeypatch):
     return named(RangedStore(made), monkeypatch)
 
 
 @pytest.fixture(params=["folder", "URL"])
-def out(request, made, target):
+def out(request, made, store):
     """Return the paths of the same output in two stores."""
     return str(made) if request.param == "folder" else URL
 
@@ -73,7 +73,7 @@ def test_ls_lists_shards_and_their_sum(out, made, capsysbinary):
     assert lines[-1].startswith("38 samples in 5 shards, ")
 
 
-def test_ls_of_samples_shows_the_location_of_each(out, made, target, capsysbinary):
+def test_ls_of_samples_shows_the_location_of_each(out, made, store, capsysbinary):
     code, reported, _ = run(capsysbinary, "ls", out, "--samples")
     lines = [line.split("\t") for line in reported.decode().splitlines()]
     assert code == 0
@@ -81,7 +81,7 @@ def test_ls_of_samples_shows_the_location_of_each(out, made, target, capsysbinar
     assert len(lines) == 38
     for key, shard, offset, _ in lines:
         assert real[f"{key}.jpg"][:2] == (shard, int(offset))
-    assert target.shards_asked() == set()
+    assert store.shards_asked() == set()
 
 
 @pytest.mark.parametrize("arguments", [(), ("--samples",)], ids=str)
@@ -97,18 +97,18 @@ def test_cat_returns_every_member_byte_for_byte(out, made, capsysbinary):
         assert run(capsysbinary, "cat", out, name) == (0, content, "")
 
 
-def test_cat_reads_the_image_of_a_key_or_row_by_one_small_request(target, made, capsysbinary):
+def test_cat_reads_the_image_of_a_key_or_row_by_one_small_request(store, made, capsysbinary):
     content = in_tars(made)["000000012.jpg"][2]
     for arguments in ("000000012", "12", "12.jpg", "12.JPG"):
-        target.asked.clear()
+        store.asked.clear()
         assert run(capsysbinary, "cat", URL, arguments) == (0, content, "")
-        ((_, _, size),) = [asked for asked in target.asked if asked[0].endswith(".tar")]
+        ((_, _, size),) = [asked for asked in store.asked if asked[0].endswith(".tar")]
         assert size < len(content) + 3000
 
 
-def test_where_keys_are_rows_only_the_entry_that_holds_the_row_is_read(target, capsysbinary):
+def test_where_keys_are_rows_only_the_entry_that_holds_the_row_is_read(store, capsysbinary):
     run(capsysbinary, "cat", URL, "000000012")
-    entries = {name for name, _, _ in target.asked if name.endswith(".msgpack")}
+    entries = {name for name, _, _ in store.asked if name.endswith(".msgpack")}
     assert entries == {f".wdsremux/{SHARD.removesuffix('.tar')}.msgpack"}
 
 
@@ -268,8 +268,8 @@ def test_an_unknown_split_is_named_with_those_there_are(out, capsysbinary):
     assert (code, "it has 'train'" in err) == (2, True)
 
 
-def test_an_unreachable_server_ends_with_5(target, capsysbinary):
-    target.is_away = True
+def test_an_unreachable_server_ends_with_5(store, capsysbinary):
+    store.is_away = True
     code, _, err = run(capsysbinary, "ls", URL)
     assert (code, "the server is away" in err) == (5, True)
 

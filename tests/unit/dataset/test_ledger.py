@@ -19,11 +19,11 @@ from wdsremux.dataset.ledger import RECIPE_NAME, Ledger, SeriesProgress
 
 
 def mismatch(old, new):
-    target = MemoryStore()
-    Ledger(target).begin(old)
-    publish_series(target, 1)
+    store = MemoryStore()
+    Ledger(store).begin(old)
+    publish_series(store, 1)
     with pytest.raises(RecipeMismatchError) as caught:
-        Ledger(target).begin(new)
+        Ledger(store).begin(new)
     return str(caught.value)
 
 
@@ -32,39 +32,39 @@ def test_a_new_store_has_no_recipe():
 
 
 def test_a_store_without_shards_accepts_another_recipe():
-    target = MemoryStore()
-    Ledger(target).begin(HEAD)
-    Ledger(target).begin(replace(HEAD, options={"seed": 43}))
-    assert Ledger(target).head().options == {"seed": 43}
+    store = MemoryStore()
+    Ledger(store).begin(HEAD)
+    Ledger(store).begin(replace(HEAD, options={"seed": 43}))
+    assert Ledger(store).head().options == {"seed": 43}
 
 
 def test_a_shard_without_an_entry_blocks_another_recipe():
-    target = MemoryStore()
-    Ledger(target).begin(HEAD)
-    publish(target, "train-000000.tar")
+    store = MemoryStore()
+    Ledger(store).begin(HEAD)
+    publish(store, "train-000000.tar")
     with pytest.raises(RecipeMismatchError):
-        Ledger(target).begin(replace(HEAD, options={"seed": 43}))
+        Ledger(store).begin(replace(HEAD, options={"seed": 43}))
 
 
 def test_a_new_store_gets_the_head():
-    target = MemoryStore()
-    Ledger(target).begin(HEAD)
-    assert json.loads(target.files[RECIPE_NAME]) == HEAD.to_json()
-    assert Ledger(target).head() == HEAD
+    store = MemoryStore()
+    Ledger(store).begin(HEAD)
+    assert json.loads(store.files[RECIPE_NAME]) == HEAD.to_json()
+    assert Ledger(store).head() == HEAD
 
 
 def test_the_same_recipe_resumes():
-    target = MemoryStore()
-    Ledger(target).begin(HEAD)
-    before = dict(target.files)
-    Ledger(target).begin(HEAD)
-    assert target.files == before
+    store = MemoryStore()
+    Ledger(store).begin(HEAD)
+    before = dict(store.files)
+    Ledger(store).begin(HEAD)
+    assert store.files == before
 
 
 def test_tuples_of_a_recipe_are_the_lists_they_become():
-    target = MemoryStore()
-    Ledger(target).begin(replace(HEAD, options={"steps": ("a", "b")}))
-    Ledger(target).begin(replace(HEAD, options={"steps": ["a", "b"]}))
+    store = MemoryStore()
+    Ledger(store).begin(replace(HEAD, options={"steps": ("a", "b")}))
+    Ledger(store).begin(replace(HEAD, options={"steps": ["a", "b"]}))
 
 
 def test_a_repeated_option_is_named_as_it_was_typed():
@@ -115,52 +115,52 @@ def test_everything_that_affects_bytes_must_be_equal(changes, text):
 
 
 def test_options_that_do_not_affect_bytes_may_differ():
-    target = MemoryStore()
-    Ledger(target).begin(HEAD)
-    Ledger(target).begin(replace(HEAD, origin={"source": "elsewhere"}, name="other", notes=()))
+    store = MemoryStore()
+    Ledger(store).begin(HEAD)
+    Ledger(store).begin(replace(HEAD, origin={"source": "elsewhere"}, name="other", notes=()))
 
 
 @pytest.mark.parametrize("name", ["train-000000.tar", "other-000012.tar", "index.json"])
 def test_a_folder_with_foreign_shards_is_refused(name):
-    target = MemoryStore()
-    publish(target, name)
+    store = MemoryStore()
+    publish(store, name)
     with pytest.raises(UsageError, match=f"contains '{name}', which this command did not write"):
-        Ledger(target).begin(HEAD)
-    assert list(target.files) == [name]
+        Ledger(store).begin(HEAD)
+    assert list(store.files) == [name]
 
 
 def test_the_refusal_counts_the_foreign_files():
-    target = MemoryStore()
+    store = MemoryStore()
     for i in range(3):
-        publish(target, f"train-{i:06d}.tar")
+        publish(store, f"train-{i:06d}.tar")
     with pytest.raises(UsageError, match=r"contains 'train-000000\.tar' and 2 more"):
-        Ledger(target).begin(HEAD)
+        Ledger(store).begin(HEAD)
 
 
 @pytest.mark.parametrize("name", ["README.md", "notes.txt", "backup.tar", "data/train-000000.tar"])
 def test_a_folder_with_unrelated_files_is_accepted(name):
-    target = MemoryStore()
-    publish(target, name)
-    Ledger(target).begin(HEAD)
-    assert name in target.files
+    store = MemoryStore()
+    publish(store, name)
+    Ledger(store).begin(HEAD)
+    assert name in store.files
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"\xff"])
 def test_an_unreadable_recipe_is_reported_with_its_remedy(data):
-    target = MemoryStore()
-    publish(target, RECIPE_NAME, data)
+    store = MemoryStore()
+    publish(store, RECIPE_NAME, data)
     with pytest.raises(
         CorruptDataError, match=r"recipe\.json.*pass --overwrite to start from scratch"
     ):
-        Ledger(target).head()
+        Ledger(store).head()
 
 
 @pytest.mark.parametrize("data", [b"[]", b"null", b"7", b'"text"'])
 def test_a_recipe_that_is_not_an_object_is_damaged(data):
-    target = MemoryStore()
-    publish(target, RECIPE_NAME, data)
+    store = MemoryStore()
+    publish(store, RECIPE_NAME, data)
     with pytest.raises(CorruptDataError, match=r"recipe\.json"):
-        Ledger(target).begin(HEAD)
+        Ledger(store).begin(HEAD)
 
 
 def test_a_store_without_shards_starts_at_zero():
@@ -173,58 +173,58 @@ def test_a_store_without_shards_starts_at_zero():
 
 
 def test_shards_with_an_entry_and_the_right_size_are_finished():
-    target = MemoryStore()
-    shards = publish_series(target, 3)
-    progress = Ledger(target).progress()
+    store = MemoryStore()
+    shards = publish_series(store, 3)
+    progress = Ledger(store).progress()
     assert progress == {("train", 0): SeriesProgress(tuple(shards))}
     assert progress["train", 0].is_done
     assert (progress["train", 0].number, progress["train", 0].next_row(0)) == (3, 30)
 
 
 def test_a_series_without_its_last_shard_is_not_done():
-    target = MemoryStore()
-    for shard in publish_series(target, 3)[2:]:
-        target.remove(shard.name)
-    progress = Ledger(target).progress()["train", 0]
+    store = MemoryStore()
+    for shard in publish_series(store, 3)[2:]:
+        store.remove(shard.name)
+    progress = Ledger(store).progress()["train", 0]
     assert (progress.is_done, progress.number, progress.next_row(0)) == (False, 2, 20)
 
 
 def test_a_shard_without_an_entry_is_not_finished():
-    target = MemoryStore()
-    publish_shard(target, summary_of(0))
-    publish_shard(target, summary_of(1, 10, 20), with_entry=False)
-    assert Ledger(target).progress()["train", 0].number == 1
+    store = MemoryStore()
+    publish_shard(store, summary_of(0))
+    publish_shard(store, summary_of(1, 10, 20), with_entry=False)
+    assert Ledger(store).progress()["train", 0].number == 1
 
 
 @pytest.mark.parametrize("size", [0, 10_239, 10_241])
 def test_a_shard_of_another_size_than_recorded_is_not_finished(size):
-    target = MemoryStore()
-    publish_series(target, 2)
-    publish(target, "train-000001.tar", bytes(size))
-    assert Ledger(target).progress()["train", 0].number == 1
+    store = MemoryStore()
+    publish_series(store, 2)
+    publish(store, "train-000001.tar", bytes(size))
+    assert Ledger(store).progress()["train", 0].number == 1
 
 
 def test_shards_after_a_gap_are_not_finished():
-    target = MemoryStore()
-    publish_series(target, 4)
-    target.remove("train-000001.tar")
-    progress = Ledger(target).progress()["train", 0]
+    store = MemoryStore()
+    publish_series(store, 4)
+    store.remove("train-000001.tar")
+    progress = Ledger(store).progress()["train", 0]
     assert (progress.number, progress.next_row(0)) == (1, 10)
 
 
 def test_a_series_without_its_first_shard_starts_at_zero():
-    target = MemoryStore()
-    publish_series(target, 2)
-    target.remove("train-000000.tar")
-    assert Ledger(target).progress()["train", 0] == SeriesProgress()
+    store = MemoryStore()
+    publish_series(store, 2)
+    store.remove("train-000000.tar")
+    assert Ledger(store).progress()["train", 0] == SeriesProgress()
 
 
 def test_splits_and_copies_have_separate_progress():
-    target = MemoryStore()
-    publish_series(target, 2, prefix="train-c0", copy=0)
-    publish_series(target, 1, prefix="train-c1", copy=1)
-    publish_series(target, 3, split="test")
-    progress = Ledger(target).progress()
+    store = MemoryStore()
+    publish_series(store, 2, prefix="train-c0", copy=0)
+    publish_series(store, 1, prefix="train-c1", copy=1)
+    publish_series(store, 3, split="test")
+    progress = Ledger(store).progress()
     assert {series: part.number for series, part in progress.items()} == {
         ("train", 0): 2,
         ("train", 1): 1,
@@ -233,29 +233,29 @@ def test_splits_and_copies_have_separate_progress():
 
 
 def test_a_damaged_entry_is_named():
-    target = MemoryStore()
-    publish_series(target, 1)
-    publish(target, entry_name("train-000000.tar"), b"damaged")
+    store = MemoryStore()
+    publish_series(store, 1)
+    publish(store, entry_name("train-000000.tar"), b"damaged")
     with pytest.raises(CorruptDataError, match=r"'\.wdsremux/train-000000\.msgpack'"):
-        Ledger(target).progress()
+        Ledger(store).progress()
 
 
 def test_rejected_rows_come_in_the_order_of_the_entries():
-    target = MemoryStore()
+    store = MemoryStore()
     shards = [summary_of(1, 10, 20, rejected=1), summary_of(0, 0, 10, rejected=2)]
-    publish_shard(target, shards[0], [rejected(13)])
-    publish_shard(target, shards[1], [rejected(3), rejected(5)])
-    assert [item.position for item in Ledger(target).rejected(shards)] == [3, 5, 13]
+    publish_shard(store, shards[0], [rejected(13)])
+    publish_shard(store, shards[1], [rejected(3), rejected(5)])
+    assert [item.position for item in Ledger(store).rejected(shards)] == [3, 5, 13]
 
 
 def test_entries_of_shards_that_rejected_nothing_are_not_read_for_rejected_rows():
-    target = MemoryRemote()
+    store = MemoryRemote()
     shards = [summary_of(0, 0, 10), summary_of(1, 10, 20, rejected=1), summary_of(2, 20, 30)]
     for shard in shards:
-        publish_shard(target, shard, [rejected(13)] if shard.rejected else [])
-    target.reads.clear()
-    assert [item.position for item in Ledger(target).rejected(shards)] == [13]
-    assert target.reads == [entry_name("train-000001.tar")]
+        publish_shard(store, shard, [rejected(13)] if shard.rejected else [])
+    store.reads.clear()
+    assert [item.position for item in Ledger(store).rejected(shards)] == [13]
+    assert store.reads == [entry_name("train-000001.tar")]
 
 
 def test_a_store_without_an_index_has_no_manifest():
@@ -263,24 +263,24 @@ def test_a_store_without_an_index_has_no_manifest():
 
 
 def test_the_manifest_is_read_back():
-    target, shards = finished()
-    assert Ledger(target).manifest() == manifest_of(shards, series=("train",))
+    store, shards = finished()
+    assert Ledger(store).manifest() == manifest_of(shards, series=("train",))
 
 
 def test_a_card_is_written_and_replaced():
-    target, ledger = MemoryStore(), Ledger(MemoryStore())
-    ledger = Ledger(target)
+    store, ledger = MemoryStore(), Ledger(MemoryStore())
+    ledger = Ledger(store)
     one, other = card_bytes(manifest_of(name="one")), card_bytes(manifest_of(name="other"))
     assert ledger.write_card(one)
     assert ledger.write_card(other)
-    assert target.files["README.md"] == other
+    assert store.files["README.md"] == other
 
 
 def test_a_readme_of_the_user_is_left_alone():
-    target = MemoryStore()
-    publish(target, "README.md", b"# my own text")
-    assert not Ledger(target).write_card(card_bytes(manifest_of()))
-    assert target.files["README.md"] == b"# my own text"
+    store = MemoryStore()
+    publish(store, "README.md", b"# my own text")
+    assert not Ledger(store).write_card(card_bytes(manifest_of()))
+    assert store.files["README.md"] == b"# my own text"
 
 
 def test_a_progress_is_frozen():
@@ -289,29 +289,29 @@ def test_a_progress_is_frozen():
 
 
 def test_a_finished_dataset_is_known_by_its_recipe():
-    target, shards = finished()
-    manifest, missing = Ledger(target).finished("a" * 64)
+    store, shards = finished()
+    manifest, missing = Ledger(store).finished("a" * 64)
     assert (manifest.shards, missing) == (tuple(shards), [])
-    assert Ledger(target).finished("b" * 64) == (None, [])
+    assert Ledger(store).finished("b" * 64) == (None, [])
     assert Ledger(MemoryStore()).finished("a" * 64) == (None, [])
 
 
 @pytest.mark.parametrize("name", ["train-000000.tar", entry_name("train-000001.tar")])
 def test_a_finished_dataset_misses_a_shard_without_its_file_or_entry(name):
-    target, _ = finished()
-    target.remove(name)
-    assert Ledger(target).finished("a" * 64)[1] == [
+    store, _ = finished()
+    store.remove(name)
+    assert Ledger(store).finished("a" * 64)[1] == [
         name.removeprefix(".wdsremux/").replace("msgpack", "tar")
     ]
 
 
 def test_a_finished_dataset_misses_a_shard_that_was_cut():
-    target, _ = finished()
-    publish(target, "train-000000.tar", b"cut")
-    assert Ledger(target).finished("a" * 64)[1] == ["train-000000.tar"]
+    store, _ = finished()
+    publish(store, "train-000000.tar", b"cut")
+    assert Ledger(store).finished("a" * 64)[1] == ["train-000000.tar"]
 
 
 def test_a_dataset_with_a_damaged_manifest_is_not_finished():
-    target, _ = finished()
-    publish(target, "index.json", b"{")
-    assert Ledger(target).finished("a" * 64) == (None, [])
+    store, _ = finished()
+    publish(store, "index.json", b"{")
+    assert Ledger(store).finished("a" * 64) == (None, [])

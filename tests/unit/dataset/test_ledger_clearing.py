@@ -14,15 +14,15 @@ from wdsremux.dataset.ledger import RECIPE_NAME, Ledger
 
 
 def test_clearing_a_finished_dataset_leaves_nothing():
-    target, _ = finished()
-    Ledger(target).clear()
-    assert target.files == {}
+    store, _ = finished()
+    Ledger(store).clear()
+    assert store.files == {}
 
 
 def test_clearing_a_new_store_is_harmless():
-    target = MemoryStore()
-    Ledger(target).clear()
-    assert target.files == {}
+    store = MemoryStore()
+    Ledger(store).clear()
+    assert store.files == {}
 
 
 @pytest.mark.parametrize(
@@ -38,59 +38,59 @@ def test_clearing_a_new_store_is_harmless():
     ],
 )
 def test_clearing_keeps_foreign_files(name):
-    target, _ = finished()
-    publish(target, name, b"mine")
-    Ledger(target).clear()
-    assert target.files == {name: b"mine"}
+    store, _ = finished()
+    publish(store, name, b"mine")
+    Ledger(store).clear()
+    assert store.files == {name: b"mine"}
 
 
 def test_clearing_keeps_a_readme_of_the_user():
-    target, _ = finished()
-    publish(target, "README.md", b"# my own text")
-    Ledger(target).clear()
-    assert target.files == {"README.md": b"# my own text"}
+    store, _ = finished()
+    publish(store, "README.md", b"# my own text")
+    Ledger(store).clear()
+    assert store.files == {"README.md": b"# my own text"}
 
 
 @pytest.mark.parametrize("number", [0, 1_000_000])
 def test_clearing_removes_a_shard_that_a_killed_run_left_without_its_entry(number):
-    target = MemoryStore()
-    Ledger(target).begin(HEAD)
-    publish_shard(target, summary_of(number), with_entry=False)
-    Ledger(target).clear()
-    assert target.files == {}
+    store = MemoryStore()
+    Ledger(store).begin(HEAD)
+    publish_shard(store, summary_of(number), with_entry=False)
+    Ledger(store).clear()
+    assert store.files == {}
 
 
 @pytest.mark.parametrize("name", ["other-000000.tar", "train-c0-000000.tar", "index.json"])
 def test_a_folder_with_foreign_shards_is_not_cleared(name):
-    target = MemoryStore()
-    publish(target, name, b"somebody's")
+    store = MemoryStore()
+    publish(store, name, b"somebody's")
     with pytest.raises(UsageError, match=f"contains '{name}', which this command did not write"):
-        Ledger(target).clear()
-    assert target.files == {name: b"somebody's"}
+        Ledger(store).clear()
+    assert store.files == {name: b"somebody's"}
 
 
 def test_nothing_is_removed_beside_foreign_shards():
-    target, _ = finished()
-    publish(target, "other-000000.tar", b"somebody's")
-    before = dict(target.files)
+    store, _ = finished()
+    publish(store, "other-000000.tar", b"somebody's")
+    before = dict(store.files)
     with pytest.raises(UsageError, match=r"other-000000\.tar"):
-        Ledger(target).clear()
-    assert target.files == before
+        Ledger(store).clear()
+    assert store.files == before
 
 
 def test_a_damaged_dataset_can_be_cleared():
-    target, _ = finished()
-    publish(target, "index.json", b"damaged")
-    publish(target, entry_name("train-000000.tar"), b"damaged")
-    Ledger(target).clear()
-    assert target.files == {}
+    store, _ = finished()
+    publish(store, "index.json", b"damaged")
+    publish(store, entry_name("train-000000.tar"), b"damaged")
+    Ledger(store).clear()
+    assert store.files == {}
 
 
 def test_a_dataset_with_a_damaged_recipe_can_be_cleared():
-    target, _ = finished()
-    publish(target, RECIPE_NAME, b"{")
-    Ledger(target).clear()
-    assert target.files == {}
+    store, _ = finished()
+    publish(store, RECIPE_NAME, b"{")
+    Ledger(store).clear()
+    assert store.files == {}
 
 
 class _Killed(BaseException):
@@ -114,11 +114,11 @@ class DyingStore(MemoryStore):
 
 def killed_while_clearing(removals, split="train"):
     """Return the target of a finished dataset whose clearing ended after some removals."""
-    target = MemoryStore()
-    Ledger(target).begin(replace(HEAD, series=(split,)))
-    shards = publish_series(target, 2, split=split)
-    publish(target, "index.json", manifest_of(shards).to_bytes())
-    dying = DyingStore(target.files, removals)
+    store = MemoryStore()
+    Ledger(store).begin(replace(HEAD, series=(split,)))
+    shards = publish_series(store, 2, split=split)
+    publish(store, "index.json", manifest_of(shards).to_bytes())
+    dying = DyingStore(store.files, removals)
     with pytest.raises(_Killed):
         Ledger(dying).clear()
     dying.removals_left = -1
@@ -127,9 +127,9 @@ def killed_while_clearing(removals, split="train"):
 
 @pytest.mark.parametrize("removals", range(6))
 def test_a_clearing_that_was_killed_can_be_done_again(removals):
-    target = killed_while_clearing(removals)
-    Ledger(target).clear()
-    assert target.files == {}
+    store = killed_while_clearing(removals)
+    Ledger(store).clear()
+    assert store.files == {}
 
 
 @pytest.mark.parametrize("removals", range(6))

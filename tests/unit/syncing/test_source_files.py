@@ -41,14 +41,14 @@ class Breaking(RemoteMemory):
         return Cut(file.read())
 
 
-def hands(target, folder, reported):
-    return FetchedFiles(RetryingStore(target, 600, sleep=lambda _: None), folder, reported.append)
+def hands(store, folder, reported):
+    return FetchedFiles(RetryingStore(store, 600, sleep=lambda _: None), folder, reported.append)
 
 
 def test_a_fetched_file_is_removed_after_use(tmp_path):
-    target, reported = RemoteMemory(), []
-    target.files["a.tar"] = CONTENT
-    with hands(target, tmp_path, reported).hold(SHARD) as (path, sums):
+    store, reported = RemoteMemory(), []
+    store.files["a.tar"] = CONTENT
+    with hands(store, tmp_path, reported).hold(SHARD) as (path, sums):
         assert path.read_bytes() == CONTENT
         assert sums == Sums(len(CONTENT), DIGEST)
     assert list(tmp_path.iterdir()) == []
@@ -57,28 +57,28 @@ def test_a_fetched_file_is_removed_after_use(tmp_path):
 
 @pytest.mark.parametrize("error", [UnreachableStoreError("it broke"), OSError("it broke")])
 def test_an_interrupted_fetch_starts_again(tmp_path, error):
-    target = Breaking(error)
-    target.files["a.tar"] = CONTENT
-    with hands(target, tmp_path, []).hold(SHARD) as (path, _):
+    store = Breaking(error)
+    store.files["a.tar"] = CONTENT
+    with hands(store, tmp_path, []).hold(SHARD) as (path, _):
         assert path.read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("content", [None, CONTENT[:-1], CONTENT[::-1]])
 def test_a_file_that_differs_from_its_record_is_not_passed_on(tmp_path, content):
-    target = RemoteMemory()
+    store = RemoteMemory()
     if content is not None:
-        target.files["a.tar"] = content
-    with pytest.raises(CorruptDataError, match=r"a\.tar"), hands(target, tmp_path, []).hold(SHARD):
+        store.files["a.tar"] = content
+    with pytest.raises(CorruptDataError, match=r"a\.tar"), hands(store, tmp_path, []).hold(SHARD):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unwritable_folder_is_named(tmp_path):
-    target = RemoteMemory()
-    target.files["a.tar"] = CONTENT
+    store = RemoteMemory()
+    store.files["a.tar"] = CONTENT
     gone = tmp_path / "gone"
     with pytest.raises(StoreError, match=r"temporary files in '.*gone'.*TMPDIR") as caught:
-        hands(target, gone, []).hold(SHARD).__enter__()
+        hands(store, gone, []).hold(SHARD).__enter__()
     assert not isinstance(caught.value, UnreachableStoreError)
 
 

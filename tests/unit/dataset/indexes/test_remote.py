@@ -29,19 +29,19 @@ def sums_of(files):
 
 def test_an_output_without_indexes_gets_them_where_it_is(made, tmp_path, monkeypatch):
     plain = make_dataset(tmp_path / "out", **ROWS)
-    target = named(RangedStore(plain), monkeypatch)
+    store = named(RangedStore(plain), monkeypatch)
     wdsremux.index(URL, kinds="all")
-    assert sums_of(target.files) == sums_of(files_of(made))
-    assert not [name for name, *_ in target.asked if name.endswith(".tar")]
+    assert sums_of(store.files) == sums_of(files_of(made))
+    assert not [name for name, *_ in store.asked if name.endswith(".tar")]
     assert wdsremux.verify(URL, deep=True).findings == ()
 
 
 def test_a_damaged_index_at_a_url_is_found_and_renewed(made, monkeypatch):
-    target = named(RangedStore(made), monkeypatch)
-    data = target.files["sizes.json"]
-    target.files["sizes.json"] = data[:-3]
+    store = named(RangedStore(made), monkeypatch)
+    data = store.files["sizes.json"]
+    store.files["sizes.json"] = data[:-3]
     assert [one.shard for one in wdsremux.verify(URL).findings] == ["sizes.json"]
-    target.files["sizes.json"] = data.replace(b"train", b"t_ain")
+    store.files["sizes.json"] = data.replace(b"train", b"t_ain")
     assert wdsremux.verify(URL).findings == ()  # of the same size: it is not read
     assert [one.shard for one in wdsremux.verify(URL, deep=True).findings] == ["sizes.json"]
     wdsremux.index(URL)
@@ -49,10 +49,10 @@ def test_a_damaged_index_at_a_url_is_found_and_renewed(made, monkeypatch):
 
 
 def test_a_conversion_to_a_url_publishes_the_same_indexes_before_the_manifest(made, monkeypatch):
-    target = named(RangedStore(), monkeypatch)
+    store = named(RangedStore(), monkeypatch)
     make_dataset(URL, index="all", **ROWS)
-    there, here = sums_of(target.files), sums_of(files_of(made))
+    there, here = sums_of(store.files), sums_of(files_of(made))
     assert there.keys() == here.keys()
     assert there[INDEXES_NAME] == here[INDEXES_NAME]
-    assert [*target.files][-1] == "index.json"
+    assert [*store.files][-1] == "index.json"
     assert wdsremux.verify(URL, deep=True).findings == ()

@@ -165,22 +165,22 @@ def test_a_damaged_sample_ends_the_epoch_with_its_location(made, tmp_path):
 
 @pytest.mark.parametrize("cache", [False, True])
 def test_behind_a_url_the_same_batches_come(made, tmp_path, monkeypatch, cache):
-    target = named(RangedStore(made), monkeypatch)
+    store = named(RangedStore(made), monkeypatch)
     arguments = {"batch_size": 8, "shuffle": True}
     if cache:
         arguments["cache_dir"] = tmp_path / "cache"
     expected = positions(wdsremux.pipeline(made, batch_size=8, shuffle=True))
     assert positions(wdsremux.pipeline(URL, **arguments)) == expected
-    target.asked.clear()
+    store.asked.clear()
     assert positions(wdsremux.pipeline(URL, **arguments)) == expected
-    assert (target.shards_asked() == set()) is cache
+    assert (store.shards_asked() == set()) is cache
 
 
 def test_in_stored_order_neighbours_are_one_request(made, monkeypatch):
-    target = named(RangedStore(made), monkeypatch)
+    store = named(RangedStore(made), monkeypatch)
     (batch,) = wdsremux.pipeline(URL, batch_size=38)
     assert len(batch["key"]) == 38
-    shards = [name for name, _, _ in target.asked if name.endswith(".tar")]
+    shards = [name for name, _, _ in store.asked if name.endswith(".tar")]
     assert len(shards) == len(set(shards)) == 5
 
 

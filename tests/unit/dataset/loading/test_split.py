@@ -27,7 +27,7 @@ def made(tmp_path_factory):
 
 
 @pytest.fixture
-def target(made, monkeypatch):
+def store(made, monkeypatch):
     return named(RangedStore(made), monkeypatch)
 
 
@@ -109,17 +109,17 @@ def test_the_json_field_of_the_original_key_is_unchanged(tmp_path):
     assert (got["key"], got["key_text"]) == ("k", "mine")
 
 
-def test_behind_a_url_a_sample_is_one_small_request(target, made):
+def test_behind_a_url_a_sample_is_one_small_request(store, made):
     dataset = wdsremux.load(URL)
-    assert target.shards_asked() == set()
+    assert store.shards_asked() == set()
     expected = wdsremux.load(made)
     for number in (12, 10, 13):
-        target.asked.clear()
+        store.asked.clear()
         assert dataset[number]["caption"] == expected[number]["caption"]
-        ((name, _, size),) = [asked for asked in target.asked if asked[0].endswith(".tar")]
+        ((name, _, size),) = [asked for asked in store.asked if asked[0].endswith(".tar")]
         assert (name, size < 8000) == (SHARD, True)
     # By now nothing but the sample itself is asked for.
-    assert len(target.asked) == 1
+    assert len(store.asked) == 1
 
 
 def test_damaged_samples_are_named_and_others_are_read(made, tmp_path):

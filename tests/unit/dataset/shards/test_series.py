@@ -77,8 +77,8 @@ def test_shards_end_where_assign_says(rows, bounds):
 
 @given(rows_drawn, bounds_drawn, st.lists(st.integers(1, 30), min_size=1, max_size=3))
 def test_the_bytes_do_not_depend_on_how_rows_are_cut_into_batches(rows, bounds, lengths):
-    once = write(rows, plan_of(bounds)).target.files
-    again = write(Rows(rows.outcomes, lengths, rows.first), plan_of(bounds)).target.files
+    once = write(rows, plan_of(bounds)).store.files
+    again = write(Rows(rows.outcomes, lengths, rows.first), plan_of(bounds)).store.files
     assert again == once
 
 
@@ -146,23 +146,23 @@ def test_a_series_resumed_after_any_shard_writes_the_same_files(rows, bounds, da
     rest = write(rows, plan_of(bounds), start=start, number=kept, read_from=read_from)
     standing = {s.name for s in whole.summaries[:kept]}
     standing |= {entry_name(name) for name in standing}
-    expected = {name: raw for name, raw in whole.target.files.items() if name not in standing}
-    assert rest.target.files == expected
+    expected = {name: raw for name, raw in whole.store.files.items() if name not in standing}
+    assert rest.store.files == expected
     assert rest.summaries == whole.summaries[kept:]
 
 
 def test_a_shard_is_published_before_its_entry():
     written = write(Rows([(4000, 10)] * 5), plan_of(Bounds(10_240)))
     names = [f"train-{i:06d}.tar" for i in range(5)]
-    assert written.target.published == [n for name in names for n in (name, entry_name(name))]
+    assert written.store.published == [n for name in names for n in (name, entry_name(name))]
 
 
 def test_a_shard_is_reported_once_its_entry_is_published():
-    target, reported = MemoryStore(), []
+    store, reported = MemoryStore(), []
     writer = SeriesWriter(
-        target,
+        store,
         plan_of(Bounds(10_240)),
-        on_shard=lambda s: reported.append((s.name, len(target.files))),
+        on_shard=lambda s: reported.append((s.name, len(store.files))),
     )
     writer.add(packed_of([(4000, 10)] * 2))
     assert reported == [("train-000000.tar", 2)]
@@ -181,13 +181,13 @@ def test_a_sample_over_the_bound_is_refused_by_its_name():
 
 
 def test_samples_before_a_refused_one_are_published_and_resumed_from():
-    target = MemoryStore()
-    writer = SeriesWriter(target, plan_of(Bounds(10_240)))
+    store = MemoryStore()
+    writer = SeriesWriter(store, plan_of(Bounds(10_240)))
     with pytest.raises(UsageError):
         writer.add(packed_of([(100, 10), (9000, 10), (100, 10)]))
     writer.abort()
-    [name] = [name for name in target.files if name.endswith(".tar")]
-    entry = ShardEntry.from_bytes(target.files[entry_name(name)], name)
+    [name] = [name for name in store.files if name.endswith(".tar")]
+    entry = ShardEntry.from_bytes(store.files[entry_name(name)], name)
     assert (entry.keys, entry.summary.stop, entry.summary.is_last) == (["000000000"], 1, False)
 
 
@@ -209,23 +209,23 @@ def test_only_the_sample_over_the_bound_makes_a_shard_too_large():
 
 
 def test_rows_without_a_single_sample_give_no_shard():
-    target = MemoryStore()
-    writer = SeriesWriter(target, plan_of())
+    store = MemoryStore()
+    writer = SeriesWriter(store, plan_of())
     writer.reject([rejected(0), rejected(1)])
     writer.add(packed_of([]))
     writer.finish(2)
-    assert target.files == {}
-    assert target.staged == set()
+    assert store.files == {}
+    assert store.staged == set()
 
 
 def test_an_aborted_series_leaves_no_unfinished_file():
-    target = MemoryStore()
-    writer = SeriesWriter(target, plan_of(Bounds(10_240)))
+    store = MemoryStore()
+    writer = SeriesWriter(store, plan_of(Bounds(10_240)))
     writer.add(packed_of([(4000, 10)] * 3))
     writer.abort()
     writer.abort()
-    assert target.staged == set()
-    assert sorted(target.files) == [
+    assert store.staged == set()
+    assert sorted(store.files) == [
         ".wdsremux/train-000000.msgpack",
         ".wdsremux/train-000001.msgpack",
         "train-000000.tar",
@@ -235,18 +235,18 @@ def test_an_aborted_series_leaves_no_unfinished_file():
 
 @pytest.mark.parametrize("failing", ["train-000000.tar", ".wdsremux/train-000000.msgpack"])
 def test_a_store_error_leaves_no_unfinished_file(failing):
-    target = MemoryStore(fail_on=failing)
-    writer = SeriesWriter(target, plan_of(Bounds(10_240)))
+    store = MemoryStore(fail_on=failing)
+    writer = SeriesWriter(store, plan_of(Bounds(10_240)))
     with pytest.raises(StoreError, match="no space left"):
         writer.add(packed_of([(4000, 10)] * 2))
     writer.abort()
-    assert target.staged == set()
-    assert failing not in target.files
+    assert store.staged == set()
+    assert failing not in store.files
 
 
 def test_the_series_of_a_copy_names_its_shards_by_its_prefix():
     written = write(Rows([(10, 10)]), plan_of(prefix="train-c1", copy=1))
-    assert sorted(written.target.files) == [
+    assert sorted(written.store.files) == [
         ".wdsremux/train-c1-000000.msgpack",
         "train-c1-000000.tar",
     ]
@@ -254,19 +254,19 @@ def test_the_series_of_a_copy_names_its_shards_by_its_prefix():
 
 
 def test_a_shard_that_is_not_approved_is_not_published():
-    target, seen = MemoryStore(), []
+    store, seen = MemoryStore(), []
 
     def approve(summary):
         seen.append(summary.name)
         raise KeyError(summary.sha256)
 
-    writer = SeriesWriter(target, plan_of(), approve=approve)
+    writer = SeriesWriter(store, plan_of(), approve=approve)
     writer.add(packed_of([(10, 10)]))
     with pytest.raises(KeyError):
         writer.finish(1)
     writer.abort()
     assert seen == ["train-000000.tar"]
-    assert target.files == {}
+    assert store.files == {}
 
 
 def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
