@@ -38,13 +38,13 @@ def lines_of(found: DebugRow, conversion: Conversion) -> Iterator[str]:
     )
     yield f"row {found.row} of {found.split!r}{where}{batch}"
     is_batch = found.batch is not None
-    if job.function is not None and found.argument is not None:
-        yield f"input of {job.function.label}:"
+    if found.label:
+        yield f"input of {found.label}:"
         yield from _values(found.argument, found.index, is_batch=is_batch)
     if found.error is not None:
         yield from _error_lines(found.error)
         return
-    if job.function is not None and found.argument is not None:
+    if found.label:
         yield "returned:"
         yield from _values(found.returned, found.index, is_batch=is_batch)
     for item in found.rejected:

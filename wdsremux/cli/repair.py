@@ -40,6 +40,11 @@ def add_command(commands: Any) -> None:
         help="your function; the one that the dataset records runs only with --trust-recorded",
     )
     parser.add_argument(
+        "--eval-transform",
+        metavar="FILE.py:NAME",
+        help="your function for the held-out splits, likewise",
+    )
+    parser.add_argument(
         "--trust-recorded",
         action="store_true",
         help="run the function that the dataset records if its file is unchanged and outside it",
@@ -59,6 +64,7 @@ def _repair(arguments: argparse.Namespace) -> int:
             shards=arguments.shard,
             source=arguments.source,
             transform=arguments.transform,
+            eval_transform=arguments.eval_transform,
             trust_recorded=arguments.trust_recorded,
             observer=show,
             **options_set(arguments, RUN_OPTIONS),

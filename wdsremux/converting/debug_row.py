@@ -46,6 +46,8 @@ class DebugRow:
     """What the function got."""
     index: int = 0
     """The number of the row in the batch."""
+    label: str = ""
+    """The name of the function."""
     returned: Any = None
     error: Exception | None = None
     """What the function raised."""
@@ -59,7 +61,7 @@ def debug_row(conversion: Conversion, row: int) -> DebugRow:
     for number, series in enumerate(conversion.series):
         if row < base:
             break
-        stop = conversion.batch_end(base, row + 1)
+        stop = conversion.batch_end(number, base, row + 1)
         stop = stop if conversion.stop is None else min(stop, conversion.stop)
         found = DebugRow(row, series.name)
         worker = _DebugWorker(conversion.job, found)
@@ -85,8 +87,11 @@ class _DebugWorker(Worker):
     """Keeps what one row passes through."""
 
     def __init__(self, job: WorkerJob, found: DebugRow) -> None:
-        super().__init__(job)
         self._debugged = found
+        super().__init__(job)
+
+    def _sibling(self, job: WorkerJob) -> Worker:
+        return _DebugWorker(job, self._debugged)
 
     def _transformed(self, rows: list[Row], copy: int) -> Sequence[Row | Rejected]:
         found, positions = self._debugged, [row.position for row in rows]
@@ -97,6 +102,7 @@ class _DebugWorker(Worker):
                     found.batch = positions[0], positions[-1]
                 else:
                     rows = [rows[found.index]]
+                found.label = self._job.function.label if self._job.function else ""
                 found.argument = self._function.argument(_copied(rows))
                 try:
                     found.returned = self._function.call(_copied(rows), copy)

@@ -123,7 +123,7 @@ def _converted(conversion: Conversion, ranges: list[tuple[int, int]]) -> dict[in
 
 def _tasks(conversion: Conversion, ranges: list[tuple[int, int]]) -> Iterator[Task]:
     for start, stop in ranges:
-        end = conversion.batch_end(conversion.base, stop)
+        end = conversion.batch_end(0, conversion.base, stop)
         limit = end if conversion.stop is None else min(end, conversion.stop)
         yield from conversion.tasks(0, conversion.base, start, limit)
 

@@ -64,8 +64,8 @@ def _keyword(found: re.Match[str]) -> str:
     if field.type is bool:
         after = "" if value is None else f" {value}"
         return f"{field.name}={not negation}{after}"
-    if value is None:
-        return field.name
+    if value in (None, "number"):  # "--step number 2" names one of several
+        return field.name if value is None else f"{field.name} {value}"
     if value.isdecimal() or value.startswith("'"):
         return f"{field.name}={value}"
     is_value = value[0].isdigit() or value == "all" or field.metadata["repeat"]

@@ -35,6 +35,8 @@ class ConvertOptions(TypedDict, total=False):
     image_root: str
     zip_encoding: str
     steps: str | list[str] | tuple[str, ...]
+    eval_steps: str | list[str] | tuple[str, ...]
+    eval_transform: str
     transform_mode: Literal["batch", "sample", "image"]
     transform_input: Literal["pil", "numpy", "bytes"]
     batch_size: int

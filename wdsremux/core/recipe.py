@@ -36,6 +36,13 @@ from wdsremux.core.option_values import (
 T = TypeVar("T")
 
 
+def function_from(value: Any) -> str:
+    """Return the name of a function; a function object has none that can be recorded."""
+    if not isinstance(value, str):
+        raise TypeError("write FILE.py:NAME or MODULE:NAME")
+    return value
+
+
 def option(
     default: T,
     parse: Callable[[Any], Any] = str,
@@ -122,6 +129,12 @@ class Recipe(Options):
     """built-in step; repeat it for several, in order (list: wdsremux steps)"""
     transform: str | None = option(None, metavar="FILE.py:NAME")
     """your function, as FILE.py:NAME or MODULE:NAME; runs after the steps"""
+    eval_steps: tuple[str, ...] = option((), strings, metavar="NAME[=ARGS]", repeat="eval_step")
+    """built-in step for the held-out splits (validation, val, dev, test, ...), which then get these
+    steps and --eval-transform instead of --step and --transform; never a random step
+    """
+    eval_transform: str | None = option(None, function_from, metavar="FILE.py:NAME")
+    """your function for the held-out splits, as FILE.py:NAME or MODULE:NAME, after --eval-step"""
     transform_mode: Literal["batch", "sample", "image"] = option(
         "batch", choices=("batch", "sample", "image")
     )

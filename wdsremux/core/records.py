@@ -98,6 +98,8 @@ class Task:
     """The only copy to make; None for all."""
     counts_from: int | None = None
     """Position that batches of rows are counted from; None for the first row."""
+    is_held_out: bool = False
+    """Whether the rows get the chain of held-out splits, where there is one."""
     is_probe: bool = False
     """Rows run one by one and each yields an empty batch: this finds the row that kills workers."""
 

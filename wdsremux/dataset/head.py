@@ -85,6 +85,11 @@ def head_difference(old: Head, new: Head, field: str, *, is_finished: bool = Fal
     where, one, other = difference
     if where.startswith("recipe.transform.") and where != "recipe.transform.name":
         return _function_difference(old, new, is_finished=is_finished)
+    if where.startswith("recipe.eval_transform."):
+        return (
+            "the output was started with another recipe: the function of --eval-transform has "
+            "changed since; restore it to resume"
+        )
     remedy = "pass the old value"
     if where == "versions.kernel":
         remedy = _remedy_for_kernel(one, other)

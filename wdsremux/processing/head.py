@@ -110,7 +110,7 @@ def head_from(
 
 
 def _notes(job: WorkerJob) -> Iterator[str]:
-    if job.passes_through:
+    if any(each.passes_through for each in job.chains):
         yield STORED_NOTE
     if job.function is not None and job.function.by_name:
         names = ", ".join(job.function.by_name)
@@ -123,7 +123,8 @@ def _notes(job: WorkerJob) -> Iterator[str]:
 def origin_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
     """Return the options that name source and function, by which `repair` opens them again."""
     named = {name: getattr(recipe, name) for name in ORIGIN_FIELDS}
-    return {"source": source, "transform": recipe.transform, **named}
+    own = {"eval_transform": recipe.eval_transform} if recipe.eval_transform else {}
+    return {"source": source, "transform": recipe.transform, **own, **named}
 
 
 def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
@@ -142,8 +143,14 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         "matte": list(recipe.matte),
         "break_at": list(recipe.break_at),
         # Only a batch function can see which rows are in one batch.
-        "batch_size": recipe.batch_size if job.batches_rows else None,
+        "batch_size": job.rows_a_call,
     }
+    own = job.held_out
+    if own is None:
+        del fields["eval_steps"], fields["eval_transform"]
+    else:
+        fields["eval_steps"] = list(own.steps)
+        fields["eval_transform"] = own.function.fingerprint() if own.function else None
     # Without these options an output is the same as one that is older than they are.
     if recipe.depth_range is None:
         del fields["depth_range"]
@@ -154,11 +161,11 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
             del fields[name]
     if recipe.image_list == "first":
         del fields["image_list"]
-    if not job.passes_through or recipe.check == "structure":
+    if not any(each.passes_through for each in job.chains) or recipe.check == "structure":
         del fields["check"]
-    if not job.batches_rows or fields["batch_memory"] is None:
+    if job.rows_a_call is None or fields["batch_memory"] is None:
         fields.pop("batch_memory")
-    if job.function is None:
+    if all(each.function is None for each in job.chains):
         fields |= {"transform_mode": None, "transform_input": None}
     return fields
 
@@ -200,12 +207,14 @@ def with_added_columns(head: Head, job: WorkerJob) -> Head:
     return replace(head, fingerprint=fingerprint_of(head.to_json()))
 
 
-def recipe_from_head(head: Head, transform: str | None) -> Recipe:
+def recipe_from_head(
+    head: Head, transform: str | None, eval_transform: str | None = None
+) -> Recipe:
     """Return the recipe that a head was made of, with the source pinned to its commit.
 
     Columns that the function adds are not part of it: see `survey.with_recorded_columns`.
-    `transform` names the user's function now. Raises UsageError for options that this version does
-    not have.
+    `transform` and `eval_transform` name the user's functions now. Raises UsageError for options
+    that this version does not have.
     """
     effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
@@ -219,6 +228,7 @@ def recipe_from_head(head: Head, transform: str | None) -> Recipe:
     options |= {name: origin.get(name) for name in ("source_kind", "image_root", "subset")}
     options |= {
         "transform": transform,
+        "eval_transform": eval_transform,
         "revision": head.source.get("commit") or origin.get("revision"),
         # None would mean: find the column.
         "label_column": effective["label_column"] or "",

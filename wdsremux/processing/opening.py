@@ -14,8 +14,10 @@ from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
+from wdsremux.processing.held_out import held_out_chain, remarks_on_held_out
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import remarks_on_splits, series_from_text
+from wdsremux.processing.worker import WorkerJob
 from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
 from wdsremux.stores import registry
@@ -64,9 +66,13 @@ def open_function(transform: Transform | None) -> FunctionSpec | None:
 
 def with_careful_engine(conversion: Conversion, run: Run) -> Conversion:
     """Return the conversion with the engine to use after a crash."""
-    has_function = conversion.job.function is not None
+    has_function = _has_function(conversion.job)
     engine, name, workers = open_engine(run, has_function=has_function, after_death=True)
     return replace(conversion, engine=engine, engine_name=name, workers=workers)
+
+
+def _has_function(job: WorkerJob) -> bool:
+    return any(each.function is not None for each in job.chains)
 
 
 def _every_image(source: Source, columns: Columns) -> Source:
@@ -100,20 +106,22 @@ def open_conversion(
     ref = parse(source, recipe)
     opened = ref.open(recipe, run)
     features, options = opened.features(), column_options(recipe)
-    adds_columns = function is not None and recipe.transform_mode != "image"
+    is_given = function is not None or recipe.eval_transform is not None
+    adds_columns = is_given and recipe.transform_mode != "image"
     columns = choose_columns(features, options, has_function=adds_columns)
     if recipe.image_list == "each":
         columns = replace(columns, every_image=True)
         opened = _every_image(opened, columns)
-    job = job_from_recipe(recipe, columns, function)
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)
+    job = job_from_recipe(recipe, columns, function)
+    job = replace(job, held_out=held_out_chain(recipe, series))
     # A function object has no name to open it by: it must be passed again.
     function_name = transform if isinstance(transform, str) else None
     origin = origin_of(ref.location, replace(recipe, transform=function_name))
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     head = replace(head, name=ref.name, origin=origin, notes=(*head.notes, *opened.notes()))
-    engine, engine_name, workers = open_engine(run, has_function=function is not None)
+    engine, engine_name, workers = open_engine(run, has_function=_has_function(job))
     return Conversion(
         head=head,
         units=lambda split, start: opened.units(split, columns, start),
@@ -130,6 +138,7 @@ def open_conversion(
         remarks=(
             *remarks_on(features, options, columns),
             *remarks_on_splits(recipe.split, splits),
+            *remarks_on_held_out(recipe, series, job),
             *opened.notes(),
         ),
         fails_at_once=run.on_error == "fail",

@@ -1,7 +1,7 @@
 """A conversion, opened and checked: `converting` runs it in full, `repairing` for single shards."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -70,34 +70,40 @@ class Conversion:
         """Position at which --limit ends the run."""
         return None if self.limit is None else self.base + self.limit
 
-    @property
-    def batch_rows(self) -> int:
-        """Rows per call of a function, counted from the first row of a series or a break."""
-        return self.job.batch_size if self.job.batches_rows else 1
+    def job_of(self, series: int) -> WorkerJob:
+        """Return what is done to the rows of a series."""
+        return self.job.chains[-1 if self.series[series].is_held_out else 0]
+
+    def batch_rows(self, series: int) -> int:
+        """Return the rows per call of a function, counted from the first of a series or a break."""
+        job = self.job_of(series)
+        return job.batch_size if job.batches_rows else 1
 
     def tasks(self, series: int, base: int, start: int, stop: int | None) -> Iterator[Task]:
         """Yield the tasks of a series from the batch that holds row `start`.
 
         `base` is the position of the series' first row. No task crosses a break.
         """
+        batch_rows, is_held_out = self.batch_rows(series), self.series[series].is_held_out
         inside = [row for row in self.breaks if base < row and (stop is None or row < stop)]
         for low, high in pairwise([base, *inside, stop]):
             if low is not None and (high is None or high > start):
                 first = max(start, low)
-                aligned = first - (first - low) % self.batch_rows
+                aligned = first - (first - low) % batch_rows
                 found = pieces(self.units, self.series[series], base, aligned, high)
-                yield from tasks(found, self.batch_rows, series)
+                for task in tasks(found, batch_rows, series):
+                    yield replace(task, is_held_out=is_held_out)
 
-    def batch_end(self, base: int, row: int) -> int:
-        """Return the end of the batch that holds the row before `row`; `base` as in `tasks`."""
+    def batch_end(self, series: int, base: int, row: int) -> int:
+        """Return the end of the batch that holds the row before `row`; the rest as in `tasks`."""
+        batch_rows = self.batch_rows(series)
         low = max([base, *(at for at in self.breaks if at < row)])
-        end = low + -(-(row - low) // self.batch_rows) * self.batch_rows
+        end = low + -(-(row - low) // batch_rows) * batch_rows
         return min([end, *(at for at in self.breaks if at >= row)])
 
     def batches(self, found: Iterator[Task]) -> Generator[Batch, None, None]:
         """Yield the batches of tasks, in order; closing the generator stops the workers."""
-        recovery = Recovery(self.job.batch_size if self.job.batches_rows else None)
-        return self.engine.map(partial(Worker, self.job), found, recovery)
+        return self.engine.map(partial(Worker, self.job), found, Recovery(self.job.rows_a_call))
 
     def plan(self, series: int, copy: int) -> SeriesPlan:
         """Return the settings of the shards of one copy of a series."""

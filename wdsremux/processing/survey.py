@@ -129,8 +129,8 @@ def _look(conversion: Conversion, engine: Engine) -> _Found:
         replace(task, copy=0)
         for task in conversion.tasks(0, conversion.base, conversion.base, conversion.stop)
     )
-    recovery = Recovery(conversion.job.batch_size if conversion.job.batches_rows else None)
-    batches = engine.map(partial(SurveyWorker, conversion.job), tasks, recovery)
+    worker = partial(SurveyWorker, conversion.job)
+    batches = engine.map(worker, tasks, Recovery(conversion.job.rows_a_call))
     try:
         for number, batch in enumerate(batches, start=1):
             found.rows += batch.rows - len({item.position for item in batch.rejected})
@@ -157,6 +157,9 @@ class SurveyWorker(Worker):
         super().__init__(job)
         self._known = {job.columns.image, *job.columns.fields}
         self._dtypes: dict[str, Dtype] = {}
+
+    def _sibling(self, job: WorkerJob) -> Worker:
+        return SurveyWorker(job)
 
     def _take(
         self,

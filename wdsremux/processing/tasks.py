@@ -14,6 +14,12 @@ from wdsremux.core.option_values import counted, did_you_mean
 from wdsremux.core.recipe import Recipe
 from wdsremux.core.records import Piece, Task, Unit
 
+HELD_OUT = re.compile(
+    r"(val(id(ation)?)?|dev(elopment)?|test(ing)?|eval(uation)?|held?[_-]?out|holdout)([_.-].*|\d*)",
+    re.IGNORECASE,
+)
+"""Names of splits that measure a model: --eval-step and --eval-transform are theirs."""
+
 UnitsOf = Callable[[str, int], Iterator[Unit]]
 """`units(split, start)` of a source, for the chosen columns."""
 
@@ -39,6 +45,11 @@ class SeriesRows:
 
     name: str
     ranges: tuple[RowRange, ...]
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether its rows measure a model, by the names of their splits."""
+        return all(HELD_OUT.fullmatch(each.split) for each in self.ranges)
 
     @property
     def rows(self) -> int | None:

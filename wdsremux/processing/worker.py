@@ -7,7 +7,7 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wdsremux.core.columns import Columns
@@ -45,6 +45,14 @@ CHUNK_BYTES = 8 * 10**6
 
 
 @dataclass(frozen=True, slots=True)
+class HeldOutChain:
+    """What is done to the images of held-out splits."""
+
+    steps: tuple[str, ...] = ()
+    function: FunctionSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerJob:
     """The settings of a worker; sent to worker processes once."""
 
@@ -65,10 +73,26 @@ class WorkerJob:
     filter: RowFilter | None = None
     """Which rows are converted; None for all."""
 
+    held_out: HeldOutChain | None = None
+    """None where the held-out splits get what all others get."""
+
+    @property
+    def chains(self) -> "tuple[WorkerJob, ...]":
+        """Return the job of most splits and, if they have one, that of held-out splits."""
+        own = self.held_out
+        if own is None:
+            return (self,)
+        return self, replace(self, steps=own.steps, function=own.function, held_out=None)
+
     @property
     def batches_rows(self) -> bool:
         """Whether the user's function gets rows in batches."""
         return self.function is not None and self.mode == "batch"
+
+    @property
+    def rows_a_call(self) -> int | None:
+        """Rows that a batch function may get together; None without one."""
+        return self.batch_size if any(job.batches_rows for job in self.chains) else None
 
     @property
     def passes_through(self) -> bool:
@@ -96,6 +120,12 @@ class Worker:
         self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
         self._extras += [(c.name, c.name, converter(c.dtype)) for c in columns.added]
         self._label = label_converter(columns.label.dtype) if columns.label else None
+        # At once: a function that cannot be imported is not found after hours.
+        self._held_out = self._sibling(job.chains[-1]) if job.held_out is not None else None
+
+    def _sibling(self, job: WorkerJob) -> "Worker":
+        """Return a worker of the same kind for another job."""
+        return Worker(job)
 
     def _user_function(self) -> UserFunction | None:
         job = self._job
@@ -117,6 +147,9 @@ class Worker:
         Raises SourceError when a unit cannot be read, TransformError when the user's function
         breaks its contract.
         """
+        if task.is_held_out and self._held_out is not None:
+            yield from self._held_out(task)
+            return
         builder = self._begun(task)
         for record in _records_of(task):
             self._add(record, builder)

@@ -44,14 +44,14 @@ class RecordedFunction:
         return source_sha256(self.text)
 
 
-def approved_function(head: Head, out: Path, *, trusts: bool) -> str:
-    """Return the recorded function as it was typed, if it may be run.
+def approved_function(head: Head, out: Path, *, trusts: bool, option: str = "transform") -> str:
+    """Return the recorded function of an option as it was typed, if it may be run.
 
     Raises UsageError without the user's consent and for a function that no consent covers,
     RecipeMismatchError when its file is not the one that is recorded.
     """
-    recorded = head.options["transform"]
-    spec = head.origin.get("transform")
+    recorded = head.options[option]
+    spec = head.origin.get(option)
     if not isinstance(recorded, dict) or not isinstance(spec, str):
         raise CorruptDataError("the record does not say where its function is; " + NAME_IT)
     found = _found(spec)

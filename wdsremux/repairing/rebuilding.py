@@ -121,7 +121,7 @@ class ShardRebuilder:
                 continue
             base = self._first_row(request.series)
             # To the end of the batch: a batch function must see all of its rows.
-            stop = c.batch_end(base, request.stop)
+            stop = c.batch_end(number, base, request.stop)
             stop = stop if c.stop is None else min(stop, c.stop)
             for task in c.tasks(number, base, self._start_of(request), stop):
                 poison = tuple(

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from wdsremux.core.columns import Column
 from wdsremux.core.cpus import usable_cpus
-from wdsremux.core.errors import RecipeMismatchError, SourceError, UsageError
+from wdsremux.core.errors import RecipeMismatchError, SourceError, UsageError, WdsremuxError
 from wdsremux.core.events import log_notes
 from wdsremux.core.head import Head
 from wdsremux.core.keywords import RepairOptions, refuse_unknown
@@ -28,12 +28,13 @@ from wdsremux.stores import registry
 from wdsremux.verifying.reports import RepairReport
 
 
-def repair(
+def repair(  # noqa: PLR0913 (options of a public function, each by its name)
     out: str | Path,
     *,
     shards: Iterable[str] = (),
     source: SourceLike | None = None,
     transform: Transform | None = None,
+    eval_transform: str | None = None,
     trust_recorded: bool = False,
     observer: RepairObserver = log_notes,
     **options: Unpack[RepairOptions],
@@ -46,9 +47,10 @@ def repair(
     each other and from the shards, byte for byte as they were. Entries without a shard are moved to
     `.wdsremux/quarantine`; the report's `left` lists what `verify` would still find.
 
-    Pass `source` and `transform` where they have moved, or where `convert` got objects. The
-    function that the dataset's record names is run only with `trust_recorded`, and then only if its
-    file is unchanged, outside of `out` and not part of Python or of an installed package.
+    Pass `source`, `transform` and `eval_transform` where they have moved, or where `convert` got
+    objects. The functions that the dataset's record names are run only with `trust_recorded`, and
+    then only if their files are unchanged, outside of `out` and not part of Python or of an
+    installed package.
 
     Nothing is printed. An `observer` is called with each event of `wdsremux.events`; without one,
     notes are logged as warnings of the logger "wdsremux".
@@ -68,7 +70,7 @@ def repair(
     return run_repair(
         Path(out).expanduser(),
         registry.open_store(out),
-        _Reopening(out, run, source, transform, trust_recorded),
+        _Reopening(out, run, source, transform, eval_transform, trust_recorded),
         shards=[shards] if isinstance(shards, str) else shards,
         workers=usable_cpus() if run.workers is None else run.workers,
         observer=observer,
@@ -83,12 +85,14 @@ class _Reopening:
     run: Run
     source: SourceLike | None
     transform: Transform | None
+    eval_transform: str | None
     trusts_recorded: bool
 
     def __call__(self, head: Head, *, after_death: bool) -> Conversion:
         source = self._source(head.origin)
         function = self._function(head)
-        recipe = recipe_from_head(head, function if isinstance(function, str) else None)
+        name = function if isinstance(function, str) else None
+        recipe = recipe_from_head(head, name, self._eval_function(head))
         try:
             ref = parse(source, recipe).without_revision()
             conversion = open_conversion(ref, self.out, recipe, self.run, function)
@@ -117,6 +121,19 @@ class _Reopening:
             )
         return source
 
+    def _eval_function(self, head: Head) -> str | None:
+        """Return the function of the held-out splits, under the same conditions as the other."""
+        if not head.options.get("eval_transform"):
+            return None
+        if self.eval_transform is not None:
+            opening.open_function(self.eval_transform)
+            return self.eval_transform
+        try:
+            return self._recorded(head, "eval_transform")
+        except WdsremuxError as exc:
+            text = str(exc).replace("--transform", "--eval-transform")
+            raise type(exc)(text.replace("(transform=)", "(eval_transform=)")) from exc
+
     def _function(self, head: Head) -> Transform | None:
         if head.options["transform"] is None:
             return None
@@ -128,8 +145,12 @@ class _Reopening:
                 "the function was a Python object, which cannot be recorded; pass it again: "
                 "wdsremux.repair(out, transform=...)"
             )
+        return self._recorded(head, "transform")
+
+    def _recorded(self, head: Head, option: str) -> str:
+        """Return the function that the record names for an option, if it may be run."""
         out = Path(self.out).expanduser()
-        function = approved_function(head, out, trusts=self.trusts_recorded)
+        function = approved_function(head, out, trusts=self.trusts_recorded, option=option)
         opened = opening.open_function(function)
         refuse_other_file(function, out, None if opened is None else opened.file)
         return function

@@ -18,11 +18,12 @@ def conversion(splits, *, breaks=(), batch_rows=1):
         ("head", "engine", "engine_name", "workers", "store", "bounds", "allow_oversize",
          "max_errors", "fails_at_once")
     )  # fmt: skip
+    job = SimpleNamespace(batches_rows=batch_rows > 1, batch_size=batch_rows)
     return Conversion(
         units=source.units,
         series=series_from_text("all", counts),
         limit=None,
-        job=SimpleNamespace(batches_rows=batch_rows > 1, batch_size=batch_rows),
+        job=SimpleNamespace(chains=(job,)),
         breaks=breaks,
         **others,
     )
@@ -64,7 +65,7 @@ def test_the_end_of_a_batch_is_that_of_the_tasks(breaks, batch_rows, row):
     made = conversion({"train": [200]}, breaks=tuple(sorted(breaks)), batch_rows=batch_rows)
     batches = batches_of(made.tasks(0, 0, 0, None), batch_rows)
     [batch] = [batch for batch in batches if batch[0] < row <= batch[-1] + 1]
-    assert min(made.batch_end(0, row), 200) == batch[-1] + 1
+    assert min(made.batch_end(0, 0, row), 200) == batch[-1] + 1
 
 
 @pytest.mark.parametrize("at", [5, 30, 35])

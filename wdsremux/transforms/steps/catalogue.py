@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from wdsremux.transforms.steps.picture import Picture
 
-__all__ = ["FOUNDING", "STEPS", "Step", "apply_steps", "catalogue", "steps_from_text"]
+__all__ = ["FOUNDING", "STEPS", "Step", "apply_steps", "catalogue", "is_random", "steps_from_text"]
 
 STEPS: Mapping[str, type[Step]] = MappingProxyType(
     {
@@ -49,6 +49,21 @@ STEPS: Mapping[str, type[Step]] = MappingProxyType(
 
 FOUNDING: tuple[str, ...] = ("center-crop-scale=0.7,1.0", "resize=256x256", "hflip", "sharpen")
 """The augmentation that examples and benchmarks use."""
+
+
+_ALWAYS_RANDOM = (
+    geometry.RandomCrop,
+    geometry.RandomResizedCrop,
+    geometry.CenterCropScale,
+    geometry.Rotate,
+    colour.ColorJitter,
+    colour.RandomErasing,
+)
+
+
+def is_random(step: Step) -> bool:
+    """Return whether a step may treat the same image differently: it draws, or has a chance."""
+    return isinstance(step, _ALWAYS_RANDOM) or 0 < getattr(step, "p", 0) < 1
 
 
 def catalogue() -> list[tuple[str, str]]:
