@@ -129,10 +129,11 @@ def origin_of(source: str | None, recipe: Recipe) -> dict[str, str | None]:
 
 def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     """Return the recipe's fields as they take effect."""
-    left_out = (*ORIGIN_FIELDS, KERNEL_FIELD)
+    left_out = (*ORIGIN_FIELDS, KERNEL_FIELD, "eval_steps", "eval_transform")
     fields = {name: value for name, value in asdict(recipe).items() if name not in left_out}
     columns = job.columns
     fields |= {
+        **_held_out_fields(job),
         "image_column": columns.image,
         "label_column": columns.label.name if columns.label else None,
         "extra_columns": [column.name for column in columns.extras],
@@ -145,12 +146,6 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         # Only a batch function can see which rows are in one batch.
         "batch_size": job.rows_a_call,
     }
-    own = job.held_out
-    if own is None:
-        del fields["eval_steps"], fields["eval_transform"]
-    else:
-        fields["eval_steps"] = list(own.steps)
-        fields["eval_transform"] = own.function.fingerprint() if own.function else None
     # Without these options an output is the same as one that is older than they are.
     if recipe.depth_range is None:
         del fields["depth_range"]
@@ -168,6 +163,15 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     if all(each.function is None for each in job.chains):
         fields |= {"transform_mode": None, "transform_input": None}
     return fields
+
+
+def _held_out_fields(job: WorkerJob) -> dict[str, Any]:
+    """Return the fields of the chain of held-out splits, if they have one."""
+    own = job.held_out
+    if own is None:
+        return {}
+    function = own.function.fingerprint() if own.function else None
+    return {"eval_steps": list(own.steps), "eval_transform": function}
 
 
 def versions() -> dict[str, str]:
