@@ -16,9 +16,10 @@ from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record, Rejected
 from wdsremux.core.tar.headers import padded
 from wdsremux.processing.batch import BatchBuilder
+from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.survey import add_dtypes
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.transforms.function.call import Row
 
 

@@ -13,7 +13,7 @@ from wdsremux.core.json_values import card_dtype
 from wdsremux.core.recipe import Recipe
 from wdsremux.dataset.shards.series import prefix_of
 from wdsremux.processing.filters import RowFilter
-from wdsremux.processing.worker import WorkerJob
+from wdsremux.processing.job import WorkerJob
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.call import FunctionSpec
 from wdsremux.transforms.kernel.choice import chosen_kernel, kernel_of, recorded_as

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.recipe import Recipe
+from wdsremux.processing.job import HeldOutChain, WorkerJob
 from wdsremux.processing.tasks import SeriesRows
-from wdsremux.processing.worker import HeldOutChain, WorkerJob
 from wdsremux.transforms.function.call import function_from_text
 from wdsremux.transforms.steps.catalogue import is_random, steps_from_text
 

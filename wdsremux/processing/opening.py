@@ -15,9 +15,9 @@ from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
 from wdsremux.processing.held_out import held_out_chain, remarks_on_held_out
+from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import remarks_on_splits, series_from_text
-from wdsremux.processing.worker import WorkerJob
 from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
 from wdsremux.stores import registry

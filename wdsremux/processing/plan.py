@@ -13,9 +13,10 @@ from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.series import SeriesPlan, prefix_of
 from wdsremux.processing.engines.base import Engine
+from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.recovery import Recovery
 from wdsremux.processing.tasks import SeriesRows, UnitsOf, pieces, tasks
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.stores.base import Store
 
 

@@ -18,10 +18,11 @@ from wdsremux.core.records import Batch, Rejected, Task, Unit
 from wdsremux.processing.batch import BatchBuilder
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import with_added_columns
+from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.recovery import Recovery
 from wdsremux.processing.tasks import UnitsOf
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.sources.inference import dtype_of, merged
 from wdsremux.transforms.function.call import Row
 

@@ -8,8 +8,9 @@ from support.pictures import saved
 
 from wdsremux.core.columns import Columns
 from wdsremux.core.records import Piece, Record, Task
+from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.recovery import rows_of
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.spec import function_from_callable
 

@@ -8,7 +8,8 @@ from support.pictures import saved, scene
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import TransformError
 from wdsremux.core.records import Piece, Record, Task
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.job import WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.codecs.stored import StoredOther
 from wdsremux.transforms.function.spec import function_from_callable

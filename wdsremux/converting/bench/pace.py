@@ -14,7 +14,8 @@ from typing import Any
 from wdsremux.core.errors import SourceError
 from wdsremux.core.records import Batch, Rejected, Task
 from wdsremux.processing.batch import BatchBuilder
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.job import WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.function.call import Row
 

@@ -13,7 +13,8 @@ from typing import Self
 
 from wdsremux.core.records import Piece, Record, Rejected, Task, Unit
 from wdsremux.processing.batch import BatchBuilder
-from wdsremux.processing.worker import Worker, WorkerJob
+from wdsremux.processing.job import WorkerJob
+from wdsremux.processing.worker import Worker
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.codec import Check, Codec
 from wdsremux.transforms.codecs.stored import Stored
