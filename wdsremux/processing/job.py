@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from wdsremux.core.columns import Columns
-from wdsremux.transforms.codecs.codec import Codec
+from wdsremux.processing.filters import RowFilter
+from wdsremux.transforms.codecs.codec import Check, Codec
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode
 
 
