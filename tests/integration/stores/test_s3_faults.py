@@ -15,6 +15,7 @@ from support.s3_server import KEY, SECRET, found, free_ports, moved
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError
 from wdsremux.stores.base import Sums
+from wdsremux.stores.s3 import store as s3_store
 from wdsremux.stores.s3.store import open_s3
 
 pytestmark = pytest.mark.integration
@@ -365,3 +366,17 @@ class TestRefusals:
         url = seaweedfs.https_url
         with found(seaweedfs.settings(url)), pytest.raises(StoreError, match="AWS_CA_BUNDLE"):
             open_s3("s3://bucket/data")
+
+
+def test_a_damaged_answer_about_what_was_sent_is_asked_for_again(target, large, monkeypatch):
+    seen_object, asked = s3_store.seen_object, []
+
+    def damaged(bucket, name):
+        asked.append(name)
+        seen = seen_object(bucket, name)
+        # The first answer is about the file before it is sent.
+        return seen | {"ContentLength": 1} if len(asked) == 2 else seen
+
+    monkeypatch.setattr(s3_store, "seen_object", damaged)
+    assert target.put(NAME, *large).level == "checksum"
+    assert len(asked) == 3

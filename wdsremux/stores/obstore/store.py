@@ -97,7 +97,11 @@ class CloudStore(Store):
                 self._put_guarded(name, content, sums)
             else:
                 self._put(name, blocks, sums, use_multipart=True)
-        proof = self.prove(name, replace(sums, receipt={"md5": md5} if md5 else {}))
+        sent = replace(sums, receipt={"md5": md5} if md5 else {})
+        proof = self.prove(name, sent)
+        if not proof.is_there:
+            # The answer may have been damaged on its way.
+            proof = self.prove(name, sent)
         if proof.level == "unverified":
             return self._read_back(name, sums)
         if not proof.is_there:

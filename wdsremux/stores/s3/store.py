@@ -255,10 +255,12 @@ class S3Store(Store):
 
     def _confirmed(self, name: str, sums: Sums, receipt: Mapping[str, str]) -> Proof:
         """Trust only what the server reports afterwards."""
-        seen = seen_object(self._bucket, name)
-        proof = Proof("absent")
+        sent = replace(sums, receipt=receipt)
+        seen, proof = self._asked(name, sent)
+        if not proof.is_there:
+            # The answer may have been damaged on its way.
+            seen, proof = self._asked(name, sent)
         if seen is not None:
-            proof = self._proof(name, seen, replace(sums, receipt=receipt), None)
             if proof.level == "checksum" and seen.get("ETag"):
                 receipt = {**receipt, "etag": str(seen["ETag"]).strip('"')}
             elif proof.is_there and shows_other_bytes(seen, receipt):
@@ -271,6 +273,11 @@ class S3Store(Store):
             f"cannot write {f'{self.url}/{name}'!r}: the stored object differs from what was "
             "sent; make sure that only one run writes there, then run the same command again"
         )
+
+    def _asked(self, name: str, sums: Sums) -> tuple[Mapping[str, Any] | None, Proof]:
+        """Return the answer to HEAD, and what it proves."""
+        seen = seen_object(self._bucket, name)
+        return seen, Proof("absent") if seen is None else self._proof(name, seen, sums, None)
 
     def _read_back(
         self, name: str, seen: Mapping[str, Any], sums: Sums, receipt: Mapping[str, str]

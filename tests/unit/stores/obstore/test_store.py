@@ -309,3 +309,17 @@ def test_a_stopped_store_is_unreachable(monkeypatch, tmp_path):
 def test_the_metadata_key_is_valid_on_azure():
     assert SHA256_NOTE.isidentifier()
     assert SHA256_NOTE.isalnum()
+
+
+def test_a_damaged_answer_about_what_was_sent_is_asked_for_again(target, tmp_path, monkeypatch):
+    head, asked = target._head, []
+
+    def damaged(name):
+        asked.append(name)
+        found = head(name)
+        # The first answer is about the file before it is sent.
+        return (found[0] | {"size": 1}, found[1]) if len(asked) == 2 else found
+
+    monkeypatch.setattr(target, "_head", damaged)
+    assert target.put("a.tar", *file_of(tmp_path)).is_there
+    assert len(asked) > 2
