@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.stores.s3.checksums import crc64_text
 from wdsremux.stores.s3.direct import direct_requests
-from wdsremux.stores.s3.errors import conflict, no_credentials, s3_error
+from wdsremux.stores.s3.errors import UNREADABLE, conflict, no_credentials, s3_error
 
 SCHEME = "s3://"
 TRIES = 3
@@ -53,7 +53,7 @@ class Bucket:
         request = getattr(self._client, operation)
         try:
             answer: dict[str, Any] = request(Bucket=self.bucket, Key=self.key(name), **details)
-        except (BotoCoreError, ClientError, OSError) as exc:
+        except (BotoCoreError, ClientError, OSError, *UNREADABLE) as exc:
             raise self.error(exc, f"{_verb(operation)} {f'{self.url}/{name}'!r}") from exc
         return answer
 
@@ -62,7 +62,7 @@ class Bucket:
         pages = self._client.get_paginator(operation).paginate(Bucket=self.bucket, **details)
         try:
             yield from pages
-        except (BotoCoreError, ClientError, OSError) as exc:
+        except (BotoCoreError, ClientError, OSError, *UNREADABLE) as exc:
             raise self.error(exc, f"list {self.url!r}") from exc
 
     def content(
@@ -79,7 +79,7 @@ class Bucket:
             left -= 1
             try:
                 return answer["Body"].read(max_bytes), answer
-            except (BotoCoreError, OSError) as exc:
+            except (BotoCoreError, OSError, *UNREADABLE) as exc:
                 if not left:
                     raise self.error(exc, f"read {f'{self.url}/{name}'!r}") from exc
 
@@ -133,7 +133,7 @@ class Bucket:
         """Raise StoreError if the bucket cannot be used, before any work is done."""
         try:
             self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.key(""), MaxKeys=1)
-        except (BotoCoreError, ClientError, OSError) as exc:
+        except (BotoCoreError, ClientError, OSError, *UNREADABLE) as exc:
             raise self.error(exc, f"use {self.url!r}") from exc
 
     def error(self, exc: Exception, what: str) -> StoreError | UsageError:

@@ -120,7 +120,7 @@ class DirectRequests:
             content = answer.read(max_bytes)
             # A connection with unread bytes is not used again.
             (answer.release_conn if len(content) < max_bytes else answer.close)()
-        except (BotoCoreError, urllib3.exceptions.HTTPError, OSError) as exc:
+        except (BotoCoreError, urllib3.exceptions.HTTPError, OSError, ValueError) as exc:
             _log.debug("left to the client: %s", type(exc).__name__)
             self._failures += 1
             return None

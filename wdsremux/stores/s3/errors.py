@@ -7,6 +7,8 @@ URL, or a key.
 from urllib.parse import urlsplit
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores.schemes import SCHEMES
@@ -27,6 +29,8 @@ DAMAGED = (
     "BadDigest", "InvalidDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
     "IncompleteBody",
 )  # fmt: skip
+UNREADABLE = (ResponseParserError, HTTPError, LookupError, TypeError, ValueError)
+"""What reading the answer raises when the network has damaged it, or no S3 server sent it."""
 UNREACHABLE = (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError, OSError)
 NOT_IMPLEMENTED = 501
 AGAIN = "run the same command again: finished files are kept"
@@ -69,10 +73,11 @@ def s3_error(exc: Exception, what: str, bucket: str, endpoint: str) -> StoreErro
             f"cannot {what}: the certificate of {host!r} is not trusted; check AWS_ENDPOINT_URL, "
             "or name the file of your certificate authority by AWS_CA_BUNDLE"
         )
-    if isinstance(exc, UNREACHABLE):
+    if isinstance(exc, (*UNREACHABLE, *UNREADABLE)):
+        is_away = isinstance(exc, UNREACHABLE)
+        cause = f"no connection to {host!r}" if is_away else f"no readable answer from {host!r}"
         return UnreachableStoreError(
-            f"cannot {what}: no connection to {host!r} ({name}); check the network and "
-            f"AWS_ENDPOINT_URL, then {AGAIN}"
+            f"cannot {what}: {cause} ({name}); check the network and AWS_ENDPOINT_URL, then {AGAIN}"
         )
     if isinstance(exc, boto.ParamValidationError):
         return UsageError(

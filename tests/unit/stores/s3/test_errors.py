@@ -4,6 +4,8 @@ import sys
 
 import pytest
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from wdsremux.core.errors import StoreError, UnreachableStoreError, UsageError
 from wdsremux.stores.registry import open_store
@@ -127,3 +129,20 @@ def test_an_invalid_endpoint_is_reported(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "minio.local")
     with pytest.raises(UsageError, match="the endpoint is not a valid URL; check AWS_ENDPOINT_URL"):
         open_store("s3://bucket/data")
+
+
+@pytest.mark.parametrize(
+    "exc",
+    [
+        ResponseParserError("invalid XML received"),
+        ReadTimeoutError(None, SIGNED_URL, "timed out"),
+        ProtocolError("connection broken"),
+        ValueError("invalid literal for int()"),
+        KeyError("Size"),
+    ],
+)
+def test_a_damaged_answer_is_retried(exc):
+    error = reported(exc)
+    assert isinstance(error, UnreachableStoreError)
+    assert "no readable answer from 's3.example'" in str(error)
+    assert "secret" not in str(error)
