@@ -6,7 +6,8 @@ from support.summaries import entry_of, head_of, manifest_of, summary_of
 
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.entry import entry_name
-from wdsremux.dataset.ledger import REJECTED_NAME, Ledger
+from wdsremux.dataset.ledger import Ledger
+from wdsremux.dataset.rejected import REJECTED_NAME
 
 HEAD = head_of(series=("train",))
 

@@ -27,7 +27,8 @@ from wdsremux.core.manifest import Manifest, ShardSummary, indented_json
 from wdsremux.core.tar import ustar
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.entry import ShardEntry, entry_name
-from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.dataset.rejected import REJECTED_NAME
 
 SAMPLE_BYTES = ustar.member_bytes(100) + ustar.member_bytes(60)
 COMMANDS = {

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from wdsremux.core.errors import CorruptDataError, TransformError
 from wdsremux.core.records import Rejected
-from wdsremux.dataset.ledger import REJECTED_NAME
+from wdsremux.dataset.rejected import REJECTED_NAME
 from wdsremux.dataset.shards.key_register import DUPLICATE_KEY
 from wdsremux.processing.plan import Conversion
 

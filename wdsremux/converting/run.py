@@ -20,6 +20,7 @@ from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.indexes.writing import StoredShards, note_kinds, write_indexes
 from wdsremux.dataset.ledger import Ledger, SeriesProgress
+from wdsremux.dataset.rejected import write_rejected
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.shards.packing import packed_from
 from wdsremux.dataset.shards.series import SeriesWriter
@@ -56,7 +57,7 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     # Fields that decide no byte keep the values that the output was begun with.
     manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     _check_sums(manifest)
-    ledger.write_rejected(ledger.rejected(manifest.shards))
+    write_rejected(conversion.store, ledger.rejected(manifest.shards))
     if not ledger.write_card(card_bytes(manifest)):
         observer(
             Note(
@@ -265,7 +266,8 @@ class _ConversionRun:
         """Write what was rejected so far, for the search for the reason."""
         writers = self._open.writers if self._open is not None else []
         pending = (item for writer in writers for item in writer.pending)
-        self._ledger.write_rejected(chain(self._ledger.rejected(self.shards()), pending))
+        rejected = chain(self._ledger.rejected(self.shards()), pending)
+        write_rejected(self._c.store, rejected)
 
     def _abandon(self) -> None:
         if self._open is not None:

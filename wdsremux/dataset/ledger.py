@@ -6,8 +6,7 @@ shard that a killed run left without an entry is written again, with the same by
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from dataclasses import dataclass, replace
 
 from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.head import Head
@@ -28,13 +27,12 @@ from wdsremux.dataset.entry import ShardEntry, entry_name
 from wdsremux.dataset.head import refuse_difference
 from wdsremux.dataset.indexes.record import INDEXES_NAME, IndexRecord
 from wdsremux.dataset.indexes.registry import index_names
+from wdsremux.dataset.rejected import REJECTED_NAME
 from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
 from wdsremux.stores.reading.prefetch import read_ahead
 
 RECIPE_NAME = f"{STATE_FOLDER}/recipe.json"
-REJECTED_NAME = f"{STATE_FOLDER}/rejected.jsonl"
-LINES_A_WRITE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,18 +195,6 @@ class Ledger:
         staged.write(data)
         staged.commit()
 
-    def write_rejected(self, rejected: Iterable[Rejected]) -> None:
-        """Publish rejected.jsonl, in parts: the number of lines is unknown."""
-        lines = map(rejected_line, rejected)
-        staged = self._store.stage(REJECTED_NAME)
-        try:
-            while part := b"".join(islice(lines, LINES_A_WRITE)):
-                staged.write(part)
-            staged.commit()
-        except BaseException:
-            staged.discard()
-            raise
-
     def write_card(self, card: bytes) -> bool:
         """Publish the dataset card; False for a README.md that wdsremux did not write."""
         there = self._read(CARD_NAME)
@@ -297,13 +283,6 @@ class Ledger:
 
     def _read(self, name: str) -> bytes | None:
         return self._store.read(name, MAX_MANIFEST_BYTES)
-
-
-def rejected_line(item: Rejected) -> bytes:
-    """Return a line of rejected.jsonl: canonical JSON that is read back as it was written."""
-    text = json.dumps(asdict(item), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    # A reason may quote a file name that is not Unicode: JSON escapes its lone surrogates.
-    return text.encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]:

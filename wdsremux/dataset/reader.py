@@ -28,7 +28,8 @@ from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.walk import TarFault, TarWalk
 from wdsremux.dataset.entry import SampleEntry, ShardEntry, entry_name
 from wdsremux.dataset.ownership import owner_of
-from wdsremux.dataset.reading import EntryFuture, entries_ahead, rejected_lines
+from wdsremux.dataset.reading import EntryFuture, entries_ahead
+from wdsremux.dataset.rejected import rejected_lines
 from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.reading.untrusted import Folder, is_safe_name
 from wdsremux.stores.registry import open_folder

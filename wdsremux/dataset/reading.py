@@ -1,23 +1,16 @@
 """Reads entries and journals of an untrusted output."""
 
-import io
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
 from functools import partial
 from typing import Any
 
 from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.manifest import MAX_ENTRY_BYTES
-from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.dataset.ledger import REJECTED_NAME, rejected_line
+from wdsremux.dataset.rejected import parsed_line
 from wdsremux.dataset.validation import entry_problem
 from wdsremux.stores.reading.prefetch import Giver, prefetch
 from wdsremux.stores.reading.untrusted import Folder
-
-MAX_LINE_BYTES = 1 << 20
-
 
 EntryFuture = Giver[tuple[ShardEntry | None, str | None]]
 
@@ -68,33 +61,3 @@ def moved_lines(journal: bytes) -> Iterator[Mapping[str, Any]]:
             continue
         if isinstance(moved.get("receipt"), dict):
             yield moved
-
-
-def rejected_lines(folder: Folder) -> Iterator[tuple[Rejected, bytes]]:
-    """Yield the lines of rejected.jsonl that are as wdsremux writes them; none without the file."""
-    try:
-        opened = folder.open(REJECTED_NAME)
-    except OSError:
-        return
-    with io.BufferedReader(opened) as file:
-        while line := file.readline(MAX_LINE_BYTES):
-            item = _rejected_from(parsed_line(line))
-            if item is not None and rejected_line(item) == line:
-                yield item, line
-
-
-def _rejected_from(raw: Any) -> Rejected | None:
-    names = {each.name for each in fields(Rejected)}
-    if not isinstance(raw, dict) or raw.keys() != names:
-        return None
-    are_numbers = type(raw["position"]) is int and type(raw["copy"]) is int
-    are_strings = isinstance(raw["stage"], str) and isinstance(raw["reason"], str)
-    return Rejected(**raw) if are_numbers and are_strings else None
-
-
-def parsed_line(line: bytes) -> object:
-    """Return the JSON value of a line; None when it is not JSON."""
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
-        return None

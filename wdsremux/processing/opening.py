@@ -75,6 +75,19 @@ def _has_function(job: WorkerJob) -> bool:
     return any(each.function is not None for each in job.chains)
 
 
+def _columns(
+    source: Source, recipe: Recipe, *, has_function: bool
+) -> tuple[Source, Columns, tuple[str, ...]]:
+    """Return the source of what is packed, its columns, and what to say of those left out."""
+    features, options = source.features(), column_options(recipe)
+    adds_columns = has_function and recipe.transform_mode != "image"
+    columns = choose_columns(features, options, has_function=adds_columns)
+    if recipe.image_list == "each":
+        columns = replace(columns, every_image=True)
+        source = _every_image(source, columns)
+    return source, columns, remarks_on(features, options, columns)
+
+
 def _every_image(source: Source, columns: Columns) -> Source:
     """Return a source with a row for each image of a list. Raises UsageError."""
     from wdsremux.sources.rows.every_image import EveryImage
@@ -105,13 +118,8 @@ def open_conversion(
     store = registry.open_store(out)  # first: credentials fail before the source is opened
     ref = parse(source, recipe)
     opened = ref.open(recipe, run)
-    features, options = opened.features(), column_options(recipe)
     is_given = function is not None or recipe.eval_transform is not None
-    adds_columns = is_given and recipe.transform_mode != "image"
-    columns = choose_columns(features, options, has_function=adds_columns)
-    if recipe.image_list == "each":
-        columns = replace(columns, every_image=True)
-        opened = _every_image(opened, columns)
+    opened, columns, remarks = _columns(opened, recipe, has_function=is_given)
     splits = opened.splits()
     series = series_from_text(recipe.split, splits)
     job = job_from_recipe(recipe, columns, function)
@@ -136,7 +144,7 @@ def open_conversion(
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
         remarks=(
-            *remarks_on(features, options, columns),
+            *remarks,
             *remarks_on_splits(recipe.split, splits),
             *remarks_on_held_out(recipe, series, job),
             *opened.notes(),

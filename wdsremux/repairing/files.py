@@ -6,8 +6,9 @@ from io import BufferedReader
 from wdsremux.core.manifest import STATE_FOLDER
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.card import CARD_NAME, is_ours
-from wdsremux.dataset.ledger import REJECTED_NAME, Ledger, rejected_line
+from wdsremux.dataset.ledger import Ledger
 from wdsremux.dataset.reading import read_entry
+from wdsremux.dataset.rejected import REJECTED_NAME, rejected_line, write_rejected
 from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.repairing.recorded_head import read
 from wdsremux.stores.base import Store
@@ -26,7 +27,7 @@ class Files:
 
     def __init__(self, folder: UntrustedFolder, store: Store) -> None:
         self._folder = folder
-        self._ledger = Ledger(store)
+        self._store, self._ledger = store, Ledger(store)
         self.written: list[str] = []
         """Names of those that were written."""
 
@@ -48,7 +49,7 @@ class Files:
     def write_rejected(self, rejected: Callable[[], Iterator[Rejected]]) -> None:
         """Publish rejected.jsonl, unless it exists; memory does not grow with its lines."""
         if not self._holds(REJECTED_NAME, map(rejected_line, rejected())):
-            self._ledger.write_rejected(rejected())
+            write_rejected(self._store, rejected())
             self.written.append(REJECTED_NAME)
 
     def _holds(self, name: str, lines: Iterable[bytes]) -> bool:

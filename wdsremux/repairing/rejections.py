@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.dataset.ledger import rejected_line
-from wdsremux.dataset.reading import rejected_lines
+from wdsremux.dataset.rejected import rejected_line, rejected_lines
 from wdsremux.processing.recovery import is_poison
 from wdsremux.repairing.shard_records import ShardRecord
 from wdsremux.stores.reading.untrusted import UntrustedFolder

@@ -17,7 +17,8 @@ from wdsremux.dataset.card import CARD_NAME
 from wdsremux.dataset.entry import entry_name
 from wdsremux.dataset.indexes.record import INDEXES_NAME, FileRecord, IndexRecord
 from wdsremux.dataset.indexes.writing import read_record
-from wdsremux.dataset.ledger import RECIPE_NAME, REJECTED_NAME
+from wdsremux.dataset.ledger import RECIPE_NAME
+from wdsremux.dataset.rejected import REJECTED_NAME
 from wdsremux.dataset.validation import validated_manifest
 from wdsremux.stores.base import Version
 from wdsremux.stores.reading.untrusted import is_safe_name

@@ -11,7 +11,7 @@ from typing import Protocol
 from wdsremux.core.errors import CorruptDataError, StoreError, UnreachableStoreError
 from wdsremux.core.manifest import MAX_ENTRY_BYTES, ShardSummary
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.dataset.ledger import REJECTED_NAME
+from wdsremux.dataset.rejected import REJECTED_NAME
 from wdsremux.stores.base import Sums, read_bounded
 from wdsremux.stores.copying import BLOCK_BYTES, opened_file
 from wdsremux.stores.reading.untrusted import open_below

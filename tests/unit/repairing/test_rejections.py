@@ -6,7 +6,7 @@ import pytest
 from support.summaries import entry_of, summary_of
 
 from wdsremux.core.records import Rejected
-from wdsremux.dataset.ledger import rejected_line
+from wdsremux.dataset.rejected import rejected_line
 from wdsremux.processing.recovery import KILLED_BY_RECORD
 from wdsremux.repairing.rejections import Rejections
 from wdsremux.repairing.shard_records import Series, ShardRecord

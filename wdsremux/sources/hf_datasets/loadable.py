@@ -50,25 +50,15 @@ def open_loadable(
         UsageError: the subset must be named or does not exist.
 
     """
-    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
-    import yaml  # noqa: PLC0415 (likewise)
-
     # Not resolved: a link of a Hub cache snapshot has the extension that its blob lacks.
     found = Path(os.path.abspath(path))  # noqa: PTH100 (see above)
     if not exists(found):
         raise SourceError(f"the file or folder {str(path)!r} does not exist; check the path")
-    folder, files = (found, None) if is_folder(found) else (found.parent, [found.name])
+    folder = found if is_folder(found) else found.parent
     _refuse_damaged_zips(found)
     try:
-        builder = datasets.load_dataset_builder(str(folder), subset, data_files=files)
-    except (ValueError, RuntimeError) as exc:
-        raise builder_error(exc, found.name, subset) from shown_cause(exc)
-    except yaml.YAMLError as exc:
-        raise SourceError(
-            f"the head of the README.md in {folder.name!r} is not valid YAML: fix or remove it "
-            f"({redacted(str(exc))})"
-        ) from shown_cause(exc)
-    except Exception as exc:  # noqa: BLE001 (any builder of `datasets` may raise anything)
+        builder = _builder_of(found, subset, shown=str(path))
+    except _NoDataError:
         zips = _only_zips(found)
         if zips:  # names such as ../x.jpg hide the images from `datasets`
             facts = {"kind": "loadable", "format": "imagefolder", "subset": "default"}
@@ -76,10 +66,7 @@ def open_loadable(
             zipped = open_zips({"train": zips}, facts, AllowedFiles(str(folder)), zip_encoding)
             if zipped is not None:
                 return zipped
-        raise SourceError(
-            f"`datasets` finds no data in {str(path)!r}: {reason_of(exc)}; "
-            "pass Parquet, CSV, JSON, WebDataset tars or a folder of images"
-        ) from shown_cause(exc)
+        raise
     names = [str(name) for names in builder.config.data_files.values() for name in names]
     facts = {
         "kind": "loadable",
@@ -95,6 +82,32 @@ def open_loadable(
         give_up_after_s=give_up_after_s,
     )
     return _Opening(facts, allowed, give_up_after_s, zip_encoding).of(builder)
+
+
+class _NoDataError(SourceError):
+    """`datasets` finds nothing that it can read."""
+
+
+def _builder_of(found: Path, subset: str | None, *, shown: str) -> Any:
+    """Return what `datasets` reads a file or folder with. Raises SourceError, UsageError."""
+    import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
+    import yaml  # noqa: PLC0415 (likewise)
+
+    folder, files = (found, None) if is_folder(found) else (found.parent, [found.name])
+    try:
+        return datasets.load_dataset_builder(str(folder), subset, data_files=files)
+    except (ValueError, RuntimeError) as exc:
+        raise builder_error(exc, found.name, subset) from shown_cause(exc)
+    except yaml.YAMLError as exc:
+        raise SourceError(
+            f"the head of the README.md in {folder.name!r} is not valid YAML: fix or remove it "
+            f"({redacted(str(exc))})"
+        ) from shown_cause(exc)
+    except Exception as exc:  # noqa: BLE001 (any builder of `datasets` may raise anything)
+        raise _NoDataError(
+            f"`datasets` finds no data in {shown!r}: {reason_of(exc)}; "
+            "pass Parquet, CSV, JSON, WebDataset tars or a folder of images"
+        ) from shown_cause(exc)
 
 
 def _refuse_damaged_zips(path: Path) -> None:

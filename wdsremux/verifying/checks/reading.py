@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from wdsremux.core.records import Rejected
-from wdsremux.dataset.ledger import REJECTED_NAME
-from wdsremux.dataset.reading import MAX_LINE_BYTES, parsed_line
+from wdsremux.dataset.rejected import MAX_LINE_BYTES, REJECTED_NAME, parsed_line
 from wdsremux.stores.reading.untrusted import Folder, NotAFileError
 from wdsremux.verifying.findings import Code, Finding
 from wdsremux.verifying.reports import Collector
