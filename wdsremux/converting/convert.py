@@ -14,6 +14,7 @@ from wdsremux.converting.run import convert as run_conversion
 from wdsremux.converting.summary import summary_of
 from wdsremux.core.errors import UsageError, WdsremuxError
 from wdsremux.core.events import Event, Note, Observer, Opened, Phase, ignore_event, log_notes
+from wdsremux.core.heartbeat import receiving
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -116,7 +117,8 @@ def convert_by(
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
     observer(Phase(f"listing {ref.name}"))
-    conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
+    with receiving(observer):
+        conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
     conversion = replace(conversion, indexes=indexes)
     observer(Opened(summary_of(conversion, out)))
     if conversion.store.root is None:

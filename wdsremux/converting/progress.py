@@ -13,6 +13,7 @@ from typing import Any, Protocol, TextIO, cast
 from wdsremux.converting.bar import Bar
 from wdsremux.converting.views import AnyEvent, BestEffortStream, JsonLines, LogLines, View
 from wdsremux.core.events import Phase, ignore_event
+from wdsremux.core.heartbeat import receiving
 
 
 class Shown(Protocol):
@@ -53,6 +54,7 @@ def working(text: str, progress: str = "auto") -> Iterator[Shown]:
     shown = observer(progress)
     try:
         shown(Phase(text))
-        yield shown
+        with receiving(shown):
+            yield shown
     finally:
         close(shown)

@@ -90,8 +90,7 @@ class View:
             is_new = self._waiting is None or self._waiting[0].what != event.what
             self._waiting = (event, time.monotonic())
             if is_new:
-                for_s = duration(event.limit_s - event.gone_s)
-                self.say(escaped(f"{event.reason}; trying again for {for_s}"))
+                self.say(escaped(event.reason))
         elif isinstance(event, Worked | Advanced | CheckAdvanced | SyncAdvanced):
             self._waiting = None
         self._meter.note(event)
@@ -152,8 +151,9 @@ class _WarningHandler(logging.Handler):
         self._view = view
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show one."""
-        self._view(Note(record.getMessage()))
+        """Show one; an outage is shown until something is done again."""
+        waiting = getattr(record, "waiting", None)
+        self._view(waiting if isinstance(waiting, Waiting) else Note(record.getMessage()))
 
 
 class LogLines(View):

@@ -124,6 +124,7 @@ def ignore_event(_event: Event | CheckEvent | SyncEvent) -> None:
 
 
 def log_notes(event: Event | CheckEvent | SyncEvent) -> None:
-    """Log notes as warnings of "wdsremux", where no observer was passed; ignore the rest."""
-    if isinstance(event, Note):
-        logging.getLogger("wdsremux").warning("%s", escaped(event.text))
+    """Log notes and outages as warnings of "wdsremux", where no observer was passed."""
+    if isinstance(event, Note | Waiting):
+        message = event.text if isinstance(event, Note) else event.reason
+        logging.getLogger("wdsremux").warning("%s", escaped(message))

@@ -26,7 +26,7 @@ class Waiting:
     what: str
     """The file, dataset or URL that is read or written."""
     reason: str
-    """What happened, with `what`."""
+    """What happened to `what`, and how long it is tried again."""
     gone_s: float
     """Seconds since it answered."""
     limit_s: float

@@ -1,13 +1,15 @@
 """Waits between the tries of a server that does not answer, and gives up in the end."""
 
+import contextlib
 import logging
 import random
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from wdsremux.core.errors import SourceError, StoreError, UnreachableStoreError
-from wdsremux.core.heartbeat import heartbeat
+from wdsremux.core.heartbeat import Waiting, heartbeat, signal
 
 T = TypeVar("T")
 
@@ -53,14 +55,15 @@ class Patience:
         what: str,
         give_up_after_s: float,
         *,
-        notify: Callable[[str], None] = _ignore,
+        notify: Callable[[str], None] | None = _ignore,
         note_after_s: float = 0.0,
         clock: Callable[[], float] | None = None,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         """Name the server or file that messages are about by `what`.
 
-        `notify` gets the reason once an outage lasts `note_after_s`; `sleep` may raise, to end it.
+        `notify` gets the reason once an outage lasts `note_after_s`; None reports it to the run, or
+        to the log. `sleep` may raise, to end the wait.
         """
         self.what = what
         self._give_up_after_s = give_up_after_s
@@ -105,17 +108,33 @@ class Patience:
         wait_s = asked_s or min(backoff_s, left_s)
         if not self._has_noted and gone_s + wait_s >= self._note_after_s:
             how = f"in {asked_s:.0f} s, as it asks" if asked_s else f"for {left_s:.0f} s"
-            self.note(f"{self.reason(error)}; trying again {how}")
+            self.note(f"{self.reason(error)}; trying again {how}", gone_s)
         self._failures += 1
         self._asked_s += asked_s
         self._failing_since += asked_s
         self._sleep(wait_s)
 
-    def note(self, message: str) -> None:
+    def note(self, message: str, gone_s: float = 0.0) -> None:
         """Report an outage, once until the next success."""
-        if not self._has_noted:
-            self._has_noted = True
+        if self._has_noted:
+            return
+        self._has_noted = True
+        if self._notify is None:
+            _report(Waiting(self.what, message, gone_s, self._give_up_after_s))
+        else:
             self._notify(message)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """Report an outage if the block does not end in time: a silent server raises nothing."""
+        message = f"{self.what} does not answer; still waiting"
+        timer = threading.Timer(SHOWN_AFTER_S, self.note, (message, SHOWN_AFTER_S))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def reason(self, error: Exception) -> str:
         """Return what the user reads of a failure."""
@@ -136,7 +155,7 @@ class ReadingPatience(Patience):
         super().__init__(
             what,
             give_up_after_s,
-            notify=_log.warning,
+            notify=None,
             note_after_s=SHOWN_AFTER_S,
             sleep=_sleep_announced,
         )
@@ -159,6 +178,12 @@ class ReadingPatience(Patience):
             f"{self.reason(error)}; tried for {gone_s:.0f} s; finished shards are kept, and the "
             "same command resumes"
         )
+
+
+def _report(waiting: Waiting) -> None:
+    """Report an outage to the run, or to the log, where a view of progress finds it, too."""
+    if not signal(waiting):
+        _log.warning("%s", waiting.reason, extra={"waiting": waiting})
 
 
 def _sleep_announced(wait_s: float) -> None:

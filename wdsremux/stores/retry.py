@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 from wdsremux.stores.base import OutgoingFile, Proof, Store, Sums, Version
-from wdsremux.stores.patience import Patience
+from wdsremux.stores.patience import SHOWN_AFTER_S, Patience
 from wdsremux.stores.spool import SpooledFile
 
 T = TypeVar("T")
@@ -29,11 +29,15 @@ class RetryingStore(Store):
         store: Store,
         give_up_after_s: float,
         *,
-        notify: Callable[[str], None] = lambda _message: None,
+        notify: Callable[[str], None] | None = lambda _message: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        """`notify` gets the reason when a wait begins; `sleep` may raise, to end the wait."""
+        """`notify` gets the reason when a wait begins; `sleep` may raise, to end the wait.
+
+        Without `notify` (None), servers that fail or are silent for some seconds are reported to
+        the run, or to the log.
+        """
         self.store = store
         self.url, self.root, self.endpoint = store.url, store.root, store.endpoint
         self.files_per_call = store.files_per_call
@@ -117,13 +121,18 @@ class RetryingStore(Store):
 
     def tried(self, do: Callable[[], T]) -> T:
         """Call `do` again and again while the store cannot be reached."""
-        return self._patience().tried(do)
+        patience = self._patience()
+        if self._notify is not None:
+            return patience.tried(do)
+        with patience.watched():
+            return patience.tried(do)
 
     def _patience(self) -> Patience:
         return Patience(
             self.url,
             self._give_up_after_s,
             notify=self._notify,
+            note_after_s=SHOWN_AFTER_S if self._notify is None else 0.0,
             clock=self._clock,
             sleep=self._sleep,
         )

@@ -261,12 +261,10 @@ def test_a_server_that_does_not_answer_is_a_line_and_the_status(clock):
     show = observer("log", out)
     show(begun(rows=1000))
     clock.now += 1
-    show(Waiting("user/name", "cannot read user/name: no answer", 4.0, 1800.0))
-    show(Waiting("user/name", "cannot read user/name: no answer", 9.0, 1800.0))
+    show(Waiting("user/name", "cannot read user/name; trying again for 1796 s", 4.0, 1800.0))
+    show(Waiting("user/name", "cannot read user/name; trying again for 1791 s", 9.0, 1800.0))
     clock.now += 25
     assert show.status() == "user/name unreachable, retrying, 34 s of 30 min"
-    assert out.getvalue().splitlines()[1:] == [
-        "cannot read user/name: no answer; trying again for 29 min 56 s"
-    ]
+    assert out.getvalue().splitlines()[1:] == ["cannot read user/name; trying again for 1796 s"]
     show(advanced())
     assert "100 of 1,000 rows" in show.status()

@@ -3,11 +3,12 @@
 from types import SimpleNamespace
 
 import pytest
+from support.running import wait_until
 
 from wdsremux.core.errors import SourceError
-from wdsremux.core.heartbeat import listen
+from wdsremux.core.heartbeat import listen, receiving
 from wdsremux.stores import patience
-from wdsremux.stores.patience import ReadingPatience, TemporaryError
+from wdsremux.stores.patience import Patience, ReadingPatience, TemporaryError
 
 
 @pytest.fixture
@@ -89,3 +90,22 @@ def test_a_wait_is_announced_to_the_engine_and_not_taken_for_a_hang(monkeypatch)
     finally:
         listen(None)
     assert seen == [("heartbeat", 80), ("sleep", 50), ("heartbeat", None)]
+
+
+def test_an_outage_goes_to_the_run_where_one_listens(clock, caplog):
+    seen = []
+    with receiving(seen.append), pytest.raises(SourceError):
+        fail_until_it_gives_up(ReadingPatience("u/set a.parquet", 120))
+    (waiting,) = seen
+    assert (waiting.what, waiting.limit_s) == ("u/set a.parquet", 120)
+    assert waiting.reason.startswith("cannot read u/set a.parquet: broke; trying again for 1")
+    assert caplog.messages == []
+
+
+def test_a_call_that_does_not_end_is_reported(monkeypatch, caplog):
+    monkeypatch.setattr(patience, "SHOWN_AFTER_S", 0.0)
+    watched = Patience("s3://bucket", 120, notify=None)
+    with watched.watched():
+        wait_until(lambda: caplog.messages, "a warning")
+    assert caplog.messages == ["s3://bucket does not answer; still waiting"]
+    assert caplog.records[0].waiting.what == "s3://bucket"

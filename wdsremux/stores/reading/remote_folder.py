@@ -32,7 +32,7 @@ class RemoteFolder:
 
     def __init__(self, store: Store, give_up_after_s: float) -> None:
         """Wait up to `give_up_after_s` for the end of an outage, each time."""
-        self.store = RetryingStore(store, give_up_after_s)
+        self.store = RetryingStore(store, give_up_after_s, notify=None)
         self._items: dict[str, list[Item]] = {}
         """As they were when they were first listed."""
         self._versions: dict[str, Version] = {}
