@@ -111,11 +111,10 @@ class View:
         now = time.monotonic()
         if self._waiting is not None:
             waiting, since = self._waiting
-            gone, limit = (
-                duration(waiting.gone_s + now - since),
-                duration(waiting.limit_s).removesuffix(" 0 s"),
-            )
-            return escaped(f"{waiting.what} unreachable, retrying, {gone} of {limit}")
+            gone = duration(waiting.gone_s + now - since)
+            limit = duration(waiting.limit_s).removesuffix(" 0 s")
+            of = f" of {limit}" if waiting.limit_s else ""
+            return escaped(f"{waiting.what} unreachable, retrying, {gone}{of}")
         if self._phase:
             gone_s = now - self._phase_since
             return f"{self._phase}, {duration(gone_s)}" if gone_s >= SHOWN_AFTER_S else self._phase

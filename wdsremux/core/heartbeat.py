@@ -30,7 +30,7 @@ class Waiting:
     gone_s: float
     """Seconds since it answered."""
     limit_s: float
-    """Seconds after which the run gives up."""
+    """Seconds after which the run gives up; 0 if they are not known."""
 
 
 Signal = Worked | Waiting

@@ -8,6 +8,7 @@ from wdsremux.core.errors import UsageError
 from wdsremux.core.option_values import is_url
 from wdsremux.stores.base import Store
 from wdsremux.stores.folder.store import FolderStore
+from wdsremux.stores.patience import Patience
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.stores.reading.untrusted import Folder, UntrustedFolder
 from wdsremux.stores.schemes import SCHEMES
@@ -43,7 +44,9 @@ def open_store(out: str | os.PathLike[str], *, parallel: int = PARALLEL) -> Stor
         )
     module, _, name = SCHEMES[scheme].opener.partition(":")
     try:
-        store: Store = getattr(import_module(module), name)(url, parallel)
+        opener = getattr(import_module(module), name)
+        with Patience(url, 0.0, notify=None).watched():
+            store: Store = opener(url, parallel)
     except ModuleNotFoundError as exc:
         raise UsageError(
             f"{url!r} needs the package {exc.name!r}, which is not installed; "
