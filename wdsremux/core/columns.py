@@ -73,14 +73,20 @@ class Columns:
     """Whether every column that the function adds is packed."""
     tested: tuple[Column, ...] = ()
     """Columns that decide whether a row is kept; they are read even if they are not packed."""
+    text: Column | None = None
+    """The column that is packed as a member .txt, too."""
+    has_class: bool = False
+    """Whether the label is packed as a member .cls, too."""
 
     @property
     def fields(self) -> tuple[str, ...]:
         """Every column to read beside the image, each once, in a fixed order."""
         label = (self.label.name,) if self.label else ()
         key = (self.key,) if self.key else ()
+        text = (self.text.name,) if self.text and self.text.name not in self.required else ()
         tested = (column.name for column in self.tested)
-        return tuple(dict.fromkeys((*label, *(c.name for c in self.extras), *key, *tested)))
+        extras = (column.name for column in self.extras)
+        return tuple(dict.fromkeys((*label, *extras, *key, *text, *tested)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,8 @@ class ColumnOptions:
     key: str | None = None
     tested: tuple[str, ...] = ()
     """Names in the condition of --where."""
+    text: str | None = None
+    has_class: bool = False
 
 
 def choose_columns(
@@ -123,15 +131,23 @@ def choose_columns(
         _named(by_name, options.key, "--key-column")
     for name in options.tested:
         _named(by_name, name, "--where")
+    if options.has_class:
+        _refuse_no_class(label, has_function=has_function)
+    text = _text(by_name, options.text, has_function=has_function)
+    required = [column.name for column in added]
+    if text is not None and text.name not in (*by_name, *required):
+        required.append(text.name)  # the function adds it
     return Columns(
         image,
         label,
         extras,
         options.key or None,
         added,
-        required=tuple(column.name for column in added),
+        required=tuple(required),
         infers=has_function and options.extras is None,
         tested=tuple(by_name[name] for name in options.tested),
+        text=text,
+        has_class=options.has_class,
     )
 
 
@@ -163,6 +179,35 @@ def of_our_output(columns: Iterable[Column]) -> tuple[Column, ...]:
 
 def _computed(features: Iterable[Column]) -> set[str]:
     return {column.name for column in features if column.is_computed}
+
+
+def _text(by_name: dict[str, Column], wanted: str | None, *, has_function: bool) -> Column | None:
+    """Return the column of the captions: strings, or class labels, which have names."""
+    if not wanted:
+        return None
+    if wanted not in by_name and has_function:
+        return Column(wanted, "string")
+    column = _named(by_name, wanted, "--with-text")
+    if column.dtype != "string" and column.class_names is None:
+        raise UsageError(
+            f"--with-text {wanted!r} holds {_word(column.dtype)}, not strings; "
+            f"the source has {_list(by_name)}"
+        )
+    return column
+
+
+def _refuse_no_class(label: Column | None, *, has_function: bool) -> None:
+    """Refuse --cls without labels that are numbers; a function may add a column "label"."""
+    if label is None and has_function:
+        return
+    if label is None:
+        raise UsageError("--cls packs the label, and there is none; name it with --label-column")
+    word = _word(label.dtype)
+    if not word.startswith(("class_label", "int", "uint", "bool")):
+        raise UsageError(
+            f"--cls packs whole numbers, but the label {label.name!r} holds {word}; remove --cls, "
+            "or name another --label-column"
+        )
 
 
 def _added(text: str) -> Column:

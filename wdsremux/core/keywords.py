@@ -31,6 +31,8 @@ class ConvertOptions(TypedDict, total=False):
     image_list: Literal["first", "each"]
     label_column: str
     extra_columns: str | list[str] | tuple[str, ...]
+    with_text: str
+    cls: bool
     key_column: str
     image_root: str
     zip_encoding: str

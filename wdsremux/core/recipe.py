@@ -119,6 +119,12 @@ class Recipe(Options):
     """other columns to pack into the JSON; all except images and bytes by default, '' for none;
     NAME:TYPE sets the type of one that your function adds (string, int64, float64, bool, TYPE[])
     """
+    with_text: str | None = option(None, metavar="NAME")
+    """column with captions to pack as a member .txt, too, for open_clip and others; of a class
+    label, the name of its class
+    """
+    cls: bool = option(False, switch_from)
+    """pack the label as a member .cls, too, for DALI, timm and others; -1 without a label"""
     key_column: str | None = option(None, metavar="NAME")
     """column whose values become the keys of the samples; the row number by default"""
     image_root: str | None = option(None, metavar="DIR")

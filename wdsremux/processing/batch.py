@@ -154,9 +154,9 @@ class AddedColumns:
         if missing:
             came = ", ".join(repr(name) for name in fields if name not in self._read) or "none"
             raise TransformError(
-                f"{self._label} does not return column {missing[0]!r} of --extra-columns for row "
-                f"{position} (it adds: {came}); correct the name, or return the column for every "
-                "row, with None for a missing value"
+                f"{self._label} does not return column {missing[0]!r} that an option names for "
+                f"row {position} (it adds: {came}); correct the name, or return the column for "
+                "every row, with None for a missing value"
             )
         if self._infers:
             for name in sorted(fields.keys() - self._known, key=str):

@@ -14,6 +14,7 @@ from wdsremux.core.recipe import Recipe
 from wdsremux.dataset.shards.series import prefix_of
 from wdsremux.processing.filters import RowFilter
 from wdsremux.processing.job import WorkerJob
+from wdsremux.processing.members import member_features
 from wdsremux.transforms.codecs.codec import Codec
 from wdsremux.transforms.function.call import FunctionSpec
 from wdsremux.transforms.kernel.choice import chosen_kernel, kernel_of, recorded_as
@@ -83,7 +84,13 @@ def column_options(recipe: Recipe) -> ColumnOptions:
     """Return the column options of a recipe."""
     tested = () if recipe.where is None else tuple(names_of(parsed_condition(recipe.where)))
     return ColumnOptions(
-        recipe.image_column, recipe.label_column, recipe.extra_columns, recipe.key_column, tested
+        recipe.image_column,
+        recipe.label_column,
+        recipe.extra_columns,
+        recipe.key_column,
+        tested,
+        recipe.with_text,
+        recipe.cls,
     )
 
 
@@ -146,20 +153,10 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         # Only a batch function can see which rows are in one batch.
         "batch_size": job.rows_a_call,
     }
-    # Without these options an output is the same as one that is older than they are.
-    if recipe.depth_range is None:
-        del fields["depth_range"]
-    else:
+    if recipe.depth_range is not None:
         fields["depth_range"] = list(recipe.depth_range)
-    for name in ("zip_encoding", "where", "min_size", "max_aspect"):
-        if fields[name] is None:
-            del fields[name]
-    if recipe.image_list == "first":
-        del fields["image_list"]
-    if not any(each.passes_through for each in job.chains) or recipe.check == "structure":
-        del fields["check"]
-    if job.rows_a_call is None or fields["batch_memory"] is None:
-        fields.pop("batch_memory")
+    for name in _unused(recipe, job):
+        del fields[name]
     if all(each.function is None for each in job.chains):
         fields |= {"transform_mode": None, "transform_input": None}
     return fields
@@ -172,6 +169,24 @@ def _held_out_fields(job: WorkerJob) -> dict[str, Any]:
         return {}
     function = own.function.fingerprint() if own.function else None
     return {"eval_steps": list(own.steps), "eval_transform": function}
+
+
+def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
+    """Return the options without which an output is the same as one that is older than they are."""
+    passes = any(each.passes_through for each in job.chains)
+    is_unused = {
+        "depth_range": recipe.depth_range is None,
+        "zip_encoding": recipe.zip_encoding is None,
+        "image_list": recipe.image_list == "first",
+        "where": recipe.where is None,
+        "min_size": recipe.min_size is None,
+        "max_aspect": recipe.max_aspect is None,
+        "with_text": not recipe.with_text,
+        "cls": not recipe.cls,
+        "check": not passes or recipe.check == "structure",
+        "batch_memory": job.rows_a_call is None or recipe.batch_memory is None,
+    }
+    return [name for name, unused in is_unused.items() if unused]
 
 
 def versions() -> dict[str, str]:
@@ -199,8 +214,8 @@ def features_of(job: WorkerJob) -> dict[str, Any]:
         fields["copy"] = "int64"
     if columns.key is not None:
         fields["key"] = "string"
-    image, _ = job.extensions
-    return {image: "image", "json": {"struct": dict(sorted(fields.items()))}}
+    members = {"json": {"struct": dict(sorted(fields.items()))}, **member_features(columns)}
+    return {job.codec.extension: "image", **members}
 
 
 def with_added_columns(head: Head, job: WorkerJob) -> Head:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from wdsremux.core.columns import Columns
 from wdsremux.processing.filters import RowFilter
+from wdsremux.processing.members import member_features
 from wdsremux.transforms.codecs.codec import Check, Codec
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode
 
@@ -65,6 +66,6 @@ class WorkerJob:
         return not changes and self.codec.format == "jpeg"
 
     @property
-    def extensions(self) -> tuple[str, str]:
+    def extensions(self) -> tuple[str, ...]:
         """Extensions of a sample's members, in order."""
-        return self.codec.extension, "json"
+        return self.codec.extension, "json", *member_features(self.columns)

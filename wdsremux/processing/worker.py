@@ -23,6 +23,7 @@ from wdsremux.processing.batch import (
     RejectedRecordError,
 )
 from wdsremux.processing.job import WorkerJob
+from wdsremux.processing.members import member_contents
 from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codecs.codec import (
     DecodeError,
@@ -265,12 +266,9 @@ class Worker:
         entry |= {"width": width, "height": height, "position": row.position}
         if key_text is not None:
             entry["key"] = key_text
-        image_extension, json_extension = self._job.extensions
-        builder.packers[copy].add(
-            row.position,
-            key,
-            ((image_extension, encoded), (json_extension, json_bytes(entry))),
-        )
+        image, json = (self._job.codec.extension, encoded), ("json", json_bytes(entry))
+        more = member_contents(self._job.columns, row.fields, entry)
+        builder.packers[copy].add(row.position, key, (image, json, *more))
 
     def _encoded(self, row: Row) -> tuple[bytes, int, int]:
         codec = self._job.codec

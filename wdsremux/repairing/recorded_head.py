@@ -110,7 +110,7 @@ def _is_sound(head: Head) -> bool:
         head.format == MANIFEST_FORMAT
         and fingerprint_of(head.to_json()) == head.fingerprint
         and head.copies == head.options.get("copies")
-        and len(head.features) == 2
+        and {"json"} < head.features.keys()
         and all(is_safe_name(name) and "/" not in name for name in head.series)
     )
 

@@ -126,11 +126,16 @@ def _discard(database: sqlite3.Connection, folder: str) -> None:
 
 
 def _sample_type(manifest: Manifest) -> Mapping[str, Any]:
-    """Return how Energon makes samples: classified images where there are labels, else dicts."""
+    """Return how Energon makes samples: images with labels, or with captions, else dicts."""
     features = manifest.head.features
     json_type = features.get("json")
     fields = json_type.get("struct", {}) if isinstance(json_type, dict) else {}
     image = next((name for name in features if name in IMAGE_EXTENSIONS), None)
+    if image is not None and "label" not in fields and "txt" in features:
+        return {
+            "sample_type": {"__module__": "megatron.energon", "__class__": "CaptioningSample"},
+            "field_map": {"image": image, "caption": "txt"},
+        }
     if image is None or "label" not in fields:
         return {"__module__": "megatron.energon", "__class__": "CrudeWebdataset"}
     names = {name: f"json[{name}]" for name in ("label", "label_name") if name in fields}

@@ -96,7 +96,7 @@ class ParsedSample:
         if "key" in fields:
             fields.setdefault("key_text", fields.pop("key"))
         rest = {
-            name: bytes(content)
+            name: _value(name, content, self.key)
             for name, content in self.members.items()
             if name not in ("json", self.image)
         }
@@ -107,7 +107,7 @@ class ParsedSample:
         if name == "key":
             return self.key
         if name in self.members and name not in ("json", self.image):
-            return bytes(self.members[name])
+            return _value(name, self.members[name], self.key)
         fields = self.fields()
         if name in fields:
             return fields[name]
@@ -198,6 +198,19 @@ def _plain_members(data: bytes) -> tuple[str, Members] | None:
         members.setdefault(field, view[start : start + size])
         at = start + size + -size % BLOCK_BYTES
     return key, members
+
+
+def _value(name: str, content: bytes | memoryview, key: str) -> Any:
+    """Return a string for .txt and a number for .cls, as webdataset decodes them, else bytes."""
+    kind = name.rpartition(".")[2]
+    try:
+        if kind == "txt":
+            return bytes(content).decode()
+        return int(bytes(content)) if kind == "cls" else bytes(content)
+    except ValueError as exc:
+        raise CorruptDataError(
+            f"member {name!r} of sample {key!r} is not a .{kind}: {exc}"
+        ) from exc
 
 
 def _json_object(content: bytes | memoryview, key: str) -> dict[str, Any]:

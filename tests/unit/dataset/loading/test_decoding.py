@@ -63,7 +63,7 @@ def test_members_with_odd_headers_are_read_by_all_rules():
 
 def test_a_member_is_a_column_by_its_extension():
     data = b"".join(sample("k", **{"seg.png": b"mask", "cls": b"3"}))
-    assert SampleDecoder("rgb", ("seg.png", "cls", "label"))(data) == (b"mask", b"3", 1)
+    assert SampleDecoder("rgb", ("seg.png", "cls", "label"))(data) == (b"mask", 3, 1)
 
 
 def test_a_damaged_image_is_named():

@@ -88,7 +88,7 @@ def test_other_members_come_as_bytes_and_the_image_stays_the_image(tmp_path):
     index(tmp_path / "out")
     (got,) = wdsremux.load(tmp_path / "out")
     assert got.pop("image").size == (16, 16)
-    assert got == {"key": "k", "key_text": "own", "seg.png": b"mask", "cls": b"3"}
+    assert got == {"key": "k", "key_text": "own", "seg.png": b"mask", "cls": 3}
 
 
 def test_the_key_is_that_of_ls_and_its_original_string_is_kept(tmp_path):
