@@ -115,8 +115,8 @@ def _series_lines(name: str, shards: list[ShardSummary], out: str) -> list[str]:
     if len(shards) < LOADER_WORKERS:
         usable = f"{len(shards)} worker{'s' if len(shards) != 1 else ''}"
         lines.append(
-            f"  {name}: {counted(len(shards), 'shard')}: readers other than "
-            f"wdsremux.pipeline can use {usable}; a smaller --max-shard-size makes more shards"
+            f"  {name}: {counted(len(shards), 'shard')}: most WebDataset loaders can use {usable} "
+            "(wdsremux.pipeline any number); a smaller --max-shard-size makes more shards"
         )
     return lines
 

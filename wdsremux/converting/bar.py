@@ -111,6 +111,7 @@ class Bar(View):
             self._bar.set_description_str(text, refresh=False)
             if self._has_total:
                 self._bar.n = self._meter.done
+            self._bar.refresh()  # a widget does not draw when it is closed
         self._bar.close()
         self._bar = None
 

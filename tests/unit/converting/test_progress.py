@@ -212,8 +212,8 @@ def test_the_report_shows_what_was_written_and_how_to_read_it():
         "  train: out/pets/train-{000000..000001}.tar",
         "  train: 18 samples",
         (
-            "  train: 2 shards: readers other than wdsremux.pipeline can use 2 workers; a smaller "
-            "--max-shard-size makes more shards"
+            "  train: 2 shards: most WebDataset loaders can use 2 workers (wdsremux.pipeline any "
+            "number); a smaller --max-shard-size makes more shards"
         ),
         "train with:",
         *(f"  {line}" for line in snippet("pytorch", manifest_of(shards), "out/pets").splitlines()),
