@@ -112,8 +112,9 @@ def test_the_members_are_loaded_as_a_string_and_a_number(tmp_path):
     assert [*dataset] == [*expected]
 
 
-def test_a_lost_shard_with_such_members_is_repaired(tmp_path):
+def test_intact_shards_with_such_members_stay_and_a_lost_one_is_repaired(tmp_path):
     manifest = convert(tmp_path / "out", "demo:", limit=30, with_text="label", cls=True)
+    assert wdsremux.repair(tmp_path / "out", workers=0).remade == ()
     (tmp_path / "out/train-000000.tar").unlink()
     report = wdsremux.repair(tmp_path / "out", workers=0)
     assert report.remade == ("train-000000.tar",)

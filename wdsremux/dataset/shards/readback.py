@@ -87,9 +87,9 @@ def _take_sample(reader: BlockReader, extensions: Sequence[str], content: ShardC
             raise ValueError("it is cut off")
         block = reader.take(padded(size))
         crc = zlib.crc32(block, zlib.crc32(header, crc))
-        data = block[:size]
+        if extension == "json":
+            data = block[:size]
         sizes.append(size)
-    # The JSON is the last member of a sample.
     content.positions.append(json.loads(data)["position"])
     content.keys.append(key)
     content.sizes.append(reader.offset - start)
