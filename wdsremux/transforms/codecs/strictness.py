@@ -2,8 +2,9 @@
 
 `ImageFile.LOAD_TRUNCATED_IMAGES = True` is common in training scripts. With it, half-empty images
 would be packed, and which ones would depend on when a worker imports the user's function. Filters
-that turn warnings into errors would reject images with a damaged Exif block in the same way. Short
-because it handles these two alone, for all formats that Pillow opens.
+that turn warnings into errors would reject images with a damaged Exif block in the same way, and
+a small `Image.MAX_IMAGE_PIXELS` some formats. Short because it handles these alone, for all formats
+that Pillow opens.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 
-from PIL import ImageFile
+from PIL import Image, ImageFile
 
 
 class _Strictness:
@@ -21,6 +22,7 @@ class _Strictness:
         self._lock = threading.Lock()
         self._decodes = 0
         self._users = False
+        self._max_pixels: int | None = None
         self._filters = warnings.catch_warnings()
 
     @contextlib.contextmanager
@@ -28,9 +30,11 @@ class _Strictness:
         with self._lock:
             if not self._decodes:
                 self._users = ImageFile.LOAD_TRUNCATED_IMAGES
+                self._max_pixels = Image.MAX_IMAGE_PIXELS
                 self._filters = warnings.catch_warnings(action="ignore")
                 self._filters.__enter__()
             ImageFile.LOAD_TRUNCATED_IMAGES = False
+            Image.MAX_IMAGE_PIXELS = None  # --max-pixels is the bound
             self._decodes += 1
         try:
             yield
@@ -39,6 +43,7 @@ class _Strictness:
                 self._decodes -= 1
                 if not self._decodes:
                     ImageFile.LOAD_TRUNCATED_IMAGES = self._users
+                    Image.MAX_IMAGE_PIXELS = self._max_pixels
                     self._filters.__exit__(None, None, None)
 
 
