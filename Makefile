@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 READY := $(VENV)/.ready
 
-.PHONY: help setup kernel-deps demo test test-loaders check lint format clean bench bench-loading bench-smoke bench-peers bench-photos
+.PHONY: help setup kernel-deps demo test test-loaders check lint format clean bench bench-loading bench-syncing bench-smoke bench-peers bench-photos
 
 help:
 	@echo "make demo     convert the embedded demo, verify it, read it back"
@@ -17,6 +17,7 @@ help:
 	@echo "make format   format the code"
 	@echo "make bench    run all benchmarks that can run here (half an hour or more)"
 	@echo "make bench-loading  CPU time to a training batch, beside other loaders"
+	@echo "make bench-syncing  CPU time and requests of sync, beside s5cmd, rclone and aws"
 	@echo "make bench-smoke    every benchmark once, as small as it goes"
 	@echo "make bench-peers    install the heavy peers into .venv-peers (several GB)"
 	@echo "make bench-photos   fetch larger photos for the benchmarks (Debian only)"
@@ -92,6 +93,13 @@ bench-loading: $(READY)
 	$(BIN)/python tools/bench/make_corpus.py --out $(BENCH)/corpus --images 1500 --only inet $(if $(PHOTOS),--photos $(PHOTOS))
 	$(BIN)/python tools/bench/loading.py --corpus $(BENCH)/corpus --out $(BENCH)/loading.json --rounds $(ROUNDS)
 
+bench-syncing: $(READY)
+	$(PYTHON) -m venv .venv-copying
+	.venv-copying/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-copying/bin/python -m pip install --quiet --group copying
+	mkdir -p $(BENCH)
+	$(BIN)/python tools/bench/syncing.py --out $(BENCH)/syncing.json --rounds $(ROUNDS)
+
 bench-peers:
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --upgrade "pip>=25.1"
@@ -112,4 +120,4 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .venv-peers .venv-loaders out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-peers .venv-copying .venv-loaders out dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
