@@ -14,7 +14,7 @@ from wdsremux.core.errors import UsageError
 from wdsremux.core.json_values import converter
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Record, Rejected
-from wdsremux.core.tar.headers import padded
+from wdsremux.core.tar.ustar import member_offsets
 from wdsremux.processing.batch import BatchBuilder
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
@@ -135,8 +135,8 @@ class _DebugWorker(Worker):
         found = self._debugged
         if row.position == found.row:
             packer = builder.packers[copy]
-            image_bytes, json_bytes = packer.members[-1]
-            start = len(packer.payload) - padded(json_bytes)
+            image_bytes, json_bytes, *_ = sizes = packer.members[-1]
+            start = len(packer.payload) - packer.sizes[-1] + member_offsets(sizes)[1]
             fields = json.loads(packer.payload[start : start + json_bytes])
             found.samples.append(DebugSample(packer.keys[-1], image_bytes, fields))
 
