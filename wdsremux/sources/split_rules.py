@@ -4,8 +4,9 @@ The first rule that any file fits applies to all files, and files that it does n
 out (and reported): `data/NAME-00000-of-00001.*`, then a folder with a keyword, then a file name
 with one, then all is "train". https://huggingface.co/docs/datasets/repository_structure
 
-One difference: a keyword is not a split when it would leave out most files, or when it is the only
-one and does not name all of them. `bus/`, `car/` and `train/` are three classes.
+Two differences: a keyword is not a split when it would leave out most files, or when it is the only
+one and does not name all of them: `bus/`, `car/` and `train/` are three classes. And folders such as
+`Train/` and `TEST/` are splits, which `datasets` puts into one split, or leaves out.
 """
 
 import re
@@ -71,7 +72,7 @@ def _ranks(
 @lru_cache(maxsize=1024)
 def folder_ranks(folder: str) -> tuple[SplitRank, ...]:
     """Return the ranks of the files in a folder, by the names on its path ("" is the root)."""
-    return _ranks(folder.split("/"), _FOLDERS) if folder else ()
+    return _ranks(folder.lower().split("/"), _FOLDERS) if folder else ()
 
 
 def file_ranks(name: str) -> tuple[SplitRank, ...]:

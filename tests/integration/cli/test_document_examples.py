@@ -90,7 +90,7 @@ def test_the_python_example_of_the_readme_runs(tmp_path):
     assert len(entries(tmp_path / "out" / "python")) == 270
 
 
-@pytest.mark.parametrize("topic", sorted(PAGES))
+@pytest.mark.parametrize("topic", sorted(PAGES.keys() - {"tutorial"}))
 def test_the_commands_of_a_page_run_in_order(dataset, tmp_path, topic):
     commands = commands_of(PAGES[topic])
     if not commands:
@@ -102,6 +102,22 @@ def test_the_commands_of_a_page_run_in_order(dataset, tmp_path, topic):
     for arguments in commands:
         places = {"user/dataset": dataset, "/mnt/nas/dataset": str(tmp_path / "nas")}
         run([places.get(word, word) for word in arguments], tmp_path)
+
+
+def test_the_tutorial_runs_from_the_first_measurement_to_a_trained_network(tmp_path):
+    for code in blocks(PAGES["tutorial"], "python"):
+        (name,) = re.findall(r"^# (\w+\.py)$", code, re.MULTILINE)
+        (tmp_path / name).write_text(code)
+    for arguments in commands_of(PAGES["tutorial"]):
+        run(arguments, tmp_path)
+    assert "<figure>" in (tmp_path / "before.html").read_text()
+    assert "<svg" in (tmp_path / "after.html").read_text()
+    for source in ("source", "shards"):
+        begin = f"import sys, runpy; sys.argv = ['train.py', {source!r}]; sys.path.insert(0, '.')"
+        lines = run_python(f"{begin}; runpy.run_path('train.py', run_name='__main__')", tmp_path)
+        begun = [line.split(",")[0] for line in lines[:2]]
+        assert begun == ["epoch 0: 270 images", "epoch 1: 270 images"]
+        assert re.fullmatch(r"validation: \d+ of 30 right", lines[2])
 
 
 def test_the_pattern_that_is_printed_is_the_one_that_loaders_take(dataset, tmp_path):

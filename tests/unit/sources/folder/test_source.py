@@ -47,6 +47,14 @@ def test_rows_and_labels_are_those_of_imagefolder(tmp_path, layout):
         assert list(label.class_names) == features["label"].names
 
 
+def test_folders_of_splits_are_found_in_upper_case_too(tmp_path):
+    write_images(tmp_path, ["train/a/1.png", "train/b/2.png", "Test/a/3.png", "Test/b/4.png"])
+    source = open_folder(tmp_path)
+    assert dict(source.splits()) == {"train": 2, "test": 2}
+    (label,) = [column for column in source.features() if column.name == "label"]
+    assert list(label.class_names) == ["a", "b"]
+
+
 def test_an_image_that_takes_the_labels_from_all_others_is_named(tmp_path, caplog):
     write_images(tmp_path, ["a/1.png", "a/2.png", "b/3.png"])
     open_folder(tmp_path)
