@@ -152,9 +152,16 @@ def _observer(observer: Observer | None, shown: str | None) -> Observer:
             raise UsageError("progress and observer exclude each other; pass one of them")
         return observer
     is_terminal = sys.stderr is not None and sys.stderr.isatty()  # a process may have no stderr
-    if shown is None and (is_terminal or "ipykernel" in sys.modules):
+    if shown is None and (is_terminal or _is_notebook()):
         shown = "bar"
     return log_notes if shown is None else progress.observer(shown)
+
+
+def _is_notebook() -> bool:
+    """Return whether this code runs in a kernel of Jupyter, by the shell that IPython started."""
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and hasattr(shell, "kernel")
 
 
 def _split(options: dict[str, Any]) -> tuple[Recipe, Run]:

@@ -5,8 +5,8 @@ out (and reported): `data/NAME-00000-of-00001.*`, then a folder with a keyword, 
 with one, then all is "train". https://huggingface.co/docs/datasets/repository_structure
 
 Two differences: a keyword is not a split when it would leave out most files, or when it is the only
-one and does not name all of them: `bus/`, `car/` and `train/` are three classes. And folders such as
-`Train/` and `TEST/` are splits, which `datasets` puts into one split, or leaves out.
+one and does not name all of them (`bus/`, `car/` and `train/` are three classes); and folders such
+as `Train/` and `TEST/` are splits, which `datasets` puts into one split, or leaves out.
 """
 
 import re

@@ -197,7 +197,7 @@ def test_an_unreachable_destination_does_not_stop_the_conversion(case, reference
 def test_only_an_output_in_a_folder_can_be_copied(case):
     case.out = "mem://place"
     with pytest.raises(
-        UsageError, match="--sync-to needs an OUT that is a folder, and 'mem://place' is not"
+        UsageError, match="sync_to needs an OUT that is a folder, and 'mem://place' is not"
     ):
         case.convert()
 

@@ -171,9 +171,10 @@ class FolderStore(Store):
 
     def _sweep(self) -> None:
         """Remove temporary files of wdsremux; only the holder of the lock may."""
-        folders = [self.root / name for name in ("", STATE_FOLDER, ENERGON_FOLDER)]
-        for folder in (one for one in folders if is_folder(one) and not one.is_symlink()):
+        for folder in (self.root / name for name in ("", STATE_FOLDER, ENERGON_FOLDER)):
             with translating_errors("read", folder):
+                if folder.is_symlink() or not is_folder(folder):
+                    continue
                 left = [path for path in folder.iterdir() if _is_temporary(path.name)]
             for path in left:
                 with translating_errors("remove", path):
