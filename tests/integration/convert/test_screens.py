@@ -111,7 +111,10 @@ def test_ctrl_c_says_what_is_kept_and_the_command_that_resumes(case):
     assert "Traceback" not in shown
     code, shown = case.run("held")
     assert code == 0, shown
-    assert re.search(rf"converting 400 rows with 2 processes; {found[2]} already done, res", shown)
+    resumed = re.search(r"converting 400 rows with 2 processes; (\d+) already done, res", shown)
+    assert resumed, shown
+    # The shard that was being published at the moment of Ctrl-C may not be counted as kept.
+    assert 0 <= int(resumed[1]) - int(found[2]) <= 40
     assert "399 samples of 400 rows in 10 shards" in shown
 
 
