@@ -6,6 +6,7 @@ inet       500 x 375 and around, quality 88-96, 84 % 4:2:0, 4 % 4:2:2, 12 % 4:4:
            0.3 % CMYK, 4 % progressive, 2 % turned by EXIF: what ImageNet looks like
 places256  256 x 256, quality 75-90, 4:2:0
 hires      an eighth as many, long side 1600-3000, quality 85-95
+camera     a fortieth as many, 4000 x 3000, quality 85-95: 12 megapixels
 
 The same photos, seed, Pillow and pyarrow give the same files. Real ImageNet is heavier (110 kB an
 image): entropy decoding, which cannot be avoided, takes a larger share there.
@@ -29,7 +30,9 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 PHOTOS = ROOT / "wdsremux" / "sources" / "photos"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
-KINDS = ("inet", "places256", "hires")
+KINDS = ("inet", "places256", "hires", "camera")
+FEWER = {"hires": 8, "camera": 40}
+"""Large images are fewer by these factors."""
 CLASSES = tuple(f"class_{i:02d}" for i in range(20))
 ROW_GROUP_ROWS = 100
 ORIENTATION = 0x0112
@@ -148,6 +151,14 @@ def hires(rng: random.Random, paths: Sequence[str]) -> tuple[Image.Image, dict[s
     return image, {"quality": rng.randint(85, 95), "subsampling": subsampling}
 
 
+def camera(rng: random.Random, paths: Sequence[str]) -> tuple[Image.Image, dict[str, object]]:
+    """Return an image of 12 megapixels, and how it is stored."""
+    big = [path for path in paths if _short_side(path) >= HIRES_SHORT_SIDE_PX]
+    size = (4000, 3000) if rng.random() < 0.7 else (3000, 4000)
+    image = region(rng, big or paths, size, (1.0, 1.6))
+    return image, {"quality": rng.randint(85, 95), "subsampling": "4:2:0"}
+
+
 @functools.cache
 def _short_side(path: str) -> float:
     """Return the shorter side of a photo once it is opened; it is not opened for that."""
@@ -158,7 +169,7 @@ def _short_side(path: str) -> float:
 def made(order: Order) -> Made:
     """Make one image; everything follows from seed, kind and number."""
     rng = random.Random(f"{order.seed}/{order.kind}/{order.number}")  # noqa: S311 (no secrets)
-    make = {"inet": inet, "places256": places256, "hires": hires}[order.kind]
+    make = {"inet": inet, "places256": places256, "hires": hires, "camera": camera}[order.kind]
     image, stored = make(rng, order.photos)
     file = io.BytesIO()
     image.save(file, "JPEG", **stored)
@@ -215,7 +226,7 @@ def make(
     kind: str, out: Path, paths: tuple[str, ...], *, images: int, seed: int, jobs: int
 ) -> dict[str, object]:
     """Make one dataset below `out` and return its summary; one that is there is kept."""
-    count = max(1, images // 8) if kind == "hires" else images
+    count = max(1, images // FEWER.get(kind, 1))
     wanted = {"images": count, "seed": seed, "photos": [Path(path).name for path in paths]}
     note = out / f"{kind}.json"
     if note.is_file():

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 README = Path(__file__).parent / "README.md"
 PLACE = re.compile(r"(<!-- bench -->\n).*?(<!-- bench end -->)", re.DOTALL)
-BASE, LIMIT = "founding", "limit"
+LIMIT = "limit"
 WIDTH, BAR, GAP, TITLES, FONT = 1000, 26, 14, 400, 18
 INK, OURS, THEIRS, BOUND = "#222222", "#2f6f4f", "#9aa5b1", "#d9a441"
 
@@ -38,7 +38,8 @@ def ranked(race: Json) -> list[Json]:
 
 def race_lines(race: Json) -> list[str]:
     """Return the table of one race."""
-    found = ranked(race)
+    found, base = ranked(race), race["base"]
+    titles = {entry["name"]: entry["title"] for entry in found}
     rates = {entry["name"]: entry["images_per_s"]["median"] for entry in found}
     rows = []
     for entry in found:
@@ -51,14 +52,14 @@ def race_lines(race: Json) -> list[str]:
                 f"{entry['cpu_s_per_1000']['median']:.2f}",
                 f"{entry['peak_pss_mb']['median']:.0f}",
                 f"{entry['output_mb']:.0f}",
-                f"{rate / rates[BASE]:.2f}" if BASE in rates else "",
+                f"{rate / rates[base]:.2f}" if base in rates else "",
                 f"{rate / rates[LIMIT]:.0%}" if LIMIT in rates else "",
             )
         )
     about = race["dataset"]
     lines = [
         (
-            f"{race['images']} images ({race['kind']}): mean {about.get('mean_kb', '?')} kB, "
+            f"**{race['title']}**: {race['images']} images, mean {about.get('mean_kb', '?')} kB, "
             f"{about.get('mean_megapixels', '?')} megapixels, {about.get('bits_per_pixel', '?')} "
             f"bits a pixel, from {about.get('photos', '?')} photos."
         ),
@@ -66,7 +67,7 @@ def race_lines(race: Json) -> list[str]:
     ]
     head = (
         "pipeline", "s, median (min to max)", "images/s", "CPU s / 1000", "peak MB", "output MB",
-        "x founding", "of the limit",
+        f"x {titles.get(base, base)}", "of the limit",
     )  # fmt: skip
     lines += table(head, rows)
     absent = [e for e in race["results"] if e["status"] != "measured"]

@@ -1,10 +1,11 @@
 """Runs the benchmarks and writes what they gave as JSON.
 
 python tools/bench/run.py --corpus out/bench/corpus --out out/bench/results.json
-    [--rounds 5] [--workers 2] [--times 2] [--only NAME,NAME] [--smoke]
+    [--rounds 5] [--workers 2] [--times 2] [--races NAME,NAME] [--only NAME,NAME] [--smoke]
 
-Names are those of contestants and cases (contestants.py, cases.py); all by default. Contestants run
-interleaved, in random order within each round, each in a fresh process with a warm page cache.
+Names are those of races and contestants (contestants.py) and cases (cases.py); all by default.
+Contestants run interleaved, in random order within each round, each in a fresh process with a warm
+page cache.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 from cases import CASES
-from contestants import CONTESTANTS, Contestant
+from contestants import CONTESTANTS, RACES, Contestant, Race
 from limit import build
 from machine import ROOT, commit, machine, shown, versions
 from measure import Measure, measured, summary
@@ -30,8 +31,7 @@ from serving import server
 
 SMOKE = ("wdsremux_threads", "naive_webdataset", "img2dataset_local", "limit")
 """Contestants of a smoke run, beside all cases."""
-HIRES = 2
-"""The dataset of large images has fewer of them: it is run more times over."""
+SMOKE_RACES = ("inet", "function")
 
 
 @dataclass(slots=True)
@@ -64,14 +64,14 @@ class Entry:
         }
 
 
-def race(scene: Scene, kind: str, names: Sequence[str], times: int) -> dict[str, Any]:
-    """Run contestants over one kind of dataset, interleaved."""
-    source = scene.dataset(kind, times)
+def run_race(scene: Scene, race: Race, names: Sequence[str], times: int) -> dict[str, Any]:
+    """Run the contestants of a race, interleaved."""
+    source = scene.dataset(race.kind, times)
     images = rows_of(source)
     library = build(scene.work)
     entries = []
     for contestant in CONTESTANTS:
-        if contestant.name not in names or (kind == "hires" and not contestant.does_hires):
+        if contestant.name not in names or race.name not in contestant.races:
             continue
         missing = contestant.missing(scene)
         if contestant.name == "limit" and library is None:
@@ -81,21 +81,26 @@ def race(scene: Scene, kind: str, names: Sequence[str], times: int) -> dict[str,
     for number in range(scene.rounds):
         for entry in rng.sample(entries, len(entries)):
             if entry.status == "measured":
-                _run(scene, entry, source, images)
-                _say(f"{kind} round {number + 1}: {entry.contestant.name} {_result_text(entry)}")
+                _run(scene, race, entry, source, images)
+                _say(
+                    f"{race.name} round {number + 1}: {entry.contestant.name} {_result_text(entry)}"
+                )
     return {
-        "kind": kind,
+        "name": race.name,
+        "title": race.title,
+        "kind": race.kind,
+        "base": race.base,
         "images": images,
-        "dataset": _summary_of(scene, kind),
+        "dataset": _summary_of(scene, race.kind),
         "results": [entry.to_json(images) for entry in entries],
     }
 
 
-def _run(scene: Scene, entry: Entry, source: Path, images: int) -> None:
+def _run(scene: Scene, race: Race, entry: Entry, source: Path, images: int) -> None:
     """Run a contestant once."""
     out = scene.scratch()
-    with _more_arguments(scene, entry.contestant, source) as more:
-        command = entry.contestant.command(scene, source, out, more)
+    with _more_arguments(scene, race, entry.contestant, source) as more:
+        command = entry.contestant.command(scene, race, source, out, more)
         entry.command = shown(command, scene.work)
         measure = measured(command, scene.work / "log", scene.environment())
     made = measure.answer.get("images", _samples_in(out))
@@ -109,10 +114,12 @@ def _run(scene: Scene, entry: Entry, source: Path, images: int) -> None:
 
 
 @contextmanager
-def _more_arguments(scene: Scene, contestant: Contestant, source: Path) -> Iterator[list[str]]:
+def _more_arguments(
+    scene: Scene, race: Race, contestant: Contestant, source: Path
+) -> Iterator[list[str]]:
     """Provide what a contestant needs beside its command: a server of images, the limit's code."""
     if contestant.name == "limit":
-        yield ["--library", str(scene.work / "limit.so")]
+        yield ["--library", str(scene.work / "limit.so"), *race.limit]
     elif contestant.name == "img2dataset_local":
         folder = scene.work / "images"
         names = _exported(source, folder)
@@ -163,7 +170,11 @@ def _say(text: str) -> None:
 
 
 def run(
-    scene: Scene, names: Sequence[str], times: int, save: Callable[[dict[str, Any]], None]
+    scene: Scene,
+    races: Sequence[str],
+    names: Sequence[str],
+    times: int,
+    save: Callable[[dict[str, Any]], None],
 ) -> dict[str, Any]:
     """Run everything that is named; `save` gets the results so far after each measurement.
 
@@ -182,12 +193,12 @@ def run(
         "cases": [],
         "not_measured": {},
     }
-    kinds = {"inet": times} if scene.is_smoke else {"inet": times, "hires": HIRES * times}
-    if not any(contestant.name in names for contestant in CONTESTANTS):
-        kinds = {}
-    for kind, each in kinds.items():
-        with _or_listed(results, f"race on {kind}"):
-            results["races"].append(race(scene, kind, names, each))
+    has_contestants = any(contestant.name in names for contestant in CONTESTANTS)
+    for race in RACES if has_contestants else ():
+        if race.name not in races:
+            continue
+        with _or_listed(results, f"race {race.name}"):
+            results["races"].append(run_race(scene, race, names, times * race.times))
         save(results)
     for name, case in CASES.items():
         if name in names:
@@ -218,6 +229,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--times", type=int, default=2, help="each dataset so many times over")
+    parser.add_argument("--races", help="names of races, with commas")
     parser.add_argument("--only", help="names of contestants and cases, with commas")
     parser.add_argument("--smoke", action="store_true", help="everything once, as small as it goes")
     parser.add_argument(
@@ -229,6 +241,10 @@ def main() -> None:
     unknown = set(names) - {*known, *(c.name for c in CONTESTANTS)}
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    known_races = [race.name for race in RACES]
+    races = given.races.split(",") if given.races else SMOKE_RACES if given.smoke else known_races
+    if not set(races) <= set(known_races):
+        parser.error(f"--races: known are {', '.join(known_races)}")
     work = (given.work or given.out.parent / "work").absolute()
     rounds, times = (1, 1) if given.smoke else (given.rounds, given.times)
     corpus, peers = given.corpus.absolute(), given.peers_python.absolute()
@@ -238,7 +254,7 @@ def main() -> None:
     def save(results: dict[str, Any]) -> None:
         given.out.write_text(json.dumps(results, indent=1) + "\n")
 
-    results = run(scene, names, times, save)
+    results = run(scene, races, names, times, save)
     save(results)
     shutil.rmtree(work, ignore_errors=True)
     if results["not_measured"]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 FOUNDING = ("center-crop-scale=0.7,1.0", "resize=256x256", "hflip", "sharpen")
+RANDOM_CROP = ("random-resized-crop=224", "hflip")
 GEOMETRY = FOUNDING[:-1]
 HERE = Path(__file__).parent
 _numbers = itertools.count()
