@@ -112,7 +112,10 @@ FOUNDING_RACES = tuple(race.name for race in RACES if race.base == "founding")
 
 CONTESTANTS = (
     Contestant(
-        "wdsremux_threads", "wdsremux, threads", arguments=("--engine", "threads"), races=EVERY_RACE
+        "wdsremux_threads",
+        "wdsremux, threads",
+        arguments=("--engine", "threads"),
+        races=(*FOUNDING_RACES, "random_crop"),
     ),
     Contestant(
         "wdsremux_processes",

@@ -29,7 +29,7 @@ from measure import Measure, measured, summary
 from scene import Scene, rows_of, size_of
 from serving import server
 
-SMOKE = ("wdsremux_threads", "naive_webdataset", "img2dataset_local", "limit")
+SMOKE = ("wdsremux_threads", "wdsremux_processes", "naive_webdataset", "img2dataset_local", "limit")
 """Contestants of a smoke run, beside all cases."""
 SMOKE_RACES = ("inet", "function")
 

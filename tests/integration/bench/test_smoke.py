@@ -60,15 +60,18 @@ def test_a_run_says_what_it_was_measured_on(results):
 
 
 def test_contestants_are_measured_or_say_why_not(results):
-    (race,) = json.loads(results.read_text())["races"]
+    race, with_function = json.loads(results.read_text())["races"]
     entries = {entry["name"]: entry for entry in race["results"]}
-    assert set(entries) == {"wdsremux_threads", "naive_webdataset", "img2dataset_local", "limit"}
+    measured = {"wdsremux_threads", "wdsremux_processes", "naive_webdataset"}
+    assert set(entries) == {*measured, "img2dataset_local", "limit"}
     assert race["images"] == 16
-    for name in ("wdsremux_threads", "naive_webdataset"):
+    for name in measured:
         assert entries[name]["status"] == "measured"
         for field in ("wall_s", "images_per_s", "cpu_s_per_1000", "peak_pss_mb"):
             assert_summary(entries[name][field])
         assert entries[name]["output_mb"] > 0
+    (entry,) = with_function["results"]
+    assert (entry["name"], entry["status"]) == ("wdsremux_processes", "measured")
     assert entries["limit"]["status"].split(":")[0] in ("measured", "not built")
     assert entries["img2dataset_local"]["status"].split(":")[0] in ("measured", "not installed")
 
