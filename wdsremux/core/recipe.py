@@ -225,9 +225,8 @@ class Run(Options):
     engine: Literal["auto", "threads", "processes"] = option(
         "auto", choices=("auto", "threads", "processes")
     )
-    """kind of workers; auto uses threads for built-in steps, and processes for your function and
-    after a run that crashed
-    """
+    """kind of workers; auto uses threads for built-in steps with up to 8 workers, and processes for
+    more workers, for your function and after a run that crashed"""
     on_error: Literal["skip", "fail"] = option("skip", choices=("skip", "fail"))
     """skip bad records, or fail at the first one"""
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")

@@ -29,14 +29,19 @@ from wdsremux.transforms.function.call import (
 
 Transform = str | Callable[..., Any]
 
+THREADS_AT_MOST = 8
+"""More workers than this are processes: what holds Python's lock takes about an eighth of the time
+that an image costs (tools/scale/one_machine.py), so more threads would wait for one another.
+"""
+
 
 def open_engine(
     run: Run, *, has_function: bool, after_death: bool = False
 ) -> tuple[Engine, str, int]:
     """Return the engine, its name, and its number of workers.
 
-    After a run that died, "auto" means processes: a record that crashed the run (a crash of a codec
-    ends all threads) is then found and rejected.
+    "auto" means processes for many workers, and after a run that died: a record that crashed the
+    run (a crash of a codec ends all threads) is then found and rejected.
     """
     from wdsremux.processing.engines.processes import ProcessEngine
     from wdsremux.processing.engines.serial import SerialEngine
@@ -50,7 +55,8 @@ def open_engine(
             "--engine threads cannot run your function: it would share Python's global lock and "
             "random generators; remove --engine threads"
         )
-    if has_function or run.engine == "processes" or (after_death and run.engine == "auto"):
+    suits_processes = after_death or workers > THREADS_AT_MOST
+    if has_function or run.engine == "processes" or (suits_processes and run.engine == "auto"):
         return ProcessEngine(workers, result_timeout_s=run.record_timeout), "processes", workers
     return ThreadEngine(workers), "threads", workers
 
