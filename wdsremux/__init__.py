@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from wdsremux.core.events import Done as Done
     from wdsremux.core.events import Note as Note
     from wdsremux.core.events import Opened as Opened
-    from wdsremux.core.events import Phase as Phase
     from wdsremux.core.events import ShardDone as ShardDone
+    from wdsremux.core.heartbeat import Phase as Phase
     from wdsremux.core.manifest import Manifest as Manifest
     from wdsremux.core.recipe import Recipe as Recipe
     from wdsremux.core.recipe import Run as Run
@@ -58,7 +58,7 @@ _HOMES = {
     "Done": "wdsremux.core.events",
     "Note": "wdsremux.core.events",
     "Opened": "wdsremux.core.events",
-    "Phase": "wdsremux.core.events",
+    "Phase": "wdsremux.core.heartbeat",
     "ShardDone": "wdsremux.core.events",
 }
 

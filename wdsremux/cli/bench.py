@@ -3,6 +3,7 @@
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.cli import console
@@ -72,7 +73,8 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     from wdsremux.processing.opening import open_conversion
 
     with working(f"measuring {source}", run.progress):
-        found = estimate(open_conversion(source, out, recipe, run, recipe.transform))
+        in_order = replace(recipe, shuffle=None)  # what is measured does not need the other order
+        found = estimate(open_conversion(source, out, in_order, run, recipe.transform))
     free = free_at(out)
     if run.progress == "json":
         console.out(json.dumps({"event": "estimate", **found.to_json(), "free_bytes": free}))

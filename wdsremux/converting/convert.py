@@ -13,8 +13,8 @@ from wdsremux.converting.python_texts import error_in_python, noting_in_python
 from wdsremux.converting.run import convert as run_conversion
 from wdsremux.converting.summary import summary_of
 from wdsremux.core.errors import UsageError, WdsremuxError
-from wdsremux.core.events import Event, Note, Observer, Opened, Phase, ignore_event, log_notes
-from wdsremux.core.heartbeat import receiving
+from wdsremux.core.events import Event, Note, Observer, Opened, ignore_event, log_notes
+from wdsremux.core.heartbeat import Phase, receiving
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Recipe, Run
@@ -139,7 +139,9 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         if died:
             observer(Note("the last run on this output was killed or crashed; resuming"))
             conversion = with_careful_engine(conversion, run)
-        return run_conversion(resumed(conversion, run, observer), observer)
+        with receiving(observer):
+            conversion = resumed(conversion, run, observer)
+        return run_conversion(conversion, observer)
 
 
 def _observer(observer: Observer | None, shown: str | None) -> Observer:

@@ -16,8 +16,9 @@ from wdsremux.converting.function_change import (
 )
 from wdsremux.converting.remarks import with_remarks_of
 from wdsremux.core.errors import RecipeMismatchError, UsageError
-from wdsremux.core.events import Note, Observer, Phase
+from wdsremux.core.events import Note, Observer
 from wdsremux.core.head import Head, fingerprint_of
+from wdsremux.core.heartbeat import Phase
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Run
 from wdsremux.dataset.function_changes import function_changes_of

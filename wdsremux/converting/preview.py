@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wdsremux.converting.summary import source_summary
@@ -27,7 +27,7 @@ from wdsremux.transforms.steps.picture import SourceImage
 
 SPOTS = 4
 """Places that rows are taken from, where each costs a download or a whole batch."""
-_ROWS_OPTIONS = ("split", "image_column", "limit", "max_pixels")
+_ROWS_OPTIONS = ("split", "image_column", "limit", "max_pixels", "shuffle")
 """Options of a recorded recipe that say which rows it read."""
 _NOWHERE = "preview"
 """Names an output that is never written."""
@@ -51,7 +51,8 @@ def preview_source(
     They are spread over the source where that is cheap. Raises the errors of `convert`.
     """
     ref = parse(source, recipe)
-    conversion = open_conversion(ref, _NOWHERE, recipe, run, transform or recipe.transform)
+    in_order = replace(recipe, shuffle=None)  # a few rows do not need all of them in another order
+    conversion = open_conversion(ref, _NOWHERE, in_order, run, transform or recipe.transform)
     spots = SPOTS if ref.kind == "hub" or conversion.job.batches_rows else rows
     ranges = list(_ranges(conversion, rows, spots))
     packed = _converted(conversion, ranges)
@@ -69,7 +70,7 @@ def rejected_images(source: str, overview: Overview) -> dict[int, SheetImage | s
     `source` is what the output was made from. Raises SourceError, UsageError.
     """
     options = {name: overview.manifest.head.options.get(name) for name in _ROWS_OPTIONS}
-    recipe = Recipe.from_options({name: value for name, value in options.items() if value})
+    recipe = Recipe.from_options(options)
     conversion = open_conversion(source, _NOWHERE, recipe, Run(), None)
     wanted = sorted({item.position for kind in overview.rejected for item in kind.examples})
     found: dict[int, SheetImage | str] = {}

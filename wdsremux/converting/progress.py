@@ -12,8 +12,8 @@ from typing import Any, Protocol, TextIO, cast
 
 from wdsremux.converting.bar import Bar
 from wdsremux.converting.views import AnyEvent, BestEffortStream, JsonLines, LogLines, View
-from wdsremux.core.events import Phase, ignore_event
-from wdsremux.core.heartbeat import receiving
+from wdsremux.core.events import ignore_event
+from wdsremux.core.heartbeat import Phase, receiving
 
 
 class Shown(Protocol):

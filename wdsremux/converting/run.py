@@ -12,8 +12,8 @@ from wdsremux.converting.disk_space import SpaceWatch, source_bytes
 from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.converting.remarks import RemarkLog
 from wdsremux.core.errors import CorruptDataError, SourceError
-from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, Phase, ShardDone
-from wdsremux.core.heartbeat import receiving
+from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
+from wdsremux.core.heartbeat import Phase, receiving
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
 from wdsremux.core.option_values import listed
 from wdsremux.core.records import Batch, Task

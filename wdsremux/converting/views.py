@@ -20,13 +20,12 @@ from wdsremux.core.events import (
     Event,
     Note,
     Opened,
-    Phase,
     ShardDone,
     SyncAdvanced,
     SyncBegun,
     SyncEvent,
 )
-from wdsremux.core.heartbeat import Waiting, Worked
+from wdsremux.core.heartbeat import Phase, Waiting, Worked
 from wdsremux.core.option_values import duration
 
 LOG_EVERY_S = 10.0

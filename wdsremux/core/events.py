@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wdsremux.core.escaping import escaped
-from wdsremux.core.heartbeat import Waiting, Worked
+from wdsremux.core.heartbeat import Phase, Waiting, Worked
 from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.core.records import Rejected, Remark
 
@@ -13,13 +13,6 @@ from wdsremux.core.records import Rejected, Remark
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something the user should know, reported once."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """Something that may take seconds begins, such as listing a source or writing the manifest."""
 
     text: str
 

@@ -33,7 +33,14 @@ class Waiting:
     """Seconds after which the run gives up; 0 if they are not known."""
 
 
-Signal = Worked | Waiting
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """Something that may take seconds begins or continues, such as listing a source."""
+
+    text: str
+
+
+Signal = Worked | Waiting | Phase
 
 _receive: ContextVar[Callable[[Signal], None] | None] = ContextVar("wdsremux_signal", default=None)
 _report: ContextVar[Report | None] = ContextVar("wdsremux_heartbeat", default=None)

@@ -59,6 +59,7 @@ class ConvertOptions(TypedDict, total=False):
     allow_oversize: bool
     break_at: int | list[int] | tuple[int, ...]
     limit: int
+    shuffle: int
     where: str
     min_size: int
     max_aspect: float
@@ -70,6 +71,7 @@ class ConvertOptions(TypedDict, total=False):
     record_timeout: str | float
     staging: str
     staging_max: str | int
+    scratch: str
     index: str | list[str] | tuple[str, ...]
     sync_to: str
     extend: bool

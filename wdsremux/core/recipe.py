@@ -206,6 +206,10 @@ class Recipe(Options):
     """start a new shard and a new batch at this row; --extend sets it where rows were added"""
     limit: int | None = option(None, number_from(1), metavar="N")
     """convert only the first N rows"""
+    shuffle: int | None = option(None, number_from(0, 2**63 - 1), metavar="SEED")
+    """convert the rows of each split in a random order, the same for the same seed; every row is
+    written to temporary files first
+    """
     where: str | None = option(None, condition_from_text, metavar="CONDITION")
     """convert only rows for which a condition on columns is true, such as "label in ['cat', 'dog']
     and width >= 256"; the others are listed as filtered, not as errors
@@ -245,6 +249,8 @@ class Run(Options):
     """
     staging_max: int = option(4000 * MB, size_from_text, show=text_from_size, metavar="SIZE")
     """maximum size of the staging folder; the conversion pauses while it is full"""
+    scratch: str | None = option(None, metavar="DIR")
+    """folder for the temporary files of --shuffle; in the system's temporary folder by default"""
     index: tuple[str, ...] = option((), names_from_text, metavar="KIND,...")
     """write the indexes of other loaders as well, without reading a shard again: dali, energon,
     webshart, timm, open_clip, or all (see wdsremux help loaders)

@@ -178,6 +178,7 @@ def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
         "depth_range": recipe.depth_range is None,
         "zip_encoding": recipe.zip_encoding is None,
         "image_list": recipe.image_list == "first",
+        "shuffle": recipe.shuffle is None,
         "where": recipe.where is None,
         "min_size": recipe.min_size is None,
         "max_aspect": recipe.max_aspect is None,

@@ -25,7 +25,7 @@ from wdsremux.sources.registry import parse
         ),
         ("convert a b --threads 3", "; use --workers;"),
         ("convert a b --foo", "wdsremux convert: unrecognized arguments: --foo; see wdsremux"),
-        ("convert a b --shuffle", "arguments: --shuffle; see wdsremux convert --help"),
+        ("convert a b --mirror", "arguments: --mirror; see wdsremux convert --help"),
         ("convert a b --qualty 3", "; did you mean --quality?;"),
         ("convert a b --sourc 3", "; did you mean --source-kind?;"),
         (

@@ -170,6 +170,7 @@ def bench(source: SourceLike, recipe: Recipe, run: Run, *, seconds: float = SECO
     Raises what `convert` raises.
     """
     budget = _TimeBudget(seconds)
+    recipe = replace(recipe, shuffle=None)  # which would read all rows first
     with tempfile.TemporaryDirectory(prefix="wdsremux-bench-") as folder:
         out = Path(folder, "out")
         conversion = open_conversion(source, out, recipe, run, recipe.transform)

@@ -98,13 +98,13 @@ def staging_folder(address: str, parent: str | None) -> Path:
 
 
 @contextlib.contextmanager
-def scratch_folder(address: str) -> Iterator[Path]:
-    """Yield a folder for temporary files, while the block runs.
+def scratch_folder(address: str, parent: str | None = None) -> Iterator[Path]:
+    """Yield a folder for temporary files below `parent`, while the block runs.
 
     Removes those of killed runs to the same address. Those of running ones are locked: not every
     store keeps other runs away.
     """
-    base = staging_folder(address, None)
+    base = staging_folder(address, parent)
     for left in base.parent.glob(f"{base.name}-*"):
         with contextlib.suppress(OSError, StoreError):
             # In a shared folder, another user may have created one of that name.
