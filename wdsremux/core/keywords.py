@@ -24,6 +24,8 @@ class ConvertOptions(TypedDict, total=False):
     """Every option of a conversion except source, output and transform."""
 
     split: str
+    split_ratio: str
+    stratify: bool
     subset: str
     revision: str
     source_kind: str

@@ -103,6 +103,10 @@ class Recipe(Options):
 
     split: str = option("train", metavar="SPLIT")
     """rows to convert: train, train+validation, train[:10%], train[1000:2000], or all"""
+    split_ratio: str | None = option(None, metavar="NAME=SHARE,...")
+    """divide the selected rows into splits, such as train=0.9,val=0.1, by a hash of the key"""
+    stratify: bool = option(False, switch_from)
+    """divide each label by --split-ratio"""
     subset: str | None = option(None, metavar="NAME")
     """configuration (subset) of the dataset, if it has several"""
     revision: str | None = option(None, metavar="REV")

@@ -179,6 +179,8 @@ def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
         "zip_encoding": recipe.zip_encoding is None,
         "image_list": recipe.image_list == "first",
         "shuffle": recipe.shuffle is None,
+        "split_ratio": recipe.split_ratio is None,
+        "stratify": not recipe.stratify,
         "where": recipe.where is None,
         "min_size": recipe.min_size is None,
         "max_aspect": recipe.max_aspect is None,

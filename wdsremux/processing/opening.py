@@ -12,13 +12,13 @@ from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
+from wdsremux.processing.arranging import arranged, is_rearranged, with_source_row
 from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
 from wdsremux.processing.held_out import held_out_chain, remarks_on_held_out
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
-from wdsremux.processing.shuffling import Shuffler, with_source_row, without_source_row
-from wdsremux.processing.tasks import SeriesRows, UnitsOf, remarks_on_splits, series_from_text
+from wdsremux.processing.tasks import remarks_on_splits
 from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
 from wdsremux.stores import registry
@@ -87,7 +87,7 @@ def _columns(
 ) -> tuple[Source, Columns, tuple[str, ...]]:
     """Return the source of what is packed, its columns, and what to say of those left out."""
     features, options = source.features(), column_options(recipe)
-    if recipe.shuffle is not None:
+    if is_rearranged(recipe):
         features = with_source_row(features)
     adds_columns = has_function and recipe.transform_mode != "image"
     columns = choose_columns(features, options, has_function=adds_columns)
@@ -107,28 +107,6 @@ def _every_image(source: Source, columns: Columns) -> Source:
             "a row would have the same key; leave --key-column out"
         )
     return EveryImage(source)
-
-
-def _rows(
-    source: Source, columns: Columns, series: tuple[SeriesRows, ...], recipe: Recipe, run: Run
-) -> tuple[UnitsOf, tuple[SeriesRows, ...], tuple[str, ...]]:
-    """Return what reads the rows, the series they belong to, and what to say of it."""
-    if recipe.shuffle is None:
-        return lambda split, start: source.units(split, columns, start), series, ()
-    if run.extend:
-        raise UsageError(
-            "--extend cannot be combined with --shuffle: added rows belong between the others; "
-            "convert into another OUT"
-        )
-    own = without_source_row(columns, source.features())
-    shuffler = Shuffler(
-        lambda split, start: source.units(split, own, start),
-        series,
-        recipe.shuffle,
-        run.scratch,
-        adds_row=own != columns,
-    )
-    return shuffler.units, shuffler.series, (shuffler.remark(),)
 
 
 def open_survey_engine(run: Run) -> Engine:
@@ -152,8 +130,8 @@ def open_conversion(
     is_given = function is not None or recipe.eval_transform is not None
     opened, columns, remarks = _columns(opened, recipe, has_function=is_given)
     splits = opened.splits()
-    series = series_from_text(recipe.split, splits)
-    units, series, announced = _rows(opened, columns, series, recipe, run)
+    rows = arranged(opened, columns, splits, recipe, run)
+    series = rows.series
     job = job_from_recipe(recipe, columns, function)
     job = replace(job, held_out=held_out_chain(recipe, series))
     # A function object has no name to open it by: it must be passed again.
@@ -164,7 +142,7 @@ def open_conversion(
     engine, engine_name, workers = open_engine(run, has_function=_has_function(job))
     return Conversion(
         head=head,
-        units=units,
+        units=rows.units,
         series=series,
         limit=recipe.limit,
         job=job,
@@ -176,7 +154,7 @@ def open_conversion(
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
         remarks=(
-            *announced,
+            *rows.remarks,
             *remarks,
             *remarks_on_splits(recipe.split, splits),
             *remarks_on_held_out(recipe, series, job),

@@ -21,19 +21,15 @@ from typing import BinaryIO, Self
 import numpy as np
 import numpy.typing as npt
 
-from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, StoreError, UsageError
 from wdsremux.core.heartbeat import Phase, signal
 from wdsremux.core.option_values import size
 from wdsremux.core.records import Piece, Record
+from wdsremux.processing.splitting import SOURCE_ROW, row_from_record
 from wdsremux.processing.tasks import RowRange, SeriesRows, UnitsOf, pieces
-from wdsremux.sources.rows.pictures import UnreadableImage
 from wdsremux.sources.rows.unit import UNIT_BYTES, UNIT_ROWS, StreamRow, StreamUnit
 from wdsremux.stores.folder.disk_errors import free_bytes
 from wdsremux.stores.staging.files import scratch_folder, staging_folder
-
-SOURCE_ROW = "source_row"
-"""Column that the samples get: their row number in the source."""
 
 BUCKETS = 64
 """A power of two. One file is open for each, and the numbers of one are sorted in memory."""
@@ -53,21 +49,6 @@ def order_number(key: bytes, row: int) -> int:
     """Return the 64-bit number that decides where a row comes: the smallest first."""
     digest = hashlib.blake2b(row.to_bytes(8, "little"), key=key, digest_size=8)
     return int.from_bytes(digest.digest(), "big")
-
-
-def with_source_row(features: Sequence[Column]) -> Sequence[Column]:
-    """Return columns of a source with its row number, unless it has a column of that name."""
-    if any(column.name == SOURCE_ROW for column in features):
-        return features
-    return (*features, Column(SOURCE_ROW, "int64"))
-
-
-def without_source_row(columns: Columns, features: Sequence[Column]) -> Columns:
-    """Return the chosen columns that the source itself has."""
-    if any(column.name == SOURCE_ROW for column in features):
-        return columns
-    kept = tuple(column for column in columns.extras if column.name != SOURCE_ROW)
-    return replace(columns, extras=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,16 +268,8 @@ class _BucketWriter:
 def _items(piece: Piece) -> Iterator[StreamRow]:
     """Yield the rows of a piece; paths of images stay paths, images stay as they are stored."""
     if isinstance(piece.unit, StreamUnit):
-        yield from piece.unit.items[piece.start : piece.stop]
-        return
-    for record in piece.unit.read(piece.start, piece.stop):
-        others = tuple(_held(*other) for other in record.others)
-        image = _held(record.image, record.problem)
-        yield StreamRow(image, record.fields, others, record.remarks, record.location)
-
-
-def _held(image: bytes | None, problem: str | None) -> bytes | UnreadableImage | None:
-    return image if problem is None else UnreadableImage(problem)
+        return iter(piece.unit.items[piece.start : piece.stop])
+    return map(row_from_record, piece.unit.read(piece.start, piece.stop))
 
 
 def _units(path: Path, entries: Entries, first: int) -> Iterator[ShuffledUnit]:

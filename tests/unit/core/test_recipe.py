@@ -47,7 +47,9 @@ def test_a_choice_of_digits_may_be_a_number():
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones():
-    with pytest.raises(UsageError, match=r"unknown option 'qualty'; the options are split, subset"):
+    with pytest.raises(
+        UsageError, match=r"unknown option 'qualty'; the options are split, split_ratio"
+    ):
         Recipe.from_options({"qualty": 90})
 
 

@@ -9,14 +9,9 @@ from support.units import MemorySource
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import UsageError
-from wdsremux.processing.shuffling import (
-    SOURCE_ROW,
-    Shuffler,
-    order_number,
-    series_key,
-    with_source_row,
-    without_source_row,
-)
+from wdsremux.processing.arranging import with_source_row, without_source_row
+from wdsremux.processing.shuffling import Shuffler, order_number, series_key
+from wdsremux.processing.splitting import SOURCE_ROW
 from wdsremux.processing.tasks import pieces, series_from_text
 from wdsremux.sources.rows.unit import StreamRow, StreamUnit
 
