@@ -118,12 +118,13 @@ class _DebugWorker(Worker):
     def _add_columns(self, outcomes: Sequence[Row]) -> None:
         """Pack the columns that the function adds, by the types that this batch shows."""
         columns = self._job.columns
-        known = {columns.image, *columns.fields, *RESERVED, *(name for name, *_ in self._extras)}
+        packed = (name for name, *_ in self._fields.extras)
+        known = {columns.image, *columns.fields, *RESERVED, *packed}
         dtypes: dict[str, Dtype] = {}
         for outcome in outcomes:
             add_dtypes(dtypes, outcome.fields, known)
         fit = {name: dtype for name, dtype in dtypes.items() if fits_json(dtype)}
-        self._extras += [(name, name, converter(dtype)) for name, dtype in fit.items()]
+        self._fields.extras += [(name, name, converter(dtype)) for name, dtype in fit.items()]
 
     def _add(self, record: Record, builder: BatchBuilder) -> None:
         if record.position == self._debugged.row:

@@ -11,9 +11,7 @@ from typing import Any
 
 from wdsremux.core.errors import TransformError
 from wdsremux.core.heartbeat import heartbeat
-from wdsremux.core.json_values import ValueFormError, converter, json_bytes, label_converter
-from wdsremux.core.keys import key_from_position, key_from_value
-from wdsremux.core.option_values import shortened
+from wdsremux.core.json_values import json_bytes
 from wdsremux.core.records import Batch, Record, Rejected, Stage, Task
 from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.processing.batch import (
@@ -24,6 +22,7 @@ from wdsremux.processing.batch import (
 )
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.members import member_contents
+from wdsremux.processing.sample_fields import SampleFields
 from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
 from wdsremux.transforms.codecs.codec import (
     DecodeError,
@@ -50,11 +49,8 @@ class Worker:
         self._steps = steps_from_text(job.steps)
         self._filter = None if job.filter is None else job.filter.prepared()
         self._function = self._user_function()
-        columns = job.columns
         self._added = self._added_columns()
-        self._extras = [(c.name, c.json_name, converter(c.dtype)) for c in columns.extras]
-        self._extras += [(c.name, c.name, converter(c.dtype)) for c in columns.added]
-        self._label = label_converter(columns.label.dtype) if columns.label else None
+        self._fields = SampleFields(job.columns, job.copies)
         # At once: a function that cannot be imported is not found after hours.
         self._held_out = self._sibling(job.chains[-1]) if job.held_out is not None else None
 
@@ -259,8 +255,8 @@ class Worker:
     def _pack(self, row: Row, read: Mapping[str, Any], copy: int, builder: BatchBuilder) -> None:
         """Encode a row and append its sample; `read` are the columns as the source has them."""
         encoded, width, height = self._encoded(row)
-        key, key_text = self._key(row, copy)
-        entry = self._entry(row, read, builder) | self._label_of(row)
+        key, key_text = self._fields.key(row, copy)
+        entry = self._fields.entry(row, read, builder)
         if self._job.copies > 1:
             entry["copy"] = copy
         entry |= {"width": width, "height": height, "position": row.position}
@@ -287,56 +283,6 @@ class Worker:
             raise RejectedRecordError("encode", str(exc)) from exc
         except MemoryError as exc:
             raise RejectedRecordError("encode", "not enough memory to encode the image") from exc
-
-    def _key(self, row: Row, copy: int) -> tuple[str, str | None]:
-        """Return the sample's key, and the column's value that it was made from, if any."""
-        column = self._job.columns.key
-        suffix = f"-c{copy}" if self._job.copies > 1 else ""
-        first, number = row.number or (row.position, None)
-        if number is not None:
-            suffix = f"-{number}{suffix}"
-        if column is None:
-            return key_from_position(first) + suffix, None
-        try:
-            key, text = key_from_value(row.fields.get(column))
-        except ValueError as exc:
-            raise RejectedRecordError("pack", f"column {column!r}: {exc}") from exc
-        return key + suffix, text
-
-    def _entry(self, row: Row, read: Mapping[str, Any], builder: BatchBuilder) -> dict[str, Any]:
-        """Return the extra columns of a sample.
-
-        A value of the source that does not have its column's type is null: an extra column does not
-        cost the image. One that the user's function returned rejects the row.
-        """
-        entry: dict[str, Any] = {}
-        for name, json_name, convert in self._extras:
-            try:
-                entry[json_name] = convert(row.fields.get(name))
-            except ValueFormError as exc:
-                error = RejectedFieldError(name, convert, exc)
-                error.attribute(read)
-                if error.stage == "transform":
-                    raise error from exc
-                entry[json_name] = None
-                kind, column = type(row.fields.get(name)).__name__, shortened(repr(name), 60)
-                text = f"values left out (null): column {column} cannot hold {kind}"
-                builder.remark(row.position, text)
-        return entry
-
-    def _label_of(self, row: Row) -> dict[str, Any]:
-        """Return the label of a sample, and the name of its class."""
-        label = self._job.columns.label
-        if label is None or self._label is None:
-            return {}
-        try:
-            number = self._label(row.fields.get(label.name))
-        except ValueFormError as exc:
-            raise RejectedFieldError(label.name, self._label, exc) from exc
-        if label.class_names is None:
-            return {"label": number}
-        is_known = number is not None and number >= 0
-        return {"label": number, "label_name": label.class_names[number] if is_known else None}
 
 
 def _records_of(task: Task) -> Iterator[Record]:
