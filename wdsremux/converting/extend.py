@@ -26,6 +26,7 @@ from wdsremux.dataset.head import added_files, refuse_difference
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.processing.opening import open_survey_engine
 from wdsremux.processing.plan import Conversion
+from wdsremux.processing.shard_rows import with_recorded_shard_rows
 from wdsremux.processing.survey import needs_survey, surveyed, with_recorded_columns
 from wdsremux.processing.tasks import SeriesRows, series_from_text
 from wdsremux.transforms.kernel.choice import PORTABLE, kernel_of, native_version
@@ -44,6 +45,7 @@ def resumed(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
         return _with_new_columns(conversion, run, observer)
     conversion = with_recorded_columns(conversion, recorded)
     conversion = _with_kernel_of(conversion, recorded)
+    conversion = with_recorded_shard_rows(conversion, recorded)
     breaks = _breaks_of(recorded)
     if breaks[: len(conversion.breaks)] == conversion.breaks:
         # The same command again does not repeat where the output was extended.

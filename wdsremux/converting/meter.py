@@ -9,6 +9,7 @@ from typing import Any
 from wdsremux.core.events import Advanced, Begun, Event, ShardDone
 from wdsremux.core.heartbeat import Worked
 from wdsremux.core.option_values import counted, crew, duration
+from wdsremux.dataset.shards.bounds import MIN_BYTES
 
 
 class Meter:
@@ -30,7 +31,7 @@ class Meter:
         self.shards = 0
         self.shards_before = 0
         self.output_bytes = 0
-        self._max_shard_bytes = 0
+        self._max_shard_bytes = self._least_shards = 0
         self._copies = 1
         self._rows_in_shards: Counter[int] = Counter()
 
@@ -44,6 +45,7 @@ class Meter:
             self.ahead = 0
             self.shards_before = event.done_shards
             self._max_shard_bytes = event.max_shard_bytes
+            self._least_shards = event.least_shards
             self._copies = event.copies
         elif isinstance(event, Advanced):
             self.rows += event.rows
@@ -139,8 +141,11 @@ class Meter:
         if in_shards:
             return self.shards_before + math.ceil(left * self.shards / in_shards)
         if self._max_shard_bytes:
-            return self.shards_before + math.ceil(
-                left * self.output_bytes / done / self._max_shard_bytes
+            left_bytes = left * self.output_bytes / done
+            by_rows = self._least_shards * left // self.rows_in_all
+            return self.shards_before + max(
+                math.ceil(left_bytes / self._max_shard_bytes),
+                min(by_rows, int(left_bytes // MIN_BYTES)),
             )
         return None
 

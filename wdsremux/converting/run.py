@@ -25,6 +25,7 @@ from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.dataset.shards.packing import packed_from
 from wdsremux.dataset.shards.series import SeriesWriter
 from wdsremux.processing.plan import Conversion
+from wdsremux.processing.shard_rows import least_shards
 from wdsremux.processing.tasks import SeriesRows
 
 
@@ -140,6 +141,7 @@ class _ConversionRun:
             c.engine_name,
             done_shards=len(self.shards()),
             max_shard_bytes=c.bounds.max_bytes,
+            least_shards=least_shards(c),
             copies=c.job.copies,
             function="" if c.job.function is None else c.job.function.label,
         )

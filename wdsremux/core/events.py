@@ -38,6 +38,8 @@ class Begun:
     """Shards that are finished already."""
     max_shard_bytes: int = 0
     """Largest size of a shard; 0 if it is not known."""
+    least_shards: int = 0
+    """Number of shards that the number of rows makes, if they are not too small; 0 if unknown."""
     copies: int = 1
     function: str = ""
     """Name of the user's function."""

@@ -21,6 +21,9 @@ MAX_DEPTH = 64
 FUNCTION_CHANGES = "function_changes"
 """Option of a head that lists replaced functions; see `dataset.function_changes`."""
 
+SHARD_ROWS = "shard_rows"
+"""Option of a head: by split, the rows after which a shard of the default size ends."""
+
 _STRINGS = ("name", "fingerprint")
 _LISTS = ("class_names", "series", "notes")
 _OBJECTS = ("features", "recipe", "source", "versions", "place")
@@ -112,14 +115,21 @@ def head_problem(raw: Mapping[str, Any]) -> str | None:
             return f"it has no field {name!r}"
         if not _has_type(name, raw[name]) or not is_canonical(raw[name]):
             return f"the field {name!r} is malformed"
-    max_pixels = raw["recipe"].get("max_pixels")
-    if max_pixels is not None and not _is_positive(max_pixels):
-        return "the recipe's 'max_pixels' is not a number of pixels"
-    changes = raw["recipe"].get(FUNCTION_CHANGES, [])
-    if not isinstance(changes, list) or not all(map(_is_function_change, changes)):
-        return f"the recipe's {FUNCTION_CHANGES!r} is malformed"
     if not all(_is_dtype(dtype) for dtype in raw["features"].values()):
         return "'features' contains an unknown type"
+    return _recipe_problem(raw["recipe"])
+
+
+def _recipe_problem(recipe: Mapping[str, Any]) -> str | None:
+    max_pixels = recipe.get("max_pixels")
+    if max_pixels is not None and not _is_positive(max_pixels):
+        return "the recipe's 'max_pixels' is not a number of pixels"
+    changes = recipe.get(FUNCTION_CHANGES, [])
+    if not isinstance(changes, list) or not all(map(_is_function_change, changes)):
+        return f"the recipe's {FUNCTION_CHANGES!r} is malformed"
+    shard_rows = recipe.get(SHARD_ROWS, {})
+    if not isinstance(shard_rows, dict) or not all(map(_is_positive, shard_rows.values())):
+        return f"the recipe's {SHARD_ROWS!r} is malformed"
     return None
 
 

@@ -18,6 +18,8 @@ SIZE_UNITS = {
     "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
+DEFAULT_SHARD_BYTES = 512 * MB
+"""Upper bound of a shard without --max-shard-size."""
 DEFAULT_MAX_PIXELS = 178_000_000
 """About 13,300 × 13,300: half a gigabyte of RGB."""
 MIN_PREFIX_CHARS = 4

@@ -198,10 +198,10 @@ class Recipe(Options):
     """values that become black and white in images with more than 8 bits per value; by default
     0:65535 for integers and 0:1 for floats
     """
-    max_shard_size: int = option(
-        512 * MB, shard_size_from_text, show=text_from_size, metavar="SIZE"
-    )
-    """upper bound of the size of a shard file; MB is 10^6 bytes, MiB is 2^20"""
+    max_shard_size: int | None = option(None, shard_size_from_text, metavar="SIZE")
+    """upper bound of the size of a shard file; MB is 10^6 bytes, MiB is 2^20; by default 512MB, and
+    less where a split would have fewer than 16 shards (of at least 2MB)
+    """
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
     """upper bound of the samples in a shard"""
     allow_oversize: bool = option(False, switch_from)

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from wdsremux.core.errors import RecipeMismatchError
-from wdsremux.core.head import DECIDING_FIELDS, Head
+from wdsremux.core.head import DECIDING_FIELDS, SHARD_ROWS, Head
 from wdsremux.core.option_values import listed, shortened
 from wdsremux.core.recipe import Recipe
 
@@ -89,6 +89,11 @@ def head_difference(old: Head, new: Head, field: str, *, is_finished: bool = Fal
         return (
             "the output was started with another recipe: the function of --eval-transform has "
             "changed since; restore it to resume"
+        )
+    if where.startswith(f"recipe.{SHARD_ROWS}"):
+        return (
+            "the output was started without --max-shard-size and --max-shard-samples; leave them "
+            "out to resume"
         )
     remedy = "pass the old value"
     if where == "versions.kernel":

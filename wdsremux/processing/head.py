@@ -8,8 +8,9 @@ from typing import Any
 from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.conditions import names_of, parsed_condition
 from wdsremux.core.errors import UsageError
-from wdsremux.core.head import FUNCTION_CHANGES, Head, fingerprint_of
+from wdsremux.core.head import FUNCTION_CHANGES, SHARD_ROWS, Head, fingerprint_of
 from wdsremux.core.json_values import card_dtype
+from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe
 from wdsremux.dataset.shards.series import prefix_of
 from wdsremux.processing.filters import RowFilter
@@ -149,6 +150,7 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
         "steps": list(job.steps),
         "transform": job.function.fingerprint() if job.function else None,
         "matte": list(recipe.matte),
+        "max_shard_size": recipe.max_shard_size or DEFAULT_SHARD_BYTES,
         "break_at": list(recipe.break_at),
         # Only a batch function can see which rows are in one batch.
         "batch_size": job.rows_a_call,
@@ -240,7 +242,7 @@ def recipe_from_head(
     """
     effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
-    unknown = sorted(effective.keys() - known - {"added_columns", FUNCTION_CHANGES})
+    unknown = sorted(effective.keys() - known - {"added_columns", SHARD_ROWS, FUNCTION_CHANGES})
     if unknown:
         raise UsageError(
             f"the dataset was made with option {unknown[0]!r}, which this version of wdsremux does "

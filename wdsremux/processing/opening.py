@@ -10,6 +10,7 @@ from typing import Any
 from wdsremux.core.columns import Columns, choose_columns, remarks_on
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
+from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.arranging import arranged, is_rearranged, with_source_row
@@ -18,6 +19,11 @@ from wdsremux.processing.head import column_options, head_from, job_from_recipe,
 from wdsremux.processing.held_out import held_out_chain, remarks_on_held_out
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
+from wdsremux.processing.shard_rows import (
+    default_shard_rows,
+    has_default_size,
+    with_shard_rows,
+)
 from wdsremux.processing.tasks import remarks_on_splits
 from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
@@ -140,7 +146,7 @@ def open_conversion(
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     head = replace(head, name=ref.name, origin=origin, notes=(*head.notes, *opened.notes()))
     engine, engine_name, workers = open_engine(run, has_function=_has_function(job))
-    return Conversion(
+    conversion = Conversion(
         head=head,
         units=rows.units,
         series=series,
@@ -150,7 +156,7 @@ def open_conversion(
         engine_name=engine_name,
         workers=workers,
         store=store,
-        bounds=Bounds(recipe.max_shard_size, recipe.max_shard_samples),
+        bounds=Bounds(recipe.max_shard_size or DEFAULT_SHARD_BYTES, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
         remarks=(
@@ -163,4 +169,8 @@ def open_conversion(
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
         adapts_kernel=recipe.kernel == "auto",
+        has_default_size=has_default_size(recipe),
     )
+    if not conversion.has_default_size:
+        return conversion
+    return with_shard_rows(conversion, default_shard_rows(series, recipe.limit))

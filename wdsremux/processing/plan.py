@@ -1,7 +1,7 @@
 """A conversion, opened and checked: `converting` runs it in full, `repairing` for single shards."""
 
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -39,6 +39,10 @@ class Conversion:
     fails_at_once: bool
     adapts_kernel: bool = False
     """Whether the kernel may be another one, that of the output as it was begun."""
+    has_default_size: bool = False
+    """Whether the user left the size of shards to wdsremux."""
+    shard_rows: Mapping[str, int] = field(default_factory=dict)
+    """By series, the rows after which a shard of the default size ends."""
     breaks: tuple[int, ...] = ()
     """Rows at which a new shard and a new batch begin, in order."""
     indexes: tuple[str, ...] = ()
@@ -113,7 +117,7 @@ class Conversion:
             split=name,
             copy=copy,
             prefix=prefix_of(name, copy, self.job.copies),
-            bounds=self.bounds,
+            bounds=replace(self.bounds, rows=self.shard_rows.get(name)),
             extensions=self.job.extensions,
             fingerprint=self.fingerprint,
             allow_oversize=self.allow_oversize,

@@ -10,7 +10,7 @@ from wdsremux.core.columns import Column
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import RecipeMismatchError, SourceError, UsageError, WdsremuxError
 from wdsremux.core.events import log_notes
-from wdsremux.core.head import Head
+from wdsremux.core.head import SHARD_ROWS, Head
 from wdsremux.core.keywords import RepairOptions, refuse_unknown
 from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Run
@@ -19,6 +19,7 @@ from wdsremux.processing import opening
 from wdsremux.processing.head import recipe_from_head
 from wdsremux.processing.opening import Transform, open_conversion, with_careful_engine
 from wdsremux.processing.plan import Conversion
+from wdsremux.processing.shard_rows import with_shard_rows
 from wdsremux.processing.survey import with_columns
 from wdsremux.repairing.consent import approved_function, refuse_other_file
 from wdsremux.repairing.repair import RepairObserver
@@ -108,6 +109,7 @@ class _Reopening:
         conversion = with_columns(
             conversion, [Column(name, dtype) for name, dtype in added.items()], required=()
         )
+        conversion = with_shard_rows(conversion, head.options.get(SHARD_ROWS, {}))
         changes = function_changes_of(head)
         conversion = replace(conversion, head=with_function_changes(conversion.head, changes))
         return with_careful_engine(conversion, self.run) if after_death else conversion

@@ -136,6 +136,15 @@ def test_a_line_of_a_source_of_unknown_length_shows_no_end():
     assert meter.line() == "100 rows, 10 images/s, shard 1, 2 rejected"
 
 
+def test_the_number_of_shards_is_estimated_by_rows_unless_they_are_small():
+    meter = Meter(Clock())
+    meter.note(Begun(1000, 0, 4, "threads", max_shard_bytes=512_000_000, least_shards=16))
+    meter.note(advanced(rows=100, output_bytes=500_000))
+    assert meter.shards_in_all == 2
+    meter.note(advanced(rows=100, output_bytes=19_500_000))
+    assert meter.shards_in_all == 16
+
+
 def test_the_number_of_shards_is_estimated_by_bytes_and_then_by_shards():
     clock = Clock()
     meter = Meter(clock)

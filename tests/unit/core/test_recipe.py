@@ -14,7 +14,7 @@ def test_without_options_the_defaults_apply():
     assert recipe == Recipe()
     assert (recipe.split, recipe.format, recipe.quality) == ("train", "jpeg", 90)
     assert (recipe.batch_size, recipe.copies, recipe.seed) == (256, 1, 42)
-    assert recipe.max_shard_size == 512 * 10**6
+    assert recipe.max_shard_size is None
     assert recipe.matte == (255, 255, 255)
     assert Run.from_options({}).max_errors == ErrorLimit(percent=1.0)
 

@@ -18,10 +18,11 @@ from wdsremux.core.events import ignore_event
 from wdsremux.core.option_values import ErrorLimit
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, Task
-from wdsremux.dataset.shards.bounds import Bounds
+from wdsremux.dataset.shards.bounds import MIN_BYTES, Bounds
 from wdsremux.processing.opening import open_conversion
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.recovery import Recovery, rows_of
+from wdsremux.processing.shard_rows import least_shards
 from wdsremux.sources.registry import SourceLike
 
 SECONDS = 20.0
@@ -74,6 +75,8 @@ class Estimate:
     workers: int
     engine: str
     max_errors: ErrorLimit = ErrorLimit(percent=100.0)
+    least_shards: int = 0
+    """Number of shards that the number of rows makes, if they are not too small."""
 
     @property
     def is_over_max_errors(self) -> bool:
@@ -103,7 +106,8 @@ class Estimate:
         by_size = self.size_bytes / parts / self.bounds.max_bytes
         samples = self.pace.samples / self.pace.rows * self.rows_in_all / parts
         by_count = samples / self.bounds.max_samples if self.bounds.max_samples else 0
-        return parts * max(1, math.ceil(by_size), math.ceil(by_count))
+        by_rows = min(self.least_shards, self.size_bytes // MIN_BYTES)
+        return max(by_rows, parts * max(1, math.ceil(by_size), math.ceil(by_count)))
 
     def to_json(self) -> dict[str, Any]:
         """Return the measure, and the projection with null for what is not known."""
@@ -287,4 +291,5 @@ def _estimate(conversion: Conversion, pace: Pace) -> Estimate:
         workers=conversion.workers,
         engine=conversion.engine_name,
         max_errors=conversion.max_errors,
+        least_shards=least_shards(conversion),
     )

@@ -110,7 +110,8 @@ class SeriesWriter:
             while end < len(sizes) and positions[end] == positions[i]:
                 size += sizes[end]
                 end += 1
-            if not self._has_room(at - begin, i - run, size, end - i):
+            has_room = self._has_room(at - begin, i - run, size, end - i)
+            if not has_room or self._is_full(at - begin, positions[i]):
                 self._append(packed, run, i, payload[begin:at])
                 self._roll(packed, i, end, size)
                 run, begin = i, at
@@ -149,6 +150,13 @@ class SeriesWriter:
         shard = self._shard
         return shard is not None and self._plan.bounds.fits(
             shard.payload_bytes + more_bytes, len(shard.keys) + more_samples, size, samples
+        )
+
+    def _is_full(self, more_bytes: int, position: int) -> bool:
+        """Return whether the open shard ends before the row at a position."""
+        shard = self._shard
+        return shard is not None and self._plan.bounds.is_full(
+            shard.payload_bytes + more_bytes, position - shard.start
         )
 
     def _roll(self, packed: PackedSamples, first: int, end: int, size: int) -> None:

@@ -55,6 +55,12 @@ def test_the_projection_includes_the_start_of_the_workers():
     assert started.seconds == found.seconds + 5
 
 
+def test_shards_of_the_default_size_are_counted_by_rows_unless_they_are_small():
+    small = replace(estimate_of(max_bytes=512 * 10**6), least_shards=16)
+    large = replace(small, pace=replace(small.pace, output_bytes=5 * 10**6))
+    assert (small.shards, large.shards) == (2, 16)
+
+
 def test_only_steady_rows_are_in_the_rate():
     pace = replace(estimate_of().pace, steady_rows=60.0)
     assert (pace.rows, pace.rows_per_s) == (100, 30.0)

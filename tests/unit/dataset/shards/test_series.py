@@ -276,3 +276,14 @@ def test_a_shard_in_the_middle_of_a_series_is_finished_without_its_end():
     writer.finish(9, is_last=False)
     (summary,) = summaries
     assert (summary.number, summary.start, summary.stop, summary.is_last) == (2, 5, 9, False)
+
+
+def test_a_shard_ends_after_its_rows_once_it_is_large_enough():
+    # Samples of about 0.5 MB: four of them make 2 MB, whatever the number of rows says.
+    rows = Rows([(500_000, 10)] * 3 + [None] * 5 + [(500_000, 10)] * 9)
+    written = write(rows, plan_of(Bounds(50_000_000, rows=2)))
+    assert [(s.start, s.stop) for s in written.summaries] == [(0, 9), (9, 13), (13, 17)]
+    written = write(rows, plan_of(Bounds(50_000_000, rows=7)))
+    assert [(s.start, s.stop) for s in written.summaries] == [(0, 9), (9, 16), (16, 17)]
+    resumed = write(rows, plan_of(Bounds(50_000_000, rows=7)), start=9, number=1)
+    assert resumed.summaries == written.summaries[1:]
