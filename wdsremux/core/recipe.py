@@ -199,8 +199,8 @@ class Recipe(Options):
     0:65535 for integers and 0:1 for floats
     """
     max_shard_size: int | None = option(None, shard_size_from_text, metavar="SIZE")
-    """upper bound of the size of a shard file; MB is 10^6 bytes, MiB is 2^20; by default 512MB, and
-    less where a split would have fewer than 16 shards (of at least 2MB)
+    """upper bound of a shard file; by default 512MB, or 1/16 of its split if that is less (2MB or
+    more)
     """
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
     """upper bound of the samples in a shard"""

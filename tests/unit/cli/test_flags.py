@@ -63,7 +63,7 @@ def test_the_help_shows_every_default_as_a_user_would_write_it():
         if default_text(field):
             assert f"(default {default_text(field)})" in text, field.name
     assert "(default 1%)" in text
-    assert "(default 512MB)" in text
+    assert "by default 512MB" in text
     assert "(default white)" in text
     assert "object at" not in text
 
