@@ -1,6 +1,6 @@
 """How many rows a shard of the default size covers, so that every split has enough shards.
 
-A loader gives each of its workers whole shards. By default a shard therefore ends after a sixteenth
+A loader assigns whole shards to its workers. By default a shard therefore ends after a sixteenth
 of the rows of its split, where the source knows their number, or at 512 MB, whichever comes first.
 It has at least `bounds.MIN_BYTES`: a small split has fewer shards rather than tiny ones.
 
