@@ -24,7 +24,8 @@ from wdsremux.processing.survey import with_columns
 from wdsremux.repairing.consent import approved_function, refuse_other_file
 from wdsremux.repairing.repair import RepairObserver
 from wdsremux.repairing.repair import repair as run_repair
-from wdsremux.sources.registry import KIND_ADVICE, SourceLike, parse
+from wdsremux.sources.kinds import KIND_ADVICE
+from wdsremux.sources.registry import SourceLike, parse
 from wdsremux.stores import registry
 from wdsremux.verifying.reports import RepairReport
 

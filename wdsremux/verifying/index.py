@@ -29,7 +29,7 @@ from wdsremux.dataset.indexes.writing import write_indexes
 from wdsremux.dataset.ownership import owner_of
 from wdsremux.dataset.reader import listing, open_output
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.sources.registry import dataset_name
+from wdsremux.sources.kinds import dataset_name
 from wdsremux.sources.split_rules import ordered, split_of_file
 from wdsremux.stores.base import Store
 from wdsremux.stores.folder.store import FolderStore

@@ -6,7 +6,8 @@ import pytest
 
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.recipe import Recipe
-from wdsremux.sources.registry import dataset_name, parse
+from wdsremux.sources.kinds import dataset_name
+from wdsremux.sources.registry import parse
 
 
 def test_an_id_without_a_folder_of_that_name_is_a_guess(tmp_path, monkeypatch):
