@@ -44,7 +44,7 @@ def moved(target):
     bucket.prefix = f"{bucket.prefix}/{uuid.uuid4().hex[:16]}"
     bucket.url = f"s3://{bucket.bucket}/{bucket.prefix}"
     other = type(target)(bucket, jobs=target._jobs, part_bytes=target._part_bytes)
-    other._tried = target._tried
+    other._abilities._found = target._abilities._found
     return other
 
 

@@ -1,6 +1,7 @@
 """What an S3 server really does, found by probing: some store a checksum without checking it."""
 
 import contextlib
+import threading
 import uuid
 from dataclasses import dataclass
 
@@ -26,6 +27,37 @@ class Abilities:
     """If-None-Match is respected: of two writers, the second does not overwrite."""
     replaces_seen: bool
     """If-Match is respected: only the version that was seen is overwritten, and that one is."""
+
+
+UNKNOWN = Abilities(
+    checks_crc64=False, etag_is_md5=False, keeps_existing=False, replaces_seen=False
+)
+
+
+class ServerAbilities:
+    """The features of one server, probed when they first matter; may be used by several threads."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+        self._probing = threading.Lock()
+        self._found: Abilities | None = None
+
+    @property
+    def known(self) -> Abilities:
+        """What is known without a probe."""
+        return self._found or UNKNOWN
+
+    @property
+    def is_probed(self) -> bool:
+        """Whether `known` is the outcome of a probe."""
+        return self._found is not None
+
+    def probed(self) -> Abilities:
+        """Return the features; the first call probes the server by writing."""
+        with self._probing:
+            if self._found is None:
+                self._found = tried_abilities(self._bucket)
+            return self._found
 
 
 def tried_abilities(bucket: Bucket) -> Abilities:

@@ -6,40 +6,28 @@ ones, where only MD5 can be compared and the last writer wins.
 """
 
 import contextlib
-import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from wdsremux.core.errors import StoreError, UnreachableStoreError
+from wdsremux.core.errors import StoreError
 from wdsremux.stores.base import Proof, Store, Sums, Version, bounded
 from wdsremux.stores.lease import Lease
 from wdsremux.stores.reading.range_file import open_ranges
-from wdsremux.stores.s3.abilities import PROBE, Abilities, tried_abilities
+from wdsremux.stores.s3.abilities import PROBE, ServerAbilities
 from wdsremux.stores.s3.bucket import Bucket
 from wdsremux.stores.s3.checksums import MIB
+from wdsremux.stores.s3.confirmation import Confirmation
 from wdsremux.stores.s3.errors import RefusalError
 from wdsremux.stores.s3.lock import LOCK, S3LockObject
-from wdsremux.stores.s3.proof import (
-    ProofRequest,
-    note_of,
-    proof_of,
-    recalled_receipt,
-    seen_object,
-    shows_other_bytes,
-)
+from wdsremux.stores.s3.proof import note_of, seen_object
 from wdsremux.stores.s3.sending import Sending, SendSettings
 from wdsremux.stores.s3.uploads import abort_finished
 from wdsremux.stores.spool import SpooledFile
 
 PART_BYTES = 16 * MIB
-READ_BACK_BYTES = 8 * MIB
-UNKNOWN = Abilities(
-    checks_crc64=False, etag_is_md5=False, keeps_existing=False, replaces_seen=False
-)
 
 
 def open_s3(
@@ -67,9 +55,9 @@ class S3Store(Store):
         self._jobs = jobs
         self._part_bytes = part_bytes
         self._slots = threading.Semaphore(jobs)
-        self._trying = threading.Lock()
-        self._tried: Abilities | None = None
-        self._lease = Lease(S3LockObject(bucket, self._abilities), f"{bucket.url}/{LOCK}")
+        self._abilities = ServerAbilities(bucket)
+        self._confirmation = Confirmation(bucket, self._abilities, part_bytes, self.remove)
+        self._lease = Lease(S3LockObject(bucket, self._abilities.probed), f"{bucket.url}/{LOCK}")
         self._is_locked = False
 
     def put(
@@ -87,8 +75,8 @@ class S3Store(Store):
         existing = seen_object(self._bucket, name)
         if existing is not None and note_of(existing) == sums.sha256:
             with contextlib.suppress(RefusalError):  # keys without the permission to write
-                self._abilities()
-            proof = self._proof(name, existing, sums, path)
+                self._abilities.probed()
+            proof = self._confirmation.proof(name, existing, sums, path)
             if proof.level in ("checksum", "etag"):
                 on_bytes(sums.size_bytes)
                 return proof
@@ -99,8 +87,8 @@ class S3Store(Store):
             # It may be our own upload: an answer can get lost.
             if not (exc.is_conflict or exc.is_absent):
                 raise
-            return self._settled(name, sums, path, exc)
-        return self._confirmed(name, sums, sending.receipt())
+            return self._confirmation.after_refusal(name, sums, path, exc)
+        return self._confirmation.after_sending(name, sums, sending.receipt())
 
     def _put_new(
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None]
@@ -109,7 +97,7 @@ class S3Store(Store):
 
         A server that refuses wrong checksums and existing names needs no HEAD before and after.
         """
-        able = self._tried or UNKNOWN
+        able = self._abilities.known
         is_small = sums.size_bytes <= self._part_bytes
         if not (is_small and able.checks_crc64 and able.keeps_existing):
             return None
@@ -126,14 +114,13 @@ class S3Store(Store):
         self, name: str, path: Path, sums: Sums, on_bytes: Callable[[int], None]
     ) -> Sending:
         settings = SendSettings(
-            self._abilities(), self._part_bytes, self._jobs, self._slots, on_bytes
+            self._abilities.probed(), self._part_bytes, self._jobs, self._slots, on_bytes
         )
         return Sending(self._bucket, name, path, sums, settings)
 
     def prove(self, name: str, sums: Sums, path: Path | None = None) -> Proof:
         """Return how sure it is that `name` has these bytes, by the answer to HEAD."""
-        seen = seen_object(self._bucket, name)
-        return Proof("absent") if seen is None else self._proof(name, seen, sums, path)
+        return self._confirmation.asked(name, sums, path)[1]
 
     def stage(self, name: str) -> SpooledFile:
         """Begin a new file, on this machine until it is committed."""
@@ -229,96 +216,6 @@ class S3Store(Store):
         """Publish nothing more under a lock that another run has taken over."""
         if self._is_locked:
             self._lease.check()
-
-    def _abilities(self) -> Abilities:
-        """Return what the server can do; probed when it first matters."""
-        with self._trying:
-            if self._tried is None:
-                self._tried = tried_abilities(self._bucket)
-            return self._tried
-
-    def _proof(self, name: str, seen: Mapping[str, Any], sums: Sums, path: Path | None) -> Proof:
-        # A query alone must not probe the server by writing.
-        abilities = self._tried or UNKNOWN
-        proof = proof_of(
-            ProofRequest(self._bucket, name, seen, sums, path, abilities, self._part_bytes)
-        )
-        if (
-            self._tried is None
-            or not proof.is_there
-            or sums.receipt
-            or note_of(seen) != sums.sha256
-        ):
-            return proof
-        recalled = recalled_receipt(seen, self._tried, self._part_bytes)
-        return replace(proof, receipt={**recalled, **proof.receipt})
-
-    def _confirmed(self, name: str, sums: Sums, receipt: Mapping[str, str]) -> Proof:
-        """Trust only what the server reports afterwards."""
-        sent = replace(sums, receipt=receipt)
-        seen, proof = self._asked(name, sent)
-        if not proof.is_there:
-            # The answer may have been damaged on its way.
-            seen, proof = self._asked(name, sent)
-        if seen is not None:
-            if proof.level == "checksum" and seen.get("ETag"):
-                receipt = {**receipt, "etag": str(seen["ETag"]).strip('"')}
-            elif proof.is_there and shows_other_bytes(seen, receipt):
-                return self._read_back(name, seen, sums, receipt)
-        if proof.is_there:
-            return replace(proof, receipt=receipt)
-        if seen is not None and note_of(seen) == sums.sha256:
-            self.remove(name)
-        raise StoreError(
-            f"cannot write {f'{self.url}/{name}'!r}: the stored object differs from what was "
-            "sent; make sure that only one run writes there, then run the same command again"
-        )
-
-    def _asked(self, name: str, sums: Sums) -> tuple[Mapping[str, Any] | None, Proof]:
-        """Return the answer to HEAD, and what it proves."""
-        seen = seen_object(self._bucket, name)
-        return seen, Proof("absent") if seen is None else self._proof(name, seen, sums, None)
-
-    def _read_back(
-        self, name: str, seen: Mapping[str, Any], sums: Sums, receipt: Mapping[str, str]
-    ) -> Proof:
-        """Compare the stored bytes with those sent.
-
-        The ETag of a server need not be made from MD5s: it proves nothing against the bytes.
-        """
-        digest = hashlib.sha256()
-        for start in range(0, sums.size_bytes, READ_BACK_BYTES):
-            stop = min(sums.size_bytes, start + READ_BACK_BYTES)
-            asked = f"bytes={start}-{stop - 1}"
-            digest.update(
-                self._bucket.data(name, stop - start + 1, Range=asked, IfMatch=seen["ETag"])
-            )
-        if digest.hexdigest() == sums.sha256:
-            etag = str(seen["ETag"]).strip('"')
-            return Proof("reread", "SHA-256 of the bytes read back", {**receipt, "etag": etag})
-        if note_of(seen) == sums.sha256:
-            self.remove(name)
-        raise UnreachableStoreError(
-            f"cannot write {f'{self.url}/{name}'!r}: it arrived damaged; check the network, then "
-            "run the same command again"
-        )
-
-    def _settled(self, name: str, sums: Sums, path: Path, refusal: RefusalError) -> Proof:
-        """Return the proof that our bytes are there in spite of a refusal."""
-        seen = seen_object(self._bucket, name)
-        if seen is None:
-            raise UnreachableStoreError(
-                f"cannot write {f'{self.url}/{name}'!r}: the server has lost what was sent of "
-                "it; run the same command again"
-            ) from refusal
-        proof = self._proof(name, seen, sums, path)
-        is_unknown = proof.level == "unverified" and note_of(seen) != sums.sha256
-        if not proof.is_there or (is_unknown and refusal.is_conflict):
-            raise StoreError(
-                f"cannot write {f'{self.url}/{name}'!r}: another writer has replaced it in the "
-                "meantime; make sure that only one writes there, then run the same command again"
-            ) from refusal
-        return proof
 
 
 def _is_private(name: str) -> bool:
