@@ -36,7 +36,8 @@ from wdsremux.syncing.options import SyncOptions
 from wdsremux.syncing.plan import Endpoints, TransferPlan, plan_of
 from wdsremux.syncing.refusals import refuse_foreign, refuse_other, refuse_same_place
 from wdsremux.syncing.report import SentFile, SyncReport, Why
-from wdsremux.syncing.sending import SURE, FileSender
+from wdsremux.syncing.sending import FileSender
+from wdsremux.syncing.shard_moves import ShardMoves
 from wdsremux.syncing.source_files import FetchedFiles, LocalFiles, SourceFiles
 from wdsremux.syncing.threads import Notifier, Stop, Throttle
 
@@ -129,10 +130,10 @@ class _Sync:
         is_fetch = source.root is None and dest.root is not None
         self._throttle = self._throttled(None if is_fetch else options.bandwidth)
         self._sender = FileSender(self._files, self._dest, options, self._stop, self._sent)
-        self._mover = None
+        mover = None
         if source.root is not None and options.move:
-            self._mover = Mover(source.root, self._source, address_of(dest))
-        self._kept: list[str] = []
+            mover = Mover(source.root, self._source, address_of(dest))
+        self._moves = ShardMoves(mover, is_dry_run=options.dry_run)
         self._sent_files: list[SentFile] = []
         self._present_index_bytes = 0
 
@@ -146,21 +147,21 @@ class _Sync:
             self._notifier.notify(Note(f"{text}; renew them with `{renew}`"))
         with contextlib.ExitStack() as locked:
             if not self._options.dry_run:
-                if self._mover is not None:
+                if self._moves.is_asked:
                     locked.enter_context(self._source.lock())
                 locked.enter_context(self._dest.lock())
             ends = self._ends(here, manifest)
             plan = plan_of(
                 ends,
                 self._sender,
-                moves=self._mover is not None,
+                moves=self._moves.is_asked,
                 reads_all=self._options.checksum,
             )
             self._sent_files = plan.sent_files
             if self._options.dry_run:
                 self._refuse_damage(plan)
                 self._count_index(ends, plan)
-                self._record_planned_moves(ends, plan)
+                self._moves.record_planned(ends, plan)
             else:
                 self._carry(ends, plan)
         return self._report(manifest, plan)
@@ -185,13 +186,10 @@ class _Sync:
         self._notifier.notify(SyncBegun(len(self._sent_files), self._size_bytes()))
         if plan.takes_index_first:
             self._dest.remove(MANIFEST_NAME)
-        self._begin_move(ends, plan)
-        self._free_present(ends, plan)
+        self._moves.begin(ends, plan)
         # Together: where files are published by commits, the recipe needs no commit of its own.
         self._sender.send([*plan.first, *plan.shards], self._done)
-        if self._mover is not None:
-            for name in self._sender.damaged:
-                self._mover.keep(name)
+        self._moves.keep(self._sender.damaged)
         self._sender.send(plan.small, self._done)
         self._refuse_damage(plan)
         index = self._count_index(ends, plan)
@@ -222,36 +220,7 @@ class _Sync:
 
     def _done(self, item: SyncFile, proof: Proof) -> None:
         self._notifier.notify(SyncAdvanced(0, files=1))
-        self._free(item, proof)
-
-    def _record_planned_moves(self, ends: Endpoints, plan: TransferPlan) -> None:
-        self._free_present(ends, plan)
-        for item in plan.shards:
-            if self._mover is not None and item.shard is not None:
-                self._mover.record(item.shard)
-
-    def _begin_move(self, ends: Endpoints, plan: TransferPlan) -> None:
-        """Settle in which order shards are removed: copies finish in any order."""
-        if self._mover is not None:
-            present = {name for name, (item, _) in plan.present.items() if ends.has_whole(item)}
-            names = [shard.name for shard in ends.manifest.shards if shard.name in present]
-            self._mover.begin([*names, *(item.name for item in plan.shards)])
-
-    def _free_present(self, ends: Endpoints, plan: TransferPlan) -> None:
-        for item, proof in plan.present.values():
-            if ends.has_whole(item):
-                self._free(item, proof)
-
-    def _free(self, item: SyncFile, proof: Proof) -> None:
-        if self._mover is None or item.shard is None or not item.is_shard:
-            return
-        if proof.level in SURE and self._options.dry_run:
-            self._mover.record(item.shard)
-        elif proof.level in SURE:
-            self._mover.free(item.shard, proof)
-        else:
-            self._kept.append(item.name)
-            self._mover.keep(item.name)
+        self._moves.free(item, proof)
 
     def _refuse_damage(self, plan: TransferPlan) -> None:
         damaged = [*(plan.lost | self._sender.damaged).values()]
@@ -281,8 +250,8 @@ class _Sync:
             levels=dict(Counter(proof.level for proof in self._sender.proofs.values())),
             removed=tuple(plan.stale) if self._options.delete else (),
             stale=() if self._options.delete else tuple(plan.stale),
-            freed=tuple(sorted(self._mover.freed)) if self._mover is not None else (),
-            kept=tuple(sorted(self._kept)),
+            freed=self._moves.freed,
+            kept=tuple(sorted(self._moves.kept)),
             left_alone=tuple(plan.left_alone),
             loaders=loaders_of(self._dest, manifest),
         )
