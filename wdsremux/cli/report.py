@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 
 from wdsremux.cli.snippets import snippet
+from wdsremux.converting.class_counts import class_text
 from wdsremux.converting.meter import Meter, images_per_s
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import Advanced, Done, Event, Note
@@ -89,6 +90,11 @@ def report(
         lines += [f"note: {count:,} × {text}" for text, count in record.remarks.items()]
     for name, shards in _series(manifest).items():
         lines += _series_lines(name, shards, out)
+    part = "" if event.rows == totals.rows else f" in the {event.rows:,} rows of this run"
+    lines += [
+        f"  {split}, samples per class{part}: {class_text(counts)}"
+        for split, counts in event.classes.items()
+    ]
     lines += [f"  {name}: {url}" for name, url in _loaders(manifest)]
     if event.rows:
         lines += _next(manifest, out)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from wdsremux.converting.class_counts import ClassCounter
 from wdsremux.converting.disk_space import SpaceWatch, source_bytes
 from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.converting.remarks import RemarkLog
@@ -69,7 +70,10 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
     write_indexes(conversion.store, StoredShards(conversion.store, manifest))
     manifest = replace(manifest, published=conversion.published(manifest))
     ledger.write(MANIFEST_NAME, manifest.to_bytes())
-    observer(Done(manifest, line.rows))
+    trained = {rows.name for rows in conversion.series if not rows.is_held_out}
+    for remark in line.classes.remarks(trained):
+        observer(Note(remark))
+    observer(Done(manifest, line.rows, line.classes.by_split()))
     return manifest
 
 
@@ -102,6 +106,7 @@ class _ConversionRun:
         self._space = SpaceWatch(conversion.store, conversion.rows, conversion.job.copies, stored)
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._remarks = RemarkLog(ledger, observer)
+        self.classes = ClassCounter(conversion.head.class_names)
 
     def run(self) -> None:
         """Do all that is not done."""
@@ -216,6 +221,7 @@ class _ConversionRun:
         self._limit.take(rows, rejected)
         for writer, packed in zip(series.writers, packs, strict=True):
             writer.add(packed)
+        self.classes.add(self._c.series[batch.series].name, packs[0].labels)
         samples = sum(len(packed.keys) for packed in packs)
         self._observer(
             Advanced(rows, samples, rejected, batch.input_bytes, batch.size_bytes, batch.remarks)

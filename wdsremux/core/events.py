@@ -1,8 +1,8 @@
 """What a run reports while it works; `converting.progress` renders bars, lines and JSON."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from wdsremux.core.escaping import escaped
 from wdsremux.core.heartbeat import Phase, Waiting, Worked
@@ -71,6 +71,8 @@ class Done:
     manifest: Manifest
     rows: int
     """Rows done by this run: 0 if the output was finished already."""
+    classes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By split, the samples of each class in these rows, where labels are those of classes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,11 +155,13 @@ class PackedSamples:
     """CRC-32 of those bytes."""
     members: list[tuple[int, ...]]
     """Size of each member's content, in the dataset's member order."""
+    labels: list[Any] = field(default_factory=list)
+    """Label of each sample, None without one; empty where labels are not known."""
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         """Pickle the payload as an out-of-band buffer: it crosses processes without a copy."""
         payload = PickleBuffer(self.payload) if index(protocol) >= 5 else bytes(self.payload)
-        rest = (self.positions, self.keys, self.sizes, self.crcs, self.members)
+        rest = (self.positions, self.keys, self.sizes, self.crcs, self.members, self.labels)
         return PackedSamples, (payload, *rest)
 
 

@@ -264,7 +264,7 @@ class Worker:
             entry["key"] = key_text
         image, json = (self._job.codec.extension, encoded), ("json", json_bytes(entry))
         more = member_contents(self._job.columns, row.fields, entry)
-        builder.packers[copy].add(row.position, key, (image, json, *more))
+        builder.packers[copy].add(row.position, key, (image, json, *more), entry.get("label"))
 
     def _encoded(self, row: Row) -> tuple[bytes, int, int]:
         codec = self._job.codec

@@ -93,6 +93,7 @@ def test_the_end_sums_up_what_was_rejected_and_shows_what_comes_next(case):
     (example,) = [line for line in lines if line.startswith("  1 × decode: ")]
     assert example.endswith("(row 3)")
     assert f"  all rejected rows: {case.out}/.wdsremux/rejected.jsonl" in shown
+    assert "  train, samples per class: " in shown
     assert "train with:" in shown
     assert f'"{case.out}"' in shown
     assert lines[-1] == f"check it with: wdsremux verify {case.out}"

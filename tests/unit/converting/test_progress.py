@@ -222,6 +222,15 @@ def test_the_report_shows_what_was_written_and_how_to_read_it():
     ]
 
 
+def test_the_report_shows_the_samples_of_each_class_and_whether_they_are_all():
+    shards = [summary_of(i, i * 10, i * 10 + 10) for i in range(2)]
+    classes = {"train": {"cats": 4, "dogs": 6}}
+    whole = report(Done(manifest_of(shards), 20, classes), "out", 1.0)
+    assert "  train, samples per class: cats 4, dogs 6" in whole.splitlines()
+    part = report(Done(manifest_of(shards), 10, classes), "out", 1.0)
+    assert "  train, samples per class in the 10 rows of this run: cats 4, dogs 6" in part
+
+
 def test_the_report_of_a_finished_output_says_that_there_was_nothing_to_do():
     first = report(Done(manifest_of(), 0), "out", 0.1).splitlines()[0]
     assert first == "nothing to do: out is finished with this recipe"

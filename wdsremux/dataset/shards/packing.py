@@ -4,6 +4,7 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from wdsremux.core.records import PackedSamples
 from wdsremux.core.tar import ustar as tarbytes
@@ -19,8 +20,11 @@ class SamplePacker:
     sizes: list[int] = field(default_factory=list)
     crcs: list[int] = field(default_factory=list)
     members: list[tuple[int, ...]] = field(default_factory=list)
+    labels: list[Any] = field(default_factory=list)
 
-    def add(self, position: int, key: str, contents: Sequence[tuple[str, bytes]]) -> None:
+    def add(
+        self, position: int, key: str, contents: Sequence[tuple[str, bytes]], label: Any = None
+    ) -> None:
         """Append a sample; `contents` are its members as (extension, bytes), in order.
 
         Raises ValueError for a member that a ustar header cannot hold, and appends nothing then.
@@ -37,11 +41,18 @@ class SamplePacker:
         with memoryview(self.payload) as view:
             self.crcs.append(zlib.crc32(view[start:]))
         self.members.append(tuple(len(content) for _, content in contents))
+        self.labels.append(label)
 
     def packed(self) -> PackedSamples:
         """Return what was collected; the builder is used up."""
         return PackedSamples(
-            self.payload, self.positions, self.keys, self.sizes, self.crcs, self.members
+            self.payload,
+            self.positions,
+            self.keys,
+            self.sizes,
+            self.crcs,
+            self.members,
+            self.labels,
         )
 
 
@@ -63,6 +74,7 @@ def packed_without(packed: PackedSamples, numbers: Container[int]) -> PackedSamp
         sizes=[packed.sizes[i] for i in keep],
         crcs=[packed.crcs[i] for i in keep],
         members=[packed.members[i] for i in keep],
+        labels=[packed.labels[i] for i in keep] if packed.labels else [],
     )
 
 
@@ -78,4 +90,5 @@ def packed_from(packed: PackedSamples, start: int) -> PackedSamples:
         packed.sizes[first:],
         packed.crcs[first:],
         packed.members[first:],
+        packed.labels[first:],
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.samples import content, members_of, packed_of, starts
 
 from wdsremux.core.tar import ustar
-from wdsremux.dataset.shards.packing import SamplePacker, packed_without
+from wdsremux.dataset.shards.packing import SamplePacker, packed_from, packed_without
 
 sample_sizes = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 600)), max_size=10)
 
@@ -76,3 +76,12 @@ def test_dropping_samples_equals_packing_the_others(sizes, data):
     numbers = data.draw(st.sets(st.integers(0, 12)))
     left = [i for i in range(len(sizes)) if i not in numbers]
     assert packed_without(packed_of(sizes), numbers) == packed_of([sizes[i] for i in left], left)
+
+
+def test_labels_stay_with_their_samples():
+    packer = SamplePacker()
+    for position, label in enumerate("abc"):
+        packer.add(position, str(position), [("jpg", b"x")], label)
+    packed = packer.packed()
+    assert packed_from(packed, 1).labels == ["b", "c"]
+    assert packed_without(packed, {1}).labels == ["a", "c"]
