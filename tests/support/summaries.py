@@ -14,7 +14,7 @@ def summary_of(number=0, start=0, stop=10, *, split="train", copy=0, prefix=None
         "split": split,
         "copy": copy,
         "number": number,
-        "samples": stop - start - changes.get("rejected", 0),
+        "samples": stop - start - changes.get("rejected", 0) - changes.get("filtered", 0),
         "rejected": 0,
         "size_bytes": 10_240,
         "sha256": f"{number:064x}",

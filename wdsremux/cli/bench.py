@@ -114,6 +114,8 @@ def estimate_lines(found: "Estimate") -> list[str]:
             f"note: {pace.rejected} rejected; the first was row {first.position} "
             f"({first.stage}): {first.reason}"
         )
+    if pace.filtered:
+        lines.append(f"note: {pace.filtered} filtered")
     if found.is_over_max_errors:
         lines.append(
             f"note: with this share of errors, convert stops at --max-errors {found.max_errors}"

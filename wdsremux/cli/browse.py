@@ -136,6 +136,7 @@ def _shard(shard: "ShardSummary") -> dict[str, Any]:
         "copy": shard.copy,
         "samples": shard.samples,
         "rejected": shard.rejected,
+        "filtered": shard.filtered,
         "expanded": shard.expanded,
         "bytes": shard.size_bytes,
         "first_position": shard.first_position,
@@ -235,13 +236,14 @@ def _dataset_lines(manifest: "Manifest") -> Iterator[str]:
         f"{size(totals.size_bytes)}"
     )
     for name, own in manifest.splits.items():
+        filtered = f", {own.filtered} filtered" if own.filtered else ""
         more = f", {own.expanded} added by the function" if own.expanded else ""
         copies = f" × {manifest.head.copies} copies" if manifest.head.copies > 1 else ""
         yield (
             f"split {name!r}: {counted(own.samples, 'sample')} in "
             f"{counted(own.shards, 'shard')}, "
             f"{size(own.size_bytes)}; {counted(own.rows, 'row')}{copies}, "
-            f"{own.rejected} rejected{more}"
+            f"{own.rejected} rejected{filtered}{more}"
         )
     if manifest.head.class_names is not None:
         shown = json.dumps(manifest.head.class_names[:20])[1:-1]

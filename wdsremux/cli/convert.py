@@ -64,7 +64,10 @@ def _add_arguments(parser: argparse.ArgumentParser, *, every: bool) -> None:
         help=DEBUG_HELP if every else argparse.SUPPRESS,
     )
     parser.add_argument(
-        "-v", "--verbose", action="store_true", help="show finished shards and rejected rows"
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="show finished shards and rows left out",
     )
     parser.add_argument("--resume", action="store_true", help=argparse.SUPPRESS)
     add_options(parser, every=every)
@@ -137,4 +140,5 @@ def _details(event: "Event") -> Iterator["Note"]:
         shard = event.shard
         yield Note(f"{shard.name}: {shard.samples:,} samples, {size(shard.size_bytes)}")
     for item in event.rejected if isinstance(event, Advanced) else ():
-        yield Note(f"row {item.position} rejected ({item.stage}): {item.reason}")
+        how = "filtered" if item.stage == "filter" else f"rejected ({item.stage})"
+        yield Note(f"row {item.position} {how}: {item.reason}")

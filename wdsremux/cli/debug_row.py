@@ -48,7 +48,8 @@ def lines_of(found: DebugRow, conversion: Conversion) -> Iterator[str]:
         yield "returned:"
         yield from _values(found.returned, found.index, is_batch=is_batch)
     for item in found.rejected:
-        yield f"rejected ({item.stage}): {item.reason}"
+        how = "filtered" if item.stage == "filter" else f"rejected ({item.stage})"
+        yield f"{how}: {item.reason}"
     for sample in found.samples:
         image = f"{sample.fields['width']} × {sample.fields['height']}, {size(sample.image_bytes)}"
         yield f"sample {sample.key!r}: {job.extensions[0]} {image}"

@@ -78,12 +78,16 @@ def report(
         lines.append(f"nothing to do: {out} is finished with this recipe")
     lines.append(
         f"{totals.samples:,} samples of {totals.rows:,} {_plural(totals.rows)} in "
-        f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, {totals.rejected} rejected"
+        f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, "
+        f"{totals.rejected:,} rejected"
+        + (f", {totals.filtered:,} filtered" if totals.filtered else "")
         + (f", {totals.expanded:,} added by your function" if totals.expanded else "")
     )
-    if totals.rejected:
+    if totals.left_out:
         lines += [] if record is None else record.lines()
-        lines.append(f"  all rejected rows: {out}/.wdsremux/rejected.jsonl")
+        kinds = [("rejected", totals.rejected), ("filtered", totals.filtered)]
+        which = " and ".join(kind for kind, count in kinds if count)
+        lines.append(f"  all {which} rows: {out}/.wdsremux/rejected.jsonl")
     shown = set() if record is None else record.notes
     lines += [f"note: {note}" for note in manifest.head.notes if note not in shown]
     if record is not None:

@@ -28,6 +28,8 @@ class Meter:
         self.rows_before = 0
         self.samples = 0
         self.rejected = 0
+        """Records left out for errors."""
+        self.filtered = 0
         self.shards = 0
         self.shards_before = 0
         self.output_bytes = 0
@@ -51,7 +53,9 @@ class Meter:
             self.rows += event.rows
             self.ahead = max(0, self.ahead - event.rows)
             self.samples += event.samples
-            self.rejected += len(event.rejected)
+            filtered = sum(item.stage == "filter" for item in event.rejected)
+            self.filtered += filtered
+            self.rejected += len(event.rejected) - filtered
             self.output_bytes += event.output_bytes
             self._count()
         elif isinstance(event, Worked):
@@ -156,6 +160,7 @@ class Meter:
             "rows_in_all": self.rows_in_all,
             "samples": self.samples,
             "rejected": self.rejected,
+            "filtered": self.filtered,
             "shards": self.shards,
             "output_bytes": self.output_bytes,
             "images_per_s": round(self.rows_per_s, 1),
@@ -169,6 +174,8 @@ class Meter:
         parts = [f"{self.rows_done:,}{of} rows", images_per_s(self.rows_per_s), self._shard()]
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
+        if self.filtered:
+            parts.append(f"{self.filtered:,} filtered")
         if self.eta_s:
             parts.append(f"{duration(self.eta_s)} left")
         return ", ".join(parts)

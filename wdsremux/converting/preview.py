@@ -143,7 +143,8 @@ def _take(batch: Batch, found: dict[int, _Packed]) -> None:
                 at += size_bytes
     for item in batch.rejected:
         row = found.setdefault(item.position, _Packed())
-        row.problems.append(f"rejected ({item.stage}): {item.reason}")
+        how = "filtered" if item.stage == "filter" else f"rejected ({item.stage})"
+        row.problems.append(f"{how}: {item.reason}")
 
 
 def _records(conversion: Conversion, ranges: list[tuple[int, int]]) -> Iterator[Record]:

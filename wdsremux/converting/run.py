@@ -173,7 +173,7 @@ class _ConversionRun:
             base = start
         errors: set[int] = set()
         # Entries may be remote: they are read only for what summaries do not contain.
-        needed = (s for s in self.shards() if s.rejected or self._register is not None)
+        needed = (s for s in self.shards() if s.left_out or self._register is not None)
         for entry in self._ledger.entries(needed):
             errors |= {r.position for r in entry.rejected if r.stage != "filter"}
             if self._register is not None:
@@ -267,7 +267,8 @@ class _ConversionRun:
             if not any(s.split == name and s.copy == copy for s in self.shards()):
                 last = self._limit.last_rejected
                 why = f"; the last was row {last.position}: {last.reason}" if last else ""
-                raise CorruptDataError(f"split {name!r} has no sample: every row was rejected{why}")
+                how = "filtered" if last and last.stage == "filter" else "rejected"
+                raise CorruptDataError(f"split {name!r} has no sample: every row was {how}{why}")
         self._open = None
 
     def _list_rejected(self) -> None:
@@ -286,5 +287,5 @@ class _ConversionRun:
 def _check_sums(manifest: Manifest) -> None:
     totals = manifest.totals
     expected = totals.rows * manifest.head.copies + totals.expanded
-    if totals.samples + totals.rejected != expected:
+    if totals.samples + totals.left_out != expected:
         raise AssertionError(f"rows were lost or duplicated: {totals}")

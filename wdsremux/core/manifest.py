@@ -27,9 +27,10 @@ MAX_MANIFEST_BYTES = 1 << 27
 MAX_ENTRY_BYTES = 1 << 28
 INDEX_WRITER = "index"
 """The `writer` in the recipe of a manifest that `wdsremux index` made for foreign shards."""
-INDEX_VERSION = 3
-"""Of index.json with `expanded`; without it, the version is 2. Version 1, without this number and
-the SHA-256 of each entry, is read as well.
+INDEX_VERSION = 4
+"""Of index.json with `filtered`; with `expanded` only it is 3, without both 2. Version 1, without
+this number and the SHA-256 of each entry, is read as well. Before version 4, `rejected` includes
+the filtered rows.
 """
 _NUMBERED = re.compile(r"(.*?)(\d+)\.tar")
 
@@ -59,7 +60,14 @@ class ShardSummary:
     entry_sha256: str = field(default="", compare=False)
     """Of the shard's entry file; empty where index.json is of version 1, which has none."""
     expanded: int = 0
-    """Samples beyond one for each row: samples + rejected = rows + expanded."""
+    """Samples beyond one for each row: samples + rejected + filtered = rows + expanded."""
+    filtered: int = 0
+    """Rows that a condition or the user's function left out; they are not in `rejected`."""
+
+    @property
+    def left_out(self) -> int:
+        """Records without a sample: rejected.jsonl lists them."""
+        return self.rejected + self.filtered
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +81,18 @@ class Totals:
     shards: int
     expanded: int = 0
     """Samples beyond one for each row and copy: a batch function may return more."""
+    filtered: int = 0
+    """Rows of all copies that a condition or the user's function left out."""
+
+    @property
+    def left_out(self) -> int:
+        """Records without a sample: rejected.jsonl lists them."""
+        return self.rejected + self.filtered
 
     def to_json(self) -> dict[str, int]:
         """Return the totals as stored in the manifest."""
         expanded = {"expanded": self.expanded} if self.expanded else {}
+        filtered = {"filtered": self.filtered} if self.filtered else {}
         return {
             "rows": self.rows,
             "samples": self.samples,
@@ -84,6 +100,7 @@ class Totals:
             "bytes": self.size_bytes,
             "shards": self.shards,
             **expanded,
+            **filtered,
         }
 
 
@@ -100,7 +117,7 @@ class Manifest:
 
     @cached_property
     def splits(self) -> Mapping[str, Totals]:
-        """Sums by split, in order; samples + rejected = rows × copies + expanded."""
+        """Sums by split, in order: samples + rejected + filtered = rows × copies + expanded."""
         return totals_by_split(self.shards)
 
     @property
@@ -114,25 +131,28 @@ class Manifest:
             size_bytes=sum(t.size_bytes for t in parts),
             shards=sum(t.shards for t in parts),
             expanded=sum(t.expanded for t in parts),
+            filtered=sum(t.filtered for t in parts),
         )
 
     def __repr__(self) -> str:
         """Return one line: a notebook shows what is evaluated last."""
         splits = ", ".join(f"{name} {t.samples:,}" for name, t in self.splits.items())
         totals = self.totals
+        filtered = f", filtered: {totals.filtered:,}" if totals.filtered else ""
         return (
             f"<Manifest {self.head.name!r}: {counted(totals.shards, 'shard')}, "
-            f"{size(totals.size_bytes)}, samples: {splits}, rejected: {totals.rejected:,}>"
+            f"{size(totals.size_bytes)}, samples: {splits}, rejected: {totals.rejected:,}"
+            f"{filtered}>"
         )
 
     def _repr_html_(self) -> str:
         """Return a small table for notebooks: a row for each split."""
         rows = "".join(
             f"<tr><td>{html.escape(name)}</td><td>{t.samples:,}</td><td>{t.rejected:,}</td>"
-            f"<td>{t.shards:,}</td><td>{size(t.size_bytes)}</td></tr>"
+            f"<td>{t.filtered:,}</td><td>{t.shards:,}</td><td>{size(t.size_bytes)}</td></tr>"
             for name, t in self.splits.items()
         )
-        titles = ("split", "samples", "rejected", "shards", "size")
+        titles = ("split", "samples", "rejected", "filtered", "shards", "size")
         heads = "".join(f"<th>{title}</th>" for title in titles)
         return (
             f"<table><caption>{html.escape(self.head.name)}</caption>"
@@ -162,8 +182,7 @@ class Manifest:
             **self.head.to_json(),
         }
         if any(shard.entry_sha256 for shard in self.shards):
-            is_expanded = any(shard.expanded for shard in self.shards)
-            index["index_version"] = INDEX_VERSION if is_expanded else INDEX_VERSION - 1
+            index["index_version"] = _version_of(self.shards)
         return index | {"published": self.published} if self.published else index
 
     def to_bytes(self) -> bytes:
@@ -195,6 +214,13 @@ class Manifest:
             ) from exc
 
 
+def _version_of(shards: Sequence[ShardSummary]) -> int:
+    """Return the lowest version that has all fields of the shards."""
+    if any(shard.filtered for shard in shards):
+        return INDEX_VERSION
+    return INDEX_VERSION - 1 if any(shard.expanded for shard in shards) else INDEX_VERSION - 2
+
+
 def indented_json(value: Mapping[str, Any]) -> bytes:
     """Return JSON for people, as UTF-8; `json.loads` returns what was written."""
     text = json.dumps(value, ensure_ascii=False, indent=1) + "\n"
@@ -216,6 +242,7 @@ def totals_by_split(shards: Iterable[ShardSummary]) -> dict[str, Totals]:
             size_bytes=sum(shard.size_bytes for shard in own),
             shards=len(own),
             expanded=sum(shard.expanded for shard in own),
+            filtered=sum(shard.filtered for shard in own),
         )
         for split, own in by_split.items()
     }
@@ -251,6 +278,8 @@ def _shard_to_json(shard: ShardSummary) -> dict[str, Any]:
     entry: dict[str, Any] = {"entry_sha256": shard.entry_sha256} if shard.entry_sha256 else {}
     if shard.expanded:
         entry["expanded"] = shard.expanded
+    if shard.filtered:
+        entry["filtered"] = shard.filtered
     return {
         "url": shard.name,
         "nsamples": shard.samples,
@@ -286,4 +315,5 @@ def _shard_from_json(raw: Mapping[str, Any]) -> ShardSummary:
         is_last=raw["last"],
         entry_sha256=raw.get("entry_sha256", ""),
         expanded=raw.get("expanded", 0),
+        filtered=raw.get("filtered", 0),
     )

@@ -172,7 +172,7 @@ class Batch:
     first: int
     """Position of the first row."""
     rows: int
-    """Rows read: samples + rejected = rows × copies + expanded."""
+    """Rows read: samples + rejected = rows × copies + expanded; filtered rows are in `rejected`."""
     packed: tuple[PackedSamples, ...]
     """One per copy; empty for a copy that the task does not make."""
     rejected: tuple[Rejected, ...] = ()

@@ -154,8 +154,11 @@ def _size_category(samples: int) -> str:
 
 def _text(manifest: Manifest) -> str:
     totals = manifest.totals
+    # Outputs that are older than the column have a card without it.
+    has_filtered = bool(totals.filtered)
+    columns = ["split", "samples", "rejected", *["filtered"] * has_filtered, "shards", "bytes"]
     rows = "\n".join(
-        f"| {name} | {t.samples} | {t.rejected} | {t.shards} | {t.size_bytes} |"
+        _row([name, t.samples, t.rejected, *[t.filtered] * has_filtered, t.shards, t.size_bytes])
         for name, t in manifest.splits.items()
     )
     split, patterns = next(iter(manifest.patterns().items()))
@@ -165,8 +168,8 @@ def _text(manifest: Manifest) -> str:
 {totals.samples} preprocessed images in {totals.shards} WebDataset shards, with JSON labels.
 `index.json` lists the shards with their SHA-256, and the recipe they were made by.
 
-| split | samples | rejected | shards | bytes |
-| --- | --- | --- | --- | --- |
+{_row(columns)}
+{_row(["---"] * len(columns))}
 {rows}
 {notes}
 ```python
@@ -183,6 +186,10 @@ from datasets import load_dataset
 dataset = load_dataset("path/to/this/folder", split="{split}", streaming=True)
 ```
 """
+
+
+def _row(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _image(features: Mapping[str, Any]) -> str:

@@ -18,8 +18,10 @@ from wdsremux.core.manifest import STATE_FOLDER, ShardSummary
 from wdsremux.core.records import Rejected, Stage
 from wdsremux.core.tar import ustar
 
-ENTRY_FORMAT = 2
-"""Of an entry with `expanded`; without it, the format is 1."""
+ENTRY_FORMAT = 3
+"""Of an entry with `filtered`; with `expanded` only it is 2, without both 1. Before format 3, all
+records that are listed count as rejected.
+"""
 
 
 def entry_name(shard: str) -> str:
@@ -57,6 +59,7 @@ class ShardEntry:
     members: "array[int]"
     """Content sizes, len(extensions) for each sample."""
     rejected: tuple[Rejected, ...] = ()
+    """All records without a sample, also the filtered ones."""
 
     def samples(self) -> Iterator[SampleEntry]:
         """Yield where each sample is, in shard order."""
@@ -83,8 +86,9 @@ class ShardEntry:
         s = self.summary
         packed: bytes = msgpack.packb(
             {
-                "format": ENTRY_FORMAT if s.expanded else ENTRY_FORMAT - 1,
+                "format": 3 if s.filtered else 2 if s.expanded else 1,
                 **({"expanded": s.expanded} if s.expanded else {}),
+                **({"filtered": s.filtered} if s.filtered else {}),
                 "fingerprint": self.fingerprint,
                 "shard": s.name,
                 "split": s.split,
@@ -113,7 +117,7 @@ class ShardEntry:
         """Read an entry file. Raises CorruptDataError when it is damaged or of a later format."""
         try:
             raw = msgpack.unpackb(data, unicode_errors="surrogatepass")
-            if raw["format"] not in (ENTRY_FORMAT - 1, ENTRY_FORMAT):
+            if raw["format"] not in range(1, ENTRY_FORMAT + 1):
                 raise CorruptDataError(
                     f"cannot read entry {name!r}: format {raw['format']} needs a newer wdsremux"
                 )
@@ -131,7 +135,7 @@ class ShardEntry:
     def _from_raw(cls, raw: Mapping[str, Any], sha256: str) -> Self:
         positions, sizes = _unpacked(raw["positions"]), _unpacked(raw["sizes"])
         crcs, members = _unpacked(raw["crcs"]), _unpacked(raw["members"])
-        samples = len(raw["keys"])
+        samples, filtered = len(raw["keys"]), raw.get("filtered", 0)
         if not samples == len(positions) == len(sizes) == len(crcs) or (
             len(members) != samples * len(raw["extensions"])
         ):
@@ -142,7 +146,7 @@ class ShardEntry:
             copy=raw["copy"],
             number=raw["number"],
             samples=samples,
-            rejected=len(raw["rejected"]),
+            rejected=len(raw["rejected"]) - filtered,
             size_bytes=raw["bytes"],
             sha256=raw["sha256"],
             first_position=positions[0],
@@ -152,6 +156,7 @@ class ShardEntry:
             is_last=raw["last"],
             entry_sha256=sha256,
             expanded=raw.get("expanded", 0),
+            filtered=filtered,
         )
         return cls(
             summary=summary,

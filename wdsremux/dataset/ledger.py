@@ -165,7 +165,7 @@ class Ledger:
 
     def rejected(self, shards: Iterable[ShardSummary]) -> Iterator[Rejected]:
         """Yield the rejected records of finished shards, in the order of their entries."""
-        for entry in self.entries(shard for shard in shards if shard.rejected):
+        for entry in self.entries(shard for shard in shards if shard.left_out):
             yield from entry.rejected
 
     def manifest(self) -> Manifest | None:

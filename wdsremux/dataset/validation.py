@@ -38,6 +38,7 @@ def summary_problem(shard: ShardSummary) -> str | None:
     numbers = (
         shard.copy, shard.number, shard.samples, shard.rejected, shard.size_bytes,
         shard.first_position, shard.last_position, shard.start, shard.stop, shard.expanded,
+        shard.filtered,
     )  # fmt: skip
     if not all(_is_count(number) for number in numbers):
         return "a field is not a whole number"
@@ -136,7 +137,9 @@ def _positions(entry: ShardEntry) -> str | None:
     rows = [rejected.position for rejected in entry.rejected]
     if not all(_is_count(row) and shard.start <= row < shard.stop for row in rows):
         return "a rejected row is outside of the shard's rows"
-    return None
+    filtered = sum(rejected.stage == "filter" for rejected in entry.rejected)
+    # Entries that are older than `filtered` count all as rejected.
+    return None if shard.filtered in (0, filtered) else "its filtered rows are miscounted"
 
 
 def _numbers(values: Any) -> Numbers:

@@ -52,8 +52,8 @@ class Rejections:
         themselves can show which.
         """
         tally = self._tallies.get(summary.name, _RejectedCounts())
-        has_lines = tally.lines == summary.rejected
-        if entry is not None and len(entry.rejected) == summary.rejected:
+        has_lines = tally.lines == summary.left_out
+        if entry is not None and len(entry.rejected) == summary.left_out:
             is_contradicted = has_lines and _sum_of(entry.rejected) != tally.digest.digest()
             return None if is_contradicted else entry.rejected
         return tuple(tally.kept) if has_lines else None

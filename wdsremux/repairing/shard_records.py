@@ -175,5 +175,5 @@ def _is_possible(summary: ShardSummary, series: Series) -> bool:
         and summary.name == shard_name(series.prefix, summary.number)
         # A shard begins with the sample that did not fit into the one before.
         and (summary.number == 0 or summary.start == summary.first_position)
-        and summary.samples + summary.rejected == summary.stop - summary.start + summary.expanded
+        and summary.samples + summary.left_out == summary.stop - summary.start + summary.expanded
     )

@@ -16,7 +16,10 @@ _TEXTS: dict[Code, tuple[str, str]] = {
         "Loaders see only the shards that are finished so far.",
     ),
     Code.MANIFEST_DISAGREES: (_STATE, "Counts and patterns that loaders use may be wrong."),
-    Code.COUNTS_WRONG: (_STATE, "Some rows are neither samples nor rejected: data may be missing."),
+    Code.COUNTS_WRONG: (
+        _STATE,
+        "Some rows are neither samples nor rejected nor filtered: data may be missing.",
+    ),
     Code.SERIES_BROKEN: (
         "Shards of two conversions are mixed, or entries are lost.",
         "Rows are missing from the dataset, or are in it twice.",

@@ -33,7 +33,7 @@ class Code(Enum):
         "index.json contradicts itself", f"{_REPAIR} rebuilds it",
     )
     COUNTS_WRONG = ("W104", "error",
-        "samples + rejected differs from rows × copies", f"{_REPAIR} rebuilds it",
+        "samples + rejected + filtered differs from rows × copies", f"{_REPAIR} rebuilds it",
     )
     SERIES_BROKEN = ("W105", "error", "the shards of a split have a gap or overlap", _REPAIR)
     SHARD_MISSING = ("W106", "error", "a shard of the dataset is missing", _REPAIR_SHARD)

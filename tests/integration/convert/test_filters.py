@@ -27,6 +27,11 @@ def test_rows_that_do_not_meet_the_condition_are_listed_and_not_counted_as_error
     convert(source, tmp_path / "all", *STEPS)
     wanted = [label for label in labels(tmp_path / "all") if label in (0, 2)]
     convert(source, tmp_path / "out", *STEPS, "--where", "label in [0, 2]", "--max-errors", 0)
+    totals = manifest(tmp_path / "out")["totals"]
+    assert (totals["samples"], totals["rejected"]) == (len(wanted), 0)
+    assert totals["filtered"] == 40 - len(wanted)
+    assert f"0 rejected, {40 - len(wanted)} filtered" in wdsremux("show", tmp_path / "out").stdout
+    assert "| split | samples | rejected | filtered |" in (tmp_path / "out/README.md").read_text()
     assert labels(tmp_path / "out") == wanted
     left = rejected(tmp_path / "out")
     assert {item["stage"] for item in left} == {"filter"}
@@ -84,4 +89,5 @@ def test_a_wrong_filter_ends_the_run_before_it_begins(source, tmp_path, option, 
 
 def test_a_filter_that_keeps_nothing_says_so(source, tmp_path):
     done = convert(source, tmp_path / "out", "--min-size", 5000, code=6)
+    assert "every row was filtered" in done.stderr
     assert "smaller than --min-size 5000" in done.stderr

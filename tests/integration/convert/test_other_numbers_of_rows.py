@@ -77,11 +77,11 @@ def test_more_samples_have_the_first_row_of_the_batch_and_a_number_as_key(tmp_pa
     assert not wdsremux.verify(tmp_path / "out", depth="samples").findings
 
 
-def test_rows_that_no_sample_counts_for_are_rejected_by_the_choice_of_the_function(
+def test_rows_that_no_sample_counts_for_are_filtered_by_the_choice_of_the_function(
     tmp_path, functions
 ):
     totals = run(tmp_path / "out", f"{functions}:odd", max_errors=0).totals
-    assert (totals.rows, totals.samples, totals.rejected, totals.expanded) == (14, 7, 7, 0)
+    assert (totals.rows, totals.samples, totals.filtered, totals.expanded) == (14, 7, 7, 0)
     found = rejected(tmp_path / "out")
     assert {item["stage"] for item in found} == {"filter"}
     assert found[0]["reason"] == "the function returned 2 samples for rows 0 to 3"
@@ -94,7 +94,7 @@ def test_a_batch_may_return_nothing(tmp_path):
         return batch if is_first else {name: [] for name in batch}
 
     totals = run(tmp_path / "out", first_only).totals
-    assert (totals.samples, totals.rejected, totals.expanded) == (4, 10, 0)
+    assert (totals.samples, totals.rejected, totals.filtered) == (4, 0, 10)
     assert not wdsremux.verify(tmp_path / "out").findings
 
 
@@ -139,7 +139,7 @@ def test_one_of_the_samples_of_a_row_can_be_left_out(tmp_path):
 
     out = tmp_path / "out"
     totals = run(out, work).totals
-    assert (totals.rows, totals.samples, totals.rejected, totals.expanded) == (14, 24, 4, 14)
+    assert (totals.rows, totals.samples, totals.filtered, totals.expanded) == (14, 24, 4, 14)
     expected = published(out)
     (out / "train-000000.tar").unlink()
     wdsremux.repair(out, source=rows(), transform=work, workers=0)

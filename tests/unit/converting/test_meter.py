@@ -27,6 +27,15 @@ def advanced(rows=100, samples=98, rejections=2, output_bytes=3_000_000):
     return Advanced(rows, samples, items, 5_000_000, output_bytes)
 
 
+def test_filtered_rows_are_counted_apart_from_errors():
+    meter = Meter(Clock())
+    meter.note(begun(rows=10))
+    items = (rejected(1), rejected(2, stage="filter"), rejected(3, stage="filter"))
+    meter.note(Advanced(10, 7, items, 0, 0))
+    assert (meter.to_json()["rejected"], meter.to_json()["filtered"]) == (1, 2)
+    assert "1 rejected, 2 filtered" in meter.line()
+
+
 def test_a_slow_run_does_not_show_a_rate_of_zero():
     clock = Clock()
     meter = Meter(clock)

@@ -231,6 +231,12 @@ def test_the_report_shows_the_samples_of_each_class_and_whether_they_are_all():
     assert "  train, samples per class in the 10 rows of this run: cats 4, dogs 6" in part
 
 
+def test_the_report_counts_filtered_rows_apart_from_errors():
+    text = report(Done(manifest_of([summary_of(filtered=3)]), 10), "out", 4.0)
+    assert "7 samples of 10 rows in 1 shard, 10.2 kB, 0 rejected, 3 filtered\n" in text
+    assert "  all filtered rows: out/.wdsremux/rejected.jsonl\n" in text
+
+
 def test_the_report_of_a_finished_output_says_that_there_was_nothing_to_do():
     first = report(Done(manifest_of(), 0), "out", 0.1).splitlines()[0]
     assert first == "nothing to do: out is finished with this recipe"

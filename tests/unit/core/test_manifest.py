@@ -99,6 +99,19 @@ def test_totals_are_the_sums_over_the_splits():
     assert manifest.totals.samples + manifest.totals.rejected == manifest.totals.rows * 2
 
 
+def test_filtered_rows_are_in_the_totals_and_raise_the_version_only_where_there_are_any():
+    shards = [summary_of(0, 0, 10, rejected=1, filtered=3), summary_of(1, 10, 20, filtered=2)]
+    manifest = manifest_of(dataclasses.replace(shard, entry_sha256="e" * 64) for shard in shards)
+    raw = json.loads(manifest.to_bytes())
+    assert raw["index_version"] == 4
+    assert (raw["totals"]["samples"], raw["totals"]["rejected"]) == (14, 1)
+    assert raw["totals"]["filtered"] == raw["splits"]["train"]["filtered"] == 5
+    assert Manifest.from_bytes(manifest.to_bytes()).totals == manifest.totals
+    plain = json.loads(manifest_of([summary_of(entry_sha256="e" * 64)]).to_bytes())
+    assert plain["index_version"] == 2
+    assert "filtered" not in plain["totals"]
+
+
 def test_rows_are_counted_from_where_the_series_begins():
     shards = [summary_of(0, 1000, 1010), summary_of(1, 1010, 1015, rejected=2)]
     assert totals_by_split(shards)["train"].rows == 15

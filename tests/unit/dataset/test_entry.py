@@ -6,6 +6,7 @@ import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.samples import rejected
 from support.summaries import entry_of, summary_of
 
 from wdsremux.core.errors import CorruptDataError
@@ -42,6 +43,21 @@ def test_an_entry_is_read_as_it_was_written(samples, start, rejected, is_last):
     )
     entry = entry_of(summary, rejected)
     assert ShardEntry.from_bytes(entry.to_bytes(), "e") == entry
+
+
+def test_filtered_rows_are_counted_apart_from_errors():
+    items = [rejected(1), rejected(2, stage="filter"), rejected(3, stage="filter")]
+    entry = entry_of(summary_of(0, 0, 10, rejected=1, filtered=2, last_position=6), items)
+    assert ShardEntry.from_bytes(entry.to_bytes(), "e") == entry
+
+
+def test_an_entry_from_before_they_were_counted_apart_counts_all_as_rejected():
+    items = [rejected(1), rejected(2, stage="filter")]
+    data = changed(entry_of(summary_of(0, 0, 10, rejected=1, filtered=1), items), format=1)
+    data = msgpack.packb({k: v for k, v in msgpack.unpackb(data).items() if k != "filtered"})
+    old = ShardEntry.from_bytes(data, "e")
+    assert (old.summary.rejected, old.summary.filtered) == (2, 0)
+    assert old.to_bytes() == data
 
 
 def test_an_entry_of_the_same_content_is_the_same_file():

@@ -81,8 +81,8 @@ def test_an_index_of_version_1_is_read_and_its_entries_are_not_compared(out):
 
 
 def test_a_newer_index_is_refused(out):
-    edit_json(out / "index.json", lambda index: index.update(index_version=4))
-    with pytest.raises(CorruptDataError, match="index_version 4 needs a newer wdsremux"):
+    edit_json(out / "index.json", lambda index: index.update(index_version=5))
+    with pytest.raises(CorruptDataError, match="index_version 5 needs a newer wdsremux"):
         wdsremux.load(out)
 
 

@@ -126,6 +126,7 @@ class Pace:
     """Rows rejected for errors, each once however many copies it has."""
     steady_rows: float | None = None
     """Rows done in that time; None for all of them."""
+    filtered: int = 0
     start_s: float = 0.0
     """Time before it until the last worker could begin."""
 
@@ -141,6 +142,7 @@ class Pace:
             "rows": self.rows,
             "samples": self.samples,
             "rejected": self.rejected,
+            "filtered": self.filtered,
             "seconds": round(self.seconds, 3),
             "start_seconds": round(self.start_s, 3),
             "images_per_s": round(self.rows_per_s, 1),
@@ -157,7 +159,8 @@ class Tally:
         self._began_s = clock()
         self._first_s: float | None = None
         self._marks: list[Mark] = []
-        self._sums = dict.fromkeys(("samples", "rejected", "input_bytes", "output_bytes"), 0)
+        counts = ("samples", "rejected", "filtered", "input_bytes", "output_bytes")
+        self._sums = dict.fromkeys(counts, 0)
         self._first_rejected: Rejected | None = None
         self._errors = 0
 
@@ -167,11 +170,13 @@ class Tally:
         self._first_s = self._clock() if self._first_s is None else self._first_s
         self._marks.append(batch.mark)
         self._sums["samples"] += sum(len(packed.keys) for packed in batch.packed)
-        self._sums["rejected"] += len(batch.rejected)
+        errors = [item for item in batch.rejected if item.stage != "filter"]
+        self._sums["rejected"] += len(errors)
+        self._sums["filtered"] += len(batch.rejected) - len(errors)
         self._sums["input_bytes"] += batch.input_bytes
         self._sums["output_bytes"] += batch.size_bytes
-        self._first_rejected = self._first_rejected or next(iter(batch.rejected), None)
-        self._errors += len({r.position for r in batch.rejected if r.stage != "filter"})
+        self._first_rejected = self._first_rejected or next(iter(errors), None)
+        self._errors += len({item.position for item in errors})
 
     def has_lasted(self, seconds: float) -> bool:
         """Return whether the first batch came at least `seconds` ago."""

@@ -207,6 +207,7 @@ class SeriesWriter:
     def _entry(self, shard: _OpenShard, stop: int, *, is_last: bool) -> ShardEntry:
         plan = self._plan
         rejected = tuple(r for r in self._rejected if r.position < stop)
+        filtered = sum(r.stage == "filter" for r in rejected)
         return ShardEntry(
             ShardSummary(
                 name=shard_name(plan.prefix, shard.number),
@@ -214,7 +215,7 @@ class SeriesWriter:
                 copy=plan.copy,
                 number=shard.number,
                 samples=len(shard.keys),
-                rejected=len(rejected),
+                rejected=len(rejected) - filtered,
                 size_bytes=ustar.file_bytes(shard.payload_bytes),
                 sha256=shard.digest.hexdigest(),
                 first_position=shard.positions[0],
@@ -223,6 +224,7 @@ class SeriesWriter:
                 stop=stop,
                 is_last=is_last,
                 expanded=sum(more for position, more in self._expanded if position < stop),
+                filtered=filtered,
             ),
             plan.fingerprint,
             plan.extensions,

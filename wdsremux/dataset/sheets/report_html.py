@@ -47,13 +47,14 @@ def _totals(overview: Overview) -> str:
             f"{totals.rows:,}",
             f"{totals.samples:,}",
             f"{totals.rejected:,}",
+            f"{totals.filtered:,}",
             f"{totals.shards:,}",
             size(totals.size_bytes),
         )
         for name, totals in overview.manifest.splits.items()
     ]
-    columns = ("split", "rows", "samples", "rejected", "shards", "bytes")
-    return f"<h2>Splits</h2>\n{table(columns, rows, numbers=5)}"
+    columns = ("split", "rows", "samples", "rejected", "filtered", "shards", "bytes")
+    return f"<h2>Splits</h2>\n{table(columns, rows, numbers=6)}"
 
 
 def _split(name: str, measured: SplitOverview, samples: int) -> Iterator[str]:
@@ -96,15 +97,26 @@ def _image_sizes(name: str, measured: SplitOverview) -> str:
 
 
 def _rejected(overview: Overview, images: Mapping[int, SheetImage | str]) -> Iterator[str]:
-    total = overview.manifest.totals.rejected
-    if not total:
+    totals = overview.manifest.totals
+    if not totals.left_out:
         return
     cut = ", counted in the first of them" if overview.is_rejected_cut else ""
-    yield f"<h2>Rejected: {total:,}{cut}</h2>"
-    if not images:
-        yield '<p class="faint">Run the report with --source SOURCE to see their images.</p>'
-    for kind in overview.rejected:
-        yield _kind(kind, images)
+    filtered = [kind for kind in overview.rejected if kind.stage == "filter"]
+    errors = [kind for kind in overview.rejected if kind.stage != "filter"]
+    if not totals.filtered:  # an older output counts them together
+        errors, filtered = list(overview.rejected), []
+    for title, total, kinds in (
+        ("Rejected", totals.rejected, errors),
+        ("Filtered", totals.filtered, filtered),
+    ):
+        if total:
+            yield f"<h2>{title}: {total:,}{cut}</h2>"
+            if not images:
+                yield (
+                    '<p class="faint">Run the report with --source SOURCE to see their images.</p>'
+                )
+            for kind in kinds:
+                yield _kind(kind, images)
 
 
 def _kind(kind: RejectedKind, images: Mapping[int, SheetImage | str]) -> str:

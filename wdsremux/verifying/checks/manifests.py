@@ -29,12 +29,13 @@ def check_manifest(manifest: Manifest, raw: Mapping[str, Any], found: Collector)
 def _check_sums(manifest: Manifest, found: Collector) -> None:
     for split, totals in manifest.splits.items():
         expected = totals.rows * manifest.head.copies + totals.expanded
-        if totals.samples + totals.rejected != expected:
+        if totals.samples + totals.left_out != expected:
             more = f" + {totals.expanded}" if totals.expanded else ""
+            filtered = f" + {totals.filtered}" if totals.filtered else ""
             found.take(
                 _of_manifest(
                     Code.COUNTS_WRONG,
-                    f"split {split!r}: {totals.samples} + {totals.rejected} is not "
+                    f"split {split!r}: {totals.samples} + {totals.rejected}{filtered} is not "
                     f"{totals.rows} × {manifest.head.copies}{more}",
                 )
             )

@@ -120,7 +120,7 @@ def test_shards_cover_every_row_once(rows, bounds):
     assert borders[0] == rows.first
     assert borders[-1] == rows.stop
     assert [summary.stop for summary in summaries] == borders[1:]
-    assert sum(s.samples + s.rejected for s in summaries) == len(rows.outcomes)
+    assert sum(s.samples + s.left_out for s in summaries) == len(rows.outcomes)
     assert [s.is_last for s in summaries] == [False] * (len(summaries) - 1) + [True]
 
 
@@ -130,7 +130,7 @@ def test_every_rejected_row_is_once_in_the_entry_that_covers_it(rows, bounds):
     found = [item.position for entry in entries for item in entry.rejected]
     assert found == rows.rejected_positions
     for entry in entries:
-        assert entry.summary.rejected == len(entry.rejected)
+        assert entry.summary.left_out == len(entry.rejected)
         assert all(
             entry.summary.start <= item.position < entry.summary.stop for item in entry.rejected
         )
