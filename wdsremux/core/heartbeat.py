@@ -43,6 +43,10 @@ class Phase:
 Signal = Worked | Waiting | Phase
 
 _receive: ContextVar[Callable[[Signal], None] | None] = ContextVar("wdsremux_signal", default=None)
+
+Mark = Callable[[int | None], None]
+
+_mark: ContextVar[Mark | None] = ContextVar("wdsremux_row", default=None)
 _report: ContextVar[Report | None] = ContextVar("wdsremux_heartbeat", default=None)
 
 
@@ -83,3 +87,18 @@ def receiving(receive: Callable[[Signal], None]) -> Iterator[None]:
         yield
     finally:
         _receive.reset(token)
+
+
+def at_row(row: int | None) -> None:
+    """Say which row is worked on alone, so that it is known if the worker dies.
+
+    None says that rows are read, or that several are worked on at once. Costs less than 1 µs.
+    """
+    mark = _mark.get()
+    if mark is not None:
+        mark(row)
+
+
+def listen_to_rows(mark: Mark | None) -> None:
+    """Make `at_row` of this thread call `mark`; None stops it."""
+    _mark.set(mark)

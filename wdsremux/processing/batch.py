@@ -82,6 +82,12 @@ class BatchBuilder:
         """Position behind the last row."""
         return next(reversed(self.locations)) + 1
 
+    @property
+    def only_row(self) -> int | None:
+        """Position of the row that waits for the function, if it is one."""
+        waiting = {row.position for rows in self.rows for row in rows}
+        return waiting.pop() if len(waiting) == 1 else None
+
     def begin(self, record: Record) -> None:
         """Count a record, whose image is not kept."""
         self.locations[record.position] = record.location

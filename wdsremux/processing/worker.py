@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wdsremux.core.errors import TransformError
-from wdsremux.core.heartbeat import heartbeat
+from wdsremux.core.heartbeat import at_row, heartbeat
 from wdsremux.core.json_values import json_bytes
 from wdsremux.core.records import Batch, Record, Rejected, Stage, Task
 from wdsremux.dataset.shards.packing import SamplePacker
@@ -87,6 +87,7 @@ class Worker:
             is_full = task.is_probe or self._is_full(builder, task)
             if is_full or not self._job.batches_rows:
                 self._run(builder, is_probe=task.is_probe)
+            at_row(None)
             if is_full:
                 yield self._batch(builder, task)
                 builder = self._begun(task)
@@ -130,6 +131,7 @@ class Worker:
 
     def _run(self, builder: BatchBuilder, *, is_probe: bool) -> None:
         """Run the function on the rows that wait, and pack what it returns."""
+        at_row(builder.only_row)
         # A function may fail on a batch of one row: after a probe it gets the whole batch.
         with contextlib.suppress(*((TransformError,) if is_probe else ())):
             for copy, rows in zip(builder.copies, builder.taken_rows(), strict=True):
@@ -169,6 +171,7 @@ class Worker:
     def _add(self, record: Record, builder: BatchBuilder) -> None:
         """Decode a record and apply the steps; it waits for the function."""
         heartbeat()
+        at_row(record.position)
         builder.begin(record)
         try:
             if record.position in builder.poison:

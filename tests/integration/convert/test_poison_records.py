@@ -25,6 +25,8 @@ def die(how):
     if how == "segfault":
         ctypes.string_at(0)
     elif how == "loop":
+        with open(os.path.join(os.path.dirname(__file__), "hangs"), "a") as file:
+            file.write("x")
         while True:
             pass
     elif how == "memory":
@@ -142,6 +144,13 @@ def test_the_record_is_rejected_for_any_end_of_the_worker(poisoned, how, reason)
 def test_an_endless_loop_is_ended_by_record_timeout(poisoned, name):
     out = poisoned.convert(name, {12: "loop"}, "--record-timeout", 1, "--batch-size", 3)
     assert_all_but(out, {12: "no progress for 1 s"})
+
+
+@pytest.mark.parametrize(("name", "tries"), [("one", 1), ("together", 2)])
+def test_a_hanging_row_is_tried_once_or_with_its_batch_and_alone(poisoned, tmp_path, name, tries):
+    out = poisoned.convert(name, {12: "loop"}, "--record-timeout", 2, workers=1)
+    assert_all_but(out, {12: "no progress for 2 s"})
+    assert (tmp_path / "hangs").read_text() == "x" * tries
 
 
 def test_every_copy_of_a_killer_is_rejected(poisoned):

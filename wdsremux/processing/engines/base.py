@@ -31,6 +31,12 @@ class WorkerDiedError(Exception):
     The message says how: "killed by SIGSEGV", "exited with status 3" or "no progress for 120 s".
     """
 
+    def __init__(self, how: str, *, row: int | None = None, is_killed: bool = False) -> None:
+        """`row` was worked on alone; `is_killed` says that the system killed the worker."""
+        super().__init__(how)
+        self.row = row
+        self.is_killed = is_killed
+
 
 class WorkerOverdueError(WorkerDiedError):
     """A worker process was killed because it did not report progress in time."""

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from wdsremux.core.errors import TransformError
-from wdsremux.core.heartbeat import Signal, Worked, listen, receiving
+from wdsremux.core.heartbeat import Signal, Worked, listen, listen_to_rows, receiving
 from wdsremux.processing.engines.failures import failure_from_exception
 from wdsremux.processing.engines.frames import (
     BrokenFrameError,
@@ -27,6 +27,7 @@ from wdsremux.processing.engines.frames import (
     read_frame,
     write_frame,
 )
+from wdsremux.processing.engines.row_mark import RowMark
 from wdsremux.processing.engines.shared_memory import SharedMemoryWriter
 
 _BEAT_EVERY_S = 0.2
@@ -39,6 +40,7 @@ def main() -> None:
     """Serve the process that started this one until it closes stdin or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
+    listen_to_rows(RowMark(int(sys.argv.pop())).set)
     inbox, outbox = _claim_pipes()
     with contextlib.suppress(BrokenPipeError):  # the run is gone
         _Worker(inbox, _Sender(outbox)).serve()

@@ -25,6 +25,7 @@ from wdsremux.processing.engines.frames import (
     read_frame,
     write_frame,
 )
+from wdsremux.processing.engines.row_mark import RowMark
 from wdsremux.processing.engines.shared_memory import SharedMemoryReader
 
 _START_TIMEOUT_S = 300.0
@@ -63,8 +64,13 @@ class WorkerProcess:
         self._killed = False
         self._reaping = threading.Lock()
         try:
+            self._mark = RowMark()
+        except OSError as exc:
+            raise _not_started(exc) from exc
+        try:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
-                [sys.executable, "-P", "-c", _BOOT, json.dumps([*map(str, sys.path)])],
+                self._command(),
+                pass_fds=(self._mark.handle,),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
@@ -73,15 +79,18 @@ class WorkerProcess:
                 start_new_session=True,
             )
         except OSError as exc:
-            raise TransformError(
-                f"cannot start a worker process: {exc}; run with --workers 0"
-            ) from exc
+            self._mark.close()
+            raise _not_started(exc) from exc
         assert self._process.stdin  # noqa: S101 (asked for above)
         assert self._process.stdout  # noqa: S101
         self._to: Any = self._process.stdin
         self._from: Any = self._process.stdout
         _widen(self._from.fileno())
         self._memory = SharedMemoryReader(self._process.pid)
+
+    def _command(self) -> list[str]:
+        path = json.dumps([*map(str, sys.path)])
+        return [sys.executable, "-P", "-c", _BOOT, str(self._mark.handle), path]
 
     def start(self, program: bytes) -> None:
         """Build the work in the worker from `make_work` as pickled.
@@ -111,6 +120,7 @@ class WorkerProcess:
         process is killed if the iterator is not read to its end.
         """
         finished = False
+        self._mark.set(None)
         try:
             self._send(item, self._timeout_s)
             while (frame := self._receive(self._timeout_s)).kind is FrameKind.RESULT:
@@ -147,6 +157,7 @@ class WorkerProcess:
             self._to.close()
         self._reap()
         self._from.close()
+        self._mark.close()
 
     def _send(self, frame: Frame, within_s: float | None) -> None:
         self._expect_within(within_s)
@@ -197,8 +208,9 @@ class WorkerProcess:
     def _death(self) -> WorkerDiedError:
         status = self._reap()
         if self._overdue_s is not None:
-            return WorkerOverdueError(f"no progress for {self._overdue_s:g} s")
-        return WorkerDiedError(_ending(status))
+            return WorkerOverdueError(f"no progress for {self._overdue_s:g} s", row=self._mark.row)
+        is_killed = status == -signal.SIGKILL and not self._killed
+        return WorkerDiedError(_ending(status), row=self._mark.row, is_killed=is_killed)
 
     def _reap(self) -> int:
         """Wait for the end, kill what the process started, and return its status."""
@@ -236,6 +248,10 @@ class WorkerProcess:
         if self._process.returncode is None and hasattr(os, "killpg"):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _not_started(exc: OSError) -> TransformError:
+    return TransformError(f"cannot start a worker process: {exc}; run with --workers 0")
 
 
 def _environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from wdsremux.core.errors import RejectSample, TransformError, UsageError
-from wdsremux.core.heartbeat import heartbeat
+from wdsremux.core.heartbeat import at_row, heartbeat
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Rejected, Stage
 from wdsremux.transforms.base import sample_rng
@@ -180,6 +180,7 @@ class UserFunction:
         for row in batch.rows:
             call = _Call([row], batch.copy)
             heartbeat()
+            at_row(row.position)
             try:
                 outcomes += map(_kept, self._batch_outcomes(call))
             except TransformError:
