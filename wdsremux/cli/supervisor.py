@@ -1,24 +1,28 @@
-"""Starts a conversion once more when a codec crashed in one of its threads.
+"""Starts a conversion once more when a record crashed or stalled one of its threads.
 
 Built-in steps run in threads, where a native crash, or the kernel when memory runs out, ends the
-whole process. So on Linux the process that the user started only waits, and a child does the work.
-The second child finds the lock of the first, uses worker processes for that reason, and so finds
-and rejects the record.
+whole process, and where nothing can stop a record that takes too long. So on Linux the process that
+the user started only watches, and a child does the work. The second child finds the lock of the
+first, uses worker processes for that reason, and so finds and rejects the record.
 """
 
 import contextlib
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from wdsremux.cli import console
 from wdsremux.cli.signals import FORWARDED
+from wdsremux.core.deadlines import Deadlines, Uptime, new_handle, watch
 
 VARIABLE = "WDSREMUX_SUPERVISOR"
-"""Process number of the supervisor, in the environment of the child."""
+"""In the environment of the child: process number of the supervisor, descriptor of `Deadlines`."""
+_LOOK_EVERY_S = 0.5
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 _NOT_IN_THREADS = ("--transform", "--engine", "--dry-run", "--help", "-h")
 
@@ -27,11 +31,7 @@ def supervise() -> None:
     """Return in the process that does the work; the supervisor ends with its exit code."""
     supervisor, command_line = os.environ.pop(VARIABLE, None), sys.argv[1:]
     if supervisor is not None:
-        import ctypes
-
-        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: end with it
-        if os.getppid() != int(supervisor):
-            os._exit(1)  # it has ended already
+        _begin_work(*map(int, supervisor.split()))
     elif command_line[:1] == ["convert"] and not any(
         argument.startswith(_NOT_IN_THREADS) for argument in command_line
     ):
@@ -40,56 +40,107 @@ def supervise() -> None:
                 sys.exit(_supervised(command_line))
 
 
+def _begin_work(supervisor: int, handle: int) -> None:
+    """Tie this process to its supervisor."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: end with it
+    if os.getppid() != supervisor:
+        os._exit(1)  # it has ended already
+    watch(Deadlines(handle))
+    os.close(handle)
+
+
 def _supervised(command_line: Sequence[str]) -> int:
-    """Run the command, twice if it crashed; return its exit code as a shell shows it."""
-    code = 0
+    """Run the command, twice if a record ended it; return its exit code as a shell shows it."""
+    child = _Child()
     for is_first in (True, False):
         kills = _out_of_memory_kills()
-        code, is_stopped = _run(command_line)
-        if code >= 0 or is_stopped:
+        child.run(command_line)
+        if child.code >= 0 or child.is_stopped:
             break
-        reason = signal.Signals(-code).name
-        verb = "crashed" if (is_crash := reason in _CRASHES) else "was killed"
-        if reason == "SIGKILL" and _out_of_memory_kills() > kills:
-            is_crash, reason = True, "out of memory"
-        is_retried = is_first and is_crash
+        is_by_record, what = _ending(child, is_killed=_out_of_memory_kills() > kills)
+        is_retried = is_first and is_by_record
         advice = "the same command resumes it"
         if is_retried:
             advice = "starting it again with worker processes, to find the record"
         line = "\n" if sys.stderr.isatty() else ""  # ends the progress bar
-        console.err(f"{line}wdsremux: the conversion {verb} ({reason}); {advice}")
+        console.err(f"{line}wdsremux: {what}; {advice}")
         if not is_retried:
             break
         # What was there before is removed already: do not remove what was made since.
         again = [word for word in command_line[1:] if word != "--overwrite"]
         command_line = ["convert", "--no-overwrite", *again]
-    return code if code >= 0 else 128 - code
+    return child.code if child.code >= 0 else 128 - child.code
 
 
-def _run(command_line: Sequence[str]) -> tuple[int, bool]:
-    """Run the command in a child; return its exit code and whether it was asked to stop."""
-    start = len(sys.orig_argv) - len(sys.argv) + 1
-    command = [sys.executable, *sys.orig_argv[1:start], *command_line]
-    environment = {**os.environ, VARIABLE: str(os.getpid())}
-    is_stopped = False
+def _ending(child: "_Child", *, is_killed: bool) -> tuple[bool, str]:
+    """Return whether a record may have ended the child, and what happened."""
+    if child.limit_s is not None:
+        return True, f"a record exceeds --record-timeout ({child.limit_s:g} s) in a thread"
+    reason = signal.Signals(-child.code).name
+    if reason == "SIGKILL" and is_killed:
+        return True, "the conversion was killed (out of memory)"
+    is_crash = reason in _CRASHES
+    return is_crash, f"the conversion {'crashed' if is_crash else 'was killed'} ({reason})"
 
-    def forward(number: int, _frame: FrameType | None) -> None:
-        nonlocal is_stopped
-        is_stopped = True
-        os.kill(pid, FORWARDED[signal.Signals(number)])  # not yet waited for: it is the child
 
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
-    try:
-        mask = [*before, *FORWARDED.values()]
-        pid = os.posix_spawn(sys.executable, command, environment, setsigmask=mask)
+class _Child:
+    """The process that does the work."""
+
+    def __init__(self) -> None:
+        self._handle = new_handle()
+        self._deadlines = Deadlines(self._handle)
+        self._pid = 0
+        self.code = 0
+        """Exit code, or the negative number of the signal that ended it."""
+        self.is_stopped = False
+        """Whether it was asked to stop."""
+        self.limit_s: float | None = None
+        """Time limit of the record for which it was killed."""
+
+    def run(self, command_line: Sequence[str]) -> None:
+        """Run the command and wait for its end."""
+        self.is_stopped, self.limit_s = False, None
+        self._deadlines.clear_all()
+        self._start(command_line)
+        ended = threading.Event()
+        watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
+        watcher.start()
+        os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        ended.set()
+        watcher.join()  # from now on its number may belong to another process
+        self.code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         for number in FORWARDED:
-            signal.signal(number, forward)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    _, status = os.waitpid(pid, 0)
-    for number in FORWARDED:
-        signal.signal(number, signal.SIG_IGN)
-    return os.waitstatus_to_exitcode(status), is_stopped
+            signal.signal(number, signal.SIG_IGN)
+
+    def _start(self, command_line: Sequence[str]) -> None:
+        start = len(sys.orig_argv) - len(sys.argv) + 1
+        command = [sys.executable, *sys.orig_argv[1:start], *command_line]
+        environment = {**os.environ, VARIABLE: f"{os.getpid()} {self._handle}"}
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+        try:
+            mask = [*before, *FORWARDED.values()]
+            self._pid = os.posix_spawn(sys.executable, command, environment, setsigmask=mask)
+            for number in FORWARDED:
+                signal.signal(number, self._forward)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def _forward(self, number: int, _frame: FrameType | None) -> None:
+        self.is_stopped = True
+        os.kill(self._pid, FORWARDED[signal.Signals(number)])  # not yet reaped: it is the child
+
+    def _watch(self, ended: threading.Event) -> None:
+        """Kill the child when one of its threads is overdue."""
+        uptime = Uptime()
+        while not ended.wait(_LOOK_EVERY_S):
+            uptime_s = uptime.seconds()
+            late = self._deadlines.overdue(time.monotonic())
+            if late is not None and uptime_s > late[1]:
+                self.limit_s = late[1]
+                os.kill(self._pid, signal.SIGKILL)
+                return
 
 
 def _out_of_memory_kills() -> int:

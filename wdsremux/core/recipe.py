@@ -244,8 +244,8 @@ class Run(Options):
     answered in this run gets 30m by default
     """
     record_timeout: float = option(120.0, seconds_from_text, metavar="SECONDS")
-    """time limit for one record (or one batch of your function) in a worker process; a record that
-    exceeds it is rejected
+    """time limit for one record (or one batch of your function); a record that exceeds it is
+    rejected
     """
     staging: str | None = option(None, metavar="DIR")
     """folder for files that wait to be uploaded if OUT is a URL; in the system's temporary folder

@@ -65,7 +65,7 @@ def open_engine(
     suits_processes = after_death or workers > THREADS_AT_MOST
     if has_function or run.engine == "processes" or (suits_processes and run.engine == "auto"):
         return ProcessEngine(workers, result_timeout_s=run.record_timeout), "processes", workers
-    return ThreadEngine(workers), "threads", workers
+    return ThreadEngine(workers, row_timeout_s=run.record_timeout), "threads", workers
 
 
 def open_function(transform: Transform | None) -> FunctionSpec | None:

@@ -30,7 +30,7 @@ ONE_REJECTED = ("--max-errors", 1)
 
 # Python imports it at its start: the decoder of every process then minds the mark.
 CRASHING_DECODER = """
-import ctypes, importlib.abc, importlib.machinery, os, signal, sys, time
+import ctypes, importlib.abc, importlib.machinery, os, re, signal, sys, time
 from pathlib import Path
 
 class Crashing(importlib.abc.MetaPathFinder):
@@ -62,6 +62,8 @@ def crash(how):
         return
     while not Path(os.environ["AFTER"]).exists():
         time.sleep(0.01)
+    if how == "stall":  # with Python's lock held, so that no thread of the run can see it
+        re.match("(a+)+$", "a" * 60 + "b")
     if how == "SIGSEGV":
         ctypes.string_at(0)
     os.kill(os.getpid(), getattr(signal, how))
@@ -116,6 +118,20 @@ def test_a_crashing_codec_rejects_only_its_record(source, tmp_path, env, how):
     convert(source, tmp_path / "careful", *careful, env=env(how))
     assert shards(tmp_path / "out") == shards(tmp_path / "careful")
     assert wdsremux("verify", tmp_path / "out", "--depth", "pixels").returncode == 0
+
+
+def test_a_codec_that_stalls_in_a_thread_costs_its_record_the_time_limit(source, tmp_path, env):
+    arguments = (*STEPS, *ONE_REJECTED, "--record-timeout", 2)
+    done = wdsremux("convert", source, tmp_path / "out", *arguments, env=env("stall"))
+    assert done.returncode == 0, done.stderr
+    assert (
+        "wdsremux: a record exceeds --record-timeout (2 s) in a thread; starting it again with "
+        "worker processes, to find the record" in done.stderr
+    )
+    (item,) = rejected(tmp_path / "out")
+    assert (item["position"], item["stage"]) == (KILLER, "transform")
+    assert item["reason"] == "the worker died on this record: no progress for 2 s"
+    assert manifest(tmp_path / "out")["totals"]["samples"] == ROWS - 1
 
 
 @pytest.mark.parametrize("place", ["flag", "file"])

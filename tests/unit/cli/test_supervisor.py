@@ -14,11 +14,11 @@ def ended(monkeypatch):
     def run(*codes, oom_kills, arguments=("convert", "in", "out")):
         commands, ends, counts = [], list(codes), list(oom_kills)
 
-        def child(command):
+        def child(self, command):
             commands.append([*command])
-            return ends.pop(0), False
+            self.code = ends.pop(0)
 
-        monkeypatch.setattr(supervisor, "_run", child)
+        monkeypatch.setattr(supervisor._Child, "run", child)
         monkeypatch.setattr(supervisor, "_out_of_memory_kills", lambda: counts.pop(0))
         return supervisor._supervised(arguments), commands
 
@@ -41,7 +41,7 @@ def test_a_run_killed_by_hand_is_not_started_again(ended, capsys):
 
 
 def test_a_second_crash_ends_the_run(ended, capsys):
-    code, commands = ended(-signal.SIGSEGV, -signal.SIGABRT, oom_kills=[0, 0])
+    code, commands = ended(-signal.SIGSEGV, -signal.SIGABRT, oom_kills=[0] * 4)
     assert (code, len(commands)) == (134, 2)
     assert "crashed (SIGABRT); the same command resumes it" in capsys.readouterr().err
 

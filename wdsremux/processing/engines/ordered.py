@@ -14,7 +14,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Generic, cast
 
 from wdsremux.core.heartbeat import Signal, Worked, receiving, signal
@@ -71,8 +71,12 @@ class OrderedMap(Generic[ItemT, ResultT]):
         runners: Sequence[Runner[ItemT, ResultT]],
         items: Iterable[ItemT],
         max_buffer_bytes: int = DEFAULT_BUFFER_BYTES,
+        *,
+        check: Callable[[], None] | None = None,
     ) -> None:
+        """`check` is called in the caller's thread while it waits; what it raises ends the run."""
         self._runners = runners
+        self._check = check
         self._items = iter(items)
         self._max_buffer_bytes = max_buffer_bytes
         self._window = 2 * len(runners) + 2
@@ -156,6 +160,8 @@ class OrderedMap(Generic[ItemT, ResultT]):
                     return bool(head.results)
             if not self._news.acquire(timeout=_WAKE_S):
                 self._pass_on_signals()
+                if self._check is not None:
+                    self._check()
 
     def _pass_on_signals(self) -> None:
         while self._signals:

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import cloudpickle
 
+from wdsremux.core.deadlines import Uptime
 from wdsremux.core.errors import TransformError
 from wdsremux.processing.engines.base import ItemT, MakeWork, Recover, ResultT, WorkerDiedError
 from wdsremux.processing.engines.frames import Frame, FrameKind, frame_of
@@ -116,11 +117,11 @@ class _ProcessRunner(Runner[ItemT, ResultT]):
             self._worker.close()
             self._worker = None
 
-    def kill_if_overdue(self, now_s: float) -> None:
+    def kill_if_overdue(self, now_s: float, uptime_s: float) -> None:
         """Kill the worker if it did not report progress in time."""
         with self._lock:
             if self._worker is not None:
-                self._worker.kill_if_overdue(now_s)
+                self._worker.kill_if_overdue(now_s, uptime_s)
 
     def _attempt(self, item: ItemT) -> Iterator[ResultT]:
         frame = _item_frame(item)
@@ -150,9 +151,11 @@ def _watched(runners: Sequence[_ProcessRunner[Any, Any]]) -> Iterator[None]:
     ended = threading.Event()
 
     def watch() -> None:
+        uptime = Uptime()
         while not ended.wait(0.25):
+            uptime_s = uptime.seconds()
             for runner in runners:
-                runner.kill_if_overdue(time.monotonic())
+                runner.kill_if_overdue(time.monotonic(), uptime_s)
 
     thread = threading.Thread(target=watch, name="wdsremux-watchdog", daemon=True)
     thread.start()

@@ -138,9 +138,9 @@ class WorkerProcess:
         """Return whether the process can take an item; a killed one may take a moment to end."""
         return not self._killed and not self._has_ended()
 
-    def kill_if_overdue(self, now_s: float) -> None:
-        """Kill the process if it is past its deadline."""
-        if now_s > self._deadline_s:
+    def kill_if_overdue(self, now_s: float, uptime_s: float) -> None:
+        """Kill the process if it is past its deadline, and the run was not stopped meanwhile."""
+        if now_s > self._deadline_s and uptime_s > self._allowed_s:
             self._overdue_s = self._allowed_s
             self.kill()
 
