@@ -45,6 +45,8 @@ class Conversion:
     """By series, the rows after which a shard of the default size ends."""
     breaks: tuple[int, ...] = ()
     """Rows at which a new shard and a new batch begin, in order."""
+    poison: tuple[tuple[int, str], ...] = ()
+    """As in `Task`: rows that killed a worker before the conversion began."""
     indexes: tuple[str, ...] = ()
     """Kinds of indexes for other loaders to write as well."""
     remarks: tuple[str, ...] = ()
@@ -97,7 +99,7 @@ class Conversion:
                 aligned = first - (first - low) % batch_rows
                 found = pieces(self.units, self.series[series], base, aligned, high)
                 for task in tasks(found, batch_rows, series):
-                    yield replace(task, is_held_out=is_held_out)
+                    yield replace(task, is_held_out=is_held_out, poison=self.poison)
 
     def batch_end(self, series: int, base: int, row: int) -> int:
         """Return the end of the batch that holds the row before `row`; the rest as in `tasks`."""

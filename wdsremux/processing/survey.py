@@ -20,7 +20,7 @@ from wdsremux.processing.engines.base import Engine
 from wdsremux.processing.head import with_added_columns
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
-from wdsremux.processing.recovery import Recovery
+from wdsremux.processing.recovery import Recovery, is_poison
 from wdsremux.processing.tasks import UnitsOf
 from wdsremux.processing.worker import Worker
 from wdsremux.sources.inference import dtype_of, merged
@@ -83,7 +83,7 @@ def surveyed(conversion: Conversion, engine: Engine) -> Conversion:
         )
     conversion = with_columns(conversion, added)
     remarks = (*conversion.remarks, *_remarks(added if columns.infers else (), left))
-    return replace(conversion, units=units, remarks=remarks)
+    return replace(conversion, units=units, remarks=remarks, poison=(*found.poison.items(),))
 
 
 @dataclass(slots=True)
@@ -93,6 +93,8 @@ class _Found:
     dtypes: dict[str, Dtype] = field(default_factory=dict)
     rows: int = 0
     """Rows that gave a sample."""
+    poison: dict[int, str] = field(default_factory=dict)
+    """Rows that killed a worker, and how: they must not cost their time limit again."""
 
     @property
     def is_settled(self) -> bool:
@@ -135,6 +137,9 @@ def _look(conversion: Conversion, engine: Engine) -> _Found:
     try:
         for number, batch in enumerate(batches, start=1):
             found.rows += batch.rows - len({item.position for item in batch.rejected})
+            found.poison |= {
+                item.position: item.reason for item in batch.rejected if is_poison(item)
+            }
             for name, dtype in batch.returned:
                 found.dtypes[name] = merged(found.dtypes.get(name, "null"), dtype)
             if found.is_settled or number >= MAX_BATCHES:
