@@ -13,6 +13,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from support.proxy_server import ProxyServer
+
 CHUNK = 65_536
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>injected</Message></Error>"
 
@@ -63,20 +65,13 @@ class Broken(Exception):  # noqa: N818 (it is what we do, not what went wrong)
     """The connection is to be reset."""
 
 
-class FaultProxy:
+class FaultProxy(ProxyServer):
     """Listens on a port of its own while the block runs."""
 
     def __init__(self, upstream_port):
-        self.upstream_port = upstream_port
+        super().__init__(upstream_port)
         self.faults = []
         self.seen = deque()
-        self._tasks = set()  # the loop itself forgets those that wait for nothing
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
 
     def add(self, action, n=0, **details):
         """Break the requests that match from now on; returns the fault, which counts its hits."""
@@ -88,26 +83,10 @@ class FaultProxy:
         """Return how many such requests were seen."""
         return sum(one.method == method and bool(re.search(match, one.target)) for one in self.seen)
 
-    def __enter__(self):
-        self._thread.start()
-        listening = asyncio.start_server(self._serve, "127.0.0.1", 0, limit=1 << 20)
-        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
     def __exit__(self, *exc):
         for fault in self.faults:
             fault.release.set()
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _close(self):
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        super().__exit__(*exc)
 
     async def _serve(self, reader, writer):
         above = None

@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-import threading
 from dataclasses import dataclass
+
+from support.proxy_server import ProxyServer
 
 CHUNK = 65_536
 
@@ -27,43 +28,17 @@ class Direction:
         return data[:at] + bytes([data[at] ^ (1 << at % 8)]) + data[at + 1 :]
 
 
-class FlippingProxy:
-    """Listens on a port of its own while the block runs."""
+class FlippingProxy(ProxyServer):
+    """Changes one bit of what passes, where it was asked to."""
 
     def __init__(self, upstream_port):
-        self.upstream_port = upstream_port
+        super().__init__(upstream_port)
         self.up, self.down = Direction(), Direction()
-        self._tasks = set()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}"
 
     def flip(self, direction, at):
         """Count from zero, and flip a bit of one byte to come; nothing with `at` None."""
         self.up, self.down = Direction(), Direction()
         getattr(self, direction).flip_at = at
-
-    def __enter__(self):
-        self._thread.start()
-        listening = asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self._server = asyncio.run_coroutine_threadsafe(listening, self._loop).result(10)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, *exc):
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _close(self):
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader, writer):
         self._tasks.add(asyncio.current_task())

@@ -17,6 +17,11 @@ MAX_PREVIEW_ROWS = 1000
 
 def add_commands(commands: Any, source_help: str, *, every: bool) -> None:
     """Add both commands to the parser."""
+    _add_preview(commands, source_help, every=every)
+    _add_report(commands)
+
+
+def _add_preview(commands: Any, source_help: str, *, every: bool) -> None:
     parser = commands.add_parser(
         "preview",
         help="show rows beside what convert would pack, in one HTML or PNG file",
@@ -37,6 +42,9 @@ def add_commands(commands: Any, source_help: str, *, every: bool) -> None:
     )
     add_options(parser, every=every)
     parser.set_defaults(command=_preview)
+
+
+def _add_report(commands: Any) -> None:
     parser = commands.add_parser(
         "report",
         help="describe a finished output in one HTML file",

@@ -1,6 +1,5 @@
 """The end of a conversion as it is printed: what there is, what was rejected, what comes next."""
 
-import re
 import shlex
 from dataclasses import dataclass, field
 
@@ -12,6 +11,7 @@ from wdsremux.core.events import Advanced, Done, Event, Note
 from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
 from wdsremux.core.option_values import counted, duration, size
 from wdsremux.core.records import Rejected
+from wdsremux.dataset.rejected import reason_kind
 
 MAX_REASONS = 5
 """How many kinds of reasons are printed."""
@@ -26,8 +26,8 @@ WORTH_SHOWING_S = 1.0
 class RunRecord:
     """Counts the rejected rows of a run by reason, with the first of each; keeps shown notes."""
 
-    counts: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, Rejected] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    examples: dict[tuple[str, str], Rejected] = field(default_factory=dict)
     remarks: dict[str, int] = field(default_factory=dict)
     """How often each remark applied."""
     notes: set[str] = field(default_factory=set)
@@ -41,9 +41,7 @@ class RunRecord:
             if remark.text in self.remarks or len(self.remarks) < MAX_KINDS:
                 self.remarks[remark.text] = self.remarks.get(remark.text, 0) + remark.count
         for item in event.rejected if isinstance(event, Advanced) else ():
-            # Without the location at the end and without numbers, reasons of one kind are equal.
-            kind = re.sub(r"\d+", "N", re.sub(r"\s*\([^()]*\)$", "", item.reason))
-            key = f"{item.stage}: {kind}"
+            key = reason_kind(item)
             if key in self.counts or len(self.counts) < MAX_KINDS:
                 self.counts[key] = self.counts.get(key, 0) + 1
                 self.examples.setdefault(key, item)

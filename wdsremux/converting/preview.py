@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wdsremux.converting.summary import source_summary
+from wdsremux.core.errors import SourceError, system_errors_as
 from wdsremux.core.manifest import MANIFEST_NAME
 from wdsremux.core.option_values import is_url
+from wdsremux.core.paths import is_file
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, Record, Task
 from wdsremux.dataset.ownership import owner_of
@@ -86,8 +88,9 @@ def rejected_images(source: str, overview: Overview) -> dict[int, SheetImage | s
 
 def is_output(words: str) -> bool:
     """Return whether a string names an output of wdsremux and not a source."""
-    if not (is_url(words) or (Path(words).expanduser() / MANIFEST_NAME).is_file()):
-        return False
+    with system_errors_as(SourceError, "read", words):
+        if not (is_url(words) or is_file(Path(words).expanduser() / MANIFEST_NAME)):
+            return False
     with open_folder(words) as folder:
         return owner_of(folder) == "ours"
 

@@ -137,6 +137,13 @@ def listed(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def first_of(texts: Sequence[str], noun: str = "") -> str:
+    """Return the first string and how many others there are: "a (and 2 more files)"."""
+    others = len(texts) - 1
+    more = f"{others} more" if not noun else counted(others, f"more {noun}")
+    return f"{texts[0]} (and {more})" if others else texts[0]
+
+
 def crew(workers: int, engine: str) -> str:
     """Return "1 process" or "2 threads": how many workers of an engine there are."""
     return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)

@@ -101,13 +101,18 @@ class Output:
 
         Raises CorruptDataError when they have another CRC-32, or cannot be read.
         """
-        offset, size_bytes, crc32 = location
+        offset, size_bytes, _ = location
         data = self.bytes_at(file, shard, offset, size_bytes)
+        self.check(data, shard, location)
+        return data
+
+    def check(self, data: bytes, shard: ShardSummary, location: tuple[int, int, int]) -> None:
+        """Raise CorruptDataError unless these are the bytes of the sample at a location."""
+        offset, size_bytes, crc32 = location
         if len(data) != size_bytes or zlib.crc32(data) != crc32:
             raise self.damaged(
                 shard.name, f"the sample at byte {offset} differs from its recorded CRC-32"
             )
-        return data
 
     def bytes_at(self, file: RawIOBase, shard: ShardSummary, offset: int, size_bytes: int) -> bytes:
         """Return bytes of a shard that `open` opened, fewer only at its end.

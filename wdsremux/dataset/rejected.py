@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields
 from itertools import islice
@@ -22,6 +23,12 @@ def rejected_line(item: Rejected) -> bytes:
     text = json.dumps(asdict(item), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     # A reason may quote a file name that is not Unicode: JSON escapes its lone surrogates.
     return text.encode("utf-8", "backslashreplace") + b"\n"
+
+
+def reason_kind(item: Rejected) -> tuple[str, str]:
+    """Return what rejected rows of one kind share: stage and reason without numbers and places."""
+    reason = re.sub(r"\s*\([^()]*\)$", "", item.reason)
+    return item.stage, re.sub(r"\d+", "N", reason)
 
 
 def write_rejected(store: Store, rejected: Iterable[Rejected]) -> None:

@@ -22,7 +22,7 @@ from wdsremux.core.events import (
     log_notes,
 )
 from wdsremux.core.manifest import MANIFEST_NAME, Manifest
-from wdsremux.core.option_values import counted
+from wdsremux.core.option_values import first_of
 from wdsremux.dataset.published import loaders_of
 from wdsremux.stores import registry
 from wdsremux.stores.address import address_of
@@ -226,13 +226,12 @@ class _Sync:
         damaged = [*(plan.lost | self._sender.damaged).values()]
         if not damaged:
             return
-        more = f" (and {counted(len(damaged) - 1, 'more file')})" if damaged[1:] else ""
         sent = (
             "" if self._options.dry_run else f"; the other files were sent, {MANIFEST_NAME} was not"
         )
         raise CorruptDataError(
-            f"{self._source.url!r} is damaged: {damaged[0]}{more}{sent}; run `wdsremux verify` and "
-            "`wdsremux repair` on it, then the same command again"
+            f"{self._source.url!r} is damaged: {first_of(damaged, 'file')}{sent}; run "
+            "`wdsremux verify` and `wdsremux repair` on it, then the same command again"
         )
 
     def _report(self, manifest: Manifest, plan: TransferPlan) -> SyncReport:

@@ -20,6 +20,7 @@ from wdsremux.core.manifest import (
     Manifest,
     ShardSummary,
 )
+from wdsremux.core.option_values import first_of
 from wdsremux.core.tar.blocks import BlockReader, CrcCuts
 from wdsremux.dataset.card import CARD_NAME, plain_card_bytes
 from wdsremux.dataset.entry import entry_name
@@ -236,5 +237,5 @@ def _errors(findings: Sequence[Finding]) -> list[Finding]:
 def _refuse_errors(findings: Sequence[Finding]) -> None:
     errors = _errors(findings)
     if errors:
-        more = f" (and {len(errors) - 1} more)" if errors[1:] else ""
-        raise CorruptDataError(f"cannot index a damaged shard: {errors[0].line()}{more}")
+        lines = [finding.line() for finding in errors]
+        raise CorruptDataError(f"cannot index a damaged shard: {first_of(lines)}")

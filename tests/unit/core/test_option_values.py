@@ -11,6 +11,7 @@ from wdsremux.core.option_values import (
     counted,
     did_you_mean,
     error_limit_from_text,
+    first_of,
     names_from_text,
     number_from,
     rows_from,
@@ -275,3 +276,9 @@ def test_values_are_shown_as_they_are_written():
 def test_a_word_is_suggested_only_for_a_slip_or_a_beginning(word, near):
     known = ("--workers", "--format", "--max-shard-size", "--image-column", "--split", "--seed")
     assert did_you_mean(word, known) == (f"; did you mean {near}?" if near else "")
+
+
+def test_the_first_of_several_says_how_many_others_there_are():
+    assert first_of(["a"], "file") == "a"
+    assert first_of(["a", "b"], "file") == "a (and 1 more file)"
+    assert first_of(["a", "b", "c"]) == "a (and 2 more)"

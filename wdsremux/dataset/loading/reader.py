@@ -7,7 +7,6 @@ forked and used by several threads.
 import os
 import threading
 import weakref
-import zlib
 from array import array
 from bisect import bisect_right
 from collections import OrderedDict
@@ -201,10 +200,7 @@ class _ProcessReader:
 
     def _check(self, data: bytes, shard: ShardSummary, offsets: _Offsets, number: int) -> None:
         start, stop = offsets.starts[number], offsets.starts[number + 1]
-        if len(data) != stop - start or zlib.crc32(data) != offsets.crcs[number]:
-            raise self._output.damaged(
-                shard.name, f"the sample at byte {start} differs from its recorded CRC-32"
-            )
+        self._output.check(data, shard, (start, stop - start, offsets.crcs[number]))
 
     def _offsets_of(self, shard: ShardSummary) -> _Offsets:
         offsets = self._offsets.get(shard.name)

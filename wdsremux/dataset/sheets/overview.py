@@ -4,7 +4,6 @@ Totals come from the manifest. Sizes, labels and dimensions are those of samples
 each split; rejected rows are read from `rejected.jsonl`, up to a bound.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from wdsremux.core.option_values import is_url
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import SampleEntry
 from wdsremux.dataset.reader import Output, open_output
+from wdsremux.dataset.rejected import reason_kind
 from wdsremux.dataset.sheets.preview import fields_of, label_of, spread
 
 MEASURED_SHARDS = 64
@@ -79,12 +79,6 @@ def overview_of(out: str) -> Overview:
             is_cut,
             () if is_url(out) else _finished(Path(out).expanduser(), manifest.shards),
         )
-
-
-def reason_kind(item: Rejected) -> tuple[str, str]:
-    """Return what rejected rows of one kind share: stage and reason without numbers and places."""
-    reason = re.sub(r"\s*\([^()]*\)$", "", item.reason)
-    return item.stage, re.sub(r"\d+", "N", reason)
 
 
 def _measured(output: Output, split: str) -> SplitOverview:
