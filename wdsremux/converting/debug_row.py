@@ -20,7 +20,7 @@ from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.survey import add_dtypes
 from wdsremux.processing.worker import Worker
-from wdsremux.transforms.function.call import Row
+from wdsremux.transforms.function.call import Row, detached_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +104,9 @@ class _DebugWorker(Worker):
                 else:
                     rows = [rows[found.index]]
                 found.label = self._job.function.label if self._job.function else ""
-                found.argument = self._function.argument(_copied(rows))
+                found.argument = self._function.argument([*map(detached_row, rows)])
                 try:
-                    found.returned = self._function.call(_copied(rows), copy)
+                    found.returned = self._function.call([*map(detached_row, rows)], copy)
                 except Exception as exc:  # noqa: BLE001 (it is shown to the user)
                     found.error = exc
                     return []
@@ -119,7 +119,7 @@ class _DebugWorker(Worker):
         """Pack the columns that the function adds, by the types that this batch shows."""
         columns = self._job.columns
         packed = (name for name, *_ in self._fields.extras)
-        known = {columns.image, *columns.fields, *RESERVED, *packed}
+        known = {*columns.read, *RESERVED, *packed}
         dtypes: dict[str, Dtype] = {}
         for outcome in outcomes:
             add_dtypes(dtypes, outcome.fields, known)
@@ -136,15 +136,7 @@ class _DebugWorker(Worker):
         found = self._debugged
         if row.position == found.row:
             packer = builder.packers[copy]
-            image_bytes, json_bytes, *_ = sizes = packer.members[-1]
-            start = len(packer.payload) - packer.sizes[-1] + member_offsets(sizes)[1]
-            fields = json.loads(packer.payload[start : start + json_bytes])
-            found.samples.append(DebugSample(packer.keys[-1], image_bytes, fields))
-
-
-def _copied(rows: Sequence[Row]) -> list[Row]:
-    """Return rows that a function may change."""
-    return [
-        row if isinstance(row.image, bytes) else replace(row, image=row.image.copy())
-        for row in rows
-    ]
+            sizes, number = packer.members[-1], self._job.extensions.index("json")
+            start = len(packer.payload) - packer.sizes[-1] + member_offsets(sizes)[number]
+            fields = json.loads(packer.payload[start : start + sizes[number]])
+            found.samples.append(DebugSample(packer.keys[-1], sizes[0], fields))

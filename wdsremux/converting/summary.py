@@ -54,9 +54,11 @@ def _files(source: Mapping[str, Any]) -> Sequence[str]:
 
 def _columns(conversion: Conversion) -> str:
     columns = conversion.job.columns
-    shown = [f"{columns.image} → {conversion.job.extensions[0]}"]
+    names = (columns.image, *(column.name for column in columns.more_images))
+    extensions = conversion.job.image_extensions
+    shown = [f"{name} → {extension}" for name, extension in zip(names, extensions, strict=True)]
     if columns.label is not None:
-        names = columns.label.class_names
-        classes = "" if names is None else f" ({counted(len(names), 'class', 'classes')})"
+        known = columns.label.class_names
+        classes = "" if known is None else f" ({counted(len(known), 'class', 'classes')})"
         shown.append(f"{columns.label.name} → label{classes}")
     return ", ".join(shown)

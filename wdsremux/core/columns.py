@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wdsremux.core.errors import UsageError
+from wdsremux.core.image_columns import ImageColumn, image_columns_from
 from wdsremux.core.option_values import did_you_mean
 
 Dtype = str | dict[str, Any]
@@ -77,6 +78,19 @@ class Columns:
     """The column that is packed as a member .txt, too."""
     has_class: bool = False
     """Whether the label is packed as a member .cls, too."""
+    packed_images: tuple[ImageColumn, ...] = ()
+    """The image columns of a sample, `image` first, where it has several; else empty."""
+
+    @property
+    def more_images(self) -> tuple[ImageColumn, ...]:
+        """The image columns beside `image`; a record has them in `others`."""
+        return self.packed_images[1:]
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Every column to read, images included, each once."""
+        more = (column.name for column in self.more_images)
+        return tuple(dict.fromkeys((self.image, *more, *self.fields)))
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -101,6 +115,8 @@ class ColumnOptions:
     """Names in the condition of --where."""
     text: str | None = None
     has_class: bool = False
+    images: tuple[str, ...] = ()
+    """The columns of --image-columns."""
 
 
 def choose_columns(
@@ -112,9 +128,10 @@ def choose_columns(
     columns of the source.
     """
     by_name = {column.name: column for column in features}
-    image = _image(features, by_name, options.image)
+    images = _images(by_name, options) if options.images else ()
+    image = images[0].name if images else _image(features, by_name, options.image)
     label = _label(features, by_name, options.label, image)
-    taken = {image, label.name if label else None}
+    taken = {image, label.name if label else None, *(column.name for column in images)}
     if options.extras is None:
         taken |= _computed(features)
         extras = tuple(c for c in features if c.name not in taken and fits_json(c.dtype))
@@ -148,6 +165,7 @@ def choose_columns(
         tested=tuple(by_name[name] for name in options.tested),
         text=text,
         has_class=options.has_class,
+        packed_images=images,
     )
 
 
@@ -163,7 +181,7 @@ def remarks_on(
         )
     if options.extras is None:
         by_name = {column.name: column for column in features}
-        taken = {columns.image, *columns.fields, *_computed(features)}
+        taken = {*columns.read, *_computed(features)}
         left = {name: column for name, column in by_name.items() if name not in taken}
         if left:
             remarks.append(
@@ -264,14 +282,35 @@ def _item_dtype(dtype: Dtype) -> Dtype:
     return dtype["list"] if isinstance(dtype, dict) and "list" in dtype else dtype
 
 
+def _images(by_name: dict[str, Column], options: ColumnOptions) -> tuple[ImageColumn, ...]:
+    """Return the columns of --image-columns, the main image first: the first that is not a mask."""
+    found = image_columns_from(options.images)
+    for column in found:
+        _refuse_no_images(by_name, column.name, "--image-columns")
+    main = next(c for c in found if not c.is_mask)
+    if options.image:
+        named = [c for c in found if c.name == options.image and not c.is_mask]
+        if not named:
+            raise UsageError(
+                f"--image-column {options.image!r} is not an image of --image-columns; name one "
+                "of these, or leave --image-column out"
+            )
+        main = named[0]
+    return (main, *(column for column in found if column is not main))
+
+
+def _refuse_no_images(by_name: dict[str, Column], name: str, flag: str) -> None:
+    column = _named(by_name, name, flag)
+    if _item_dtype(column.dtype) not in ("image", "binary", "string"):
+        raise UsageError(
+            f"{flag} {name!r} holds {_word(column.dtype)}, not images; "
+            f"the source has {_list(by_name)}"
+        )
+
+
 def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str | None) -> str:
     if wanted:
-        column = _named(by_name, wanted, "--image-column")
-        if _item_dtype(column.dtype) not in ("image", "binary", "string"):
-            raise UsageError(
-                f"--image-column {wanted!r} holds {_word(column.dtype)}, not images; "
-                f"the source has {_list(by_name)}"
-            )
+        _refuse_no_images(by_name, wanted, "--image-column")
         return wanted
     found = [c.name for c in features if c.dtype == "image"]
     if len(found) == 1:
@@ -283,7 +322,7 @@ def _image(features: Sequence[Column], by_name: dict[str, Column], wanted: str |
         raise UsageError(f"no image column found{advice}. The source has {_list(by_name)}")
     raise UsageError(
         f"the source has {len(found)} image columns: {', '.join(found)}; choose one with "
-        "--image-column"
+        f"--image-column, or pack several with --image-columns {','.join(found)}"
     )
 
 

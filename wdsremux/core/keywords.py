@@ -30,6 +30,7 @@ class ConvertOptions(TypedDict, total=False):
     revision: str
     source_kind: str
     image_column: str
+    image_columns: str | list[str] | tuple[str, ...]
     image_list: Literal["first", "each"]
     label_column: str
     extra_columns: str | list[str] | tuple[str, ...]

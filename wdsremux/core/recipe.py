@@ -115,6 +115,11 @@ class Recipe(Options):
     """kind of SOURCE; recognised by default"""
     image_column: str | None = option(None, metavar="NAME")
     """column with the image; found by its type by default"""
+    image_columns: tuple[str, ...] = option((), names_from_text, metavar="A,B")
+    """several columns with images to pack into each sample, as members .A.jpg and .B.png; write
+    NAME:mask for a column with label values (found by names such as mask or segmentation), which
+    are stored exactly
+    """
     image_list: Literal["first", "each"] = option("first", choices=("first", "each"))
     """where a row has a list of images: pack the first, or each as a sample of its own"""
     label_column: str | None = option(None, metavar="NAME")

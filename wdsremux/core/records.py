@@ -28,7 +28,9 @@ class Record:
     location: str | None = None
     """Where the row is stored, for messages: a file, or a file and a part of it."""
     others: tuple[tuple[bytes | None, str | None], ...] = ()
-    """The further images of a list, each with its problem, where all were asked for."""
+    """Further images, each with its problem: of a list, where all were asked for, or those of the
+    columns `Columns.more_images`.
+    """
     remarks: tuple[tuple[str, int], ...] = ()
     """What of the row is left out: messages of `Remark`, and how many times."""
 

@@ -46,6 +46,11 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
             "--transform-input bytes cannot be combined with --step: steps decode the image; use "
             "pil or numpy"
         )
+    if columns.packed_images and function is not None and recipe.transform_mode == "image":
+        raise UsageError(
+            "--transform-mode image passes one image to your function, and --image-columns packs "
+            "several; use --transform-mode sample or batch"
+        )
     codec = Codec(
         format=recipe.format,
         quality=recipe.quality,
@@ -92,6 +97,7 @@ def column_options(recipe: Recipe) -> ColumnOptions:
         tested,
         recipe.with_text,
         recipe.cls,
+        recipe.image_columns,
     )
 
 
@@ -143,6 +149,8 @@ def effective_recipe(recipe: Recipe, job: WorkerJob) -> dict[str, Any]:
     fields |= {
         **_held_out_fields(job),
         "image_column": columns.image,
+        # With their kinds: what a name says may be read differently later.
+        "image_columns": [column.text for column in columns.packed_images],
         "label_column": columns.label.name if columns.label else None,
         "extra_columns": [column.name for column in columns.extras],
         "added_columns": {column.name: column.dtype for column in columns.added},
@@ -179,6 +187,7 @@ def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
     is_unused = {
         "depth_range": recipe.depth_range is None,
         "zip_encoding": recipe.zip_encoding is None,
+        "image_columns": not recipe.image_columns,
         "image_list": recipe.image_list == "first",
         "shuffle": recipe.shuffle is None,
         "split_ratio": recipe.split_ratio is None,
@@ -220,7 +229,7 @@ def features_of(job: WorkerJob) -> dict[str, Any]:
     if columns.key is not None:
         fields["key"] = "string"
     members = {"json": {"struct": dict(sorted(fields.items()))}, **member_features(columns)}
-    return {job.codec.extension: "image", **members}
+    return {**dict.fromkeys(job.image_extensions, "image"), **members}
 
 
 def with_added_columns(head: Head, job: WorkerJob) -> Head:

@@ -6,6 +6,7 @@ from wdsremux.core.columns import Columns
 from wdsremux.processing.filters import RowFilter
 from wdsremux.processing.members import member_features
 from wdsremux.transforms.codecs.codec import Check, Codec
+from wdsremux.transforms.codecs.label_image import MASK_EXTENSION
 from wdsremux.transforms.function.call import FunctionSpec, Input, Mode
 
 
@@ -66,6 +67,15 @@ class WorkerJob:
         return not changes and self.codec.format == "jpeg"
 
     @property
+    def image_extensions(self) -> tuple[str, ...]:
+        """Extensions of a sample's images, in order."""
+        own = self.codec.extension
+        columns = self.columns.packed_images
+        return tuple(
+            f"{each.member}.{MASK_EXTENSION if each.is_mask else own}" for each in columns
+        ) or (own,)
+
+    @property
     def extensions(self) -> tuple[str, ...]:
         """Extensions of a sample's members, in order."""
-        return self.codec.extension, "json", *member_features(self.columns)
+        return *self.image_extensions, "json", *member_features(self.columns)

@@ -97,6 +97,11 @@ def _columns(
         features = with_source_row(features)
     adds_columns = has_function and recipe.transform_mode != "image"
     columns = choose_columns(features, options, has_function=adds_columns)
+    if recipe.image_list == "each" and columns.packed_images:
+        raise UsageError(
+            "--image-list each cannot be combined with --image-columns: it makes a sample of each "
+            "image of one column; leave one of them out"
+        )
     if recipe.image_list == "each":
         columns = replace(columns, every_image=True)
         source = _every_image(source, columns)

@@ -161,7 +161,7 @@ class SurveyWorker(Worker):
 
     def __init__(self, job: WorkerJob) -> None:
         super().__init__(job)
-        self._known = {job.columns.image, *job.columns.fields}
+        self._known = {*job.columns.read}
         self._dtypes: dict[str, Dtype] = {}
 
     def _sibling(self, job: WorkerJob) -> Worker:

@@ -4,7 +4,6 @@ Record -> decode -> steps -> user's function -> encode -> bytes of the sample in
 """
 
 import contextlib
-import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from wdsremux.core.errors import TransformError
 from wdsremux.core.heartbeat import at_row, heartbeat
 from wdsremux.core.json_values import json_bytes
-from wdsremux.core.records import Batch, Record, Rejected, Stage, Task
+from wdsremux.core.records import Batch, Record, Rejected, Task
 from wdsremux.dataset.shards.packing import SamplePacker
 from wdsremux.processing.batch import (
     AddedColumns,
@@ -20,20 +19,15 @@ from wdsremux.processing.batch import (
     RejectedFieldError,
     RejectedRecordError,
 )
+from wdsremux.processing.images import ImageWork
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.members import member_contents
 from wdsremux.processing.sample_fields import SampleFields
-from wdsremux.transforms.base import Pixels, StepError, quiet_libraries, sample_rng
+from wdsremux.transforms.base import Pixels, quiet_libraries
 from wdsremux.transforms.codecs.codec import (
     DecodeError,
-    EncodeError,
-    sniff,
-    stored_size,
 )
 from wdsremux.transforms.function.call import Row, UserFunction
-from wdsremux.transforms.function.errors import described
-from wdsremux.transforms.steps.catalogue import apply_steps, steps_from_text
-from wdsremux.transforms.steps.picture import Picture, SourceImage
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
@@ -46,7 +40,7 @@ class Worker:
     def __init__(self, job: WorkerJob) -> None:
         quiet_libraries()
         self._job = job
-        self._steps = steps_from_text(job.steps)
+        self._work = ImageWork(job)
         self._filter = None if job.filter is None else job.filter.prepared()
         self._function = self._user_function()
         self._added = self._added_columns()
@@ -63,7 +57,12 @@ class Worker:
         if job.function is None:
             return None
         return UserFunction(
-            job.function, job.mode, job.input, job.columns.image, job.seed, matte=job.codec.matte
+            job.function,
+            job.mode,
+            job.input,
+            job.columns.packed_images or job.columns.image,
+            job.seed,
+            matte=job.codec.matte,
         )
 
     def _added_columns(self) -> AddedColumns | None:
@@ -180,8 +179,9 @@ class Worker:
                 builder.remark(record.position, text, count)
             self._leave_out(record)
             images = self._images(record, builder)
-            for rows, image in zip(builder.rows, images, strict=True):
-                rows.append(Row(record.position, image, dict(record.fields)))
+            others = self._work.others(record, builder)
+            for rows, image, more in zip(builder.rows, images, others, strict=True):
+                rows.append(Row(record.position, image, dict(record.fields), others=more))
         except RejectedRecordError as exc:
             builder.reject(record.position, builder.copies, exc)
 
@@ -204,60 +204,12 @@ class Worker:
         return self._function.run(rows, copy)
 
     def _images(self, record: Record, builder: BatchBuilder) -> Sequence[Pixels | bytes]:
-        """Return the image of each copy after the steps: pixels, or the stored bytes."""
-        job, copies = self._job, builder.copies
-        if record.problem is not None:
-            raise RejectedRecordError("read", record.problem)
-        if record.image is None:
-            raise RejectedRecordError("read", f"column {job.columns.image!r}: the image is null")
-        if self._function is not None and job.input == "bytes":
-            builder.row_bytes += job.copies * len(record.image)
-            return [record.image] * len(copies)
-        try:
-            return self._pictures(record.image, record.position, builder)
-        except DecodeError as exc:
-            raise RejectedRecordError("decode", str(exc)) from exc
-        except StepError as exc:
-            raise RejectedRecordError("transform", str(exc)) from exc
-        except Exception as exc:
-            # Libraries raise anything for odd images, MemoryError included: it costs this record.
-            stage: Stage = "transform" if self._steps else "decode"
-            raise RejectedRecordError(stage, described(exc, None)) from exc
-
-    def _pictures(
-        self, image: bytes, position: int, builder: BatchBuilder
-    ) -> Sequence[Pixels | bytes]:
-        """Decode an image and apply the steps to each copy."""
-        job, copies = self._job, builder.copies
-        if job.passes_through and sniff(image) == "jpeg":
-            job.codec.check_stored(image, job.check)
-            return [image] * len(copies)
-        frame = SourceImage(image, job.codec)
-        # All copies, also if only one is made: they share the scale they are decoded at, and a
-        # step that fails for one rejects all.
-        pictures = [frame.picture() for _ in range(job.copies)]
-        if self._steps:
-            rngs = [sample_rng(job.seed, c, position) for c in range(job.copies)]
-            apply_steps(self._steps, pictures, rngs, job.codec.matte)
-        # Counted for all copies, too, and before anything can fail: batches must not depend on it.
-        builder.row_bytes += sum(3 * math.prod(picture.size) for picture in pictures)
-        finished = [self._finished(pictures[copy]) for copy in copies]
-        for remark in sorted(frame.remarks):
-            builder.remark(position, remark)
-        return finished
-
-    def _finished(self, picture: Picture) -> Pixels | bytes:
-        """Return a picture as it is packed, where the native kernel makes that; else its pixels."""
-        codec = self._job.codec
-        if self._function is None and codec.format == "jpeg":
-            encoded = picture.jpeg(codec.subsampling, codec.quality)
-            if encoded is not None:
-                return encoded
-        return picture.pixels()
+        return self._work.images(record, builder)
 
     def _pack(self, row: Row, read: Mapping[str, Any], copy: int, builder: BatchBuilder) -> None:
         """Encode a row and append its sample; `read` are the columns as the source has them."""
-        encoded, width, height = self._encoded(row)
+        encoded, width, height = self._work.encoded(row)
+        more_images = self._work.encoded_others(row)
         key, key_text = self._fields.key(row, copy)
         entry = self._fields.entry(row, read, builder)
         if self._job.copies > 1:
@@ -265,27 +217,10 @@ class Worker:
         entry |= {"width": width, "height": height, "position": row.position}
         if key_text is not None:
             entry["key"] = key_text
-        image, json = (self._job.codec.extension, encoded), ("json", json_bytes(entry))
+        image = self._job.image_extensions[0], encoded
         more = member_contents(self._job.columns, row.fields, entry)
-        builder.packers[copy].add(row.position, key, (image, json, *more), entry.get("label"))
-
-    def _encoded(self, row: Row) -> tuple[bytes, int, int]:
-        codec = self._job.codec
-        try:
-            if isinstance(row.image, bytes):
-                if self._function is not None and sniff(row.image) != codec.format:
-                    raise TransformError(
-                        f"the function returned {sniff(row.image) or 'unknown'} bytes for row "
-                        f"{row.position}; return {codec.format} bytes, or choose another --format"
-                    )
-                width, height = stored_size(row.image)
-                return row.image, width, height
-            height, width = row.image.shape[:2]
-            return codec.encode(row.image), width, height
-        except (DecodeError, EncodeError) as exc:
-            raise RejectedRecordError("encode", str(exc)) from exc
-        except MemoryError as exc:
-            raise RejectedRecordError("encode", "not enough memory to encode the image") from exc
+        members = (image, *more_images, ("json", json_bytes(entry)), *more)
+        builder.packers[copy].add(row.position, key, members, entry.get("label"))
 
 
 def _records_of(task: Task) -> Iterator[Record]:

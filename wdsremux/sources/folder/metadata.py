@@ -5,7 +5,7 @@ compared with its images.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,12 +112,12 @@ class SplitTable:
     split_of: SplitOf | None = None
     """Set when the files serve all splits."""
 
-    def entries(self, image: str) -> Iterator[tuple[str | None, Row]]:
-        """Yield (path of the image, row) in order. Raises SourceError."""
+    def entries(self, images: Sequence[str]) -> Iterator[tuple[tuple[str | None, ...], Row]]:
+        """Yield (paths of the images, row) in order. Raises SourceError."""
         for file in self.files:
             for row in self.tables.rows(file):
                 if self.split_of is None or self._is_here(file, row, self.split_of):
-                    yield self.tables.path(file, row, image), row
+                    yield tuple(self.tables.path(file, row, name) for name in images), row
 
     def _is_here(self, file: str, row: Row, split_of: SplitOf) -> bool:
         first = next(iter(self.tables.images))

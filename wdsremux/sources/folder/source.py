@@ -32,8 +32,9 @@ ROWS_PER_UNIT = 256
 
 logger = logging.getLogger(__name__)
 
-Entry = tuple[str | None, Mapping[str, Any]]
-"""Path of the image from the root (None: the row has none) and the values of the other columns."""
+Entry = tuple[tuple[str | None, ...], Mapping[str, Any]]
+"""Paths of the images from the root (None: the row has none) and the values of the other columns.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class FolderUnit:
     """A file changed (ctime) after this is not the one that was listed."""
     give_up_after_s: float
     """How long a share may be away."""
+    others: tuple[tuple[str | None, ...], ...] = ()
+    """For each row, the paths of its further images."""
 
     @property
     def rows(self) -> int:
@@ -71,15 +74,20 @@ class FolderUnit:
         for row in range(start, stop):
             fields = dict(zip(self.columns, self.values[row], strict=True))
             name = self.images[row]
-            data, problem = None, None
-            if name is not None:
-                data, problem = read_through_outages(
-                    f"the file {name!r}",
-                    self.give_up_after_s,
-                    partial(_content, self.roots, name, self.newest_ns),
-                )
+            data, problem = self._read(name)
+            others = tuple(map(self._read, self.others[row])) if self.others else ()
             location = None if name is None else repr(name)
-            yield Record(self.first + row, data, fields, problem, location)
+            yield Record(self.first + row, data, fields, problem, location, others)
+
+    def _read(self, name: str | None) -> tuple[bytes | None, str | None]:
+        """Return (content, problem) of an image; a row may have none."""
+        if name is None:
+            return None, None
+        return read_through_outages(
+            f"the file {name!r}",
+            self.give_up_after_s,
+            partial(_content, self.roots, name, self.newest_ns),
+        )
 
 
 def _content(roots: ImageRoots, name: str, newest_ns: int) -> tuple[bytes | None, str | None]:
@@ -181,7 +189,8 @@ class FolderSource:
         return FolderUnit(
             roots=self.roots if split in self.tables else self.roots.rebased(str(self.root)),
             first=first,
-            images=tuple(image for image, _ in chunk),
+            images=tuple(image for (image, *_), _ in chunk),
+            others=tuple(tuple(others) for (_, *others), _ in chunk),
             values=tuple(tuple(row.get(name) for name in columns.fields) for _, row in chunk),
             columns=columns.fields,
             size_bytes=average * len(chunk),
@@ -200,13 +209,14 @@ class FolderSource:
             for found in walk(self.root, self.roots.folders):
                 if not found.is_metadata and rank in found.ranks(self.rule):
                     label = numbers.get(_class_of(self.root, found))
-                    yield found.path, {"label": label, "file_name": _decoded(found.path)}
+                    yield (found.path,), {"label": label, "file_name": _decoded(found.path)}
 
 
 def _listed(table: SplitTable, columns: Columns) -> Iterator[Entry]:
     """Yield the rows of the metadata."""
-    for path, row in table.entries(columns.image):
-        yield path, {**row, "file_name": None if path is None else _decoded(path)}
+    images = (columns.image, *(column.name for column in columns.more_images))
+    for paths, row in table.entries(images):
+        yield paths, {**row, "file_name": None if paths[0] is None else _decoded(paths[0])}
 
 
 def _class_of(root: Path, found: FolderFile) -> str:

@@ -95,7 +95,7 @@ class TableUnit:
 
     def read(self, start: int, stop: int) -> Iterator[Record]:
         """Yield the records of rows start..stop-1."""
-        table, names = _opened(self.handle), (self.columns.image, *self.columns.fields)
+        table, names = _opened(self.handle), self.columns.read
         for at in range(start, stop, _CHUNK_ROWS):
             end = min(at + _CHUNK_ROWS, stop)
             rows = _rows(table, names, self.offset + at, self.offset + end)
@@ -157,7 +157,7 @@ class TableSource:
             )
         table, handle = self.tables[split], self.handles.get(split)
         if handle is None:
-            names = (columns.image, *columns.fields)
+            names = columns.read
             starts = range(start, len(table), _CHUNK_ROWS)
             chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in starts)
             items = (

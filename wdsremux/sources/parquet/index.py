@@ -134,7 +134,7 @@ class RowGroupSource:
         for i in range(bisect_right(ends, start), len(files)):
             file, first = files[i], ends[i] - files[i].rows
             before = first
-            share = file.share_of((columns.image, *fields))
+            share = file.share_of(columns.read)
             groups = zip(file.group_rows, file.group_bytes, strict=True)
             for number, (rows, size) in enumerate(groups):
                 if rows and first + rows > start:
@@ -150,6 +150,7 @@ class RowGroupSource:
                         first - before,
                         targets,
                         columns.every_image,
+                        tuple(column.name for column in columns.more_images),
                     )
                     for unit in self.make_units(file, part, first):
                         if unit.first + unit.rows > start:

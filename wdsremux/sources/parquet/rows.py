@@ -3,7 +3,7 @@
 Streams in small batches, so that memory follows the batch and the page, not the row group.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -56,11 +56,13 @@ class RowGroup:
     targets: Mapping[str, Dtype] = field(default_factory=dict)
     """Dtypes of wanted columns that are not the same in all files."""
     every_image: bool = False
+    more_images: tuple[str, ...] = ()
+    """Further image columns of the same sample."""
 
     @property
     def columns(self) -> list[str]:
         """Names of all wanted columns, each once."""
-        return list(dict.fromkeys((self.image, *self.fields)))
+        return list(dict.fromkeys((self.image, *self.more_images, *self.fields)))
 
     @property
     def batch_rows(self) -> int:
@@ -101,17 +103,26 @@ def _records(batch: pa.RecordBatch, part: RowGroup, first: int, start: int) -> I
     present = set(batch.schema.names)
     columns = {n: batch.column(n) if n in present else nulls for n in part.columns}
     lists = image_lists(columns[part.image], part.image)
+    more = {name: image_lists(columns[name], name) for name in part.more_images}
     values = [_field_values(columns[name], name, part) for name in part.fields]
     for i, images in enumerate(lists):
-        image, problem = _content(*images[0], part.images) if images else (None, None)
-        others: tuple[Content, ...] = ()
+        image, problem = _first_content(images, part.images)
+        others = tuple(_first_content(found[i], part.images) for found in more.values())
         if part.every_image:
             others = tuple(_content(*each, part.images) for each in images[1:])
         fields: Mapping[str, Any] = {n: v[i] for n, v in zip(part.fields, values, strict=True)}
         location = f"{part.file!r}, row {part.first_row + start + i}"
         lost = 0 if part.every_image else len(images) - 1
         remarks = remark_on_list(part.image, max(0, lost))
+        for name, found in more.items():
+            remarks += remark_on_list(name, max(0, len(found[i]) - 1))
         yield Record(first + start + i, image, fields, problem, location, others, remarks)
+
+
+def _first_content(
+    found: Sequence[tuple[bytes | None, str | None]], images: ImageFolder
+) -> Content:
+    return _content(*found[0], images) if found else (None, None)
 
 
 def _content(data: bytes | None, path: str | None, images: ImageFolder) -> Content:

@@ -27,7 +27,7 @@ class StreamRow:
     image: StreamImage
     fields: Mapping[str, Any]
     others: tuple[StreamImage, ...] = ()
-    """The further images of a list, where all were asked for."""
+    """Further images, as in `Record`."""
     remarks: tuple[tuple[str, int], ...] = ()
     location: str | None = None
 
@@ -94,20 +94,34 @@ def _held(image: bytes | DecodedImage | UnreadableImage | None) -> Content:
 
 def item_from_row(row: Mapping[str, Any], columns: Columns, allowed: AllowedFiles) -> StreamRow:
     """Return the wanted columns of a row; its image may have any supported form."""
-    value = row.get(columns.image)
-    others = others_of(value)
+    names = (columns.image, *(column.name for column in columns.more_images))
+    values = [row.get(name) for name in names]
+    first, *more = (first_of(value) for value in values)
+    remarks: tuple[tuple[str, int], ...] = ()
+    if columns.every_image:
+        more = [*others_of(values[0])]
+    else:
+        for name, value in zip(names, values, strict=True):
+            remarks += remark_on_list(name, len(others_of(value)))
     return StreamRow(
-        _image(first_of(value), allowed),
+        _image(first, allowed),
         {name: row.get(name) for name in columns.fields},
-        tuple(_image(each, allowed) for each in others) if columns.every_image else (),
-        () if columns.every_image else remark_on_list(columns.image, len(others)),
+        tuple(_image(each, allowed) for each in more),
+        remarks,
     )
 
 
 def plain_columns(columns: Columns) -> Columns:
     """Return columns for a unit: class names, which may be many, are left out."""
     extras = tuple(Column(name, "null") for name in columns.fields)
-    return Columns(columns.image, None, extras, None, every_image=columns.every_image)
+    return Columns(
+        columns.image,
+        None,
+        extras,
+        None,
+        every_image=columns.every_image,
+        packed_images=columns.packed_images,
+    )
 
 
 def _image(value: Any, allowed: AllowedFiles) -> StreamImage:

@@ -117,13 +117,14 @@ def _runs(
 ) -> Iterator[TarUnit]:
     """Yield the units of one tar; no more than one unit's offsets are held."""
     offset = rows = size = 0
-    needed = schema.narrowed((columns.image, *columns.fields))
+    needed = schema.narrowed(columns.read)
+    images = (columns.image, *(column.name for column in columns.more_images))
 
     label = classes.get(tar.inner.class_name) if tar.inner else None
     names = columns.fields
 
     def unit() -> TarUnit:
-        return TarUnit(tar, offset, first, rows, size, needed, columns.image, names, label)
+        return TarUnit(tar, offset, first, rows, size, needed, images, names, label)
 
     with tar.open() as file:
         for sample in all_samples(file, tar.name):

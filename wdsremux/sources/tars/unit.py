@@ -25,7 +25,8 @@ class TarUnit:
     rows: int
     size_bytes: int
     schema: TarSchema
-    image: str
+    images: tuple[str, ...]
+    """The columns of the images; a sample of ours may have several."""
     columns: tuple[str, ...]
     label: int | None = None
     """Number of the class that an inner tar is named after."""
@@ -59,15 +60,16 @@ class TarUnit:
 
         try:
             fields, left_out = self.schema.read(self.columns, sample.key, sample.members, fetch)
-            where = self.schema.field_of(self.image, sample.members)
-            image = fetch(where) if where else None
+            where = [self.schema.field_of(name, sample.members) for name in self.images]
+            image, *more = (fetch(field) if field else None for field in where)
         except MemberValueError as exc:
             problem = f"sample {sample.key!r}: {exc}"
             return Record(position, None, problem=problem, location=location)
         if self.label is not None and LABEL_COLUMN in fields:
             fields[LABEL_COLUMN] = self.label
         remarks = tuple((text, 1) for text in left_out)
-        return Record(position, image, fields, location=location, remarks=remarks)
+        others = tuple((each, None) for each in more)
+        return Record(position, image, fields, location=location, others=others, remarks=remarks)
 
 
 def content_of(file: BinaryIO, tar: str, sample: Sample, field: str) -> bytes:

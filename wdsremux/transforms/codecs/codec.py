@@ -13,6 +13,7 @@ from wdsremux.transforms.codecs import jpeg, pillow_formats
 from wdsremux.transforms.codecs.decode_cost import check_decode_bytes, decode_bytes
 from wdsremux.transforms.codecs.depth import Depth, Range, is_deep_colour
 from wdsremux.transforms.codecs.image_kinds import NAMES, ImageKind
+from wdsremux.transforms.codecs.label_image import LabelImage, decoded_labels
 from wdsremux.transforms.codecs.pillow_formats import read_orientation
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
@@ -146,6 +147,10 @@ class Codec:
         stored = self.open(data)
         plan = upright(stored.size, stored.orientation)
         return rgb(stored.finish(render(stored.decode(1), plan)))
+
+    def labels(self, data: bytes) -> tuple[LabelImage, int]:
+        """Return a stored mask and the EXIF orientation to apply to it; raises DecodeError."""
+        return decoded_labels(data, _kind(data), self.max_pixels)
 
     def check_stored(self, data: bytes, check: Check) -> None:
         """Raise DecodeError for a JPEG that is too large, or that a check shows to be damaged.

@@ -15,9 +15,11 @@ from PIL import Image
 
 from wdsremux.core.errors import RejectSample, TransformError, UsageError
 from wdsremux.core.heartbeat import at_row, heartbeat
+from wdsremux.core.image_columns import ImageColumn
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Rejected, Stage
 from wdsremux.transforms.base import sample_rng
+from wdsremux.transforms.codecs.label_image import LabelImage
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.function.errors import described, ending_by, may_be_an_interrupt, text_of
 from wdsremux.transforms.function.randomness import Randomness, requested_streams
@@ -25,6 +27,7 @@ from wdsremux.transforms.function.returned import (
     UnusableImageError,
     WrongReturnError,
     image_from_returned,
+    mask_from_returned,
 )
 from wdsremux.transforms.function.returned_columns import (
     columns_from_returned,
@@ -42,8 +45,10 @@ __all__ = [
     "FunctionSpec",
     "Input",
     "Mode",
+    "Picked",
     "Row",
     "UserFunction",
+    "detached_row",
     "function_from_callable",
     "function_from_text",
 ]
@@ -53,6 +58,9 @@ Mode = Literal["batch", "sample", "image"]
 
 Input = Literal["pil", "numpy", "bytes"]
 """The images it gets: PIL in mode RGB, arrays H×W×3 uint8 RGB, the stored bytes."""
+
+Picked = npt.NDArray[np.uint8] | bytes | LabelImage
+"""An image as a row holds it: H×W×3 uint8 RGB, encoded bytes, or a mask."""
 
 _LEFT_OUT = "left out by the function"
 _MIN_FAILED_ROWS = 4
@@ -73,6 +81,8 @@ class Row:
     """Where a batch function returned another number of rows: the first row of the batch, and the
     number of the sample among those it returned.
     """
+    others: Mapping[str, Picked] = field(default_factory=dict)
+    """The further images by column, where a sample has several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +117,14 @@ class UserFunction:
         spec: FunctionSpec,
         mode: Mode,
         input: Input,  # noqa: A002 (the option is called so)
-        image_column: str,
+        image: str | Sequence[ImageColumn],
         seed: int,
         *,
         matte: tuple[int, int, int] = (255, 255, 255),
     ) -> None:
         """Load the function; raises what `FunctionSpec.load` raises.
 
+        `image` is the column with the image, or all image columns of a sample, the main one first.
         Raises UsageError if the function cannot be called with its argument.
         """
         if mode not in get_args(Mode) or input not in get_args(Input):
@@ -121,7 +132,9 @@ class UserFunction:
         self._spec = spec
         self._mode = mode
         self._input = input
-        self._image_column = image_column
+        main, *others = [ImageColumn(image, is_mask=False)] if isinstance(image, str) else image
+        self._image_column = main.name
+        self._others = others
         self._seed = seed
         self._matte = matte
         self._profiles = ProfileCache()
@@ -129,6 +142,10 @@ class UserFunction:
         self._wanted = requested_streams(self._function, mode, spec.label)
         self._randomness = Randomness(self._function)
         self._remarks: list[tuple[int, str]] = []
+
+    @property
+    def _image_names(self) -> tuple[str, ...]:
+        return self._image_column, *(column.name for column in self._others)
 
     def taken_remarks(self) -> list[tuple[int, str]]:
         """Return what runs since the last call should report: row and message."""
@@ -209,10 +226,10 @@ class UserFunction:
         return _rejected(row, call.copy, "transform", reason)
 
     def _batch_outcomes(self, call: _Call) -> list[Row | Rejected]:
-        names = {name for row in call.rows for name in row.fields}
+        names = {name for row in call.rows for name in (*row.fields, *row.others)}
         try:
             columns = columns_from_returned(
-                self._called(call), self._image_column, names, len(call.rows)
+                self._called(call), self._image_names, names, len(call.rows)
             )
         except WrongReturnError as exc:
             raise self._broken(call, f"returned {exc}") from exc
@@ -278,26 +295,30 @@ class UserFunction:
 
     def _argument(self, rows: Sequence[Row]) -> Any:
         if self._mode == "image":
-            return self._given(rows[0])
+            return self._given(rows[0], self._image_column)
         if self._mode == "sample":
-            return _copied(rows[0].fields) | {self._image_column: self._given(rows[0])}
+            return _copied(rows[0].fields) | {n: self._given(rows[0], n) for n in self._image_names}
         names = dict.fromkeys(name for row in rows for name in row.fields)
         fields = [_copied(row.fields) for row in rows]
         columns: dict[str, list[Any]] = {name: [f.get(name) for f in fields] for name in names}
-        return columns | {self._image_column: [self._given(row) for row in rows]}
+        images = {n: [self._given(row, n) for row in rows] for n in self._image_names}
+        return columns | images
 
-    def _given(self, row: Row) -> Any:
+    def _given(self, row: Row, name: str) -> Any:
         """Return the image in the form that the function gets, and may change.
 
         The row's own pixels are kept if they may be needed again: for a second call, or for a
         function that returns no image.
         """
-        if isinstance(row.image, bytes):
-            return row.image
+        image = row.others.get(name, row.image)
+        if isinstance(image, bytes):
+            return image
+        if isinstance(image, LabelImage):
+            return image.image() if self._input == "pil" else image.labels.copy()
         if self._input == "pil":
-            return Image.fromarray(row.image)
+            return Image.fromarray(image)
         is_needed = self._mode != "image" or not self._randomness.is_settled
-        return row.image.copy() if is_needed or not row.image.flags.writeable else row.image
+        return image.copy() if is_needed or not image.flags.writeable else image
 
     def _streams(self, call: _Call) -> dict[str, Any]:
         def stream(row: Row) -> np.random.Generator:
@@ -311,15 +332,25 @@ class UserFunction:
         return streams
 
     def _outcome(self, row: Row, image: Any, fields: dict[str, Any], copy: int) -> Row | Rejected:
-        if image is None:
+        others = {c.name: fields.pop(c.name, row.others[c.name]) for c in self._others}
+        if image is None or any(each is None for each in others.values()):
             return _rejected(row, copy, "filter", _LEFT_OUT)
         try:
             pixels = image_from_returned(image, self._matte, self._profiles)
+            picked = {c.name: self._picked(c, others[c.name], row) for c in self._others}
         except UnusableImageError as exc:
             return _rejected(row, copy, "transform", str(exc))
         except WrongReturnError as exc:
             raise self._broken(_Call([row], copy), f"returned {exc}") from exc
-        return Row(row.position, pixels, fields)
+        return Row(row.position, pixels, fields, others=picked)
+
+    def _picked(self, column: ImageColumn, value: Any, row: Row) -> Picked:
+        """Return one of the further images that the function returned, or left as it was."""
+        if value is row.others[column.name]:
+            return row.others[column.name]
+        if column.is_mask:
+            return mask_from_returned(column.name, value)
+        return image_from_returned(value, self._matte, self._profiles)
 
     def _broken(self, call: _Call, what: str) -> TransformError:
         return TransformError(f"{self._spec.label}, mode {self._mode!r}, {call.where}: it {what}")
@@ -331,9 +362,21 @@ def _rejected(row: Row, copy: int, stage: Stage, reason: str) -> Rejected:
 
 def _kept(outcome: Row | Rejected) -> Row | Rejected:
     """Return an outcome that does not share its pixels with the function."""
-    if isinstance(outcome, Rejected) or isinstance(outcome.image, bytes):
-        return outcome
-    return replace(outcome, image=outcome.image.copy())
+    return outcome if isinstance(outcome, Rejected) else detached_row(outcome)
+
+
+def detached_row(row: Row) -> Row:
+    """Return a row whose images a function may change."""
+    image = row.image if isinstance(row.image, bytes) else row.image.copy()
+    others = {
+        name: each.copied()
+        if isinstance(each, LabelImage)
+        else each
+        if isinstance(each, bytes)
+        else each.copy()
+        for name, each in row.others.items()
+    }
+    return replace(row, image=image, others=others)
 
 
 def _copied(fields: dict[str, Any]) -> dict[str, Any]:

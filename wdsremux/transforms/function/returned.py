@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from wdsremux.transforms.base import Pixels
+from wdsremux.transforms.codecs.label_image import LabelImage, labels_from_returned
 from wdsremux.transforms.codecs.modes import pixels_from_image
 from wdsremux.transforms.codecs.profiles import ProfileCache
 
@@ -44,6 +45,16 @@ def image_from_returned(
     if isinstance(value, np.ndarray):
         return _from_array(value, matte, profiles)
     raise WrongReturnError(f"{_name(value)} as image; {ALLOWED}")
+
+
+def mask_from_returned(column: str, value: Any) -> LabelImage | bytes:
+    """Return the mask of a column, or the bytes of its file; no value is changed."""
+    try:
+        return labels_from_returned(value)
+    except TypeError as exc:
+        raise WrongReturnError(f"{exc} (column {column!r})") from exc
+    except (ValueError, OSError) as exc:
+        raise UnusableImageError(f"column {column!r}: {exc}") from exc
 
 
 def _from_pillow(image: Image.Image, matte: tuple[int, int, int], profiles: ProfileCache) -> Pixels:

@@ -4,7 +4,7 @@ With another number of rows nothing says which sample comes from which row, so s
 rows of the batch evenly, in order: the third of six samples counts for the second of three rows.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from wdsremux.transforms.function.returned import WrongReturnError
@@ -13,20 +13,21 @@ Columns = dict[Any, list[Any]]
 
 
 def columns_from_returned(
-    returned: Any, image_column: str, names: Collection[str], rows: int
+    returned: Any, images: Sequence[str], names: Collection[str], rows: int
 ) -> Columns:
     """Return the columns as lists of one length.
 
-    `names` are the columns that the function got beside the image, `rows` is their length. A column
+    `images` are the columns with images, the one that must be returned first; `names` are the
+    columns that the function got beside that, `rows` is their length. A column
     may be missing where the number of rows is the same. Raises WrongReturnError.
     """
     if not isinstance(returned, Mapping):
         forgot = "; is a `return` missing?" if returned is None else ""
         raise WrongReturnError(f"{kind_of(returned)}, not a dict of lists{forgot}")
     columns = {
-        name: _list_from(name, values, is_image=name == image_column)
-        for name, values in returned.items()
+        name: _list_from(name, values, is_image=name in images) for name, values in returned.items()
     }
+    image_column = images[0]
     if image_column not in columns:
         raise forgot_image(columns, image_column)
     samples = len(columns[image_column])

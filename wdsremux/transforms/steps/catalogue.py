@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from wdsremux.transforms.steps.picture import Picture
 
-__all__ = ["FOUNDING", "STEPS", "Step", "apply_steps", "catalogue", "is_random", "steps_from_text"]
+__all__ = [
+    "FOUNDING",
+    "STEPS",
+    "Step",
+    "apply_steps",
+    "catalogue",
+    "is_geometric",
+    "is_random",
+    "steps_from_text",
+]
 
 STEPS: Mapping[str, type[Step]] = MappingProxyType(
     {
@@ -64,6 +73,25 @@ _ALWAYS_RANDOM = (
 def is_random(step: Step) -> bool:
     """Return whether a step may treat the same image differently: it draws, or has a chance."""
     return isinstance(step, _ALWAYS_RANDOM) or 0 < getattr(step, "p", 0) < 1
+
+
+_GEOMETRIC = (
+    geometry.Resize,
+    geometry.ResizeMax,
+    geometry.CenterCrop,
+    geometry.RandomCrop,
+    geometry.RandomResizedCrop,
+    geometry.CenterCropScale,
+    geometry.Pad,
+    geometry.FlipHorizontal,
+    geometry.FlipVertical,
+    geometry.Rotate,
+)
+
+
+def is_geometric(step: Step) -> bool:
+    """Return whether a step changes where pixels are."""
+    return isinstance(step, _GEOMETRIC)
 
 
 def catalogue() -> list[tuple[str, str]]:

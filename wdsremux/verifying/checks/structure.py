@@ -173,8 +173,9 @@ class ShardWalk:
 
     def _check_image(self, sample: _Sample, name: str, data: bytes, offset: int) -> None:
         try:
-            sample.image_size = self._expected.images.size_of(data)
-            sample.image_offset = offset
+            size = self._expected.images.size_of(data)
+            if sample.image_size is None:  # the JSON has the size of the first
+                sample.image_size, sample.image_offset = size, offset
         except DecodeError as exc:
             detail = f".{name}: {shortened(str(exc), 200)}"
             self._found.add(Code.IMAGE_BROKEN, detail, key=sample.key, offset=offset)
