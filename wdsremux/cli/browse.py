@@ -160,7 +160,7 @@ def _place(found: "FoundSample") -> dict[str, Any]:
 
 def _contents(members: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the members of a sample: sizes, the JSON, what the image header says."""
-    from wdsremux.dataset.reader import image_extension
+    from wdsremux.core.image_formats import image_extension
 
     facts: dict[str, Any] = {"members": {name: len(content) for name, content in members.items()}}
     if "json" in members:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wdsremux.core.errors import UsageError
-from wdsremux.core.image_formats import IMAGE_EXTENSIONS
+from wdsremux.core.image_formats import image_extension
 from wdsremux.core.option_values import is_url
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def snippet(kind: str, manifest: "Manifest", out: str, split: str | None = None)
     subject = _SnippetInput(
         out=out if is_url(out) else str(Path(out).expanduser().absolute()),
         split=split,
-        image=next((name for name in features if name in IMAGE_EXTENSIONS), "jpg"),
+        image=image_extension(features) or "jpg",
         has_label="label" in fields,
         has_copies=manifest.head.copies > 1,
         shards=sum(shard.split == split for shard in manifest.shards),

@@ -1,22 +1,30 @@
 """A contact sheet before a conversion: rows of a source beside what `convert` would pack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from wdsremux.converting.summary import source_summary
 from wdsremux.core.errors import SourceError, system_errors_as
+from wdsremux.core.image_formats import image_extension
 from wdsremux.core.manifest import MANIFEST_NAME
 from wdsremux.core.option_values import is_url
 from wdsremux.core.paths import is_file
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.core.records import Batch, Record, Task
 from wdsremux.dataset.ownership import owner_of
-from wdsremux.dataset.reader import image_extension, members_of
+from wdsremux.dataset.reader import members_of
 from wdsremux.dataset.sheets.overview import Overview
 from wdsremux.dataset.sheets.preview import fields_of, label_of, spread
-from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow, original_image, packed_image
+from wdsremux.dataset.sheets.sheet import (
+    Sheet,
+    SheetImage,
+    SheetRow,
+    further_images,
+    original_image,
+    packed_image,
+)
 from wdsremux.processing.opening import Transform, open_conversion
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import pieces
@@ -39,8 +47,8 @@ _NOWHERE = "preview"
 class _Packed:
     """What workers made of one row."""
 
-    images: dict[int, bytes] = field(default_factory=dict)
-    """The packed image of each copy."""
+    samples: dict[int, Mapping[str, bytes]] = field(default_factory=dict)
+    """The members of each copy."""
     label: str = ""
     problems: list[str] = field(default_factory=list)
 
@@ -139,9 +147,7 @@ def _take(batch: Batch, found: dict[int, _Packed]) -> None:
             for position, size_bytes in zip(packed.positions, packed.sizes, strict=True):
                 row = found.setdefault(position, _Packed())
                 _, members = members_of(bytes(payload[at : at + size_bytes]))
-                name = image_extension(members)
-                if name is not None:
-                    row.images[copy] = members[name]
+                row.samples[copy] = members
                 row.label = row.label or label_of(fields_of(members))
                 at += size_bytes
     for item in batch.rejected:
@@ -168,9 +174,12 @@ def _row(conversion: Conversion, record: Record, packed: _Packed) -> SheetRow:
         except DecodeError as exc:
             problems = problems or [str(exc)]
     images = []
-    for copy, image in sorted(packed.images.items()):
+    for copy, members in sorted(packed.samples.items()):
         lines = _drawn(conversion, steps, record, copy)
-        images.append(packed_image(image, codec, lines))
+        name = image_extension(members)
+        if name is not None:
+            images.append(packed_image(members[name], codec, lines))
+            images.extend(further_images(members, codec))
     title = f"row {record.position:,}"
     where = f"{title} · {record.location}" if record.location else title
     return SheetRow(where, packed.label, original, tuple(images), "; ".join(problems))

@@ -1,5 +1,6 @@
 """Which file names count as images: one list for folders, tars and columns of paths."""
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 IMAGE_EXTENSIONS = frozenset(
@@ -94,6 +95,11 @@ _SIGNATURES = (
     b"\x00\x00\x00\x0cjP  ",  # JPEG 2000
     b"\xff\x4f\xff\x51",
 )
+
+
+def image_extension(members: Iterable[str]) -> str | None:
+    """Return which member is the image, by its extension; the first where there are several."""
+    return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
 
 
 def is_image_name(name: str) -> bool:

@@ -8,11 +8,12 @@ from heapq import nlargest
 from itertools import islice
 
 from wdsremux.core.errors import UsageError
+from wdsremux.core.image_formats import image_extension
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import listed
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.entry import SampleEntry, ShardEntry
-from wdsremux.dataset.reader import Output, image_extension
+from wdsremux.dataset.reader import Output
 
 MAX_LABELS = 8
 NEAR_KEYS = 3

@@ -13,7 +13,6 @@ from io import RawIOBase
 from typing import Self
 
 from wdsremux.core.errors import CorruptDataError, UsageError
-from wdsremux.core.image_formats import IMAGE_EXTENSIONS
 from wdsremux.core.manifest import (
     INDEX_WRITER,
     MANIFEST_NAME,
@@ -212,11 +211,6 @@ def members_of(data: bytes) -> tuple[str, dict[str, bytes]]:
     except TarFault as exc:
         raise CorruptDataError(f"the bytes of a sample are not part of a tar: {exc}") from exc
     return sample_key, found
-
-
-def image_extension(members: Iterable[str]) -> str | None:
-    """Return which member is the image, by its extension; the first where there are several."""
-    return next((name for name in members if name.split(".")[-1] in IMAGE_EXTENSIONS), None)
 
 
 def _manifest_of(folder: Folder, location: str) -> Manifest:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from wdsremux.core.errors import UsageError
-from wdsremux.core.image_formats import IMAGE_EXTENSIONS
+from wdsremux.core.image_formats import image_extension
 from wdsremux.core.manifest import ENERGON_FOLDER as FOLDER
 from wdsremux.core.manifest import Manifest, indented_json
 from wdsremux.dataset.indexes.shards import IndexBuilder, IndexedShard, IndexFile
@@ -130,7 +130,7 @@ def _sample_type(manifest: Manifest) -> Mapping[str, Any]:
     features = manifest.head.features
     json_type = features.get("json")
     fields = json_type.get("struct", {}) if isinstance(json_type, dict) else {}
-    image = next((name for name in features if name in IMAGE_EXTENSIONS), None)
+    image = image_extension(features)
     if image is not None and "label" not in fields and "txt" in features:
         return {
             "sample_type": {"__module__": "megatron.energon", "__class__": "CaptioningSample"},

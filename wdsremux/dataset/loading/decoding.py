@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wdsremux.core.errors import CorruptDataError, UsageError
+from wdsremux.core.image_formats import image_extension, is_image_name
 from wdsremux.core.tar.headers import split_name
 from wdsremux.core.tar.ustar import BLOCK_BYTES
-from wdsremux.dataset.reader import image_extension, members_of
+from wdsremux.dataset.reader import members_of
 from wdsremux.transforms.codecs.pillow_formats import PILLOW_FORMATS
 
 Decode = Literal["pil", "rgb", "torch"]
@@ -47,6 +48,8 @@ class SampleDecoder:
         """Return the sample with its image; it is decoded here unless `pixels` holds it already."""
         if self.columns is None:
             fields = sample.everything()
+            for name, extension in sample.further.items():
+                fields[name] = self._further(sample, extension)
             if sample.image is not None:
                 fields["image"] = self._image(sample) if pixels is None else pixels
             return fields
@@ -54,9 +57,21 @@ class SampleDecoder:
         for column in self.columns:
             if column == "image" and sample.image is not None:
                 found.append(self._image(sample) if pixels is None else pixels)
+            elif column in sample.further:
+                found.append(self._further(sample, sample.further[column]))
             else:
                 found.append(sample.column(column))
         return tuple(found)
+
+    def _further(self, sample: "ParsedSample", extension: str) -> Any:
+        """Return an image beside the main one; a mask, which has one channel, as its H×W labels."""
+        content = sample.members[extension]
+        if self.decode == "pil":
+            return _pil(content, sample.key)
+        pixels = labels_or_rgb(content, sample.key)
+        if self.decode == "rgb":
+            return pixels
+        return tensor_of(pixels) if pixels.ndim == 3 else label_tensor(pixels)
 
     def _image(self, sample: "ParsedSample") -> Any:
         content = sample.image_content()
@@ -74,6 +89,12 @@ class ParsedSample:
         self.members = members
         self.image = image
         """Extension of the member that is the image."""
+        self.further = {
+            name.rpartition(".")[0]: name
+            for name in members
+            if "." in name and name != image and is_image_name(name)
+        }
+        """Extensions of further images, by the name before their format."""
         self._fields: dict[str, Any] | None = None
 
     def image_content(self) -> bytes | memoryview:
@@ -98,7 +119,7 @@ class ParsedSample:
         rest = {
             name: _value(name, content, self.key)
             for name, content in self.members.items()
-            if name not in ("json", self.image)
+            if name not in ("json", self.image) and name not in self.further.values()
         }
         return {"key": self.key} | fields | rest
 
@@ -114,7 +135,8 @@ class ParsedSample:
         everything = self.everything()
         if name in everything:
             return everything[name]
-        known = ", ".join(map(repr, ["image", *everything] if self.image else everything))
+        images = ["image", *self.further] if self.image else []
+        known = ", ".join(map(repr, [*images, *everything]))
         raise UsageError(f"sample {self.key!r} has no column {name!r}; it has {known}")
 
 
@@ -142,6 +164,20 @@ def rgb(content: bytes | memoryview, key: str) -> Pixels:
         else:
             return decoded
     return np.asarray(_pil(content, key).convert("RGB"))
+
+
+def labels_or_rgb(content: bytes | memoryview, key: str) -> NDArray[Any]:
+    """Return an image of one channel as its H×W values, others as H×W×3 RGB.
+
+    A mask has one channel: labels or palette indices of uint8, bool or uint16. Raises
+    CorruptDataError.
+    """
+    if content[:2] == _JPEG_START:
+        return rgb(content, key)
+    image = _pil(content, key)
+    if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
+        return np.array(image)
+    return np.array(image.convert("RGB"))
 
 
 def rgb_into(content: bytes | memoryview, buffer: Pixels) -> bool:
@@ -175,6 +211,13 @@ def tensor_of(pixels: Pixels) -> Any:
 
     writable = pixels if pixels.flags.writeable else pixels.copy()
     return torch.from_numpy(writable).movedim(-1, -3)
+
+
+def label_tensor(labels: NDArray[Any]) -> Any:
+    """Return H×W labels as a tensor; those of 16 bits as int32, with which torch can compute."""
+    import torch  # noqa: PLC0415 (heavy, and only this way to decode needs it)
+
+    return torch.from_numpy(labels.astype(np.int32) if labels.dtype == np.uint16 else labels)
 
 
 def _plain_members(data: bytes) -> tuple[str, Members] | None:

@@ -75,7 +75,9 @@ class LoadedSplit:
 
     `[i]` returns a new sample, and `[i:j]` these samples as another split. Without `columns` a
     sample is a dict: `key`, by which `ls`, `cat` and `show` know the sample; the fields of its
-    JSON; `image`; every other member by its extension, as bytes unless it is txt or cls. The field
+    JSON; `image`; further images by the name before their format, such as `mask` for `mask.png`,
+    those of one channel as H×W labels where `decode` is not "pil"; every other member by its
+    extension, as bytes unless it is txt or cls. The field
     `key` of the JSON, which is the string that a key column had, is `key_text`, unless a field has
     that name. Each sample is one read, compared with its CRC-32; the entry of a shard is read with
     its first one.

@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from wdsremux.core.errors import CorruptDataError
+from wdsremux.core.image_formats import image_extension
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import counted, size
 from wdsremux.dataset.entry import ShardEntry
-from wdsremux.dataset.reader import Output, image_extension, open_output
-from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow, packed_image
+from wdsremux.dataset.reader import Output, open_output
+from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow, further_images, packed_image
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.codecs.codec import Codec
 
@@ -80,6 +81,7 @@ def _row(
                 name = image_extension(members)
                 if name is not None:
                     images.append(packed_image(members[name], Codec()))
+                    images.extend(further_images(members, Codec()))
             except (CorruptDataError, DecodeError) as exc:
                 problem = str(exc)
     return SheetRow(entry.keys[number], label, None, tuple(images), problem)

@@ -24,8 +24,11 @@ def sheet_html(sheet: Sheet) -> str:
 def _card(row: SheetRow) -> str:
     label = f'<span class="label">{escape(row.label)}</span>' if row.label else ""
     figures = [_figure(row.original, "original")] if row.original is not None else []
-    for number, image in enumerate(row.packed):
-        figures.append(_figure(image, f"copy {number}" if len(row.packed) > 1 else "packed"))
+    copies, copy = sum(not image.what for image in row.packed), -1
+    for image in row.packed:
+        copy += not image.what
+        own = f"copy {copy}" if copies > 1 else "packed"
+        figures.append(_figure(image, f"{own}: {image.what}" if image.what else own))
     problem = f'<p class="problem">{escape(row.problem)}</p>' if row.problem else ""
     return (
         f'<section class="card"><h3>{escape(row.title)} {label}</h3>\n'

@@ -81,7 +81,8 @@ def _draw(
         shown.thumbnail((_CELL_PX, _CELL_PX))
         block.paste(shown, place)
         top += shown.height + 2
-    for text in (image.size, *image.lines)[:_MAX_LINES]:
+    described = f"{image.what}: {image.size}" if image.what else image.size
+    for text in (described, *image.lines)[:_MAX_LINES]:
         _write(pen, (left, top), text, _CELL_PX, _FAINT)
         top += _LINE_PX
 
