@@ -92,9 +92,15 @@ class ParsedSample:
         self.further = {
             name.rpartition(".")[0]: name
             for name in members
-            if "." in name and name != image and is_image_name(name)
+            if image is not None
+            and "." in image
+            and "." in name
+            and name != image
+            and is_image_name(name)
         }
-        """Extensions of further images, by the name before their format."""
+        """Extensions of further images, by the name before their format; only where the image has
+        a name itself. Elsewhere, such a member is one of many kinds of files, and comes as bytes.
+        """
         self._fields: dict[str, Any] | None = None
 
     def image_content(self) -> bytes | memoryview:

@@ -32,7 +32,7 @@ def notes_on_unlisted(
 def _listed(tables: Mapping[str, SplitTable]) -> Iterator[int]:
     for table in tables.values():
         for image in table.tables.images:
-            for path, _ in table.entries(image):
+            for (path,), _ in table.entries([image]):
                 yield hash(path)  # compared in this process only
 
 
