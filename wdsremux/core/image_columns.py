@@ -15,7 +15,7 @@ _MASK_WORDS = frozenset(
     ("mask", "masks", "seg", "segmentation", "segmap", "annotation", "annotations", "label",
      "labels", "labelmap", "panoptic", "parsing", "trimap")
 )  # fmt: skip
-"""A column with one of these words in its name holds masks, unless the user says otherwise."""
+"""A column whose name contains one of these holds masks, unless the user says otherwise."""
 _WORDS = re.compile(r"[a-z]+")
 _UNSAFE = re.compile(r"[^a-z0-9_-]+")
 
