@@ -26,7 +26,7 @@ class TarUnit:
     size_bytes: int
     schema: TarSchema
     images: tuple[str, ...]
-    """The columns of the images; a sample of ours may have several."""
+    """The columns of the images; a sample may have several."""
     columns: tuple[str, ...]
     label: int | None = None
     """Number of the class that an inner tar is named after."""
