@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "convert": "wdsremux.converting.convert",
+    "finish": "wdsremux.converting.lanes",
     "repair": "wdsremux.repairing.reopening",
     "RejectSample": "wdsremux.core.errors",
     "WdsremuxError": "wdsremux.core.errors",
@@ -82,6 +83,7 @@ __all__ = [
     "WdsremuxError",
     "collate",
     "convert",
+    "finish",
     "index",
     "load",
     "pipeline",

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
-from wdsremux.cli import bench, browse, console, convert, help, look, repair, sync, verify  # noqa: A004 (the command's name)
+from wdsremux.cli import bench, browse, console, convert, help, lanes, look, repair, sync, verify  # noqa: A004 (the command's name)
 from wdsremux.cli.flags import CODES_TEXT
 from wdsremux.cli.parser import Parser, Version
 from wdsremux.cli.signals import StopRequest, stop_on_signals
@@ -111,6 +111,7 @@ def make_parser(*, every: bool = False) -> Parser:
     convert.add_command(commands, every=every)
     verify.add_commands(commands)
     repair.add_command(commands)
+    lanes.add_commands(commands)
     sync.add_command(commands)
     browse.add_commands(commands)
     look.add_commands(commands, convert.SOURCE_HELP, every=every)

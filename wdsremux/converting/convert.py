@@ -8,6 +8,7 @@ from typing import Any, Unpack
 
 from wdsremux.converting import progress
 from wdsremux.converting.extend import resumed
+from wdsremux.converting.finishing import finish
 from wdsremux.converting.meter import Meter
 from wdsremux.converting.python_texts import error_in_python, noting_in_python
 from wdsremux.converting.run import convert as run_conversion
@@ -17,6 +18,7 @@ from wdsremux.core.events import Event, Note, Observer, Opened, ignore_event, lo
 from wdsremux.core.heartbeat import Phase, receiving
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
+from wdsremux.core.option_values import counted
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.indexes.registry import kinds_from_text
 from wdsremux.dataset.ledger import Ledger
@@ -133,7 +135,8 @@ def convert_by(
 
 
 def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest:
-    with conversion.store.lock() as died:
+    lane = conversion.lane
+    with conversion.store.lock("" if lane is None else f"-lane-{lane.number}") as died:
         if run.overwrite:
             Ledger(conversion.store).clear()
         if died:
@@ -141,7 +144,24 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
             conversion = with_careful_engine(conversion, run)
         with receiving(observer):
             conversion = resumed(conversion, run, observer)
-        return run_conversion(conversion, observer)
+        manifest = run_conversion(conversion, observer)
+    return manifest if lane is None else _with_other_lanes(conversion, manifest, observer)
+
+
+def _with_other_lanes(conversion: Conversion, own: Manifest, observer: Observer) -> Manifest:
+    """Finish the output if this lane was the last; else return what this lane has made."""
+    manifest = finish(
+        conversion.store, conversion.max_errors, conversion.published, observer, is_last_word=False
+    )
+    if manifest is not None:
+        return manifest
+    made = counted(own.totals.shards, "shard")
+    observer(
+        Note(
+            f"lane {conversion.lane} is finished: {made}; index.json is written with the last lane"
+        )
+    )
+    return own
 
 
 def _observer(observer: Observer | None, shown: str | None) -> Observer:

@@ -1,12 +1,9 @@
 """Warns early when the output may not fit on the disk; never refuses to run."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import is_url, size
-from wdsremux.processing.tasks import RowRange, SeriesRows
 from wdsremux.stores.base import Store
 from wdsremux.stores.folder.disk_errors import free_bytes
 
@@ -56,37 +53,6 @@ class SpaceWatch:
         if self._made_row_copies or self._source_bytes is None:
             return None
         return self._source_bytes * self._copies
-
-
-def source_bytes(
-    identity: Mapping[str, Any], series: Sequence[SeriesRows], limit: int | None
-) -> int | None:
-    """Return about how many bytes the rows of a run take in the source, by its identity.
-
-    None if it does not record the size of its files.
-    """
-    files, whole = identity.get("files"), identity.get("bytes")
-    counts = [rows.rows for rows in series]
-    rows = None if None in counts else sum(count for count in counts if count is not None)
-    if isinstance(files, int) and isinstance(whole, int):  # a folder of images
-        share = 1.0 if rows is None else min(rows, limit or rows) / max(1, files)
-        return round(whole * min(1.0, share))
-    if not isinstance(files, list):
-        return None
-    try:
-        total = sum(_range_bytes(files, part) for rows in series for part in rows.ranges)
-    except (KeyError, TypeError):
-        return None
-    return round(total * min(1.0, limit / rows) if limit is not None and rows else total)
-
-
-def _range_bytes(files: Sequence[Mapping[str, Any]], part: RowRange) -> float:
-    own = [file for file in files if file["split"] == part.split]
-    whole = float(sum(file["bytes"] for file in own))
-    rows = sum(int(file.get("rows", 0)) for file in own)
-    if not rows or part.stop is None:
-        return whole
-    return whole * (part.stop - part.start) / rows
 
 
 def free_at(location: str) -> int | None:

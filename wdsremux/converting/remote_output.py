@@ -24,7 +24,8 @@ def with_remote_output(conversion: Conversion, run: Run, observer: Observer) -> 
     remote = conversion.store
     store = StagedStore(
         remote,
-        staging_folder(address_of(remote), run.staging),
+        # Lanes on one machine must not share a folder.
+        staging_folder(f"{address_of(remote)} {run.lane or ''}".rstrip(), run.staging),
         run.staging_max,
         give_up_after_s=run.give_up_after,
         notify=lambda text: observer(Note(text)),

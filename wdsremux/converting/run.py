@@ -4,30 +4,30 @@ One process orders, assigns, hashes and writes; it never touches a pixel.
 """
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from wdsremux.converting.class_counts import ClassCounter
-from wdsremux.converting.disk_space import SpaceWatch, source_bytes
+from wdsremux.converting.disk_space import SpaceWatch
 from wdsremux.converting.error_limit import ErrorLimitGuard
+from wdsremux.converting.finishing import finished
 from wdsremux.converting.remarks import RemarkLog
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.core.heartbeat import Phase, receiving
-from wdsremux.core.manifest import MANIFEST_NAME, Manifest, ShardSummary
+from wdsremux.core.manifest import Manifest, ShardSummary
 from wdsremux.core.option_values import listed
 from wdsremux.core.records import Batch, Task
-from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.indexes.writing import StoredShards, note_kinds, write_indexes
 from wdsremux.dataset.ledger import Ledger, SeriesProgress
 from wdsremux.dataset.rejected import write_rejected
 from wdsremux.dataset.shards.key_register import KeyRegister
-from wdsremux.dataset.shards.packing import packed_from
+from wdsremux.dataset.shards.packing import packed_from, packed_until
 from wdsremux.dataset.shards.series import SeriesWriter
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.shard_rows import least_shards
-from wdsremux.processing.tasks import SeriesRows
+from wdsremux.processing.source_size import source_bytes
 
 
 def convert(conversion: Conversion, observer: Observer) -> Manifest:
@@ -55,21 +55,11 @@ def convert(conversion: Conversion, observer: Observer) -> Manifest:
         observer(Note(f"{lost}; converting again from the first of them"))
     line = _ConversionRun(conversion, ledger, observer)
     line.run()
+    if conversion.lane is not None:
+        return Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
     observer(Phase("finishing"))
-    # Fields that decide no byte keep the values that the output was begun with.
-    manifest = Manifest(head=ledger.head() or conversion.head, shards=tuple(line.shards()))
-    _check_sums(manifest)
-    write_rejected(conversion.store, ledger.rejected(manifest.shards))
-    if not ledger.write_card(card_bytes(manifest)):
-        observer(
-            Note(
-                "README.md was not written by wdsremux and was not changed: "
-                "no dataset card was written"
-            )
-        )
-    write_indexes(conversion.store, StoredShards(conversion.store, manifest))
-    manifest = replace(manifest, published=conversion.published(manifest))
-    ledger.write(MANIFEST_NAME, manifest.to_bytes())
+    head = ledger.head() or conversion.head
+    manifest = finished(conversion.store, head, line.shards(), conversion.published, observer)
     trained = {rows.name for rows in conversion.series if not rows.is_held_out}
     for remark in line.classes.remarks(trained):
         observer(Note(remark))
@@ -95,7 +85,10 @@ class _ConversionRun:
         self._c = conversion
         self._ledger = ledger
         self._observer = observer
-        self._finished = ledger.progress()
+        lane = None if conversion.lane is None else conversion.lane_shards
+        self._finished = ledger.progress(
+            lane and {rows.name: lane(number) for number, rows in enumerate(conversion.series)}
+        )
         self._made: list[ShardSummary] = []
         self._bases: dict[int, int] = {}
         self._open: _OpenSeries | None = None
@@ -129,7 +122,7 @@ class _ConversionRun:
             batches.close()
             if self._register is not None:
                 self._register.close()
-        if not self._made and not self._finished:
+        if not self._made and not self._finished and self._c.lane is None:
             raise SourceError("the source has no rows: nothing was written")
 
     def _begin(self) -> None:
@@ -164,11 +157,11 @@ class _ConversionRun:
     def _remember(self) -> None:
         """Load what finished shards record: rows done, errors, keys."""
         base, done_rows = self._c.base, 0
-        for rows in self._c.series:
-            parts = [self._progress_of(rows, copy) for copy in range(self._c.job.copies)]
-            start = min(part.next_row(base) for part in parts)
-            done_rows += start - base
-            if not all(part.is_done for part in parts):
+        for number in range(len(self._c.series)):
+            parts, first = self._progress_of(number), self._first_row(number, base)
+            start = min(part.next_row(first) for part in parts)
+            done_rows += start - first
+            if not self._is_done(number, parts) and self._c.lane is None:
                 break
             base = start
         errors: set[int] = set()
@@ -180,27 +173,53 @@ class _ConversionRun:
                 self._register.add(entry.keys)
         self._limit.remember(done_rows, errors)
 
-    def _progress_of(self, rows: SeriesRows, copy: int) -> SeriesProgress:
-        return self._finished.get((rows.name, copy), SeriesProgress())
+    def _progress_of(self, number: int) -> list[SeriesProgress]:
+        """Return the finished shards of each copy of a series."""
+        name, nothing = (
+            self._c.series[number].name,
+            SeriesProgress((), self._c.lane_shards(number)[0]),
+        )
+        return [self._finished.get((name, copy), nothing) for copy in range(self._c.job.copies)]
+
+    def _is_done(self, number: int, parts: Sequence[SeriesProgress]) -> bool:
+        stop = self._c.lane_shards(number)[1]
+        return all(part.is_done if stop is None else part.number == stop for part in parts)
+
+    def _first_row(self, number: int, base: int) -> int:
+        """Return the first row that this run makes of a series, which begins at `base`."""
+        return base if self._c.lane is None else self._c.lane_rows(number)[0]
 
     def _tasks(self) -> Iterator[Task]:
         """Yield the tasks of every series that is not done."""
         c = self._c
         base = c.base
-        for number, rows in enumerate(c.series):
+        for number in range(len(c.series)):
+            if c.borders:
+                base = c.borders[number][0]
             self._bases[number] = base
-            parts = [self._progress_of(rows, copy) for copy in range(c.job.copies)]
-            end = start = min(part.next_row(base) for part in parts)
-            if not all(part.is_done for part in parts):
-                for task in c.tasks(number, base, start, c.stop):
+            parts = self._progress_of(number)
+            end = start = min(part.next_row(self._first_row(number, base)) for part in parts)
+            if not self._is_done(number, parts):
+                for task in c.tasks(number, base, start, self._stop(number, base)):
                     end = task.stop
                     yield task
             base = end
 
+    def _stop(self, number: int, base: int) -> int | None:
+        """Return the position at which the tasks of a series end, where that is known before."""
+        if self._c.lane is None:
+            return self._c.stop
+        # To the end of the batch: a batch function must see all of its rows.
+        borders, stop = self._c.borders[number], self._c.lane_rows(number)[1]
+        return min(self._c.batch_end(number, base, stop), borders[-1])
+
     def _take(self, batch: Batch) -> None:
         """Write one batch."""
         series = self._series(batch.series)
-        stop = batch.first + batch.rows
+        end = None if self._c.lane is None else self._c.lane_rows(batch.series)[1]
+        stop = batch.first + batch.rows if end is None else min(end, batch.first + batch.rows)
+        if stop <= batch.first:
+            return
         starts, series.stop = series.starts, stop
         if batch.first in self._c.breaks:
             for writer in series.writers:
@@ -209,14 +228,18 @@ class _ConversionRun:
         # A resumed run reads some finished rows again: the first of a batch, and those that one
         # copy has and another has not.
         packs = tuple(map(packed_from, batch.packed, starts))
-        rejected = tuple(r for r in batch.rejected if r.position >= starts[r.copy])
+        if end is not None:
+            packs = tuple(packed_until(packed, end) for packed in packs)
+        rejected = tuple(r for r in batch.rejected if starts[r.copy] <= r.position < stop)
         if self._register is not None:
             packs, doubled = self._register.without_duplicates(packs)
             rejected = tuple(sorted((*rejected, *doubled), key=lambda r: (r.position, r.copy)))
         self._remarks.take(batch.remarks, lambda position: position >= min(starts))
         for copy, writer in enumerate(series.writers):
             writer.reject(item for item in rejected if item.copy == copy)
-            writer.expand((row, more) for of, row, more in batch.expanded if of == copy)
+            writer.expand(
+                (row, more) for of, row, more in batch.expanded if of == copy and row < stop
+            )
         self.rows += rows
         self._limit.take(rows, rejected)
         for writer, packed in zip(series.writers, packs, strict=True):
@@ -231,9 +254,9 @@ class _ConversionRun:
         if self._open is not None and self._open.number == number:
             return self._open
         self._close_series()
-        c, rows, base = self._c, self._c.series[number], self._bases[number]
-        finished = [self._progress_of(rows, copy) for copy in range(c.job.copies)]
-        starts = tuple(part.next_row(base) for part in finished)
+        c, finished = self._c, self._progress_of(number)
+        first = self._first_row(number, self._bases[number])
+        starts = tuple(part.next_row(first) for part in finished)
         writers = [
             SeriesWriter(
                 c.store,
@@ -244,7 +267,7 @@ class _ConversionRun:
             )
             for copy, (part, start) in enumerate(zip(finished, starts, strict=True))
         ]
-        self._open = _OpenSeries(number, writers, starts, base)
+        self._open = _OpenSeries(number, writers, starts, first)
         return self._open
 
     def _note_shard(self, shard: ShardSummary) -> None:
@@ -262,8 +285,10 @@ class _ConversionRun:
         if self._open is None:
             return
         series, name = self._open, self._c.series[self._open.number].name
+        stop = self._c.lane_shards(series.number)[1]
+        is_last = stop is None or stop == len(self._c.borders[series.number]) - 1
         for copy, writer in enumerate(series.writers):
-            writer.finish(series.stop)
+            writer.finish(series.stop, is_last=is_last)
             if not any(s.split == name and s.copy == copy for s in self.shards()):
                 last = self._limit.last_rejected
                 why = f"; the last was row {last.position}: {last.reason}" if last else ""
@@ -282,10 +307,3 @@ class _ConversionRun:
         if self._open is not None:
             for writer in self._open.writers:
                 writer.abort()
-
-
-def _check_sums(manifest: Manifest) -> None:
-    totals = manifest.totals
-    expected = totals.rows * manifest.head.copies + totals.expanded
-    if totals.samples + totals.left_out != expected:
-        raise AssertionError(f"rows were lost or duplicated: {totals}")

@@ -21,6 +21,8 @@ MAX_DEPTH = 64
 FUNCTION_CHANGES = "function_changes"
 """Option of a head that lists replaced functions; see `dataset.function_changes`."""
 
+LANE_SHARDS = "lane_shards"
+"""Option of a recipe that records the number of shards of each split that lanes make."""
 SHARD_ROWS = "shard_rows"
 """Option of a head: by split, the rows after which a shard of the default size ends."""
 

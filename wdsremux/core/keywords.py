@@ -59,6 +59,8 @@ class ConvertOptions(TypedDict, total=False):
     matte: str | tuple[int, int, int]
     max_shard_size: str | int
     max_shard_samples: int
+    shards: int
+    lanes: int
     allow_oversize: bool
     break_at: int | list[int] | tuple[int, ...]
     limit: int
@@ -76,6 +78,7 @@ class ConvertOptions(TypedDict, total=False):
     staging_max: str | int
     scratch: str
     index: str | list[str] | tuple[str, ...]
+    lane: str
     sync_to: str
     extend: bool
     accept_function_change: bool

@@ -209,6 +209,12 @@ class Recipe(Options):
     """
     max_shard_samples: int | None = option(None, number_from(1), metavar="N")
     """upper bound of the samples in a shard"""
+    shards: int | None = option(None, number_from(1, 1_000_000), metavar="N")
+    """make exactly N shards of each split, whose rows differ by at most one; where they would
+    exceed --max-shard-size, the error says how many are needed
+    """
+    lanes: int = option(1, number_from(1, 10_000), metavar="N")
+    """let N processes or machines make one output (see --lane); a shard is made by one of them"""
     allow_oversize: bool = option(False, switch_from)
     """write a sample larger than --max-shard-size into its own shard; an error by default"""
     break_at: tuple[int, ...] = option((), rows_from, metavar="ROW", repeat="break_at")
@@ -263,6 +269,9 @@ class Run(Options):
     index: tuple[str, ...] = option((), names_from_text, metavar="KIND,...")
     """write the indexes of other loaders as well, without reading a shard again: dali, energon,
     webshart, timm, open_clip, or all (see wdsremux help loaders)
+    """
+    lane: str | None = option(None, metavar="I/N")
+    """make only the shards of lane I of N, counted from 0; sets --lanes N (see wdsremux help scale)
     """
     sync_to: str | None = option(None, metavar="TO")
     """copy finished shards to a second destination during the run, as `wdsremux sync` does"""

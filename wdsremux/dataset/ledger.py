@@ -40,6 +40,8 @@ class SeriesProgress:
     """The finished shards of one series."""
 
     shards: tuple[ShardSummary, ...] = ()
+    first: int = 0
+    """Number of the first shard that is asked for."""
 
     @property
     def is_done(self) -> bool:
@@ -49,7 +51,7 @@ class SeriesProgress:
     @property
     def number(self) -> int:
         """Number of the next shard."""
-        return len(self.shards)
+        return self.first + len(self.shards)
 
     def next_row(self, first: int) -> int:
         """Position of the first row that is not finished; `first` is that of the series."""
@@ -132,15 +134,24 @@ class Ledger:
                 "choose an empty folder"
             )
 
-    def progress(self) -> dict[tuple[str, int], SeriesProgress]:
-        """Return the finished shards of each (split, copy), without a gap from the first on."""
+    def progress(
+        self, wanted: Mapping[str, tuple[int, int | None]] | None = None
+    ) -> dict[tuple[str, int], SeriesProgress]:
+        """Return the finished shards of each (split, copy), without a gap from the first on.
+
+        `wanted` are the number of the first shard by split, and the number after the last.
+        """
         sizes = dict(self._store.list())
         found: dict[tuple[str, int], dict[int, ShardSummary]] = {}
         for entry in self.entries():
             shard = entry.summary
             if sizes.get(shard.name) == shard.size_bytes:
                 found.setdefault((shard.split, shard.copy), {})[shard.number] = shard
-        return {series: SeriesProgress(_without_gap(shards)) for series, shards in found.items()}
+        progress = {}
+        for series, shards in found.items():
+            first, stop = (wanted or {}).get(series[0], (0, None))
+            progress[series] = SeriesProgress(_without_gap(shards, first, stop), first)
+        return progress
 
     def forget_beyond(self, progress: Mapping[tuple[str, int], SeriesProgress]) -> None:
         """Remove the entries of shards after a gap: their rows are made again, with other bytes."""
@@ -285,8 +296,10 @@ class Ledger:
         return self._store.read(name, MAX_MANIFEST_BYTES)
 
 
-def _without_gap(shards: Mapping[int, ShardSummary]) -> tuple[ShardSummary, ...]:
+def _without_gap(
+    shards: Mapping[int, ShardSummary], first: int = 0, stop: int | None = None
+) -> tuple[ShardSummary, ...]:
     whole: list[ShardSummary] = []
-    while (shard := shards.get(len(whole))) is not None:
+    while (shard := shards.get(first + len(whole))) is not None and shard.number != stop:
         whole.append(shard)
     return tuple(whole)

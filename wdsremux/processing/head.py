@@ -8,7 +8,7 @@ from typing import Any
 from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.conditions import names_of, parsed_condition
 from wdsremux.core.errors import UsageError
-from wdsremux.core.head import FUNCTION_CHANGES, SHARD_ROWS, Head, fingerprint_of
+from wdsremux.core.head import FUNCTION_CHANGES, LANE_SHARDS, SHARD_ROWS, Head, fingerprint_of
 from wdsremux.core.json_values import card_dtype
 from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe
@@ -189,6 +189,8 @@ def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
         "zip_encoding": recipe.zip_encoding is None,
         "image_columns": not recipe.image_columns,
         "image_list": recipe.image_list == "first",
+        "shards": recipe.shards is None,
+        "lanes": recipe.lanes == 1 or recipe.shards is not None,
         "shuffle": recipe.shuffle is None,
         "split_ratio": recipe.split_ratio is None,
         "stratify": not recipe.stratify,
@@ -251,7 +253,8 @@ def recipe_from_head(
     """
     effective, origin = head.options, head.origin
     known = {item.name for item in fields(Recipe)}
-    unknown = sorted(effective.keys() - known - {"added_columns", SHARD_ROWS, FUNCTION_CHANGES})
+    recorded_only = {"added_columns", SHARD_ROWS, LANE_SHARDS, FUNCTION_CHANGES}
+    unknown = sorted(effective.keys() - known - recorded_only)
     if unknown:
         raise UsageError(
             f"the dataset was made with option {unknown[0]!r}, which this version of wdsremux does "

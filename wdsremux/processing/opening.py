@@ -15,6 +15,12 @@ from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.processing.arranging import arranged, is_rearranged, with_source_row
 from wdsremux.processing.engines.base import Engine
+from wdsremux.processing.even_shards import (
+    Lane,
+    borders_of,
+    lane_from_text,
+    with_lane_shards,
+)
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
 from wdsremux.processing.held_out import held_out_chain, remarks_on_held_out
 from wdsremux.processing.job import WorkerJob
@@ -24,6 +30,7 @@ from wdsremux.processing.shard_rows import (
     has_default_size,
     with_shard_rows,
 )
+from wdsremux.processing.source_size import source_bytes
 from wdsremux.processing.tasks import remarks_on_splits
 from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
@@ -120,6 +127,26 @@ def _every_image(source: Source, columns: Columns) -> Source:
     return EveryImage(source)
 
 
+def _with_lane(recipe: Recipe, run: Run, out: str | Path) -> tuple[Recipe, Lane | None]:
+    """Return the recipe with the number of lanes, and the lane to make. Raises UsageError."""
+    if run.lane is None:
+        return recipe, None
+    lane = lane_from_text(run.lane)
+    if recipe.lanes not in (1, lane.lanes):
+        raise UsageError(f"--lane {lane} does not fit --lanes {recipe.lanes}")
+    for is_given, name in ((run.overwrite, "--overwrite"), (run.sync_to, "--sync-to")):
+        if is_given:
+            raise UsageError(
+                f"{name} cannot be combined with --lane: other lanes write to OUT, too"
+            )
+    if str(out).startswith("hf://"):
+        raise UsageError(
+            "lanes cannot write to hf://: commits follow one another there; convert to a folder or "
+            "an object store, then copy the output with wdsremux sync"
+        )
+    return replace(recipe, lanes=lane.lanes), lane
+
+
 def open_survey_engine(run: Run) -> Engine:
     """Return an engine with one worker: what runs the function before the conversion begins."""
     one = replace(run, workers=1 if run.workers is None else min(1, run.workers))
@@ -134,6 +161,7 @@ def open_conversion(
     transform: Transform | None,
 ) -> Conversion:
     """Open and check all parts of a conversion; nothing is written yet."""
+    recipe, lane = _with_lane(recipe, run, out)
     function = open_function(transform)
     store = registry.open_store(out)  # first: credentials fail before the source is opened
     ref = parse(source, recipe)
@@ -151,6 +179,14 @@ def open_conversion(
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     head = replace(head, name=ref.name, origin=origin, notes=(*head.notes, *opened.notes()))
     engine, engine_name, workers = open_engine(run, has_function=_has_function(job))
+    stored = source_bytes(head.source, series, recipe.limit)
+    borders = borders_of(series, series[0].ranges[0].start, recipe, stored)
+    if borders and run.extend:
+        raise UsageError(
+            "--extend cannot be combined with --shards or --lanes; convert into another OUT"
+        )
+    if borders and recipe.shards is None:
+        head = with_lane_shards(head, [len(each) - 1 for each in borders])
     conversion = Conversion(
         head=head,
         units=rows.units,
@@ -161,6 +197,8 @@ def open_conversion(
         engine_name=engine_name,
         workers=workers,
         store=store,
+        borders=borders,
+        lane=lane,
         bounds=Bounds(recipe.max_shard_size or DEFAULT_SHARD_BYTES, recipe.max_shard_samples),
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,

@@ -13,6 +13,7 @@ from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.shards.bounds import Bounds
 from wdsremux.dataset.shards.series import SeriesPlan, prefix_of
 from wdsremux.processing.engines.base import Engine
+from wdsremux.processing.even_shards import Lane
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.recovery import Recovery
 from wdsremux.processing.tasks import SeriesRows, UnitsOf, pieces, tasks
@@ -47,6 +48,11 @@ class Conversion:
     """Rows at which a new shard and a new batch begin, in order."""
     poison: tuple[tuple[int, str], ...] = ()
     """As in `Task`: rows that killed a worker before the conversion began."""
+    borders: tuple[tuple[int, ...], ...] = ()
+    """For each series, the positions at which its shards begin, and its end; empty where sizes
+    decide."""
+    lane: Lane | None = None
+    """The lane that is made; None for all."""
     indexes: tuple[str, ...] = ()
     """Kinds of indexes for other loaders to write as well."""
     remarks: tuple[str, ...] = ()
@@ -67,6 +73,9 @@ class Conversion:
     @property
     def rows(self) -> int | None:
         """Rows of all series, at most --limit; None where the source does not know."""
+        if self.lane is not None:
+            ranges = [self.lane_rows(number) for number in range(len(self.borders))]
+            return sum(stop - start for start, stop in ranges)
         known = [rows.rows for rows in self.series if rows.rows is not None]
         if len(known) < len(self.series):
             return None
@@ -76,6 +85,18 @@ class Conversion:
     def stop(self) -> int | None:
         """Position at which --limit ends the run."""
         return None if self.limit is None else self.base + self.limit
+
+    def lane_shards(self, series: int) -> tuple[int, int | None]:
+        """Return the first shard of a series to make, and the one after the last, where known."""
+        if self.lane is None:
+            return 0, None
+        return self.lane.shards(len(self.borders[series]) - 1)
+
+    def lane_rows(self, series: int) -> tuple[int, int]:
+        """Return the positions of the first row of the lane in a series, and after the last."""
+        first, last = self.lane_shards(series)
+        borders = self.borders[series]
+        return borders[first], borders[-1 if last is None else last]
 
     def job_of(self, series: int) -> WorkerJob:
         """Return what is done to the rows of a series."""
@@ -123,4 +144,5 @@ class Conversion:
             extensions=self.job.extensions,
             fingerprint=self.fingerprint,
             allow_oversize=self.allow_oversize,
+            borders=self.borders[series] if self.borders else (),
         )

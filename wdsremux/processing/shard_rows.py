@@ -22,7 +22,8 @@ DEFAULT_SHARDS = 16
 
 def has_default_size(recipe: Recipe) -> bool:
     """Return whether the user left the size of shards to wdsremux."""
-    return recipe.max_shard_size is None and recipe.max_shard_samples is None
+    by_rows = recipe.shards is not None or recipe.lanes > 1
+    return recipe.max_shard_size is None and recipe.max_shard_samples is None and not by_rows
 
 
 def default_shard_rows(series: Sequence[SeriesRows], limit: int | None) -> dict[str, int]:

@@ -182,9 +182,10 @@ class Store(Protocol):
         """Return how many bytes the store has room for; None where it does not say."""
         return None
 
-    def lock(self) -> AbstractContextManager[bool]:
+    def lock(self, part: str = "") -> AbstractContextManager[bool]:
         """Keep other runs away while the block runs; yields whether the run before died.
 
+        With `part`, only others of that part of the output.
         Removes what a killed run left unpublished. Raises StoreError naming the holder.
         """
 

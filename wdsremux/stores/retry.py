@@ -114,10 +114,10 @@ class RetryingStore(Store):
         return self.tried(self.store.free_bytes)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[bool]:
+    def lock(self, part: str = "") -> Iterator[bool]:
         """Keep other runs away while the block runs."""
         with contextlib.ExitStack() as stack:
-            yield self.tried(lambda: stack.enter_context(self.store.lock()))
+            yield self.tried(lambda: stack.enter_context(self.store.lock(part)))
 
     def tried(self, do: Callable[[], T]) -> T:
         """Call `do` again and again while the store cannot be reached."""

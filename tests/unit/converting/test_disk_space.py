@@ -4,7 +4,8 @@ import pytest
 from support.memory_store import MemoryStore
 from support.summaries import summary_of
 
-from wdsremux.converting.disk_space import SpaceWatch, source_bytes
+from wdsremux.converting.disk_space import SpaceWatch
+from wdsremux.processing.source_size import source_bytes
 from wdsremux.processing.tasks import series_from_text
 
 MB = 10**6

@@ -78,6 +78,22 @@ def packed_without(packed: PackedSamples, numbers: Container[int]) -> PackedSamp
     )
 
 
+def packed_until(packed: PackedSamples, stop: int) -> PackedSamples:
+    """Return the part of packed samples before position `stop`."""
+    end = bisect_left(packed.positions, stop)
+    if end == len(packed.positions):
+        return packed
+    return PackedSamples(
+        memoryview(packed.payload)[: sum(packed.sizes[:end])],
+        packed.positions[:end],
+        packed.keys[:end],
+        packed.sizes[:end],
+        packed.crcs[:end],
+        packed.members[:end],
+        packed.labels[:end],
+    )
+
+
 def packed_from(packed: PackedSamples, start: int) -> PackedSamples:
     """Return the part of packed samples from position `start` on."""
     first = bisect_left(packed.positions, start)

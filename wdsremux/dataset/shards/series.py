@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from wdsremux.core.errors import UsageError
+from wdsremux.core.errors import CorruptDataError, UsageError
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.records import PackedSamples, Rejected
 from wdsremux.core.tar import ustar
@@ -47,6 +47,12 @@ class SeriesPlan:
     """Of the members, in the order they have in every sample."""
     fingerprint: str
     allow_oversize: bool = False
+    borders: tuple[int, ...] = ()
+    """Positions at which the shards begin, and the end of the series; empty where sizes decide."""
+
+    def stop_of(self, number: int) -> int | None:
+        """Return the position after the last row of a shard, where that is known before."""
+        return self.borders[number + 1] if self.borders else None
 
 
 @dataclass(slots=True)
@@ -110,9 +116,12 @@ class SeriesWriter:
             while end < len(sizes) and positions[end] == positions[i]:
                 size += sizes[end]
                 end += 1
+            is_behind = self._is_behind(positions[i])
             has_room = self._has_room(at - begin, i - run, size, end - i)
-            if not has_room or self._is_full(at - begin, positions[i]):
+            if is_behind or not has_room or self._is_full(at - begin, positions[i]):
                 self._append(packed, run, i, payload[begin:at])
+                if not is_behind:
+                    self._refuse_full(positions[i])
                 self._roll(packed, i, end, size)
                 run, begin = i, at
             at += size
@@ -138,7 +147,9 @@ class SeriesWriter:
         The last row of the series, or, when the shards after it are not written, of the shard.
         """
         if self._shard is not None:
-            self._publish(self._shard, stop, is_last=is_last)
+            self._publish(self._shard, self._stop(stop), is_last=is_last)
+        if self._plan.borders and self._start < stop:
+            self._refuse_empty()
 
     def abort(self) -> None:
         """Remove the unfinished shard; published shards stay."""
@@ -166,13 +177,46 @@ class SeriesWriter:
         """
         position, samples = packed.positions[first], end - first
         if self._shard is not None:
-            self._publish(self._shard, position, is_last=False)
+            self._publish(self._shard, self._stop(position), is_last=False)
+        if self._is_behind(position):
+            self._refuse_empty()
         bounds = self._plan.bounds
         is_oversize = not bounds.fits(0, 0, size) and not self._plan.allow_oversize
         if is_oversize or samples > (bounds.max_samples or samples):
             raise UsageError(_excess(packed.keys[first], position, size, samples, bounds))
         name = shard_name(self._plan.prefix, self._number)
         self._shard = _OpenShard(self._store.stage(name), self._number, self._start)
+
+    def _is_behind(self, position: int) -> bool:
+        """Return whether a row comes after those of the shard that is open, or to be opened."""
+        stop = self._plan.stop_of(self._number)
+        return stop is not None and position >= stop
+
+    def _stop(self, position: int) -> int:
+        """Return the end of the open shard, if the next one has a row at `position`, or none."""
+        stop = self._plan.stop_of(self._number)
+        return position if stop is None else min(stop, position)
+
+    def _refuse_full(self, position: int) -> None:
+        """Raise UsageError where a shard of known rows has no room for one of them."""
+        stop = self._plan.stop_of(self._number)
+        if stop is None or self._shard is None:
+            return
+        rows, fitting = stop - self._start, max(1, position - self._start)
+        needed = -(-(len(self._plan.borders) - 1) * rows // fitting)
+        raise UsageError(
+            f"shard {shard_name(self._plan.prefix, self._number)} reaches --max-shard-size with "
+            f"{fitting} of its {rows} rows; use --shards {needed + needed // 10} or more, or raise "
+            "--max-shard-size"
+        )
+
+    def _refuse_empty(self) -> None:
+        """Raise CorruptDataError for a shard of known rows that has no sample."""
+        raise CorruptDataError(
+            f"shard {shard_name(self._plan.prefix, self._number)} would be empty: every row from "
+            f"row {self._start} to row {(self._plan.stop_of(self._number) or 0) - 1} was rejected "
+            "or filtered; use fewer --shards, or --shuffle"
+        )
 
     def _append(self, packed: PackedSamples, run: int, end: int, data: memoryview) -> None:
         """Write samples run..end-1 of packed samples to the open shard."""

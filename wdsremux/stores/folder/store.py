@@ -136,9 +136,10 @@ class FolderStore(Store):
         return free_bytes(self.root)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[bool]:
+    def lock(self, part: str = "") -> Iterator[bool]:
         """Keep other runs away while the block runs; removes what a killed one left.
 
+        With `part`, only other runs of that part, and what they left stays.
         Yields whether the run before died. A run that a signal stopped may have left a file
         half-written anywhere.
         """
@@ -152,18 +153,23 @@ class FolderStore(Store):
             _make_folder(state)
         try:
             with contextlib.ExitStack() as stack:
-                lease = FolderLease(state / "lock")
+                path = state / f"lock{part}"
+                lease = FolderLease(path)
                 with translating_errors("lock", state):
-                    died = stack.enter_context(folder_lock(state / "lock", lease))
+                    if not part:
+                        _refuse_parts(state)
+                    died = stack.enter_context(folder_lock(path, lease))
                 self._lease = lease
-                self._sweep()
+                if not part:
+                    self._sweep()
                 try:
                     yield died
                 finally:
                     self._lease = None
                     # What a failing disk refuses has been reported already.
                     with contextlib.suppress(StoreError):
-                        self._sweep()
+                        if not part:
+                            self._sweep()
         finally:
             # A refused folder is left as it was: an empty state folder is removed.
             with contextlib.suppress(OSError):
@@ -182,6 +188,13 @@ class FolderStore(Store):
                         path.unlink(missing_ok=True)
 
 
+def _refuse_parts(state: Path) -> None:
+    """Raise StoreError naming the holder where a part of the output is being written."""
+    for path in state.glob("lock-*"):
+        with folder_lock(path, FolderLease(path)):
+            pass
+
+
 def _files_in(folder: int) -> Iterator[tuple[str, int]]:
     """Yield (name, size in bytes) of the files of an open folder that a run may have published."""
     with os.scandir(folder) as entries:
@@ -195,7 +208,12 @@ def _is_temporary(name: str) -> bool:
 
 
 def _is_private(name: str) -> bool:
-    return _is_temporary(name) or name == "lock" or name.startswith(SILLY_PREFIXES)
+    return (
+        _is_temporary(name)
+        or name == "lock"
+        or name.startswith("lock-")
+        or name.startswith(SILLY_PREFIXES)
+    )
 
 
 def _make_folder(folder: Path) -> None:

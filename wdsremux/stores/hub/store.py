@@ -113,7 +113,7 @@ class HubStore(Store):
             )
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[bool]:
+    def lock(self, part: str = "") -> Iterator[bool]:  # noqa: ARG002 (commits of all parts follow)
         """Make the Hub refuse our commits after one of another writer, until the block ends.
 
         Never yields that a run died: such a run leaves only whole commits.

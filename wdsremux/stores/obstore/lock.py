@@ -21,14 +21,14 @@ def version_of(written: Mapping[str, Any]) -> dict[str, str]:
 
 
 class StoreLockObject:
-    """The object `.wdsremux/lock` of one store.
+    """The object `.wdsremux/lock` of one store, or that of a part.
 
     Stores do not report the time, so the age of a lock is the time since we saw it first: taking
     over the lock of a dead run means to watch it for the whole lease.
     """
 
-    def __init__(self, store: ObjectStore, url: str) -> None:
-        self._store, self._url = store, url
+    def __init__(self, store: ObjectStore, url: str, name: str = LOCK) -> None:
+        self._store, self._url, self._name = store, url, name
         self._seen: tuple[str, float] = ("", 0.0)
 
     def create(self, content: bytes) -> LockVersion | None:
@@ -40,7 +40,7 @@ class StoreLockObject:
         """Return the object; None when there is none."""
         with translating_errors("read the lock of", self._url):
             try:
-                found = obstore.get(self._store, LOCK)
+                found = obstore.get(self._store, self._name)
                 content = bytes(found.bytes())
             except FileNotFoundError:
                 return None
@@ -60,11 +60,11 @@ class StoreLockObject:
         there = self.read()
         if there is not None and there.version == seen.version:
             with translating_errors("remove the lock of", self._url):
-                obstore.delete(self._store, LOCK)
+                obstore.delete(self._store, self._name)
 
     def _put(self, content: bytes, mode: Any) -> LockVersion | None:
         try:
-            return self._written(content, obstore.put(self._store, LOCK, content, mode=mode))
+            return self._written(content, obstore.put(self._store, self._name, content, mode=mode))
         except (AlreadyExistsError, PreconditionError):
             return None
 

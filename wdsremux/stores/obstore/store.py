@@ -72,7 +72,7 @@ class CloudStore(Store):
         self._store = store
         self.url = url
         self.endpoint = endpoint
-        self._lease = Lease(StoreLockObject(store, url), f"{url}/{LOCK}")
+        self._lease = self._lease_of("")
         self._is_locked = False
 
     def stage(self, name: str) -> SpooledFile:
@@ -162,7 +162,7 @@ class CloudStore(Store):
         yield from sorted(
             Version(each["path"], each["size"], each["e_tag"] or "")
             for each in found
-            if each["path"] != LOCK
+            if each["path"] != LOCK and not each["path"].startswith(f"{LOCK}-")
         )
 
     def remove(self, name: str) -> None:
@@ -172,14 +172,22 @@ class CloudStore(Store):
             obstore.delete(self._store, name)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[bool]:
-        """Keep other runs away by an object that is renewed all the time (`lease`)."""
+    def lock(self, part: str = "") -> Iterator[bool]:
+        """Keep other runs away by an object that is renewed all the time (`lease`).
+
+        With `part`, only other runs of that part.
+        """
+        self._lease = self._lease_of(part)
         with self._lease.held() as died:
             self._is_locked = True
             try:
                 yield died
             finally:
                 self._is_locked = False
+
+    def _lease_of(self, part: str) -> Lease:
+        name = LOCK + part
+        return Lease(StoreLockObject(self._store, self.url, name), f"{self.url}/{name}")
 
     def _read_back(self, name: str, sums: Sums) -> Proof:
         """Compare the stored bytes with those sent: the store has no checksum to compare."""

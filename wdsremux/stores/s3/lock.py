@@ -20,10 +20,13 @@ LOCK = f"{STATE_FOLDER}/lock"
 
 
 class S3LockObject:
-    """The object `.wdsremux/lock` of one store."""
+    """The object `.wdsremux/lock` of one store, or that of a part."""
 
-    def __init__(self, bucket: Bucket, abilities: Callable[[], Abilities]) -> None:
+    def __init__(
+        self, bucket: Bucket, abilities: Callable[[], Abilities], name: str = LOCK
+    ) -> None:
         self._bucket = bucket
+        self._name = name
         self._abilities = abilities
 
     def create(self, content: bytes) -> LockVersion | None:
@@ -35,7 +38,7 @@ class S3LockObject:
     def read(self) -> LockVersion | None:
         """Return the object, and its age by the clock of the server."""
         try:
-            content, answer = self._bucket.content(LOCK)
+            content, answer = self._bucket.content(self._name)
         except RefusalError as exc:
             if exc.is_absent:
                 return None
@@ -63,11 +66,11 @@ class S3LockObject:
         """Remove what was seen, and nothing else."""
         there = self.read()
         if there is not None and there.version == seen.version:
-            self._bucket.ask("delete_object", LOCK)
+            self._bucket.ask("delete_object", self._name)
 
     def _put(self, content: bytes, **condition: str) -> LockVersion | None:
         try:
-            answer = self._bucket.ask("put_object", LOCK, Body=content, **condition)
+            answer = self._bucket.ask("put_object", self._name, Body=content, **condition)
         except RefusalError as exc:
             # Absent on creating means that the store accepts no lock, not that another holds it.
             if exc.is_conflict or (exc.is_absent and "IfMatch" in condition):
@@ -76,7 +79,7 @@ class S3LockObject:
         return LockVersion(content, answer.get("ETag", ""))
 
     def _put_unguarded(self, content: bytes) -> LockVersion | None:
-        self._bucket.ask("put_object", LOCK, Body=content)
+        self._bucket.ask("put_object", self._name, Body=content)
         there = self.read()
         return there if there is not None and there.content == content else None
 

@@ -57,7 +57,7 @@ class S3Store(Store):
         self._slots = threading.Semaphore(jobs)
         self._abilities = ServerAbilities(bucket)
         self._confirmation = Confirmation(bucket, self._abilities, part_bytes, self.remove)
-        self._lease = Lease(S3LockObject(bucket, self._abilities.probed), f"{bucket.url}/{LOCK}")
+        self._lease = self._lease_of("")
         self._is_locked = False
 
     def put(
@@ -187,19 +187,25 @@ class S3Store(Store):
                 raise
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[bool]:
+    def lock(self, part: str = "") -> Iterator[bool]:
         """Keep other runs away while the block runs; yields whether the run before died.
 
+        With `part`, only other runs of that part.
         Parts that a killed run sent are kept: `put` resumes from them.
         """
+        self._lease = self._lease_of(part)
         with self._lease.held() as died:
             self._is_locked = True
             try:
-                if died:
+                if died and not part:
                     self._sweep()
                 yield died
             finally:
                 self._is_locked = False
+
+    def _lease_of(self, part: str) -> Lease:
+        name = LOCK + part
+        return Lease(S3LockObject(self._bucket, self._abilities.probed, name), f"{self.url}/{name}")
 
     def _sweep(self) -> None:
         """Remove what a killed run left: objects of a probe, and uploads of complete files."""
@@ -219,4 +225,4 @@ class S3Store(Store):
 
 
 def _is_private(name: str) -> bool:
-    return name == LOCK or name.startswith(PROBE)
+    return name == LOCK or name.startswith((f"{LOCK}-", PROBE))

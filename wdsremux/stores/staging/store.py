@@ -105,13 +105,13 @@ class StagedStore(Store):
         self._patient.remove(name)
 
     @contextlib.contextmanager
-    def lock(self) -> Iterator[bool]:
+    def lock(self, part: str = "") -> Iterator[bool]:
         """Keep other runs away while the block runs, and remove all staged files.
 
         Unless it is stopped, what is committed is published before the lock is released.
         """
         with contextlib.ExitStack() as locked:
-            died = locked.enter_context(self._patient.lock())
+            died = locked.enter_context(self._patient.lock(part))
             within_s: float | None = None
             try:
                 self.flush()
