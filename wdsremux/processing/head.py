@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from importlib import metadata
 from typing import Any
 
 from wdsremux.core.columns import ColumnOptions, Columns
 from wdsremux.core.conditions import names_of, parsed_condition
 from wdsremux.core.errors import UsageError
 from wdsremux.core.head import FUNCTION_CHANGES, LANE_SHARDS, SHARD_ROWS, Head, fingerprint_of
+from wdsremux.core.installed import installed_versions
 from wdsremux.core.json_values import card_dtype
 from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe
@@ -207,13 +207,7 @@ def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
 
 def versions() -> dict[str, str]:
     """Return the versions of the libraries that decide bytes, and the resampler in use."""
-    found = {"resampler": resampler_name()}
-    for name in BYTE_LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "missing"
-    return found
+    return {"resampler": resampler_name(), **installed_versions(BYTE_LIBRARIES)}
 
 
 def features_of(job: WorkerJob) -> dict[str, Any]:
