@@ -7,28 +7,33 @@ where the condition is true.
 import ast
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from wdsremux.core.columns import Column
 from wdsremux.core.conditions import comparisons_of, parsed_condition, value_of
 from wdsremux.core.errors import UsageError
+from wdsremux.core.lazy_module import LazyModule
 from wdsremux.core.option_values import did_you_mean
 from wdsremux.transforms.codecs.codec import stored_size
+
+if TYPE_CHECKING:
+    import pyarrow.compute as pc
+else:
+    pc = LazyModule("pyarrow.compute")
 
 Values = Mapping[str, Any]
 """Arrow scalars by column."""
 _Test = Callable[[Values], Any]
 
-_COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: pc.equal,
-    ast.NotEq: pc.not_equal,
-    ast.Lt: pc.less,
-    ast.LtE: pc.less_equal,
-    ast.Gt: pc.greater,
-    ast.GtE: pc.greater_equal,
+_COMPARE: Mapping[type[ast.cmpop], str] = {
+    ast.Eq: "equal",
+    ast.NotEq: "not_equal",
+    ast.Lt: "less",
+    ast.LtE: "less_equal",
+    ast.Gt: "greater",
+    ast.GtE: "greater_equal",
 }
 
 
@@ -159,7 +164,7 @@ def _comparison(
     if constants == [None]:
         is_such = pc.is_valid if is_negated else pc.is_null
         return lambda values: is_such(values[name])
-    compare = _COMPARE[type(operator)]
+    compare = getattr(pc, _COMPARE[type(operator)])
     one, other = _side(left, column), _side(right, column)
     return lambda values: compare(one(values), other(values))
 

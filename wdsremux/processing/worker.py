@@ -23,11 +23,12 @@ from wdsremux.processing.images import ImageWork
 from wdsremux.processing.job import WorkerJob
 from wdsremux.processing.members import member_contents
 from wdsremux.processing.sample_fields import SampleFields
-from wdsremux.transforms.base import Pixels, quiet_libraries
+from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.codec import (
     DecodeError,
 )
 from wdsremux.transforms.function.call import Row, UserFunction
+from wdsremux.transforms.libraries import quiet_libraries
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 8 * 10**6
@@ -38,7 +39,7 @@ class Worker:
     """Turns tasks into batches; one per thread or process, created where it runs."""
 
     def __init__(self, job: WorkerJob) -> None:
-        quiet_libraries()
+        quiet_libraries(for_function=any(each.function is not None for each in job.chains))
         self._job = job
         self._work = ImageWork(job)
         self._filter = None if job.filter is None else job.filter.prepared()

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from numpy.random.bit_generator import ISeedSequence
-from PIL import AvifImagePlugin
+
+from wdsremux.transforms.libraries import cv2
 
 Pixels = npt.NDArray[np.uint8]
 """H×W×3 RGB, or H×W×4 RGBX, whose fourth channel is unused."""
@@ -51,15 +51,6 @@ def sample_rng(seed: int, copy: int, position: int) -> np.random.Generator:
     counter = np.array((0, 0, position, copy), np.uint64)
     key: Any = _Words(seed, 0)  # NumPy's stubs do not say that any ISeedSequence is accepted
     return np.random.Generator(np.random.Philox(key, counter=counter))
-
-
-def quiet_libraries() -> None:
-    """Turn off the libraries' own threads in this process: workers are the parallelism.
-
-    Called once at the start of a worker, never at import. The results do not depend on it.
-    """
-    cv2.setNumThreads(1)
-    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def rgb(pixels: Pixels) -> Pixels:

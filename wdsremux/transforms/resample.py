@@ -6,11 +6,11 @@ cykooz_resizer (the Rust crate fast_image_resize) is used where it is installed,
 paths for SSE4.1, AVX2 and neither produce equal bytes: a test checks that.
 """
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from wdsremux.transforms.base import Pixels, rgb, rgbx
+from wdsremux.transforms.libraries import cv2
 from wdsremux.transforms.pending_geometry import Box, PendingGeometry, Size
 
 try:

@@ -22,7 +22,7 @@ from wdsremux.dataset.shards.key_register import KeyRegister
 from wdsremux.stores.reading.remote_folder import RemoteFolder
 from wdsremux.stores.reading.untrusted import Folder, UntrustedFolder
 from wdsremux.stores.registry import open_folder
-from wdsremux.transforms.base import quiet_libraries
+from wdsremux.transforms.libraries import quiet_libraries
 from wdsremux.verifying.checks.foreign_dataset import inspect_foreign
 from wdsremux.verifying.checks.loader_indexes import damaged_indexes
 from wdsremux.verifying.checks.member_contents import ImageCheck, Schema

@@ -8,7 +8,7 @@ from wdsremux.transforms.codecs.pillow_formats import _READERS as READERS
 
 def test_the_readable_extensions_match_the_readable_formats():
     Image.init()
-    formats = {reader.format for reader in READERS.values()}
+    formats = {reader().format for reader in READERS.values()}
     known = {name[1:] for name, kind in Image.registered_extensions().items() if kind in formats}
     assert known == READ_EXTENSIONS
     assert READ_EXTENSIONS < IMAGE_EXTENSIONS

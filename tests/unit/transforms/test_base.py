@@ -1,9 +1,8 @@
-import cv2
 import numpy as np
 import pytest
 from numpy.random import Generator, Philox
 
-from wdsremux.transforms.base import quiet_libraries, rgb, rgbx, sample_rng
+from wdsremux.transforms.base import rgb, rgbx, sample_rng
 
 
 def test_the_stream_is_philox_keyed_by_the_seed_and_counted_by_copy_and_position():
@@ -33,8 +32,3 @@ def test_channels_are_added_and_taken_away_without_touching_the_colours():
     assert rgbx(pixels).shape == (2, 4, 4)
     assert (rgb(rgbx(pixels)) == pixels).all()
     assert rgb(pixels) is pixels
-
-
-def test_libraries_run_in_one_thread_when_configured():
-    quiet_libraries()
-    assert cv2.getNumThreads() == 1

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsspec.utils import glob_translate
-
 from wdsremux.core.columns import Dtype
 from wdsremux.core.errors import SourceError, UsageError
 from wdsremux.core.front_matter import front_matter
@@ -156,7 +154,7 @@ def _refuse_missing(patterns: Mapping[str, Sequence[str]], names: Container[str]
 
 def _by_names(names: Iterable[str]) -> dict[str, list[str]]:
     """Return the files by split, by the first rule of names that any file fits."""
-    shown = _matching(names, ["**"])
+    shown = [name for name in sorted(names) if _marked(name) == (0, 0)]
     for rule, ranks_of in _RANKS.items():
         found: dict[str, list[tuple[int, str]]] = {}
         for name in shown:
@@ -209,6 +207,8 @@ def _marked(path: str) -> tuple[int, int]:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
+    from fsspec.utils import glob_translate  # noqa: PLC0415 (heavy, and few cards have patterns)
+
     try:
         return re.compile(glob_translate(pattern))
     except ValueError as exc:

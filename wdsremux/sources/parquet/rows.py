@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from wdsremux.core.columns import Dtype
@@ -172,7 +171,7 @@ def image_lists(column: pa.Array, name: str) -> list[list[tuple[bytes | None, st
     dtype = dtype_from_arrow(column.type)
     if not isinstance(dtype, dict) or "list" not in dtype:
         return [[pair] for pair in zip(*image_values(column, name), strict=True)]
-    lengths = [length or 0 for length in pc.list_value_length(column).to_pylist()]
+    lengths = [length or 0 for length in column.value_lengths().to_pylist()]
     pairs = zip(*image_values(column.flatten(), name), strict=True)
     return [list(islice(pairs, length)) for length in lengths]
 

@@ -5,10 +5,11 @@ seven. The estimate is the peak of the decoder's buffers, of Pillow's image and 
 made of it.
 """
 
-from PIL import ImageFile, TiffImagePlugin
+from PIL import ImageFile
 
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.codecs.image_kinds import ImageKind
+from wdsremux.transforms.libraries import TiffImagePlugin
 
 MIN_BOUND_BYTES = 1_500_000_000
 """Images that take less are never refused for their memory."""
@@ -53,7 +54,7 @@ def _buffers(image: ImageFile.ImageFile, kind: ImageKind, data: bytes) -> int:
     pixels = image.width * image.height
     if kind == "jp2":
         return pixels * _components(image, data) * _JP2_COMPONENT_BYTES
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if kind == "tiff" and isinstance(image, TiffImagePlugin.TiffImageFile):
         is_compressed = any(part[0] == "libtiff" for part in image.tile)
         return _tile_bytes(image) if is_compressed else 0
     return pixels * _BUFFER_BYTES.get(kind, 0)
@@ -66,7 +67,7 @@ def _components(image: ImageFile.ImageFile, data: bytes) -> int:
     return max(len(image.getbands()), min(counted, _MAX_COMPONENTS))
 
 
-def _tile_bytes(image: TiffImagePlugin.TiffImageFile) -> int:
+def _tile_bytes(image: "TiffImagePlugin.TiffImageFile") -> int:
     """Return the bytes of one tile or strip, which libtiff decodes at once."""
     tags = image.tag_v2
     width = _number(tags.get(_TILE_WIDTH), image.width)

@@ -8,14 +8,14 @@ from 0..65535 (12-bit TIFFs from 0..4095), 32-bit integers from 0..65535, floats
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, TiffImagePlugin
+from PIL import Image
 
 from wdsremux.core.option_values import text_from_range
 from wdsremux.transforms.base import DecodeError
 from wdsremux.transforms.codecs.parts import Part, parts_of
+from wdsremux.transforms.libraries import TiffImagePlugin, cv2
 
 Range = tuple[float, float]
 """The values of black and of white."""
@@ -153,7 +153,7 @@ def _kind_of(image: Image.Image) -> tuple[str, Range]:
         return "float images", (0.0, 1.0)
     if image.mode == "I":
         return "32-bit images", (0.0, 65535.0)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
+    if image.format == "TIFF" and isinstance(image, TiffImagePlugin.TiffImageFile):
         bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))
         if isinstance(bits, tuple) and bits[0] == 12:
             return "12-bit images", (0.0, 4095.0)

@@ -4,12 +4,13 @@ Large images are converted in parts, so that a conversion takes little more than
 """
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from wdsremux.transforms.base import Pixels
 from wdsremux.transforms.codecs.depth import Depth, is_deep
 from wdsremux.transforms.codecs.parts import parts_of
 from wdsremux.transforms.codecs.profiles import ProfileCache
+from wdsremux.transforms.libraries import ImageCms
 
 _GRAY = frozenset(("1", "L", "LA", "La"))
 _TRANSPARENT = frozenset(("LA", "La", "PA", "RGBA", "RGBa"))

@@ -3,19 +3,9 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 
-from PIL import (
-    AvifImagePlugin,
-    BmpImagePlugin,
-    GifImagePlugin,
-    Image,
-    ImageFile,
-    Jpeg2KImagePlugin,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile
 
 from wdsremux.transforms.base import DecodeError, Pixels
 from wdsremux.transforms.codecs.depth import Depth
@@ -24,21 +14,31 @@ from wdsremux.transforms.codecs.modes import pixels_from_image
 from wdsremux.transforms.codecs.png_chunks import png_without_harmful_chunks
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.strictness import strict_pillow
+from wdsremux.transforms.libraries import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    GifImagePlugin,
+    Jpeg2KImagePlugin,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 PILLOW_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "JPEG2000", "AVIF")
 """What `Image.open` may take bytes from elsewhere for: of EPS, Pillow would start Ghostscript."""
 
 # The classes instead of Image.open, which judges large images by a global setting (our own limit is
 # checked instead) and tries formats that are not supported here.
-_READERS: dict[ImageKind, type[ImageFile.ImageFile]] = {
-    "jpeg": JpegImagePlugin.JpegImageFile,
-    "png": PngImagePlugin.PngImageFile,
-    "webp": WebPImagePlugin.WebPImageFile,
-    "gif": GifImagePlugin.GifImageFile,
-    "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
-    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
-    "avif": AvifImagePlugin.AvifImageFile,
+_READERS: dict[ImageKind, Callable[[], type[ImageFile.ImageFile]]] = {
+    "jpeg": lambda: JpegImagePlugin.JpegImageFile,
+    "png": lambda: PngImagePlugin.PngImageFile,
+    "webp": lambda: WebPImagePlugin.WebPImageFile,
+    "gif": lambda: GifImagePlugin.GifImageFile,
+    "bmp": lambda: BmpImagePlugin.BmpImageFile,
+    "tiff": lambda: TiffImagePlugin.TiffImageFile,
+    "jp2": lambda: Jpeg2KImagePlugin.Jpeg2KImageFile,
+    "avif": lambda: AvifImagePlugin.AvifImageFile,
 }
 
 _FAILURES = (
@@ -73,7 +73,7 @@ def open_image(data: bytes, kind: ImageKind) -> ImageFile.ImageFile:
         data = png_without_harmful_chunks(data)
     try:
         with strict_pillow():
-            return _READERS[kind](io.BytesIO(data))
+            return _READERS[kind]()(io.BytesIO(data))
     except _FAILURES as exc:
         raise _broken(kind, exc) from exc
 

@@ -5,9 +5,10 @@ import threading
 from collections import OrderedDict
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from wdsremux.transforms.base import Pixels
+from wdsremux.transforms.libraries import ImageCms
 
 _MODES = {"RGB": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",), "Lab": ("LAB",)}
 _INVISIBLE = 1
@@ -27,7 +28,7 @@ class ProfileCache:
     def __reduce__(self) -> tuple[type["ProfileCache"], tuple[int]]:
         return ProfileCache, (self._max_profiles,)
 
-    def transform(self, profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    def transform(self, profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
         """Return the transform from a Pillow mode to sRGB; None if there is nothing to do.
 
         Nothing is done for a profile that is broken, that is for another mode, or that has the
@@ -44,14 +45,14 @@ class ProfileCache:
                 self._transforms.popitem(last=False)
         return made
 
-    def lab(self) -> ImageCms.ImageCmsTransform:
+    def lab(self) -> "ImageCms.ImageCmsTransform":
         """Return the transform from CIE L*a*b* images, which need no profile, to sRGB."""
         return ImageCms.buildTransform(
             ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
         )
 
 
-def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+def _transform(profile: bytes, mode: str) -> "ImageCms.ImageCmsTransform | None":
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         if mode not in _MODES.get(source.profile.xcolor_space.strip(), ()):
@@ -64,7 +65,7 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     return made
 
 
-def _does_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
+def _does_nothing(transform: "ImageCms.ImageCmsTransform") -> bool:
     """Try a transform on a grid of colours."""
     levels = np.linspace(0, 255, 18).astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), axis=-1).reshape(18, -1, 3)
@@ -72,7 +73,7 @@ def _does_nothing(transform: ImageCms.ImageCmsTransform) -> bool:
     return int(difference.max()) <= _INVISIBLE
 
 
-def apply_to_rgb(transform: ImageCms.ImageCmsTransform, pixels: Pixels) -> Pixels:
+def apply_to_rgb(transform: "ImageCms.ImageCmsTransform", pixels: Pixels) -> Pixels:
     """Return H×W×3 pixels in sRGB."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     return np.array(ImageCms.applyTransform(image, transform))

@@ -2,11 +2,11 @@
 
 from abc import ABC, abstractmethod
 
-import cv2
 import numpy as np
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
 from wdsremux.transforms.base import Pixels, rgb
+from wdsremux.transforms.libraries import ImageEnhance, ImageOps, cv2
 
 
 class PixelWork(ABC):
