@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from wdsremux.cli import console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.core.option_values import crew, duration, seconds_from_text, size
-from wdsremux.core.recipe import Recipe, Run
+from wdsremux.core.recipe import Recipe, Run, has_function
 
 if TYPE_CHECKING:
     from wdsremux.converting.bench.measure import Bench, Estimate
@@ -59,7 +59,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
     recipe, run = Recipe.from_options(recipe_options), Run.from_options(run_options)
     phase = f"measuring {arguments.source} for about {duration(arguments.seconds)}"
-    with working(phase, run.progress):
+    with working(phase, run.progress, runs_function=has_function(recipe)):
         found = bench(arguments.source, recipe, run, seconds=arguments.seconds)
     console.out(json.dumps(found.to_json()) if arguments.json else "\n".join(bench_lines(found)))
     return 0
@@ -72,7 +72,7 @@ def dry_run(source: str, out: str, recipe: Recipe, run: Run) -> int:
     from wdsremux.converting.progress import working
     from wdsremux.processing.opening import open_conversion
 
-    with working(f"measuring {source}", run.progress):
+    with working(f"measuring {source}", run.progress, runs_function=has_function(recipe)):
         in_order = replace(recipe, shuffle=None)  # what is measured does not need the other order
         found = estimate(open_conversion(source, out, in_order, run, recipe.transform))
     free = free_at(out)

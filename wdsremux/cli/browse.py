@@ -72,26 +72,28 @@ def _add_split(parser: argparse.ArgumentParser) -> None:
 
 
 def _ls(arguments: argparse.Namespace) -> int:
+    from wdsremux.converting.progress import LatePhase
     from wdsremux.dataset.browsing import samples_of
     from wdsremux.dataset.reader import open_output
 
-    with open_output(arguments.out) as output:
+    with LatePhase(f"reading {arguments.out}") as phase, open_output(arguments.out) as output:
         shards = output.shards(arguments.split)
         if arguments.samples:
             line = _sample_json if arguments.json else _sample_line
-            console.out_lines(line(found) for found in samples_of(shards, output))
+            console.out_lines(phase.lines(line(found) for found in samples_of(shards, output)))
         elif arguments.json:
-            console.out_lines(json.dumps(_shard(shard)) for shard in shards)
+            console.out_lines(phase.lines(json.dumps(_shard(shard)) for shard in shards))
         else:
-            console.out_lines(_shard_lines(shards))
+            console.out_lines(phase.lines(_shard_lines(shards)))
     return 0
 
 
 def _cat(arguments: argparse.Namespace) -> int:
+    from wdsremux.converting.progress import LatePhase
     from wdsremux.dataset.browsing import member
     from wdsremux.dataset.reader import open_output
 
-    with open_output(arguments.out) as output:
+    with LatePhase(f"reading {arguments.out}"), open_output(arguments.out) as output:
         data = member(output, arguments.key, arguments.split)
     if sys.stdout.isatty() and not _is_text(data):
         raise UsageError(
@@ -103,14 +105,16 @@ def _cat(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
+    from wdsremux.converting.progress import LatePhase
     from wdsremux.dataset.browsing import find
     from wdsremux.dataset.reader import open_output
 
     if arguments.snippet and arguments.key is not None:
         raise UsageError("--snippet is for a whole output; leave KEY out")
-    with open_output(arguments.out) as output:
+    with LatePhase(f"reading {arguments.out}") as phase, open_output(arguments.out) as output:
         if arguments.snippet:
             output.shards(arguments.split)  # a split that does not exist is an error
+            phase.end()
             code = snippet(arguments.snippet, output.manifest, arguments.out, arguments.split)
             console.out(code.rstrip())
             return 0

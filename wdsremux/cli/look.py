@@ -9,7 +9,7 @@ from wdsremux.cli import console
 from wdsremux.cli.flags import add_options, options_from_file, options_given
 from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.core.option_values import counted, size
-from wdsremux.core.recipe import Recipe, Run
+from wdsremux.core.recipe import Recipe, Run, has_function
 
 PREVIEW_ROWS = 24
 MAX_PREVIEW_ROWS = 1000
@@ -75,6 +75,7 @@ def _rows(text: str) -> int:
 
 def _preview(arguments: argparse.Namespace) -> int:
     from wdsremux.converting.preview import is_output, preview_source
+    from wdsremux.converting.progress import LatePhase, working
     from wdsremux.dataset.sheets.preview import preview_output
     from wdsremux.dataset.sheets.sheet_html import sheet_html
     from wdsremux.dataset.sheets.sheet_png import sheet_png
@@ -86,22 +87,27 @@ def _preview(arguments: argparse.Namespace) -> int:
     }
     make = _maker(arguments.out, makers)
     if not recipe_options.keys() - {"split"} and is_output(arguments.source):
-        sheet = preview_output(arguments.source, arguments.n, recipe_options.get("split"))
+        with LatePhase(f"reading {arguments.source}"):
+            sheet = preview_output(arguments.source, arguments.n, recipe_options.get("split"))
     else:
         recipe, run = Recipe.from_options(recipe_options), Run.from_options(run_options)
-        sheet = preview_source(arguments.source, arguments.n, recipe, run)
+        phase = f"making {counted(arguments.n, 'row')} of {arguments.source}"
+        with working(phase, run.progress, runs_function=has_function(recipe)):
+            sheet = preview_source(arguments.source, arguments.n, recipe, run)
     _write(arguments.out, make(), counted(len(sheet.rows), "row"))
     return 0
 
 
 def _report(arguments: argparse.Namespace) -> int:
     from wdsremux.converting.preview import rejected_images
+    from wdsremux.converting.progress import LatePhase
     from wdsremux.dataset.sheets.overview import overview_of
     from wdsremux.dataset.sheets.report_html import report_html
 
     _maker(arguments.file, {".html": bytes})
-    overview = overview_of(arguments.out)
-    images = {} if arguments.source is None else rejected_images(arguments.source, overview)
+    with LatePhase(f"reading {arguments.out}"):
+        overview = overview_of(arguments.out)
+        images = {} if arguments.source is None else rejected_images(arguments.source, overview)
     page = report_html(overview, images).encode()
     _write(arguments.file, page, counted(overview.manifest.totals.samples, "sample"))
     return 0

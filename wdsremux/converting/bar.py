@@ -9,6 +9,7 @@ from wdsremux.converting.printed_output import PrintedOutput
 from wdsremux.converting.views import AnyEvent, BestEffortStream, View
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import Begun, CheckBegun, Done, Note, Opened, SyncBegun
+from wdsremux.core.heartbeat import Phase
 from wdsremux.core.option_values import crew
 
 BAR_FORMAT = "{percentage:3.0f}%|{bar}| {desc}"
@@ -38,6 +39,9 @@ class Bar(View):
             if isinstance(event, Begun):
                 self.say(beginning(event))
             self._begin(event)
+        elif isinstance(event, Phase) and event.runs_function:
+            self._take_prints()
+            self._draw()
         elif isinstance(event, Done):
             self._end_bar(self._meter.line())
         else:
@@ -57,15 +61,20 @@ class Bar(View):
     def _begin(self, event: Begun | CheckBegun | SyncBegun) -> None:
         self._end_bar()
         if isinstance(event, Begun):
-            has_prints = event.engine == "processes" or not event.workers
-            if has_prints and self._is_stderr and os.isatty(2):
-                self._printed = PrintedOutput(self._say_printed)
-                self._terminal = self._printed.terminal()
-                self._out = cast("TextIO", BestEffortStream(self._terminal))
+            if event.engine == "processes" or not event.workers:
+                self._take_prints()
             if event.workers:
                 what = f" and importing {event.function}" if event.function else ""
                 self._phase = f"starting {crew(event.workers, event.engine)}{what}"
         self._make(self._meter.total, leaves=isinstance(event, Begun))
+
+    def _take_prints(self) -> None:
+        """From now on, show above the bar what others print to the terminal."""
+        if self._printed is None and self._is_stderr and os.isatty(2):
+            self._end_bar()  # the next one writes to the terminal itself
+            self._printed = PrintedOutput(self._say_printed)
+            self._terminal = self._printed.terminal()
+            self._out = cast("TextIO", BestEffortStream(self._terminal))
 
     def _say_printed(self, text: str) -> None:
         with self._lock:

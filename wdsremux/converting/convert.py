@@ -19,7 +19,7 @@ from wdsremux.core.heartbeat import Phase, receiving
 from wdsremux.core.keywords import ConvertOptions, refuse_unknown
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.option_values import counted
-from wdsremux.core.recipe import Recipe, Run
+from wdsremux.core.recipe import Recipe, Run, has_function
 from wdsremux.dataset.indexes.registry import kinds_from_text
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.processing.opening import (
@@ -118,7 +118,8 @@ def convert_by(
     ref.refuse_output(out)
     if ref.is_guess:  # which may take up to --give-up-after
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
-    observer(Phase(f"listing {ref.name}"))
+    calls_function = transform is not None or has_function(recipe)
+    observer(Phase(f"listing {ref.name}", runs_function=calls_function))
     with receiving(observer):
         conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
     conversion = replace(conversion, indexes=indexes)

@@ -70,7 +70,7 @@ def _with_new_columns(conversion: Conversion, run: Run, observer: Observer) -> C
     """Return the conversion of a new output with the columns that its function adds."""
     if not needs_survey(conversion):
         return conversion
-    observer(Phase("running your function on the first rows"))
+    observer(Phase("running your function on the first rows", runs_function=True))
     return surveyed(conversion, open_survey_engine(run))
 
 

@@ -1,17 +1,24 @@
 """Shows what a command does: the observers that `--progress` names.
 
-Every command that may work for more than a few seconds uses one of them. Short because the views
-are modules of their own.
+Every command that may work for more than a few seconds uses one of them.
 """
 
 import contextlib
 import io
 import sys
-from collections.abc import Iterator
-from typing import Any, Protocol, TextIO, cast
+import threading
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol, Self, TextIO, cast
 
 from wdsremux.converting.bar import Bar
-from wdsremux.converting.views import AnyEvent, BestEffortStream, JsonLines, LogLines, View
+from wdsremux.converting.views import (
+    SHOWN_AFTER_S,
+    AnyEvent,
+    BestEffortStream,
+    JsonLines,
+    LogLines,
+    View,
+)
 from wdsremux.core.events import ignore_event
 from wdsremux.core.heartbeat import Phase, receiving
 
@@ -48,12 +55,53 @@ def close(shown: Any) -> None:
         shown.close()
 
 
+class LatePhase:
+    """Shows a phase once the block has lasted for 2 s, or until `end` is called in it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._lock = threading.Lock()
+        self._is_over = False
+        self._shown: Shown | None = None
+        self._timer = threading.Timer(SHOWN_AFTER_S, self._show)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Show no more: a result is printed. Harmless when called twice."""
+        if self._is_over:
+            return
+        self._timer.cancel()
+        with self._lock:
+            self._is_over = True
+            if self._shown is not None:
+                close(self._shown)
+
+    def lines(self, lines: Iterable[str]) -> Iterator[str]:
+        """Yield lines; the first one ends the phase."""
+        for line in lines:
+            self.end()
+            yield line
+
+    def _show(self) -> None:
+        with self._lock:
+            if not self._is_over:
+                self._shown = observer("auto")
+                self._shown(Phase(self._text))
+
+
 @contextlib.contextmanager
-def working(text: str, progress: str = "auto") -> Iterator[Shown]:
+def working(text: str, progress: str = "auto", *, runs_function: bool = False) -> Iterator[Shown]:
     """Show a phase, and further events, while the block runs."""
     shown = observer(progress)
     try:
-        shown(Phase(text))
+        shown(Phase(text, runs_function))
         with receiving(shown):
             yield shown
     finally:

@@ -38,6 +38,8 @@ class Phase:
     """Something that may take seconds begins or continues, such as listing a source."""
 
     text: str
+    runs_function: bool = False
+    """Whether the user's function is imported or called, which may print."""
 
 
 Signal = Worked | Waiting | Phase

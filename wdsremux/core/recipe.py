@@ -235,6 +235,11 @@ class Recipe(Options):
     """convert only images whose longer side is at most this many times the shorter one"""
 
 
+def has_function(recipe: Recipe) -> bool:
+    """Return whether a recipe names a function of the user."""
+    return recipe.transform is not None or recipe.eval_transform is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run(Options):
     """Everything that decides only how the output is made: speed, time limits, reports."""

@@ -34,7 +34,9 @@ def silent():
             connection.close()
 
 
-@pytest.mark.parametrize("words", [("verify",), ("convert", "demo:")], ids=lambda words: words[0])
+@pytest.mark.parametrize(
+    "words", [("verify",), ("ls",), ("convert", "demo:")], ids=lambda words: words[0]
+)
 def test_a_silent_s3_server_is_a_line_and_the_status(silent, words):
     in_bar = "s3://bucket/folder unreachable, retrying, "
     code, shown = on_a_terminal(

@@ -12,7 +12,7 @@ from wdsremux.cli.report import RunRecord, report
 from wdsremux.cli.snippets import snippet
 from wdsremux.converting import views
 from wdsremux.converting.meter import Meter
-from wdsremux.converting.progress import observer
+from wdsremux.converting.progress import LatePhase, observer
 from wdsremux.core.events import Advanced, Begun, Done, Note, ShardDone, ignore_event
 from wdsremux.core.heartbeat import Waiting
 from wdsremux.core.option_values import duration, size
@@ -283,3 +283,10 @@ def test_a_server_that_does_not_answer_is_a_line_and_the_status(clock):
     assert out.getvalue().splitlines()[1:] == ["cannot read user/name; trying again for 1796 s"]
     show(advanced())
     assert "100 of 1,000 rows" in show.status()
+
+
+def test_a_phase_that_ends_early_is_not_shown_and_its_lines_pass(capsys):
+    with LatePhase("reading out") as phase:
+        assert list(phase.lines(["a", "b"])) == ["a", "b"]
+        phase.end()
+    assert capsys.readouterr() == ("", "")
