@@ -143,11 +143,12 @@ def test_what_a_function_prints_goes_above_the_bar(case, workers):
     code, shown = case.run("prints", workers=workers)
     assert code == 0, shown
     lines = screen(shown)
-    assert lines.count("a print of 10 rows") == 39
-    # The function gets the first batch once before the bar, too, for the columns that it adds.
+    # The function gets the first batch once before the bar, too, for the columns that it adds; a
+    # worker process may have begun another batch by then.
     assert lines.count("a print of 9 rows") == 2
+    assert lines.count("a print of 10 rows") >= 39
     assert (
-        len([each for each in lines if re.fullmatch(r"a program of \d+ prints, too", each)]) == 41
+        len([each for each in lines if re.fullmatch(r"a program of \d+ prints, too", each)]) >= 41
     )
     bars = [number for number, line in enumerate(lines) if line.startswith("100%|")]
     assert len(bars) == 1
