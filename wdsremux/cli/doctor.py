@@ -178,7 +178,7 @@ def _resampler(problems: list[str]) -> str:
     try:
         from wdsremux.transforms.resample import resampler_name
     except ImportError as exc:
-        problems.append(f"images cannot be processed: {exc}")
+        problems.append(f"images cannot be processed: {exc}; install wdsremux again")
         return "missing"
     return resampler_name()
 

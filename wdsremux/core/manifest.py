@@ -195,7 +195,9 @@ class Manifest:
         try:
             raw = json.loads(data)
             if raw["format"] != MANIFEST_FORMAT:
-                raise ValueError(f"format {raw['format']} needs another version of wdsremux")
+                raise ValueError(
+                    f"format {raw['format']}: use the version of wdsremux that wrote it"
+                )
             if raw.get("index_version", INDEX_VERSION) > INDEX_VERSION:
                 raise ValueError(f"index_version {raw['index_version']} needs a newer wdsremux")
             published = raw.get("published", {})

@@ -200,7 +200,11 @@ class Lease:
                 # The next publication fails for the same reason, and reports it.
                 _log.info("cannot renew %s: %s", self._where, exc)
             except Exception as exc:  # noqa: BLE001 (the end of this thread is seen nowhere else)
-                _log.warning("cannot renew %s any more: %s", self._where, type(exc).__name__)
+                _log.warning(
+                    "the lock %s is no longer renewed (%s); the next upload fails",
+                    self._where,
+                    type(exc).__name__,
+                )
                 self._held = None
                 return
 

@@ -170,7 +170,7 @@ def test_a_manifest_with_a_field_missing_is_refused(field):
 
 def test_a_manifest_of_another_format_asks_for_another_version():
     raw = json.loads(manifest_of().to_bytes()) | {"format": 2}
-    with pytest.raises(CorruptDataError, match="format 2 needs another version"):
+    with pytest.raises(CorruptDataError, match="format 2: use the version of wdsremux"):
         Manifest.from_bytes(json.dumps(raw).encode())
 
 

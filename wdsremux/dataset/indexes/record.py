@@ -68,13 +68,18 @@ class IndexRecord:
         try:
             raw = json.loads(data)
             if raw["format"] != RECORD_FORMAT:
-                raise ValueError(f"format {raw['format']} needs another version of wdsremux")
+                raise ValueError(
+                    f"format {raw['format']}: use the version of wdsremux that wrote it"
+                )
             kinds = tuple(kind for kind in KINDS if kind in raw["kinds"])
             if len(kinds) != len(raw["kinds"]) or not isinstance(raw["described"], str):
                 raise ValueError("it has an unknown kind")
             return cls(kinds, raw["described"], dict(map(_file, raw["files"].items())))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-            raise CorruptDataError(f"cannot read {INDEXES_NAME!r}: it is damaged ({exc})") from exc
+            raise CorruptDataError(
+                f"cannot read {INDEXES_NAME!r}: it is damaged ({exc}); write it again with "
+                "`wdsremux index OUT`"
+            ) from exc
 
 
 def described_sha256(manifest: Manifest) -> str:

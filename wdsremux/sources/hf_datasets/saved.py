@@ -33,7 +33,9 @@ def load_saved(root: Path, name: str) -> tuple[Mapping[str, Any], tuple[str, ...
         ) from exc
     if not tables:
         what = "rows" if empty else "splits"
-        raise SourceError(f"the saved dataset {name!r} has no {what}; save it again with some")
+        raise SourceError(
+            f"the saved dataset {name!r} has no {what}; pass a folder that has {what}"
+        )
     return tables, tuple(empty)
 
 
