@@ -4,23 +4,17 @@ The last stage before the encoder. A record that the function fails on is reject
 exception as the reason; a function that breaks its contract ends the run with one clear error.
 """
 
-import copy as copying
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
-
-import numpy as np
-import numpy.typing as npt
-from PIL import Image
+from dataclasses import replace
+from typing import Any, get_args
 
 from wdsremux.core.errors import RejectSample, TransformError, UsageError
 from wdsremux.core.heartbeat import at_row, heartbeat
 from wdsremux.core.image_columns import ImageColumn
 from wdsremux.core.option_values import counted
 from wdsremux.core.records import Rejected, Stage
-from wdsremux.transforms.base import sample_rng
-from wdsremux.transforms.codecs.label_image import LabelImage
 from wdsremux.transforms.codecs.profiles import ProfileCache
+from wdsremux.transforms.function.argument import Arguments
 from wdsremux.transforms.function.errors import described, ending_by, may_be_an_interrupt, text_of
 from wdsremux.transforms.function.randomness import Randomness, requested_streams
 from wdsremux.transforms.function.returned import (
@@ -35,6 +29,7 @@ from wdsremux.transforms.function.returned_columns import (
     kind_of,
     rows_of_samples,
 )
+from wdsremux.transforms.function.row import Call, Input, Mode, Picked, Row, detached_row
 from wdsremux.transforms.function.spec import (
     FunctionSpec,
     function_from_callable,
@@ -53,50 +48,9 @@ __all__ = [
     "function_from_text",
 ]
 
-Mode = Literal["batch", "sample", "image"]
-"""The argument of the function: a dict of lists, a dict, an image."""
-
-Input = Literal["pil", "numpy", "bytes"]
-"""The images it gets: PIL in mode RGB, arrays H×W×3 uint8 RGB, the stored bytes."""
-
-Picked = npt.NDArray[np.uint8] | bytes | LabelImage
-"""An image as a row holds it: H×W×3 uint8 RGB, encoded bytes, or a mask."""
-
 _LEFT_OUT = "left out by the function"
 _MIN_FAILED_ROWS = 4
 """A batch with fewer rows may hold only bad records: failing on all of them ends no run."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One record on its way through the function."""
-
-    position: int
-    """Row number in the source."""
-    image: npt.NDArray[np.uint8] | bytes
-    """H×W×3 uint8 RGB, or encoded bytes. Per image, the function may work on the array itself."""
-    fields: dict[str, Any] = field(default_factory=dict)
-    """The other columns."""
-    number: tuple[int, int] | None = None
-    """Where a batch function returned another number of rows: the first row of the batch, and the
-    number of the sample among those it returned.
-    """
-    others: Mapping[str, Picked] = field(default_factory=dict)
-    """The further images by column, where a sample has several."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call of the function: its rows, and their name in an error."""
-
-    rows: Sequence[Row]
-    copy: int
-
-    @property
-    def where(self) -> str:
-        first, last = self.rows[0].position, self.rows[-1].position
-        rows = f"row {first}" if len(self.rows) == 1 else f"rows {first} to {last}"
-        return rows + (f", copy {self.copy}" if self.copy else "")
 
 
 class UserFunction:
@@ -131,21 +85,18 @@ class UserFunction:
             raise UsageError(f"transform mode {mode!r} or input {input!r} does not exist")
         self._spec = spec
         self._mode = mode
-        self._input = input
         main, *others = [ImageColumn(image, is_mask=False)] if isinstance(image, str) else image
         self._image_column = main.name
         self._others = others
+        self._image_names = (main.name, *(column.name for column in others))
         self._seed = seed
         self._matte = matte
         self._profiles = ProfileCache()
         self._function = spec.load()
-        self._wanted = requested_streams(self._function, mode, spec.label)
+        wanted = requested_streams(self._function, mode, spec.label)
+        self._arguments = Arguments(mode, input, self._image_names, seed, wanted)
         self._randomness = Randomness(self._function)
         self._remarks: list[tuple[int, str]] = []
-
-    @property
-    def _image_names(self) -> tuple[str, ...]:
-        return self._image_column, *(column.name for column in self._others)
 
     def taken_remarks(self) -> list[tuple[int, str]]:
         """Return what runs since the last call should report: row and message."""
@@ -154,11 +105,11 @@ class UserFunction:
 
     def argument(self, rows: Sequence[Row]) -> Any:
         """Return what the function gets for rows: all of a batch, or one."""
-        return self._argument(rows)
+        return self._given(rows)
 
     def call(self, rows: Sequence[Row], copy: int) -> Any:
         """Return what the function returns for rows, unchecked. Raises what it raises."""
-        return self._called(_Call(rows, copy))
+        return self._called(Call(rows, copy))
 
     def run(self, rows: Sequence[Row], copy: int) -> list[Row | Rejected]:
         """Return the outcome of each row, in order; of each sample, where their numbers differ.
@@ -171,12 +122,12 @@ class UserFunction:
         if not rows:
             return []
         if self._mode == "batch":
-            return self._batch(_Call(rows, copy))
+            return self._batch(Call(rows, copy))
         if len(rows) == 1:
-            return [self._single(_Call(rows, copy))]
-        return [_kept(self._single(_Call([row], copy))) for row in rows]
+            return [self._single(Call(rows, copy))]
+        return [_kept(self._single(Call([row], copy))) for row in rows]
 
-    def _batch(self, call: _Call) -> list[Row | Rejected]:
+    def _batch(self, call: Call) -> list[Row | Rejected]:
         try:
             return self._batch_outcomes(call)
         except TransformError:
@@ -187,7 +138,7 @@ class UserFunction:
             reason = described(exc, self._spec.file)
         return self._row_by_row(call, reason)
 
-    def _row_by_row(self, batch: _Call, reason: str) -> list[Row | Rejected]:
+    def _row_by_row(self, batch: Call, reason: str) -> list[Row | Rejected]:
         """Call the function with each row of a batch that it failed on, for a reason.
 
         Raises TransformError if it fails on every row: then no single record is at fault.
@@ -195,7 +146,7 @@ class UserFunction:
         outcomes: list[Row | Rejected] = []
         failures: list[Exception] = []
         for row in batch.rows:
-            call = _Call([row], batch.copy)
+            call = Call([row], batch.copy)
             heartbeat()
             at_row(row.position)
             try:
@@ -217,7 +168,7 @@ class UserFunction:
             self._remarks.append((batch.rows[0].position, f"{text}one by one ({reason})"))
         return outcomes
 
-    def _failed(self, call: _Call, exc: Exception, suffix: str = "") -> Rejected:
+    def _failed(self, call: Call, exc: Exception, suffix: str = "") -> Rejected:
         """Return the reject of a row that the function raised on, alone."""
         row = call.rows[0]
         if isinstance(exc, RejectSample):
@@ -225,7 +176,7 @@ class UserFunction:
         reason = described(exc, self._spec.file) + suffix
         return _rejected(row, call.copy, "transform", reason)
 
-    def _batch_outcomes(self, call: _Call) -> list[Row | Rejected]:
+    def _batch_outcomes(self, call: Call) -> list[Row | Rejected]:
         names = {name for row in call.rows for name in (*row.fields, *row.others)}
         try:
             columns = columns_from_returned(
@@ -243,7 +194,7 @@ class UserFunction:
         return outcomes
 
     def _regrouped(
-        self, call: _Call, images: Sequence[Any], columns: Mapping[str, Sequence[Any]]
+        self, call: Call, images: Sequence[Any], columns: Mapping[str, Sequence[Any]]
     ) -> list[Row | Rejected]:
         """Return the outcomes of another number of samples than rows.
 
@@ -261,7 +212,7 @@ class UserFunction:
         left = (row for number, row in enumerate(call.rows) if number not in {*owners})
         return [*outcomes, *(_rejected(row, call.copy, "filter", reason) for row in left)]
 
-    def _single(self, call: _Call) -> Row | Rejected:
+    def _single(self, call: Call) -> Row | Rejected:
         row = call.rows[0]
         try:
             returned = self._called(call)
@@ -281,10 +232,13 @@ class UserFunction:
         image = fields.pop(self._image_column)
         return self._outcome(row, image, fields, call.copy)
 
-    def _called(self, call: _Call) -> Any:
+    def _given(self, rows: Sequence[Row]) -> Any:
+        return self._arguments.of(rows, is_last=self._randomness.is_settled)
+
+    def _called(self, call: Call) -> Any:
         def once() -> Any:
             # Built again for a second call: the function may have changed its argument.
-            return self._function(self._argument(call.rows), **self._streams(call))
+            return self._function(self._given(call.rows), **self._arguments.streams(call))
 
         try:
             return self._randomness.run(once, self._seed, call.copy, call.rows[0].position)
@@ -292,44 +246,6 @@ class UserFunction:
             if isinstance(exc, Exception) or may_be_an_interrupt(exc):
                 raise
             raise self._broken(call, f"{ending_by(exc)}; raise an Exception instead") from exc
-
-    def _argument(self, rows: Sequence[Row]) -> Any:
-        if self._mode == "image":
-            return self._given(rows[0], self._image_column)
-        if self._mode == "sample":
-            return _copied(rows[0].fields) | {n: self._given(rows[0], n) for n in self._image_names}
-        names = dict.fromkeys(name for row in rows for name in row.fields)
-        fields = [_copied(row.fields) for row in rows]
-        columns: dict[str, list[Any]] = {name: [f.get(name) for f in fields] for name in names}
-        images = {n: [self._given(row, n) for row in rows] for n in self._image_names}
-        return columns | images
-
-    def _given(self, row: Row, name: str) -> Any:
-        """Return the image in the form that the function gets, and may change.
-
-        The row's own pixels are kept if they may be needed again: for a second call, or for a
-        function that returns no image.
-        """
-        image = row.others.get(name, row.image)
-        if isinstance(image, bytes):
-            return image
-        if isinstance(image, LabelImage):
-            return image.image() if self._input == "pil" else image.labels.copy()
-        if self._input == "pil":
-            return Image.fromarray(image)
-        is_needed = self._mode != "image" or not self._randomness.is_settled
-        return image.copy() if is_needed or not image.flags.writeable else image
-
-    def _streams(self, call: _Call) -> dict[str, Any]:
-        def stream(row: Row) -> np.random.Generator:
-            return sample_rng(self._seed, call.copy, row.position)
-
-        streams: dict[str, Any] = {}
-        if "rng" in self._wanted:
-            streams["rng"] = stream(call.rows[0])
-        if "rngs" in self._wanted:
-            streams["rngs"] = [stream(row) for row in call.rows]
-        return streams
 
     def _outcome(self, row: Row, image: Any, fields: dict[str, Any], copy: int) -> Row | Rejected:
         others = {c.name: fields.pop(c.name, row.others[c.name]) for c in self._others}
@@ -341,7 +257,7 @@ class UserFunction:
         except UnusableImageError as exc:
             return _rejected(row, copy, "transform", str(exc))
         except WrongReturnError as exc:
-            raise self._broken(_Call([row], copy), f"returned {exc}") from exc
+            raise self._broken(Call([row], copy), f"returned {exc}") from exc
         return Row(row.position, pixels, fields, others=picked)
 
     def _picked(self, column: ImageColumn, value: Any, row: Row) -> Picked:
@@ -352,7 +268,7 @@ class UserFunction:
             return mask_from_returned(column.name, value)
         return image_from_returned(value, self._matte, self._profiles)
 
-    def _broken(self, call: _Call, what: str) -> TransformError:
+    def _broken(self, call: Call, what: str) -> TransformError:
         return TransformError(f"{self._spec.label}, mode {self._mode!r}, {call.where}: it {what}")
 
 
@@ -363,25 +279,3 @@ def _rejected(row: Row, copy: int, stage: Stage, reason: str) -> Rejected:
 def _kept(outcome: Row | Rejected) -> Row | Rejected:
     """Return an outcome that does not share its pixels with the function."""
     return outcome if isinstance(outcome, Rejected) else detached_row(outcome)
-
-
-def detached_row(row: Row) -> Row:
-    """Return a row whose images a function may change."""
-    image = row.image if isinstance(row.image, bytes) else row.image.copy()
-    others = {
-        name: each.copied()
-        if isinstance(each, LabelImage)
-        else each
-        if isinstance(each, bytes)
-        else each.copy()
-        for name, each in row.others.items()
-    }
-    return replace(row, image=image, others=others)
-
-
-def _copied(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields that may be changed in place: other copies of the row see the same ones."""
-    return {
-        name: copying.deepcopy(value) if isinstance(value, list | dict) else value
-        for name, value in fields.items()
-    }
