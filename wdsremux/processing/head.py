@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any
 
-from wdsremux.core.columns import ColumnOptions, Columns
+from wdsremux.core.column_choice import ColumnOptions
+from wdsremux.core.columns import Columns
 from wdsremux.core.conditions import names_of, parsed_condition
 from wdsremux.core.errors import UsageError
 from wdsremux.core.head import FUNCTION_CHANGES, LANE_SHARDS, SHARD_ROWS, Head, fingerprint_of

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.columns import Columns, choose_columns, remarks_on
+from wdsremux.core.column_choice import choose_columns, remarks_on
+from wdsremux.core.columns import Columns
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
 from wdsremux.core.option_values import DEFAULT_SHARD_BYTES

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from support.runs import convert, entries, wdsremux
 
-from wdsremux.core.columns import ColumnOptions, choose_columns
+from wdsremux.core.column_choice import ColumnOptions, choose_columns
 from wdsremux.core.errors import SourceError
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.sources.registry import parse

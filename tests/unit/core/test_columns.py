@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wdsremux.core.columns import (
-    RESERVED,
-    Column,
-    ColumnOptions,
-    choose_columns,
-    of_our_output,
-    remarks_on,
-)
+from wdsremux.core.column_choice import ColumnOptions, choose_columns, remarks_on
+from wdsremux.core.columns import RESERVED, Column, of_our_output
 from wdsremux.core.errors import UsageError
 
 LABELS = {"class_label": ["cat", "dog"]}

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from wdsremux.core.columns import Column, choose_columns
+from wdsremux.core.column_choice import choose_columns
+from wdsremux.core.columns import Column
 from wdsremux.core.errors import UsageError
 from wdsremux.core.head import Head
 from wdsremux.core.recipe import Recipe
