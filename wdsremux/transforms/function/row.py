@@ -1,4 +1,4 @@
-"""A record on its way through the user's function, and the words for how the function takes it."""
+"""A record on its way through the user's function, and the forms in which the function takes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
