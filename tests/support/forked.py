@@ -32,6 +32,7 @@ class Ended:
     returncode: int
     """Negative for the signal that killed it."""
     stderr: str
+    stdout: str = ""
 
     @property
     def was_killed(self):
@@ -56,9 +57,14 @@ class ForkedCommand:
         self._process.wait(DEADLINE_S)
         self._process.stdout.close()
 
-    def run(self, *arguments, faults=None):
-        """Run the command to its end."""
-        order = {"arguments": [*map(str, arguments)], "faults": faults and faults.to_json()}
+    def run(self, *arguments, faults=None, env=None, cwd=None):
+        """Run the command to its end, with the environment that this process has now and `env`."""
+        order = {
+            "arguments": [*map(str, arguments)],
+            "faults": faults and faults.to_json(),
+            "env": {**os.environ, **{name: str(value) for name, value in (env or {}).items()}},
+            "cwd": str(cwd or Path.cwd()),
+        }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
@@ -93,29 +99,38 @@ def _import_all():
 
 
 def _forked(order):
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         child = os.fork()
         if child == 0:
-            _run(order, errors.fileno())
+            _run(order, output.fileno(), errors.fileno())
         status = _status_of(child)
-        errors.seek(0)
-        text = errors.read().decode(errors="replace")
-    return {"returncode": os.waitstatus_to_exitcode(status), "stderr": text}
+        texts = [_text_of(file) for file in (output, errors)]
+    returncode = os.waitstatus_to_exitcode(status)
+    return {"returncode": returncode, "stdout": texts[0], "stderr": texts[1]}
 
 
-def _run(order, errors):
+def _text_of(file):
+    file.seek(0)
+    return file.read().decode(errors="replace")
+
+
+def _run(order, output, errors):
     """Run the command in this fork and end it."""
     code = 99
     try:
         nothing = os.open(os.devnull, os.O_RDWR)
         os.dup2(nothing, 0)
-        os.dup2(nothing, 1)
+        os.dup2(output, 1)
         os.dup2(errors, 2)
+        os.environ.clear()
+        os.environ.update(order["env"])
+        os.chdir(order["cwd"])
         if order["faults"]:
             Layer(Faults.from_json(order["faults"])).install()
         from wdsremux.cli.main import main
 
         code = main(order["arguments"])
+        sys.stdout.flush()
         sys.stderr.flush()
     finally:
         os._exit(code)
