@@ -5,7 +5,8 @@ import tarfile
 
 import pytest
 from support.corpora import jpeg, write_parquet_dataset
-from support.runs import convert, entries, manifest, rejected, shards
+from support.forked_runs import convert
+from support.runs import entries, manifest, rejected, shards
 
 import wdsremux
 from wdsremux.core.errors import CorruptDataError

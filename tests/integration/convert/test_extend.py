@@ -9,17 +9,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from support.corpora import hf_columns, hf_schema, jpegs, write_parquet_dataset
 from support.faults import Faults
 from support.forked import ForkedCommand
+from support.forked_runs import convert, wdsremux
 from support.mixing import MIX
-from support.runs import (
-    convert,
-    manifest,
-    published,
-    rejected,
-    shards,
-    step_options,
-    tree,
-    wdsremux,
-)
+from support.runs import manifest, published, rejected, shards, step_options, tree
 
 pytestmark = pytest.mark.integration
 

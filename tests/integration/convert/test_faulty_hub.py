@@ -4,8 +4,9 @@ import time
 
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
+from support.forked_runs import convert
 from support.forms import write_class_folders, write_table_beside_images, write_tars, write_zip
-from support.runs import convert, entries, manifest, rejected, samples, shards, step_options
+from support.runs import entries, manifest, rejected, samples, shards, step_options
 
 pytestmark = [
     pytest.mark.integration,

@@ -2,7 +2,8 @@
 
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
-from support.runs import convert, entries, manifest, rejected, tree, wdsremux
+from support.forked_runs import convert, wdsremux
+from support.runs import entries, manifest, rejected, tree
 
 pytestmark = [
     pytest.mark.integration,

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 from support.corpora import jpeg, write_parquet_dataset
+from support.forked_runs import convert
 from support.pictures import DISPLAY_P3, SRGB, icc_profile, saved, scene
-from support.runs import convert, manifest, samples
+from support.runs import manifest, samples
 
 pytestmark = [
     pytest.mark.integration,

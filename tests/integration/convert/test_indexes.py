@@ -5,7 +5,8 @@ import shutil
 import pytest
 from support.corpora import write_parquet_dataset
 from support.faults import Faults
-from support.runs import convert, tree, wdsremux
+from support.forked_runs import convert, wdsremux
+from support.runs import tree
 
 import wdsremux as api
 from wdsremux.dataset.indexes.record import INDEXES_NAME, IndexRecord

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from support.runs import convert, manifest, rejected, samples
+from support.forked_runs import convert
+from support.runs import manifest, rejected, samples
 
 pytestmark = [
     pytest.mark.integration,

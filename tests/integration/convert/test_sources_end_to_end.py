@@ -2,7 +2,9 @@
 
 import datasets
 import pytest
+from support import runs
 from support.corpora import CLASS_NAMES, jpeg, write_parquet_dataset, write_table
+from support.forked_runs import convert
 from support.forms import (
     NAMES,
     write_class_folders,
@@ -13,7 +15,7 @@ from support.forms import (
     write_with_metadata,
     write_zip,
 )
-from support.runs import convert, entries, manifest, rejected, samples, shards
+from support.runs import entries, manifest, rejected, samples, shards
 
 pytestmark = [
     pytest.mark.integration,
@@ -222,4 +224,4 @@ def test_a_folder_beside_the_function_shadows_no_library(tmp_path):
         "--workers",
         1,
     )
-    convert(tmp_path / "in", tmp_path / "out", *arguments)
+    runs.convert(tmp_path / "in", tmp_path / "out", *arguments)

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
-from support.runs import convert, entries, manifest, shards, wdsremux
+from support.forked_runs import convert, wdsremux
+from support.runs import entries, manifest, shards
 
 pytestmark = [
     pytest.mark.integration,

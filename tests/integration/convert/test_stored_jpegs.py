@@ -6,7 +6,8 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
-from support.runs import convert, manifest, rejected, wdsremux
+from support.forked_runs import convert, wdsremux
+from support.runs import manifest, rejected
 
 from wdsremux.transforms.codecs.codec import Codec, DecodeError
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 from support.corpora import jpegs, write_parquet_dataset
-from support.runs import convert, samples, wdsremux
+from support.forked_runs import convert, wdsremux
+from support.runs import samples
 
 pytestmark = [
     pytest.mark.integration,
