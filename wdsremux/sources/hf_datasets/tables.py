@@ -7,24 +7,31 @@ import hashlib
 import io
 import os
 import pickle
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, UsageError
-from wdsremux.core.records import Record, Unit
+from wdsremux.core.records import Unit
 from wdsremux.sources.dtypes import with_listed_images
 from wdsremux.sources.hf_datasets.saved import load_saved, table_files
 from wdsremux.sources.hf_datasets.stream import RowStream, columns_from
-from wdsremux.sources.parquet.rows import python_values
+from wdsremux.sources.hf_datasets.table_unit import (
+    CHUNK_ROWS,
+    Handle,
+    PickledTable,
+    SavedTable,
+    TableUnit,
+    prepared,
+    rows_of,
+    state_of,
+)
 from wdsremux.sources.rows.links import AllowedFiles
 from wdsremux.sources.rows.unit import (
     UNIT_ROWS,
-    StreamUnit,
     bundled,
     item_from_row,
     plain_columns,
@@ -32,91 +39,7 @@ from wdsremux.sources.rows.unit import (
 
 MAX_PICKLE_BYTES = 1 << 16
 """A table with a larger pickle holds its rows in memory: its rows are sent to the workers."""
-_CHUNK_ROWS = 16
 _REMEDY = "if you trust the dataset, name the folder of its images with --image-root"
-
-
-@dataclass(frozen=True, slots=True)
-class PickledTable:
-    """A table whose rows are in files, as `datasets` pickles it: by their names."""
-
-    pickled: bytes
-
-    def load(self) -> Any:
-        """Return the `Dataset`."""
-        return pickle.loads(self.pickled)
-
-
-@dataclass(frozen=True, slots=True)
-class SavedTable:
-    """A table that `save_to_disk` wrote."""
-
-    folder: str
-    state: str
-    """Digest of its files' sizes and times: a folder that is written again is another table."""
-
-    def load(self) -> Any:
-        """Return the `Dataset`. Raises SourceError when its files have changed."""
-        import datasets  # noqa: PLC0415 (takes a second or two, and brings pandas)
-
-        if _state_of(Path(self.folder)) != self.state:
-            name = Path(self.folder).name
-            raise SourceError(
-                f"the saved dataset {name!r} was overwritten during the run; run the command again"
-            )
-        return _prepared(datasets.load_from_disk(self.folder))
-
-
-Handle = PickledTable | SavedTable
-
-
-@lru_cache(maxsize=4)
-def _opened(handle: Handle) -> Any:
-    return handle.load()
-
-
-@dataclass(frozen=True, slots=True)
-class TableUnit:
-    """Rows of a table that every worker can open."""
-
-    first: int
-    handle: Handle
-    offset: int
-    """Number of its first row in the table."""
-    rows: int
-    size_bytes: int
-    columns: Columns
-    allowed: AllowedFiles
-
-    @property
-    def name(self) -> str:
-        """What an error message calls it."""
-        return f"rows {self.offset} to {self.offset + self.rows - 1} of the dataset"
-
-    def read(self, start: int, stop: int) -> Iterator[Record]:
-        """Yield the records of rows start..stop-1."""
-        table, names = _opened(self.handle), self.columns.read
-        for at in range(start, stop, _CHUNK_ROWS):
-            end = min(at + _CHUNK_ROWS, stop)
-            rows = _rows(table, names, self.offset + at, self.offset + end)
-            items = (item_from_row(row, self.columns, self.allowed) for row in rows)
-            yield from StreamUnit(self.first + at, tuple(items)).read(0, end - at)
-
-
-def _rows(table: Any, names: Iterable[str], start: int, stop: int) -> list[dict[str, Any]]:
-    wanted = [name for name in dict.fromkeys(names) if name in table.column_names]
-    try:
-        chunk = table[start:stop].select(wanted)
-        values = {
-            name: [v for part in chunk.column(name).chunks for v in python_values(part, name)]
-            for name in wanted
-        }
-        rows = [{name: each[i] for name, each in values.items()} for i in range(len(chunk))]
-    except Exception as exc:  # a foreign library that reads a foreign file may raise anything
-        raise SourceError(
-            f"cannot read rows {start} to {stop - 1} of the dataset: {exc}; load it again"
-        ) from exc
-    return rows
 
 
 @dataclass(frozen=True)
@@ -158,8 +81,8 @@ class TableSource:
         table, handle = self.tables[split], self.handles.get(split)
         if handle is None:
             names = columns.read
-            starts = range(start, len(table), _CHUNK_ROWS)
-            chunks = (_rows(table, names, at, min(at + _CHUNK_ROWS, len(table))) for at in starts)
+            starts = range(start, len(table), CHUNK_ROWS)
+            chunks = (rows_of(table, names, at, min(at + CHUNK_ROWS, len(table))) for at in starts)
             items = (
                 item_from_row(row, columns, self.allowed) for row in chain.from_iterable(chunks)
             )
@@ -172,16 +95,6 @@ class TableSource:
             yield TableUnit(
                 first, handle, first, rows, size_bytes, plain_columns(columns), self.allowed
             )
-
-
-def _prepared(table: Any) -> Any:
-    """Return a `Dataset` that returns Arrow tables. Raises UsageError when it has a transform."""
-    if table.format["type"] == "custom":
-        raise UsageError(
-            "the dataset has its own transform (set_transform): pass that function as transform= "
-            "and the dataset as dataset.with_format(None)"
-        )
-    return table.with_format("arrow")
 
 
 def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | RowStream:
@@ -205,7 +118,7 @@ def open_dataset(dataset: Any, give_up_after_s: float = 120.0) -> TableSource | 
             f"a {type(dataset).__name__} cannot be converted; pass a Dataset, an IterableDataset, "
             "or a dict of splits that are all one of these"
         )
-    tables = {str(split): _prepared(table) for split, table in splits.items()}
+    tables = {str(split): prepared(table) for split, table in splits.items()}
     handles = {split: handle for split, table in tables.items() if (handle := _pickled(table))}
     facts = {
         "kind": "dataset",
@@ -275,11 +188,8 @@ def open_saved(
     names = {each: _split_of(table) if each == "." else each for each, table in loaded.items()}
     notes = (f"splits without rows: {', '.join(empty)}",) if empty else ()
     return TableSource(
-        {names[each]: _prepared(table) for each, table in loaded.items()},
-        {
-            name: SavedTable(str(root / each), _state_of(root / each))
-            for each, name in names.items()
-        },
+        {names[each]: prepared(table) for each, table in loaded.items()},
+        {name: SavedTable(str(root / each), state_of(root / each)) for each, name in names.items()},
         _facts(root),
         AllowedFiles(
             str(Path(image_root or root).resolve()),
@@ -289,14 +199,6 @@ def open_saved(
         ),
         notes,
     )
-
-
-def _state_of(folder: Path) -> str:
-    """Return a digest that changes when files of a saved table are overwritten."""
-    files = [*table_files(folder), folder / "state.json", folder / "dataset_info.json"]
-    states = [(each.name, each.stat()) for each in files if each.exists()]
-    facts = [(name, state.st_size, state.st_mtime_ns) for name, state in states]
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _facts(root: Path) -> dict[str, Any]:

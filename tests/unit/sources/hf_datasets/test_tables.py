@@ -8,7 +8,8 @@ from PIL import Image
 
 from wdsremux.core.columns import Column, Columns
 from wdsremux.core.errors import SourceError, UsageError
-from wdsremux.sources.hf_datasets.tables import TableUnit, open_dataset, open_saved
+from wdsremux.sources.hf_datasets.table_unit import TableUnit
+from wdsremux.sources.hf_datasets.tables import open_dataset, open_saved
 from wdsremux.sources.rows.unit import StreamUnit
 
 FEATURES = datasets.Features(
