@@ -7,7 +7,7 @@ from wdsremux.core.errors import CorruptDataError
 from wdsremux.core.image_formats import image_extension
 from wdsremux.core.manifest import ShardSummary
 from wdsremux.core.option_values import counted, size
-from wdsremux.dataset.entry import ShardEntry
+from wdsremux.dataset.entry import SampleEntry
 from wdsremux.dataset.reader import Output, open_output
 from wdsremux.dataset.sheets.sheet import Sheet, SheetImage, SheetRow, further_images, packed_image
 from wdsremux.transforms.base import DecodeError
@@ -61,27 +61,39 @@ def _rows(output: Output, shards: Sequence[ShardSummary], wanted: int) -> Iterat
         if not own:
             continue
         entry = output.entry(shard)
+        made = _made_of(output, shards, shard.split, {entry.positions[number] for number in own})
         for number in own:
-            yield _row(output, shards, entry, number)
+            yield _row(output, entry.keys[number], made[entry.positions[number]])
 
 
-def _row(
-    output: Output, shards: Sequence[ShardSummary], entry: ShardEntry, number: int
-) -> SheetRow:
-    position, split = entry.positions[number], entry.summary.split
+def _made_of(
+    output: Output, shards: Sequence[ShardSummary], split: str, positions: set[int]
+) -> dict[int, list[tuple[ShardSummary, SampleEntry]]]:
+    """Return the samples of each row, of all copies; each entry is read once."""
+    found: dict[int, list[tuple[ShardSummary, SampleEntry]]] = {each: [] for each in positions}
+    holding = (
+        s
+        for s in shards
+        if s.split == split and any(s.start <= each < s.stop for each in positions)
+    )
+    for shard, entry in output.entries(holding):
+        for sample in entry.samples():
+            if sample.position in positions:
+                found[sample.position].append((shard, sample))
+    return found
+
+
+def _row(output: Output, key: str, made: Sequence[tuple[ShardSummary, SampleEntry]]) -> SheetRow:
     images: list[SheetImage] = []
     problem, label = "", ""
-    holding = [s for s in shards if s.split == split and s.start <= position < s.stop]
-    for _, copied in output.entries(holding):
-        found = [sample for sample in copied.samples() if sample.position == position]
-        for sample in found:
-            try:
-                members = output.members(copied.summary, sample)
-                label = label or label_of(fields_of(members))
-                name = image_extension(members)
-                if name is not None:
-                    images.append(packed_image(members[name], Codec()))
-                    images.extend(further_images(members, Codec()))
-            except (CorruptDataError, DecodeError) as exc:
-                problem = str(exc)
-    return SheetRow(entry.keys[number], label, None, tuple(images), problem)
+    for shard, sample in made:
+        try:
+            members = output.members(shard, sample)
+            label = label or label_of(fields_of(members))
+            name = image_extension(members)
+            if name is not None:
+                images.append(packed_image(members[name], Codec()))
+                images.extend(further_images(members, Codec()))
+        except (CorruptDataError, DecodeError) as exc:
+            problem = str(exc)
+    return SheetRow(key, label, None, tuple(images), problem)
