@@ -140,6 +140,17 @@ def test_the_objects_are_the_files_of_a_local_conversion(bucket, source, referen
     assert verified.returncode == 0, verified.stdout
 
 
+def test_lanes_make_the_same_objects_and_the_last_one_the_index(bucket, source, tmp_path):
+    options = {**OPTIONS, "max_shard_samples": None, "shards": 4}
+    wdsremux.convert(source, tmp_path / "local", **options)
+    for lane in ("1/2", "0/2"):
+        assert "index.json" not in bucket.names()
+        wdsremux.convert(source, bucket.url, lane=lane, staging=str(tmp_path), **options)
+    assert bucket.differs_from(tree(tmp_path / "local")) <= {"index.json", "README.md"}
+    assert not [name for name in bucket.names() if "lock" in name]
+    assert wdsremux.verify(bucket.url).exit_code == 0
+
+
 def test_killed_repeatedly_other_machines_finish_with_the_same_objects(
     proxy, bucket, source, reference, tmp_path
 ):
