@@ -48,7 +48,7 @@ class MemoryStore(Store):
         return self.room
 
     @contextlib.contextmanager
-    def lock(self):
+    def lock(self, part=""):  # noqa: ARG002 (one lock for all)
         if self._is_locked:
             raise StoreError("the output is being written by another run")
         self._is_locked = True

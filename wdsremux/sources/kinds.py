@@ -20,12 +20,27 @@ SAVED_FILES = ("dataset_dict.json", "state.json")
 
 LISTED_FILES = 10_000
 """Files of a folder that are listed to recognise its kind."""
+LISTED_FOLDERS = 20
+"""Folders in it whose index is looked at."""
 
 ARCHIVES = (".arrow", ".zip")
 """Files of rows or images that only `load_dataset` reads."""
 
 ROWS = (".csv", ".tsv", ".json", ".jsonl", ".txt", ".gz", ".tgz", ".zst", ".h5", ".hdf5", ".lance")
 """Files of rows that `load_dataset` reads, or refuses with a reason."""
+
+_FOREIGN_INDEXES = {
+    "a MosaicML streaming dataset (MDS)": (
+        re.compile(rb'"format"\s*:\s*"mds"'),
+        "streaming.StreamingDataset(local={path!r}, batch_size=1)",
+    ),
+    "a litdata dataset": (
+        re.compile(rb'"filename"\s*:\s*"chunk-'),
+        "litdata.StreamingDataset({path!r})",
+    ),
+}
+"""Formats with an index.json of their own: what is in it, and how their library opens them."""
+_INDEX_BYTES = 1 << 16
 
 GLOB = re.compile(r"[*?\[{]")
 REPO_ID = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -88,7 +103,24 @@ def _suggestion(location: str) -> str:
     return KIND_ADVICE
 
 
+def _refuse_foreign(path: Path) -> None:
+    """Raise SourceError for a format that only its own library reads."""
+    for index in (path / "index.json", *sorted(path.glob("*/index.json"))[:LISTED_FOLDERS]):
+        if not is_file(index):
+            continue
+        with index.open("rb") as file:
+            head = file.read(_INDEX_BYTES)
+        for what, (pattern, opened) in _FOREIGN_INDEXES.items():
+            if pattern.search(head):
+                rows = opened.format(path=str(index.parent))
+                raise SourceError(
+                    f"{str(index.parent)!r} is {what}: only its own library reads it. In Python, "
+                    f"pass what that opens: wdsremux.convert({rows}, OUT)"
+                )
+
+
 def _kind_of_folder(path: Path) -> str:
+    _refuse_foreign(path)
     if any(is_file(path / name) for name in SAVED_FILES):
         return "saved"
     if next(path.glob("*.tar"), None) is not None:

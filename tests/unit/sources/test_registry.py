@@ -94,3 +94,26 @@ def test_an_output_inside_the_source_is_refused(tmp_path):
         with pytest.raises(UsageError, match="OUT"):
             ref.refuse_output(out)
     parse(tmp_path / "images", Recipe()).refuse_output(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("index", "opened"),
+    [
+        (
+            '{"version": 2, "shards": [{"column_names": ["image"], "format": "mds"}]}',
+            "convert(streaming.StreamingDataset(local={!r}, batch_size=1), OUT)",
+        ),
+        (
+            '{"chunks": [{"chunk_bytes": 9, "filename": "chunk-0-0.bin"}], "config": {}}',
+            "convert(litdata.StreamingDataset({!r}), OUT)",
+        ),
+    ],
+)
+def test_a_format_that_only_its_own_library_reads_is_named(tmp_path, index, opened):
+    folder = tmp_path / "dataset" / "train"
+    folder.mkdir(parents=True)
+    (folder / "index.json").write_text(index)
+    for source in (folder, folder.parent):
+        with pytest.raises(SourceError) as refused:
+            parse(str(source), Recipe())
+        assert opened.format(str(folder)) in str(refused.value)
