@@ -61,9 +61,9 @@ test: lint
 test-loaders: $(READY)
 	$(PYTHON) -m venv .venv-loaders
 	.venv-loaders/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	.venv-loaders/bin/python -m pip install --quiet --group loaders
+	.venv-loaders/bin/python -m pip install --quiet --group loaders .
 	rm -rf out/loaders
-	$(BIN)/wdsremux convert demo: out/loaders --max-shard-samples 50 --index all --progress none
+	$(BIN)/wdsremux convert demo: out/loaders --step resize=96x96 --max-shard-samples 50 --index all --progress none
 	.venv-loaders/bin/python tools/check_loaders.py out/loaders
 
 check: lint

@@ -7,9 +7,14 @@ hold. `make test-loaders` makes the environment and the output.
 """
 
 import argparse
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+
+BATCH = 64
+"""Batch size of the snippets."""
 
 
 def stored(out: Path) -> dict[str, bytes]:
@@ -60,7 +65,29 @@ def dali(out: Path, expected: dict[str, bytes]) -> bool:
     return [bytes(pipe.run()[0].at(0)) for _ in range(samples)] == list(expected.values())
 
 
-LOADERS: dict[str, Callable[[Path, dict[str, bytes]], bool]] = {"energon": energon, "dali": dali}
+def snippets(out: Path, expected: dict[str, bytes]) -> bool:
+    """Return whether the code that `show --snippet` prints for heavy loaders runs and reads all."""
+    for kind, counted, least in (
+        ("dali", "len(labels)", len(expected) // BATCH * BATCH),
+        ("jax", "len(labels)", len(expected)),
+        ("energon", "label is not None", len(expected)),
+    ):
+        show = [sys.executable, "-m", "wdsremux", "show", str(out), "--snippet", kind]
+        code = subprocess.run(show, check=True, capture_output=True, text=True).stdout.rstrip()
+        # A module of its own: workers of a loader may import it.
+        code = f"seen = 0\n{code}\n    seen += {counted}\nprint(seen)"
+        ran = subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+        if int(ran.stdout) != least:
+            print(f"--snippet {kind} reads {int(ran.stdout)} samples, not {least}")
+            return False
+    return True
+
+
+LOADERS: dict[str, Callable[[Path, dict[str, bytes]], bool]] = {
+    "energon": energon,
+    "dali": dali,
+    "snippets": snippets,
+}
 
 
 def main() -> None:

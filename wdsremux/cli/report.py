@@ -144,9 +144,10 @@ def _loaders(manifest: Manifest) -> list[tuple[str, str]]:
 def _next(manifest: Manifest, out: str) -> list[str]:
     """Return a training loop, with paths and counts filled in, and the next command."""
     code = snippet("pytorch", manifest, out)
+    others = "wids (or datasets, dali, jax, energon)"
     return [
         "train with:",
         *(f"  {line}" for line in code.splitlines()),
-        f"for other loaders: wdsremux show {shlex.quote(out)} --snippet wids (or datasets)",
+        f"for other loaders: wdsremux show {shlex.quote(out)} --snippet {others}",
         f"check it with: wdsremux verify {shlex.quote(out)}",
     ]

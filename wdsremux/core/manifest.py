@@ -22,6 +22,14 @@ MOVED_NAME = f"{STATE_FOLDER}/moved.jsonl"
 """Journal of `sync --move`: which shards it moved where."""
 ENERGON_FOLDER = ".nv-meta"
 """Folder that Megatron-Energon reads beside the shards."""
+ENERGON_PARTS = {
+    "train": "train",
+    "validation": "val",
+    "val": "val",
+    "valid": "val",
+    "test": "test",
+}
+"""Splits as Energon names them; others keep their name."""
 MAX_MANIFEST_BYTES = 1 << 27
 """Bound on index.json and the other small files beside the shards, except entries."""
 MAX_ENTRY_BYTES = 1 << 28

@@ -1,5 +1,6 @@
 """The code that `show --snippet` prints and that the page on loaders holds runs as it is."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -10,11 +11,15 @@ from support.verified import make_dataset
 
 import wdsremux
 from wdsremux.cli.main import main
-from wdsremux.cli.snippets import SNIPPETS
+from wdsremux.cli.snippets import SNIPPETS, snippet
+from wdsremux.core.errors import UsageError
+from wdsremux.dataset.reader import open_output
 
 pytestmark = pytest.mark.integration
 
 PAGE = Path(wdsremux.__file__).parent / "cli" / "pages" / "loaders.md"
+RUN_HERE = ("pytorch", "wids", "datasets")
+"""`make test-loaders` runs the others, whose loaders need several GB."""
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 
 
@@ -37,7 +42,7 @@ def run(code, folder):
 
 
 @pytest.mark.parametrize("copies", [1, 2])
-@pytest.mark.parametrize("kind", SNIPPETS)
+@pytest.mark.parametrize("kind", RUN_HERE)
 def test_a_snippet_reads_every_sample_of_an_epoch(tmp_path, capsysbinary, kind, copies):
     out = make_dataset(tmp_path / "é'\"" / "OUT", rows=30, broken=(), copies=copies)
     assert main(["show", str(out), "--snippet", kind]) == 0
@@ -57,6 +62,28 @@ def test_a_snippet_without_labels_names_the_image_only(tmp_path, capsysbinary):
 @pytest.mark.parametrize("code", BLOCKS, ids=range(len(BLOCKS)))
 def test_the_code_of_the_page_runs(out, code):
     run(code, out.parent)
+
+
+@pytest.mark.parametrize("kind", sorted({*SNIPPETS} - {*RUN_HERE}))
+@pytest.mark.parametrize("options", [{}, {"cls": True}, {"label_column": ""}])
+def test_a_snippet_of_a_heavy_loader_is_code_without_a_leftover(tmp_path, kind, options):
+    out = make_dataset(tmp_path / "é'\"" / "OUT", rows=5, broken=(), index="energon", **options)
+    with open_output(str(out)) as output:
+        if kind == "energon" and options == {"label_column": ""}:
+            with pytest.raises(UsageError, match="this output has no label"):
+                snippet(kind, output.manifest, str(out))
+            return
+        code = snippet(kind, output.manifest, str(out))
+    names = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    assert ("labels" in names or "label" in names) == ("label_column" not in options)
+
+
+def test_the_snippet_of_energon_needs_its_files(out):
+    with (
+        open_output(str(out)) as output,
+        pytest.raises(UsageError, match=r"run wdsremux index .* --index energon first"),
+    ):
+        snippet("energon", output.manifest, str(out))
 
 
 def test_a_snippet_for_folders_is_refused_for_a_url_or_a_sample(out, capsysbinary):

@@ -217,7 +217,7 @@ def test_the_report_shows_what_was_written_and_how_to_read_it():
         ),
         "train with:",
         *(f"  {line}" for line in snippet("pytorch", manifest_of(shards), "out/pets").splitlines()),
-        "for other loaders: wdsremux show out/pets --snippet wids (or datasets)",
+        "for other loaders: wdsremux show out/pets --snippet wids (or datasets, dali, jax, energon)",
         "check it with: wdsremux verify out/pets",
     ]
 

@@ -18,13 +18,11 @@ from typing import Any
 from wdsremux.core.errors import UsageError
 from wdsremux.core.image_formats import image_extension
 from wdsremux.core.manifest import ENERGON_FOLDER as FOLDER
-from wdsremux.core.manifest import Manifest, indented_json
+from wdsremux.core.manifest import ENERGON_PARTS, Manifest, indented_json
 from wdsremux.dataset.indexes.shards import IndexBuilder, IndexedShard, IndexFile
 
 FILES = (".info.json", "split.yaml", "dataset.yaml", "index.sqlite", "index.uuid")
 """Of that folder."""
-PARTS = {"train": "train", "validation": "val", "val": "val", "valid": "val", "test": "test"}
-"""Our splits as Energon names them; others keep their name."""
 READ_BYTES = 1 << 20
 _SCHEMA = """
 CREATE TABLE samples (tar_file_id INTEGER NOT NULL, sample_key TEXT NOT NULL UNIQUE,
@@ -116,7 +114,7 @@ class EnergonIndex(IndexBuilder):
     def _parts(self) -> Mapping[str, list[str]]:
         parts: dict[str, list[str]] = {"train": [], "val": [], "test": []}
         for split, patterns in self.manifest.patterns().items():
-            parts.setdefault(PARTS.get(split, split), []).extend(patterns)
+            parts.setdefault(ENERGON_PARTS.get(split, split), []).extend(patterns)
         return parts
 
 
