@@ -65,7 +65,7 @@ def test_all_samples_of_the_row_are_shown(debug):
 
 def test_a_row_that_is_left_out_says_so(debug):
     shown = debug(3, "--transform", "aug.py:cut")
-    assert "rejected (filter): left out by the function\n" in shown
+    assert "filtered: left out by the function\n" in shown
 
 
 def test_without_a_function_the_sample_after_the_steps_is_shown(debug):
