@@ -183,6 +183,7 @@ for image, entry in dataset.decode("pil").to_tuple("{_image(manifest.head.featur
 ```python
 from datasets import load_dataset
 
+# streaming=True reads the shards as they are; without it, the cache gets a second copy of the data.
 dataset = load_dataset("path/to/this/folder", split="{split}", streaming=True)
 ```
 """

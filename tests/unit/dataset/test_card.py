@@ -193,6 +193,7 @@ def test_the_card_shows_the_totals_and_how_to_read():
     assert 'wds.WebDataset("train-{000000..000001}.tar", shardshuffle=False)' in text
     assert '.to_tuple("jpg", "json")' in text
     assert 'split="train"' in text
+    assert "without it, the cache gets a second copy of the data" in text
     assert "* packed as stored" in text
 
 
