@@ -70,8 +70,7 @@ def rounds_of(
     return found
 
 
-def main() -> None:
-    """Measure all ways that can run here."""
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--corpus", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -79,7 +78,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--peers-python", type=Path, default=PEERS_PYTHON)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure all ways that can run here."""
+    given = _arguments()
     src = given.corpus.parent / "loading"
     prepared(given.corpus, src, given.peers_python)
     ways = [*OWN, *(HEAVY if given.peers_python.exists() else ())]

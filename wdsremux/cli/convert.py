@@ -13,6 +13,7 @@ from wdsremux.stores.schemes import SCHEMES
 
 if TYPE_CHECKING:
     from wdsremux.core.events import Event, Note
+    from wdsremux.core.recipe import Recipe, Run
 
 SOURCE_HELP = (
     "Hub dataset (user/name) · image folder · folder or pattern of .parquet or "
@@ -89,11 +90,6 @@ class _HelpAll(argparse.Action):
 
 def _convert(arguments: argparse.Namespace) -> int:
     # Imported here: `wdsremux --help` needs none of it.
-    from wdsremux.cli.report import RunRecord, report
-    from wdsremux.converting import progress
-    from wdsremux.converting.convert import convert_by
-    from wdsremux.converting.meter import Meter
-    from wdsremux.core.events import Begun, Done, Event
     from wdsremux.core.recipe import Recipe, Run
 
     recipe_options, run_options = options_given(arguments, options_from_file(arguments.config))
@@ -107,6 +103,17 @@ def _convert(arguments: argparse.Namespace) -> int:
         return show_row(arguments.source, arguments.out, recipe, run, arguments.debug_row)
     if arguments.resume and run.progress != "none":
         console.err("--resume is not needed: the same command resumes")
+    return _run(arguments, recipe, run)
+
+
+def _run(arguments: argparse.Namespace, recipe: "Recipe", run: "Run") -> int:
+    """Convert, show the progress, and print the report."""
+    from wdsremux.cli.report import RunRecord, report
+    from wdsremux.converting import progress
+    from wdsremux.converting.convert import convert_by
+    from wdsremux.converting.meter import Meter
+    from wdsremux.core.events import Begun, Done, Event
+
     meter = Meter()
     show, began, record = progress.observer(run.progress), time.monotonic(), RunRecord()
     arguments.meter, arguments.is_quiet = meter, run.progress == "none"

@@ -8,7 +8,7 @@ from wdsremux.converting.class_counts import class_text
 from wdsremux.converting.meter import Meter, images_per_s
 from wdsremux.core.escaping import escaped
 from wdsremux.core.events import Advanced, Done, Event, Note
-from wdsremux.core.manifest import Manifest, ShardSummary, brace_patterns
+from wdsremux.core.manifest import Manifest, ShardSummary, Totals, brace_patterns
 from wdsremux.core.option_values import counted, duration, size
 from wdsremux.core.records import Rejected
 from wdsremux.dataset.rejected import reason_kind
@@ -74,13 +74,7 @@ def report(
         lines.append(f"{event.rows:,} {_plural(event.rows)} in {duration(seconds)}, {rate}{after}")
     else:
         lines.append(f"nothing to do: {out} is finished with this recipe")
-    lines.append(
-        f"{totals.samples:,} samples of {totals.rows:,} {_plural(totals.rows)} in "
-        f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, "
-        f"{totals.rejected:,} rejected"
-        + (f", {totals.filtered:,} filtered" if totals.filtered else "")
-        + (f", {totals.expanded:,} added by your function" if totals.expanded else "")
-    )
+    lines.append(_totals_line(totals))
     if totals.left_out:
         lines += [] if record is None else record.lines()
         kinds = [("rejected", totals.rejected), ("filtered", totals.filtered)]
@@ -101,6 +95,16 @@ def report(
     if event.rows:
         lines += _next(manifest, out)
     return "\n".join(map(escaped, lines))
+
+
+def _totals_line(totals: Totals) -> str:
+    return (
+        f"{totals.samples:,} samples of {totals.rows:,} {_plural(totals.rows)} in "
+        f"{counted(totals.shards, 'shard')}, {size(totals.size_bytes)}, "
+        f"{totals.rejected:,} rejected"
+        + (f", {totals.filtered:,} filtered" if totals.filtered else "")
+        + (f", {totals.expanded:,} added by your function" if totals.expanded else "")
+    )
 
 
 def _plural(rows: int) -> str:

@@ -55,10 +55,7 @@ def choose_columns(
         extras = tuple(by_name[name] for name in names if name in by_name and name not in taken)
         added = tuple(_added(name) for name in names if name not in by_name)
     _refuse_clashes(extras, added, label)
-    if options.key:
-        _named(by_name, options.key, "--key-column")
-    for name in options.tested:
-        _named(by_name, name, "--where")
+    _refuse_unknown(by_name, options)
     if options.has_class:
         _refuse_no_class(label, has_function=has_function)
     text = _text(by_name, options.text, has_function=has_function)
@@ -118,6 +115,14 @@ def _text(by_name: dict[str, Column], wanted: str | None, *, has_function: bool)
             f"the source has {_list(by_name)}"
         )
     return column
+
+
+def _refuse_unknown(by_name: dict[str, Column], options: ColumnOptions) -> None:
+    """Refuse a key column, or a column of a condition, that the source does not have."""
+    if options.key:
+        _named(by_name, options.key, "--key-column")
+    for name in options.tested:
+        _named(by_name, name, "--where")
 
 
 def _refuse_no_class(label: Column | None, *, has_function: bool) -> None:
