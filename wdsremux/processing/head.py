@@ -47,7 +47,8 @@ def job_from_recipe(recipe: Recipe, columns: Columns, function: FunctionSpec | N
             "--transform-input bytes cannot be combined with --step: steps decode the image; use "
             "pil or numpy"
         )
-    if columns.packed_images and function is not None and recipe.transform_mode == "image":
+    has_function = function is not None or recipe.eval_transform is not None
+    if columns.packed_images and has_function and recipe.transform_mode == "image":
         raise UsageError(
             "--transform-mode image passes one image to your function, and --image-columns packs "
             "several; use --transform-mode sample or batch"

@@ -216,6 +216,7 @@ def test_columns_that_cannot_be_packed_are_refused(tmp_path, options, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_function_of_single_images_is_refused(tmp_path):
+@pytest.mark.parametrize("options", [{"transform": lambda image: image}, {"eval_transform": "f:g"}])
+def test_a_function_of_single_images_is_refused(tmp_path, options):
     with pytest.raises(UsageError, match="passes one image to your function"):
-        convert(tmp_path / "out", transform=lambda image: image, transform_mode="image")
+        convert(tmp_path / "out", transform_mode="image", **options)
