@@ -12,11 +12,13 @@ from wdsremux.converting.class_counts import ClassCounter
 from wdsremux.converting.disk_space import SpaceWatch
 from wdsremux.converting.error_limit import ErrorLimitGuard
 from wdsremux.converting.finishing import finished
+from wdsremux.converting.memory_space import MemoryWatch
 from wdsremux.converting.remarks import RemarkLog
 from wdsremux.core.errors import CorruptDataError, SourceError
 from wdsremux.core.events import Advanced, Begun, Done, Note, Observer, ShardDone
 from wdsremux.core.heartbeat import Phase, receiving
 from wdsremux.core.manifest import Manifest, ShardSummary
+from wdsremux.core.memory import usable_memory
 from wdsremux.core.option_values import listed
 from wdsremux.core.records import Batch, Task
 from wdsremux.dataset.indexes.writing import StoredShards, note_kinds, write_indexes
@@ -97,6 +99,12 @@ class _ConversionRun:
         """Rows done by this run."""
         stored = source_bytes(conversion.head.source, conversion.series, conversion.limit)
         self._space = SpaceWatch(conversion.store, conversion.rows, conversion.job.copies, stored)
+        self._memory = MemoryWatch(
+            conversion.job,
+            conversion.workers,
+            has_processes=conversion.engine_name == "processes",
+            usable_bytes=usable_memory(),
+        )
         self._register = KeyRegister() if conversion.job.columns.key else None
         self._remarks = RemarkLog(ledger, observer)
         self.classes = ClassCounter(conversion.head.class_names)
@@ -202,6 +210,7 @@ class _ConversionRun:
             if not self._is_done(number, parts):
                 for task in c.tasks(number, base, start, self._stop(number, base)):
                     end = task.stop
+                    self._check_memory(task)
                     yield task
             base = end
 
@@ -212,6 +221,11 @@ class _ConversionRun:
         # To the end of the batch: a batch function must see all of its rows.
         borders, stop = self._c.borders[number], self._c.lane_rows(number)[1]
         return min(self._c.batch_end(number, base, stop), borders[-1])
+
+    def _check_memory(self, task: Task) -> None:
+        warning = self._memory.warning(task)
+        if warning is not None:
+            self._observer(Note(warning))
 
     def _take(self, batch: Batch) -> None:
         """Write one batch."""

@@ -1,6 +1,6 @@
 """How many CPUs this process may use, by its affinity and the quotas of its control groups.
 
-Short because `convert`, `verify`, `repair` and `doctor` share it.
+Short because `convert`, `verify`, `repair` and `doctor` share it, and `memory.py` its groups.
 """
 
 import math
@@ -16,19 +16,20 @@ def usable_cpus(cgroup: Path = CGROUP, membership: Path = MEMBERSHIP) -> int:
     """Return the number of CPUs to plan for, at least 1."""
     has_affinity = hasattr(os, "sched_getaffinity")  # not on macOS
     cpus = len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
-    quotas = [quota for group in _groups(cgroup, membership) if (quota := _quota(group))]
+    groups = control_groups(cgroup, membership, "cpu")
+    quotas = [quota for group in groups if (quota := _quota(group))]
     return max(1, min([cpus, *map(math.ceil, quotas)]))
 
 
-def _groups(cgroup: Path, membership: Path) -> Iterator[Path]:
+def control_groups(cgroup: Path, membership: Path, controller: str) -> Iterator[Path]:
     """Yield the folders of the Linux control groups that limit this process, versions 2 and 1.
 
     Each group is limited by all its parents. In a container its own group is usually the root.
     """
     for name in _own_groups(membership, ""):
         yield cgroup / name
-    for name in _own_groups(membership, "cpu"):
-        yield cgroup / "cpu" / name
+    for name in _own_groups(membership, controller):
+        yield cgroup / controller / name
 
 
 def _own_groups(membership: Path, controller: str) -> list[str]:

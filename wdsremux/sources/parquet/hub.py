@@ -64,6 +64,11 @@ class HubUnit:
         return self.part.size_bytes
 
     @property
+    def held_bytes(self) -> int:
+        """Memory that reading takes."""
+        return self.part.held_bytes
+
+    @property
     def name(self) -> str:
         """Repo, file and row group."""
         return f"{self.file.name} row group {self.part.number}"

@@ -67,6 +67,11 @@ class LocalUnit:
         return max(1, self.part.size_bytes * self.rows // self.part.rows)
 
     @property
+    def held_bytes(self) -> int:
+        """Memory that reading takes."""
+        return self.part.held_bytes
+
+    @property
     def name(self) -> str:
         """File and row group."""
         return f"{self.file_name} row group {self.part.number}"
