@@ -17,6 +17,7 @@ from wdsremux.transforms.codecs.label_image import LabelImage, decoded_labels
 from wdsremux.transforms.codecs.pillow_formats import read_orientation
 from wdsremux.transforms.codecs.profiles import ProfileCache
 from wdsremux.transforms.codecs.stored import Stored, StoredJpeg, StoredOther, check_pixels
+from wdsremux.transforms.codecs.strictness import strict_pillow
 from wdsremux.transforms.kernel.choice import Kernel
 from wdsremux.transforms.pending_geometry import Size, upright
 from wdsremux.transforms.resample import render
@@ -188,10 +189,11 @@ class Codec:
         file = io.BytesIO()
         image = Image.fromarray(rgb(pixels))
         try:
-            if self.format == "png":
-                image.save(file, "PNG", compress_level=_PNG_COMPRESS_LEVEL)
-            else:
-                image.save(file, "WEBP", quality=self.quality)
+            with strict_pillow():
+                if self.format == "png":
+                    image.save(file, "PNG", compress_level=_PNG_COMPRESS_LEVEL)
+                else:
+                    image.save(file, "WEBP", quality=self.quality)
         except (OSError, ValueError) as exc:
             raise EncodeError(f"cannot write a {NAMES[self.format]}: {exc}") from exc
         return file.getvalue()

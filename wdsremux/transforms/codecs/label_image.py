@@ -18,6 +18,7 @@ from wdsremux.transforms.codecs.decode_cost import check_decode_bytes, decode_by
 from wdsremux.transforms.codecs.image_kinds import ImageKind
 from wdsremux.transforms.codecs.pillow_formats import load, open_image, read_orientation
 from wdsremux.transforms.codecs.stored import check_pixels
+from wdsremux.transforms.codecs.strictness import strict_pillow
 
 MASK_EXTENSION = "png"
 
@@ -62,7 +63,8 @@ class LabelImage:
         if not 1 <= min(width, height) <= max(width, height) <= _MAX_SIDE:
             raise EncodeError(f"mask is {width} x {height} pixels")
         file = io.BytesIO()
-        self.image().save(file, "PNG", compress_level=_COMPRESS_LEVEL)
+        with strict_pillow():
+            self.image().save(file, "PNG", compress_level=_COMPRESS_LEVEL)
         return file.getvalue()
 
 

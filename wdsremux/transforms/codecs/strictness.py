@@ -3,16 +3,25 @@
 `ImageFile.LOAD_TRUNCATED_IMAGES = True` is common in training scripts. With it, half-empty images
 would be packed, and which ones would depend on when a worker imports the user's function. Filters
 that turn warnings into errors would reject images with a damaged Exif block in the same way, and
-a small `Image.MAX_IMAGE_PIXELS` some formats. Short because it handles these alone, for all formats
-that Pillow opens.
+a small `Image.MAX_IMAGE_PIXELS` some formats; `ImageFile.MAXBLOCK` changes the texts of errors and
+the chunks of a PNG that is written. Short because it handles these alone, for all formats.
 """
 
 import contextlib
 import threading
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from PIL import Image, ImageFile
+
+_SWITCHES: tuple[tuple[Any, str, Any], ...] = (
+    (ImageFile, "LOAD_TRUNCATED_IMAGES", False),
+    (ImageFile, "MAXBLOCK", 65536),
+    (ImageFile, "SAFEBLOCK", 1 << 20),
+    (Image, "MAX_IMAGE_PIXELS", None),  # --max-pixels is the bound
+)
+"""Module, name and the value of Pillow's switches while we decode and encode."""
 
 
 class _Strictness:
@@ -21,20 +30,18 @@ class _Strictness:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._decodes = 0
-        self._users = False
-        self._max_pixels: int | None = None
+        self._users: list[Any] = []
         self._filters = warnings.catch_warnings()
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock:
             if not self._decodes:
-                self._users = ImageFile.LOAD_TRUNCATED_IMAGES
-                self._max_pixels = Image.MAX_IMAGE_PIXELS
+                self._users = [getattr(module, name) for module, name, _ in _SWITCHES]
                 self._filters = warnings.catch_warnings(action="ignore")
                 self._filters.__enter__()
-            ImageFile.LOAD_TRUNCATED_IMAGES = False
-            Image.MAX_IMAGE_PIXELS = None  # --max-pixels is the bound
+            for module, name, value in _SWITCHES:
+                setattr(module, name, value)
             self._decodes += 1
         try:
             yield
@@ -42,13 +49,13 @@ class _Strictness:
             with self._lock:
                 self._decodes -= 1
                 if not self._decodes:
-                    ImageFile.LOAD_TRUNCATED_IMAGES = self._users
-                    Image.MAX_IMAGE_PIXELS = self._max_pixels
+                    for (module, name, _), value in zip(_SWITCHES, self._users, strict=True):
+                        setattr(module, name, value)
                     self._filters.__exit__(None, None, None)
 
 
 strict_pillow = _Strictness()
-"""A context in which Pillow refuses truncated images and warns of nothing.
+"""A context in which Pillow reads and writes by its defaults, and warns of nothing.
 
 One for the process, like the switches.
 """

@@ -41,6 +41,14 @@ def test_the_user_s_switch_is_restored_after_the_last_of_several_decodes():
     assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
+def test_the_user_s_block_size_changes_no_byte_of_a_png(monkeypatch):
+    noise = np.random.default_rng(1).integers(0, 255, (80, 20, 3), np.uint8)
+    expected = Codec(format="png").encode(noise)
+    monkeypatch.setattr(ImageFile, "MAXBLOCK", 64)
+    assert Codec(format="png").encode(noise) == expected
+    assert ImageFile.MAXBLOCK == 64
+
+
 def test_warnings_as_errors_change_no_orientation():
     entry = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entry + b"\x0f"  # the second entry is cut
