@@ -3,7 +3,7 @@
 `ImageFile.LOAD_TRUNCATED_IMAGES = True` is common in training scripts. With it, half-empty images
 would be packed, and which ones would depend on when a worker imports the user's function. Filters
 that turn warnings into errors would reject images with a damaged Exif block in the same way, and
-a small `Image.MAX_IMAGE_PIXELS` some formats; `ImageFile.MAXBLOCK` changes the texts of errors and
+a small `Image.MAX_IMAGE_PIXELS` some formats; `ImageFile.MAXBLOCK` changes error messages and
 the chunks of a PNG that is written. Short because it handles these alone, for all formats.
 """
 
