@@ -108,6 +108,11 @@ def estimate_lines(found: "Estimate") -> list[str]:
         lines.append(
             f"whole dataset: about {duration(found.seconds)}, {size(found.size_bytes)} in {shards}"
         )
+    if found.are_shards_too_few:
+        lines.append(
+            f"note: {found.shards} shards of at most {size(found.bounds.max_bytes)} are too few; "
+            "choose a larger --shards, or raise --max-shard-size"
+        )
     if pace.first_rejected is not None:
         first = pace.first_rejected
         lines.append(

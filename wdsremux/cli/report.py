@@ -1,7 +1,9 @@
 """The end of a conversion as it is printed: what there is, what was rejected, what comes next."""
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from wdsremux.cli.snippets import snippet
 from wdsremux.converting.class_counts import class_text
@@ -18,6 +20,7 @@ MAX_REASONS = 5
 MAX_KINDS = 1000
 """How many are counted: reasons may all differ."""
 LOADER_WORKERS = 4
+_MORE_SHARDS = ("a smaller --max-shard-size", "a larger --shards")
 WORTH_SHOWING_S = 1.0
 """A shorter start is not reported."""
 
@@ -85,7 +88,7 @@ def report(
     if record is not None:
         lines += [f"note: {count:,} × {text}" for text, count in record.remarks.items()]
     for name, shards in _series(manifest).items():
-        lines += _series_lines(name, shards, out)
+        lines += _series_lines(name, shards, out, manifest.head.options)
     part = "" if event.rows == totals.rows else f" in the {event.rows:,} rows of this run"
     lines += [
         f"  {split}, samples per class{part}: {class_text(counts)}"
@@ -120,7 +123,10 @@ def _series(manifest: Manifest) -> dict[str, list[ShardSummary]]:
     return found
 
 
-def _series_lines(name: str, shards: list[ShardSummary], out: str) -> list[str]:
+def _series_lines(
+    name: str, shards: list[ShardSummary], out: str, options: Mapping[str, Any]
+) -> list[str]:
+    is_fixed = any(options.get(option) for option in ("shards", "shards_multiple_of"))
     samples = sum(shard.samples for shard in shards)
     lines = [f"  {name}: {out}/{part}" for part in brace_patterns([s.name for s in shards])]
     lines.append(f"  {name}: {samples:,} samples")
@@ -128,7 +134,13 @@ def _series_lines(name: str, shards: list[ShardSummary], out: str) -> list[str]:
         usable = f"{len(shards)} worker{'s' if len(shards) != 1 else ''}"
         lines.append(
             f"  {name}: {counted(len(shards), 'shard')}: most WebDataset loaders can use {usable} "
-            "(wdsremux.pipeline any number); a smaller --max-shard-size makes more shards"
+            f"(wdsremux.pipeline any number); {_MORE_SHARDS[is_fixed]} makes more shards"
+        )
+    counts = [shard.samples for shard in shards]
+    if is_fixed and max(counts) - min(counts) > 1:
+        lines.append(
+            f"  {name}: shards have {min(counts):,} to {max(counts):,} samples: they cover equal "
+            "numbers of rows, and not every row gave one sample"
         )
     return lines
 

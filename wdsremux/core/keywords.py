@@ -60,6 +60,7 @@ class ConvertOptions(TypedDict, total=False):
     max_shard_size: str | int
     max_shard_samples: int
     shards: int
+    shards_multiple_of: int
     lanes: int
     allow_oversize: bool
     break_at: int | list[int] | tuple[int, ...]

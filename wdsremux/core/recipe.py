@@ -213,6 +213,10 @@ class Recipe(Options):
     """make exactly N shards of each split, whose rows differ by at most one; where they would
     exceed --max-shard-size, the error says how many are needed
     """
+    shards_multiple_of: int | None = option(None, number_from(1, 1_000_000), metavar="N")
+    """as --shards, with a number that is a multiple of N, such as the number of GPUs, and suits the
+    size of the source
+    """
     lanes: int = option(1, number_from(1, 10_000), metavar="N")
     """let N processes or machines make one output (see --lane); a shard is made by one of them"""
     allow_oversize: bool = option(False, switch_from)

@@ -4,6 +4,7 @@ Shard i of n holds the rows from R × i / n to R × (i + 1) / n of its split, so
 the name and the rows of every shard, and several can make different shards of one output at once.
 """
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe
 from wdsremux.processing.tasks import SeriesRows
 
+DEFAULT_SHARDS = 16
+"""For each split, at least, without a number from the user."""
 FILLED = 0.6
 """Share of --max-shard-size that shards of lanes are planned for: samples differ in size."""
 ROWS_A_SHARD = 2000
@@ -46,6 +49,11 @@ def lane_from_text(text: str) -> Lane:
     return Lane(int(match[1]), int(match[2]))
 
 
+def has_fixed_shards(recipe: Recipe) -> bool:
+    """Return whether the number of shards depends on nothing but recipe and source."""
+    return recipe.shards is not None or recipe.shards_multiple_of is not None
+
+
 def borders_of(
     series: Sequence[SeriesRows], first: int, recipe: Recipe, size_bytes: int | None
 ) -> tuple[tuple[int, ...], ...]:
@@ -54,15 +62,17 @@ def borders_of(
     `first` is the position of the first row, and `size_bytes` the size of the rows in the source,
     where it is known. Returns nothing where sizes alone decide. Raises UsageError.
     """
-    if recipe.shards is None and recipe.lanes == 1:
+    if not has_fixed_shards(recipe) and recipe.lanes == 1:
         return ()
     option = "--shards" if recipe.shards is not None else "--lanes"
+    if recipe.shards_multiple_of is not None:
+        option = "--shards-multiple-of"
     _refuse_clashes(recipe, option)
     rows = [each.rows for each in series]
     if None in rows or not all(part.is_sure for each in series for part in each.ranges):
         raise UsageError(
-            f"{option} needs the number of rows, which this source does not know before it is "
-            "read; convert it without, or from Parquet files"
+            f"{option} needs the number of rows, which is not known before they are read (as with "
+            "tars, streams, and --split-ratio with a key or label); convert without it"
         )
     counts = _limited([count or 0 for count in rows], recipe.limit)
     borders, base = [], first
@@ -90,6 +100,10 @@ def _refuse_clashes(recipe: Recipe, option: str) -> None:
             "--key-column cannot be combined with --lanes: no process sees all keys; leave it out "
             "(the column is in the JSON of each sample)"
         )
+    if recipe.shards is not None and recipe.shards_multiple_of is not None:
+        raise UsageError(
+            "--shards cannot be combined with --shards-multiple-of: leave one of them out"
+        )
     if recipe.shards is not None and recipe.shards < recipe.lanes:
         raise UsageError(
             f"--shards {recipe.shards} is less than --lanes {recipe.lanes}: each lane makes at "
@@ -109,6 +123,8 @@ def _limited(counts: Sequence[int], limit: int | None) -> list[int]:
 def _shards(name: str, rows: int, all_rows: int, recipe: Recipe, size_bytes: int | None) -> int:
     """Return the number of shards of a series."""
     shards = recipe.shards
+    if recipe.shards_multiple_of is not None:
+        return _multiple(name, rows, all_rows, recipe, size_bytes)
     if shards is None:
         by_size = ROWS_A_SHARD
         if size_bytes:
@@ -125,3 +141,21 @@ def _shards(name: str, rows: int, all_rows: int, recipe: Recipe, size_bytes: int
             f"{recipe.max_shard_samples}; use --shards {-(-rows // recipe.max_shard_samples)}"
         )
     return shards
+
+
+def _multiple(name: str, rows: int, all_rows: int, recipe: Recipe, size_bytes: int | None) -> int:
+    """Return a multiple that is at least the default, and whose shards are likely to fit."""
+    multiple = recipe.shards_multiple_of or 1
+    if multiple > rows:
+        raise UsageError(
+            f"--shards-multiple-of {multiple}: split {name!r} has only {rows} rows; choose a "
+            "smaller number"
+        )
+    max_bytes = recipe.max_shard_size or DEFAULT_SHARD_BYTES
+    by_size = math.ceil((size_bytes or 0) * rows / all_rows / (max_bytes * FILLED))
+    by_samples = -(-rows // (recipe.max_shard_samples or rows))
+    least = max(DEFAULT_SHARDS, recipe.lanes, by_size, by_samples)
+    if by_samples > rows // multiple * multiple or recipe.lanes > rows // multiple * multiple:
+        raise UsageError(f"--shards-multiple-of {multiple}: split {name!r} has too few rows")
+    # Of few rows, fewer shards rather than shards without one.
+    return min(-(-least // multiple), rows // multiple) * multiple

@@ -192,6 +192,7 @@ def _unused(recipe: Recipe, job: WorkerJob) -> list[str]:
         "image_columns": not recipe.image_columns,
         "image_list": recipe.image_list == "first",
         "shards": recipe.shards is None,
+        "shards_multiple_of": recipe.shards_multiple_of is None,
         "lanes": recipe.lanes == 1 or recipe.shards is not None,
         "shuffle": recipe.shuffle is None,
         "split_ratio": recipe.split_ratio is None,

@@ -184,7 +184,8 @@ def open_conversion(
     borders = borders_of(series, series[0].ranges[0].start, recipe, stored)
     if borders and run.extend:
         raise UsageError(
-            "--extend cannot be combined with --shards or --lanes; convert into another OUT"
+            "--extend cannot be combined with --shards, --shards-multiple-of or --lanes; convert "
+            "into another OUT"
         )
     if borders and recipe.shards is None:
         head = with_lane_shards(head, [len(each) - 1 for each in borders])

@@ -13,16 +13,14 @@ from dataclasses import replace
 
 from wdsremux.core.head import SHARD_ROWS, Head, fingerprint_of
 from wdsremux.core.recipe import Recipe
+from wdsremux.processing.even_shards import DEFAULT_SHARDS, has_fixed_shards
 from wdsremux.processing.plan import Conversion
 from wdsremux.processing.tasks import SeriesRows
-
-DEFAULT_SHARDS = 16
-"""For each split, at least."""
 
 
 def has_default_size(recipe: Recipe) -> bool:
     """Return whether the user left the size of shards to wdsremux."""
-    by_rows = recipe.shards is not None or recipe.lanes > 1
+    by_rows = has_fixed_shards(recipe) or recipe.lanes > 1
     return recipe.max_shard_size is None and recipe.max_shard_samples is None and not by_rows
 
 
@@ -51,7 +49,9 @@ def rows_of_a_shard(rows: int) -> int:
 
 
 def least_shards(conversion: Conversion) -> int:
-    """Return the number of shards that the default size makes of all series, if none is small."""
+    """Return the number of shards that the rows make of all series, if none is small."""
+    if conversion.borders:
+        return sum(len(each) - 1 for each in conversion.borders) * conversion.job.copies
     return DEFAULT_SHARDS * len(conversion.shard_rows) * conversion.job.copies
 
 

@@ -231,6 +231,14 @@ def test_the_report_shows_the_samples_of_each_class_and_whether_they_are_all():
     assert "  train, samples per class in the 10 rows of this run: cats 4, dogs 6" in part
 
 
+def test_the_report_says_where_a_fixed_number_of_shards_differ():
+    shards = [summary_of(0, 0, 10), summary_of(1, 10, 20, rejected=3)]
+    manifest = manifest_of(shards, options={"shards": 2})
+    lines = report(Done(manifest, 20), "out", 4.0).splitlines()
+    assert any(line.startswith("  train: shards have 7 to 10 samples:") for line in lines)
+    assert any("a larger --shards makes more shards" in line for line in lines)
+
+
 def test_the_report_counts_filtered_rows_apart_from_errors():
     text = report(Done(manifest_of([summary_of(filtered=3)]), 10), "out", 4.0)
     assert "7 samples of 10 rows in 1 shard, 10.2 kB, 0 rejected, 3 filtered\n" in text

@@ -54,6 +54,16 @@ def test_a_small_split_has_fewer_shards_than_lanes():
     assert (len(train) - 1, len(val) - 1) == (4, 2)
 
 
+@given(st.integers(1, 60), st.integers(60, 10**6), st.integers(0, 10**12))
+def test_a_multiple_is_at_least_sixteen_and_suits_the_size_of_the_source(multiple, rows, size):
+    (found,) = borders({"train": rows}, size_bytes=size, shards_multiple_of=multiple)
+    shards = len(found) - 1
+    sizes = {stop - start for start, stop in pairwise(found)}
+    assert shards % multiple == 0
+    assert max(sizes) - min(sizes) <= 1
+    assert shards + multiple > rows or shards >= max(16, size / 512e6)
+
+
 def test_without_the_options_sizes_decide():
     assert borders({"train": None}) == ()
 
@@ -67,6 +77,10 @@ def test_without_the_options_sizes_decide():
         ({"train": 9}, {"lanes": 2, "key_column": "id"}, "no process sees all keys"),
         ({"train": 9}, {"shards": 2, "lanes": 3}, "less than --lanes 3"),
         ({"train": 9}, {"shards": 2, "max_shard_samples": 3}, "use --shards 3"),
+        ({"train": 9}, {"shards": 2, "shards_multiple_of": 2}, "leave one of them out"),
+        ({"train": 9}, {"shards_multiple_of": 10}, "'train' has only 9 rows"),
+        ({"train": 9}, {"shards_multiple_of": 4, "max_shard_samples": 1}, "has too few rows"),
+        ({"train": None}, {"shards_multiple_of": 2}, "--shards-multiple-of needs the number"),
     ],
 )
 def test_what_does_not_fit_is_refused(splits, options, reason):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.units import MemorySource
 
 from wdsremux.core.columns import Column, Columns
-from wdsremux.core.errors import UsageError
+from wdsremux.core.errors import StoreError, UsageError
 from wdsremux.processing.arranging import with_source_row, without_source_row
 from wdsremux.processing.shuffling import Shuffler, order_number, series_key
 from wdsremux.processing.splitting import SOURCE_ROW
@@ -80,6 +80,12 @@ def test_too_little_space_is_refused_before_anything_is_read(tmp_path, monkeypat
     made = shuffler(tmp_path, {"train": [20]})
     with pytest.raises(UsageError, match=r"--shuffle writes about .* --scratch"):
         made.remark()
+
+
+def test_a_folder_that_does_not_exist_is_named_with_its_option(tmp_path):
+    made = shuffler(tmp_path / "missing", {"train": [20]})
+    with pytest.raises(StoreError, match=r"missing': No such file.*use --scratch to name another"):
+        source_rows(made)
 
 
 def test_paths_of_images_stay_paths(tmp_path):

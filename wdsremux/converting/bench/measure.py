@@ -77,6 +77,8 @@ class Estimate:
     max_errors: ErrorLimit = ErrorLimit(percent=100.0)
     least_shards: int = 0
     """Number of shards that the number of rows makes, if they are not too small."""
+    is_fixed: bool = False
+    """Whether that is the number of shards, by --shards or --shards-multiple-of."""
 
     @property
     def is_over_max_errors(self) -> bool:
@@ -102,12 +104,21 @@ class Estimate:
         """Number of shards, if all series have the same share."""
         if self.rows_in_all is None or self.size_bytes is None:
             return None
+        if self.is_fixed:
+            return self.least_shards
         parts = self.series * self.copies
         by_size = self.size_bytes / parts / self.bounds.max_bytes
         samples = self.pace.samples / self.pace.rows * self.rows_in_all / parts
         by_count = samples / self.bounds.max_samples if self.bounds.max_samples else 0
         by_rows = min(self.least_shards, self.size_bytes // MIN_BYTES)
         return max(by_rows, parts * max(1, math.ceil(by_size), math.ceil(by_count)))
+
+    @property
+    def are_shards_too_few(self) -> bool:
+        """Whether a fixed number of shards would exceed the bound of their size."""
+        if not self.is_fixed or self.size_bytes is None:
+            return False
+        return self.size_bytes > self.least_shards * self.bounds.max_bytes
 
     def to_json(self) -> dict[str, Any]:
         """Return the measure, and the projection with null for what is not known."""
@@ -292,4 +303,5 @@ def _estimate(conversion: Conversion, pace: Pace) -> Estimate:
         engine=conversion.engine_name,
         max_errors=conversion.max_errors,
         least_shards=least_shards(conversion),
+        is_fixed=bool(conversion.borders),
     )

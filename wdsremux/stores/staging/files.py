@@ -112,7 +112,8 @@ def scratch_folder(address: str, parent: str | None = None) -> Iterator[Path]:
                 with folder_lock(left / "lock"):
                     shutil.rmtree(left)
     with contextlib.ExitStack() as stack:
-        with scratch_errors(base.parent):
+        remedy = "set TMPDIR" if parent is None else "use --scratch"
+        with scratch_errors(base.parent, f"{remedy} to name another folder"):
             folder = _locked_folder(base, stack)
         yield folder
 
@@ -135,14 +136,16 @@ def _locked_folder(base: Path, stack: contextlib.ExitStack) -> Path:
 
 
 @contextlib.contextmanager
-def scratch_errors(folder: Path) -> Iterator[None]:
+def scratch_errors(
+    folder: Path, remedy: str = "set TMPDIR to name another folder"
+) -> Iterator[None]:
     """Translate errors of writing temporary files."""
     try:
         yield
     except OSError as exc:
         raise StoreError(
             f"cannot write temporary files in {str(folder)!r}: {exc.strerror or exc}; free some "
-            "space, or set TMPDIR to another folder"
+            f"space, or {remedy}"
         ) from exc
 
 

@@ -61,6 +61,13 @@ def test_shards_of_the_default_size_are_counted_by_rows_unless_they_are_small():
     assert (small.shards, large.shards) == (2, 16)
 
 
+def test_a_fixed_number_of_shards_is_that_number_also_where_they_are_too_few():
+    fixed = replace(estimate_of(), least_shards=7, is_fixed=True)
+    assert (fixed.shards, fixed.are_shards_too_few) == (7, False)
+    assert replace(fixed, least_shards=4).are_shards_too_few
+    assert not estimate_of().are_shards_too_few
+
+
 def test_only_steady_rows_are_in_the_rate():
     pace = replace(estimate_of().pace, steady_rows=60.0)
     assert (pace.rows, pace.rows_per_s) == (100, 30.0)
