@@ -18,10 +18,8 @@ from types import FrameType
 
 from wdsremux.cli import console
 from wdsremux.cli.signals import FORWARDED
-from wdsremux.core.deadlines import Deadlines, Uptime, new_handle, watch
+from wdsremux.core.deadlines import Deadlines, Uptime, watch
 
-VARIABLE = "WDSREMUX_SUPERVISOR"
-"""In the environment of the child: process number of the supervisor, descriptor of `Deadlines`."""
 _LOOK_EVERY_S = 0.5
 _CRASHES = ("SIGSEGV", "SIGABRT", "SIGBUS", "SIGFPE", "SIGILL")
 _NOT_IN_THREADS = ("--transform", "--engine", "--dry-run", "--help", "-h")
@@ -29,34 +27,27 @@ _NOT_IN_THREADS = ("--transform", "--engine", "--dry-run", "--help", "-h")
 
 def supervise() -> None:
     """Return in the process that does the work; the supervisor ends with its exit code."""
-    supervisor, command_line = os.environ.pop(VARIABLE, None), sys.argv[1:]
-    if supervisor is not None:
-        _begin_work(*map(int, supervisor.split()))
-    elif command_line[:1] == ["convert"] and not any(
-        argument.startswith(_NOT_IN_THREADS) for argument in command_line
-    ):
-        with contextlib.suppress(OSError):  # no room for another process
-            if sys.platform == "linux":
-                sys.exit(_supervised(command_line))
+    command_line = sys.argv[1:]
+    if command_line[:1] != ["convert"] or sys.platform != "linux":
+        return
+    if any(argument.startswith(_NOT_IN_THREADS) for argument in command_line):
+        return
+    with contextlib.suppress(OSError):  # no room for another process
+        code = _supervised(command_line)
+        if code is not None:
+            sys.exit(code)
 
 
-def _begin_work(supervisor: int, handle: int) -> None:
-    """Tie this process to its supervisor."""
-    import ctypes
+def _supervised(command_line: Sequence[str]) -> int | None:
+    """Run the command, twice if a record ended it; return its exit code as a shell shows it.
 
-    ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: end with it
-    if os.getppid() != supervisor:
-        os._exit(1)  # it has ended already
-    watch(Deadlines(handle))
-    os.close(handle)
-
-
-def _supervised(command_line: Sequence[str]) -> int:
-    """Run the command, twice if a record ended it; return its exit code as a shell shows it."""
+    Return None in the child.
+    """
     child = _Child()
     for is_first in (True, False):
         kills = _out_of_memory_kills()
-        child.run(command_line)
+        if child.run(command_line):
+            return None
         if child.code >= 0 or child.is_stopped:
             break
         is_by_record, what = _ending(child, is_killed=_out_of_memory_kills() > kills)
@@ -89,8 +80,7 @@ class _Child:
     """The process that does the work."""
 
     def __init__(self) -> None:
-        self._handle = new_handle()
-        self._deadlines = Deadlines(self._handle)
+        self._deadlines = Deadlines()
         self._pid = 0
         self.code = 0
         """Exit code, or the negative number of the signal that ended it."""
@@ -99,11 +89,13 @@ class _Child:
         self.limit_s: float | None = None
         """Time limit of the record for which it was killed."""
 
-    def run(self, command_line: Sequence[str]) -> None:
-        """Run the command and wait for its end."""
+    def run(self, command_line: Sequence[str]) -> bool:
+        """Run the command and wait for its end; return True in the child, which is to do it."""
         self.is_stopped, self.limit_s = False, None
         self._deadlines.clear_all()
-        self._start(command_line)
+        if self._is_child_after_fork():
+            sys.argv[1:] = command_line
+            return True
         ended = threading.Event()
         watcher = threading.Thread(target=self._watch, args=(ended,), daemon=True)
         watcher.start()
@@ -113,19 +105,33 @@ class _Child:
         self.code = os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
         for number in FORWARDED:
             signal.signal(number, signal.SIG_IGN)
+        return False
 
-    def _start(self, command_line: Sequence[str]) -> None:
-        start = len(sys.orig_argv) - len(sys.argv) + 1
-        command = [sys.executable, *sys.orig_argv[1:start], *command_line]
-        environment = {**os.environ, VARIABLE: f"{os.getpid()} {self._handle}"}
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    def _is_child_after_fork(self) -> bool:
+        """Fork: this process has one thread and has imported little, so another one starts fast."""
+        supervisor = os.getpid()
+        restored = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
         try:
-            mask = [*before, *FORWARDED.values()]
-            self._pid = os.posix_spawn(sys.executable, command, environment, setsigmask=mask)
+            self._pid = os.fork()
+            if self._pid == 0:
+                # Blocked until the command line handles them.
+                restored = {*restored, *FORWARDED.values()}
+                self._begin_work(supervisor)
+                return True
             for number in FORWARDED:
                 signal.signal(number, self._forward)
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, restored)
+        return False
+
+    def _begin_work(self, supervisor: int) -> None:
+        """Tie this process to its supervisor."""
+        import ctypes
+
+        ctypes.CDLL(None).prctl(1, int(signal.SIGKILL))  # PR_SET_PDEATHSIG: end with it
+        if os.getppid() != supervisor:
+            os._exit(1)  # it has ended already
+        watch(self._deadlines)
 
     def _forward(self, number: int, _frame: FrameType | None) -> None:
         self.is_stopped = True

@@ -5,7 +5,6 @@ the supervisor of the command line watches the threads of the run from its own p
 """
 
 import mmap
-import os
 import struct
 import time
 from contextvars import ContextVar
@@ -22,9 +21,9 @@ _BYTES = SLOTS * _SLOT.size
 class Deadlines:
     """For each thread: the moment it is overdue (`time.monotonic`, 0 for none), and its limit."""
 
-    def __init__(self, handle: int = -1) -> None:
-        """Open the memory of a descriptor, which may be closed then; -1 for memory of its own."""
-        self._memory = mmap.mmap(handle, _BYTES)
+    def __init__(self) -> None:
+        """Reserve memory that a fork of this process shares."""
+        self._memory = mmap.mmap(-1, _BYTES)
 
     def set(self, slot: int, at_s: float, limit_s: float) -> None:
         """Set the moment at which a thread is overdue, and how long it may take."""
@@ -44,13 +43,6 @@ class Deadlines:
             if 0 < at_s < now_s:
                 return slot, limit_s
         return None
-
-
-def new_handle() -> int:
-    """Return a descriptor of zeros that child processes inherit. Linux only."""
-    handle = os.memfd_create("wdsremux-deadlines", 0)
-    os.ftruncate(handle, _BYTES)
-    return handle
 
 
 _watched: ContextVar[Deadlines | None] = ContextVar("wdsremux_deadlines", default=None)

@@ -1,26 +1,44 @@
 """When threads are overdue: seen through shared memory, and not after a pause of the process."""
 
-import os
+import subprocess
+import sys
 import time
 
 import pytest
 
 from wdsremux.core import deadlines
-from wdsremux.core.deadlines import SLOTS, Deadlines, Uptime, new_handle
+from wdsremux.core.deadlines import SLOTS, Deadlines, Uptime
+
+# In a process of its own: one that has threads, as this one may, must not fork.
+TWO_PROCESSES = """
+import os
+from wdsremux.core.deadlines import Deadlines
+deadlines = Deadlines()
+if child := os.fork():
+    os.waitpid(child, 0)
+    print(deadlines.overdue(19.0), deadlines.overdue(21.0))
+else:
+    deadlines.set(0, 50.0, 9.0)
+    deadlines.set(3, 20.0, 7.0)
+    os._exit(0)
+"""
 
 
-def test_another_process_sees_which_thread_is_overdue():
-    handle = new_handle()
-    ours, theirs = Deadlines(handle), Deadlines(handle)
-    os.close(handle)
-    theirs.set(0, 50.0, 9.0)
-    theirs.set(3, 20.0, 7.0)
-    assert ours.overdue(19.0) is None
-    assert ours.overdue(21.0) == (3, 7.0)
-    theirs.clear(3)
-    assert ours.overdue(21.0) is None
-    ours.clear_all()
-    assert ours.overdue(51.0) is None
+def test_a_process_sees_which_thread_of_its_fork_is_overdue():
+    command = [sys.executable, "-c", TWO_PROCESSES]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "None (3, 7.0)\n"
+
+
+def test_moments_are_cleared_one_by_one_and_all_at_once():
+    some = Deadlines()
+    some.set(0, 50.0, 9.0)
+    some.set(3, 20.0, 7.0)
+    some.clear(3)
+    assert some.overdue(21.0) is None
+    assert some.overdue(51.0) == (0, 9.0)
+    some.clear_all()
+    assert some.overdue(51.0) is None
 
 
 def test_more_threads_than_slots_share_the_last():
