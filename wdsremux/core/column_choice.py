@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from wdsremux.core.columns import INFERRED, RESERVED, Column, Columns, Dtype, fits_json
 from wdsremux.core.errors import UsageError
 from wdsremux.core.image_columns import ImageColumn, image_columns_from
-from wdsremux.core.option_values import did_you_mean
+from wdsremux.core.option_values import did_you_mean, listed, shortened
 
 ADDED_TYPES = ("string", "int64", "float64", "bool")
 """Types of a column that the user's function adds, written as NAME:TYPE."""
+
+_MOST_LISTED = 20
+"""Columns that a message lists."""
 
 LABEL_NAMES = ("label", "labels", "cls", "class", "target")
 """A column with such a name is the label where no column is a class label by its type."""
@@ -181,7 +184,8 @@ def _named(by_name: dict[str, Column], name: str, flag: str) -> Column:
 
 
 def _list(by_name: dict[str, Column]) -> str:
-    return ", ".join(f"{c.name} ({_word(c.dtype)})" for c in by_name.values()) or "no columns"
+    names = [f"{shortened(c.name, 60)} ({_word(c.dtype)})" for c in by_name.values()]
+    return listed(names, _MOST_LISTED) or "no columns"
 
 
 def _word(dtype: Dtype) -> str:

@@ -257,3 +257,10 @@ def test_explicit_columns_cause_no_note():
 def test_an_option_is_recommended_only_where_a_column_can_be_named():
     text = refusal([Column("image", "null"), Column("boxes", {"list": "int64"})])
     assert text == "no image column found. The source has image (null), boxes (list)"
+
+
+def test_a_message_lists_some_of_many_columns():
+    many = [Column(f"feature_{number}", "float64") for number in range(785)]
+    message = refusal(many)
+    assert "feature_19 (float64) and 765 more" in message
+    assert len(message) < 1000

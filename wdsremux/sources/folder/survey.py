@@ -117,7 +117,7 @@ def _counted_tables(skipped: Skipped) -> Skipped:
         return skipped
     example = skipped.example or skipped.tables[0]
     files = skipped.files + len(skipped.tables)
-    return Skipped(files, example, [], skipped.empty_folders)
+    return Skipped(files, example, [], skipped.empty_folders, skipped.links)
 
 
 def notes_on(summary: FolderSummary, unused_tables: Sequence[str]) -> Iterator[str]:
@@ -132,6 +132,11 @@ def notes_on(summary: FolderSummary, unused_tables: Sequence[str]) -> Iterator[s
         yield (
             f"{counted(files, 'file')} left out: not an image by the extension, for example "
             f"{example!r}"
+        )
+    if links := summary.skipped.links:
+        yield (
+            f"{counted(len(links), 'link')} to other folders of the source not followed, for "
+            f"example {links[0]!r}: their images are read once, in the folder they are in"
         )
     if unused_tables:
         yield (

@@ -30,8 +30,8 @@ MAX_TABLES = 64
 """Tables that are remembered; a folder with more of them holds other data."""
 
 
-Kind = Literal["folder", "file", "other", "hidden"]
-"""Of an entry: to enter, to take, to count as left out, or to skip."""
+Kind = Literal["folder", "file", "other", "link", "hidden"]
+"""Of an entry: to enter, to take, to count as left out, to count as a link, or to skip."""
 
 
 class FolderFile(NamedTuple):
@@ -73,6 +73,8 @@ class Skipped:
     """Files that may be tables about the images."""
     empty_folders: list[str] = field(default_factory=list)
     """Folders without any entry: classes without images."""
+    links: list[str] = field(default_factory=list)
+    """Links to other folders of the root, whose images are read under their own names."""
 
     def add(self, folder: str, name: str) -> None:
         """Count a file that is left out."""
@@ -123,6 +125,8 @@ def _entries(roots: Sequence[Path], folder: str, skipped: Skipped) -> Iterator[F
             yield FolderFile(folder, name)
         elif kind == "other":
             skipped.add(folder, name)
+        elif kind == "link":
+            skipped.links.append(f"{folder}/{name}" if folder else name)
 
 
 def _sorted_as(name: str, kind: Kind) -> str:
@@ -134,12 +138,13 @@ def _listed(roots: Sequence[Path], folder: str) -> list[tuple[str, Kind]]:
     try:
         with os.scandir(roots[0] / folder) as scan:
             shown = [entry for entry in scan if not entry.name.startswith(".")]
-            return [(entry.name, _kind(roots, entry)) for entry in shown]
+            found = [(entry.name, _kind(roots, entry)) for entry in shown]
     except OSError as exc:
         raise SourceError(
             f"cannot list the folder {folder or '.'!r} of {str(roots[0])!r}: {exc.strerror}; "
             "check that it exists and is readable"
         ) from exc
+    return found
 
 
 def _kind(roots: Sequence[Path], entry: "os.DirEntry[str]") -> Kind:
@@ -153,7 +158,7 @@ def _kind(roots: Sequence[Path], entry: "os.DirEntry[str]") -> Kind:
         # A dangling link, or one to a file outside, stays a row: reading it reports why.
         return "file" if wanted else "other"
     if target.is_relative_to(roots[0]):
-        return "hidden"  # its files come under their own names
+        return "link"  # its files come under their own names
     if any(target.is_relative_to(root) for root in roots) and not _is_linked(roots[0], entry):
         return "folder"
     raise SourceError(

@@ -139,6 +139,15 @@ def test_links_are_followed_only_inside_the_folder(tmp_path):
     assert [r.fields["file_name"] for r in (one, four)] == ["a/1.png", "a/4.png"]
 
 
+def test_a_link_to_another_folder_of_the_source_is_named(tmp_path):
+    write_images(tmp_path, ["10/0.png", "11/0.png"])
+    (tmp_path / "12").symlink_to(tmp_path / "10")
+    source = open_folder(tmp_path)
+    assert [record.fields["label"] for record in records(source)] == [0, 1]
+    (note,) = source.notes()
+    assert note.startswith("1 link to other folders of the source not followed, for example '12'")
+
+
 def test_a_linked_folder_that_leaves_the_source_is_refused(tmp_path):
     root = write_images(tmp_path / "f", ["a/1.png"])
     write_images(tmp_path / "other", ["2.png"])
