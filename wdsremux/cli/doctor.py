@@ -65,6 +65,7 @@ OPTIONS = (
         Option(package, f"reads and writes {schemes}: pip install {package}")
         for package, schemes in _store_packages().items()
     ),
+    Option("ray", "runs lanes on a cluster, with --engine ray: pip install ray"),
     Option("shtab", "prints completion scripts for your shell: pip install shtab"),
     Option("hf-xet", "faster downloads of Hub datasets that are not Parquet: pip install hf-xet"),
     Option("webdataset", "reads the shards when you train: pip install webdataset"),

@@ -120,8 +120,13 @@ def convert_by(
         observer(Note(f"folder {ref.location!r} not found here: asking the Hub for that dataset"))
     calls_function = transform is not None or has_function(recipe)
     observer(Phase(f"listing {ref.name}", runs_function=calls_function))
+    transform = transform or recipe.transform
+    if run.engine == "ray":
+        from wdsremux.converting.ray_lanes import convert_on_ray  # noqa: PLC0415 (only --engine ray needs it)
+
+        return convert_on_ray(convert_by, ref, out, (recipe, run), transform, observer)
     with receiving(observer):
-        conversion = open_conversion(ref, out, recipe, run, transform or recipe.transform)
+        conversion = open_conversion(ref, out, recipe, run, transform)
     conversion = replace(conversion, indexes=indexes)
     observer(Opened(summary_of(conversion, out)))
     if conversion.store.root is None:

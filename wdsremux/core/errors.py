@@ -5,7 +5,8 @@
     ├── SourceError          3   the source cannot be found, opened or read
     ├── TransformError       4   a step or the user's function failed as a whole
     ├── StoreError           5   the output cannot be written
-    │   └── UnreachableStoreError   a later attempt may succeed
+    │   ├── UnreachableStoreError   a later attempt may succeed
+    │   └── LockedError             another process is writing it
     ├── CorruptDataError     6   more records were rejected than the run allows
     └── RecipeMismatchError  7   the output has another recipe, or its source changed
 
@@ -58,6 +59,10 @@ class UnreachableStoreError(StoreError):
         """`retry_after_s` is the pause that the server asks for, 0 if it asks for none."""
         super().__init__(problem)
         self.retry_after_s = retry_after_s
+
+
+class LockedError(StoreError):
+    """Another process is writing the output, or the part of it that was asked for."""
 
 
 class CorruptDataError(WdsremuxError):

@@ -70,7 +70,9 @@ class ConvertOptions(TypedDict, total=False):
     min_size: int
     max_aspect: float
     workers: int
-    engine: Literal["auto", "threads", "processes"]
+    engine: Literal["auto", "threads", "processes", "ray"]
+    ray_address: str
+    cpus_per_lane: int
     on_error: Literal["skip", "fail"]
     max_errors: str | int | ErrorLimit
     give_up_after: str | float

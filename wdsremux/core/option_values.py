@@ -146,6 +146,8 @@ def first_of(texts: Sequence[str], noun: str = "") -> str:
 
 def crew(workers: int, engine: str) -> str:
     """Return "1 process" or "2 threads": how many workers of an engine there are."""
+    if engine == "ray":
+        return f"{counted(workers, 'lane')} on Ray"
     return counted(workers, {"processes": "process", "threads": "thread"}[engine], engine)
 
 

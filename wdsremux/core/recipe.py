@@ -250,11 +250,19 @@ class Run(Options):
 
     workers: int | None = option(None, number_from(0), metavar="N")
     """parallel workers; 0 runs in this process; one per usable CPU by default"""
-    engine: Literal["auto", "threads", "processes"] = option(
-        "auto", choices=("auto", "threads", "processes")
+    engine: Literal["auto", "threads", "processes", "ray"] = option(
+        "auto", choices=("auto", "threads", "processes", "ray")
     )
     """kind of workers; auto uses threads for built-in steps with up to 8 workers, and processes for
-    more workers, for your function and after a run that crashed"""
+    more workers, for your function and after a run that crashed; ray makes lanes on the nodes of a
+    cluster (see wdsremux help scale)
+    """
+    ray_address: str | None = option(None, metavar="HOST:PORT")
+    """Ray cluster to use with --engine ray; by default the one of this machine"""
+    cpus_per_lane: int | None = option(None, number_from(1), metavar="K")
+    """CPUs that Ray assigns to a lane, which has as many workers; all of the smallest node by
+    default
+    """
     on_error: Literal["skip", "fail"] = option("skip", choices=("skip", "fail"))
     """skip bad records, or fail at the first one"""
     max_errors: ErrorLimit = option(ErrorLimit(percent=1.0), error_limit_from_text, metavar="N|P%")

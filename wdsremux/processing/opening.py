@@ -62,6 +62,7 @@ def open_engine(
     from wdsremux.processing.engines.serial import SerialEngine
     from wdsremux.processing.engines.threads import ThreadEngine
 
+    _refuse_ray(run)
     workers = usable_cpus() if run.workers is None else run.workers
     if workers == 0:
         return SerialEngine(), "serial", 0
@@ -74,6 +75,20 @@ def open_engine(
     if has_function or run.engine == "processes" or (suits_processes and run.engine == "auto"):
         return ProcessEngine(workers, result_timeout_s=run.record_timeout), "processes", workers
     return ThreadEngine(workers, row_timeout_s=run.record_timeout), "threads", workers
+
+
+def _refuse_ray(run: Run) -> None:
+    """Raise UsageError for the options of a cluster where none is used."""
+    if run.engine == "ray":
+        raise UsageError(
+            "--engine ray runs whole conversions on a cluster; leave it out to try one on this "
+            "machine"
+        )
+    for value, name in ((run.ray_address, "--ray-address"), (run.cpus_per_lane, "--cpus-per-lane")):
+        if value is not None:
+            raise UsageError(
+                f"{name} has an effect only with --engine ray; add it, or leave {name} out"
+            )
 
 
 def open_function(transform: Transform | None) -> FunctionSpec | None:

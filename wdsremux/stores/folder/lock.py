@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wdsremux.core.errors import StoreError
+from wdsremux.core.errors import LockedError
 from wdsremux.core.escaping import escaped
 from wdsremux.stores.copying import write_all
 from wdsremux.stores.folder.lease import LEASE_FIELD, LEASE_S, FolderLease
@@ -30,7 +30,7 @@ def folder_lock(path: Path, lease: FolderLease | None = None) -> Iterator[bool]:
     """Hold the lock file `path` while the block runs; its folder must exist.
 
     Yields whether the holder before died holding the lock, since this machine started or on
-    another host. With a lease, the lock is renewed. Raises StoreError naming host and process of
+    another host. With a lease, the lock is renewed. Raises LockedError naming host and process of
     the holder.
     """
     handle, died = _acquired(path, lease)
@@ -187,11 +187,11 @@ def _start_ticks(pid: int) -> int | None:
         return None
 
 
-def refusal(where: str, holder: dict[str, Any]) -> StoreError:
+def refusal(where: str, holder: dict[str, Any]) -> LockedError:
     """Return the error that names the holder of a lock."""
     pid, host = (escaped(holder.get(key)) for key in ("pid", "host"))
     who = f"process {pid[:MAX_SHOWN]} on host '{host[:MAX_SHOWN]}'" if holder else "another run"
-    return StoreError(
+    return LockedError(
         f"the output is being written by {who}; wait for it, or remove {where!r} if you are sure "
         "that it has ended"
     )
