@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from wdsremux.core.errors import UsageError
 from wdsremux.core.image_formats import image_extension
-from wdsremux.core.manifest import ENERGON_FOLDER, ENERGON_PARTS
 from wdsremux.core.option_values import is_url
 
 if TYPE_CHECKING:
@@ -177,6 +176,9 @@ for _ in range(max(1, samples // 64)):  # what does not fill a batch begins the 
 
 
 def _energon(subject: _SnippetInput) -> str:
+    # Imported here: `wdsremux --help` needs none of it.
+    from wdsremux.core.manifest import ENERGON_FOLDER, ENERGON_PARTS
+
     if not (Path(subject.out) / ENERGON_FOLDER / "dataset.yaml").is_file():
         raise UsageError(
             "--snippet energon needs the files of Megatron-Energon beside the shards; run "
