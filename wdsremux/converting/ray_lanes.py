@@ -55,7 +55,7 @@ class LaneTask:
     transform: Transform | None
 
     def __call__(self, cpus: int) -> tuple[str, str]:
-        """Convert the lane with that number of CPUs; return the class of an error and its text.
+        """Convert the lane with that number of CPUs; return the class of an error and its message.
 
         An error is returned, not raised, because Ray would wrap it. The class is "" without one.
         """
