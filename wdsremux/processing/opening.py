@@ -2,7 +2,7 @@
 
 # ruff: noqa: PLC0415 (local imports: an engine that is not used is not imported)
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from wdsremux.core.column_choice import choose_columns, remarks_on
 from wdsremux.core.columns import Columns
 from wdsremux.core.cpus import usable_cpus
 from wdsremux.core.errors import UsageError
+from wdsremux.core.head import Head
 from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.shards.bounds import Bounds
@@ -32,7 +33,7 @@ from wdsremux.processing.shard_rows import (
     with_shard_rows,
 )
 from wdsremux.processing.source_size import source_bytes
-from wdsremux.processing.tasks import remarks_on_splits
+from wdsremux.processing.tasks import SeriesRows, remarks_on_splits
 from wdsremux.sources.base import Source
 from wdsremux.sources.registry import SourceLike, SourceRef, parse
 from wdsremux.stores import registry
@@ -163,6 +164,22 @@ def _with_lane(recipe: Recipe, run: Run, out: str | Path) -> tuple[Recipe, Lane 
     return replace(recipe, lanes=lane.lanes), lane
 
 
+def _with_borders(
+    head: Head, series: Sequence[SeriesRows], recipe: Recipe, run: Run
+) -> tuple[Head, tuple[tuple[int, ...], ...]]:
+    """Return the head, and where the shards begin if they have known rows. Raises UsageError."""
+    stored = source_bytes(head.source, series, recipe.limit)
+    borders = borders_of(series, series[0].ranges[0].start, recipe, stored)
+    if borders and run.extend:
+        raise UsageError(
+            "--extend cannot be combined with --shards, --shards-multiple-of or --lanes; convert "
+            "into another OUT"
+        )
+    if borders and recipe.shards is None:
+        head = with_lane_shards(head, [len(each) - 1 for each in borders])
+    return head, borders
+
+
 def open_survey_engine(run: Run) -> Engine:
     """Return an engine with one worker: what runs the function before the conversion begins."""
     one = replace(run, workers=1 if run.workers is None else min(1, run.workers))
@@ -184,8 +201,7 @@ def open_conversion(
     opened = ref.open(recipe, run)
     is_given = function is not None or recipe.eval_transform is not None
     opened, columns, remarks = _columns(opened, recipe, has_function=is_given)
-    splits = opened.splits()
-    rows = arranged(opened, columns, splits, recipe, run)
+    rows = arranged(opened, columns, opened.splits(), recipe, run)
     series = rows.series
     job = job_from_recipe(recipe, columns, function)
     job = replace(job, held_out=held_out_chain(recipe, series))
@@ -195,15 +211,7 @@ def open_conversion(
     head = head_from(recipe, job, opened.identity(), [rows.name for rows in series])
     head = replace(head, name=ref.name, origin=origin, notes=(*head.notes, *opened.notes()))
     engine, engine_name, workers = open_engine(run, has_function=_has_function(job))
-    stored = source_bytes(head.source, series, recipe.limit)
-    borders = borders_of(series, series[0].ranges[0].start, recipe, stored)
-    if borders and run.extend:
-        raise UsageError(
-            "--extend cannot be combined with --shards, --shards-multiple-of or --lanes; convert "
-            "into another OUT"
-        )
-    if borders and recipe.shards is None:
-        head = with_lane_shards(head, [len(each) - 1 for each in borders])
+    head, borders = _with_borders(head, series, recipe, run)
     conversion = Conversion(
         head=head,
         units=rows.units,
@@ -220,11 +228,8 @@ def open_conversion(
         allow_oversize=recipe.allow_oversize,
         max_errors=run.max_errors,
         remarks=(
-            *rows.remarks,
-            *remarks,
-            *remarks_on_splits(recipe.split, splits),
-            *remarks_on_held_out(recipe, series, job),
-            *opened.notes(),
+            *(*rows.remarks, *remarks, *remarks_on_splits(recipe.split, opened.splits())),
+            *(*remarks_on_held_out(recipe, series, job), *opened.notes()),
         ),
         fails_at_once=run.on_error == "fail",
         breaks=recipe.break_at,
