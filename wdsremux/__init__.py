@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wdsremux.core.recipe import Recipe as Recipe
     from wdsremux.core.recipe import Run as Run
     from wdsremux.dataset.loading.collating import collate as collate
+    from wdsremux.dataset.loading.hugging_face import load_hf as load_hf
     from wdsremux.dataset.loading.pipeline import pipeline as pipeline
     from wdsremux.dataset.loading.split import LoadedSplit as LoadedSplit
     from wdsremux.dataset.loading.split import load as load
@@ -42,6 +43,7 @@ _HOMES = {
     "index": "wdsremux.verifying.index",
     "collate": "wdsremux.dataset.loading.collating",
     "pipeline": "wdsremux.dataset.loading.pipeline",
+    "load_hf": "wdsremux.dataset.loading.hugging_face",
     "LoadedSplit": "wdsremux.dataset.loading.split",
     "load": "wdsremux.dataset.loading.split",
     "urls": "wdsremux.dataset.loading.urls",
@@ -86,6 +88,7 @@ __all__ = [
     "finish",
     "index",
     "load",
+    "load_hf",
     "pipeline",
     "repair",
     "sync",
