@@ -148,8 +148,7 @@ def _converted(conversion: Conversion, run: Run, observer: Observer) -> Manifest
         if died:
             observer(Note("the last run on this output was killed or crashed; resuming"))
             conversion = with_careful_engine(conversion, run)
-        with receiving(observer):
-            conversion = resumed(conversion, run, observer)
+        conversion = resumed(conversion, run, observer)
         manifest = run_conversion(conversion, observer)
     return manifest if lane is None else _with_other_lanes(conversion, manifest, observer)
 

@@ -18,7 +18,7 @@ from wdsremux.converting.remarks import with_remarks_of
 from wdsremux.core.errors import RecipeMismatchError, UsageError
 from wdsremux.core.events import Note, Observer
 from wdsremux.core.head import Head, fingerprint_of
-from wdsremux.core.heartbeat import Phase
+from wdsremux.core.heartbeat import Phase, Worked, receiving
 from wdsremux.core.manifest import Manifest
 from wdsremux.core.recipe import Run
 from wdsremux.dataset.function_changes import function_changes_of
@@ -71,7 +71,9 @@ def _with_new_columns(conversion: Conversion, run: Run, observer: Observer) -> C
     if not needs_survey(conversion):
         return conversion
     observer(Phase("running your function on the first rows", runs_function=True))
-    return surveyed(conversion, open_survey_engine(run))
+    # Its rows are converted later, and counted then.
+    with receiving(lambda sent: None if isinstance(sent, Worked) else observer(sent)):
+        return surveyed(conversion, open_survey_engine(run))
 
 
 def _replace_head(conversion: Conversion, ledger: Ledger, recorded: Head) -> None:

@@ -168,8 +168,7 @@ def _begun(conversion: Conversion, run: Run, observer: Observer) -> Conversion:
     with conversion.store.lock():
         if run.overwrite:
             ledger.clear()
-        with receiving(observer):
-            conversion = resumed(conversion, run, observer)
+        conversion = resumed(conversion, run, observer)
         ledger.begin(conversion.head)
     return conversion
 

@@ -105,7 +105,7 @@ def test_notes_name_keyword_arguments(tmp_path):
 def test_a_manifest_is_one_line_and_a_small_table(tmp_path):
     manifest = wdsremux.convert("demo:", tmp_path / "out", progress="none", split="all")
     assert repr(manifest) == (
-        f"<Manifest 'demo': {len(manifest.shards)} shards, 20.9 MB, "
+        f"<Manifest 'demo': {len(manifest.shards)} shards, 21.0 MB, "
         "samples: train 270, validation 30, rejected: 0>"
     )
     table = manifest._repr_html_()

@@ -72,6 +72,7 @@ class CloudStore(Store):
         self._store = store
         self.url = url
         self.endpoint = endpoint
+        self._leases: dict[str, Lease] = {}
         self._lease = self._lease_of("")
         self._is_locked = False
 
@@ -186,8 +187,12 @@ class CloudStore(Store):
                 self._is_locked = False
 
     def _lease_of(self, part: str) -> Lease:
-        name = LOCK + part
-        return Lease(StoreLockObject(self._store, self.url, name), f"{self.url}/{name}")
+        """Return the lease of a part: always the same, which knows what it has written."""
+        if part not in self._leases:
+            name = LOCK + part
+            lock = StoreLockObject(self._store, self.url, name)
+            self._leases[part] = Lease(lock, f"{self.url}/{name}")
+        return self._leases[part]
 
     def _read_back(self, name: str, sums: Sums) -> Proof:
         """Compare the stored bytes with those sent: the store has no checksum to compare."""

@@ -57,6 +57,7 @@ class S3Store(Store):
         self._slots = threading.Semaphore(jobs)
         self._abilities = ServerAbilities(bucket)
         self._confirmation = Confirmation(bucket, self._abilities, part_bytes, self.remove)
+        self._leases: dict[str, Lease] = {}
         self._lease = self._lease_of("")
         self._is_locked = False
 
@@ -204,8 +205,12 @@ class S3Store(Store):
                 self._is_locked = False
 
     def _lease_of(self, part: str) -> Lease:
-        name = LOCK + part
-        return Lease(S3LockObject(self._bucket, self._abilities.probed, name), f"{self.url}/{name}")
+        """Return the lease of a part: always the same, which knows what it has written."""
+        if part not in self._leases:
+            name = LOCK + part
+            lock = S3LockObject(self._bucket, self._abilities.probed, name)
+            self._leases[part] = Lease(lock, f"{self.url}/{name}")
+        return self._leases[part]
 
     def _sweep(self) -> None:
         """Remove what a killed run left: objects of a probe, and uploads of complete files."""
