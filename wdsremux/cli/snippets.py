@@ -55,20 +55,26 @@ def snippet(kind: str, manifest: "Manifest", out: str, split: str | None = None)
     return SNIPPETS[kind](subject)
 
 
-def _pytorch(subject: _SnippetInput) -> str:
-    names = "images, labels" if subject.has_label else "(images,)"
+def _batches(subject: _SnippetInput, decode: str) -> str:
+    """Return the call of `pipeline` that makes batches."""
     columns = '("image", "label")' if subject.has_label else '("image",)'
     return f"""\
-import wdsremux
-
 batches = wdsremux.pipeline(
     {_quoted(subject.out)},
     {_quoted(subject.split)},
     shuffle=True,
     batch_size=64,
-    decode="torch",
+    decode="{decode}",
     columns={columns},
-)
+)"""
+
+
+def _pytorch(subject: _SnippetInput) -> str:
+    names = "images, labels" if subject.has_label else "(images,)"
+    return f"""\
+import wdsremux
+
+{_batches(subject, "torch")}
 loader = batches.loader(num_workers=2)
 for {names} in loader:  # the next loop over it is the next epoch
     pixels = images / 255  # N×3×H×W, from uint8
@@ -110,19 +116,11 @@ for sample in dataset.shuffle(seed=0, buffer_size=1000):
 
 def _jax(subject: _SnippetInput) -> str:
     names = "images, labels" if subject.has_label else "(images,)"
-    columns = '("image", "label")' if subject.has_label else '("image",)'
     return f"""\
 import jax.numpy as jnp
 import wdsremux
 
-batches = wdsremux.pipeline(
-    {_quoted(subject.out)},
-    {_quoted(subject.split)},
-    shuffle=True,
-    batch_size=64,
-    decode="rgb",
-    columns={columns},
-)
+{_batches(subject, "rgb")}
 for {names} in batches:  # the next loop over it is the next epoch
     pixels = jnp.asarray(images) / 255  # N×H×W×3, from uint8
 """

@@ -20,6 +20,7 @@ from wdsremux.dataset.card import card_bytes
 from wdsremux.dataset.indexes.writing import StoredShards, write_indexes
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.dataset.rejected import write_rejected
+from wdsremux.dataset.shards.series import prefix_of_shard
 from wdsremux.stores.base import Store
 
 Published = Callable[[Manifest], Mapping[str, Any]]
@@ -93,7 +94,7 @@ def finish(
 
 
 def _prefix(shard: ShardSummary) -> str:
-    return shard.name.rpartition("-")[0]
+    return prefix_of_shard(shard.name)
 
 
 def _missing(head: Head, shards: Sequence[ShardSummary]) -> str | None:

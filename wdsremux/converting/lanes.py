@@ -16,7 +16,7 @@ from wdsremux.core.manifest import MANIFEST_NAME, STATE_FOLDER, Manifest
 from wdsremux.core.option_values import ErrorLimit, counted, error_limit_from_text
 from wdsremux.dataset.ledger import Ledger
 from wdsremux.dataset.published import published_at
-from wdsremux.dataset.shards.series import prefix_of_shard
+from wdsremux.dataset.shards.series import prefix_of_shard, split_of_prefix
 from wdsremux.processing.even_shards import Lane
 from wdsremux.stores.base import Store
 from wdsremux.stores.registry import open_store
@@ -104,7 +104,7 @@ def _shards_by_series(head: Head) -> dict[str, int]:
     by_split = head.options.get(LANE_SHARDS, {})
     found = {}
     for prefix in head.series:
-        split = prefix.rpartition("-c")[0] if head.copies > 1 else prefix
+        split = split_of_prefix(prefix, head.copies)
         shards: Any = head.options.get("shards") or by_split.get(split)
         if not isinstance(shards, int):
             raise UsageError(

@@ -28,6 +28,7 @@ from wdsremux.core.manifest import Manifest
 from wdsremux.core.option_values import is_url
 from wdsremux.core.recipe import Recipe, Run
 from wdsremux.dataset.ledger import Ledger
+from wdsremux.processing.even_shards import refuse_hub
 from wdsremux.processing.opening import Transform, open_conversion
 from wdsremux.processing.plan import Conversion
 from wdsremux.sources.registry import SourceRef
@@ -121,11 +122,7 @@ def _absolute_source(ref: SourceRef) -> str:
 
 def _refuse_local(out: str | Path, recipe: Recipe, run: Run, transform: Transform | None) -> None:
     """Raise UsageError for what the nodes of a cluster cannot find or do."""
-    if os.fspath(out).startswith("hf://"):
-        raise UsageError(
-            "lanes cannot write to hf://: commits follow one another there; convert to a folder or "
-            "an object store, then copy the output with wdsremux sync"
-        )
+    refuse_hub(out)
     if not is_url(out) and not Path(out).is_absolute():
         raise _relative("OUT", os.fspath(out), os.fspath(out))
     for value, name in ((transform, "--transform"), (recipe.eval_transform, "--eval-transform")):

@@ -5,6 +5,7 @@ the name and the rows of every shard, and several can make different shards of o
 """
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from wdsremux.core.errors import UsageError
 from wdsremux.core.head import LANE_SHARDS, Head, fingerprint_of
 from wdsremux.core.option_values import DEFAULT_SHARD_BYTES
 from wdsremux.core.recipe import Recipe
+from wdsremux.dataset.shards.series import split_of_prefix
 from wdsremux.processing.tasks import SeriesRows
 
 DEFAULT_SHARDS = 16
@@ -54,6 +56,15 @@ def has_fixed_shards(recipe: Recipe) -> bool:
     return recipe.shards is not None or recipe.shards_multiple_of is not None
 
 
+def refuse_hub(out: str | os.PathLike[str]) -> None:
+    """Raise UsageError for an output that several processes cannot write to."""
+    if os.fspath(out).startswith("hf://"):
+        raise UsageError(
+            "lanes cannot write to hf://: commits follow one another there; convert to a folder or "
+            "an object store, then copy the output with wdsremux sync"
+        )
+
+
 def borders_of(
     series: Sequence[SeriesRows], first: int, recipe: Recipe, size_bytes: int | None
 ) -> tuple[tuple[int, ...], ...]:
@@ -85,8 +96,7 @@ def borders_of(
 
 def with_lane_shards(head: Head, counts: Sequence[int]) -> Head:
     """Return a head that records the number of shards of each series, which lanes divide."""
-    prefixes = [name.rpartition("-c")[0] if head.copies > 1 else name for name in head.series]
-    splits = dict.fromkeys(prefixes)
+    splits = dict.fromkeys(split_of_prefix(prefix, head.copies) for prefix in head.series)
     options = {**head.options, LANE_SHARDS: dict(zip(splits, counts, strict=True))}
     head = replace(head, options=options)
     return replace(head, fingerprint=fingerprint_of(head.to_json()))

@@ -21,6 +21,7 @@ from wdsremux.processing.even_shards import (
     Lane,
     borders_of,
     lane_from_text,
+    refuse_hub,
     with_lane_shards,
 )
 from wdsremux.processing.head import column_options, head_from, job_from_recipe, origin_of
@@ -156,11 +157,7 @@ def _with_lane(recipe: Recipe, run: Run, out: str | Path) -> tuple[Recipe, Lane 
             raise UsageError(
                 f"{name} cannot be combined with --lane: other lanes write to OUT, too"
             )
-    if str(out).startswith("hf://"):
-        raise UsageError(
-            "lanes cannot write to hf://: commits follow one another there; convert to a folder or "
-            "an object store, then copy the output with wdsremux sync"
-        )
+    refuse_hub(out)
     return replace(recipe, lanes=lane.lanes), lane
 
 

@@ -23,6 +23,11 @@ def prefix_of(split: str, copy: int, copies: int) -> str:
     return split if copies == 1 else f"{split}-c{copy}"
 
 
+def split_of_prefix(prefix: str, copies: int) -> str:
+    """Return the split of a series by the prefix of its shards: the reverse of `prefix_of`."""
+    return prefix if copies == 1 else prefix.rpartition("-c")[0]
+
+
 def shard_name(prefix: str, number: int) -> str:
     """Return the name of a shard of a series: six digits, and more from 1,000,000 on."""
     return f"{prefix}-{number:06d}.tar"

@@ -28,20 +28,24 @@ __all__ = [
     "steps_from_text",
 ]
 
+_GEOMETRIC = (
+    geometry.Resize,
+    geometry.ResizeMax,
+    geometry.CenterCrop,
+    geometry.RandomCrop,
+    geometry.RandomResizedCrop,
+    geometry.CenterCropScale,
+    geometry.Pad,
+    geometry.FlipHorizontal,
+    geometry.FlipVertical,
+    geometry.Rotate,
+)
+
 STEPS: Mapping[str, type[Step]] = MappingProxyType(
     {
         step.name: step
         for step in (
-            geometry.Resize,
-            geometry.ResizeMax,
-            geometry.CenterCrop,
-            geometry.RandomCrop,
-            geometry.RandomResizedCrop,
-            geometry.CenterCropScale,
-            geometry.Pad,
-            geometry.FlipHorizontal,
-            geometry.FlipVertical,
-            geometry.Rotate,
+            *_GEOMETRIC,
             colour.ColorJitter,
             colour.Grayscale,
             colour.Sharpen,
@@ -73,20 +77,6 @@ _ALWAYS_RANDOM = (
 def is_random(step: Step) -> bool:
     """Return whether a step may treat the same image differently: it draws, or has a chance."""
     return isinstance(step, _ALWAYS_RANDOM) or 0 < getattr(step, "p", 0) < 1
-
-
-_GEOMETRIC = (
-    geometry.Resize,
-    geometry.ResizeMax,
-    geometry.CenterCrop,
-    geometry.RandomCrop,
-    geometry.RandomResizedCrop,
-    geometry.CenterCropScale,
-    geometry.Pad,
-    geometry.FlipHorizontal,
-    geometry.FlipVertical,
-    geometry.Rotate,
-)
 
 
 def is_geometric(step: Step) -> bool:
